@@ -1,0 +1,24 @@
+# make run: from nothing to a proven digit classifier.   make test: everything that must hold.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/ready
+
+.PHONY: run test clean
+
+run: $(READY)
+	$(VENV)/bin/imparfait train --final
+
+test: $(READY)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest
+
+# Set up anew only when the list of what is needed has changed.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,46 @@
+"""`imparfait evaluate`: a classifier on a data set's test pictures."""
+
+import json
+from pathlib import Path
+
+import click
+
+from imparfait.commands import options, show
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@options.data
+@options.out
+@options.as_json
+def evaluate(model: Path, data: str, out: Path, as_json: bool) -> None:
+    """Score MODEL, a run folder, on the test pictures: as they are, and altered (others say corrupted).
+
+    The test is opened for it, which is written into the ledger in --out; the result gets a folder with a report.
+    """
+    from imparfait import report
+    from imparfait.classifiers import load_classifier, machine_of
+    from imparfait.commands.opening import score_test
+    from imparfait.datasets.reading import load_data
+    from imparfait.machine import environment
+    from imparfait.runs import write_scores
+    from imparfait.store import new_folder, write_json
+
+    classifier = load_classifier(model)
+    settings = json.loads((model / "settings.json").read_text(encoding="utf-8"))
+    test = load_data(data).test
+    folder = out / f"evaluate-{model.resolve().name}-{test.name}"
+    with new_folder(folder) as unfinished:
+        scores, parts, remark = score_test(classifier, test, out, settings["hash"])
+        write_scores(unfinished, scores)
+        machine = environment(machine_of(model))
+        write_json(unfinished / "environment.json", machine)
+        report.write_report(
+            unfinished,
+            title=f"{model.resolve().name} on {test.name}",
+            conditions=f"The classifier {model.resolve().name} on the test pictures of {test.name}; {remark}.",
+            scores=scores,
+            plates=report.answers(scores, parts),
+            facts={"settings": settings["settings"], "machine": machine},
+        )
+    show.result(scores, remark, folder, as_json)

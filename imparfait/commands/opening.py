@@ -1,0 +1,25 @@
+"""Scoring on test pictures: the only way to them, and it is written down."""
+
+from pathlib import Path
+
+from imparfait.datasets.altered import the_three
+from imparfait.datasets.labelled import AlteredImages
+from imparfait.datasets.sealed import LEDGER, SealedTest
+from imparfait.evaluation import Scores, evaluate, percent
+from imparfait.images import Classifier
+
+
+def score_test(
+    classifier: Classifier, test: SealedTest, out: Path, settings: str
+) -> tuple[Scores, list[AlteredImages], str]:
+    """Open `test` once and score on the three; `settings` is the hash of the settings for the ledger in `out`.
+
+    Also returns the pictures, for the report, and a sentence on how often they have been opened.
+    """
+    with test.open(out / LEDGER, settings) as opening:
+        parts = the_three(opening.pictures)
+        scores = evaluate(classifier, parts)
+        accuracies = [f"{score.alteration} {percent(score.accuracy)}" for score in scores.each]
+        opening.result = ", ".join([*accuracies, f"mean {percent(scores.mean)}"])
+    times = "1 time" if opening.times == 1 else f"{opening.times} times"
+    return scores, parts, f"these test pictures have been opened {times} here"

@@ -1,0 +1,44 @@
+"""Options that mean the same on every command, and the flags that settings make."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from imparfait.errors import UserError
+from imparfait.settings import TrainingSettings
+
+Command = Callable[..., None]
+
+data = click.option("--data", default="mnist", show_default=True, help="A data set's name, or a folder of IDX files.")
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested).")
+out = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder that gets the result's own folder, and the ledger of test openings.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
+
+
+def settings(command: Command) -> Command:
+    """A flag for each training setting; what is not given is the recipe's."""
+    for name, field in reversed(TrainingSettings.model_fields.items()):
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(flag, name, metavar="VALUE", help=f"{field.description} [default: the recipe's].")(command)
+    return command
+
+
+def changed(recipe: TrainingSettings, flags: dict[str, Any]) -> TrainingSettings:
+    """The recipe's settings with the flags that were given."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return TrainingSettings.model_validate(recipe.model_dump() | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = f"--{str(first['loc'][0]).replace('_', '-')}"
+        wanted = first["msg"][0].lower() + first["msg"][1:]
+        raise UserError(f"{flag} was given as {first['input']!r}; {wanted}") from error

@@ -1,0 +1,50 @@
+"""What commands print: a bar while they work, a table when they are done."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from imparfait.evaluation import Scores
+
+
+@contextmanager
+def bar(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+    """A progress bar with the time left, on stderr; where nobody watches, only its last line."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+        yield progress, progress.add_task(what, total=total)
+
+
+def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:
+    """The table, or JSON; then where the report is."""
+    if as_json:
+        click.echo(json.dumps(scores.to_json() | {"folder": str(folder)}, ensure_ascii=False))
+        return
+    from imparfait.evaluation import HEADINGS
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="left" if index == 0 else "right")
+    *rows, last = scores.rows()
+    for row in rows:
+        table.add_row(*row)
+    table.add_section()
+    table.add_row(*last, style="bold")
+    Console().print(table, end="")
+    click.echo(remark)
+    click.echo(f"report: {folder / 'report.html'}")
+
+
+def next_step(command: str, why: str) -> None:
+    """What to write next; on stderr, so that results can be piped."""
+    click.echo(f"next: {command}   ({why})", err=True)

@@ -1,0 +1,35 @@
+"""Pictures altered once and for all, to be scored on: the same pixels for everybody."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from imparfait.alterations import ALTERATIONS
+from imparfait.datasets.labelled import AlteredImages, LabelledImages
+from imparfait.errors import lookup
+from imparfait.randomness import Draw
+
+THE_THREE = (("clean", 0.0), ("geometric", 0.5), ("shrunk", 1.0))
+"""The protocol's parts, with their severities."""
+
+CHUNK = 2000  # pictures altered at once, for flat memory; the pixels do not depend on it
+
+
+def the_three(data: LabelledImages) -> list[AlteredImages]:
+    """`data` as the protocol scores it: clean, geometric and shrunk."""
+    return [AlteredImages(name, severity, altered(data, name, severity)) for name, severity in THE_THREE]
+
+
+def altered(data: LabelledImages, alteration: str, severity: float) -> LabelledImages:
+    """`data` altered for scoring: drawn in float64 with the published seed, rounded to uint8; "clean" is as it is."""
+    if alteration == "clean":
+        return data
+    alter = lookup("alteration", alteration, ALTERATIONS)
+    chunks = []
+    for start in range(0, len(data), CHUNK):
+        images = torch.from_numpy(data.pixels[start : start + CHUNK]).double() / 255
+        sources = torch.from_numpy(data.sources[start : start + CHUNK])
+        changed = alter(images, severity, Draw(0, f"score {alteration}", 0, sources))
+        chunks.append((changed * 255).round().clamp(0, 255).to(torch.uint8).numpy())
+    return replace(data, pixels=np.concatenate(chunks))

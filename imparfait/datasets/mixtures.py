@@ -1,0 +1,66 @@
+"""Which pictures an epoch shows, altered how."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from imparfait.alterations import ALTERATIONS
+from imparfait.randomness import Draw
+from imparfait.tensors import Images
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of the sources, shown altered (or as they are, when `alteration` is "clean")."""
+
+    alteration: str
+    severity: float
+    part: float
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the sources; drawn once for the whole training, or anew every epoch."""
+
+    shares: tuple[Share, ...]
+    anew: bool = False
+    by_turns: bool = False
+    """Each source is in one share an epoch, and in the next share the next epoch; the parts then make 1."""
+
+    def rows(self, seed: int, epoch: int, sources: Int64[Tensor, "n"]) -> Int64[Tensor, "m 2"]:
+        """What this epoch shows, in a random order: pairs of (index of a source, index of a share)."""
+        drawn = epoch if self.anew else 0
+        draw = Draw(seed, "mixture", 0 if self.by_turns else drawn, sources)
+        chosen = []
+        if self.by_turns:
+            turn = (draw.uniform("share") + epoch / len(self.shares)) % 1
+            ends = torch.tensor([share.part for share in self.shares]).cumsum(0)[:-1]
+            chosen.append(torch.stack([torch.arange(len(sources)), torch.bucketize(turn, ends, right=True)], 1))
+        else:
+            for index, share in enumerate(self.shares):
+                taken = draw.bits(f"share {index}").argsort(stable=True)[: round(share.part * len(sources))]
+                chosen.append(torch.stack([taken, torch.full_like(taken, index)], 1))
+        rows = torch.cat(chosen)
+        order = Draw(seed, "order", epoch, sources[rows[:, 0]]).bits("order", len(self.shares))
+        return rows[order.gather(1, rows[:, 1:]).flatten().argsort(stable=True)]
+
+    def show(self, images: Images, share: Int64[Tensor, "n"], seed: int, epoch: int, sources: Int64[Tensor, "n"]) -> Images:
+        """The pictures as this epoch shows them, each altered as its share says. Changes `images` in place."""
+        draw = Draw(seed, "train", epoch if self.anew else 0, sources)
+        for index, kind in enumerate(self.shares):
+            if kind.alteration != "clean":
+                rows = (share == index).nonzero()[:, 0]
+                images[rows] = ALTERATIONS[kind.alteration](images[rows], kind.severity, draw.at(rows))
+        return images
+
+
+MIXTURES: dict[str, Mixture] = {
+    "fresh": Mixture(
+        (Share("clean", 0, 1 / 3), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 1 / 3)), anew=True, by_turns=True
+    ),
+    "clean": Mixture((Share("clean", 0, 1),)),
+    "balanced": Mixture((Share("clean", 0, 1), Share("geometric", 0.5, 1), Share("shrunk", 1, 1))),
+    "study": Mixture((Share("clean", 0, 1), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 5 / 12))),
+}

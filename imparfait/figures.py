@@ -1,0 +1,145 @@
+"""Pictures of results, from plain arrays; each for light and for dark paper."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from imparfait.images import Pixels
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours for one kind of paper; the series are Okabe and Ito's, which colour-blind readers tell apart."""
+
+    paper: str
+    ink: str
+    faint: str
+    series: tuple[str, ...]
+    heat: tuple[str, str]
+
+
+LIGHT = Theme("#ffffff", "#1d2530", "#d9dee5", ("#0072B2", "#D55E00", "#009E73", "#7a5195"), ("#ffffff", "#D55E00"))
+DARK = Theme("#14181e", "#e4e8ee", "#39424e", ("#56B4E9", "#E69F00", "#2fc79a", "#CC79A7"), ("#14181e", "#E69F00"))
+THEMES = {"light": LIGHT, "dark": DARK}
+MANY_CLASSES = 20  # above this, numbers in the cells of a confusion matrix cannot be read
+
+
+def accuracies(
+    accuracy: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], theme: Theme = LIGHT
+) -> Figure:
+    """One dot a row with its 95 % interval, in percent."""
+    figure, axes = _figure(theme, 6.4, 0.9 + 0.45 * len(accuracy))
+    places = np.arange(len(accuracy))[::-1]
+    for place, (name, value) in zip(places, accuracy.items(), strict=True):
+        low, high = intervals[name]
+        axes.plot([100 * low, 100 * high], [place, place], color=theme.series[0], linewidth=2)
+        axes.plot(100 * value, place, "o", color=theme.series[0], markersize=7)
+        text = f"{100 * value:.2f} %"
+        axes.annotate(text, (100 * value, place), (0, 6), textcoords="offset points", ha="center", color=theme.ink)
+    axes.set_yticks(places, list(accuracy))
+    axes.set_ylim(-0.6, len(accuracy) - 0.3)
+    axes.set_xlabel("accuracy in %, with its 95 % interval")
+    return figure
+
+
+def accuracy_loss(
+    loss: Sequence[float],
+    training: Sequence[float],
+    validation: Mapping[str, Sequence[float]],
+    theme: Theme = LIGHT,
+) -> Figure:
+    """The loss and the accuracies after each epoch; `validation` may be empty."""
+    figure, left = _figure(theme, 9, 3.4, columns=2)
+    right = figure.axes[1]
+    epochs = np.arange(1, len(loss) + 1)
+    left.plot(epochs, loss, "o-", color=theme.ink)
+    left.set(title="training loss", xlabel="epoch", ylim=(0, None))
+    right.plot(epochs, 100 * np.asarray(training), "o--", color=theme.ink, label="training (as shown)")
+    for index, (name, values) in enumerate(validation.items()):
+        colour = theme.series[index % len(theme.series)]
+        right.plot(epochs, 100 * np.asarray(values), "o-", color=colour, label=f"validation, {name}")
+    best = max([*training, *(value for values in validation.values() for value in values)])
+    # The first epochs of a run are far below the rest: show what is near the top.
+    floor = min(min(values[-1] for values in [training, *validation.values()]), best - 0.02)
+    right.set(title="accuracy in %", xlabel="epoch", ylim=(100 * (floor - 0.02), min(100.0, 100 * best + 0.4)))
+    right.legend(frameon=False, labelcolor=theme.ink, fontsize=8, loc="lower right")
+    for axes in (left, right):
+        axes.set_xticks(epochs if len(epochs) <= 12 else epochs[:: -(-len(epochs) // 10)])
+    return figure
+
+
+def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], theme: Theme = LIGHT) -> Figure:
+    """What each class was taken for: a row a true class, mistakes coloured, right answers plain."""
+    n = len(classes)
+    side = min(9.0, 1.6 + 0.42 * n)
+    figure, axes = _figure(theme, side, side)
+    mistakes = counts - np.diag(np.diag(counts))
+    colours = LinearSegmentedColormap.from_list("mistakes", theme.heat)
+    axes.imshow(mistakes, cmap=colours, vmin=0, vmax=max(1, mistakes.max()))
+    if n <= MANY_CLASSES:
+        for truth, said in np.argwhere(counts > 0):
+            dark_cell = truth != said and mistakes[truth, said] > 0.6 * mistakes.max()
+            colour = theme.paper if dark_cell else theme.ink
+            weight = "normal" if truth == said else "bold"
+            axes.text(said, truth, counts[truth, said], ha="center", va="center", color=colour, fontsize=8, weight=weight)
+    axes.set_xticks(range(n), classes, rotation=90 if n > MANY_CLASSES else 0)
+    axes.set_yticks(range(n), classes)
+    axes.set(xlabel="answered", ylabel="true class")
+    axes.grid(False)
+    return figure
+
+
+def mistakes(
+    pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, columns: int = 8
+) -> Figure:
+    """Pictures with a caption under each."""
+    rows = max(1, -(-len(pixels) // columns))
+    figure, _ = _figure(theme, 1.15 * columns, 1.62 * rows, columns=columns, rows=rows)
+    for axes in figure.axes:
+        axes.axis("off")
+    for axes, picture, caption in zip(figure.axes, pixels, captions, strict=False):
+        _show(axes, picture)
+        axes.set_title(caption, fontsize=7.5, y=-0.02, va="top", color=theme.ink)
+    return figure
+
+
+def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
+    """The same pictures once a row, each row altered in another way."""
+    columns = max(len(pixels) for pixels in sheet.values())
+    figure, _ = _figure(theme, 0.8 * columns + 1.2, 0.85 * len(sheet), columns=columns, rows=len(sheet))
+    for row, (name, pixels) in enumerate(sheet.items()):
+        line = figure.axes[row * columns : (row + 1) * columns]
+        for axes, picture in zip(line, pixels, strict=False):
+            _show(axes, picture)
+            axes.set(xticks=[], yticks=[])
+            for spine in axes.spines.values():
+                spine.set_visible(False)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", color=theme.ink)
+    return figure
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    channels = picture.shape[0]
+    image = picture[0] if channels != 3 else picture.transpose(1, 2, 0)
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+
+
+def _figure(theme: Theme, width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=144, layout="constrained", facecolor=theme.paper)
+    for index in range(rows * columns):
+        axes = figure.add_subplot(rows, columns, index + 1, facecolor=theme.paper)
+        axes.tick_params(colors=theme.ink, labelsize=9)
+        for part in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            part.set_color(theme.ink)
+        axes.title.set_fontsize(10)
+        for side, spine in axes.spines.items():
+            spine.set_color(theme.faint)
+            spine.set_visible(side in ("left", "bottom"))
+        axes.grid(True, color=theme.faint, linewidth=0.6)
+        axes.set_axisbelow(True)
+    return figure, figure.axes[0]

@@ -1,0 +1,100 @@
+"""The fixed rule for device, threads and precision, and a record of the machine at hand."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from imparfait.errors import UserError, lookup
+from imparfait.settings import Machine
+
+MOST_THREADS = 8  # small pictures do not keep more busy
+AVAILABLE = {
+    "cpu": lambda: True,
+    "cuda": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+}
+
+
+def choose_machine(model: nn.Module, images: Tensor, device: str = "auto") -> Machine:
+    """The machine a run uses: always the same on the same computer.
+
+    Device: the first of cuda, mps, cpu that is there (only cpu is exercised by our tests). Threads: one for each
+    core this process may use, at most 8. Precision: bfloat16 on a CPU with bf16 units where `model` answers on
+    `images` as it does in float32; float32 everywhere else, since without such units bf16 is the slower one.
+    """
+    if device == "auto":
+        device = next(name for name in ("cuda", "mps", "cpu") if AVAILABLE[name]())
+    elif not lookup("device", device, {**AVAILABLE})():
+        raise UserError(f"device {device!r} is not available to PyTorch {torch.__version__} here; write --device auto")
+    threads = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_THREADS)
+    fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
+    return Machine.model_validate(
+        {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
+    )
+
+
+def has_bf16_units() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (Linux tells; elsewhere the answer is no)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def bf16_agrees(model: nn.Module, images: Tensor) -> bool:
+    """Whether `model`'s logits and gradients in bfloat16 are those of float32 up to rounding.
+
+    Some builds got bf16 convolutions of some shapes wrong (pytorch#163347), so it is measured, not assumed:
+    the relative error of a sound one is below 2 %, of a wrong one near 100 %.
+    """
+    model = model.train()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def answers(enabled: bool) -> list[Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            logits = model(images).float()
+        gradients = torch.autograd.grad(logits.square().mean(), list(model.parameters()))
+        return [logits.detach(), torch.cat([g.flatten() for g in gradients])]
+
+    exact, rounded = answers(False), answers(True)
+    model.load_state_dict(state)  # a forward pass in training moves the running statistics
+    return all(bool((a - b).norm() <= 0.1 * a.norm()) for a, b in zip(exact, rounded, strict=True))
+
+
+def environment(machine: Machine) -> dict[str, str | int]:
+    """Versions, processor and commit: what someone needs to repeat a run."""
+    packages = ("imparfait", "torch", "numpy", "scikit-learn", "scipy", "matplotlib")
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        **machine.model_dump(),
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    found = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    words = [found.get("model name", platform.machine()), "family", found.get("cpu family"), "model", found.get("model\t")]
+    return " ".join(word for word in words if word)
+
+
+def _commit() -> str:
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"], cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return commit.stdout.strip() or "unknown"

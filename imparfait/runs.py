@@ -1,0 +1,164 @@
+"""The folder a training leaves behind."""
+
+import csv
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.evaluation import Scores, percent
+from imparfait.machine import choose_machine, environment
+from imparfait.models import build
+from imparfait.settings import Machine, TrainingSettings, fingerprint
+from imparfait.store import write_json
+from imparfait.training import Epoch
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One training: what it was told, where it ran and which pictures it learned from."""
+
+    recipe: str
+    settings: TrainingSettings
+    machine: Machine
+    data: LabelledImages
+    final: bool
+
+    @property
+    def hash(self) -> str:
+        """sha256 of everything that decides the weights."""
+        return fingerprint(self.settings, self.machine, self.data.fingerprint(), f"final={self.final}")
+
+    @property
+    def name(self) -> str:
+        """The run folder's name: recipe, seed, and the start of the hash."""
+        return f"{self.recipe}-s{self.settings.seed}-{self.hash[:6]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What settings.json holds."""
+        return {
+            "recipe": self.recipe,
+            "settings": self.settings.model_dump(),
+            "machine": self.machine.model_dump(),
+            "data": {"name": self.data.name, "pictures": len(self.data), "sha256": self.data.fingerprint()},
+            "final": self.final,
+            "hash": self.hash,
+        }
+
+
+def start(
+    recipe: str, settings: TrainingSettings, data: LabelledImages, device: str = "auto", final: bool = False
+) -> tuple[Run, nn.Module]:
+    """A run, and its network with its initial weights on the machine that the fixed rule chooses."""
+    model = build(settings.model, channels=data.channels, classes=len(data.classes), seed=settings.seed)
+    machine = choose_machine(model, torch.from_numpy(data.pixels[: settings.batch_size]) / 255, device)
+    return Run(recipe, settings, machine, data, final), model
+
+
+def write_run(folder: Path, run: Run, model: nn.Module, epochs: list[Epoch], validation: list[Scores]) -> None:
+    """Settings, machine, course and classifier of a training; the files are listed in the model card."""
+    write_json(folder / "settings.json", run.to_json())
+    write_json(folder / "environment.json", environment(run.machine))
+    with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = [asdict(epoch) for epoch in epochs]
+        for row, scores in zip(rows, validation, strict=False):
+            row |= {f"validation_{score.alteration}": score.accuracy for score in scores.each}
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
+    _, channels, height, width = run.data.pixels.shape
+    write_json(
+        folder / "config.json",
+        {
+            "model": run.settings.model,
+            "classes": run.data.classes,
+            "input": {"channels": channels, "height": height, "width": width, "range": [0, 1], "background": 0},
+            "machine": run.machine.model_dump(),
+            "temperature": None,  # found by calibration, when there is one
+            "threshold": None,
+        },
+    )
+
+
+def write_scores(folder: Path, scores: Scores) -> None:
+    """Counts in scores.json and every single answer in predictions.csv."""
+    write_json(folder / "scores.json", scores.to_json())
+    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["alteration", "severity", "source", "truth", *(f"p_{name}" for name in scores.classes)])
+        for part in scores.parts:
+            shares = np.char.mod("%.5f", part.probabilities).tolist()
+            columns = zip(part.sources.tolist(), part.truths.tolist(), shares, strict=True)
+            for source, truth, row in columns:
+                writer.writerow([part.alteration, part.severity, source, scores.classes[truth], *row])
+
+
+def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
+    """The model card, with the front matter Hugging Face reads."""
+    table = "\n".join("| " + " | ".join(row) + " |" for row in scores.rows())
+    results = "\n".join(
+        f"  - task: {{type: image-classification}}\n"
+        f"    dataset: {{type: {run.data.name}, name: \"{run.data.name}, {score.alteration}\"}}\n"
+        f"    metrics: [{{type: accuracy, value: {score.accuracy:.4f}}}]"
+        for score in scores.each
+    )
+    card = CARD.format(
+        name=run.name,
+        results=results,
+        table=table,
+        mean=percent(scores.mean),
+        conditions=conditions,
+        settings="\n".join(f"- {key}: {value}" for key, value in run.settings.model_dump().items()),
+        data=f"{len(run.data):,} training pictures of {run.data.name}",
+        classes=", ".join(run.data.classes),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+CARD = """---
+library_name: imparfait
+pipeline_tag: image-classification
+tags: [imparfait, robustness]
+model-index:
+- name: {name}
+  results:
+{results}
+---
+
+# {name}
+
+An image classifier trained by imparfait on {data}, for the classes {classes}.
+
+| pictures | right | accuracy | 95 % interval |
+| --- | --- | --- | --- |
+{table}
+
+{conditions}
+
+`geometric` and `shrunk` are alterations it saw in training; it says nothing of others.
+
+## Use
+
+```python
+import imparfait
+
+classifier = imparfait.load_classifier("{name}")  # float32 [n, channels, height, width] in 0..1 -> logits
+```
+
+## Settings
+
+{settings}
+
+## Files
+
+- `model.safetensors`, `config.json`: the network's weights; what it takes and what it answers
+- `settings.json`, `environment.json`: what the training was told, and the machine and versions it ran on
+- `epochs.csv`: its course; `scores.json`: counts; `predictions.csv`: every answer
+- `report.html`: all of it on one page
+"""

@@ -1,0 +1,49 @@
+"""What a training is told: settings as plain data, and the recipes that name good ones."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+
+class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
+    """Everything about a training that is a choice. Each field is also a flag of `imparfait train`."""
+
+    model: str = Field("petit", description="name of the network")
+    mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, clean, balanced or study")
+    epochs: PositiveInt = Field(9, description="passes over the mixture")
+    batch_size: PositiveInt = Field(256, description="pictures a step")
+    learning_rate: PositiveFloat = Field(8e-3, description="peak step size of AdamW, one cycle")
+    weight_decay: NonNegativeFloat = Field(0.02, description="AdamW's pull of weights (not biases or norms) to zero")
+    label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of the target spread over all classes")
+    seed: NonNegativeInt = Field(0, description="seed of every random stream")
+
+
+class Machine(BaseModel, frozen=True, extra="forbid"):
+    """Where arithmetic happens; part of what a result depends on, so it is recorded and reused."""
+
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    threads: PositiveInt = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Named settings, with what they cost and what to expect of them (2 cores, development pictures)."""
+
+    settings: TrainingSettings
+    cost: str
+    expect: str
+
+
+RECIPES: dict[str, Recipe] = {
+    "quick": Recipe(TrainingSettings(epochs=1), cost="10 s", expect="98.8 %"),
+    "default": Recipe(TrainingSettings(), cost="150 s", expect="99.45 %"),
+}
+
+
+def fingerprint(*parts: BaseModel | str) -> str:
+    """A sha256 over settings and fingerprints: equal exactly when all the parts are."""
+    texts = [part.model_dump_json() if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
