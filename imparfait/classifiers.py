@@ -30,7 +30,7 @@ def as_classifier(model: nn.Module, machine: Machine | None = None) -> Classifie
         model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         answers = []
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
-            for batch in torch.from_numpy(images).split(BATCH):
+            for batch in torch.split(torch.from_numpy(images), BATCH):
                 answers.append(model(batch.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
         model.train(was_training)
         return torch.cat(answers).numpy()

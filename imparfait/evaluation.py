@@ -54,7 +54,7 @@ class Answers:
     @property
     def said(self) -> Labels:
         """The class with the largest probability."""
-        return self.probabilities.argmax(1)
+        return np.asarray(self.probabilities.argmax(1))
 
     @property
     def score(self) -> Score:

@@ -86,7 +86,9 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
             dark_cell = truth != said and mistakes[truth, said] > 0.6 * mistakes.max()
             colour = theme.paper if dark_cell else theme.ink
             weight = "normal" if truth == said else "bold"
-            axes.text(said, truth, counts[truth, said], ha="center", va="center", color=colour, fontsize=8, weight=weight)
+            axes.text(
+                said, truth, counts[truth, said], ha="center", va="center", color=colour, fontsize=8, weight=weight
+            )
     axes.set_xticks(range(n), classes, rotation=90 if n > MANY_CLASSES else 0)
     axes.set_yticks(range(n), classes)
     axes.set(xlabel="answered", ylabel="true class")
@@ -94,9 +96,7 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
     return figure
 
 
-def mistakes(
-    pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, columns: int = 8
-) -> Figure:
+def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, columns: int = 8) -> Figure:
     """Pictures with a caption under each."""
     rows = max(1, -(-len(pixels) // columns))
     figure, _ = _figure(theme, 1.15 * columns, 1.62 * rows, columns=columns, rows=rows)

@@ -8,8 +8,8 @@ from jaxtyping import Float32, Int64, UInt8
 Pixels = UInt8[np.ndarray, "n channels height width"]
 """Pictures at rest: 0 is background, 255 is ink."""
 
-Labels = Int64[np.ndarray, "n"]
-Sources = Int64[np.ndarray, "n"]
+Labels = Int64[np.ndarray, " n"]
+Sources = Int64[np.ndarray, " n"]
 """Which original each picture comes from; altered copies keep their original's id."""
 
 Logits = Float32[np.ndarray, "n classes"]

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from imparfait.errors import UserError, lookup
 from imparfait.settings import Machine
 
 MOST_THREADS = 8  # small pictures do not keep more busy
-AVAILABLE = {
+AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
     "mps": torch.backends.mps.is_available,
@@ -29,9 +30,11 @@ def choose_machine(model: nn.Module, images: Tensor, device: str = "auto") -> Ma
     """
     if device == "auto":
         device = next(name for name in ("cuda", "mps", "cpu") if AVAILABLE[name]())
-    elif not lookup("device", device, {**AVAILABLE})():
+    elif not lookup("device", device, AVAILABLE)():
         raise UserError(f"device {device!r} is not available to PyTorch {torch.__version__} here; write --device auto")
-    threads = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_THREADS)
+    threads = min(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_THREADS
+    )
     fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
     return Machine.model_validate(
         {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
@@ -87,14 +90,26 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     found = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    words = [found.get("model name", platform.machine()), "family", found.get("cpu family"), "model", found.get("model\t")]
+    words = [
+        found.get("model name", platform.machine()),
+        "family",
+        found.get("cpu family"),
+        "model",
+        found.get("model\t"),
+    ]
     return " ".join(word for word in words if word)
 
 
 def _commit() -> str:
     here = Path(__file__).parent
     try:
-        commit = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"], cwd=here, capture_output=True, text=True, timeout=10)
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return commit.stdout.strip() or "unknown"

@@ -20,7 +20,7 @@ class Draw:
     seed: int
     purpose: str
     epoch: int
-    sources: Int64[Tensor, "n"]
+    sources: Int64[Tensor, " n"]
 
     def bits(self, name: str, *shape: int) -> Int64[Tensor, "..."]:
         """64 random bits for each entry of `[n, *shape]`."""

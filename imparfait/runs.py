@@ -71,7 +71,9 @@ def write_run(folder: Path, run: Run, model: nn.Module, epochs: list[Epoch], val
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors"
+    )
     _, channels, height, width = run.data.pixels.shape
     write_json(
         folder / "config.json",
@@ -104,7 +106,7 @@ def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
     table = "\n".join("| " + " | ".join(row) + " |" for row in scores.rows())
     results = "\n".join(
         f"  - task: {{type: image-classification}}\n"
-        f"    dataset: {{type: {run.data.name}, name: \"{run.data.name}, {score.alteration}\"}}\n"
+        f'    dataset: {{type: {run.data.name}, name: "{run.data.name}, {score.alteration}"}}\n'
         f"    metrics: [{{type: accuracy, value: {score.accuracy:.4f}}}]"
         for score in scores.each
     )

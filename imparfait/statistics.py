@@ -17,7 +17,7 @@ def wilson_interval(right: int, total: int, confidence: float = 0.95) -> Interva
 
 
 def bootstrap_interval(
-    right: Int[np.ndarray, "sources"], each: int, confidence: float = 0.95, resamples: int = 10_000
+    right: Int[np.ndarray, " sources"], each: int, confidence: float = 0.95, resamples: int = 10_000
 ) -> Interval:
     """The interval for a mean accuracy when each source picture appears `each` times, `right` of them correctly.
 

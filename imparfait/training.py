@@ -73,7 +73,8 @@ def steps(
     an_epoch = _count_batches(len(mixture.rows(settings.seed, 0, sources)), settings.batch_size)
     total = settings.epochs * an_epoch
     decay = 1 - 1 / max(1.0, HORIZON * total)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    moving = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average = AveragedModel(model, multi_avg_fn=moving, use_buffers=True)
     number, seconds, started = 0, 0.0, time.perf_counter()
 
     for epoch in range(settings.epochs):
@@ -99,9 +100,7 @@ def steps(
             else:
                 with _weights_of(average, model):
                     shown = len(rows)
-                    yield Step(
-                        number, total, loss, Epoch(epoch + 1, loss_sum / shown, right / shown, shown, seconds)
-                    )
+                    yield Step(number, total, loss, Epoch(epoch + 1, loss_sum / shown, right / shown, shown, seconds))
             started = time.perf_counter()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
-Severity = float | Float[Tensor, "n"]
+Severity = float | Float[Tensor, " n"]
 
 
 def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
@@ -82,7 +82,7 @@ def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n s
     return overlap.clamp_(min=0).div_(step)
 
 
-def _as_column(severity: Severity, images: Images) -> Float[Tensor, "n"]:
+def _as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
     return torch.as_tensor(severity, dtype=images.dtype).expand(len(images))
 
 

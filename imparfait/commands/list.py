@@ -1,5 +1,8 @@
 """`imparfait list`: the names that the other commands take."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from imparfait.settings import RECIPES
@@ -19,7 +22,12 @@ def list_names() -> None:
     except ModuleNotFoundError as error:
         click.echo(f"the rest needs {error.name}: pip install 'imparfait[train]'")
         return
-    tables = {"models": MODELS, "mixtures": MIXTURES, "alterations": ALTERATIONS, "data": DATASETS}
+    tables: dict[str, Mapping[str, Any]] = {
+        "models": MODELS,
+        "mixtures": MIXTURES,
+        "alterations": ALTERATIONS,
+        "data": DATASETS,
+    }
     for kind, table in tables.items():
         click.echo(kind)
         for name, entry in table.items():

@@ -13,7 +13,9 @@ from imparfait.settings import TrainingSettings
 Command = Callable[..., None]
 
 data = click.option("--data", default="mnist", show_default=True, help="A data set's name, or a folder of IDX files.")
-device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested).")
+device = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
+)
 out = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -28,7 +30,9 @@ def settings(command: Command) -> Command:
     """A flag for each training setting; what is not given is the recipe's."""
     for name, field in reversed(TrainingSettings.model_fields.items()):
         flag = f"--{name.replace('_', '-')}"
-        command = click.option(flag, name, metavar="VALUE", help=f"{field.description} [default: the recipe's].")(command)
+        command = click.option(flag, name, metavar="VALUE", help=f"{field.description} [default: the recipe's].")(
+            command
+        )
     return command
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from imparfait.errors import UserError
 
 UNSIGNED_BYTE = 0x08
-OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 PARTS = {
     "train": ("train-images", "train-labels"),
     "test": ("t10k-images", "t10k-labels"),
@@ -25,8 +24,7 @@ def read_idx(path: Path) -> np.ndarray:
     Source: the format as described on MNIST's page: 0, 0, type, dimensions, sizes (big-endian uint32), values.
     """
     try:
-        opener = OPENERS.get(path.suffix)
-        content = opener(path).read() if opener else path.read_bytes()
+        content = _unpacked(path)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE or not 1 <= content[3] <= 4:
@@ -36,8 +34,15 @@ def read_idx(path: Path) -> np.ndarray:
     wanted = math.prod(shape.tolist())
     if len(content) < start or len(content) - start != wanted:
         said = " x ".join(map(str, shape.tolist())) or "nothing"
-        raise UserError(f"{path}: the header says {said} = {wanted} values, the file holds {max(0, len(content) - start)}")
+        raise UserError(
+            f"{path}: the header says {said} = {wanted} values, the file holds {max(0, len(content) - start)}"
+        )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape.tolist())
+
+
+def _unpacked(path: Path) -> bytes:
+    packed = path.read_bytes()
+    return {".gz": gzip.decompress, ".xz": lzma.decompress}.get(path.suffix, bytes)(packed)
 
 
 def find_idx(folder: Path, part: str) -> Path | None:

@@ -24,12 +24,13 @@ class Share:
 class Mixture:
     """Shares of the sources; drawn once for the whole training, or anew every epoch."""
 
+    summary: str
     shares: tuple[Share, ...]
     anew: bool = False
     by_turns: bool = False
     """Each source is in one share an epoch, and in the next share the next epoch; the parts then make 1."""
 
-    def rows(self, seed: int, epoch: int, sources: Int64[Tensor, "n"]) -> Int64[Tensor, "m 2"]:
+    def rows(self, seed: int, epoch: int, sources: Int64[Tensor, " n"]) -> Int64[Tensor, "m 2"]:
         """What this epoch shows, in a random order: pairs of (index of a source, index of a share)."""
         drawn = epoch if self.anew else 0
         draw = Draw(seed, "mixture", 0 if self.by_turns else drawn, sources)
@@ -46,7 +47,9 @@ class Mixture:
         order = Draw(seed, "order", epoch, sources[rows[:, 0]]).bits("order", len(self.shares))
         return rows[order.gather(1, rows[:, 1:]).flatten().argsort(stable=True)]
 
-    def show(self, images: Images, share: Int64[Tensor, "n"], seed: int, epoch: int, sources: Int64[Tensor, "n"]) -> Images:
+    def show(
+        self, images: Images, share: Int64[Tensor, " n"], seed: int, epoch: int, sources: Int64[Tensor, " n"]
+    ) -> Images:
         """The pictures as this epoch shows them, each altered as its share says. Changes `images` in place."""
         draw = Draw(seed, "train", epoch if self.anew else 0, sources)
         for index, kind in enumerate(self.shares):
@@ -56,11 +59,22 @@ class Mixture:
         return images
 
 
+CLEAN = Share("clean", 0, 1)
+
 MIXTURES: dict[str, Mixture] = {
     "fresh": Mixture(
-        (Share("clean", 0, 1 / 3), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 1 / 3)), anew=True, by_turns=True
+        "each picture once an epoch: clean, geometric or shrunk by turns, altered anew every time",
+        (Share("clean", 0, 1 / 3), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 1 / 3)),
+        anew=True,
+        by_turns=True,
     ),
-    "clean": Mixture((Share("clean", 0, 1),)),
-    "balanced": Mixture((Share("clean", 0, 1), Share("geometric", 0.5, 1), Share("shrunk", 1, 1))),
-    "study": Mixture((Share("clean", 0, 1), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 5 / 12))),
+    "balanced": Mixture(
+        "each picture three times an epoch: clean, geometric and shrunk, drawn once",
+        (CLEAN, Share("geometric", 0.5, 1), Share("shrunk", 1, 1)),
+    ),
+    "study": Mixture(
+        "the founding study's: of 60,000 pictures, all clean, 20,000 geometric and 25,000 shrunk, drawn once",
+        (CLEAN, Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 5 / 12)),
+    ),
+    "clean": Mixture("the pictures as they are", (CLEAN,)),
 }

@@ -32,7 +32,9 @@ class Dataset:
     def test(self) -> SealedTest:
         """The sealed test pictures; raises UserError where the data set has none."""
         if self.sealed is None:
-            raise UserError(f"{self.train.name} has no test pictures ({' and '.join(PARTS['test'])} are wanted in its folder)")
+            raise UserError(
+                f"{self.train.name} has no test pictures ({' and '.join(PARTS['test'])} are wanted in its folder)"
+            )
         return self.sealed
 
 
@@ -45,7 +47,9 @@ def load_data(data: str | Path = "mnist") -> Dataset:
     folder = Path(data)
     if str(data) in DATASETS or not folder.is_dir():
         if folder.suffix or len(folder.parts) > 1:
-            raise UserError(f"{data}: no such folder; --data wants a folder of IDX files or one of {', '.join(DATASETS)}")
+            raise UserError(
+                f"{data}: no such folder; --data wants a folder of IDX files or one of {', '.join(DATASETS)}"
+            )
         return lookup("data set", str(data), DATASETS)()
     return _from_folder(folder, folder.resolve().name)
 
@@ -93,7 +97,9 @@ def _read_split(
         )
     classes = classes or tuple(str(label) for label in range(int(labels.max()) + 1))
     if int(labels.max()) >= len(classes):
-        raise UserError(f"{folder}: a {split} label is {labels.max()}, but the training labels end at {len(classes) - 1}")
+        raise UserError(
+            f"{folder}: a {split} label is {labels.max()}, but the training labels end at {len(classes) - 1}"
+        )
     pixels = images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     sources = np.arange(first_source, first_source + len(labels))
     return LabelledImages(pixels, labels.astype(np.int64), sources, classes, name, split)

@@ -31,5 +31,7 @@ def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[Labell
         held_out.append(sources[members[np.argsort(order[members], kind="stable")[:take]]])
     mask = np.isin(data.sources, np.concatenate(held_out))
     if not mask.any():
-        raise UserError(f"{data.name}: {len(data)} pictures are too few to keep some for validation; 2 a class are the least")
+        raise UserError(
+            f"{data.name}: {len(data)} pictures are too few to keep some for validation; 2 a class are the least"
+        )
     return data.select(~mask), data.select(mask, "validation")

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from imparfait.tensors import Images
 
 
-
 class Petit(nn.Module):
     """Convolutions that halve the picture twice, then the largest and the mean answer of every place.
 
@@ -25,9 +24,11 @@ class Petit(nn.Module):
         self.head = nn.Linear(8 * width, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
+        """Logits for pictures in 0..1."""
         strokes = self.strokes(self.normalise(images))  # n, 4 width, height / 4, width / 4
         largest, mean = strokes.amax((2, 3)), strokes.mean((2, 3))
-        return self.head(torch.cat([largest, mean], 1))
+        logits: Tensor = self.head(torch.cat([largest, mean], 1))
+        return logits
 
 
 def convolution(before: int, after: int, *, kernel: int, stride: int) -> nn.Sequential:
