@@ -8,6 +8,7 @@ from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from imparfait.images import Pixels
 
@@ -54,7 +55,7 @@ def accuracy_loss(
     theme: Theme = LIGHT,
 ) -> Figure:
     """The loss and the accuracies after each epoch; `validation` may be empty."""
-    figure, left = _figure(theme, 9, 3.4, columns=2)
+    figure, left = _figure(theme, 10, 3.4, columns=2)
     right = figure.axes[1]
     epochs = np.arange(1, len(loss) + 1)
     left.plot(epochs, loss, "o-", color=theme.ink)
@@ -63,11 +64,13 @@ def accuracy_loss(
     for index, (name, values) in enumerate(validation.items()):
         colour = theme.series[index % len(theme.series)]
         right.plot(epochs, 100 * np.asarray(values), "o-", color=colour, label=f"validation, {name}")
-    best = max([*training, *(value for values in validation.values() for value in values)])
-    # The first epochs of a run are far below the rest: show what is near the top.
-    floor = min(min(values[-1] for values in [training, *validation.values()]), best - 0.02)
-    right.set(title="accuracy in %", xlabel="epoch", ylim=(100 * (floor - 0.02), min(100.0, 100 * best + 0.4)))
-    right.legend(frameon=False, labelcolor=theme.ink, fontsize=8, loc="lower right")
+    # The first epochs of a run are far below the rest: show where the second half of the run is.
+    lines = [training, *validation.values()]
+    floor = min(min(line[len(line) // 2 :]) for line in lines)
+    ceiling = max(max(line) for line in lines)
+    room = max(0.001, 0.1 * (ceiling - floor))
+    right.set(title="accuracy in %", xlabel="epoch", ylim=(100 * (floor - room), 100 * min(1, ceiling + room)))
+    right.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for axes in (left, right):
         axes.set_xticks(epochs if len(epochs) <= 12 else epochs[:: -(-len(epochs) // 10)])
     return figure
@@ -79,11 +82,13 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
     side = min(9.0, 1.6 + 0.42 * n)
     figure, axes = _figure(theme, side, side)
     mistakes = counts - np.diag(np.diag(counts))
+    for place in range(n):
+        axes.add_patch(Rectangle((place - 0.5, place - 0.5), 1, 1, color=theme.faint, alpha=0.5, linewidth=0))
     colours = LinearSegmentedColormap.from_list("mistakes", theme.heat)
     axes.imshow(mistakes, cmap=colours, vmin=0, vmax=max(1, mistakes.max()))
     if n <= MANY_CLASSES:
         for truth, said in np.argwhere(counts > 0):
-            dark_cell = truth != said and mistakes[truth, said] > 0.6 * mistakes.max()
+            dark_cell = truth != said and mistakes[truth, said] > 0.75 * mistakes.max()
             colour = theme.paper if dark_cell else theme.ink
             weight = "normal" if truth == said else "bold"
             axes.text(
@@ -100,11 +105,11 @@ def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, colu
     """Pictures with a caption under each."""
     rows = max(1, -(-len(pixels) // columns))
     figure, _ = _figure(theme, 1.15 * columns, 1.62 * rows, columns=columns, rows=rows)
-    for axes in figure.axes:
-        axes.axis("off")
+    for axes in figure.axes[len(pixels) :]:
+        axes.set_axis_off()
     for axes, picture, caption in zip(figure.axes, pixels, captions, strict=False):
         _show(axes, picture)
-        axes.set_title(caption, fontsize=7.5, y=-0.02, va="top", color=theme.ink)
+        axes.set_xlabel(caption, fontsize=8)
     return figure
 
 
@@ -116,9 +121,6 @@ def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
         line = figure.axes[row * columns : (row + 1) * columns]
         for axes, picture in zip(line, pixels, strict=False):
             _show(axes, picture)
-            axes.set(xticks=[], yticks=[])
-            for spine in axes.spines.values():
-                spine.set_visible(False)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", color=theme.ink)
     return figure
 
@@ -127,6 +129,9 @@ def _show(axes: Axes, picture: np.ndarray) -> None:
     channels = picture.shape[0]
     image = picture[0] if channels != 3 else picture.transpose(1, 2, 0)
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def _figure(theme: Theme, width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Axes]:

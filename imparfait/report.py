@@ -30,6 +30,8 @@ class Plate:
     heading: str
     caption: str
     draw: Callable[[Theme], Figure]
+    square: bool = False
+    """A square figure fits a phone; a wide one keeps its size there and is scrolled."""
 
 
 def write_report(
@@ -92,6 +94,7 @@ def answers(scores: Scores, shown: Sequence[AlteredImages]) -> list[Plate]:
             "A row is a true class, a column an answer; everything off the diagonal is a mistake, and the more "
             "coloured a cell, the more often that mistake was made.",
             lambda theme, part=part: confusion(part.confusion(), scores.classes, theme),  # type: ignore[misc]
+            square=True,
         )
         for part in scores.parts
     ]

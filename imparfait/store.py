@@ -19,9 +19,11 @@ def new_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        temporary.chmod(0o777 & ~_umask())
         yield temporary
+        mask = _umask()
+        temporary.chmod(0o777 & ~mask)  # tempfile and safetensors make what they write private
         for file in sorted(temporary.rglob("*")):
+            file.chmod((0o777 if file.is_dir() else 0o666) & ~mask)
             _sync(file)
         _sync(temporary)
         if path.exists():

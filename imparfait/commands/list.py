@@ -25,7 +25,7 @@ def list_names() -> None:
     tables: dict[str, Mapping[str, Any]] = {
         "models": MODELS,
         "mixtures": MIXTURES,
-        "alterations": ALTERATIONS,
+        "alterations (others say corruptions or augmentations)": ALTERATIONS,
         "data": DATASETS,
     }
     for kind, table in tables.items():

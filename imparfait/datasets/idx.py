@@ -37,7 +37,7 @@ def read_idx(path: Path) -> np.ndarray:
         raise UserError(
             f"{path}: the header says {said} = {wanted} values, the file holds {max(0, len(content) - start)}"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape.tolist())
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape.tolist()).copy()  # torch wants it writable
 
 
 def _unpacked(path: Path) -> bytes:
