@@ -59,22 +59,22 @@ class Mixture:
         return images
 
 
-CLEAN = Share("clean", 0, 1)
+CLEAN = Share("clean", 0.0, 1.0)
 
 MIXTURES: dict[str, Mixture] = {
     "fresh": Mixture(
         "each picture once an epoch: clean, geometric or shrunk by turns, altered anew every time",
-        (Share("clean", 0, 1 / 3), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 1 / 3)),
+        (Share("clean", 0.0, 1 / 3), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1.0, 1 / 3)),
         anew=True,
         by_turns=True,
     ),
     "balanced": Mixture(
         "each picture three times an epoch: clean, geometric and shrunk, drawn once",
-        (CLEAN, Share("geometric", 0.5, 1), Share("shrunk", 1, 1)),
+        (CLEAN, Share("geometric", 0.5, 1.0), Share("shrunk", 1.0, 1.0)),
     ),
     "study": Mixture(
         "the founding study's: of 60,000 pictures, all clean, 20,000 geometric and 25,000 shrunk, drawn once",
-        (CLEAN, Share("geometric", 0.5, 1 / 3), Share("shrunk", 1, 5 / 12)),
+        (CLEAN, Share("geometric", 0.5, 1 / 3), Share("shrunk", 1.0, 5 / 12)),
     ),
     "clean": Mixture("the pictures as they are", (CLEAN,)),
 }

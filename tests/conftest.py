@@ -1,0 +1,62 @@
+"""Small pictures drawn here; shapes and types of the package are really checked while tests run."""
+
+from jaxtyping import install_import_hook
+
+hook = install_import_hook("imparfait", "beartype.beartype")
+hook.__enter__()  # for the whole session: every module of the package is imported through it
+
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from imparfait.datasets.labelled import LabelledImages  # noqa: E402
+
+CLASSES = ("flat", "steep", "cross")
+
+
+def draw_bars(n: int, side: int = 16, channels: int = 1, first_source: int = 0) -> LabelledImages:
+    """`n` pictures of a flat bar, a steep bar or both, each at another place and of another grey."""
+    random = np.random.default_rng(first_source)
+    pixels = np.zeros((n, channels, side, side), np.uint8)
+    labels = np.arange(n) % len(CLASSES)
+    for picture, label in zip(pixels, labels, strict=True):
+        row, column = random.integers(2, side - 4, 2)
+        grey = random.integers(150, 256, (channels, 1, 1))
+        if label != 1:
+            picture[:, row : row + 2, 1:-1] = grey
+        if label != 0:
+            picture[:, 1:-1, column : column + 2] = grey
+    sources = np.arange(first_source, first_source + n)
+    return LabelledImages(pixels, labels.astype(np.int64), sources, CLASSES, "bars", "train")
+
+
+@pytest.fixture
+def bars() -> LabelledImages:
+    return draw_bars(32)
+
+
+@pytest.fixture
+def images(bars: LabelledImages) -> torch.Tensor:
+    return torch.from_numpy(bars.pixels).float() / 255
+
+
+def write_idx(folder: Path, train: LabelledImages, test: LabelledImages | None) -> Path:
+    """A folder of IDX files, as `--data` takes it."""
+    folder.mkdir()
+    for part, data in (("train", train), ("t10k", test)):
+        if data:
+            pixels = data.pixels[:, 0] if data.channels == 1 else data.pixels.transpose(0, 2, 3, 1)
+            for kind, array in (("images", pixels), ("labels", data.labels)):
+                header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+                (folder / f"{part}-{kind}-idx").write_bytes(header + array.astype(np.uint8).tobytes())
+    return folder
+
+
+@pytest.fixture
+def bars_folder(tmp_path: Path) -> Path:
+    return write_idx(tmp_path / "bars", draw_bars(120), draw_bars(30, first_source=120))
+
+
+__all__ = ["draw_bars", "write_idx"]
