@@ -32,13 +32,16 @@ def choose_machine(model: nn.Module, images: Tensor, device: str = "auto") -> Ma
         device = next(name for name in ("cuda", "mps", "cpu") if AVAILABLE[name]())
     elif not lookup("device", device, AVAILABLE)():
         raise UserError(f"device {device!r} is not available to PyTorch {torch.__version__} here; write --device auto")
-    threads = min(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_THREADS
-    )
+    threads = min(usable_cores(), MOST_THREADS)
     fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
     return Machine.model_validate(
         {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
     )
+
+
+def usable_cores() -> int:
+    """Cores this process may use, which in a container are often fewer than the computer has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_bf16_units() -> bool:
@@ -89,15 +92,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    found = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    words = [
-        found.get("model name", platform.machine()),
-        "family",
-        found.get("cpu family"),
-        "model",
-        found.get("model\t"),
-    ]
-    return " ".join(word for word in words if word)
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return f"{told.get('model name', platform.machine())}, family {told.get('cpu family')}, model {told.get('model')}"
 
 
 def _commit() -> str:

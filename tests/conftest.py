@@ -2,7 +2,7 @@
 
 from jaxtyping import install_import_hook
 
-hook = install_import_hook("imparfait", "beartype.beartype")
+hook = install_import_hook("imparfait", "typechecker.check")
 hook.__enter__()  # for the whole session: every module of the package is imported through it
 
 from pathlib import Path  # noqa: E402

@@ -27,7 +27,7 @@ ORDER = [
     "report",
     "commands",
 ]
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py"))
 
 
 def room_of(path: Path) -> str:

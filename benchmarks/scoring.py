@@ -1,0 +1,51 @@
+"""Seconds to score 30,000 pictures with a trained run: drawing apart from answering, on development pictures.
+
+python benchmarks/scoring.py runs/default-s0-… --out results/2026-11-22-scoring
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from imparfait import evaluate, load_classifier, load_data, split, the_three
+from imparfait.classifiers import machine_of
+from imparfait.machine import environment
+
+ROUNDS = 7
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    classifier = load_classifier(options.run)
+    _, development = split(load_data().train)
+    drawing, scoring = [], []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        parts = the_three(development)
+        drawing.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        scores = evaluate(classifier, parts)
+        scoring.append(time.perf_counter() - start)
+    summary = {
+        "pictures": sum(score.total for score in scores.each),
+        "seconds_to_draw_the_three_median": round(statistics.median(drawing), 2),
+        "seconds_to_score_median": round(statistics.median(scoring), 2),
+        "rounds": ROUNDS,
+        "peak_memory_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (options.out / "environment.json").write_text(json.dumps(environment(machine_of(options.run)), indent=2) + "\n")
+    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    print(json.dumps(summary, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The wheel in an empty environment: light, and of use without torch."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def call(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    built = call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT, cwd=out)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("empty")
+    assert call(sys.executable, "-m", "venv", home / "venv", cwd=home).returncode == 0
+    installed = call(
+        home / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check",
+        "--constraint", ROOT / "constraints.txt", wheel, cwd=home,
+    )  # fmt: skip
+    assert installed.returncode == 0, installed.stderr
+    return home
+
+
+def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> None:
+    assert wheel.stat().st_size < 12_000_000
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in (
+        "data/mnist/train-images-idx3-ubyte.xz",
+        "data/mnist/LICENSE",
+        "report.html",
+        "__init__.pyi",
+        "py.typed",
+    ):
+        assert f"imparfait/{wanted}" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_without_torch_it_imports_helps_and_lists(empty_environment: Path) -> None:
+    binaries = empty_environment / "venv/bin"
+    assert call(binaries / "python", "-c", "import torch", cwd=empty_environment).returncode != 0
+    assert call(binaries / "python", "-c", "import imparfait", cwd=empty_environment).returncode == 0
+    helped = call(binaries / "imparfait", "--help", cwd=empty_environment)
+    assert helped.returncode == 0
+    assert "train" in helped.stdout
+    listed = call(binaries / "imparfait", "list", cwd=empty_environment)
+    assert listed.returncode == 0
+    assert "default" in listed.stdout
+    assert "pip install 'imparfait[train]'" in listed.stdout
+
+
+def test_what_needs_torch_says_what_to_install(empty_environment: Path) -> None:
+    for words in (["train"], ["evaluate", "runs/x"]):
+        result = call(empty_environment / "venv/bin/imparfait", *words, cwd=empty_environment)
+        assert result.returncode == 2
+        assert result.stderr.strip().endswith("write: pip install 'imparfait[train]'")
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What makes `imparfait --help` quick (0.3 s): none of these is imported for it."""
+    program = (
+        "import sys, imparfait, imparfait.commands.main as m\n"
+        "m.commands.main(['train', '--help'], standalone_mode=False)\n"
+        "print([n for n in ('torch', 'numpy', 'matplotlib', 'sklearn', 'scipy', 'pandas') if n in sys.modules])"
+    )
+    result = call(sys.executable, "-c", program, cwd=ROOT)
+    assert result.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,78 @@
+"""README is true: each of its commands and programs runs, on small pictures to be quick."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import draw_bars, write_idx
+
+from imparfait.settings import RECIPES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines() if line.strip()
+]
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("readme")
+    write_idx(home / "small", draw_bars(60, 28), draw_bars(30, 28, first_source=60))
+    return home
+
+
+def on_small_pictures(command: str, here: Path) -> list[str]:
+    """The command as README has it, but with --data added where pictures are read, and a run that exists."""
+    words = shlex.split(command.split("  #")[0])
+    words = [str(next(here.glob("runs/quick-*"))) if word.startswith("runs/") else word for word in words]
+    if words[1] in ("train", "evaluate") and "--help" not in words and "--data" not in words:
+        words += ["--data", "small"]
+    return [sys.executable, "-m", *words]
+
+
+def test_readme_has_the_commands_it_is_there_for() -> None:
+    assert {"make run", "make test"} <= {command.split("  #")[0].strip() for command in COMMANDS}
+    assert any(command.startswith("imparfait evaluate") for command in COMMANDS)
+    assert PROGRAMS
+
+
+def test_every_imparfait_command_of_readme_runs_in_its_order(here: Path) -> None:
+    for command in COMMANDS:
+        if command.startswith("imparfait"):
+            result = subprocess.run(on_small_pictures(command, here), cwd=here, capture_output=True, text=True)
+            assert result.returncode == 0, f"{command}\n{result.stderr}"
+
+
+def test_every_make_target_of_readme_exists() -> None:
+    for command in COMMANDS:
+        if command.startswith("make"):
+            words = shlex.split(command.split("  #")[0])
+            assert subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True).returncode == 0, command
+
+
+def test_every_pip_line_of_readme_can_be_resolved() -> None:
+    """From the checkout; torch from PyTorch's own index is left out, for that index may be out of reach."""
+    for command in COMMANDS:
+        if command.startswith("pip") and "--index-url" not in command:
+            words = shlex.split(command.split("  #")[0])[1:]
+            result = subprocess.run(
+                [sys.executable, "-m", "pip", *words, "--dry-run", "--quiet"], cwd=ROOT, capture_output=True, text=True
+            )
+            assert result.returncode == 0, f"{command}\n{result.stderr}"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_of_readme_runs(program: str, here: Path) -> None:
+    small = program.replace('load_data("mnist")', 'load_data("small")')
+    result = subprocess.run([sys.executable, "-c", small], cwd=here, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_readme_names_every_recipe() -> None:
+    for name in RECIPES:
+        assert f"`{name}`" in README

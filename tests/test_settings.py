@@ -1,0 +1,51 @@
+"""Settings are checked where they enter, and names that are nearly right are recognised."""
+
+import pytest
+
+from imparfait.commands.options import changed
+from imparfait.datasets.mixtures import MIXTURES
+from imparfait.errors import UserError, lookup
+from imparfait.models import MODELS
+from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint
+
+
+def test_a_misspelt_name_says_which_one_was_meant() -> None:
+    with pytest.raises(UserError, match=r"no recipe is called 'defualt'; did you mean 'default'\?"):
+        lookup("recipe", "defualt", RECIPES)
+    with pytest.raises(UserError, match="no recipe is called 'xyz'; choose from quick, default"):
+        lookup("recipe", "xyz", RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_name_things_that_exist(name: str) -> None:
+    settings = RECIPES[name].settings
+    assert settings.model in MODELS
+    assert settings.mixture in MIXTURES
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "sentence"),
+    [
+        ("learning_rate", "-1", "--learning-rate was given as '-1'; input should be greater than 0"),
+        ("epochs", "many", "--epochs was given as 'many'; input should be a valid integer"),
+        ("label_smoothing", "1", "--label-smoothing was given as '1'; input should be less than 1"),
+        ("seed", "-3", "--seed was given as '-3'; input should be greater than or equal to 0"),
+    ],
+)
+def test_a_value_out_of_range_names_its_flag(flag: str, value: str, sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        changed(TrainingSettings(), {flag: value})
+    assert str(error.value).startswith(sentence)
+
+
+def test_flags_change_only_what_was_given() -> None:
+    assert changed(RECIPES["quick"].settings, {"seed": "4", "epochs": None}) == RECIPES["quick"].settings.model_copy(
+        update={"seed": 4}
+    )
+
+
+def test_fingerprints_differ_when_anything_does() -> None:
+    settings = [TrainingSettings(), TrainingSettings(seed=1), TrainingSettings(epochs=1)]
+    prints = {fingerprint(s, m) for s in settings for m in (Machine(), Machine(threads=2))}
+    assert len(prints) == 6
+    assert fingerprint(TrainingSettings(), "a") != fingerprint(TrainingSettings(), "b")
