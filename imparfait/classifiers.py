@@ -13,7 +13,7 @@ from torch import nn
 
 from imparfait.errors import UserError
 from imparfait.images import Classifier, Logits
-from imparfait.machine import has_bf16_units
+from imparfait.machine import choose_device, has_bf16_units
 from imparfait.models import build
 from imparfait.settings import Machine
 
@@ -38,8 +38,8 @@ def as_classifier(model: nn.Module, machine: Machine | None = None) -> Classifie
     return classify
 
 
-def load_classifier(path: str | Path) -> Classifier:
-    """The classifier in the run folder `path`, on the CPU.
+def load_classifier(path: str | Path, device: str = "auto") -> Classifier:
+    """The classifier in the run folder `path`.
 
     Raises UserError when there is none or when its files do not fit together.
     """
@@ -49,14 +49,17 @@ def load_classifier(path: str | Path) -> Classifier:
         model.load_state_dict(load_file(Path(path) / "model.safetensors"))
     except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{path}: its files do not make a classifier: {str(error).splitlines()[0]}") from error
-    return as_classifier(model, machine_of(path))
+    return as_classifier(model, machine_of(path, device))
 
 
-def machine_of(path: str | Path) -> Machine:
-    """Where the classifier in `path` runs here: as it was trained, but on the CPU, and in bf16 only if it has it."""
+def machine_of(path: str | Path, device: str = "auto") -> Machine:
+    """Where the classifier in `path` runs here: as it was trained where that can be, else in float32."""
     told = Machine.model_validate(_config(Path(path))["machine"])
-    bf16 = told.precision == "bfloat16" and has_bf16_units()
-    return Machine(threads=told.threads, precision="bfloat16" if bf16 else "float32")
+    here = choose_device(device)
+    bf16 = told.precision == "bfloat16" and here == "cpu" and has_bf16_units()
+    return Machine.model_validate(
+        {"device": here, "threads": told.threads, "precision": "bfloat16" if bf16 else "float32"}
+    )
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -103,35 +103,50 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
 
 def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, columns: int = 8) -> Figure:
     """Pictures with a caption under each."""
-    rows = max(1, -(-len(pixels) // columns))
-    figure, _ = _figure(theme, 1.15 * columns, 1.62 * rows, columns=columns, rows=rows)
-    for axes in figure.axes[len(pixels) :]:
-        axes.set_axis_off()
-    for axes, picture, caption in zip(figure.axes, pixels, captions, strict=False):
-        _show(axes, picture)
-        axes.set_xlabel(caption, fontsize=8)
+    rows = [range(start, min(start + columns, len(pixels))) for start in range(0, len(pixels), columns)]
+    figure, axes = _figure(theme, 1.15 * columns, 1.6 * max(1, len(rows)))
+    height, width = pixels.shape[-2:]
+    places = _montage(axes, [pixels[row.start : row.stop] for row in rows], gap=(0.42 * height, 0.08 * width))
+    for (left, bottom), caption in zip(places, captions, strict=True):
+        axes.text(
+            left + width / 2, bottom + 0.04 * height, caption, ha="center", va="top", fontsize=8.5, color=theme.ink
+        )
     return figure
 
 
 def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
     """The same pictures once a row, each row altered in another way."""
     columns = max(len(pixels) for pixels in sheet.values())
-    figure, _ = _figure(theme, 0.8 * columns + 1.2, 0.85 * len(sheet), columns=columns, rows=len(sheet))
-    for row, (name, pixels) in enumerate(sheet.items()):
-        line = figure.axes[row * columns : (row + 1) * columns]
-        for axes, picture in zip(line, pixels, strict=False):
-            _show(axes, picture)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", color=theme.ink)
+    figure, axes = _figure(theme, 0.8 * columns + 1.2, 0.85 * len(sheet))
+    height, width = next(iter(sheet.values())).shape[-2:]
+    _montage(axes, list(sheet.values()), gap=(0.08 * height, 0.08 * width))
+    for row, name in enumerate(sheet):
+        middle = (row + 0.5) * height + row * round(0.08 * height)
+        axes.text(-0.2 * width, middle, name, ha="right", va="center", color=theme.ink)
     return figure
 
 
-def _show(axes: Axes, picture: np.ndarray) -> None:
-    channels = picture.shape[0]
-    image = picture[0] if channels != 3 else picture.transpose(1, 2, 0)
-    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+def _montage(axes: Axes, rows: Sequence[Pixels], gap: tuple[float, float]) -> list[tuple[int, int]]:
+    """Draw rows of pictures as one image, in pixels; returns the left and bottom of each picture.
+
+    One image instead of one set of axes a picture: ten times faster to draw.
+    """
+    axes.set_axis_off()
+    if not rows:
+        return []
+    height, width = rows[0].shape[-2:]
+    down, right = height + round(gap[0]), width + round(gap[1])
+    canvas = np.zeros((down * len(rows), right * max(map(len, rows)), 4), np.uint8)  # transparent between pictures
+    places = []
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            top, left = row * down, column * right
+            colours = picture if len(picture) == 3 else picture[:1].repeat(3, 0)
+            canvas[top : top + height, left : left + width, :3] = colours.transpose(1, 2, 0)
+            canvas[top : top + height, left : left + width, 3] = 255
+            places.append((left, top + height))
+    axes.imshow(canvas, interpolation="nearest")
+    return places
 
 
 def _figure(theme: Theme, width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Axes]:

@@ -28,15 +28,21 @@ def choose_machine(model: nn.Module, images: Tensor, device: str = "auto") -> Ma
     core this process may use, at most 8. Precision: bfloat16 on a CPU with bf16 units where `model` answers on
     `images` as it does in float32; float32 everywhere else, since without such units bf16 is the slower one.
     """
-    if device == "auto":
-        device = next(name for name in ("cuda", "mps", "cpu") if AVAILABLE[name]())
-    elif not lookup("device", device, AVAILABLE)():
-        raise UserError(f"device {device!r} is not available to PyTorch {torch.__version__} here; write --device auto")
+    device = choose_device(device)
     threads = min(usable_cores(), MOST_THREADS)
     fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
     return Machine.model_validate(
         {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
     )
+
+
+def choose_device(device: str = "auto") -> str:
+    """`device`, or the first of cuda, mps and cpu that is there; raises UserError when it is not there."""
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if AVAILABLE[name]())
+    if not lookup("device", device, AVAILABLE)():
+        raise UserError(f"device {device!r} is not available to PyTorch {torch.__version__} here; write --device auto")
+    return device
 
 
 def usable_cores() -> int:

@@ -11,9 +11,10 @@ from imparfait.commands import options, show
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @options.data
+@options.device
 @options.out
 @options.as_json
-def evaluate(model: Path, data: str, out: Path, as_json: bool) -> None:
+def evaluate(model: Path, data: str, device: str, out: Path, as_json: bool) -> None:
     """Score MODEL, a run folder, on the test pictures: as they are, and altered (others say corrupted).
 
     The test is opened for it, which is written into the ledger in --out; the result gets a folder with a report.
@@ -26,14 +27,14 @@ def evaluate(model: Path, data: str, out: Path, as_json: bool) -> None:
     from imparfait.runs import write_scores
     from imparfait.store import new_folder, write_json
 
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, device)
     settings = json.loads((model / "settings.json").read_text(encoding="utf-8"))
     test = load_data(data).test
     folder = out / f"evaluate-{model.resolve().name}-{test.name}"
     with new_folder(folder) as unfinished:
         scores, parts, remark = score_test(classifier, test, out, settings["hash"])
         write_scores(unfinished, scores)
-        machine = environment(machine_of(model))
+        machine = environment(machine_of(model, device))
         write_json(unfinished / "environment.json", machine)
         report.write_report(
             unfinished,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from imparfait.commands import show
 from imparfait.datasets.altered import the_three
 from imparfait.datasets.labelled import AlteredImages
 from imparfait.datasets.sealed import LEDGER, SealedTest
@@ -18,7 +19,8 @@ def score_test(
     """
     with test.open(out / LEDGER, settings) as opening:
         parts = the_three(opening.pictures)
-        scores = evaluate(classifier, parts)
+        with show.watched(classifier, "scoring the test pictures", sum(len(part.data) for part in parts)) as watched:
+            scores = evaluate(watched, parts)
         accuracies = [f"{score.alteration} {percent(score.accuracy)}" for score in scores.each]
         opening.result = ", ".join([*accuracies, f"mean {percent(scores.mean)}"])
     times = "1 time" if opening.times == 1 else f"{opening.times} times"

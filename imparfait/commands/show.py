@@ -13,7 +13,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from imparfait.evaluation import Scores
+    from imparfait.images import Classifier
 
 
 @contextmanager
@@ -23,6 +26,19 @@ def bar(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
         yield progress, progress.add_task(what, total=total)
+
+
+@contextmanager
+def watched(classifier: "Classifier", what: str, pictures: int) -> Iterator["Classifier"]:
+    """`classifier`, with a bar that moves on as it answers its `pictures`."""
+    with bar(what, pictures) as (progress, task):
+
+        def classify(images: "np.ndarray") -> "np.ndarray":
+            logits = classifier(images)
+            progress.advance(task, len(images))
+            return logits
+
+        yield classify
 
 
 def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:
