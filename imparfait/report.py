@@ -139,5 +139,5 @@ def _by_class(part: Answers, classes: Sequence[str]) -> list[tuple[str, str, str
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor())
+    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08)
     return buffer.getvalue()
