@@ -90,9 +90,7 @@ def test_geometric_is_what_keras_does() -> None:
     """The slow twin: Keras's matrices, one picture at a time, through SciPy as Keras does it."""
     images = torch.from_numpy(draw_bars(20, 28).pixels).double() / 255
     random = draw(20)
-    angle, down, right, tall, wide = (
-        2 * random.uniform(name).double().numpy() - 1 for name in ("angle", "down", "right", "tall", "wide")
-    )
+    angle, down, right, tall, wide = 2 * random.uniform("angle, down, right, tall, wide", 5).double().numpy().T - 1
     severity = 0.5
     altered = geometric(images, severity, random)
     for index in range(20):
@@ -113,7 +111,7 @@ def test_shrunk_is_a_canvas_averaged_over_areas(side: int, severity: float, sour
     image = torch.rand(1, 1, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(source))
     random = draw(1, source)
     canvas_side = round(side * (1 + severity))
-    row, column = (int(random.uniform(name) * (canvas_side - side + 1)) for name in ("row", "column"))
+    row, column = (int(place * (canvas_side - side + 1)) for place in random.uniform("row, column", 2)[0])
     canvas = np.zeros((canvas_side, canvas_side))
     canvas[row : row + side, column : column + side] = image[0, 0].numpy()
     fine = canvas.repeat(side, 0).repeat(side, 1)

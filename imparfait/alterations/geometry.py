@@ -20,19 +20,14 @@ def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
     20 s %; pixels that turn into view repeat the nearest edge. The protocol's severity is 0.5.
     Source: Keras's legacy `apply_affine_transform` (bilinear, `fill_mode="nearest"`), with which it agrees.
     """
-    s = _as_column(severity, images)
-
-    def symmetric(name: str) -> Tensor:
-        return (2 * draw.uniform(name).to(images.dtype) - 1) * s
-
     height, width = images.shape[-2:]
-    angle = symmetric("angle") * math.radians(30)
-    down, right = symmetric("down") * 0.2 * height, symmetric("right") * 0.2 * width
-    tall, wide = 1 + symmetric("tall") * 0.2, 1 + symmetric("wide") * 0.2
+    at_most = torch.tensor([math.radians(30), 0.2 * height, 0.2 * width, 0.2, 0.2], dtype=images.dtype)
+    drawn = 2 * draw.uniform("angle, down, right, tall, wide", 5).to(images.dtype) - 1
+    angle, down, right, tall, wide = (drawn * at_most * _as_column(severity, images)[:, None]).unbind(1)
     cos, sin = angle.cos(), angle.sin()
     # Where each output pixel looks in the input, from the centre: turn(move(stretch(row, column))).
     turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
-    matrix = turn * torch.stack([tall, wide], 1)[:, None]
+    matrix = turn * torch.stack([1 + tall, 1 + wide], 1)[:, None]
     offset = (turn * torch.stack([down, right], 1)[:, None]).sum(2)
     return _unchanged_where_zero(severity, images, resample(images, matrix, offset))
 
@@ -44,10 +39,9 @@ def shrunk(images: Images, severity: Severity, draw: Draw) -> Images:
     reduction averages areas, so strokes get thinner and paler. The protocol's severity is 1: half the size.
     Source: `create_imperfect_image` of the founding study.
     """
-    s = _as_column(severity, images)
     height, width = images.shape[-2:]
-    rows = _reduction(height, s, draw.uniform("row").to(images.dtype))
-    columns = _reduction(width, s, draw.uniform("column").to(images.dtype))
+    s, places = _as_column(severity, images), draw.uniform("row, column", 2).to(images.dtype)
+    rows, columns = _reduction(height, s, places[:, 0]), _reduction(width, s, places[:, 1])
     # [n, 1, height, height] @ [n, channels, height, width] @ [n, 1, width, width]: exact, and all matrix products.
     return _unchanged_where_zero(severity, images, rows[:, None] @ images @ columns[:, None].mT)
 
@@ -57,14 +51,16 @@ def resample(images: Images, matrix: Float[Tensor, "n 2 2"], offset: Float[Tenso
 
     Pixel positions are (row, column) from the picture's centre, in pixels.
     """
-    height, width = images.shape[-2:]
-    down = torch.arange(height, dtype=images.dtype)[:, None] - (height - 1) / 2
-    right = torch.arange(width, dtype=images.dtype)[None, :] - (width - 1) / 2
-    m, o = matrix[..., None, None], offset[..., None, None]
-    row = m[:, 0, 0] * down + m[:, 0, 1] * right + o[:, 0]
-    column = m[:, 1, 0] * down + m[:, 1, 1] * right + o[:, 1]
-    # grid_sample wants (x, y) with the picture's outer edges at -1 and 1.
-    grid = torch.stack([column * (2 / width), row * (2 / height)], 3)
+    n, (height, width) = len(images), images.shape[-2:]
+    down = torch.arange(height, dtype=images.dtype) - (height - 1) / 2
+    right = torch.arange(width, dtype=images.dtype) - (width - 1) / 2
+    # grid_sample wants (x, y), with the picture's outer edges at -1 and 1.
+    scale = torch.tensor([2 / width, 2 / height], dtype=images.dtype)[:, None]
+    m, o = matrix.flip(1) * scale, offset.flip(1) * scale[:, 0]
+    # The grid in two planes: one addition of a column and a row for each, nothing interleaved.
+    grid = torch.empty(n, 2, height, width, dtype=images.dtype)
+    torch.add((m[..., :1] * down + o[..., None])[..., None], (m[..., 1:] * right)[..., None, :], out=grid)
+    grid = grid.permute(0, 2, 3, 1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -74,12 +70,15 @@ def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n s
     Entry (i, j) is the share of output pixel i that input pixel j covers.
     """
     canvas = (side * (1 + severity)).round()
-    start = (place * (canvas - side + 1)).floor()[:, None, None]
+    start = (place * (canvas - side + 1)).floor()
+    # Few (canvas, start) are different: their matrices are made once and looked up.
+    pairs, which = torch.unique(canvas * (4 * side) + start, return_inverse=True)
+    canvas, start = pairs // (4 * side), pairs % (4 * side)
     step = (canvas / side)[:, None, None]
     i = torch.arange(side, dtype=severity.dtype)[None, :, None] * step
-    j = torch.arange(side, dtype=severity.dtype)[None, None, :] + start
+    j = torch.arange(side, dtype=severity.dtype)[None, None, :] + start[:, None, None]
     overlap = torch.minimum(i + step, j + 1) - torch.maximum(i, j)
-    return overlap.clamp_(min=0).div_(step)
+    return (overlap.clamp_(min=0) / step).index_select(0, which)
 
 
 def _as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
