@@ -45,7 +45,9 @@ def load_classifier(path: str | Path, device: str = "auto") -> Classifier:
     """
     config = _config(Path(path))
     try:
-        model = build(config["model"], channels=config["input"]["channels"], classes=len(config["classes"]))
+        model = build(
+            config["model"], channels=config["input"]["channels"], classes=len(config["classes"]), sizes=config["sizes"]
+        )
         model.load_state_dict(load_file(Path(path) / "model.safetensors"))
     except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{path}: its files do not make a classifier: {str(error).splitlines()[0]}") from error

@@ -55,7 +55,9 @@ def start(
     recipe: str, settings: TrainingSettings, data: LabelledImages, device: str = "auto", final: bool = False
 ) -> tuple[Run, nn.Module]:
     """A run, and its network with its initial weights on the machine that the fixed rule chooses."""
-    model = build(settings.model, channels=data.channels, classes=len(data.classes), seed=settings.seed)
+    model = build(
+        settings.model, channels=data.channels, classes=len(data.classes), sizes=settings.sizes, seed=settings.seed
+    )
     machine = choose_machine(model, torch.from_numpy(data.pixels[: settings.batch_size]) / 255, device)
     return Run(recipe, settings, machine, data, final), model
 
@@ -79,6 +81,7 @@ def write_run(folder: Path, run: Run, model: nn.Module, epochs: list[Epoch], val
         folder / "config.json",
         {
             "model": run.settings.model,
+            "sizes": run.settings.sizes,
             "classes": run.data.classes,
             "input": {"channels": channels, "height": height, "width": width, "range": [0, 1], "background": 0},
             "machine": run.machine.model_dump(),

@@ -11,6 +11,7 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     """Everything about a training that is a choice. Each field is also a flag of `imparfait train`."""
 
     model: str = Field("petit", description="name of the network")
+    sizes: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
     mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, clean, balanced or study")
     epochs: PositiveInt = Field(9, description="passes over the mixture")
     batch_size: PositiveInt = Field(256, description="pictures a step")

@@ -78,7 +78,8 @@ def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n s
     i = torch.arange(side, dtype=severity.dtype)[None, :, None] * step
     j = torch.arange(side, dtype=severity.dtype)[None, None, :] + start[:, None, None]
     overlap = torch.minimum(i + step, j + 1) - torch.maximum(i, j)
-    return (overlap.clamp_(min=0) / step).index_select(0, which)
+    matrices: Tensor = overlap.clamp_(min=0) / step
+    return matrices.index_select(0, which)
 
 
 def _as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:

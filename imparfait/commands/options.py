@@ -27,8 +27,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 
 
 def settings(command: Command) -> Command:
-    """A flag for each training setting; what is not given is the recipe's."""
-    for name, field in reversed(TrainingSettings.model_fields.items()):
+    """A flag for each training setting that is one value; what is not given is the recipe's."""
+    fields = {name: field for name, field in TrainingSettings.model_fields.items() if name != "sizes"}
+    for name, field in reversed(fields.items()):
         flag = f"--{name.replace('_', '-')}"
         command = click.option(flag, name, metavar="VALUE", help=f"{field.description} [default: the recipe's].")(
             command

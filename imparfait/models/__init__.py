@@ -1,6 +1,6 @@
 """Networks: each reads like its diagram, and is built for the channels and classes of the data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -14,12 +14,14 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(name: str, *, channels: int, classes: int, seed: int = 0) -> nn.Module:
-    """The network called `name`, with initial weights that are a function of `seed`."""
+def build(
+    name: str, *, channels: int, classes: int, sizes: Mapping[str, int] | None = None, seed: int = 0
+) -> nn.Module:
+    """The network called `name`, of its own sizes or of those given; its initial weights are a function of `seed`."""
     model = lookup("model", name, MODELS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "weights"))
-        return model(channels=channels, classes=classes)
+        return model(channels=channels, classes=classes, **(sizes or {}))
 
 
 __all__ = ["MODELS", "Petit", "build"]

@@ -1,0 +1,81 @@
+"""What networks promise beside their answers."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from imparfait.machine import bf16_agrees, choose_machine
+from imparfait.models import MODELS, build
+from imparfait.models.petit import Look
+
+
+def blob(side: int, row: float, column: float, size: float, slant: float = 0.0) -> torch.Tensor:
+    """A soft ellipse of ink, twice as tall as wide, on a picture of this side."""
+    across = torch.arange(side, dtype=torch.float64)
+    down, right = across[:, None] - row, across - column
+    return torch.exp(-((down / size) ** 2) - ((right - slant * down) / (size / 2)) ** 2).float()[None, None]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        blob(40, 9, 27, 4),
+        blob(40, 20, 20, 6),
+        blob(61, 30, 12, 8),
+        blob(40, 21, 19, 5, slant=0.3),
+        0.4 * blob(40, 20, 20, 4),
+    ],
+    ids=["moved", "larger", "another canvas", "slanted", "paler"],
+)
+def test_a_thing_looks_the_same_wherever_and_however_large_it_is(other: torch.Tensor) -> None:
+    look = Look(24)
+    expected, seen = look(blob(40, 20, 20, 4)), look(other)
+    assert (seen / seen.max() - expected / expected.max()).abs().max() < 0.06
+
+
+def test_large_pictures_are_averaged_before_they_are_looked_at() -> None:
+    fine = blob(400, 120, 260, 40)
+    noise = torch.rand(fine.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+    look = Look(24)
+    assert (look((fine + 0.5 * noise * (fine > 0.1)).clamp(min=0)) - look(fine)).abs().mean() < 0.02
+
+
+def test_an_empty_picture_is_looked_at_without_harm() -> None:
+    assert torch.equal(Look(24)(torch.zeros(2, 1, 28, 28)), torch.zeros(2, 1, 24, 24))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_initial_weights_are_a_function_of_the_seed(name: str) -> None:
+    first, again, other = (build(name, channels=1, classes=10, seed=seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(value, again[key]) for key, value in first.items())
+    assert any(not torch.equal(value, other[key]) for key, value in first.items())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_sound_bfloat16_is_trusted(name: str) -> None:
+    images = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    model = build(name, channels=1, classes=10)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    assert bf16_agrees(model, images)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_a_wrong_bfloat16_is_not_trusted() -> None:
+    class Wrong(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(64, 3)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = self.head(images.flatten(1))
+            return logits.flip(1) if logits.dtype == torch.bfloat16 else logits
+
+    assert not bf16_agrees(Wrong(), torch.rand(8, 1, 8, 8))
+
+
+def test_the_machine_is_chosen_by_a_fixed_rule() -> None:
+    model, images = build("petit", channels=1, classes=3), torch.rand(8, 1, 16, 16)
+    assert choose_machine(model, images, "cpu") == choose_machine(model, images, "cpu")
+    assert 1 <= choose_machine(model, images, "cpu").threads <= 8
+    assert np.isfinite(model(images).detach().numpy()).all()
