@@ -13,9 +13,9 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     model: str = Field("petit", description="name of the network")
     sizes: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
     mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, clean, balanced or study")
-    epochs: PositiveInt = Field(9, description="passes over the mixture")
-    batch_size: PositiveInt = Field(256, description="pictures a step")
-    learning_rate: PositiveFloat = Field(8e-3, description="peak step size of AdamW, one cycle")
+    epochs: PositiveInt = Field(6, description="passes over the mixture")
+    batch_size: PositiveInt = Field(128, description="pictures a step")
+    learning_rate: PositiveFloat = Field(0.012, description="peak step size of AdamW, one cycle")
     weight_decay: NonNegativeFloat = Field(0.02, description="AdamW's pull of weights (not biases or norms) to zero")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of the target spread over all classes")
     seed: NonNegativeInt = Field(0, description="seed of every random stream")
@@ -39,8 +39,14 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "quick": Recipe(TrainingSettings(epochs=1), cost="10 s", expect="98.8 %"),
-    "default": Recipe(TrainingSettings(), cost="150 s", expect="99.45 %"),
+    # 98.7 % of the three in 10 s: mean of 3 seeds, 2 cores without bf16 units, results/2026-11-22-quick.
+    "quick": Recipe(
+        TrainingSettings(sizes={"width": 16, "depth": 1}, epochs=1, batch_size=96, learning_rate=0.02),
+        cost="10 s",
+        expect="98.7 %",
+    ),
+    # 99.4 % of the three in 150 s: mean of 3 seeds, 2 cores without bf16 units, results/2026-11-22-default.
+    "default": Recipe(TrainingSettings(), cost="150 s", expect="99.4 %"),
 }
 
 

@@ -66,7 +66,7 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
 
 
 # Recorded on x86-64 with AVX2, torch 2.13, one thread, float32; other processors differ in the last digits.
-FIRST_TEN_LOSSES: list[float] = []
+FIRST_TEN_LOSSES = [2.4155, 1.93046, 1.15801, 0.40526, 0.3742, 0.39216, 0.29048, 0.50415, 0.5015, 0.2508]
 
 
 def test_the_first_ten_losses_are_the_recorded_ones() -> None:

@@ -15,7 +15,7 @@ class Petit(nn.Module):
     `frame` the side (a multiple of 4, in pixels) at which it looks at the thing.
     """
 
-    def __init__(self, *, channels: int, classes: int, width: int = 24, depth: int = 2, frame: int = 24):
+    def __init__(self, *, channels: int, classes: int, width: int = 32, depth: int = 2, frame: int = 24):
         super().__init__()
         self.look = Look(frame)
         self.normalise = nn.BatchNorm2d(channels, affine=False)

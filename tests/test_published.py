@@ -1,0 +1,36 @@
+"""The pictures that everything is scored on are the published ones."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from imparfait.datasets.altered import the_three
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.datasets.reading import load_data
+from imparfait.datasets.splits import split
+
+PUBLISHED = json.loads((Path(__file__).parents[1] / "results" / "pictures.json").read_text())
+
+
+def sha256(data: LabelledImages) -> dict[str, str]:
+    return {part.alteration: hashlib.sha256(part.data.pixels.tobytes()).hexdigest() for part in the_three(data)}
+
+
+def test_the_development_pictures_are_the_published_ones() -> None:
+    fit, development = split(load_data("mnist").train)
+    assert (len(fit), len(development)) == (50_000, 10_000)
+    assert development.sources[:5].tolist() == PUBLISHED["development"]["first_sources"]
+    assert sha256(development) == PUBLISHED["development"]["sha256"]
+
+
+def test_the_test_pictures_are_the_published_ones(tmp_path: Path) -> None:
+    """Only hashed: no classifier sees them here, and this ledger is thrown away."""
+    with load_data("mnist").test.open(tmp_path / "ledger.csv", "none: pixels hashed only") as opening:
+        assert sha256(opening.pictures) == PUBLISHED["test"]["sha256"]
+
+
+@pytest.mark.parametrize("part", ["development", "test"])
+def test_published_hashes_are_of_three_different_sets(part: str) -> None:
+    assert len(set(PUBLISHED[part]["sha256"].values())) == 3
