@@ -72,8 +72,8 @@ def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n s
     canvas = (side * (1 + severity)).round()
     start = (place * (canvas - side + 1)).floor()
     # Few (canvas, start) are different: their matrices are made once and looked up.
-    pairs, which = torch.unique(canvas * (4 * side) + start, return_inverse=True)
-    canvas, start = pairs // (4 * side), pairs % (4 * side)
+    pairs, which = torch.unique(canvas.long() * (4 * side) + start.long(), return_inverse=True)
+    canvas, start = (pairs // (4 * side)).to(severity.dtype), (pairs % (4 * side)).to(severity.dtype)
     step = (canvas / side)[:, None, None]
     i = torch.arange(side, dtype=severity.dtype)[None, :, None] * step
     j = torch.arange(side, dtype=severity.dtype)[None, None, :] + start[:, None, None]
