@@ -34,10 +34,10 @@ def main() -> None:
     flow = generator.flow(pixels[:THEIRS].transpose(0, 2, 3, 1).astype("float32"), batch_size=THEIRS, seed=0)
 
     def ours(name: str, severity: float) -> Callable[[], object]:
-        # 500 at a time: what is altered stays in the cache
+        # 4,000 at a time was the fastest of 250 to 10,000 here; 250 to 500 reach half of it
         return lambda: [
             ALTERATIONS[name](part, severity, draw.at(rows))
-            for part, rows in zip(images.split(500), torch.arange(OURS).split(500), strict=True)
+            for part, rows in zip(images.split(4000), torch.arange(OURS).split(4000), strict=True)
         ]
 
     contenders: dict[str, tuple[Callable[[], object], int]] = {

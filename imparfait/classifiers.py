@@ -17,7 +17,7 @@ from imparfait.machine import choose_device, has_bf16_units
 from imparfait.models import build
 from imparfait.settings import Machine
 
-BATCH = 512  # large enough to be fast, small enough that the activations stay in the cache
+BATCH = 256  # measured: 128 to 512 are within 15 %, 2,000 takes twice as long
 
 
 def as_classifier(model: nn.Module, machine: Machine | None = None) -> Classifier:
