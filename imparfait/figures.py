@@ -64,9 +64,9 @@ def accuracy_loss(
     for index, (name, values) in enumerate(validation.items()):
         colour = theme.series[index % len(theme.series)]
         right.plot(epochs, 100 * np.asarray(values), "o-", color=colour, label=f"validation, {name}")
-    # The first epochs of a run are far below the rest: show where the second half of the run is.
+    # The first epochs of a run are far below the rest: show where the last two thirds of the run are.
     lines = [training, *validation.values()]
-    floor = min(min(line[len(line) // 2 :]) for line in lines)
+    floor = min(min(line[len(line) // 3 :]) for line in lines)
     ceiling = max(max(line) for line in lines)
     room = max(0.001, 0.1 * (ceiling - floor))
     right.set(title="accuracy in %", xlabel="epoch", ylim=(100 * (floor - room), 100 * min(1, ceiling + room)))
