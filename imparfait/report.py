@@ -39,6 +39,7 @@ def write_report(
     *,
     title: str,
     conditions: str,
+    seen: str,
     scores: Scores,
     plates: Sequence[Plate],
     facts: Mapping[str, Mapping[str, Any]],
@@ -55,6 +56,7 @@ def write_report(
         mean=percent(scores.mean),
         wrong=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
         conditions=conditions,
+        seen=seen,
         headings=HEADINGS,
         rows=scores.rows(),
         figures=figures,
@@ -84,7 +86,7 @@ def answers(scores: Scores, shown: Sequence[AlteredImages]) -> list[Plate]:
     sheet = Plate(
         "alterations",
         "What it was shown",
-        "Each column is one source picture, each row one part of the test: the network is right only if it reads all.",
+        "Each column is one source picture, each row one of the parts that were scored.",
         lambda theme: contact_sheet({part.alteration: part.data.pixels[:SAMPLES] for part in shown}, theme),
     )
     matrices = [

@@ -146,8 +146,6 @@ An image classifier trained by imparfait on {data}, for the classes {classes}.
 
 {conditions}
 
-`geometric` and `shrunk` are alterations it saw in training; it says nothing of others.
-
 ## Use
 
 ```python

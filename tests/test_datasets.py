@@ -12,7 +12,7 @@ from conftest import draw_bars, write_idx
 
 from imparfait.datasets.altered import altered
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.mixtures import MIXTURES
+from imparfait.datasets.mixtures import MIXTURES, seen_in_training
 from imparfait.datasets.reading import load_data
 from imparfait.datasets.sealed import times_opened
 from imparfait.datasets.splits import split
@@ -116,6 +116,13 @@ def test_a_mixture_shows_what_it_says(name: str) -> None:
         else:
             assert counts == expected[name]
             assert len(set(zip(source.tolist(), share.tolist(), strict=True))) == len(source)
+
+
+def test_a_mixture_says_which_alterations_it_shows() -> None:
+    assert seen_in_training(MIXTURES["fresh"]).startswith(
+        "In training it saw pictures altered as geometric and shrunk;"
+    )
+    assert seen_in_training(MIXTURES["clean"]) == "No altered picture was seen in training."
 
 
 def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from imparfait.commands import options, show
+from imparfait.errors import lookup
 
 
 @click.command()
@@ -22,6 +23,7 @@ def evaluate(model: Path, data: str, device: str, out: Path, as_json: bool) -> N
     from imparfait import report
     from imparfait.classifiers import load_classifier, machine_of
     from imparfait.commands.opening import score_test
+    from imparfait.datasets.mixtures import MIXTURES, seen_in_training
     from imparfait.datasets.reading import load_data
     from imparfait.machine import environment
     from imparfait.runs import write_scores
@@ -40,6 +42,7 @@ def evaluate(model: Path, data: str, device: str, out: Path, as_json: bool) -> N
             unfinished,
             title=f"{model.resolve().name} on {test.name}",
             conditions=f"The classifier {model.resolve().name} on the test pictures of {test.name}; {remark}.",
+            seen=seen_in_training(lookup("mixture", settings["settings"]["mixture"], MIXTURES)),
             scores=scores,
             plates=report.answers(scores, parts),
             facts={"settings": settings["settings"], "machine": machine},

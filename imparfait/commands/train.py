@@ -97,18 +97,21 @@ def _save(
     remark: str,
 ) -> None:
     from imparfait import report
+    from imparfait.datasets.mixtures import MIXTURES, seen_in_training
     from imparfait.machine import environment
     from imparfait.runs import write_card, write_run, write_scores
 
     seconds = f"trained for {epochs[-1].seconds:.0f} s on {len(run.data):,} pictures"
+    seen = seen_in_training(MIXTURES[run.settings.mixture])
     conditions = f"{run.recipe}, seed {run.settings.seed}: {seconds}; {remark}."
     write_run(folder, run, model, epochs, course)
     write_scores(folder, scores)
-    write_card(folder, run, scores, conditions)
+    write_card(folder, run, scores, f"{conditions} {seen}")
     report.write_report(
         folder,
         title=run.name,
         conditions=conditions,
+        seen=seen,
         scores=scores,
         plates=[report.course(epochs, course), *report.answers(scores, parts)],
         facts={"settings": run.settings.model_dump(), "machine": environment(run.machine)},

@@ -59,6 +59,16 @@ class Mixture:
         return images
 
 
+def seen_in_training(mixture: Mixture) -> str:
+    """A sentence on which alterations a network trained on `mixture` has seen: its scores speak of no others."""
+    names = [share.alteration for share in mixture.shares if share.alteration != "clean"]
+    if not names:
+        return "No altered picture was seen in training."
+    return (
+        f"In training it saw pictures altered as {' and '.join(names)}; of other alterations these numbers say nothing."
+    )
+
+
 CLEAN = Share("clean", 0.0, 1.0)
 
 MIXTURES: dict[str, Mixture] = {
