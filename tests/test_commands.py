@@ -182,27 +182,18 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(tmp_path: Path,
     assert "file" in result.stderr
 
 
+# A shell starts background jobs with SIGINT ignored, and children inherit that; a terminal does not.
+AS_FROM_A_TERMINAL = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from imparfait.commands.main import main
+main()
+"""
+
+
 def test_ctrl_c_ends_in_a_sentence_and_leaves_nothing_half_written(folder: Path, tmp_path: Path) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "imparfait",
-        "train",
-        "--data",
-        folder,
-        "--out",
-        tmp_path / "runs",
-        "--epochs",
-        "5000",
-    ]
-    child = subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell starts background jobs with SIGINT ignored, and children inherit that: a terminal does not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    words = [sys.executable, "-c", AS_FROM_A_TERMINAL, "train", "--data", folder, "--out", tmp_path / "runs"]
+    child = subprocess.Popen([*words, "--epochs", "5000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("runs/.default*")) and time.monotonic() < deadline:
         time.sleep(0.05)
