@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.evaluation import Scores, percent
+from imparfait.evaluation import Scores
 from imparfait.machine import choose_machine, environment
 from imparfait.models import build
 from imparfait.settings import Machine, TrainingSettings, fingerprint
@@ -109,7 +109,7 @@ def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
     table = "\n".join("| " + " | ".join(row) + " |" for row in scores.rows())
     results = "\n".join(
         f"  - task: {{type: image-classification}}\n"
-        f'    dataset: {{type: {run.data.name}, name: "{run.data.name}, {score.alteration}"}}\n'
+        f'    dataset: {{type: "{run.data.name}", name: "{run.data.name}, {score.alteration}"}}\n'
         f"    metrics: [{{type: accuracy, value: {score.accuracy:.4f}}}]"
         for score in scores.each
     )
@@ -117,7 +117,6 @@ def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
         name=run.name,
         results=results,
         table=table,
-        mean=percent(scores.mean),
         conditions=conditions,
         settings="\n".join(f"- {key}: {value}" for key, value in run.settings.model_dump().items()),
         data=f"{len(run.data):,} training pictures of {run.data.name}",
