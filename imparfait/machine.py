@@ -63,7 +63,7 @@ def bf16_agrees(model: nn.Module, images: Tensor) -> bool:
     """Whether `model`'s logits and gradients in bfloat16 are those of float32 up to rounding.
 
     Some builds got bf16 convolutions of some shapes wrong (pytorch#163347), so it is measured, not assumed:
-    the relative error of a sound one is about 2 % (petit: 0.5 % in logits, 2 % in gradients), of a wrong one near 100 %.
+    the relative error of a sound one is about 2 % (petit: 0.5 in logits, 2 in gradients), of a wrong one near 100 %.
     """
     model = model.train()
     state = {name: value.clone() for name, value in model.state_dict().items()}
