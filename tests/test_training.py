@@ -114,12 +114,15 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
     torch.testing.assert_close(model.eval()(probe), twin.eval()(probe), rtol=0.02, atol=0.02)
 
 
-def test_leaving_the_loop_stops_training() -> None:
+def test_leaving_the_loop_keeps_the_weights_of_that_moment() -> None:
     model = build("petit", channels=1, classes=3)
-    for _epoch in train(model, draw_bars(30), SHORT, ONE_THREAD):
-        break
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    initial = {name: value.clone() for name, value in model.state_dict().items()}
+    epochs = train(model, draw_bars(30), SHORT, ONE_THREAD)
+    assert next(epochs).number == 1
+    scored = {name: value.clone() for name, value in model.state_dict().items()}
+    epochs.close()  # what `break` does
+    assert all(torch.equal(value, scored[name]) for name, value in model.state_dict().items())
+    assert not torch.equal(scored["head.weight"], initial["head.weight"])
 
 
 def test_epochs_say_what_was_shown() -> None:
