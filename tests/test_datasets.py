@@ -52,15 +52,19 @@ def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path, pack, channels: int
     ("file", "change", "sentence"),
     [
         ("train-labels-idx", lambda b: b[:-1], "the header says 12 = 12 values, the file holds 11"),
-        ("train-images-idx", lambda b: b + b"x", "the header says 12 x 16 x 16 = 3072 values, the file holds 3073"),
+        ("train-images-idx", lambda b: b + b"x", "the header says 12 x 16 x 16 = 3072 values, the file holds more"),
         (
             "train-images-idx",
             lambda b: b"\x89PNG" + b[4:],
             "not an IDX file of bytes; its first four bytes are 89504e47",
         ),
         ("train-images-idx", lambda b: b"", "its first four bytes are missing"),
-        ("train-images-idx", lambda b: b[:6], "the header says nothing"),
-        ("t10k-labels-idx", lambda b: b[:-1] + b"\x09", "a test label is 9, but the training labels end at 2"),
+        ("train-images-idx", lambda b: b[:6], "the header says 3 dimensions, the file ends before their sizes"),
+        (
+            "t10k-labels-idx",
+            lambda b: b[:-1] + b"\x09",
+            "a test label is 9; wanted is one of the train labels, 0, 1, 2",
+        ),
     ],
 )
 def test_a_lying_file_is_named_in_one_sentence(tmp_path: Path, file: str, change, sentence: str) -> None:
@@ -78,7 +82,7 @@ def test_a_misspelt_data_set_says_which_one_was_meant() -> None:
 
 
 def test_a_folder_that_is_not_there_is_said_so() -> None:
-    with pytest.raises(UserError, match="my/pictures: no such folder"):
+    with pytest.raises(UserError, match="my/pictures: no such file or folder"):
         load_data("my/pictures")
 
 

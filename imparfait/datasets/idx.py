@@ -1,13 +1,11 @@
 """IDX files, the format MNIST is published in."""
 
-import gzip
-import lzma
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from imparfait.datasets.packed import Packed
 from imparfait.errors import UserError
 
 UNSIGNED_BYTE = 0x08
@@ -20,29 +18,26 @@ PARTS = {
 def read_idx(path: Path) -> np.ndarray:
     """The uint8 array an IDX file holds (plain, .gz or .xz), of the shape its header says.
 
-    Raises UserError when the header and the bytes disagree.
+    Raises UserError when the header and the bytes disagree, before anything large is read.
     Source: the format as described on MNIST's page: 0, 0, type, dimensions, sizes (big-endian uint32), values.
     """
-    try:
-        content = _unpacked(path)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE or not 1 <= content[3] <= 4:
-        raise UserError(f"{path}: not an IDX file of bytes; its first four bytes are {content[:4].hex() or 'missing'}")
-    start = 4 + 4 * content[3]
-    shape = np.frombuffer(content[4:start], ">u4") if len(content) >= start else np.array([], ">u4")
-    wanted = math.prod(shape.tolist())
-    if len(content) < start or len(content) - start != wanted:
-        said = " x ".join(map(str, shape.tolist())) or "nothing"
-        raise UserError(
-            f"{path}: the header says {said} = {wanted} values, the file holds {max(0, len(content) - start)}"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape.tolist()).copy()  # torch wants it writable
-
-
-def _unpacked(path: Path) -> bytes:
-    packed = path.read_bytes()
-    return {".gz": gzip.decompress, ".xz": lzma.decompress}.get(path.suffix, bytes)(packed)
+    packed = Packed(path)
+    start = packed.take(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] != UNSIGNED_BYTE or not 1 <= start[3] <= 4:
+        raise UserError(f"{path}: not an IDX file of bytes; its first four bytes are {start.hex() or 'missing'}")
+    sizes = packed.take(4 * start[3])
+    if len(sizes) < 4 * start[3]:
+        raise UserError(f"{path}: the header says {start[3]} dimensions, the file ends before their sizes")
+    shape: list[int] = np.frombuffer(sizes, ">u4").tolist()
+    wanted = math.prod(shape)
+    said = " x ".join(map(str, shape))
+    packed.check(wanted, said)
+    values = packed.take(wanted)
+    more = packed.take(1)
+    if len(values) != wanted or more:
+        held = "more" if more else str(len(values))
+        raise UserError(f"{path}: the header says {said} = {wanted} values, the file holds {held}")
+    return np.frombuffer(values, np.uint8).reshape(shape)
 
 
 def find_idx(folder: Path, part: str) -> Path | None:
