@@ -1,20 +1,24 @@
 """Anything that answers pictures, as a function from numpy pictures to numpy logits."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from jaxtyping import Float32
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from imparfait.errors import UserError
 from imparfait.images import Classifier, Logits
 from imparfait.machine import choose_device, has_bf16_units
 from imparfait.models import build
+from imparfait.models.own import fingerprint_of
 from imparfait.settings import Machine
 
 BATCH = 256  # measured: 128 to 512 are within 15 %, 2,000 takes twice as long
@@ -45,13 +49,90 @@ def load_classifier(path: str | Path, device: str = "auto") -> Classifier:
     """
     config = _config(Path(path))
     try:
+        if network := config.get("origins", {}).get("network"):
+            _check_own(config["model"], network, Path(path))
         model = build(
-            config["model"], channels=config["input"]["channels"], classes=len(config["classes"]), sizes=config["sizes"]
+            config["model"],
+            channels=config["input"]["channels"],
+            classes=len(config["classes"]),
+            height=config["input"]["height"],
+            width=config["input"]["width"],
+            sizes=config["sizes"],
         )
-        model.load_state_dict(load_file(Path(path) / "model.safetensors"))
-    except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        model.load_state_dict(_tensors(Path(path)))
+    except (OSError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: its files do not make a classifier: {str(error).splitlines()[0]}") from error
     return as_classifier(model, machine_of(path, device))
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The trained weights of a run, to start another training from."""
+
+    path: Path
+    config: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    sha256: str
+
+    def fill(self, model: nn.Module, classes: Sequence[str]) -> None:
+        """Give `model` these weights: all of them for the same `classes`, else all but the last layer's.
+
+        Raises UserError when more than a last layer does not fit.
+        """
+        own = model.state_dict()
+        unlike = [
+            name for name, value in own.items() if name not in self.tensors or value.shape != self.tensors[name].shape
+        ]
+        new_head = self.new_head(classes)
+        head = _last_layer(own) if new_head else set()
+        if set(unlike) - head or set(self.tensors) - set(own):
+            name = next(iter(set(unlike) - head or set(self.tensors) - set(own)))
+            shapes = [list(side[name].shape) if name in side else "none" for side in (self.tensors, own)]
+            raise UserError(
+                f"{self.path}: its weights do not fit these pictures: {name} is {shapes[0]} there, {shapes[1]} here; "
+                "give pictures of the size and the channels it was trained on"
+            )
+        model.load_state_dict(own | {name: value for name, value in self.tensors.items() if name not in head})
+
+    def new_head(self, classes: Sequence[str]) -> bool:
+        """Whether the last layer starts anew, because the classes are others."""
+        return bool(list(classes) != self.config["classes"])
+
+
+def load_weights(path: str | Path) -> Weights:
+    """The weights in the run folder `path`; raises UserError when there are none."""
+    config = _config(Path(path))
+    return Weights(Path(path), config, _tensors(Path(path)), sha256(_weights_file(Path(path))).hexdigest())
+
+
+def _weights_file(folder: Path) -> bytes:
+    try:
+        return (folder / "model.safetensors").read_bytes()
+    except OSError as error:
+        raise UserError(f"{folder}: its model.safetensors cannot be read: {error.strerror}") from error
+
+
+def _tensors(folder: Path) -> dict[str, torch.Tensor]:
+    try:
+        return safetensors.torch.load(_weights_file(folder))
+    except SafetensorError as error:
+        raise UserError(f"{folder}: its model.safetensors is broken: {error}") from error
+
+
+def _last_layer(tensors: Mapping[str, torch.Tensor]) -> set[str]:
+    """The names of the last layer's weight and bias."""
+    last = list(tensors)[-1].rpartition(".")[0]
+    return {name for name in tensors if name.rpartition(".")[0] == last}
+
+
+def _check_own(model: str, sha256_then: str, folder: Path) -> None:
+    """Someone's own network is code: it is run where its owner wrote it, unchanged, and never from a run folder."""
+    file = Path(model.rpartition(":")[0])
+    if not file.is_file() or fingerprint_of(model) != sha256_then:
+        raise UserError(
+            f"{folder}: its network {model} is not there as it was when it was trained; "
+            f"put it back (a copy to read is {folder / file.name})"
+        )
 
 
 def machine_of(path: str | Path, device: str = "auto") -> Machine:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import classification_report
 
 from imparfait.datasets.labelled import AlteredImages
-from imparfait.evaluation import HEADINGS, Answers, Scores, percent
+from imparfait.evaluation import HEADINGS, Answers, Score, Scores, percent
 from imparfait.figures import THEMES, Theme, accuracy_loss, confusion, contact_sheet, mistakes
 from imparfait.training import Epoch
 
@@ -66,11 +66,11 @@ def write_report(
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
-def course(epochs: Sequence[Epoch], validation: Sequence[Scores]) -> Plate:
+def course(epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]) -> Plate:
     """How loss and accuracy went, epoch by epoch."""
     lines: dict[str, list[float]] = {}
     for scores in validation:
-        for score in scores.each:
+        for score in scores:
             lines.setdefault(score.alteration, []).append(score.accuracy)
     return Plate(
         "accuracy_loss",

@@ -1,6 +1,7 @@
 """The folder a training leaves behind."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from imparfait.checkpoints import portable
+from imparfait.classifiers import Weights
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.evaluation import Scores
+from imparfait.evaluation import Score, Scores
 from imparfait.machine import choose_machine, environment
-from imparfait.models import build
+from imparfait.models import build, check_answers
+from imparfait.models.own import fingerprint_of, is_own, parts_of
 from imparfait.settings import Machine, TrainingSettings, fingerprint
 from imparfait.store import write_json
 from imparfait.training import Epoch
@@ -28,11 +32,14 @@ class Run:
     machine: Machine
     data: LabelledImages
     final: bool
+    origins: dict[str, str]
+    """sha256 of what else the weights come from: the file of one's own network, the weights it started from."""
 
     @property
     def hash(self) -> str:
         """sha256 of everything that decides the weights."""
-        return fingerprint(self.settings, self.machine, self.data.fingerprint(), f"final={self.final}")
+        origins = [f"{name}={mark}" for name, mark in sorted(self.origins.items())]
+        return fingerprint(self.settings, self.machine, self.data.fingerprint(), f"final={self.final}", *origins)
 
     @property
     def name(self) -> str:
@@ -47,40 +54,67 @@ class Run:
             "machine": self.machine.model_dump(),
             "data": {"name": self.data.name, "pictures": len(self.data), "sha256": self.data.fingerprint()},
             "final": self.final,
+            "origins": self.origins,
             "hash": self.hash,
         }
 
 
 def start(
-    recipe: str, settings: TrainingSettings, data: LabelledImages, device: str = "auto", final: bool = False
+    recipe: str,
+    settings: TrainingSettings,
+    data: LabelledImages,
+    device: str = "auto",
+    final: bool = False,
+    weights: Weights | None = None,
 ) -> tuple[Run, nn.Module]:
-    """A run, and its network with its initial weights on the machine that the fixed rule chooses."""
+    """A run, and its network with its initial weights on the machine that the fixed rule chooses.
+
+    The initial weights are drawn, or those of an earlier run (`weights`) where they fit. Raises UserError when the
+    network does not answer `data` with one number a class.
+    """
+    _, channels, height, width = data.pixels.shape
+    classes = len(data.classes)
     model = build(
-        settings.model, channels=data.channels, classes=len(data.classes), sizes=settings.sizes, seed=settings.seed
+        settings.model,
+        channels=channels,
+        classes=classes,
+        height=height,
+        width=width,
+        sizes=settings.sizes,
+        seed=settings.seed,
     )
-    machine = choose_machine(model, torch.from_numpy(data.pixels[: settings.batch_size]) / 255, device)
-    return Run(recipe, settings, machine, data, final), model
+    few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
+    check_answers(model, few, classes, settings.model)
+    origins = {"network": fingerprint_of(settings.model)} if is_own(settings.model) else {}
+    if weights:
+        weights.fill(model, data.classes)
+        origins["weights"] = weights.sha256
+    return Run(recipe, settings, choose_machine(model, few, device), data, final, origins), model
 
 
-def write_run(folder: Path, run: Run, model: nn.Module, epochs: list[Epoch], validation: list[Scores]) -> None:
+def write_run(
+    folder: Path, run: Run, model: nn.Module, epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]
+) -> None:
     """Settings, machine, course and classifier of a training; the files are listed in the model card."""
     write_json(folder / "settings.json", run.to_json())
     write_json(folder / "environment.json", environment(run.machine))
     with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [asdict(epoch) for epoch in epochs]
         for row, scores in zip(rows, validation, strict=False):
-            row |= {f"validation_{score.alteration}": score.accuracy for score in scores.each}
+            row |= {f"validation_{score.alteration}": score.accuracy for score in scores}
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    save_file(
-        {name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors"
-    )
+    save_file(portable(model.state_dict()), folder / "model.safetensors")
+    if is_own(run.settings.model):
+        code, _ = parts_of(run.settings.model)
+        (folder / code.name).write_bytes(code.read_bytes())  # to read; what is run is the file where it was
     _, channels, height, width = run.data.pixels.shape
     write_json(
         folder / "config.json",
         {
-            "model": run.settings.model,
+            "model": _whole(run.settings.model),
+            "origins": run.origins,
             "sizes": run.settings.sizes,
             "classes": run.data.classes,
             "input": {"channels": channels, "height": height, "width": width, "range": [0, 1], "background": 0},
@@ -89,6 +123,11 @@ def write_run(folder: Path, run: Run, model: nn.Module, epochs: list[Epoch], val
             "threshold": None,
         },
     )
+
+
+def _whole(model: str) -> str:
+    """The model's name; of one's own network with the file's whole path, to be found from anywhere."""
+    return "{}:{}".format(*parts_of(model)) if is_own(model) else model
 
 
 def write_scores(folder: Path, scores: Scores) -> None:

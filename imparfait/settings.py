@@ -10,13 +10,19 @@ from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, Positiv
 class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     """Everything about a training that is a choice. Each field is also a flag of `imparfait train`."""
 
-    model: str = Field("petit", description="name of the network")
+    model: str = Field("petit", description="the network: a name, or my_net.py:build for one of your own")
     sizes: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
     mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, clean, balanced or study")
     epochs: PositiveInt = Field(6, description="passes over the mixture")
     batch_size: PositiveInt = Field(128, description="pictures a step")
-    learning_rate: PositiveFloat = Field(0.012, description="peak step size of AdamW, one cycle")
-    weight_decay: NonNegativeFloat = Field(0.02, description="AdamW's pull of weights (not biases or norms) to zero")
+    optimiser: Literal["adamw", "keras"] = Field(
+        "adamw", description="adamw, which leaves biases and norms undecayed, or keras: AdamW with all as in Keras"
+    )
+    schedule: Literal["one_cycle", "constant", "plateau"] = Field(
+        "one_cycle", description="step size: one_cycle (weights are averaged too), constant or plateau"
+    )
+    learning_rate: PositiveFloat = Field(0.012, description="the largest step size")
+    weight_decay: NonNegativeFloat = Field(0.02, description="AdamW's pull of weights to zero")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of the target spread over all classes")
     seed: NonNegativeInt = Field(0, description="seed of every random stream")
 
@@ -38,16 +44,42 @@ class Recipe:
     expect: str
 
 
+STUDY = TrainingSettings(
+    model="cnn",
+    mixture="study",
+    epochs=10,
+    batch_size=32,
+    optimiser="keras",
+    schedule="constant",
+    learning_rate=1e-4,
+    weight_decay=0.004,  # what keras.optimizers.AdamW decays by when it is not told
+    label_smoothing=0,
+)
+GRU = {"model": "cnn_gru", "learning_rate": 1e-3, "weight_decay": 1e-4}
+FOLLOW_UP = {"mixture": "balanced", "epochs": 20, "schedule": "plateau"}
+
 RECIPES: dict[str, Recipe] = {
     # 98.75 % of the three in 9 s: mean of 3 seeds, 2 cores without bf16 units, results/2026-11-22-quick.
     "quick": Recipe(
-        TrainingSettings(sizes={"width": 16, "depth": 1}, epochs=1, batch_size=96, learning_rate=0.02),
+        TrainingSettings(sizes={"filters": 16, "depth": 1}, epochs=1, batch_size=96, learning_rate=0.02),
         cost="9 s",
         expect="98.75 %",
     ),
     # 99.43 % of the three in 160 s: mean of 3 seeds, 2 cores without bf16 units, results/2026-11-22-default.
     "default": Recipe(TrainingSettings(), cost="160 s", expect="99.43 %"),
+    # The founding study's, as its annexes have them: Keras's Adams, batches of 32.
+    "study": Recipe(STUDY, cost="?", expect="?"),
+    "study-gru": Recipe(STUDY.model_copy(update=GRU), cost="?", expect="?"),
+    # Its follow-up's. The follow-up gives no numbers for ReduceLROnPlateau: ours are a reconstruction.
+    "follow-up": Recipe(STUDY.model_copy(update=FOLLOW_UP), cost="?", expect="?"),
+    "follow-up-gru": Recipe(STUDY.model_copy(update=FOLLOW_UP | GRU), cost="?", expect="?"),
 }
+
+
+def recipe_of(model: str) -> str:
+    """The recipe that a model has of its own: the study's for its networks, "default" for all others."""
+    own = [name for name, recipe in RECIPES.items() if recipe.settings.model == model]
+    return own[0] if own and model != RECIPES["default"].settings.model else "default"
 
 
 def fingerprint(*parts: BaseModel | str) -> str:

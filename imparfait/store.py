@@ -1,5 +1,7 @@
-"""Folders and files that are written whole or not at all."""
+"""Folders and files that are written whole or not at all, and found again after a crash."""
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from imparfait.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes at the same run are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
+KEPT = 2  # versions: the newest, and the one before in case the newest cannot be read
 
 
 @contextmanager
@@ -33,6 +44,78 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def save_version(folder: Path, number: int, content: bytes, suffix: str) -> Path:
+    """Write `content` as version `number` into `folder`; a crash at any moment leaves the versions there whole.
+
+    Its name carries its sha256, so that a torn or flipped file is recognised. The newest versions are kept.
+    """
+    target = folder / f"{number:09d}-{_mark(content)}{suffix}"
+    temporary = folder / f".{target.name}.tmp"
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        temporary.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync(folder)
+    for old in [*_versions(folder, suffix)[:-KEPT], *folder.glob(".*.tmp")]:
+        old.unlink()
+    return target
+
+
+def load_version(folder: Path, suffix: str) -> tuple[bytes | None, list[Path]]:
+    """The newest version in `folder` that is whole, or None where there is none; and the broken ones passed over.
+
+    These are renamed then, so that they are no longer counted. Raises UserError when all there are are broken.
+    """
+    broken: list[Path] = []
+    for path in reversed(_versions(folder, suffix)):
+        content = path.read_bytes()
+        if path.name.removesuffix(suffix).endswith(f"-{_mark(content)}"):
+            for other in broken:
+                other.replace(other.with_name(f"{other.name}.broken"))
+            return content, broken
+        broken.append(path)
+    if broken:
+        raise UserError(
+            f"{broken[0]}: torn or changed (its sha256 is not the one in its name), and there is no whole one; "
+            f"to start again from the beginning, remove {folder}"
+        )
+    return None, []
+
+
+@contextmanager
+def only_here(folder: Path, doing: str) -> Iterator[None]:
+    """Raises UserError when another process is at work in `folder`; the lock ends with the process, however it ends."""
+    handle = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        if fcntl:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(f"{folder}: another process is {doing} there; wait for it or stop it") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _versions(folder: Path, suffix: str) -> list[Path]:
+    """The oldest first."""
+    return sorted(path for path in folder.glob(f"[0-9]*{suffix}"))
+
+
+def _mark(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +15,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.mixtures import MIXTURES
 from imparfait.errors import UserError, lookup
-from imparfait.machine import choose_machine
+from imparfait.machine import choose_machine, keep_memory
+from imparfait.models import check_answers
 from imparfait.randomness import seed_of
 from imparfait.settings import Machine, TrainingSettings
 
 WARM_UP = 0.25  # share of the steps in which the step size rises; then it falls to zero
 HORIZON = 0.02  # the weight average looks back over this share of the steps, in a run of 10 s as in one of 10 min
+PATIENCE, FACTOR, LEAST = 3, 0.5, 1e-4  # of `plateau`: epochs, share of the step size, fall of the loss that counts
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of a parameter
 
 
 @dataclass(frozen=True)
@@ -45,68 +49,199 @@ class Step:
     epoch: Epoch | None = None
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is: plain numbers."""
+
+    step: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    right: int = 0
+    """Of the epoch under way."""
+    epochs: tuple[Epoch, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> "Progress":
+        """The progress that `to_json` told."""
+        return Progress(**{**told, "epochs": tuple(Epoch(**epoch) for epoch in told["epochs"])})
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that the next step depends on, beside model, data, settings and machine; nothing random is among it."""
+
+    progress: Progress = field(default_factory=Progress)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 def train(
     model: nn.Module, data: LabelledImages, settings: TrainingSettings, machine: Machine | None = None
 ) -> Iterator[Epoch]:
     """Train `model` in place, yielding after each epoch; to stop, leave the loop.
 
-    At each yield the model carries the average of its recent weights: score it, save it, or go on.
-    Raises UserError when `data` are test pictures, and when the loss is no longer a finite number.
+    At each yield the model carries the weights to score or save (with `one_cycle` the average of its recent ones).
+    Raises UserError when `data` are test pictures, when the model's answers have the wrong shape, and when the loss
+    is no longer a finite number.
     """
-    for step in steps(model, data, settings, machine):
+    for step in Training(model, data, settings, machine):
         if step.epoch:
             yield step.epoch
 
 
-def steps(
-    model: nn.Module, data: LabelledImages, settings: TrainingSettings, machine: Machine | None = None
-) -> Iterator[Step]:
-    """`train`, yielding after each step: for progress bars, and for stopping within an epoch."""
-    if not isinstance(data, LabelledImages) or data.split == "test":
-        raise UserError("these are test pictures; training takes load_data(…).train, or a part of it")
-    mixture = lookup("mixture", settings.mixture, MIXTURES)
-    machine = machine or choose_machine(model, torch.from_numpy(data.pixels[: settings.batch_size]) / 255)
-    torch.set_num_threads(machine.threads)
-    model.to(machine.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    pixels, labels, sources = (torch.from_numpy(array) for array in (data.pixels, data.labels, data.sources))
-    optimiser = _optimiser(model, settings)
-    an_epoch = _count_batches(len(mixture.rows(settings.seed, 0, sources)), settings.batch_size)
-    total = settings.epochs * an_epoch
-    decay = 1 - 1 / max(1.0, HORIZON * total)
-    moving = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    average = AveragedModel(model, multi_avg_fn=moving, use_buffers=True)
-    number, seconds, started = 0, 0.0, time.perf_counter()
+class Training:
+    """`train`, step by step: for progress bars, for stopping within an epoch, and for going on from a state.
 
-    for epoch in range(settings.epochs):
-        rows = mixture.rows(settings.seed, epoch, sources)
-        loss_sum, right = 0.0, 0
-        for source, share in (batch.T for batch in rows.tensor_split(an_epoch)):
-            images = mixture.show(pixels[source] / 255, share, settings.seed, epoch, sources[source])
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * one_cycle(number / total)
-            with _reseeded(settings.seed, number):
-                loss, hits = _learn(model, images, labels[source], optimiser, settings.label_smoothing, machine)
-            average.update_parameters(model)
-            number += 1
-            if not math.isfinite(loss):
-                raise UserError(
-                    f"the loss became {loss} in step {number} of {total}; "
-                    f"write a smaller --learning-rate (it was {settings.learning_rate:g})"
-                )
-            loss_sum, right = loss_sum + loss * len(source), right + hits
-            seconds += time.perf_counter() - started
-            if number % an_epoch:
-                yield Step(number, total, loss)
-            else:
-                with _weights_of(average, model):
+    A training that goes on from `state()` ends with the weights of one that was never stopped, bit for bit, on the
+    same machine, thread count and build.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: LabelledImages,
+        settings: TrainingSettings,
+        machine: Machine | None = None,
+        state: State | None = None,
+    ):
+        if not isinstance(data, LabelledImages) or data.split == "test":
+            raise UserError("these are test pictures; training takes load_data(…).train, or a part of it")
+        self.mixture = lookup("mixture", settings.mixture, MIXTURES)
+        few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
+        check_answers(model, few, len(data.classes), settings.model)
+        self.model, self.settings = model, settings
+        self.machine = machine or choose_machine(model, few)
+        torch.set_num_threads(self.machine.threads)
+        keep_memory()
+        model.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.pixels, self.labels, self.sources = map(torch.from_numpy, (data.pixels, data.labels, data.sources))
+        shown = len(self.mixture.rows(settings.seed, 0, self.sources))
+        self.steps_an_epoch = _count_batches(shown, settings.batch_size)
+        self.steps = settings.epochs * self.steps_an_epoch
+        self.optimiser = _optimiser(model, settings)
+        self.average = _average(model, self.steps) if settings.schedule == "one_cycle" else None
+        self.progress = Progress()
+        self._own: dict[str, Tensor] | None = None
+        """The weights that learn, while the model carries the average."""
+        if state:
+            self._go_on_from(state)
+
+    def __iter__(self) -> Iterator[Step]:
+        started = time.perf_counter()
+        if self.progress.step == self.steps:
+            self._carry_average()
+        while (done := self.progress).step < self.steps:
+            epoch, first = divmod(done.step, self.steps_an_epoch)
+            rows = self.mixture.rows(self.settings.seed, epoch, self.sources)
+            loss_sum, right, number = done.loss_sum, done.right, done.step
+            for source, share in (batch.T for batch in rows.tensor_split(self.steps_an_epoch)[first:]):
+                loss, hits = self._step(number, epoch, source, share)
+                number += 1
+                loss_sum, right = loss_sum + loss * len(source), right + hits
+                seconds = self.progress.seconds + time.perf_counter() - started
+                if number % self.steps_an_epoch:
+                    self.progress = Progress(number, seconds, loss_sum, right, done.epochs)
+                    yield Step(number, self.steps, loss)
+                else:
                     shown = len(rows)
-                    yield Step(number, total, loss, Epoch(epoch + 1, loss_sum / shown, right / shown, shown, seconds))
-            started = time.perf_counter()
+                    finished = Epoch(epoch + 1, loss_sum / shown, right / shown, shown, seconds)
+                    self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
+                    self._carry_average()
+                    yield Step(number, self.steps, loss, finished)
+                    self._carry_own()
+                started = time.perf_counter()
+
+    def state(self) -> State:
+        """Where this training is; its tensors are those at work, to be saved before the next step."""
+        tensors = {f"model.{name}": value for name, value in (self._own or self.model.state_dict()).items()}
+        if self.average:
+            tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for moment, value in self.optimiser.state.get(parameter, {}).items():
+                tensors[f"optimiser.{moment}.{name}"] = value
+        return State(self.progress, tensors)
+
+    def _go_on_from(self, state: State) -> None:
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): value for n, value in state.tensors.items() if n.startswith(prefix)}
+
+        self.progress = state.progress
+        self.model.load_state_dict(part("model."))
+        if self.average:
+            self.average.load_state_dict(part("average."))
+        moments = {moment: part(f"optimiser.{moment}.") for moment in MOMENTS}
+        for name, parameter in self.model.named_parameters():
+            if name in moments["step"]:
+                kept = {m: torch.empty_like(parameter).copy_(moments[m][name]) for m in MOMENTS[:2]}
+                # Fused AdamW pairs elements by their place in memory and checks nothing.
+                assert all(moment.stride() == parameter.stride() for moment in kept.values())
+                self.optimiser.state[parameter] = kept | {"step": moments["step"][name]}
+
+    def _step(self, number: int, epoch: int, source: Tensor, share: Tensor) -> tuple[float, int]:
+        """Learn from one batch: its loss, and how many it answered correctly."""
+        settings, machine = self.settings, self.machine
+        self.model.train()
+        images = self.mixture.show(self.pixels[source] / 255, share, settings.seed, epoch, self.sources[source])
+        rate = SCHEDULES[settings.schedule](number / self.steps, self.progress.epochs)
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate * rate
+        with _reseeded(settings.seed, number):
+            loss, hits = _learn(
+                self.model, images, self.labels[source], self.optimiser, settings.label_smoothing, machine
+            )
+        if self.average:
+            self.average.update_parameters(self.model)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss became {loss} in step {number + 1} of {self.steps}; "
+                f"write a smaller --learning-rate (it was {settings.learning_rate:g})"
+            )
+        return loss, hits
+
+    def _carry_average(self) -> None:
+        if self.average:
+            self._own = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self.model.load_state_dict(self.average.module.state_dict())
+
+    def _carry_own(self) -> None:
+        if self._own:
+            self.model.load_state_dict(self._own)
+            self._own = None
 
 
-def one_cycle(progress: float) -> float:
+def one_cycle(progress: float, epochs: Sequence[Epoch] = ()) -> float:
     """The step size at `progress` (0..1) of the run, as a share of its peak: up in a line, down in a line."""
     return min((progress + 1e-3) / WARM_UP, (1 - progress) / (1 - WARM_UP), 1.0)
+
+
+def constant(progress: float, epochs: Sequence[Epoch] = ()) -> float:
+    """The same step size from the first step to the last."""
+    return 1.0
+
+
+def plateau(progress: float, epochs: Sequence[Epoch]) -> float:
+    """Half the step size whenever the loss has not fallen for three epochs.
+
+    Source: Keras's ReduceLROnPlateau(monitor="loss", factor=0.5, patience=3, min_delta=1e-4). It watches the
+    training loss: where all training pictures are fitted on, there is no other.
+    """
+    share, best, waited = 1.0, math.inf, 0
+    for epoch in epochs:
+        fell = epoch.loss < best - LEAST
+        best, waited = (epoch.loss, 0) if fell else (best, waited + 1)
+        if waited == PATIENCE:
+            share, waited = share * FACTOR, 0
+    return share
+
+
+SCHEDULES: dict[str, Callable[[float, Sequence[Epoch]], float]] = {
+    "one_cycle": one_cycle,
+    "constant": constant,
+    "plateau": plateau,
+}
 
 
 def _learn(
@@ -117,7 +252,6 @@ def _learn(
     label_smoothing: float,
     machine: Machine,
 ) -> tuple[float, int]:
-    """One step on one batch: its loss, and how many it answered correctly."""
     images = images.to(machine.device).contiguous(memory_format=torch.channels_last)
     labels = labels.to(machine.device)
     with torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bfloat16"):
@@ -130,11 +264,22 @@ def _learn(
 
 
 def _optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """AdamW that pulls weights to zero, but not biases and norms (everything with one dimension)."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    """AdamW: ours decays weights but no biases and norms, Keras's decays everything and is slower to forget."""
+    learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if settings.optimiser == "keras":
+        # Keras corrects its bias elsewhere, which makes epsilon a little smaller in the first steps; nothing else.
+        return torch.optim.AdamW(
+            learning.values(), lr=1.0, betas=(0.9, 0.999), eps=1e-7, weight_decay=settings.weight_decay, fused=True
+        )
+    weights = [p for name, p in learning.items() if p.ndim > 1 and not name.endswith("bias")]
+    others = [p for name, p in learning.items() if p.ndim <= 1 or name.endswith("bias")]
     groups = [{"params": weights, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=1.0, betas=(0.9, 0.99), fused=True)
+
+
+def _average(model: nn.Module, steps: int) -> AveragedModel:
+    moving = get_ema_multi_avg_fn(1 - 1 / max(1.0, HORIZON * steps))  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=moving, use_buffers=True)
 
 
 def _count_batches(pictures: int, batch_size: int) -> int:
@@ -148,13 +293,3 @@ def _reseeded(seed: int, step: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "step", step))
         yield
-
-
-@contextmanager
-def _weights_of(average: AveragedModel, model: nn.Module) -> Iterator[None]:
-    """Let `model` carry the averaged weights; when the loop goes on, it gets its own back and learns on."""
-    own = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(average.module.state_dict())
-    yield
-    model.load_state_dict(own)
-    model.train()

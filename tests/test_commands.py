@@ -134,7 +134,7 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
     [
         (["train", "--recipe", "defualt"], "no recipe is called 'defualt'; did you mean 'default'?"),
         (["train", "--data", "mnits"], "no data set is called 'mnits'; did you mean 'mnist'?"),
-        (["train", "--data", "no/folder"], "no/folder: no such folder"),
+        (["train", "--data", "no/folder"], "no/folder: no such file or folder; --data wants"),
         (["train", "--epochs", "0"], "--epochs was given as '0'"),
         (["train", "--mixture", "frsh", "--data", "{bars}"], "no mixture is called 'frsh'; did you mean 'fresh'?"),
         (["train", "--model", "pettit", "--data", "{bars}"], "no model is called 'pettit'; did you mean 'petit'?"),

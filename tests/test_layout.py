@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "imparfait"
-# figures and statistics stand before evaluation, so that a result can draw itself and carry its intervals.
+# figures and statistics stand before evaluation, so that a result can draw itself and carry its intervals; store
+# knows nothing of what it keeps, so it stands far up and checkpoints, which know trainings, after them.
 ORDER = [
     "errors",
     "settings",
@@ -17,10 +18,12 @@ ORDER = [
     "store",
     "figures",
     "statistics",
+    "pictures",
     "alterations",
     "datasets",
     "models",
     "training",
+    "checkpoints",
     "evaluation",
     "classifiers",
     "runs",

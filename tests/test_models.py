@@ -47,7 +47,9 @@ def test_an_empty_picture_is_looked_at_without_harm() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_initial_weights_are_a_function_of_the_seed(name: str) -> None:
-    first, again, other = (build(name, channels=1, classes=10, seed=seed).state_dict() for seed in (0, 0, 1))
+    first, again, other = (
+        build(name, channels=1, classes=10, height=28, width=28, seed=seed).state_dict() for seed in (0, 0, 1)
+    )
     assert all(torch.equal(value, again[key]) for key, value in first.items())
     assert any(not torch.equal(value, other[key]) for key, value in first.items())
 
@@ -55,7 +57,7 @@ def test_initial_weights_are_a_function_of_the_seed(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_sound_bfloat16_is_trusted(name: str) -> None:
     images = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    model = build(name, channels=1, classes=10)
+    model = build(name, channels=1, classes=10, height=28, width=28)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     assert bf16_agrees(model, images)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())

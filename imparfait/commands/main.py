@@ -6,6 +6,7 @@ import click
 
 from imparfait.commands.evaluate import evaluate
 from imparfait.commands.list import list_names
+from imparfait.commands.stopping import Stopped
 from imparfait.commands.train import train
 from imparfait.errors import UserError
 
@@ -35,6 +36,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except UserError as error:
         _stop(str(error), 2)
+    except Stopped as error:
+        _stop(str(error), error.code)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("imparfait"):
             raise

@@ -1,10 +1,12 @@
 """Options that mean the same on every command, and the flags that settings make."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from pydantic import ValidationError
 
 from imparfait.errors import UserError
@@ -12,7 +14,17 @@ from imparfait.settings import TrainingSettings
 
 Command = Callable[..., None]
 
-data = click.option("--data", default="mnist", show_default=True, help="A data set's name, or a folder of IDX files.")
+data = click.option(
+    "--data",
+    default="mnist",
+    show_default=True,
+    help="A data set's name, a folder (of class folders with pictures, IDX or .npy files), or an .npz file.",
+)
+size = click.option(
+    "--size",
+    type=click.IntRange(8, 1024),
+    help="Side in pixels to bring pictures of class folders to: reduced or enlarged, and padded to a square.",
+)
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
 )
@@ -35,6 +47,19 @@ def settings(command: Command) -> Command:
             command
         )
     return command
+
+
+def again(*words: str, but: str = "") -> str:
+    """The command under way as it was typed, with `words` added and the option `but` left out: a next step to print."""
+    context = click.get_current_context()
+    typed = ["imparfait", context.info_name or ""]
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.opts[0] not in (but, "--json"):
+            value = context.params[parameter.name or ""]
+            option = [] if isinstance(parameter, click.Argument) else [parameter.opts[0]]
+            typed += option if value is True else [*option, str(value)]
+    return shlex.join([*typed, *words])
 
 
 def changed(recipe: TrainingSettings, flags: dict[str, Any]) -> TrainingSettings:

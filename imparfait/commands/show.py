@@ -1,10 +1,10 @@
 """What commands print: a bar while they work, a table when they are done."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -15,6 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import numpy as np
 
+    from imparfait.datasets.reading import Dataset
     from imparfait.evaluation import Scores
     from imparfait.images import Classifier
 
@@ -39,6 +40,23 @@ def watched(classifier: "Classifier", what: str, pictures: int) -> Iterator["Cla
             return logits
 
         yield classify
+
+
+def loaded(data: str | Path, size: int | None = None) -> "Dataset":
+    """The data set, read behind a bar where that takes its time; what was done to its pictures is told."""
+    from imparfait.datasets.reading import load_data
+
+    def watch(things: Iterable[Any], total: int) -> Iterator[Any]:
+        with bar(f"reading {total:,} pictures", total) as (progress, task):
+            for count, thing in enumerate(things, 1):
+                yield thing
+                if count % 100 == 0 or count == total:
+                    progress.update(task, completed=count)
+
+    dataset = load_data(data, size, watch)
+    if dataset.remark:
+        click.echo(dataset.remark, err=True)
+    return dataset
 
 
 def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:

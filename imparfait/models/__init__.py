@@ -1,27 +1,109 @@
 """Networks: each reads like its diagram, and is built for the channels and classes of the data."""
 
+import inspect
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from imparfait.errors import lookup
+from imparfait.errors import UserError, lookup
+from imparfait.models import ablations
+from imparfait.models.cnn import Cnn
+from imparfait.models.own import is_own, own_network
 from imparfait.models.petit import Petit
+from imparfait.models.recurrent import CnnGru, Rnn
 from imparfait.randomness import seed_of
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
+Factory = Callable[..., nn.Module]
+"""Takes `channels` and `classes`, and `height` and `width` too where the network is built for one picture size."""
+
+MODELS: dict[str, Factory] = {
     "petit": Petit,
+    "cnn": Cnn,
+    "cnn_gru": CnnGru,
+    "rnn": Rnn,
+    "cnn_one_convolution": ablations.one_convolution,
+    "cnn_no_normalisation": ablations.no_normalisation,
+    "cnn_no_dropout": ablations.no_dropout,
+    "cnn_gru_tanh": ablations.tanh,
 }
 
 
 def build(
-    name: str, *, channels: int, classes: int, sizes: Mapping[str, int] | None = None, seed: int = 0
+    model: str | Factory,
+    *,
+    channels: int,
+    classes: int,
+    height: int | None = None,
+    width: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+    seed: int = 0,
 ) -> nn.Module:
-    """The network called `name`, of its own sizes or of those given; its initial weights are a function of `seed`."""
-    model = lookup("model", name, MODELS)
+    """The network `model` (a name, `file.py:function`, or a function); its initial weights are a function of `seed`.
+
+    `sizes` replace its own. Raises UserError when it needs a picture size and none is given, or has no such size.
+    """
+    name = model if isinstance(model, str) else getattr(model, "__name__", "the network")
+    factory = _factory(model)
+    given = {"channels": channels, "classes": classes}
+    taken = inspect.signature(factory).parameters
+    for side, value in (("height", height), ("width", width)):
+        if side in taken and value is not None:
+            given[side] = value
+        elif side in taken and taken[side].default is inspect.Parameter.empty:
+            raise UserError(f"{name} is built for one picture size; give build(…) height and width")
+    for size in sizes or {}:
+        if size not in taken or size in given:
+            own = [key for key in taken if key not in ("channels", "classes", "height", "width")]
+            raise UserError(f"{name} has no size called {size!r}; it has {', '.join(own) or 'none'}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "weights"))
-        return model(channels=channels, classes=classes, **(sizes or {}))
+        if isinstance(model, str) and not is_own(model):
+            return factory(**given, **(sizes or {}))
+        return _built_by_others(name, factory, given | dict(sizes or {}))
 
 
-__all__ = ["MODELS", "Petit", "build"]
+def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "the network") -> None:
+    """Raises UserError when `model` does not answer two of `images` with one finite number a class."""
+    was_training = model.training
+    try:
+        with torch.inference_mode():
+            answers = model.eval()(images[:2])
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{name} fails on pictures of shape {list(images[:2].shape)}: {reason}") from error
+    finally:
+        model.train(was_training)
+    wanted = (len(images[:2]), classes)
+    came = f"shape {list(answers.shape)}" if isinstance(answers, Tensor) else type(answers).__name__
+    if not isinstance(answers, Tensor) or tuple(answers.shape) != wanted or not answers.is_floating_point():
+        raise UserError(
+            f"{name} answered {wanted[0]} pictures with {came}; wanted are logits of shape {list(wanted)}, one a class"
+        )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(f"{name} has no weights to train")
+
+
+def _factory(model: str | Factory) -> Factory:
+    if not isinstance(model, str):
+        return model
+    return own_network(model) if is_own(model) else lookup("model", model, MODELS)
+
+
+def _built_by_others(name: str, factory: Factory, given: dict[str, int]) -> nn.Module:
+    """What someone's own function returns; its failure is told, not shown as a traceback."""
+    by_place = []
+    if not {"channels", "classes"} <= set(inspect.signature(factory).parameters):
+        by_place = [given.pop("channels"), given.pop("classes")]  # their names are the author's affair
+    try:
+        network = factory(*by_place, **given)
+    except Exception as error:
+        raise UserError(f"{name}: building it ended in {type(error).__name__}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{name} returned a {type(network).__name__}; wanted is a torch.nn.Module")
+    return network
+
+
+__all__ = ["MODELS", "Cnn", "CnnGru", "Factory", "Petit", "Rnn", "build", "check_answers"]

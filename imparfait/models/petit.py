@@ -11,24 +11,25 @@ from imparfait.tensors import Images
 class Petit(nn.Module):
     """Looks at where the ink is, then two stages of narrow residual convolutions, then a pooled head.
 
-    Takes any picture size and any number of channels. `depth` is the number of residual convolutions a stage,
-    `frame` the side (a multiple of 4, in pixels) at which it looks at the thing.
+    Takes any picture size and any number of channels. `filters` is the number of filters of the first stage,
+    half that of the second, `depth` the number of residual convolutions a stage, `frame` the side (a multiple of 4,
+    in pixels) at which it looks at the thing.
     """
 
-    def __init__(self, *, channels: int, classes: int, width: int = 32, depth: int = 2, frame: int = 24):
+    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 2, frame: int = 24):
         super().__init__()
         self.look = Look(frame)
         self.normalise = nn.BatchNorm2d(channels, affine=False)
         # Four neighbouring pixels become four channels: no pixel is lost, and no pass is made at full size.
         self.fours = nn.PixelUnshuffle(2)
-        self.strokes = stage(4 * channels, width, depth)
-        self.shapes = stage(width, 2 * width, depth, stride=2)
-        self.head = nn.Linear(4 * width, classes)
+        self.strokes = stage(4 * channels, filters, depth)
+        self.shapes = stage(filters, 2 * filters, depth, stride=2)
+        self.head = nn.Linear(4 * filters, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
         """Logits for pictures in 0..1."""
         fours = self.fours(self.normalise(self.look(images)))  # n, 4 channels, frame / 2, frame / 2
-        shapes = self.shapes(self.strokes(fours))  # n, 2 width, frame / 4, frame / 4
+        shapes = self.shapes(self.strokes(fours))  # n, 2 filters, frame / 4, frame / 4
         largest, mean = shapes.amax((2, 3)), shapes.mean((2, 3))
         logits: Tensor = self.head(torch.cat([largest, mean], 1))
         return logits

@@ -1,0 +1,48 @@
+"""Ctrl-C and SIGTERM end a training between two steps, when it can be saved."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+class Stopped(Exception):  # noqa: N818 - no error: all went as it was asked
+    """The person or the system asked for an end, and everything is saved; `code` is what shells expect."""
+
+    def __init__(self, sentence: str, code: int):
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass
+class Stop:
+    """`signal` is the one that asked for an end, or 0."""
+
+    signal: int = 0
+
+    @property
+    def code(self) -> int:
+        """The exit code of a process that was ended by this signal."""
+        return 128 + self.signal
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[Stop]:
+    """A `Stop` that is told of the first Ctrl-C or SIGTERM; the second ends the process as usual."""
+    stop = Stop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        stop.signal = number
+        for known, handler in before.items():
+            signal.signal(known, handler)
+
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # a shell starts its background jobs with Ctrl-C ignored: let it
+            signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,73 @@
+"""The founding study's CNN."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from imparfait.errors import UserError
+from imparfait.models import keras
+from imparfait.tensors import Images
+
+WIDTHS = (32, 64, 128)
+
+
+class Cnn(nn.Module):
+    """The study's CNN (Annex 1): three blocks of two convolutions, then two dense layers.
+
+    Built for pictures of `height` × `width`, at least 8×8. The study's networks without one of its parts are made by
+    `convolutions` (a block), `normalise` and `dropout`.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        classes: int,
+        height: int,
+        width: int,
+        convolutions: int = 2,
+        normalise: bool = True,
+        dropout: bool = True,
+    ):
+        super().__init__()
+        self.height, self.width = height, width
+        self.strokes = strokes(channels, convolutions, normalise, dropout)
+        rows, columns = after_strokes(height, width)
+
+        def layer(before: int, dropped: float) -> list[nn.Module]:
+            parts: list[nn.Module] = [keras.dense(before, 512), nn.ReLU(inplace=True)]
+            parts += [keras.Dropout(dropped)] if dropout else []
+            return parts + ([keras.normalisation(512, planes=False)] if normalise else [])
+
+        self.head = nn.Sequential(
+            *layer(rows * columns * WIDTHS[-1], 0.25), *layer(512, 0.5), keras.dense(512, classes)
+        )
+
+    def forward(self, images: Images) -> Float[Tensor, "n classes"]:
+        """Logits for pictures in 0..1."""
+        keras.check_size("cnn", self.height, self.width, images)
+        found = self.strokes(images)  # n, 128, height / 8, width / 8
+        logits: Tensor = self.head(keras.flatten(found))
+        return logits
+
+
+def strokes(channels: int, convolutions: int = 2, normalise: bool = True, dropout: bool = True) -> nn.Sequential:
+    """The trunk of both annexes: convolutions, ReLU before normalisation, halved three times."""
+    parts: list[nn.Module] = []
+    before = channels
+    for width in WIDTHS:
+        for _ in range(convolutions):
+            parts += [keras.convolution(before, width), nn.ReLU(inplace=True)]
+            parts += [keras.normalisation(width, planes=True)] if normalise else []
+            before = width
+        parts += [nn.MaxPool2d(2)] + ([keras.Dropout(0.3)] if dropout else [])
+    return nn.Sequential(*parts)
+
+
+def after_strokes(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns that are left of a picture; raises UserError when nothing is."""
+    rows, columns = height // 8, width // 8
+    if not rows or not columns:
+        raise UserError(
+            f"the study's networks halve a picture three times: {height}×{width} is too small, 8×8 the least; use petit"
+        )
+    return rows, columns

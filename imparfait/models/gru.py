@@ -1,0 +1,155 @@
+"""Gated recurrent units with Keras's semantics, fast to train on a CPU."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Candidate = Literal["tanh", "relu"]
+Sequences = Float[Tensor, "n steps features"]
+States = Float[Tensor, "directions steps n units"]
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+SLOPES: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": lambda c: 1 - c * c, "relu": lambda c: (c > 0).to(c.dtype)}
+"""The activation's slope, from its value."""
+
+
+class Gru(nn.Module):
+    """Reads sequences forwards, and backwards too where `directions` is 2.
+
+    Weights have Keras's shapes and order (gates: update, reset, candidate; `reset_after=True`), one layer a direction:
+    kernel [inputs, 3 units], recurrent [units, 3 units], bias [2, 3 units]. `candidate` is what Keras calls
+    `activation`. Initial weights are Keras's: Glorot uniform, orthogonal, zero.
+    Source: Cho et al. 2014; keras.layers.GRU 3.15.
+    """
+
+    def __init__(self, inputs: int, units: int, *, directions: int = 1, candidate: Candidate = "tanh"):
+        super().__init__()
+        self.candidate: Candidate = candidate
+        self.kernel = nn.Parameter(torch.empty(directions, inputs, 3 * units))
+        self.recurrent = nn.Parameter(torch.empty(directions, units, 3 * units))
+        self.bias = nn.Parameter(torch.zeros(directions, 2, 3 * units))
+        for direction in range(directions):
+            nn.init.xavier_uniform_(self.kernel.data[direction])
+            nn.init.orthogonal_(self.recurrent.data[direction])
+
+    def forward(self, sequences: Sequences) -> States:
+        """The states after each step, by direction; the backward one's are in the order it read them."""
+        steps = sequences.transpose(0, 1)
+        directed = torch.stack([steps, steps.flip(0)][: len(self.kernel)])  # directions, steps, n, features
+        weights = (self.kernel, self.recurrent, self.bias)
+        if torch.is_grad_enabled():
+            states: Tensor = _Reading.apply(directed, *weights, self.candidate)  # type: ignore[no-untyped-call]
+            return states
+        return _read(directed, *weights, self.candidate)[-1]
+
+
+def side_by_side(states: States) -> Sequences:
+    """The states of both directions for each step of the sequence: what Keras calls `return_sequences`."""
+    return torch.cat([states[0], *(back.flip(0) for back in states[1:])], 2).transpose(0, 1)
+
+
+def at_the_end(states: States) -> Float[Tensor, "n features"]:
+    """Each direction's state when it has read everything, side by side."""
+    return torch.cat(list(states[:, -1]), 1)
+
+
+def _read(steps: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, candidate: str) -> tuple[Tensor, ...]:
+    """Gates, candidates, what the reset gate acts on, and states: each [directions, steps, n, …]."""
+    directions, count, n, _ = steps.shape
+    units = recurrent.shape[1]
+    activate, kernel, recurrent = ACTIVATIONS[candidate], rounded(kernel), rounded(recurrent)
+    # What the gates take from the input, for all steps at once: one large matrix product instead of many small ones.
+    given = product(steps.flatten(1, 2), kernel).add_(bias[:, :1]).view(directions, count, n, -1)
+    state = torch.zeros_like(given[:, 0, :, :units])
+    kept: tuple[list[Tensor], ...] = ([], [], [], [])  # gates, candidates, inners, states
+    for step in range(count):
+        told = product(state, recurrent).add_(bias[:, 1:])
+        gate = told[..., : 2 * units].add(given[:, step, :, : 2 * units]).sigmoid_()
+        update, reset = gate.chunk(2, -1)
+        inner = told[..., 2 * units :]
+        chosen = activate(torch.addcmul(given[:, step, :, 2 * units :], reset, inner))
+        state = torch.lerp(chosen, state, update)
+        for values, value in zip(kept, (gate, chosen, inner, state), strict=True):
+            values.append(value)
+    return tuple(torch.stack(values, 1) for values in kept)
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """The matrix product of each direction, its result in float32 (or float64, where both are)."""
+    out = torch.empty(*a.shape[:2], b.shape[2], dtype=torch.promote_types(a.dtype, torch.float32), device=a.device)
+    for x, y, result in zip(a, b, out, strict=True):
+        if y.dtype == out.dtype:
+            torch.mm(x, y, out=result)
+        else:
+            result.copy_(x.to(y.dtype) @ y)
+    return out
+
+
+def rounded(weights: Tensor) -> Tensor:
+    """The weights as matrix products take them: in bfloat16 where autocast says so."""
+    kind = weights.device.type
+    return weights.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weights
+
+
+class _Reading(torch.autograd.Function):
+    """`_read` with its derivative written out.
+
+    Autograd would make one weight gradient a step and add them up; here all steps make one large matrix product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, steps: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, candidate: str) -> Tensor:
+        gates, candidates, inners, states = _read(steps, kernel, recurrent, bias, candidate)
+        ctx.save_for_backward(steps, kernel, recurrent, gates, candidates, inners, states)
+        ctx.candidate = candidate
+        ctx.autocast = (torch.is_autocast_enabled(steps.device.type), torch.get_autocast_dtype(steps.device.type))
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, by_states: Tensor) -> tuple[Tensor | None, ...]:
+        enabled, low = ctx.autocast
+        with torch.autocast(by_states.device.type, low, enabled=enabled):
+            return (*_derivative(by_states, ctx.candidate, *ctx.saved_tensors), None)
+
+
+def _derivative(
+    by_states: Tensor,
+    candidate: str,
+    steps: Tensor,
+    kernel: Tensor,
+    recurrent: Tensor,
+    gates: Tensor,
+    candidates: Tensor,
+    inners: Tensor,
+    states: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The derivatives by steps, kernel, recurrent and bias."""
+    directions, count, n, units = states.shape
+    before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], 1)
+    update, reset = gates.chunk(2, -1)
+    # Everything that does not depend on the derivative that comes back through time, for all steps at once.
+    by_update = (before - candidates) * update * (1 - update)
+    by_candidate = (1 - update) * SLOPES[candidate](candidates)
+    by_reset = inners * reset * (1 - reset)
+    by_told = torch.empty(directions, count, n, 3 * units, dtype=states.dtype, device=states.device)
+    by_chosen = torch.empty_like(states)
+    back = rounded(recurrent).transpose(1, 2)
+    through_time = torch.zeros_like(states[:, 0])
+    for step in reversed(range(count)):
+        by_state = by_states[:, step] + through_time
+        chosen = torch.mul(by_state, by_candidate[:, step], out=by_chosen[:, step])
+        told = by_told[:, step]
+        torch.mul(by_state, by_update[:, step], out=told[..., :units])
+        torch.mul(chosen, by_reset[:, step], out=told[..., units : 2 * units])
+        torch.mul(chosen, reset[:, step], out=told[..., 2 * units :])
+        if step:
+            through_time = product(told, back).addcmul_(by_state, update[:, step])
+    by_given = torch.cat([by_told[..., : 2 * units], by_chosen], -1).flatten(1, 2)
+    by_recurrent = product(before.flatten(1, 2).transpose(1, 2), rounded(by_told.flatten(1, 2)))
+    by_kernel = product(steps.flatten(1, 2).transpose(1, 2), rounded(by_given))
+    by_bias = torch.stack([by_given.sum(1), by_told.flatten(1, 2).sum(1)], 1)
+    by_steps = product(by_given, rounded(kernel).transpose(1, 2)).view(steps.shape)
+    return by_steps, by_kernel, by_recurrent, by_bias
