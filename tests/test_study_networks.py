@@ -1,0 +1,119 @@
+"""The study's networks have the layers, the numbers and the layout that Keras gives them."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from imparfait.errors import UserError
+from imparfait.models import MODELS, build
+from imparfait.models import keras as layers
+from imparfait.models.gru import Gru
+
+# Written down from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, pictures of 28 by 28 by 1.
+TRUNK = [320, 128, 9248, 128, 18496, 256, 36928, 256, 73856, 512, 147584, 512]
+IN_KERAS = {
+    "cnn": ([*TRUNK, 590336, 2048, 262656, 2048, 5130], 1_150_442),
+    "cnn_gru": ([*TRUNK, 1972224, 1969152, 5130], 4_234_730),
+    "cnn_gru_tanh": ([*TRUNK, 1972224, 1969152, 5130], 4_234_730),
+    "cnn_no_dropout": ([*TRUNK, 590336, 2048, 262656, 2048, 5130], 1_150_442),
+    "cnn_no_normalisation": ([320, 9248, 18496, 36928, 73856, 147584, 590336, 262656, 5130], 1_144_554),
+    "cnn_one_convolution": ([320, 128, 18496, 256, 73856, 512, 590336, 2048, 262656, 2048, 5130], 955_786),
+    "rnn": ([219648, 2570], 222_218),
+}
+
+
+def network(name: str, height: int = 28, width: int = 28, channels: int = 1, classes: int = 10) -> nn.Module:
+    return build(name, channels=channels, classes=classes, height=height, width=width)
+
+
+@pytest.mark.parametrize("name", IN_KERAS)
+def test_each_layer_has_as_many_numbers_as_in_keras(name: str) -> None:
+    """Weights and running statistics; what PyTorch counts beside them, batches seen, is none of Keras's."""
+    counts = [
+        sum(tensor.numel() for key, tensor in layer.state_dict().items() if key != "num_batches_tracked")
+        for layer in network(name).modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d | Gru)
+    ]
+    assert (counts, sum(counts)) == IN_KERAS[name]
+
+
+def test_every_network_of_the_study_is_counted() -> None:
+    assert set(IN_KERAS) == set(MODELS) - {"petit"}
+
+
+def test_features_are_flattened_by_row_column_and_channel() -> None:
+    planes = torch.arange(2 * 5 * 3 * 4).view(2, 5, 3, 4).float()
+    as_keras = planes.numpy().transpose(0, 2, 3, 1)
+    assert np.array_equal(layers.flatten(planes).numpy(), as_keras.reshape(2, -1))
+    assert np.array_equal(layers.in_steps(planes).numpy(), as_keras.reshape(2, -1, 5))
+
+
+def test_layers_have_kerass_constants_and_start_as_kerass_do() -> None:
+    model = network("cnn")
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert {(m.eps, m.momentum) for m in norms} == {(1e-3, 0.01)}
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            assert layer.bias is not None
+            assert not layer.bias.any()
+            size = layer.weight[0, 0].numel()
+            limit = (6 / (size * sum(layer.weight.shape[:2]))) ** 0.5  # Glorot's, uniform
+            assert 0.9 * limit < layer.weight.abs().max() <= limit
+    assert [m.limit for m in model.modules() if isinstance(m, layers.Dropout)] == [
+        round(share * 2**16) for share in (0.3, 0.3, 0.3, 0.25, 0.5)
+    ]
+    gru = network("cnn_gru").first_reader
+    units = gru.recurrent.shape[1]
+    torch.testing.assert_close(gru.recurrent[0] @ gru.recurrent[0].T, torch.eye(units), atol=1e-4, rtol=0)
+
+
+def test_relu_comes_before_the_norm_and_the_dropout_of_the_head_before_it() -> None:
+    kinds = [type(layer).__name__ for layer in network("cnn").modules() if not list(layer.children())]
+    block = ["Conv2d", "ReLU", "BatchNorm2d"] * 2 + ["MaxPool2d", "Dropout"]
+    assert kinds == block * 3 + ["Linear", "ReLU", "Dropout", "BatchNorm1d"] * 2 + ["Linear"]
+
+
+@pytest.mark.parametrize("name", IN_KERAS)
+def test_another_picture_size_is_one_sentence(name: str) -> None:
+    model = network(name, 32, 24).eval()
+    assert model(torch.rand(2, 1, 32, 24)).shape == (2, 10)
+    with pytest.raises(UserError, match="was built for pictures of 32×24, these are 28×28; train one"):
+        model(torch.rand(2, 1, 28, 28))
+
+
+@pytest.mark.parametrize("name", IN_KERAS)
+def test_a_size_must_be_given(name: str) -> None:
+    with pytest.raises(UserError, match=rf"{name} is built for one picture size; give build\(…\) height and width"):
+        build(name, channels=1, classes=10)
+
+
+@pytest.mark.parametrize("name", [name for name in IN_KERAS if name != "rnn"])
+def test_a_picture_too_small_for_three_halvings_is_one_sentence(name: str) -> None:
+    with pytest.raises(UserError, match="7×28 is too small, 8×8 the least; use petit"):
+        network(name, 7, 28)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
+    dropout = layers.Dropout(0.3)
+    ones = torch.ones(4, 8, 25, 25).contiguous(memory_format=torch.channels_last)
+    torch.manual_seed(0)
+    dropped = dropout(ones)
+    assert abs(float((dropped == 0).float().mean()) - 0.3) < 0.01
+    torch.testing.assert_close(dropped[dropped != 0], torch.full(((dropped != 0).sum(),), 1 / 0.7), atol=1e-4, rtol=0)
+    assert dropped.stride() == ones.stride()
+    assert torch.equal(dropout.eval()(ones), ones)
+
+
+def test_dropout_of_an_odd_count_and_of_bfloat16_works() -> None:
+    dropout = layers.Dropout(0.5)
+    assert dropout(torch.ones(3, 7)).shape == (3, 7)
+    assert dropout(torch.ones(3, 7, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("sizes", [{"widht": 3}, {"channels": 3}, {"height": 9}])
+def test_a_size_that_a_network_does_not_have_is_one_sentence(sizes: dict[str, int]) -> None:
+    with pytest.raises(
+        UserError, match=f"petit has no size called '{next(iter(sizes))}'; it has filters, depth, frame"
+    ):
+        build("petit", channels=1, classes=3, sizes=sizes)
