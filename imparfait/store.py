@@ -37,10 +37,12 @@ def new_folder(path: Path) -> Iterator[Path]:
             file.chmod((0o777 if file.is_dir() else 0o666) & ~mask)
             _sync(file)
         _sync(temporary)
+        aside = temporary.with_name(f"{temporary.name}-before")
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(aside)  # not removed yet: a crash between these two lines loses nothing
         temporary.rename(path)
         _sync(path.parent)
+        shutil.rmtree(aside, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
