@@ -2,10 +2,7 @@
 
 import csv
 import json
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -168,42 +165,6 @@ def test_a_mistake_is_one_sentence_and_nothing_is_left_behind(
     assert "Traceback" not in said
     assert list((tmp_path / "here").rglob("*.json")) == []
     assert not (tmp_path / "here" / "runs" / "TEST_LEDGER.csv").exists()
-
-
-def test_a_folder_that_cannot_be_written_is_said_before_training(tmp_path: Path, folder: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    result = subprocess.run(
-        [sys.executable, "-m", "imparfait", "train", "--data", folder, "--out", tmp_path / "file" / "runs"],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode in (1, 2)
-    assert "Traceback" not in result.stderr
-    assert "file" in result.stderr
-
-
-# A shell starts background jobs with SIGINT ignored, and children inherit that; a terminal does not.
-AS_FROM_A_TERMINAL = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from imparfait.commands.main import main
-main()
-"""
-
-
-def test_ctrl_c_ends_in_a_sentence_and_leaves_nothing_half_written(folder: Path, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", AS_FROM_A_TERMINAL, "train", "--data", folder, "--out", tmp_path / "runs"]
-    child = subprocess.Popen([*words, "--epochs", "5000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("runs/.default*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 130
-    assert "stopped" in said
-    assert "Traceback" not in said
-    assert list(tmp_path.glob("runs/*")) == list(tmp_path.glob("runs/.*")) == []
 
 
 def test_list_prints_every_name() -> None:

@@ -112,14 +112,15 @@ def test_a_run_killed_five_times_ends_with_the_same_bits(tmp_path: Path, folder:
 def test_a_run_asked_to_stop_is_saved_and_says_how_to_go_on(
     tmp_path: Path, folder: Path, undisturbed: str, sent: signal.Signals, code: int
 ) -> None:
-    child = start(tmp_path, folder, "learning.EVERY = 1e9\n")  # only for the signal
-    wait_until(lambda: bool(list(tmp_path.glob("*.unfinished/settings.json"))), child)
-    time.sleep(0.7)
+    child = start(tmp_path, folder, "learning.SHARE = 1e12\n")  # after the first step only for the signal
+    wait_until(lambda: saved_steps(tmp_path) == 1, child)
+    time.sleep(0.2)
     child.send_signal(sent)
     ended_with, said = ended(child)
     assert ended_with == code
     last = said.strip().splitlines()[-1]
     steps = saved_steps(tmp_path)
+    assert 1 < steps < 120
     assert f"stopped after step {steps} of 120, all of it saved; the same command goes on from there" in last
     code, said = ended(start(tmp_path, folder))
     assert code == 0, said
