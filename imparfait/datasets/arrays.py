@@ -4,7 +4,8 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from tokenize import TokenError
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.lib import format as npy
@@ -63,12 +64,21 @@ def read_array(path: Path, name: str) -> np.ndarray:
         raise UserError(f"{inside}: cannot be read: {error}") from error
 
 
-def _read(path: Path, stream: IO[bytes], size: int) -> np.ndarray:
+@runtime_checkable
+class Readable(Protocol):
+    """Anything bytes can be read from."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """The next `size` bytes, or fewer where it ends."""
+        ...
+
+
+def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
     try:
         version = npy.read_magic(stream)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, kind = header(stream)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, UnicodeError) as error:
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a file of NumPy's: {reason}") from error
     if kind.kind not in "ui":
