@@ -39,14 +39,14 @@ Picture = UInt8[np.ndarray, "channels height width"]
 """One channel where it has no colour, else red, green and blue."""
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path | str) -> Picture:
     """The picture in a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, of which the first page is taken.
 
     Turned as its EXIF data say; 16 bits become 8; what is transparent becomes black where the picture is light and
     white where it is dark. Raises UserError when the file is not a picture, is torn, or has over 50 million pixels.
     """
     try:
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     return decode(content, str(path))
