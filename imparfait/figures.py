@@ -1,5 +1,6 @@
 """Pictures of results, from plain arrays; each for light and for dark paper."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -124,6 +125,13 @@ def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
         middle = (row + 0.5) * height + row * round(0.08 * height)
         axes.text(-0.2 * width, middle, name, ha="right", va="center", color=theme.ink)
     return figure
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08)
+    return buffer.getvalue()
 
 
 def _montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float]) -> list[tuple[int, int]]:

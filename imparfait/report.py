@@ -1,7 +1,6 @@
 """One page that shows a result: opens offline, on a phone, in light and dark."""
 
 import base64
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from sklearn.metrics import classification_report
 
 from imparfait.datasets.labelled import AlteredImages
 from imparfait.evaluation import HEADINGS, Answers, Score, Scores, percent
-from imparfait.figures import THEMES, Theme, accuracy_loss, confusion, contact_sheet, mistakes
+from imparfait.figures import THEMES, Theme, accuracy_loss, as_png, confusion, contact_sheet, mistakes
 from imparfait.training import Epoch
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -47,7 +46,7 @@ def write_report(
     """`report.html` in `folder`, and each of its figures as a PNG beside it."""
     figures = []
     for plate in plates:
-        images = {name: _png(plate.draw(theme)) for name, theme in THEMES.items()}
+        images = {name: as_png(plate.draw(theme)) for name, theme in THEMES.items()}
         (folder / f"{plate.name}.png").write_bytes(images["light"])
         figures.append({"plate": plate} | {name: base64.b64encode(png).decode() for name, png in images.items()})
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -137,9 +136,3 @@ def _by_class(part: Answers, classes: Sequence[str]) -> list[tuple[str, str, str
         (name, percent(row["precision"]), percent(row["recall"]), percent(row["f1-score"]), int(row["support"]))
         for name, row in rows
     ]
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08)
-    return buffer.getvalue()

@@ -54,7 +54,15 @@ def save_version(folder: Path, number: int, content: bytes, suffix: str) -> Path
     Its name carries its sha256, so that a torn or flipped file is recognised. The newest versions are kept.
     """
     target = folder / f"{number:09d}-{_mark(content)}{suffix}"
-    temporary = folder / f".{target.name}.tmp"
+    write_whole(target, content)
+    for old in [*_versions(folder, suffix)[:-KEPT], *folder.glob(".*.tmp")]:
+        old.unlink()
+    return target
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, where a crash at any moment leaves either what was there or all of it."""
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
@@ -64,15 +72,12 @@ def save_version(folder: Path, number: int, content: bytes, suffix: str) -> Path
             os.fsync(handle)
         finally:
             os.close(handle)
-        temporary.replace(target)
+        temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync(folder)
-    for old in [*_versions(folder, suffix)[:-KEPT], *folder.glob(".*.tmp")]:
-        old.unlink()
-    return target
+    _sync(path.parent)
 
 
 def load_version(folder: Path, suffix: str) -> tuple[bytes | None, list[Path]]:

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from imparfait.commands.alter import alter
 from imparfait.commands.evaluate import evaluate
 from imparfait.commands.list import list_names
 from imparfait.commands.stopping import Stopped
@@ -24,6 +25,7 @@ def commands() -> None:
 
 commands.add_command(train)
 commands.add_command(evaluate)
+commands.add_command(alter)
 commands.add_command(list_names)
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import numpy as np
 
+    from imparfait.datasets.folders import Watch
     from imparfait.datasets.reading import Dataset
     from imparfait.evaluation import Scores
     from imparfait.images import Classifier
@@ -42,18 +43,24 @@ def watched(classifier: "Classifier", what: str, pictures: int) -> Iterator["Cla
         yield classify
 
 
-def loaded(data: str | Path, size: int | None = None) -> "Dataset":
-    """The data set, read behind a bar where that takes its time; what was done to its pictures is told."""
-    from imparfait.datasets.reading import load_data
+def watch(what: str) -> "Watch":
+    """A `Watch` that shows a bar."""
 
-    def watch(things: Iterable[Any], total: int) -> Iterator[Any]:
-        with bar(f"reading {total:,} pictures", total) as (progress, task):
+    def over(things: Iterable[Any], total: int) -> Iterator[Any]:
+        with bar(what, total) as (progress, task):
             for count, thing in enumerate(things, 1):
                 yield thing
                 if count % 100 == 0 or count == total:
                     progress.update(task, completed=count)
 
-    dataset = load_data(data, size, watch)
+    return over
+
+
+def loaded(data: str | Path, size: int | None = None) -> "Dataset":
+    """The data set, read behind a bar where that takes its time; what was done to its pictures is told."""
+    from imparfait.datasets.reading import load_data
+
+    dataset = load_data(data, size, watch("reading pictures"))
     if dataset.remark:
         click.echo(dataset.remark, err=True)
     return dataset

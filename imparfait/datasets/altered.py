@@ -21,8 +21,11 @@ def the_three(data: LabelledImages) -> list[AlteredImages]:
     return [AlteredImages(name, severity, altered(data, name, severity)) for name, severity in THE_THREE]
 
 
-def altered(data: LabelledImages, alteration: str, severity: float) -> LabelledImages:
-    """`data` altered for scoring: drawn in float64 with the published seed, rounded to uint8; "clean" is as it is."""
+def altered(data: LabelledImages, alteration: str, severity: float, seed: int = 0) -> LabelledImages:
+    """`data` altered once and for all: drawn in float64, rounded to uint8; "clean" is as it is.
+
+    With seed 0 these are the published pixels that everything is scored on.
+    """
     if alteration == "clean":
         return data
     alter = lookup("alteration", alteration, ALTERATIONS)
@@ -30,7 +33,7 @@ def altered(data: LabelledImages, alteration: str, severity: float) -> LabelledI
     for start in range(0, len(data), CHUNK):
         images = torch.from_numpy(data.pixels[start : start + CHUNK]).double() / 255
         sources = torch.from_numpy(data.sources[start : start + CHUNK])
-        changed = alter(images, severity, Draw(0, f"score {alteration}", 0, sources))
+        changed = alter(images, severity, Draw(seed, f"score {alteration}", 0, sources))
         # Snapped to a grid finer than any noise first: a tie, which averaging four pixels often gives, then rounds
         # the same way on every processor.
         snapped = (changed * (255 * 2**20)).round() / 2**20

@@ -44,3 +44,9 @@ def find_idx(folder: Path, part: str) -> Path | None:
     """The file of `folder` that holds `part` ("train-images", …), whichever of the usual names it has."""
     found = sorted(path for path in folder.iterdir() if path.name.startswith(part) and path.is_file())
     return found[0] if found else None
+
+
+def as_idx(array: np.ndarray) -> bytes:
+    """An array of bytes as the content of an IDX file."""
+    header = bytes([0, 0, UNSIGNED_BYTE, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + np.ascontiguousarray(array).tobytes()

@@ -10,7 +10,7 @@ import numpy as np
 
 from imparfait.datasets import arrays, folders
 from imparfait.datasets.folders import ClassFolders, Watch
-from imparfait.datasets.idx import PARTS, find_idx, read_idx
+from imparfait.datasets.idx import PARTS, as_idx, find_idx, read_idx
 from imparfait.datasets.labelled import LabelledImages, Split
 from imparfait.datasets.sealed import SealedTest
 from imparfait.datasets.splits import split
@@ -104,7 +104,7 @@ def _from_idx(folder: Path, name: str, sha256: dict[str, str] | None = None) -> 
             if path is None:
                 raise UserError(f"{folder}: no file named {part}… in it; wanted are {', '.join(PARTS[split])}")
             pair.append(read_idx(path))
-            if sha256 and hashlib.sha256(_as_idx(pair[-1])).hexdigest() != sha256[path.name]:
+            if sha256 and hashlib.sha256(as_idx(pair[-1])).hexdigest() != sha256[path.name]:
                 raise UserError(f"{path}: not the file as published (its sha256 differs); install imparfait again")
         return pair[0], pair[1]
 
@@ -214,8 +214,3 @@ def _like(train: LabelledImages, other: LabelledImages, path: Path) -> LabelledI
 
 def _listed(classes: tuple[str, ...]) -> str:
     return ", ".join(classes if len(classes) <= 12 else (*classes[:5], "…", *classes[-2:]))
-
-
-def _as_idx(array: np.ndarray) -> bytes:
-    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    return header + array.tobytes()
