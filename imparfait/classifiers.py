@@ -1,7 +1,7 @@
 """Anything that answers pictures, as a function from numpy pictures to numpy logits."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -80,18 +80,14 @@ class Weights:
         Raises UserError when more than a last layer does not fit.
         """
         own = model.state_dict()
-        unlike = [
-            name for name, value in own.items() if name not in self.tensors or value.shape != self.tensors[name].shape
-        ]
-        new_head = self.new_head(classes)
-        head = _last_layer(own) if new_head else set()
-        if set(unlike) - head or set(self.tensors) - set(own):
-            name = next(iter(set(unlike) - head or set(self.tensors) - set(own)))
-            shapes = [list(side[name].shape) if name in side else "none" for side in (self.tensors, own)]
-            raise UserError(
-                f"{self.path}: its weights do not fit these pictures: {name} is {shapes[0]} there, {shapes[1]} here; "
-                "give pictures of the size and the channels it was trained on"
-            )
+        head = _last_layer(model, len(classes)) if self.new_head(classes) else set()
+        for name in own | self.tensors:
+            then, here = ([*side[name].shape] if name in side else "missing" for side in (self.tensors, own))
+            if then != here and name not in head:
+                raise UserError(
+                    f"{self.path}: its weights do not fit these pictures: {name} is {then} there and {here} here; "
+                    "give pictures of the size and the channels it was trained on"
+                )
         model.load_state_dict(own | {name: value for name, value in self.tensors.items() if name not in head})
 
     def new_head(self, classes: Sequence[str]) -> bool:
@@ -119,10 +115,13 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"{folder}: its model.safetensors is broken: {error}") from error
 
 
-def _last_layer(tensors: Mapping[str, torch.Tensor]) -> set[str]:
-    """The names of the last layer's weight and bias."""
-    last = list(tensors)[-1].rpartition(".")[0]
-    return {name for name in tensors if name.rpartition(".")[0] == last}
+def _last_layer(model: nn.Module, classes: int) -> set[str]:
+    """The names of the weight and bias of the layer that makes one number a class."""
+    for name, module in reversed(list(model.named_modules())):
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, torch.Tensor) and weight.ndim > 1 and len(weight) == classes:
+            return {f"{name}.{tensor}".lstrip(".") for tensor in module.state_dict()}
+    return set()
 
 
 def _check_own(model: str, sha256_then: str, folder: Path) -> None:

@@ -18,7 +18,7 @@ from imparfait.evaluation import Score, Scores
 from imparfait.machine import choose_machine, environment
 from imparfait.models import build, check_answers
 from imparfait.models.own import fingerprint_of, is_own, parts_of
-from imparfait.settings import Machine, TrainingSettings, fingerprint
+from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint
 from imparfait.store import write_json
 from imparfait.training import Epoch
 
@@ -43,8 +43,11 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run folder's name: recipe, seed, and the start of the hash."""
-        return f"{self.recipe}-s{self.settings.seed}-{self.hash[:6]}"
+        """The run folder's name: recipe, network where it is not the recipe's, seed, and the start of the hash."""
+        model = self.settings.model
+        network = parts_of(model)[0].stem if is_own(model) else model
+        recipes = self.recipe in RECIPES and RECIPES[self.recipe].settings.model == model
+        return f"{self.recipe}{'' if recipes else f'-{network}'}-s{self.settings.seed}-{self.hash[:6]}"
 
     def to_json(self) -> dict[str, Any]:
         """What settings.json holds."""

@@ -76,10 +76,20 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+OF_THE_STUDY = {
+    "cnn": "study",
+    "cnn_one_convolution": "study",
+    "cnn_no_normalisation": "study",
+    "cnn_no_dropout": "study",
+    "cnn_gru": "study-gru",
+    "cnn_gru_tanh": "study-gru",
+    "rnn": "study-gru",
+}
+
+
 def recipe_of(model: str) -> str:
-    """The recipe that a model has of its own: the study's for its networks, "default" for all others."""
-    own = [name for name, recipe in RECIPES.items() if recipe.settings.model == model]
-    return own[0] if own and model != RECIPES["default"].settings.model else "default"
+    """The recipe that a model is trained with when none is named: the study's for its networks, else "default"."""
+    return OF_THE_STUDY.get(model, "default")
 
 
 def fingerprint(*parts: BaseModel | str) -> str:

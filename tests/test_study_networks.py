@@ -9,6 +9,7 @@ from imparfait.errors import UserError
 from imparfait.models import MODELS, build
 from imparfait.models import keras as layers
 from imparfait.models.gru import Gru
+from imparfait.settings import RECIPES, recipe_of
 
 # Written down from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, pictures of 28 by 28 by 1.
 TRUNK = [320, 128, 9248, 128, 18496, 256, 36928, 256, 73856, 512, 147584, 512]
@@ -117,3 +118,28 @@ def test_a_size_that_a_network_does_not_have_is_one_sentence(sizes: dict[str, in
         UserError, match=f"petit has no size called '{next(iter(sizes))}'; it has filters, depth, frame"
     ):
         build("petit", channels=1, classes=3, sizes=sizes)
+
+
+def test_a_model_brings_its_own_recipe_and_a_recipe_names_its_model() -> None:
+    assert {name: recipe_of(name) for name in MODELS} == {
+        name: "default" if name == "petit" else "study-gru" if "gru" in name or name == "rnn" else "study"
+        for name in MODELS
+    }
+    assert {name: recipe.settings.model for name, recipe in RECIPES.items()} == {
+        "quick": "petit", "default": "petit", "study": "cnn", "study-gru": "cnn_gru",
+        "follow-up": "cnn", "follow-up-gru": "cnn_gru",
+    }  # fmt: skip
+
+
+def test_the_recipes_of_the_study_are_what_the_annexes_say() -> None:
+    study, gru, follow_up = (RECIPES[name].settings for name in ("study", "study-gru", "follow-up"))
+    assert (study.mixture, study.epochs, study.batch_size, study.learning_rate) == ("study", 10, 32, 1e-4)
+    assert (gru.mixture, gru.epochs, gru.batch_size, gru.learning_rate, gru.weight_decay) == (
+        "study",
+        10,
+        32,
+        1e-3,
+        1e-4,
+    )
+    assert (follow_up.mixture, follow_up.epochs, follow_up.schedule) == ("balanced", 20, "plateau")
+    assert {recipe.settings.optimiser for name, recipe in RECIPES.items() if "study" in name} == {"keras"}
