@@ -47,7 +47,7 @@ def load_classifier(path: str | Path, device: str = "auto") -> Classifier:
 
     Raises UserError when there is none or when its files do not fit together.
     """
-    config = _config(Path(path))
+    config = config_of(Path(path))
     try:
         if network := config.get("origins", {}).get("network"):
             _check_own(config["model"], network, Path(path))
@@ -97,7 +97,7 @@ class Weights:
 
 def load_weights(path: str | Path) -> Weights:
     """The weights in the run folder `path`; raises UserError when there are none."""
-    config = _config(Path(path))
+    config = config_of(Path(path))
     return Weights(Path(path), config, _tensors(Path(path)), sha256(_weights_file(Path(path))).hexdigest())
 
 
@@ -136,7 +136,7 @@ def _check_own(model: str, sha256_then: str, folder: Path) -> None:
 
 def machine_of(path: str | Path, device: str = "auto") -> Machine:
     """Where the classifier in `path` runs here: as it was trained where that can be, else in float32."""
-    told = Machine.model_validate(_config(Path(path))["machine"])
+    told = Machine.model_validate(config_of(Path(path))["machine"])
     here = choose_device(device)
     bf16 = told.precision == "bfloat16" and here == "cpu" and has_bf16_units()
     return Machine.model_validate(
@@ -144,7 +144,8 @@ def machine_of(path: str | Path, device: str = "auto") -> Machine:
     )
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def config_of(folder: Path) -> dict[str, Any]:
+    """What config.json in a run folder says of its classifier; raises UserError when it cannot be read."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return dict(config)

@@ -105,7 +105,7 @@ def _without_colour(pixels: UInt8[np.ndarray, "height width 3"]) -> Picture:
     return planes[:1] if grey else planes
 
 
-def to_size(picture: Picture, size: int) -> Picture:
+def to_size(picture: Picture, size: int) -> UInt8[np.ndarray, "channels size size"]:
     """The picture in a square of `size` pixels, its shape kept: averaged down, or enlarged smoothly.
 
     Beside a picture that is no square the median colour of its border is added.
@@ -116,7 +116,7 @@ def to_size(picture: Picture, size: int) -> Picture:
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
     planes = [np.asarray(Image.fromarray(plane).resize((wide, tall), method)) for plane in picture]
     border = np.concatenate([picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]], 1)
-    square: Picture = np.empty((len(picture), size, size), np.uint8)
+    square = np.empty((len(picture), size, size), np.uint8)
     square[:] = np.median(border, 1)[:, None, None]
     top, left = (size - tall) // 2, (size - wide) // 2
     square[:, top : top + tall, left : left + wide] = planes

@@ -101,7 +101,7 @@ def _draw_sheet(
         rows |= {f"{name} {severity:g}": altered(few, name, severity, seed).pixels for severity in severities}
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, as_png(contact_sheet(rows)))
-    click.echo(f"{len(few)} pictures, altered in {len(rows) - 1} ways: {out}")
+    click.echo(f"{len(few)} pictures, a row for each of {', '.join(rows)}: {out}")
 
 
 def _one_class_after_another(labels: "np.ndarray", classes: int, pictures: int) -> "np.ndarray":
