@@ -31,7 +31,7 @@ def test_a_sheet_has_a_row_for_each_alteration_and_severity(bars: Path, tmp_path
         ),
         (
             [],
-            "geometric 0.25, geometric 0.5, geometric 0.75, geometric 1, shrunk 0.25, shrunk 0.5, shrunk 0.75, shrunk 1",
+            "geometric 0.75, geometric 1, shrunk 0.25, shrunk 0.5, shrunk 0.75, shrunk 1",
         ),
     ):
         assert f"{rows}: " in run("alter", *words, "--data", bars, "--out", tmp_path / "new" / "sheet.png")

@@ -1,0 +1,82 @@
+"""Small PNGs opened a second from class folders, and the memory it takes beyond their pixels.
+
+python benchmarks/opening.py --out results/2026-11-24-opening
+
+MNIST's training pictures are written as PNGs, one folder a class; each count is opened by a process of its own.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from imparfait.commands import show
+from imparfait.datasets.reading import load_data
+from imparfait.machine import environment
+from imparfait.settings import Machine
+
+COUNTS = (25_000, 50_000, 100_000)
+ROUNDS = 3
+
+
+def peak() -> float:
+    """MiB that this process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write(folder: Path, count: int) -> None:
+    """`count` PNGs, MNIST's pictures again and again."""
+    data = load_data().train
+    for name in data.classes:
+        (folder / name).mkdir(parents=True)
+    for index in range(count):
+        row = index % len(data)
+        Image.fromarray(data.pixels[row, 0]).save(folder / data.classes[data.labels[row]] / f"{index:06d}.png")
+
+
+def open_once(folder: Path) -> None:
+    """Print pictures/s and MiB beyond the pixels, behind the bar that users see."""
+    before, start = peak(), time.perf_counter()
+    train = show.loaded(folder).train
+    seconds = time.perf_counter() - start
+    pixels = train.pixels.nbytes / 2**20
+    print(json.dumps({"per_second": len(train) / seconds, "MiB": pixels, "beyond": peak() - before - pixels}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.open:
+        open_once(options.open)
+        return
+    rows = []
+    with tempfile.TemporaryDirectory() as home:
+        for count in COUNTS:
+            folder = Path(home) / str(count)
+            write(folder, count)
+            words = [sys.executable, __file__, "--out", str(options.out), "--open", str(folder)]
+            told = [json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout) for _ in range(ROUNDS)]
+            rates = [each["per_second"] for each in told]
+            row = {"pictures": count, "per_second_median": round(statistics.median(rates))}
+            row |= {"range": [round(min(rates)), round(max(rates))], "pixels_MiB": round(told[0]["MiB"], 1)}
+            row |= {"MiB_beyond_the_pixels": round(max(each["beyond"] for each in told), 1)}
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    summary = {"format": "PNG, 28 by 28, grey", "rounds": ROUNDS, "counts": rows}
+    (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
+    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+
+
+if __name__ == "__main__":
+    main()
