@@ -11,9 +11,8 @@ from imparfait.settings import RECIPES
 @click.command(name="list")
 def list_names() -> None:
     """Print the models, recipes, mixtures, alterations and data sets there are."""
-    click.echo("recipes")
-    for name, recipe in RECIPES.items():
-        click.echo(f"  {name:<12} {recipe.settings.model}: about {recipe.cost} of training, {recipe.expect} expected")
+    click.echo("recipes: the network, how long it trains on 2 cores, the mean of the three on development pictures")
+    _show({name: f"{each.settings.model}, {each.cost}, {each.expect}" for name, each in RECIPES.items()})
     try:
         from imparfait.alterations import ALTERATIONS
         from imparfait.datasets.mixtures import MIXTURES
@@ -30,6 +29,11 @@ def list_names() -> None:
     }
     for kind, table in tables.items():
         click.echo(kind)
-        for name, entry in table.items():
-            first_line = (getattr(entry, "summary", None) or entry.__doc__ or "").strip().splitlines()[0]
-            click.echo(f"  {name:<12} {first_line}")
+        _show({name: getattr(entry, "summary", None) or entry.__doc__ or "" for name, entry in table.items()})
+
+
+def _show(lines: Mapping[str, str]) -> None:
+    """A name a line, with the first line of what is to be said of it."""
+    widest = max(map(len, lines))
+    for name, text in lines.items():
+        click.echo(f"  {name:<{widest}}  {text.strip().splitlines()[0]}")
