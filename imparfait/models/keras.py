@@ -23,7 +23,10 @@ def dense(before: int, after: int) -> nn.Linear:
 
 
 def normalisation(width: int, *, planes: bool) -> nn.BatchNorm2d | nn.BatchNorm1d:
-    """BatchNormalization(): Keras's momentum .99 is what PyTorch calls .01."""
+    """BatchNormalization(): Keras's momentum .99 is what PyTorch calls .01.
+
+    One difference is left: PyTorch's running variance is the unbiased one, 32/31 of Keras's in the head at batch 32.
+    """
     kind = nn.BatchNorm2d if planes else nn.BatchNorm1d
     return kind(width, eps=1e-3, momentum=0.01)
 
