@@ -2,8 +2,8 @@
 
 python benchmarks/kills.py --kills 100 --out results/2026-11-24-kills
 
-Each run is `imparfait train` on MNIST with a checkpoint every half second instead of every ten; it is killed
-(SIGKILL) at a random moment after its first checkpoint, again and again, until it has been killed six times, and then
+Each run is `imparfait train` on MNIST with a checkpoint every quarter of a second instead of every ten seconds; it is killed
+(SIGKILL) at a random moment after its first checkpoint, again and again, until it has been killed eight times, and then
 left to end. Its weights are compared with those of a run of the same seed that was never killed.
 """
 
@@ -24,11 +24,11 @@ from imparfait.settings import Machine
 CHILD = """
 from imparfait.commands import learning
 from imparfait.commands.main import main
-learning.EVERY, learning.SHARE = 0.5, 0
+learning.EVERY, learning.SHARE = 0.25, 0
 main()
 """
-KILLS_A_RUN = 6
-LONGEST = 3.0  # seconds that a run is left alone after its first checkpoint
+KILLS_A_RUN = 8
+LONGEST = 1.0  # seconds that a run is left alone after its first checkpoint
 
 
 def start(out: Path, words: list[str]) -> subprocess.Popen[bytes]:
@@ -71,7 +71,7 @@ def killed_and_ended(out: Path, words: list[str], kills: int) -> list[dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--epochs", default="2")
+    parser.add_argument("--epochs", default="1")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     random.seed(0)
