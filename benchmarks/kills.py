@@ -2,9 +2,9 @@
 
 python benchmarks/kills.py --kills 100 --out results/2026-11-24-kills
 
-Each run is `imparfait train` on MNIST with a checkpoint every quarter of a second instead of every ten seconds; it is killed
-(SIGKILL) at a random moment after its first checkpoint, again and again, until it has been killed eight times, and then
-left to end. Its weights are compared with those of a run of the same seed that was never killed.
+Each run is `imparfait train` on MNIST with a checkpoint every quarter of a second instead of every ten seconds; it is
+killed (SIGKILL) at a random moment after its first checkpoint, again and again, until it has been killed eight times,
+and then left to end. Its weights are compared with those of a run of the same seed that was never killed.
 """
 
 import argparse

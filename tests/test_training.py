@@ -17,7 +17,7 @@ from imparfait.datasets.sealed import SealedTest
 from imparfait.errors import UserError
 from imparfait.models import MODELS, build
 from imparfait.settings import Machine, TrainingSettings
-from imparfait.training import Training, one_cycle, train
+from imparfait.training import Epoch, Training, _optimiser, one_cycle, plateau, train
 
 ONE_THREAD = Machine(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)
@@ -166,8 +166,6 @@ def test_no_test_pictures_get_into_training(bars_folder, tmp_path) -> None:
 
 
 def test_weights_are_decayed_but_not_biases_and_norms() -> None:
-    from imparfait.training import _optimiser
-
     model = build("petit", channels=1, classes=3)
     decayed, free = _optimiser(model, SHORT).param_groups
     assert {p.ndim for p in decayed["params"]} <= {2, 4}
@@ -192,3 +190,43 @@ def test_dropout_is_a_function_of_seed_and_step() -> None:
         return [step.loss for step in Training(model, draw_bars(40), SHORT, ONE_THREAD)]
 
     assert losses() == losses()
+
+
+def test_the_keras_optimiser_takes_the_steps_of_kerass_adamw() -> None:
+    """The slow twin: keras.optimizers.AdamW.update_step of Keras 3.15, written out."""
+    random = torch.Generator().manual_seed(0)
+    model = nn.Linear(6, 4)
+    twin = {name: value.detach().clone() for name, value in model.named_parameters()}
+    moments = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in twin.items()}
+    optimiser = _optimiser(model, TrainingSettings(optimiser="keras", weight_decay=0.004))
+    for group in optimiser.param_groups:
+        group["lr"] = 1e-3
+    for step in range(1, 8):
+        alpha = 1e-3 * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        for name, parameter in model.named_parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=random)
+            first, second = moments[name]
+            twin[name] -= twin[name] * 0.004 * 1e-3  # biases too
+            first += (parameter.grad - first) * (1 - 0.9)
+            second += (parameter.grad**2 - second) * (1 - 0.999)
+            twin[name] -= first * alpha / (second.sqrt() + 1e-7)
+        optimiser.step()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), twin[name], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("losses", "share"),
+    [
+        ([], 1),
+        ([5, 4, 3, 2], 1),
+        ([5, 5, 5], 1),
+        ([5, 5, 5, 5], 0.5),
+        ([5, 6, 4.99995, 7], 0.5),  # a fall of less than 0.0001 is none
+        ([5, 6, 7, 4, 6, 7, 8], 0.5),
+        ([5, 5, 5, 5, 5, 5, 5], 0.25),
+    ],
+)
+def test_plateau_halves_when_the_loss_has_not_fallen_for_three_epochs(losses: list[float], share: float) -> None:
+    epochs = [Epoch(number, loss, 0.5, 10, 1.0) for number, loss in enumerate(losses, 1)]
+    assert plateau(0.5, epochs) == share
