@@ -158,6 +158,15 @@ def test_a_training_starts_from_trained_weights(trained: Path, bars_folder: Path
     assert not torch.allclose(before, other, atol=1e-3)
 
 
+def test_ones_own_network_goes_on_from_its_own_weights(my_net: Path, bars_folder: Path) -> None:
+    out = my_net.parent / "runs"
+    words = ["train", "--model", f"{my_net.parent}/./my_net.py:build", "--data", bars_folder, "--out", out, *SHORT]
+    run(*words)
+    (first,) = out.iterdir()
+    run(*words, "--from", first)
+    assert len(list(out.iterdir())) == 2
+
+
 def test_other_classes_get_a_new_last_layer_and_it_is_said(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,11 @@ def test_flags_change_only_what_was_given() -> None:
     )
 
 
+def test_another_network_has_none_of_the_sizes_of_the_recipes() -> None:
+    assert changed(RECIPES["quick"].settings, {"model": "petit"}).sizes == RECIPES["quick"].settings.sizes
+    assert changed(RECIPES["quick"].settings, {"model": "cnn"}).sizes == {}
+
+
 def test_fingerprints_differ_when_anything_does() -> None:
     settings = [TrainingSettings(), TrainingSettings(seed=1), TrainingSettings(epochs=1)]
     prints = {fingerprint(s, m) for s in settings for m in (Machine(), Machine(threads=2))}

@@ -63,8 +63,10 @@ def again(*words: str, but: str = "") -> str:
 
 
 def changed(recipe: TrainingSettings, flags: dict[str, Any]) -> TrainingSettings:
-    """The recipe's settings with the flags that were given."""
+    """The recipe's settings with the flags that were given; another network has none of the sizes of the recipe's."""
     given = {name: value for name, value in flags.items() if value is not None}
+    if given.get("model", recipe.model) != recipe.model:
+        given["sizes"] = {}
     try:
         return TrainingSettings.model_validate(recipe.model_dump() | given)
     except ValidationError as error:

@@ -95,8 +95,11 @@ def _with_the_network_of(
     weights: "Weights", settings: "TrainingSettings", model: str | None, data: "LabelledImages"
 ) -> "TrainingSettings":
     """The settings for going on with these weights: their network, of their sizes."""
+    from imparfait.models.own import is_own, parts_of
+
     own = weights.config["model"]
-    if model not in (None, own):
+    same_file = model and is_own(model) and is_own(own) and parts_of(model) == parts_of(own)
+    if model not in (None, own) and not same_file:
         raise UserError(f"--model {model} with --from {weights.path}, which is a {own}; leave --model out")
     if weights.new_head(data.classes):
         then = ", ".join(weights.config["classes"])
