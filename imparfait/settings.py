@@ -1,10 +1,15 @@
 """What a training is told: settings as plain data, and the recipes that name good ones."""
 
 import hashlib
+import json
+import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from imparfait.errors import UserError, lookup
 
 
 class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
@@ -94,6 +99,53 @@ OF_THE_STUDY = {
 def recipe_of(model: str) -> str:
     """The recipe that a model is trained with when none is named: the study's for its networks, else "default"."""
     return OF_THE_STUDY.get(model, "default")
+
+
+def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = "") -> TrainingSettings:
+    """The settings with some of them changed; another network has none of the sizes of the one before.
+
+    Raises UserError when a value is not what the setting wants, which says what `where` and its name are.
+    """
+    if changes.get("model", settings.model) != settings.model:
+        changes = {"sizes": {}} | changes
+    try:
+        return TrainingSettings.model_validate(settings.model_dump() | changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        wanted = first["msg"][0].lower() + first["msg"][1:]
+        raise UserError(
+            f"{where}{name.replace('_', '-') if where == '--' else name} was given as {first['input']!r}; {wanted}"
+        ) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says; raises UserError when there is none or it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not TOML, such as 'learning_rate = 0.01': {error}") from error
+
+
+def read_settings(path: Path) -> TrainingSettings:
+    """The settings in a TOML file; what it does not say is as in the recipe of its model."""
+    told = read_toml(path)
+    for name in told:
+        try:
+            lookup("setting", name, TrainingSettings.model_fields)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+    recipe = recipe_of(str(told.get("model", RECIPES["default"].settings.model)))
+    return changed(RECIPES[recipe].settings, told, f"{path}: ")
+
+
+def as_toml(settings: TrainingSettings) -> str:
+    """The settings as `read_settings` takes them."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.model_dump(exclude={"sizes"}).items()]
+    sizes = [f"{name} = {value}" for name, value in settings.sizes.items()]
+    return "\n".join([*lines, "", "[sizes]", *sizes]) + "\n"
 
 
 def fingerprint(*parts: BaseModel | str) -> str:

@@ -101,6 +101,28 @@ def load_version(folder: Path, suffix: str) -> tuple[bytes | None, list[Path]]:
     return None, []
 
 
+def keep(folder: Path, name: str, content: bytes, suffix: str) -> Path:
+    """Write `content` into `folder` under `name`, once and for all; its file's name carries its sha256 too."""
+    target = folder / f"{name}-{_mark(content)}{suffix}"
+    write_whole(target, content)
+    return target
+
+
+def kept(folder: Path, name: str, suffix: str) -> bytes | None:
+    """What was kept in `folder` under `name`; None where there is nothing, or nothing whole."""
+    for path in folder.glob(f"{name}-*{suffix}"):
+        content = path.read_bytes()
+        if path.name == f"{name}-{_mark(content)}{suffix}":
+            return content
+    return None
+
+
+def forget(folder: Path, name: str, suffix: str) -> None:
+    """Remove what was kept in `folder` under `name`."""
+    for path in folder.glob(f"{name}-*{suffix}"):
+        path.unlink()
+
+
 @contextmanager
 def only_here(folder: Path, doing: str) -> Iterator[None]:
     """Raises UserError when another process is at work in `folder`; the lock ends with the process, however it ends."""

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from pydantic import ValidationError
 
-from imparfait.errors import UserError
 from imparfait.settings import TrainingSettings
+from imparfait.settings import changed as settings_changed
 
 Command = Callable[..., None]
 
@@ -63,14 +62,5 @@ def again(*words: str, but: str = "") -> str:
 
 
 def changed(recipe: TrainingSettings, flags: dict[str, Any]) -> TrainingSettings:
-    """The recipe's settings with the flags that were given; another network has none of the sizes of the recipe's."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    if given.get("model", recipe.model) != recipe.model:
-        given["sizes"] = {}
-    try:
-        return TrainingSettings.model_validate(recipe.model_dump() | given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        flag = f"--{str(first['loc'][0]).replace('_', '-')}"
-        wanted = first["msg"][0].lower() + first["msg"][1:]
-        raise UserError(f"{flag} was given as {first['input']!r}; {wanted}") from error
+    """The recipe's settings with the flags that were given."""
+    return settings_changed(recipe, {name: value for name, value in flags.items() if value is not None}, "--")

@@ -47,6 +47,10 @@ class Mixture:
         order = Draw(seed, "order", epoch, sources[rows[:, 0]]).bits("order", len(self.shares))
         return rows[order.gather(1, rows[:, 1:]).flatten().argsort(stable=True)]
 
+    def shown(self, sources: int) -> int:
+        """How many pictures an epoch shows of so many sources."""
+        return sources if self.by_turns else sum(round(share.part * sources) for share in self.shares)
+
     def show(
         self, images: Images, share: Int64[Tensor, " n"], seed: int, epoch: int, sources: Int64[Tensor, " n"]
     ) -> Images:

@@ -1,0 +1,180 @@
+"""One training on all folds but one, judged on that one: frozen values, run by a pure function."""
+
+import ast
+import hashlib
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import torch
+from jaxtyping import Bool, Int
+from pydantic import BaseModel, NonNegativeInt, PositiveInt
+
+from imparfait.classifiers import as_classifier
+from imparfait.datasets.altered import THE_THREE, altered
+from imparfait.datasets.labelled import AlteredImages, LabelledImages
+from imparfait.datasets.splits import check_apart, fewer, fold
+from imparfait.errors import UserError
+from imparfait.evaluation import evaluate
+from imparfait.images import Labels, Sources
+from imparfait.models import build
+from imparfait.models.own import fingerprint_of, is_own
+from imparfait.settings import Machine, TrainingSettings, fingerprint
+from imparfait.training import train
+
+PACKAGE = Path(__file__).parent
+NUMERIC = ("randomness", "tensors", "images", "alterations", "datasets", "models", "training", "evaluation")
+NUMERIC += ("classifiers", "cells")
+"""Modules and packages whose text decides an outcome, beside what a cell says."""
+
+
+class Cell(BaseModel, frozen=True, extra="forbid"):
+    """All that decides an outcome: the pictures, the training, the fold it is judged on, and the arithmetic."""
+
+    data: str
+    """sha256 of all pictures, wherever they were read from."""
+    settings: TrainingSettings
+    network: str = ""
+    """sha256 of the file of one's own network."""
+    machine: Machine
+    partition: NonNegativeInt
+    """Which division of the sources into folds."""
+    folds: PositiveInt = 5
+    fold: NonNegativeInt
+    """The fold held out."""
+    pictures: PositiveInt | None = None
+    """How many of the pictures are used, the held-out ones included; None for all."""
+    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    """What it is judged on: alterations with their severities."""
+
+    @property
+    def key(self) -> str:
+        """sha256 of the cell, of the code that computes and of PyTorch's version."""
+        return fingerprint(self, code_digest(), torch.__version__)
+
+
+@dataclass(frozen=True)
+class Making:
+    """Where an outcome comes from, for those who doubt it."""
+
+    code: str
+    torch: str
+    host: str
+    instructions: str
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a cell's network said to each held-out picture; or, where there is a `cause`, why it said nothing."""
+
+    sources: Sources
+    truths: Labels
+    said: Int[np.ndarray, "alterations n"]
+    training_seconds: float = 0.0
+    judging_seconds: float = 0.0
+    """Both taken where cells may share cores: pictures/s are measured apart."""
+    cause: str = ""
+    lasting: bool = True
+    """Whether it would come out again: not so where memory was short or a worker was lost."""
+    making: Making = field(default_factory=lambda: made_here())
+
+    @property
+    def right(self) -> Bool[np.ndarray, "alterations n"]:
+        """Which answers are right."""
+        return np.asarray(self.said == self.truths)
+
+    @property
+    def mean(self) -> float:
+        """The mean over the alterations of the share of right answers: the headline; NaN for a failure."""
+        return float(self.right.mean()) if self.said.size else float("nan")
+
+    def to_bytes(self) -> bytes:
+        """As a safetensors file, whose header tells the rest."""
+        facts = {name: getattr(self, name) for name in ("training_seconds", "judging_seconds", "cause", "lasting")}
+        facts["making"] = asdict(self.making)
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("sources", "truths", "said")}
+        return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
+
+    @staticmethod
+    def from_bytes(content: bytes) -> "Outcome":
+        """The outcome that `to_bytes` wrote."""
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        facts = json.loads(header["__metadata__"]["facts"])
+        making = Making(**facts.pop("making"))
+        return Outcome(**safetensors.numpy.load(content), **facts, making=making)
+
+
+def run_cell(cell: Cell, data: LabelledImages) -> Outcome:
+    """Train as the cell says and judge on its held-out fold; whatever goes wrong is an outcome with its cause.
+
+    A function of the cell and of `data`, which are all training pictures: on equal builds and CPU types the answers
+    are equal, bit for bit. That `data` are the cell's is the caller's to see to.
+    """
+    try:
+        fit, held_out = fold(fewer(data, cell.pictures), cell.folds, cell.fold, cell.partition)
+        return fit_and_judge(cell, fit, held_out)
+    except Exception as error:
+        return failure(_in_one_line(error), lasting=not _lacked_memory(error))
+
+
+def fit_and_judge(cell: Cell, fit: LabelledImages, held_out: LabelledImages) -> Outcome:
+    """Train on `fit` and judge on `held_out`; raises UserError when they share a source picture."""
+    check_apart(fit, held_out)
+    settings = cell.settings
+    if is_own(settings.model) and fingerprint_of(settings.model) != cell.network:
+        raise UserError(f"{settings.model} is not the file it was when this was planned")
+    _, channels, height, width = fit.pixels.shape
+    model = build(
+        settings.model,
+        channels=channels,
+        classes=len(fit.classes),
+        height=height,
+        width=width,
+        sizes=settings.sizes,
+        seed=settings.seed,
+    )
+    *_, last = train(model, fit, settings, cell.machine)
+    started = time.perf_counter()
+    parts = [AlteredImages(name, level, altered(held_out, name, level)) for name, level in cell.alterations]
+    scores = evaluate(as_classifier(model, cell.machine), parts)
+    small = np.uint8 if len(fit.classes) <= 256 else np.int32
+    said = np.stack([part.said for part in scores.parts]).astype(small)
+    judging = time.perf_counter() - started
+    return Outcome(held_out.sources, held_out.labels, said, last.seconds, judging)
+
+
+def failure(cause: str, lasting: bool = True) -> Outcome:
+    """The outcome of a cell that failed."""
+    nothing = np.zeros(0, np.int64)
+    return Outcome(nothing, nothing, np.zeros((0, 0), np.uint8), cause=cause, lasting=lasting)
+
+
+@cache
+def made_here() -> Making:
+    """The code, PyTorch, host and instruction set of this process."""
+    return Making(code_digest(), torch.__version__, platform.node(), torch.backends.cpu.get_cpu_capability())
+
+
+@cache
+def code_digest(package: Path = PACKAGE) -> str:
+    """sha256 of the modules that compute, without their comments and layout: edit a model and it is another."""
+    digest = hashlib.sha256()
+    for name in NUMERIC:
+        folder = package / name
+        for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [package / f"{name}.py"]:
+            digest.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
+    return digest.hexdigest()
+
+
+def _lacked_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "not enough memory" in str(error) or "can't allocate" in str(error)
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
