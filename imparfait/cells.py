@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -28,8 +29,21 @@ from imparfait.settings import Machine, TrainingSettings, fingerprint
 from imparfait.training import train
 
 PACKAGE = Path(__file__).parent
-NUMERIC = ("randomness", "tensors", "images", "alterations", "datasets", "models", "training", "evaluation")
-NUMERIC += ("classifiers", "cells")
+NUMERIC = (
+    "randomness",
+    "tensors",
+    "images",
+    "alterations",
+    "datasets/labelled",
+    "datasets/mixtures",
+    "datasets/splits",
+    "datasets/altered",
+    "models",
+    "training",
+    "evaluation",
+    "classifiers",
+    "cells",
+)
 """Modules and packages whose text decides an outcome, beside what a cell says."""
 
 
@@ -68,6 +82,23 @@ class Making:
     instructions: str
 
 
+@cache
+def code_digest(package: Path = PACKAGE) -> str:
+    """sha256 of the modules that compute, without comments, docstrings and layout: edit a model and it is another."""
+    digest = hashlib.sha256()
+    for name in NUMERIC:
+        folder = package / name
+        for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [package / f"{name}.py"]:
+            digest.update(ast.dump(_without_docstrings(path.read_text(encoding="utf-8"))).encode())
+    return digest.hexdigest()
+
+
+@cache
+def made_here() -> Making:
+    """The code, PyTorch, host and instruction set of this process."""
+    return Making(code_digest(), torch.__version__, platform.node(), torch.backends.cpu.get_cpu_capability())
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What a cell's network said to each held-out picture; or, where there is a `cause`, why it said nothing."""
@@ -81,7 +112,7 @@ class Outcome:
     cause: str = ""
     lasting: bool = True
     """Whether it would come out again: not so where memory was short or a worker was lost."""
-    making: Making = field(default_factory=lambda: made_here())
+    making: Making = field(default_factory=made_here)
 
     @property
     def right(self) -> Bool[np.ndarray, "alterations n"]:
@@ -104,9 +135,8 @@ class Outcome:
     def from_bytes(content: bytes) -> "Outcome":
         """The outcome that `to_bytes` wrote."""
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        facts = json.loads(header["__metadata__"]["facts"])
-        making = Making(**facts.pop("making"))
-        return Outcome(**safetensors.numpy.load(content), **facts, making=making)
+        facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"]) | safetensors.numpy.load(content)
+        return Outcome(**facts | {"making": Making(**facts["making"])})
 
 
 def run_cell(cell: Cell, data: LabelledImages) -> Outcome:
@@ -154,21 +184,12 @@ def failure(cause: str, lasting: bool = True) -> Outcome:
     return Outcome(nothing, nothing, np.zeros((0, 0), np.uint8), cause=cause, lasting=lasting)
 
 
-@cache
-def made_here() -> Making:
-    """The code, PyTorch, host and instruction set of this process."""
-    return Making(code_digest(), torch.__version__, platform.node(), torch.backends.cpu.get_cpu_capability())
-
-
-@cache
-def code_digest(package: Path = PACKAGE) -> str:
-    """sha256 of the modules that compute, without their comments and layout: edit a model and it is another."""
-    digest = hashlib.sha256()
-    for name in NUMERIC:
-        folder = package / name
-        for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [package / f"{name}.py"]:
-            digest.update(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode())
-    return digest.hexdigest()
+def _without_docstrings(code: str) -> ast.Module:
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
+    return tree
 
 
 def _lacked_memory(error: Exception) -> bool:

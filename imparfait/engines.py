@@ -1,7 +1,9 @@
 """Where cells run: in this process, in several beside it, or on a Ray cluster; their outcomes are equal."""
 
 import importlib.util
+import logging
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import socket
@@ -130,7 +132,12 @@ def _begin_work(data: LabelledImages) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which then ends its workers
     driver = multiprocessing.parent_process()
     assert driver is not None
-    threading.Thread(target=lambda: (driver.join(), os._exit(1)), daemon=True).start()  # nobody would take the outcome
+    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+
+
+def _end_with(driver: multiprocessing.process.BaseProcess) -> None:
+    driver.join()
+    os._exit(1)  # nobody would take the outcome
 
 
 def _work(cell: Cell) -> Outcome:
@@ -191,8 +198,8 @@ def _join(address: str | None) -> int:
 
     if not ray.is_initialized():
         told = {"address": address} if address else {"include_dashboard": False, "num_cpus": usable_cores()}
-        ray.init(**told, log_to_driver=False, logging_level="error")
-    return int(ray.cluster_resources().get("CPU", 1))
+        ray.init(**told, log_to_driver=False, logging_level=logging.ERROR)
+    return int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
 
 
 def _check_answers(address: str) -> None:

@@ -127,6 +127,46 @@ def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
     return figure
 
 
+def paired_differences(
+    pairs: Mapping[str, tuple[Sequence[float], float, tuple[float, float]]], theme: Theme = LIGHT
+) -> Figure:
+    """A row a pair: a dot for each fold's difference, then the mean with its interval; all in shares."""
+    figure, axes = _figure(theme, 7.6, 1.0 + 0.7 * len(pairs))
+    places = np.arange(len(pairs))[::-1]
+    axes.axvline(0, color=theme.ink, linewidth=1)
+    for place, (differences, mean, (low, high)) in zip(places, pairs.values(), strict=True):
+        apart = place - 0.16 - 0.12 * (np.arange(len(differences)) % 3)  # dots of equal height would hide each other
+        axes.plot(100 * np.asarray(differences), apart, "o", color=theme.series[1], markersize=4, alpha=0.8)
+        axes.plot([100 * low, 100 * high], [place, place], color=theme.series[0], linewidth=2)
+        axes.plot(100 * mean, place, "o", color=theme.series[0], markersize=7)
+        axes.annotate(
+            f"{100 * mean:+.2f}", (100 * mean, place), (0, 6), textcoords="offset points", ha="center", color=theme.ink
+        )
+    axes.set_yticks(places, list(pairs))
+    axes.set_ylim(-0.65, len(pairs) - 0.4)
+    axes.set_xlabel("difference in points: each fold (small), mean with its 95 % interval (large)")
+    return figure
+
+
+def accuracy_against_seconds(
+    points: Mapping[str, tuple[float, float, float]], theme: Theme = LIGHT, seconds: str = "seconds of training, alone"
+) -> Figure:
+    """A dot a contender at (seconds, accuracy), with a bar of one standard deviation of its cells each way."""
+    figure, axes = _figure(theme, 7.6, 3.6)
+    for index, (name, (time, accuracy, spread)) in enumerate(points.items()):
+        colour = theme.series[index % len(theme.series)]
+        axes.errorbar(
+            time, 100 * accuracy, 100 * np.nan_to_num(spread), fmt="o", color=colour, markersize=8, linewidth=2
+        )
+        axes.annotate(name, (time, 100 * accuracy), (9, -3), textcoords="offset points", color=theme.ink)
+    axes.set_xscale("log")
+    axes.margins(x=0.25, y=0.15)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.set(xlabel=seconds, ylabel="accuracy in %")
+    return figure
+
+
 def as_png(figure: Figure) -> bytes:
     """The figure as the content of a PNG file."""
     buffer = io.BytesIO()

@@ -39,6 +39,9 @@ class Machine(BaseModel, frozen=True, extra="forbid"):
     threads: PositiveInt = 1
     precision: Literal["float32", "bfloat16"] = "float32"
 
+    def __str__(self) -> str:
+        return f"{self.threads} thread{'s' * (self.threads > 1)} ({self.device}, {self.precision})"
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -21,11 +21,11 @@ def evaluate(model: Path, data: str, size: int | None, device: str, out: Path, a
 
     The test is opened for it, which is written into the ledger in --out; the result gets a folder with a report.
     """
-    from imparfait import report
     from imparfait.classifiers import config_of, load_classifier, machine_of
     from imparfait.commands.opening import score_test
     from imparfait.datasets.mixtures import MIXTURES, seen_in_training
     from imparfait.machine import environment
+    from imparfait.report import run as report
     from imparfait.runs import write_scores
     from imparfait.store import new_folder, write_json
 

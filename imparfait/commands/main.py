@@ -5,6 +5,7 @@ import sys
 import click
 
 from imparfait.commands.alter import alter
+from imparfait.commands.compare import compare
 from imparfait.commands.evaluate import evaluate
 from imparfait.commands.list import list_names
 from imparfait.commands.stopping import Stopped
@@ -17,7 +18,7 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="imparfait", message="%(prog)s %(version)s")
 def commands() -> None:
-    """Train and prove image classifiers that stay right when the picture does not.
+    """Train, choose and prove image classifiers that stay right when the picture does not.
 
     An alteration is what others call a corruption or an augmentation. Start with: imparfait train --recipe quick
     """
@@ -25,6 +26,7 @@ def commands() -> None:
 
 commands.add_command(train)
 commands.add_command(evaluate)
+commands.add_command(compare)
 commands.add_command(alter)
 commands.add_command(list_names)
 

@@ -37,6 +37,18 @@ out = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 
+def engine(command: Command) -> Command:
+    """Where cells run, and on how many threads each."""
+    each = (
+        click.option("--engine", metavar="NAME", help="here, processes or ray.  [default: processes]"),
+        click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster that is running; for --engine ray."),
+        click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell."),
+    )
+    for option in reversed(each):
+        command = option(command)
+    return command
+
+
 def settings(command: Command) -> Command:
     """A flag for each training setting that is one value; what is not given is the recipe's."""
     fields = {name: field for name, field in TrainingSettings.model_fields.items() if name != "sizes"}
@@ -57,7 +69,8 @@ def again(*words: str, but: str = "") -> str:
         if given and parameter.opts[0] not in (but, "--json"):
             value = context.params[parameter.name or ""]
             option = [] if isinstance(parameter, click.Argument) else [parameter.opts[0]]
-            typed += option if value is True else [*option, str(value)]
+            values = value if isinstance(value, tuple) else () if value is True else (value,)
+            typed += [*option, *map(str, values)]
     return shlex.join([*typed, *words])
 
 

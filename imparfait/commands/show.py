@@ -1,7 +1,7 @@
 """What commands print: a bar while they work, a table when they are done."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+def bar(what: str, total: float | None) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar with the time left, on stderr; where nobody watches, only its last line."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
@@ -73,17 +73,23 @@ def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:
         return
     from imparfait.evaluation import HEADINGS
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if index == 0 else "right")
     *rows, last = scores.rows()
-    for row in rows:
-        table.add_row(*row)
-    table.add_section()
-    table.add_row(*last, style="bold")
-    Console().print(table, end="")
+    table(HEADINGS, rows, last)
     click.echo(remark)
     click.echo(f"report: {folder / 'report.html'}")
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], last: Sequence[str] = ()) -> None:
+    """A table, of which the `last` row stands apart."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(headings):
+        shown.add_column(heading, justify="left" if index == 0 else "right")
+    for row in rows:
+        shown.add_row(*row)
+    if last:
+        shown.add_section()
+        shown.add_row(*last, style="bold")
+    Console().print(shown, end="")
 
 
 def next_step(command: str, why: str) -> None:

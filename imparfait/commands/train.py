@@ -8,12 +8,15 @@ import click
 
 from imparfait.commands import options, show
 from imparfait.errors import UserError, lookup
-from imparfait.settings import RECIPES, recipe_of
+from imparfait.settings import RECIPES, read_settings, recipe_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from imparfait.classifiers import Weights
     from imparfait.commands.learning import Learned
     from imparfait.datasets.labelled import AlteredImages, LabelledImages
+    from imparfait.datasets.sealed import SealedTest
     from imparfait.evaluation import Scores
     from imparfait.runs import Run
     from imparfait.settings import TrainingSettings
@@ -25,6 +28,10 @@ LEAST_STEPS, LEAST_BATCH = 500, 8
 
 @click.command()
 @click.option("--recipe", help="Named settings; `imparfait list` prints them.  [default: the model's own]")
+@click.option(
+    "--settings", "settings_file", type=click.Path(path_type=Path),
+    help="TOML file of settings instead of a recipe, such as the best.toml of a search.",
+)  # fmt: skip
 @options.data
 @options.size
 @options.settings
@@ -35,6 +42,7 @@ LEAST_STEPS, LEAST_BATCH = 500, 8
 @options.as_json
 def train(
     recipe: str | None,
+    settings_file: Path | None,
     data: str,
     size: int | None,
     start: Path | None,
@@ -50,16 +58,17 @@ def train(
     Training also shows the pictures altered; an alteration is what others call a corruption or an augmentation.
     Ctrl-C saves: the same command goes on from there, and prints the result when there is one.
     """
-    recipe = recipe or recipe_of(flags["model"] or RECIPES["default"].settings.model)
-    settings = options.changed(lookup("recipe", recipe, RECIPES).settings, flags)
+    if settings_file and recipe:
+        raise UserError(f"--settings {settings_file} and --recipe {recipe} both name settings; leave one out")
+    if settings_file:
+        name, base = settings_file.stem, read_settings(settings_file)
+    else:
+        name = recipe or recipe_of(flags["model"] or RECIPES["default"].settings.model)
+        base = lookup("recipe", name, RECIPES).settings
+    settings = options.changed(base, flags)
 
     from imparfait import runs
-    from imparfait.classifiers import as_classifier, load_weights
-    from imparfait.commands.learning import at_work, learn
-    from imparfait.commands.opening import score_test
-    from imparfait.datasets.altered import the_three
-    from imparfait.evaluation import evaluate
-    from imparfait.store import new_folder
+    from imparfait.classifiers import load_weights
 
     dataset = show.loaded(data, size)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
@@ -68,10 +77,35 @@ def train(
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
     settings = _long_enough(settings, flags, len(fit))
-    run, model = runs.start(recipe, settings, fit, device, final, weights)
+    run, model = runs.start(name, settings, fit, device, final, weights)
+    train_and_prove(run, model, validation, test, out, as_json)
+    if not final and dataset.sealed:
+        show.next_step(options.again("--final"), "fit on all pictures, then open the test once")
+
+
+def train_and_prove(
+    run: "Run",
+    model: "nn.Module",
+    validation: "LabelledImages | None",
+    test: "SealedTest | None",
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Train, score on validation or on the test pictures, and leave the run's folder in `out`; print the result.
+
+    An equal run that is finished already is printed instead: nothing is trained and no test is opened again.
+    """
+    from imparfait import runs
+    from imparfait.classifiers import as_classifier
+    from imparfait.commands.learning import at_work, learn
+    from imparfait.commands.opening import score_test
+    from imparfait.datasets.altered import the_three
+    from imparfait.evaluation import evaluate
+    from imparfait.store import new_folder
+
     folder = out / run.name
     if folder.exists():
-        _print_finished(folder, settings.seed, as_json)
+        _print_finished(folder, run.settings.seed, as_json)
         return
     with at_work(run, out) as unfinished_training:  # made first: a disk that refuses says so before the training
         parts = the_three(validation) if validation else []
@@ -87,8 +121,6 @@ def train(
             runs.write_run(unfinished, run, model, learned.epochs, learned.course)
             _write_result(unfinished, run, learned, scores, parts, remark)
     show.result(scores, remark, folder, as_json)
-    if not final and dataset.sealed:
-        show.next_step(options.again("--final"), "fit on all pictures, then open the test once")
 
 
 def _with_the_network_of(
@@ -123,9 +155,9 @@ def _long_enough(settings: "TrainingSettings", flags: dict[str, str | None], pic
 def _write_result(
     folder: Path, run: "Run", learned: "Learned", scores: "Scores", parts: list["AlteredImages"], remark: str
 ) -> None:
-    from imparfait import report
     from imparfait.datasets.mixtures import MIXTURES, seen_in_training
     from imparfait.machine import environment
+    from imparfait.report import run as report
     from imparfait.runs import write_card, write_scores
 
     seconds = f"trained for {learned.epochs[-1].seconds:.0f} s on {len(run.data):,} pictures"

@@ -1,36 +1,20 @@
-"""One page that shows a result: opens offline, on a phone, in light and dark."""
+"""The report of a run: how it learned, and what it gets right."""
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.metrics import classification_report
 
 from imparfait.datasets.labelled import AlteredImages
 from imparfait.evaluation import HEADINGS, Answers, Score, Scores, percent
-from imparfait.figures import THEMES, Theme, accuracy_loss, as_png, confusion, contact_sheet, mistakes
+from imparfait.figures import accuracy_loss, confusion, contact_sheet, mistakes
+from imparfait.report.pages import Plate, write_page
 from imparfait.training import Epoch
 
-TEMPLATE = Path(__file__).with_name("report.html")
 WORST = 32  # mistakes shown
 SAMPLES = 12  # pictures a row on the contact sheet
-
-
-@dataclass(frozen=True)
-class Plate:
-    """A figure of the report: its file, and one sentence on how to read it."""
-
-    name: str
-    heading: str
-    caption: str
-    draw: Callable[[Theme], Figure]
-    square: bool = False
-    """A square figure fits a phone; a wide one keeps its size there and is scrolled."""
 
 
 def write_report(
@@ -44,25 +28,20 @@ def write_report(
     facts: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """`report.html` in `folder`, and each of its figures as a PNG beside it."""
-    figures = []
-    for plate in plates:
-        images = {name: as_png(plate.draw(theme)) for name, theme in THEMES.items()}
-        (folder / f"{plate.name}.png").write_bytes(images["light"])
-        figures.append({"plate": plate} | {name: base64.b64encode(png).decode() for name, png in images.items()})
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    write_page(
+        folder,
+        "run.html",
         title=title,
+        plates=plates,
+        facts=facts,
         mean=percent(scores.mean),
         wrong=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
         conditions=conditions,
         seen=seen,
         headings=HEADINGS,
         rows=scores.rows(),
-        figures=figures,
         by_class={part.alteration: _by_class(part, scores.classes) for part in scores.parts},
-        facts=facts,
     )
-    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def course(epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]) -> Plate:

@@ -1,0 +1,149 @@
+"""`imparfait compare`: which of several is better, by cross-validation and one test."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imparfait.commands import options, show
+from imparfait.errors import UserError
+
+if TYPE_CHECKING:
+    from imparfait.selection.plans import Plan
+    from imparfait.selection.verdicts import Comparison
+
+PLAN = "plan.json"
+
+
+@click.command()
+@click.argument("names", metavar="CONTENDER...", nargs=-1)
+@options.data
+@options.size
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Each is held out once a seed.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Each divides the pictures anew.")
+@click.option(
+    "--epochs", type=click.IntRange(1), help="For all of them.  [default: the fewest that one has of its own]"
+)
+@click.option("--seconds", type=click.FloatRange(1), help="Instead: the whole epochs that come nearest to so long.")
+@click.option("--pictures", type=click.IntRange(20), help="Use about so many training pictures.  [default: all]")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Shrink the plan to take about so long.")
+@options.engine
+@options.out
+@click.option("--final", is_flag=True, help="Then fit the best on all training pictures, and open the test once.")
+@options.as_json
+def compare(
+    names: tuple[str, ...],
+    data: str,
+    size: int | None,
+    folds: int,
+    seeds: int,
+    epochs: int | None,
+    seconds: float | None,
+    pictures: int | None,
+    minutes: float | None,
+    engine: str | None,
+    address: str | None,
+    threads: int,
+    out: Path,
+    final: bool,
+    as_json: bool,
+) -> None:
+    """Compare CONTENDERs: recipes, models (each with its own recipe) or TOML files of settings.
+
+    Each is trained on all training pictures but one fold and judged on that fold, clean and altered; every seed
+    divides the pictures anew, and all contenders get the same ones. The test pictures stay sealed.
+    Ctrl-C keeps what is finished: the same command goes on from there.
+    """
+    if epochs and seconds:
+        raise UserError("--epochs and --seconds both say how long to train; leave one out")
+    from imparfait import runs
+    from imparfait.commands.choosing import alone, run_shown
+    from imparfait.commands.train import train_and_prove
+    from imparfait.engines import engine_called
+    from imparfait.report.comparison import write_comparison
+    from imparfait.selection.contenders import contenders
+    from imparfait.selection.plans import plan
+    from imparfait.selection.verdicts import Comparison
+    from imparfait.settings import fingerprint
+    from imparfait.store import new_folder
+
+    given = contenders(names)
+    runs_on = engine_called(engine, address, threads)
+    dataset = show.loaded(data, size)
+    test = dataset.test if final else None  # a data set without one is refused before anything is trained
+    pool = dataset.everything()
+    asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads])
+    mark = fingerprint(pool.fingerprint(), asked, *(each.settings for each in given))
+    folder = out / f"compare-{'-'.join(each.name for each in given)}-{mark[:6]}"
+    with alone(out, "choosing"):
+        planned = _planned(
+            folder,
+            lambda: plan(
+                given,
+                pool,
+                folds=folds,
+                seeds=seeds,
+                epochs=epochs,
+                seconds=seconds,
+                pictures=pictures,
+                minutes=minutes,
+                threads=threads,
+                at_once=runs_on.at_once,
+            ),
+        )
+        click.echo(planned, err=True)
+        for loss in planned.lost:
+            click.echo(f"to take about {minutes:g} min: {loss}", err=True)
+        places = planned.places()
+        cells = [planned.cell(*place) for place in places]
+        expected = [entry.cell_seconds(planned.fit, planned.held_out) for entry, _, _ in places]
+        outcomes = run_shown(cells, pool, out, runs_on, "comparing", expected)
+        found = {(e.name, seed, fold): outcome for (e, seed, fold), outcome in zip(places, outcomes, strict=True)}
+        comparison = Comparison(planned, pool.classes, found)
+        with new_folder(folder) as unfinished:
+            (unfinished / PLAN).write_text(planned.model_dump_json(indent=2), encoding="utf-8")
+            write_comparison(unfinished, comparison, pool)
+        _plan_under_way(folder).unlink(missing_ok=True)
+    best = comparison.ranked[0]
+    if as_json and not final:
+        click.echo(json.dumps(comparison.to_json() | {"folder": str(folder)}, ensure_ascii=False))
+    else:
+        _print(comparison, folder)
+    if not comparison.finished(best):
+        raise UserError("no cell of any contender finished, so nothing can be said of them; the causes are above")
+    if test:
+        run, model = runs.start(best.name, best.settings, pool, final=True)
+        train_and_prove(run, model, None, test, out, as_json)
+    elif dataset.sealed:
+        show.next_step(options.again("--final"), f"fit {best.name} on all training pictures, then open the test once")
+
+
+def _planned(folder: Path, make: "Callable[[], Plan]") -> "Plan":
+    """The plan of a comparison begun or finished earlier, so that it goes on as it was; else a new one."""
+    from imparfait.selection.plans import Plan
+    from imparfait.store import write_whole
+
+    for path in (folder / PLAN, _plan_under_way(folder)):
+        if path.exists():
+            return Plan.model_validate_json(path.read_bytes())
+    click.echo("measuring what each can do, in turn", err=True)
+    made = make()
+    write_whole(_plan_under_way(folder), made.model_dump_json(indent=2).encode())
+    return made
+
+
+def _plan_under_way(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.{PLAN}")
+
+
+def _print(comparison: "Comparison", folder: Path) -> None:
+    from imparfait.selection.verdicts import HEADINGS
+
+    show.table(HEADINGS, comparison.rows())
+    for line in comparison.remarks():
+        click.echo(line)
+    for verdict in comparison.verdicts:
+        click.echo(verdict)
+    click.echo(f"report: {folder / 'report.html'}")

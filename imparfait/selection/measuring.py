@@ -1,0 +1,119 @@
+"""What contenders can do on this machine, measured with nothing beside them."""
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from imparfait.classifiers import as_classifier
+from imparfait.datasets.altered import THE_THREE
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.datasets.mixtures import MIXTURES
+from imparfait.datasets.splits import fewer
+from imparfait.errors import lookup
+from imparfait.machine import bf16_agrees, has_bf16_units
+from imparfait.models import build, check_answers
+from imparfait.models.own import fingerprint_of, is_own
+from imparfait.selection.contenders import Contender
+from imparfait.settings import Machine, TrainingSettings
+from imparfait.training import Training
+
+TURNS, TURN = 3, 1.0  # the exclusive pass: each contender so often, for so many seconds
+FEW = 2000  # pictures it learns from and is asked in that pass
+AROUND = 0.05  # seconds a cell takes beside training and judging
+ALTERING = 80_000  # pictures/s that one thread alters for judging, measured
+
+
+class Entry(BaseModel, frozen=True):
+    """A contender with its machine, and what it can do there when it has it to itself."""
+
+    name: str
+    settings: TrainingSettings
+    network: str
+    machine: Machine
+    numbers: int
+    """Weights, biases and running means and variances."""
+    learns: float
+    """Pictures/s in training, alone on `machine`."""
+    answers: float
+    """Pictures/s in judging."""
+
+    def training_seconds(self, pictures: int) -> float:
+        """What training on so many pictures takes, alone."""
+        return self.settings.epochs * shown_an_epoch(self.settings, pictures) / self.learns
+
+    def cell_seconds(self, fit: int, held_out: int) -> float:
+        """What a cell takes, alone."""
+        judging = len(THE_THREE) * held_out * (1 / self.answers + 1 / ALTERING)
+        return self.training_seconds(fit) + judging + AROUND
+
+
+def machine_for(model: nn.Module, images: torch.Tensor, threads: int) -> Machine:
+    """The machine of a cell: so many threads of a CPU, by the fixed rule in bfloat16 or float32."""
+    torch.set_num_threads(threads)
+    fast = has_bf16_units() and bf16_agrees(model, images)
+    return Machine(threads=threads, precision="bfloat16" if fast else "float32")
+
+
+def measured(contenders: Sequence[Contender], data: LabelledImages, threads: int = 1) -> list[Entry]:
+    """What each contender can do, measured in turn with nothing beside it: A B C A B C A B C, the median of each."""
+    few = fewer(data, FEW)
+    images = few.pixels.astype("float32") / 255
+    batch = torch.from_numpy(images)
+    trials = []
+    for each in contenders:
+        lookup("mixture", each.settings.mixture, MIXTURES)
+        model = _build(each, data)
+        check_answers(model, batch, len(data.classes), each.settings.model)
+        machine = machine_for(model, batch[: each.settings.batch_size], threads)
+        endless = each.settings.model_copy(update={"epochs": 10**6})
+        training = Training(model, few, endless, machine)
+        trials.append((each, machine, model, training, iter(training)))
+    learns: list[list[float]] = [[] for _ in trials]
+    answers: list[list[float]] = [[] for _ in trials]
+    for turn in range(TURNS):
+        for index, (each, machine, model, training, steps) in enumerate(trials):
+            if turn == 0:
+                for _ in range(3):  # the first steps set up what later ones use
+                    next(steps)
+            a_step = shown_an_epoch(each.settings, len(few)) / training.steps_an_epoch
+            done, started = 0, time.perf_counter()
+            while time.perf_counter() - started < TURN:
+                next(steps)
+                done += 1
+            learns[index].append(a_step * done / (time.perf_counter() - started))
+            started = time.perf_counter()
+            as_classifier(model, machine)(images)
+            answers[index].append(len(few) / (time.perf_counter() - started))
+    return [
+        Entry(
+            name=each.name,
+            settings=each.settings,
+            network=fingerprint_of(each.settings.model) if is_own(each.settings.model) else "",
+            machine=machine,
+            numbers=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
+            learns=statistics.median(learns[index]),
+            answers=statistics.median(answers[index]),
+        )
+        for index, (each, machine, model, _, _) in enumerate(trials)
+    ]
+
+
+def shown_an_epoch(settings: TrainingSettings, pictures: int) -> int:
+    """Pictures that an epoch shows, of so many to fit on."""
+    return MIXTURES[settings.mixture].shown(pictures)
+
+
+def _build(each: Contender, data: LabelledImages) -> nn.Module:
+    _, channels, height, width = data.pixels.shape
+    return build(
+        each.settings.model,
+        channels=channels,
+        classes=len(data.classes),
+        height=height,
+        width=width,
+        sizes=each.settings.sizes,
+    )
