@@ -167,6 +167,59 @@ def accuracy_against_seconds(
     return figure
 
 
+def best_so_far(curves: Mapping[str, Sequence[np.ndarray]], theme: Theme = LIGHT) -> Figure:
+    """For each name the curves [2, n] of cost and the best up to there: each thin, their median thick."""
+    figure, axes = _figure(theme, 8.6, 3.8)
+    ends = [curve[0, -1] for each in curves.values() for curve in each]
+    costs = np.linspace(min(curve[0, 0] for each in curves.values() for curve in each), min(ends), 200)
+    shown = []
+    for index, (name, each) in enumerate(curves.items()):
+        colour = theme.series[index % len(theme.series)]
+        at = np.stack([curve[1, np.searchsorted(curve[0], costs, side="right").clip(1) - 1] for curve in each])
+        for line in at:
+            axes.step(costs, 100 * line, where="post", color=colour, linewidth=0.7, alpha=0.45)
+        label = f"{name}, median of {len(each)}" if len(each) > 1 else name
+        axes.step(costs, 100 * np.median(at, 0), where="post", color=colour, linewidth=2.4, label=label)
+        shown += at[np.isfinite(at)].tolist()
+    low, high = np.quantile(shown, [0.1, 1])  # the first trials are far below the rest
+    room = max(1e-4, 0.1 * (high - low))
+    axes.set(xlabel="cost: seconds of trials, added up", ylabel="best so far, in %")
+    axes.set_ylim(100 * (low - room), 100 * (high + room))
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="lower right")
+    return figure
+
+
+def slices(
+    tried: Mapping[str, tuple[Sequence[float | str], bool]], accuracy: np.ndarray, theme: Theme = LIGHT
+) -> Figure:
+    """For each setting its values (and whether they are spread by their logarithm) against what came of them."""
+    columns = min(3, len(tried))
+    rows = -(-len(tried) // columns)
+    figure, _ = _figure(theme, 3.1 * columns, 2.5 * rows, columns=columns, rows=rows)
+    floor = float(np.quantile(accuracy, 0.2))
+    for index, (axes, (name, (values, log))) in enumerate(zip(figure.axes, tried.items(), strict=False)):
+        axes.plot(values, 100 * accuracy, "o", color=theme.series[0], markersize=4, alpha=0.6, markeredgewidth=0)
+        axes.set_xscale("log" if log else axes.get_xscale())
+        axes.set(xlabel=name.removeprefix("sizes."), ylabel="" if index % columns else "accuracy in %")
+        axes.set_ylim(100 * floor, 100 * float(accuracy.max()) + 0.1 * 100 * (float(accuracy.max()) - floor) + 1e-3)
+        if log:
+            axes.xaxis.set_minor_formatter("")
+    for axes in figure.axes[len(tried) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def shares(explained: Mapping[str, float], theme: Theme = LIGHT) -> Figure:
+    """A bar a name, in percent."""
+    figure, axes = _figure(theme, 6.4, 0.8 + 0.36 * len(explained))
+    places = np.arange(len(explained))[::-1]
+    axes.barh(places, [100 * share for share in explained.values()], color=theme.series[0], height=0.6)
+    axes.set_yticks(places, [name.removeprefix("sizes.") for name in explained])
+    axes.grid(False, axis="y")
+    axes.set_xlabel("share of the differences between trials that it explains, in %")
+    return figure
+
+
 def as_png(figure: Figure) -> bytes:
     """The figure as the content of a PNG file."""
     buffer = io.BytesIO()

@@ -8,6 +8,7 @@ from imparfait.commands.alter import alter
 from imparfait.commands.compare import compare
 from imparfait.commands.evaluate import evaluate
 from imparfait.commands.list import list_names
+from imparfait.commands.search import search
 from imparfait.commands.stopping import Stopped
 from imparfait.commands.train import train
 from imparfait.errors import UserError
@@ -27,6 +28,7 @@ def commands() -> None:
 commands.add_command(train)
 commands.add_command(evaluate)
 commands.add_command(compare)
+commands.add_command(search)
 commands.add_command(alter)
 commands.add_command(list_names)
 

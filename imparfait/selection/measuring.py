@@ -51,24 +51,37 @@ class Entry(BaseModel, frozen=True):
         return self.training_seconds(fit) + judging + AROUND
 
 
-def machine_for(model: nn.Module, images: torch.Tensor, threads: int) -> Machine:
-    """The machine of a cell: so many threads of a CPU, by the fixed rule in bfloat16 or float32."""
+def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) -> tuple[nn.Module, Machine]:
+    """The network of these settings for such pictures, and the machine of its cells: so many threads of a CPU.
+
+    Precision by the fixed rule: bfloat16 where there are units for it and the network's answers agree. Raises UserError
+    when the network does not answer as it must.
+    """
     torch.set_num_threads(threads)
+    _, channels, height, width = few.pixels.shape
+    model = build(
+        settings.model,
+        channels=channels,
+        classes=len(few.classes),
+        height=height,
+        width=width,
+        sizes=settings.sizes,
+        seed=settings.seed,
+    )
+    images = torch.from_numpy(few.pixels[: settings.batch_size]) / 255
+    check_answers(model, images, len(few.classes), settings.model)
     fast = has_bf16_units() and bf16_agrees(model, images)
-    return Machine(threads=threads, precision="bfloat16" if fast else "float32")
+    return model, Machine(threads=threads, precision="bfloat16" if fast else "float32")
 
 
 def measured(contenders: Sequence[Contender], data: LabelledImages, threads: int = 1) -> list[Entry]:
     """What each contender can do, measured in turn with nothing beside it: A B C A B C A B C, the median of each."""
     few = fewer(data, FEW)
     images = few.pixels.astype("float32") / 255
-    batch = torch.from_numpy(images)
     trials = []
     for each in contenders:
         lookup("mixture", each.settings.mixture, MIXTURES)
-        model = _build(each, data)
-        check_answers(model, batch, len(data.classes), each.settings.model)
-        machine = machine_for(model, batch[: each.settings.batch_size], threads)
+        model, machine = network_of(each.settings, few, threads)
         endless = each.settings.model_copy(update={"epochs": 10**6})
         training = Training(model, few, endless, machine)
         trials.append((each, machine, model, training, iter(training)))
@@ -105,15 +118,3 @@ def measured(contenders: Sequence[Contender], data: LabelledImages, threads: int
 def shown_an_epoch(settings: TrainingSettings, pictures: int) -> int:
     """Pictures that an epoch shows, of so many to fit on."""
     return MIXTURES[settings.mixture].shown(pictures)
-
-
-def _build(each: Contender, data: LabelledImages) -> nn.Module:
-    _, channels, height, width = data.pixels.shape
-    return build(
-        each.settings.model,
-        channels=channels,
-        classes=len(data.classes),
-        height=height,
-        width=width,
-        sizes=each.settings.sizes,
-    )

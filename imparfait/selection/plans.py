@@ -61,8 +61,7 @@ class Plan(BaseModel, frozen=True):
     def seconds(self) -> float:
         """About how long it takes."""
         each = [entry.cell_seconds(self.fit, self.held_out) for entry in self.entries]
-        crowded = CROWDED if self.at_once > 1 else 1
-        return self.seeds * self.folds * sum(each) * crowded / self.at_once
+        return crowded(self.seeds * self.folds * sum(each), self.at_once)
 
     def __str__(self) -> str:
         """Cells × measured seconds, a line an entry."""
@@ -114,6 +113,11 @@ def plan(
         at_once=at_once,
     )
     return _within(wished, 60 * minutes) if minutes else wished
+
+
+def crowded(seconds: float, at_once: int) -> float:
+    """What cells that take so many seconds alone take side by side."""
+    return seconds * (CROWDED if at_once > 1 else 1) / at_once
 
 
 def told(seconds: float) -> str:

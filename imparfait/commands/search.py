@@ -1,0 +1,139 @@
+"""`imparfait search`: better settings for a network, and how good they really are."""
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imparfait.commands import options, show
+from imparfait.errors import UserError, lookup
+from imparfait.settings import changed, fingerprint
+
+if TYPE_CHECKING:
+    from imparfait.selection.findings import Finding
+
+CONFIRMED = (2, 5)  # seeds and folds of the winner's own accuracy
+BEST = "best.toml"
+
+
+@click.command()
+@click.argument("model")
+@click.argument("more", metavar="", nargs=-1)  # what `--method random bayes` leaves
+@click.option(
+    "--method", default="bayes", show_default=True, metavar="METHOD...",
+    help="random or bayes; `--method random bayes` runs both, at equal cost.",
+)  # fmt: skip
+@click.option("--trials", type=click.IntRange(1), default=40, show_default=True, help="Of each search.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Start no round of trials after so long.")
+@click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Searches by each method.")
+@click.option("--space", type=click.Path(path_type=Path), help="TOML file of what to vary.")
+@options.data
+@options.size
+@click.option("--epochs", type=click.IntRange(1), help="Of each trial.  [default: the recipe's]")
+@click.option("--pictures", type=click.IntRange(20), help="Use about so many training pictures.  [default: all]")
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="A trial holds out one of so many.")
+@options.engine
+@options.out
+@options.as_json
+def search(
+    model: str,
+    more: tuple[str, ...],
+    method: str,
+    trials: int,
+    minutes: float | None,
+    repeats: int,
+    space: Path | None,
+    data: str,
+    size: int | None,
+    epochs: int | None,
+    pictures: int | None,
+    folds: int,
+    engine: str | None,
+    address: str | None,
+    threads: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Search settings and sizes for MODEL: a model, a recipe or a TOML file of settings to start from.
+
+    Trials are judged on training pictures held out, clean and altered; the leading ones on further folds; the winner
+    again where no trial was, and only that is called its accuracy. The test pictures stay sealed.
+    Ctrl-C keeps what is finished: the same command goes on, and proposes what it would have without the stop.
+    """
+    from imparfait.commands.choosing import alone, run_shown
+    from imparfait.datasets.splits import fewer, fold
+    from imparfait.engines import engine_called
+    from imparfait.evaluation import percent
+    from imparfait.report.search import write_search
+    from imparfait.selection import searching
+    from imparfait.selection.contenders import Contender, contender
+    from imparfait.selection.findings import Finding
+    from imparfait.selection.measuring import measured
+    from imparfait.selection.plans import crowded, told
+    from imparfait.selection.spaces import check, read_space, space_of
+    from imparfait.store import new_folder
+
+    methods = tuple(dict.fromkeys([method, *more]))
+    for name in methods:
+        lookup("method", name, searching.METHODS)
+    given = contender(model)
+    start = changed(given.settings, {"epochs": epochs}) if epochs else given.settings
+    varied, start = read_space(space, start) if space else (space_of(start), start)
+    check(varied, start)
+    runs_on = engine_called(engine, address, threads)
+    dataset = show.loaded(data, size)
+    pool = dataset.everything()
+    part = fewer(pool, pictures)
+    fit, held_out = fold(part, folds, 0, 0)
+    cell_for = searching.cells_on(pool, pictures, folds, threads)
+    asked = repr([methods, trials, minutes, repeats, folds, pictures, threads])
+    mark = fingerprint(pool.fingerprint(), asked, start, *(f"{name} {values}" for name, values in varied.items()))
+    folder = out / f"search-{given.name}-{'-'.join(methods)}-{mark[:6]}"
+    searches = [searching.Search(name, repeat, start, varied) for repeat in range(repeats) for name in methods]
+
+    click.echo(f"{given.name}, varying {', '.join(varied)}", err=True)
+    [entry] = measured([Contender(given.name, start)], part, threads)
+    each = entry.cell_seconds(len(fit), len(held_out))
+    expected = crowded(each * trials * len(searches), runs_on.at_once)
+    cost = f"{len(searches) * trials} trials × about {each:.1f} s, {runs_on.at_once} at once: {told(expected)}"
+    click.echo(f"{cost}, then {CONFIRMED[0] * CONFIRMED[1]} cells for each winner", err=True)
+    with alone(out, "choosing"):
+
+        def run(what: str) -> searching.RunCells:
+            return lambda cells: run_shown(cells, pool, out, runs_on, what, [each] * len(cells))
+
+        deadline = time.monotonic() + 60 * minutes if minutes else None
+        in_time = lambda: deadline is None or time.monotonic() < deadline  # noqa: E731
+        for done in searching.run_trials(searches, trials, cell_for, run("trials"), in_time):
+            best = max((trial.mean for each_ in searches for trial in each_.trials if not trial.cause), default=0.0)
+            click.echo(f"{done} of {trials} trials: the best so far {percent(best)} on its holdout", err=True)
+        searching.choose_winners(searches, cell_for, run("the leaders' further folds"))
+        places = searching.fresh_places(*CONFIRMED)
+        searching.confirm(searches, places, cell_for, run("the winner where no trial was"))
+        own = run("the settings it started from, there too")([cell_for(start, *place) for place in places])
+        finding = Finding(given.name, start, varied, searches, tuple(own), len(held_out) / len(fit))
+        with new_folder(folder) as unfinished:
+            write_search(unfinished, finding, entry.machine)
+    _print(finding, folder, as_json)
+    if not finding.best:
+        raise UserError(f"no trial finished; the first one's cause: {searches[0].trials[0].cause}")
+    words = [] if data == "mnist" else ["--data", data]
+    show.next_step(shlex.join(["imparfait", "train", "--settings", str(folder / BEST), *words]), "train what was found")
+
+
+def _print(finding: "Finding", folder: Path, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(finding.to_json() | {"folder": str(folder)}, ensure_ascii=False))
+        return
+    rows = [(name, _short(before), _short(after)) for name, (before, after) in finding.changes.items()]
+    show.table(("setting", finding.name, "found"), rows)
+    for line in finding.lines():
+        click.echo(line)
+    click.echo(f"report: {folder / 'report.html'}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,176 @@
+"""What searches found: a winner with an accuracy of its own, and how the methods compare."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from jaxtyping import Float
+from scipy.stats import t
+
+from imparfait.cells import Outcome
+from imparfait.selection.searching import Search, Trial
+from imparfait.selection.spaces import Space, Value, values_of
+from imparfait.selection.verdicts import Verdict, verdict_of
+from imparfait.settings import TrainingSettings
+from imparfait.statistics import Interval, bootstrap_interval
+
+ENOUGH = 10  # repeats: with fewer, one method against another is described, not tested
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """Finished searches from the same settings in the same space."""
+
+    name: str
+    """Of the settings it started from."""
+    start: TrainingSettings
+    space: Space
+    searches: Sequence[Search]
+    own: tuple[Outcome, ...]
+    """Of the settings it started from, on the places that no trial used."""
+    test_share: float
+    """Held-out pictures over pictures to fit on."""
+
+    @property
+    def methods(self) -> dict[str, list[Search]]:
+        """The searches by method."""
+        names = dict.fromkeys(search.method for search in self.searches)
+        return {name: [search for search in self.searches if search.method == name] for name in names}
+
+    @property
+    def best(self) -> tuple[Search, Trial] | None:
+        """The search whose winner has the highest mean among its own trials, and this winner; None if none finished.
+
+        Chosen by what the searches saw, not by its confirmation: that stays a measurement.
+        """
+        won = [(search, search.winner) for search in self.searches if search.winner]
+        return max(won, key=lambda pair: pair[1].mean, default=None)
+
+    @property
+    def changes(self) -> dict[str, tuple[Value | None, Value]]:
+        """What the winner has instead of what the search started from."""
+        if not self.best:
+            return {}
+        before = values_of(self.start, self.space)
+        return {name: (before.get(name), value) for name, value in self.best[1].values.items()}
+
+    @property
+    def accuracy(self) -> float:
+        """The winner's, where no trial was: the only number called its accuracy. NaN where it failed."""
+        return mean_of(self.best[0].confirmed) if self.best else float("nan")
+
+    @property
+    def interval(self) -> Interval:
+        """95 %, by source: how far it depends on the pictures that these networks were judged on."""
+        assert self.best
+        sources = np.concatenate([outcome.sources for outcome in self.best[0].confirmed])
+        right = np.concatenate([outcome.right.sum(0) for outcome in self.best[0].confirmed])
+        _, place = np.unique(sources, return_inverse=True)
+        each = len(self.best[0].confirmed[0].said) * len(sources) // len(np.unique(sources))
+        return bootstrap_interval(np.bincount(place, weights=right).astype(np.int64), each)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether what was found is better than what the search started from, on places that no trial used."""
+        if not self.best:
+            return None
+        pairs = zip(self.best[0].confirmed, self.own, strict=True)
+        both = [found.mean - own.mean for found, own in pairs if not found.cause and not own.cause]
+        if len(both) < 2:
+            return None
+        return verdict_of(("what was found", self.name), np.array(both), self.test_share)
+
+    def sentence(self) -> str:
+        """What was found, and how good it is."""
+        if not self.best or np.isnan(self.accuracy):
+            return "nothing was found: no winner finished its cells"
+        low, high = self.interval
+        said = self.best[1].mean
+        return (
+            f"accuracy of what was found, on divisions and seeds that no trial used: {100 * self.accuracy:.2f} % "
+            f"(95 %: {100 * low:.2f} to {100 * high:.2f}); the search itself had seen {100 * said:.2f} %"
+        )
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        verdict = [str(self.verdict)] if self.verdict else []
+        methods = [self.between_methods()] if len(self.methods) > 1 else []
+        failed = [trial.cause for search in self.searches for trial in search.trials if trial.cause]
+        lost = [f"{len(failed)} trials failed, such as: {failed[0]}"] if failed else []
+        return [self.sentence(), *verdict, *methods, *lost]
+
+    def between_methods(self) -> str:
+        """How the methods' winners compare, repeat by repeat; empty for one method."""
+        if len(self.methods) < 2:
+            return ""
+        (one, first), (other, second) = list(self.methods.items())[:2]
+        pairs = [(mean_of(a.confirmed), mean_of(b.confirmed)) for a, b in zip(first, second, strict=True)]
+        ahead = np.array([b - a for a, b in pairs if not np.isnan(a + b)])
+        n = len(ahead)
+        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {100 * ahead.mean():+.2f} points"
+        if n < ENOUGH:
+            spread = f" ({100 * ahead.min():+.2f} to {100 * ahead.max():+.2f})" if n > 1 else ""
+            return f"{told}{spread}; described, not tested, for there are under {ENOUGH} repeats"
+        error = ahead.std(ddof=1) / np.sqrt(n)
+        low, high = ahead.mean() + np.array([-1, 1]) * t.isf(0.025, n - 1) * error
+        found = "a difference" if low > 0 or high < 0 else "no difference shown"
+        return f"{told} (95 %: {100 * low:+.2f} to {100 * high:+.2f}): {found}"
+
+    def curves(self) -> dict[str, list[Float[np.ndarray, "2 trials"]]]:
+        """For each method and repeat: cost in seconds, and the best mean on the holdout up to there."""
+        found: dict[str, list[np.ndarray]] = {}
+        for method, searches in self.methods.items():
+            for search in searches:
+                first = [trial.folds[0] if trial.folds else -np.inf for trial in search.trials]
+                costs = np.cumsum([trial.seconds for trial in search.trials])
+                found.setdefault(method, []).append(np.stack([costs, np.maximum.accumulate(first)]))
+        return found
+
+    def importances(self) -> dict[str, float]:
+        """How much of the differences between trials each setting explains (fANOVA), the largest first."""
+        study = optuna.create_study(direction="maximize")
+        wanted = {name: values.for_optuna() for name, values in self.space.items()}
+        for search in self.searches:
+            for trial in search.trials:
+                if trial.folds:
+                    made = optuna.trial.create_trial(params=trial.values, distributions=wanted, value=trial.folds[0])
+                    study.add_trial(made)
+        values = [trial.value for trial in study.trials]
+        if len(set(values)) < 4:  # too few to explain anything by
+            return {}
+        return optuna.importance.get_param_importances(
+            study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers."""
+        best = self.best
+        return {
+            "start": self.name,
+            "found": best[1].settings.model_dump() if best else None,
+            "accuracy": None if np.isnan(self.accuracy) else self.accuracy,
+            "interval": self.interval if best and not np.isnan(self.accuracy) else None,
+            "seen_in_search": best[1].mean if best else None,
+            "verdict": self.verdict.to_json() if self.verdict else None,
+            "start_accuracy": mean_of(self.own),
+            "between_methods": self.between_methods(),
+            "searches": [
+                {
+                    "method": search.method,
+                    "repeat": search.seed,
+                    "trials": len(search.trials),
+                    "failed": sum(bool(trial.cause) for trial in search.trials),
+                    "seconds": search.cost,
+                    "seen_in_search": search.winner.mean if search.winner else None,
+                    "confirmed": [outcome.mean for outcome in search.confirmed],
+                }
+                for search in self.searches
+            ],
+        }
+
+
+def mean_of(outcomes: Sequence[Outcome]) -> float:
+    """The mean accuracy; NaN where one failed or there is none."""
+    return float(np.mean([outcome.mean for outcome in outcomes])) if outcomes else float("nan")
