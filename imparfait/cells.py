@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Integer
 from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from imparfait.classifiers import as_classifier
@@ -105,7 +105,7 @@ class Outcome:
 
     sources: Sources
     truths: Labels
-    said: Int[np.ndarray, "alterations n"]
+    said: Integer[np.ndarray, "alterations n"]
     training_seconds: float = 0.0
     judging_seconds: float = 0.0
     """Both taken where cells may share cores: pictures/s are measured apart."""

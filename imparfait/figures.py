@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from imparfait.images import Pixels
 
@@ -161,6 +162,7 @@ def accuracy_against_seconds(
         axes.annotate(name, (time, 100 * accuracy), (9, -3), textcoords="offset points", color=theme.ink)
     axes.set_xscale("log")
     axes.margins(x=0.25, y=0.15)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.set(xlabel=seconds, ylabel="accuracy in %")
@@ -204,6 +206,8 @@ def slices(
         axes.set_ylim(100 * floor, 100 * float(accuracy.max()) + 0.1 * 100 * (float(accuracy.max()) - floor) + 1e-3)
         if log:
             axes.xaxis.set_minor_formatter("")
+        elif all(isinstance(value, int) for value in values):
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes in figure.axes[len(tried) :]:
         axes.set_visible(False)
     return figure

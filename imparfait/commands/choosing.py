@@ -1,7 +1,8 @@
 """Cells behind a progress bar, kept as they finish."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,26 +16,41 @@ from imparfait.store import only_here
 CELLS = "cells"  # the store of outcomes, beside the runs
 
 
+Note = Callable[[float, str], None]
+"""Moves a bar on by so many seconds' worth of cells, and says how far it is."""
+
+
+@contextmanager
+def cells_bar(what: str, seconds: float) -> Iterator[Note]:
+    """A bar for cells that take so many seconds, alone and added up."""
+    with show.bar(what, seconds) as (progress, task):
+
+        def note(more: float, told: str) -> None:
+            progress.update(task, advance=more, description=f"{what}: {told}")
+
+        yield note
+
+
 def run_shown(
-    cells: Sequence[Cell], data: LabelledImages, out: Path, engine: Engine, what: str, seconds: Sequence[float]
+    cells: Sequence[Cell], data: LabelledImages, out: Path, engine: Engine, note: Note, seconds: Sequence[float]
 ) -> list[Outcome]:
     """The outcome of each cell; `seconds` are what each takes, for the time left.
 
     Raises Stopped on Ctrl-C and SIGTERM, with every finished cell kept.
     """
-    expected = dict(zip((cell.key for cell in cells), seconds, strict=True))
+    expected = defaultdict[str, float](float)  # equal cells are run once and count for all of them
+    for cell, each in zip(cells, seconds, strict=True):
+        expected[cell.key] += each
     outcomes: dict[str, Outcome] = {}
-    with show.bar(what, sum(expected.values())) as (progress, task):
-        try:
-            for cell, outcome in run(cells, data, out / CELLS, engine):
-                outcomes[cell.key] = outcome
-                done = f"{what}: {len(outcomes)} of {len(expected)} cells"
-                progress.update(task, advance=expected[cell.key], description=done)
-        except KeyboardInterrupt as error:
-            raise Stopped(
-                f"stopped; {len(outcomes)} of {len(expected)} cells are kept, the same command goes on from there",
-                128 + signal.SIGINT,
-            ) from error
+    try:
+        for cell, outcome in run(cells, data, out / CELLS, engine):
+            outcomes[cell.key] = outcome
+            note(expected[cell.key], f"{len(outcomes)} of {len(expected)} cells")
+    except KeyboardInterrupt as error:
+        raise Stopped(
+            f"stopped; {len(outcomes)} of {len(expected)} cells are kept, the same command goes on from there",
+            128 + signal.SIGINT,
+        ) from error
     return [outcomes[cell.key] for cell in cells]
 
 

@@ -59,7 +59,7 @@ def compare(
     if epochs and seconds:
         raise UserError("--epochs and --seconds both say how long to train; leave one out")
     from imparfait import runs
-    from imparfait.commands.choosing import alone, run_shown
+    from imparfait.commands.choosing import alone, cells_bar, run_shown
     from imparfait.commands.train import train_and_prove
     from imparfait.engines import engine_called
     from imparfait.report.comparison import write_comparison
@@ -99,12 +99,13 @@ def compare(
         places = planned.places()
         cells = [planned.cell(*place) for place in places]
         expected = [entry.cell_seconds(planned.fit, planned.held_out) for entry, _, _ in places]
-        outcomes = run_shown(cells, pool, out, runs_on, "comparing", expected)
+        with cells_bar("comparing", sum(expected)) as note:
+            outcomes = run_shown(cells, pool, out, runs_on, note, expected)
         found = {(e.name, seed, fold): outcome for (e, seed, fold), outcome in zip(places, outcomes, strict=True)}
         comparison = Comparison(planned, pool.classes, found)
         with new_folder(folder) as unfinished:
             (unfinished / PLAN).write_text(planned.model_dump_json(indent=2), encoding="utf-8")
-            write_comparison(unfinished, comparison, pool)
+            write_comparison(unfinished, folder.name, comparison, pool)
         _plan_under_way(folder).unlink(missing_ok=True)
     best = comparison.ranked[0]
     if as_json and not final:

@@ -3,6 +3,7 @@
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from imparfait.settings import changed, fingerprint
 
 if TYPE_CHECKING:
     from imparfait.selection.findings import Finding
+    from imparfait.selection.searching import Search
 
 CONFIRMED = (2, 5)  # seeds and folds of the winner's own accuracy
 BEST = "best.toml"
@@ -63,10 +65,9 @@ def search(
     again where no trial was, and only that is called its accuracy. The test pictures stay sealed.
     Ctrl-C keeps what is finished: the same command goes on, and proposes what it would have without the stop.
     """
-    from imparfait.commands.choosing import alone, run_shown
+    from imparfait.commands.choosing import Note, alone, cells_bar, run_shown
     from imparfait.datasets.splits import fewer, fold
     from imparfait.engines import engine_called
-    from imparfait.evaluation import percent
     from imparfait.report.search import write_search
     from imparfait.selection import searching
     from imparfait.selection.contenders import Contender, contender
@@ -102,26 +103,38 @@ def search(
     click.echo(f"{cost}, then {CONFIRMED[0] * CONFIRMED[1]} cells for each winner", err=True)
     with alone(out, "choosing"):
 
-        def run(what: str) -> searching.RunCells:
-            return lambda cells: run_shown(cells, pool, out, runs_on, what, [each] * len(cells))
+        def running(note: Note) -> searching.RunCells:
+            return lambda cells: run_shown(cells, pool, out, runs_on, note, [each] * len(cells))
 
         deadline = time.monotonic() + 60 * minutes if minutes else None
         in_time = lambda: deadline is None or time.monotonic() < deadline  # noqa: E731
-        for done in searching.run_trials(searches, trials, cell_for, run("trials"), in_time):
-            best = max((trial.mean for each_ in searches for trial in each_.trials if not trial.cause), default=0.0)
-            click.echo(f"{done} of {trials} trials: the best so far {percent(best)} on its holdout", err=True)
-        searching.choose_winners(searches, cell_for, run("the leaders' further folds"))
+        with cells_bar("trials", each * trials * len(searches)) as note:
+            told_trials = lambda more, _: note(more, f"{_best_of(searches)}")  # noqa: E731
+            for _ in searching.run_trials(searches, trials, cell_for, running(told_trials), in_time):
+                pass
         places = searching.fresh_places(*CONFIRMED)
-        searching.confirm(searches, places, cell_for, run("the winner where no trial was"))
-        own = run("the settings it started from, there too")([cell_for(start, *place) for place in places])
+        further = len(searches) * (searching.LEADERS * (searching.FOLDS - 1) + len(places)) + len(places)
+        with cells_bar("measuring what leads", each * further) as note:
+            run = running(note)
+            searching.choose_winners(searches, cell_for, run)
+            searching.confirm(searches, places, cell_for, run)
+            own = run([cell_for(start, *place) for place in places])
         finding = Finding(given.name, start, varied, searches, tuple(own), len(held_out) / len(fit))
         with new_folder(folder) as unfinished:
-            write_search(unfinished, finding, entry.machine)
+            write_search(unfinished, folder.name, finding, entry.machine)
     _print(finding, folder, as_json)
     if not finding.best:
         raise UserError(f"no trial finished; the first one's cause: {searches[0].trials[0].cause}")
     words = [] if data == "mnist" else ["--data", data]
     show.next_step(shlex.join(["imparfait", "train", "--settings", str(folder / BEST), *words]), "train what was found")
+
+
+def _best_of(searches: "Sequence[Search]") -> str:
+    from imparfait.evaluation import percent
+
+    found = [trial.mean for search in searches for trial in search.trials if not trial.cause]
+    done = len(searches[0].trials)
+    return f"{done} of each told, the best so far {percent(max(found))}" if found else "the first round"
 
 
 def _print(finding: "Finding", folder: Path, as_json: bool) -> None:

@@ -13,14 +13,14 @@ from imparfait.figures import accuracy_against_seconds, mistakes, paired_differe
 from imparfait.machine import environment
 from imparfait.report.pages import Plate, write_page
 from imparfait.selection.measuring import Entry
-from imparfait.selection.verdicts import HEADINGS, Comparison
+from imparfait.selection.verdicts import HEADINGS, Comparison, points
 from imparfait.store import write_json
 
 SHOWN = 16  # pictures that one gets and the other does not, each way
 NAMES = [name for name, _ in THE_THREE]
 
 
-def write_comparison(folder: Path, comparison: Comparison, data: LabelledImages) -> None:
+def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
     """`report.html`, its figures, `comparison.json` and `cells.csv` in `folder`."""
     write_json(folder / "comparison.json", comparison.to_json())
     _write_cells(folder / "cells.csv", comparison)
@@ -32,11 +32,12 @@ def write_comparison(folder: Path, comparison: Comparison, data: LabelledImages)
     write_page(
         folder,
         "comparison.html",
-        title=folder.name.split(".")[-1],
+        title=title,
         plates=plates,
         facts=facts | {"machine": environment(plan.entries[0].machine)},
         comparison=comparison,
         headings=HEADINGS,
+        points=points,
         alterations=NAMES,
         by_alteration=_by_alteration(comparison),
         by_class=_by_class(comparison),
@@ -114,12 +115,13 @@ def _disagreements(comparison: Comparison, data: LabelledImages) -> list[Plate]:
 
 def _got_by_one(comparison: Comparison, one: Entry, two: Entry, data: LabelledImages) -> tuple[np.ndarray, list[str]]:
     mine, theirs = comparison.answers(one), comparison.answers(two)
-    always = mine.right.all(0) & ~theirs.right.any(0)  # alterations, n
+    always = np.asarray(mine.right.all(0) & ~theirs.right.any(0))  # alterations, n
     pixels, captions = [], []
-    places = np.argwhere(always.T)[:: max(1, int(always.sum()) // SHOWN)][:SHOWN]  # spread over the sources
-    for place, level in places:
-        source = mine.sources[place]
-        picture = data.select(data.sources == source)
+    places = np.flatnonzero(always.any(0))
+    for turn, place in enumerate(places[:: max(1, len(places) // SHOWN)][:SHOWN]):  # spread over the sources
+        levels = np.flatnonzero(always[:, place])
+        level = levels[turn % len(levels)]
+        picture = data.select(data.sources == mine.sources[place])
         name, severity = THE_THREE[level]
         pixels.append(altered(picture, name, severity).pixels[0])
         truth, said = comparison.classes[mine.truths[place]], comparison.classes[theirs.said[0, level, place]]

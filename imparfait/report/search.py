@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imparfait.evaluation import percent
 from imparfait.figures import best_so_far, shares, slices
 from imparfait.machine import environment
 from imparfait.report.pages import Plate, write_page
@@ -14,7 +15,7 @@ from imparfait.settings import Machine, as_toml
 from imparfait.store import write_json
 
 
-def write_search(folder: Path, finding: Finding, machine: Machine) -> None:
+def write_search(folder: Path, title: str, finding: Finding, machine: Machine) -> None:
     """`report.html`, its figures, `search.json`, `trials.csv` and, where a trial finished, `best.toml` in `folder`."""
     write_json(folder / "search.json", finding.to_json())
     _write_trials(folder / "trials.csv", finding)
@@ -24,7 +25,7 @@ def write_search(folder: Path, finding: Finding, machine: Machine) -> None:
     write_page(
         folder,
         "search.html",
-        title=f"search from {finding.name}",
+        title=title,
         plates=_plates(finding) if finding.best else [],
         facts={
             "space": {name: str(values) for name, values in finding.space.items()},
@@ -32,6 +33,7 @@ def write_search(folder: Path, finding: Finding, machine: Machine) -> None:
             "machine": environment(machine),
         },
         finding=finding,
+        percent=percent,
         headings=("setting", finding.name, "found"),
         changes=[(name, *map(_short, pair)) for name, pair in finding.changes.items()],
     )

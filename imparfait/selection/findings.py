@@ -10,9 +10,10 @@ from jaxtyping import Float
 from scipy.stats import t
 
 from imparfait.cells import Outcome
+from imparfait.evaluation import percent
 from imparfait.selection.searching import Search, Trial
 from imparfait.selection.spaces import Space, Value, values_of
-from imparfait.selection.verdicts import Verdict, verdict_of
+from imparfait.selection.verdicts import Verdict, points, verdict_of
 from imparfait.settings import TrainingSettings
 from imparfait.statistics import Interval, bootstrap_interval
 
@@ -86,11 +87,9 @@ class Finding:
         """What was found, and how good it is."""
         if not self.best or np.isnan(self.accuracy):
             return "nothing was found: no winner finished its cells"
-        low, high = self.interval
-        said = self.best[1].mean
         return (
-            f"accuracy of what was found, on divisions and seeds that no trial used: {100 * self.accuracy:.2f} % "
-            f"(95 %: {100 * low:.2f} to {100 * high:.2f}); the search itself had seen {100 * said:.2f} %"
+            f"{percent(self.accuracy)} is the accuracy of what was found, on divisions and seeds that no trial used "
+            f"(95 %: {points(self.interval)}); the search itself had seen {percent(self.best[1].mean)}"
         )
 
     def lines(self) -> list[str]:
@@ -111,12 +110,12 @@ class Finding:
         n = len(ahead)
         told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {100 * ahead.mean():+.2f} points"
         if n < ENOUGH:
-            spread = f" ({100 * ahead.min():+.2f} to {100 * ahead.max():+.2f})" if n > 1 else ""
+            spread = f" ({points((ahead.min(), ahead.max()))})" if n > 1 else ""
             return f"{told}{spread}; described, not tested, for there are under {ENOUGH} repeats"
         error = ahead.std(ddof=1) / np.sqrt(n)
         low, high = ahead.mean() + np.array([-1, 1]) * t.isf(0.025, n - 1) * error
         found = "a difference" if low > 0 or high < 0 else "no difference shown"
-        return f"{told} (95 %: {100 * low:+.2f} to {100 * high:+.2f}): {found}"
+        return f"{told} (95 %: {points((low, high))}): {found}"
 
     def curves(self) -> dict[str, list[Float[np.ndarray, "2 trials"]]]:
         """For each method and repeat: cost in seconds, and the best mean on the holdout up to there."""

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 
 from imparfait.cells import Outcome
 from imparfait.images import Labels, Sources
@@ -63,14 +63,12 @@ class Verdict:
 
     def __str__(self) -> str:
         better, other = self.names
-        low, high = self.difference.interval
-        points = f"{100 * self.difference.mean:.2f} points"
-        interval = f"{_signed(low)} to {_signed(high)}"
+        ahead, interval = f"{100 * self.difference.mean:.2f} points", points(self.difference.interval)
         if self.shown:
-            return f"{better} is better than {other} by {points} (95 %: {interval})"
-        after = f" once {self.pairs} pairs are allowed for" if low > 0 else ""
+            return f"{better} is better than {other} by {ahead} (95 %: {interval})"
+        after = f" once {self.pairs} pairs are allowed for" if self.difference.interval[0] > 0 else ""
         return (
-            f"{better} and {other}: no difference shown{after}: {points} ({interval}); "
+            f"{better} and {other}: no difference shown{after}: {ahead} ({interval}); "
             f"anything over {100 * self.reach:.2f} would have shown"
         )
 
@@ -104,7 +102,7 @@ class Answered:
 
     sources: Sources
     truths: Labels
-    said: Int[np.ndarray, "seeds alterations n"]
+    said: Integer[np.ndarray, "seeds alterations n"]
 
     @property
     def right(self) -> Bool[np.ndarray, "seeds alterations n"]:
@@ -240,5 +238,6 @@ class Comparison:
         }
 
 
-def _signed(share: float) -> str:
-    return f"{100 * share:.2f}".replace("-", "\N{MINUS SIGN}")
+def points(interval: Interval) -> str:
+    """(-0.0005, 0.0009) as "−0.05 to 0.09"."""
+    return " to ".join(f"{100 * end:.2f}" for end in interval).replace("-", "\N{MINUS SIGN}")

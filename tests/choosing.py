@@ -1,0 +1,55 @@
+"""Small plans, and outcomes made up for them."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from imparfait.cells import Cell, Making, Outcome
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.selection.measuring import Entry
+from imparfait.selection.plans import Plan
+from imparfait.selection.verdicts import Comparison
+from imparfait.settings import Machine, TrainingSettings
+
+SMALL = TrainingSettings(sizes={"filters": 8, "depth": 1, "frame": 12}, epochs=1, batch_size=16)
+NOWHERE = Making("code", "torch", "host", "instructions")
+
+
+def small_cell(data: LabelledImages, **changes: object) -> Cell:
+    """A cell on `data` that takes a fraction of a second."""
+    told = {"data": data.fingerprint(), "settings": SMALL, "machine": Machine(), "partition": 0, "folds": 3, "fold": 0}
+    return Cell.model_validate(told | changes)
+
+
+def plan_of(*names: str, sources: int = 1000, folds: int = 5, seeds: int = 3, **changes: object) -> Plan:
+    """A plan for contenders of these names, which differ in nothing but their step size."""
+    entries = [
+        Entry(
+            name=name,
+            settings=SMALL.model_copy(update={"learning_rate": 0.01 + index}),
+            network="",
+            machine=Machine(),
+            numbers=1000,
+            learns=1000.0,
+            answers=5000.0,
+        )
+        for index, name in enumerate(names)
+    ]
+    told = {"data": "x", "sources": sources, "pictures": None, "entries": entries, "folds": folds, "seeds": seeds}
+    return Plan.model_validate(told | {"at_once": 1} | changes)
+
+
+def made_up(plan: Plan, right: Callable[[str, int], np.ndarray], seed: int = 0) -> Comparison:
+    """A comparison whose contender `name` reads with `seed` as `right(name, seed)` says, bool [alterations, sources]."""
+    random = np.random.default_rng(seed)
+    outcomes = {}
+    truths = np.arange(plan.sources) % 10
+    for repeat in range(plan.seeds):
+        folds = random.permutation(plan.sources) % plan.folds
+        for entry in plan.entries:
+            hits = right(entry.name, repeat)
+            for fold in range(plan.folds):
+                sources = np.flatnonzero(folds == fold)
+                said = np.where(hits[:, sources], truths[sources], (truths[sources] + 1) % 10).astype(np.uint8)
+                outcomes[entry.name, repeat, fold] = Outcome(sources, truths[sources], said, making=NOWHERE)
+    return Comparison(plan, tuple("0123456789"), outcomes)

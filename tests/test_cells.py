@@ -1,0 +1,150 @@
+"""Cells: what decides an outcome is in the key, and an outcome is a function of the cell."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from choosing import SMALL, small_cell
+from conftest import draw_bars
+
+import imparfait
+from imparfait import cells
+from imparfait.cells import Outcome, code_digest, run_cell
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.settings import Machine
+
+PACKAGE = Path(imparfait.__file__).parent
+CHANGES = {
+    "data": "another",
+    "settings": SMALL.model_copy(update={"learning_rate": 0.02}),
+    "network": "another",
+    "machine": Machine(threads=2),
+    "partition": 1,
+    "folds": 4,
+    "fold": 1,
+    "pictures": 30,
+    "alterations": (("clean", 0.0),),
+}
+
+
+def test_changing_any_field_of_a_cell_changes_its_key() -> None:
+    cell = small_cell(draw_bars(60))
+    assert CHANGES.keys() == type(cell).model_fields.keys()
+    keys = {cell.key, cell.model_copy(update={"machine": Machine(precision="bfloat16")}).key}
+    keys |= {cell.model_copy(update={name: value}).key for name, value in CHANGES.items()}
+    assert len(keys) == len(CHANGES) + 2
+
+
+def test_another_torch_gives_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = small_cell(draw_bars(60))
+    before = cell.key
+    monkeypatch.setattr(cells.torch, "__version__", "9.9.9")
+    assert cell.key != before
+
+
+def test_editing_a_module_that_computes_changes_the_digest_and_a_comment_does_not(tmp_path: Path) -> None:
+    package = tmp_path / "imparfait"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("data", "__pycache__"))
+    assert code_digest(package) == code_digest()
+    for name in cells.NUMERIC:
+        path = package / f"{name}.py" if (package / f"{name}.py").exists() else package / name / "__init__.py"
+        text = path.read_text()
+        path.write_text(f'"""Another docstring."""\n# a comment\n{text}')
+        code_digest.cache_clear()
+        assert code_digest(package) == code_digest(), name
+        path.write_text(f"{text}\nanother = 1\n")
+        code_digest.cache_clear()
+        assert code_digest(package) != code_digest(), name
+        path.write_text(text)
+    code_digest.cache_clear()
+
+
+def test_every_module_that_a_cell_computes_with_is_in_the_digest() -> None:
+    """All that cells.py imports, directly or not, but for what only checks, draws or keeps."""
+    import ast
+
+    plain = {"errors", "settings", "store", "machine", "figures", "statistics", "datasets", "datasets/sealed"}
+    counted = {str(Path(name)) for name in cells.NUMERIC}
+    seen, todo = set(), ["cells"]
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        path = PACKAGE / f"{name}.py" if (PACKAGE / f"{name}.py").exists() else PACKAGE / name / "__init__.py"
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imparfait."):
+                module = node.module.removeprefix("imparfait.").replace(".", "/")
+                if module not in seen:
+                    todo.append(module)
+    for name in seen - plain:
+        assert name in counted or name.split("/")[0] in counted, f"{name} computes, but is not in NUMERIC"
+
+
+def test_where_the_pictures_were_read_from_does_not_matter() -> None:
+    data = draw_bars(60)
+    assert small_cell(replace(data, name="elsewhere")).key == small_cell(data).key
+    assert small_cell(data.select(np.arange(59))).key != small_cell(data).key
+
+
+def test_an_outcome_is_the_same_each_time_and_survives_the_disk() -> None:
+    data = draw_bars(60)
+    first, second = (run_cell(small_cell(data), data) for _ in range(2))
+    assert first.said.shape == (3, 20)
+    again = Outcome.from_bytes(first.to_bytes())
+    for other in (second, again):
+        assert np.array_equal(first.said, other.said)
+        assert np.array_equal(first.sources, other.sources)
+    assert again.making == first.making
+    assert again.training_seconds == first.training_seconds
+
+
+def test_an_outcome_holds_exactly_the_held_out_pictures() -> None:
+    data = draw_bars(60)
+    held = np.concatenate([run_cell(small_cell(data, fold=number), data).sources for number in range(3)])
+    assert sorted(held.tolist()) == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        (SMALL.model_copy(update={"learning_rate": 1e30, "epochs": 3}), "the loss became"),
+        (SMALL.model_copy(update={"sizes": {"filters": -1}}), ""),
+        (SMALL.model_copy(update={"model": "there_is_none"}), "no model is called"),
+    ],
+)
+def test_a_cell_that_fails_is_an_outcome_with_its_cause(settings: object, cause: str) -> None:
+    data = draw_bars(60)
+    outcome = run_cell(small_cell(data).model_copy(update={"settings": settings}), data)
+    assert outcome.cause
+    assert cause in outcome.cause
+    assert outcome.lasting
+    assert np.isnan(outcome.mean)
+    assert Outcome.from_bytes(outcome.to_bytes()).cause == outcome.cause
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_lack_of_memory_is_an_outcome_that_another_time_may_change(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    data = draw_bars(60)
+    monkeypatch.setattr(cells, "fit_and_judge", fails)
+    outcome = run_cell(small_cell(data), data)
+    assert type(error).__name__ in outcome.cause
+    assert not outcome.lasting
+
+
+def test_shuffled_labels_give_chance() -> None:
+    """Whatever leaks would be learned from: with labels drawn at random a fold is read no better than by guessing."""
+    data = draw_bars(360)
+    shuffled = replace(data, labels=np.random.default_rng(0).permutation(data.labels))
+
+    def accuracy(of: LabelledImages) -> float:
+        settings = SMALL.model_copy(update={"epochs": 4})
+        return float(np.mean([run_cell(small_cell(of, settings=settings, fold=n), of).mean for n in range(3)]))
+
+    assert accuracy(data) > 0.6
+    assert abs(accuracy(shuffled) - 1 / 3) < 0.09  # 3 standard deviations of 360 guesses are 0.075
