@@ -14,7 +14,7 @@ import numpy as np
 import safetensors.numpy
 import torch
 from jaxtyping import Bool, Integer
-from pydantic import BaseModel, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 
 from imparfait.classifiers import as_classifier
 from imparfait.datasets.altered import THE_THREE, altered
@@ -65,6 +65,11 @@ class Cell(BaseModel, frozen=True, extra="forbid"):
     """How many of the pictures are used, the held-out ones included; None for all."""
     alterations: tuple[tuple[str, float], ...] = THE_THREE
     """What it is judged on: alterations with their severities."""
+
+    @model_validator(mode="after")
+    def _has_its_fold(self) -> "Cell":
+        assert self.fold < self.folds, f"fold {self.fold} of {self.folds}"
+        return self
 
     @property
     def key(self) -> str:

@@ -40,7 +40,7 @@ def plan_of(*names: str, sources: int = 1000, folds: int = 5, seeds: int = 3, **
 
 
 def made_up(plan: Plan, right: Callable[[str, int], np.ndarray], seed: int = 0) -> Comparison:
-    """A comparison whose contender `name` reads with `seed` as `right(name, seed)` says, bool [alterations, sources]."""
+    """A comparison whose contenders read as `right(name, seed)` says, bool [alterations, sources]."""
     random = np.random.default_rng(seed)
     outcomes = {}
     truths = np.arange(plan.sources) % 10

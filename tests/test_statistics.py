@@ -39,7 +39,9 @@ def test_bootstrap_intervals_hold_the_mean_of_the_three_however_alike_the_copies
 
 
 @pytest.mark.parametrize(("folds", "seeds"), [(5, 2), (5, 3), (10, 3)])
-def test_corrected_intervals_hold_the_difference_where_folds_are_as_alike_as_they_assume(folds: int, seeds: int) -> None:
+def test_corrected_intervals_hold_the_difference_where_folds_are_as_alike_as_they_assume(
+    folds: int, seeds: int
+) -> None:
     """Nadeau and Bengio's model: two folds' differences have the correlation held-out / all."""
     random = np.random.default_rng(3)
     alike, truth = 1 / folds, 0.2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from imparfait.selection.findings import Finding
     from imparfait.selection.searching import Search
 
-CONFIRMED = (2, 5)  # seeds and folds of the winner's own accuracy
+CONFIRMED = 2  # seeds, each with all its folds, of the winner's own accuracy
 BEST = "best.toml"
 
 
@@ -100,7 +100,7 @@ def search(
     each = entry.cell_seconds(len(fit), len(held_out))
     expected = crowded(each * trials * len(searches), runs_on.at_once)
     cost = f"{len(searches) * trials} trials × about {each:.1f} s, {runs_on.at_once} at once: {told(expected)}"
-    click.echo(f"{cost}, then {CONFIRMED[0] * CONFIRMED[1]} cells for each winner", err=True)
+    click.echo(f"{cost}, then {CONFIRMED * folds} cells for each winner", err=True)
     with alone(out, "choosing"):
 
         def running(note: Note) -> searching.RunCells:
@@ -112,7 +112,7 @@ def search(
             told_trials = lambda more, _: note(more, f"{_best_of(searches)}")  # noqa: E731
             for _ in searching.run_trials(searches, trials, cell_for, running(told_trials), in_time):
                 pass
-        places = searching.fresh_places(*CONFIRMED)
+        places = searching.fresh_places(CONFIRMED, folds)
         further = len(searches) * (searching.LEADERS * (searching.FOLDS - 1) + len(places)) + len(places)
         with cells_bar("measuring what leads", each * further) as note:
             run = running(note)

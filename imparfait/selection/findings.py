@@ -66,11 +66,12 @@ class Finding:
     def interval(self) -> Interval:
         """95 %, by source: how far it depends on the pictures that these networks were judged on."""
         assert self.best
-        sources = np.concatenate([outcome.sources for outcome in self.best[0].confirmed])
-        right = np.concatenate([outcome.right.sum(0) for outcome in self.best[0].confirmed])
-        _, place = np.unique(sources, return_inverse=True)
-        each = len(self.best[0].confirmed[0].said) * len(sources) // len(np.unique(sources))
-        return bootstrap_interval(np.bincount(place, weights=right).astype(np.int64), each)
+        finished = [outcome for outcome in self.best[0].confirmed if not outcome.cause]
+        _, place = np.unique(np.concatenate([outcome.sources for outcome in finished]), return_inverse=True)
+        right = np.bincount(place, weights=np.concatenate([outcome.right.sum(0) for outcome in finished]))
+        whole = np.bincount(place) == np.bincount(place).max()  # where a fold failed its sources were judged less often
+        each = len(finished[0].said) * np.bincount(place).max()
+        return bootstrap_interval(right[whole].astype(np.int64), int(each))
 
     @property
     def verdict(self) -> Verdict | None:
@@ -96,8 +97,13 @@ class Finding:
         """What there is to say of it."""
         verdict = [str(self.verdict)] if self.verdict else []
         methods = [self.between_methods()] if len(self.methods) > 1 else []
-        failed = [trial.cause for search in self.searches for trial in search.trials if trial.cause]
-        lost = [f"{len(failed)} trials failed, such as: {failed[0]}"] if failed else []
+        lost = []
+        for what, causes in (
+            ("trials", [trial.cause for search in self.searches for trial in search.trials]),
+            ("cells where no trial was", [o.cause for search in self.searches for o in (*search.confirmed, *self.own)]),
+        ):
+            failed = [cause for cause in causes if cause]
+            lost += [f"{len(failed)} of {len(causes)} {what} failed, such as: {failed[0]}"] if failed else []
         return [self.sentence(), *verdict, *methods, *lost]
 
     def between_methods(self) -> str:
@@ -108,6 +114,8 @@ class Finding:
         pairs = [(mean_of(a.confirmed), mean_of(b.confirmed)) for a, b in zip(first, second, strict=True)]
         ahead = np.array([b - a for a, b in pairs if not np.isnan(a + b)])
         n = len(ahead)
+        if n == 0:
+            return f"{other} and {one} cannot be compared: no repeat has a winner of both"
         told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {100 * ahead.mean():+.2f} points"
         if n < ENOUGH:
             spread = f" ({points((ahead.min(), ahead.max()))})" if n > 1 else ""
@@ -171,5 +179,6 @@ class Finding:
 
 
 def mean_of(outcomes: Sequence[Outcome]) -> float:
-    """The mean accuracy; NaN where one failed or there is none."""
-    return float(np.mean([outcome.mean for outcome in outcomes])) if outcomes else float("nan")
+    """The mean accuracy of those that finished; NaN where none did."""
+    means = [outcome.mean for outcome in outcomes if not outcome.cause]
+    return float(np.mean(means)) if means else float("nan")

@@ -82,7 +82,8 @@ def measured(contenders: Sequence[Contender], data: LabelledImages, threads: int
     for each in contenders:
         lookup("mixture", each.settings.mixture, MIXTURES)
         model, machine = network_of(each.settings, few, threads)
-        endless = each.settings.model_copy(update={"epochs": 10**6})
+        # It learns nothing here: a step size at which it diverges is for its cells to find out.
+        endless = each.settings.model_copy(update={"epochs": 10**6, "learning_rate": 1e-9})
         training = Training(model, few, endless, machine)
         trials.append((each, machine, model, training, iter(training)))
     learns: list[list[float]] = [[] for _ in trials]

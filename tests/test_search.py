@@ -1,0 +1,319 @@
+"""Searching: the same trials whatever happened in between, and an accuracy that no trial has seen."""
+
+import csv
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from choosing import NOWHERE, SMALL
+
+from imparfait.cells import Cell, Outcome, failure
+from imparfait.errors import UserError
+from imparfait.selection import searching
+from imparfait.selection.contenders import contender
+from imparfait.selection.findings import Finding
+from imparfait.selection.searching import FRESH, METHODS, Search, choose_winners, confirm, fresh_places, run_trials
+from imparfait.selection.spaces import Choice, Range, check, read_space, space_of, values_of, with_values
+from imparfait.settings import RECIPES, Machine, TrainingSettings, read_settings
+
+every_method = pytest.mark.parametrize("method", METHODS)
+SPACE = {"learning_rate": Range(low=1e-3, high=0.1, log=True), "sizes.filters": Range(low=8, high=32, step=8)}
+
+
+def cell_for(settings: TrainingSettings, seed: int, number: int) -> Cell:
+    told = settings.model_copy(update={"seed": settings.seed + seed})
+    return Cell(data="x", settings=told, machine=Machine(), partition=seed, folds=5, fold=number)
+
+
+def an_outcome(accuracy: float, seconds: float = 1.0) -> Outcome:
+    truths = np.zeros(1000, np.int64)
+    said = np.repeat((np.arange(1000) >= round(1000 * accuracy))[None].astype(np.uint8), 3, 0)
+    return Outcome(np.arange(1000), truths, said, training_seconds=seconds, making=NOWHERE)
+
+
+class World:
+    """Settings are the better the nearer their step size is to 0.03; what was asked is noted."""
+
+    def __init__(self) -> None:
+        self.ran: list[Cell] = []
+
+    def run(self, cells: Sequence[Cell]) -> list[Outcome]:
+        self.ran += cells
+        found = []
+        for cell in cells:
+            away = abs(np.log10(cell.settings.learning_rate / 0.03))
+            luck = np.random.default_rng([cell.partition, cell.fold, cell.settings.sizes["filters"]]).normal(0, 0.01)
+            found.append(an_outcome(float(np.clip(0.95 - 0.2 * away + luck, 0, 1)), cell.settings.sizes["filters"] / 8))
+        return found
+
+
+def searched(method: str, trials: int, world: World, seed: int = 0, stop_after: int | None = None) -> Search:
+    search = Search(method, seed, SMALL, dict(SPACE))
+    rounds = 0
+
+    def go_on() -> bool:
+        nonlocal rounds
+        rounds += 1
+        return stop_after is None or rounds <= stop_after
+
+    list(run_trials([search], trials, cell_for, world.run, go_on))
+    return search
+
+
+@every_method
+def test_a_search_that_goes_on_proposes_what_it_would_have_without_the_stop(method: str) -> None:
+    whole = searched(method, 24, World())
+    stopped = searched(method, 24, World(), stop_after=3)
+    assert len(stopped.trials) == 12
+    assert stopped.trials == whole.trials[:12]
+    assert searched(method, 24, World()).trials == whole.trials
+
+
+@every_method
+def test_another_seed_proposes_other_trials(method: str) -> None:
+    first, second = (searched(method, 8, World(), seed) for seed in (0, 1))
+    assert first.trials[0].values == second.trials[0].values == values_of(SMALL, SPACE)
+    assert all(a.values != b.values for a, b in zip(first.trials[1:], second.trials[1:], strict=True))
+
+
+def test_bayes_begins_with_the_trials_of_random_and_then_goes_its_own_way() -> None:
+    random, bayes = (searched(method, 32, World()) for method in METHODS)
+    assert [t.values for t in random.trials[:8]] == [t.values for t in bayes.trials[:8]]
+    assert [t.values for t in random.trials[16:]] != [t.values for t in bayes.trials[16:]]
+
+
+def test_bayes_learns_from_what_it_is_told() -> None:
+    """Its later trials are nearer to the best than random ones, over several seeds."""
+
+    def away(method: str) -> float:
+        trials = [t for seed in range(5) for t in searched(method, 40, World(), seed).trials[20:]]
+        return float(np.median([abs(np.log10(t.settings.learning_rate / 0.03)) for t in trials]))
+
+    assert away("bayes") < 0.6 * away("random")
+
+
+@every_method
+def test_a_failed_trial_is_told_as_one_and_the_search_goes_on(method: str) -> None:
+    world = World()
+
+    def sometimes(cells: Sequence[Cell]) -> list[Outcome]:
+        found = world.run(cells)
+        wild = [cell.settings.learning_rate > 0.05 for cell in cells]
+        return [failure("diverged") if failed else outcome for failed, outcome in zip(wild, found, strict=True)]
+
+    search = Search(method, 3, SMALL, dict(SPACE))
+    list(run_trials([search], 40, cell_for, sometimes, lambda: True))
+    assert len(search.trials) == 40
+    assert any(trial.cause == "diverged" for trial in search.trials)
+    choose_winners([search], cell_for, sometimes)
+    assert search.winner is not None
+    assert not search.winner.cause
+
+
+def test_where_every_trial_fails_nothing_is_found() -> None:
+    nothing = lambda cells: [failure("diverged")] * len(cells)  # noqa: E731
+    search = Search("bayes", 0, SMALL, dict(SPACE))
+    list(run_trials([search], 8, cell_for, nothing, lambda: True))
+    choose_winners([search], cell_for, nothing)
+    confirm([search], fresh_places(2, 5), cell_for, nothing)
+    finding = Finding("x", SMALL, dict(SPACE), [search], (), 0.25)
+    assert finding.best is None
+    assert "nothing was found" in finding.sentence()
+    assert finding.to_json()["found"] is None
+
+
+def test_trials_share_one_holdout_a_seed_and_only_the_leading_ones_are_given_further_folds() -> None:
+    world = World()
+    search = searched("random", 20, world, seed=2)
+    assert {(cell.partition, cell.fold, cell.settings.seed) for cell in world.ran} == {(2, 0, 2)}
+    before = len(world.ran)
+    choose_winners([search], cell_for, world.run)
+    places = {(cell.partition, cell.fold) for cell in world.ran[before:]}
+    assert places == {(2, fold) for fold in range(1, searching.FOLDS)}
+    assert len(world.ran) - before == searching.LEADERS * (searching.FOLDS - 1)
+    leaders = sorted(search.trials, key=lambda t: -t.folds[0])[: searching.LEADERS]
+    assert {t.number for t in search.trials if len(t.folds) == searching.FOLDS} == {t.number for t in leaders}
+    assert search.winner == max(leaders, key=lambda t: t.mean)
+
+
+def test_the_winner_s_accuracy_comes_from_partitions_and_seeds_that_no_trial_used() -> None:
+    world = World()
+    searches = [Search(method, seed, SMALL, dict(SPACE)) for seed in range(3) for method in METHODS]
+    list(run_trials(searches, 12, cell_for, world.run, lambda: True))
+    choose_winners(searches, cell_for, world.run)
+    used = {(cell.partition, cell.settings.seed) for cell in world.ran}
+    before = len(world.ran)
+    confirm(searches, fresh_places(2, 5), cell_for, world.run)
+    fresh = {(cell.partition, cell.settings.seed) for cell in world.ran[before:]}
+    assert fresh == {(FRESH, FRESH), (FRESH + 1, FRESH + 1)}
+    assert not fresh & used
+    own = tuple(world.run([cell_for(SMALL, *place) for place in fresh_places(2, 5)]))
+    finding = Finding("small", SMALL, dict(SPACE), searches, own, 0.25)
+    assert finding.best is not None
+    assert finding.accuracy == np.mean([outcome.mean for outcome in finding.best[0].confirmed])
+    assert finding.verdict is not None
+    assert f"{100 * finding.accuracy:.2f} % is the accuracy" in finding.sentence()
+
+
+def test_the_luckiest_of_equal_trials_loses_its_luck_where_no_trial_was() -> None:
+    """A winner's curse, planted: all settings are equally good, the holdout is small."""
+
+    def equal(cells: Sequence[Cell]) -> list[Outcome]:
+        keys = [[cell.partition, cell.fold, round(1e9 * cell.settings.learning_rate)] for cell in cells]
+        return [an_outcome(float(np.random.default_rng(key).normal(0.9, 0.01))) for key in keys]
+
+    search = Search("random", 0, SMALL, dict(SPACE))
+    list(run_trials([search], 100, cell_for, equal, lambda: True))
+    choose_winners([search], cell_for, equal)
+    confirm([search], fresh_places(2, 5), cell_for, equal)
+    own = tuple(equal([cell_for(SMALL, *place) for place in fresh_places(2, 5)]))
+    finding = Finding("small", SMALL, dict(SPACE), [search], own, 0.25)
+    assert search.winner is not None
+    assert search.winner.folds[0] > 0.92
+    assert abs(finding.accuracy - 0.9) < 0.01
+    assert finding.verdict is not None
+    assert not finding.verdict.shown
+
+
+def test_both_methods_are_given_the_same_cost() -> None:
+    world = World()
+    searches = [Search(method, 0, SMALL, dict(SPACE)) for method in METHODS]
+    list(run_trials(searches, 24, cell_for, world.run, lambda: True))
+    cost = min(search.cost for search in searches)
+    for search in searches:
+        counted = search.within(cost)
+        assert sum(trial.seconds for trial in counted) <= cost * 1.0001
+        rest = search.trials[len(counted) :]
+        assert not rest or sum(trial.seconds for trial in [*counted, rest[0]]) > cost
+    assert any(len(search.within(cost)) == 24 for search in searches)
+
+
+def test_under_ten_repeats_are_described_and_ten_are_tested() -> None:
+    for repeats, wanted in ((3, "described, not tested"), (10, "(95 %:")):
+        world = World()
+        searches = [Search(method, seed, SMALL, dict(SPACE)) for seed in range(repeats) for method in METHODS]
+        list(run_trials(searches, 8, cell_for, world.run, lambda: True))
+        choose_winners(searches, cell_for, world.run)
+        confirm(searches, fresh_places(1, 2), cell_for, world.run)
+        assert wanted in Finding("small", SMALL, dict(SPACE), searches, (), 0.25).between_methods()
+
+
+@pytest.mark.parametrize("name", [*RECIPES, "petit", "cnn", "cnn_gru", "rnn"])
+def test_the_space_of_a_recipe_or_model_holds_what_it_starts_from_and_only_what_can_be(name: str) -> None:
+    settings = contender(name).settings
+    space = space_of(settings)
+    check(space, settings)
+    own = values_of(settings, space)
+    assert own.keys() == space.keys()
+    for setting, value in own.items():
+        assert value in space[setting], setting
+    assert with_values(settings, own) == settings.model_copy(update={"sizes": with_values(settings, own).sizes})
+
+
+def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(
+        'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\nmixture = ["fresh", "study"]\n'
+        "label_smoothing = 0.0\n[sizes]\nfilters = {low = 8, high = 24, step = 8}\nframe = 12\n"
+    )
+    settings = RECIPES["default"].settings
+    space, start = read_space(tmp_path / "space.toml", settings)
+    assert space["learning_rate"] == Range(low=0.001, high=0.1, log=True)
+    assert space["epochs"] == Choice(of=(1, 2))
+    assert space["mixture"] == Choice(of=("fresh", "study"))
+    assert space["sizes.filters"] == Range(low=8, high=24, step=8)
+    assert "label_smoothing" not in space
+    assert "sizes.frame" not in space
+    assert start.label_smoothing == 0
+    assert start.sizes == {"frame": 12}
+    assert "weight_decay" in space
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "learning_rat = [0.1]",
+            "setting that can be searched is called 'learning_rat'; did you mean 'learning_rate'?",
+        ),
+        ("seed = [1, 2]", "no setting that can be searched is called 'seed'"),
+        ("[sizes]\nfilter = [8]", "no size of petit is called 'filter'; did you mean 'filters'?"),
+        ("sizes = 3", "sizes was given as 3"),
+        ("learning_rate = {low = 1, high = 0.1}", "low must not be over high"),
+        ("learning_rate = {low = 0, high = 0.1, log = true}", "low must be over 0"),
+        ("learning_rate = {least = 1}", "wanted is {low = 0.001"),
+        ("batch_size = []", "wanted is {low = 0.001"),
+        ("batch_size = [32, 0]", "batch_size was given as 0; input should be greater than 0"),
+        ("label_smoothing = {low = 0.0, high = 2.0}", "label_smoothing was given as 2.0; input should be less than 1"),
+        ("batch_size = 'many'", "batch_size was given as 'many'"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_in_one_sentence(text: str, wanted: str, tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(text)
+    with pytest.raises(UserError) as refused:
+        read_space(tmp_path / "space.toml", RECIPES["default"].settings)
+    assert wanted in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path / "space.toml"))
+
+
+def imparfait(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "imparfait", *words], cwd=home, capture_output=True, text=True)
+
+
+def test_a_search_leaves_its_trials_and_settings_that_train_takes_and_goes_on_where_it_was_stopped(
+    bars_folder: Path,
+) -> None:
+    home = bars_folder.parent
+    (home / "space.toml").write_text("batch_size = [8, 16]\n[sizes]\nfilters = [8, 16]\ndepth = 1\nframe = 12\n")
+    words = ["search", "petit", "--method", "random", "bayes", "--trials", "8", "--epochs", "1"]
+    words += ["--space", "space.toml", "--data", "bars", "--folds", "3", "--engine", "here"]
+    result = imparfait(*words, home=home)
+    assert result.returncode == 0, result.stderr
+    assert "is the accuracy of what was found" in result.stdout
+    assert "described, not tested" in result.stdout
+    [folder] = (home / "runs").glob("search-petit-random-bayes-*")
+    files = {path.name for path in folder.iterdir()}
+    assert {"report.html", "search.json", "trials.csv", "best.toml", "best_so_far.png", "slices.png"} <= files
+    with (folder / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 16
+    assert sum(row["won"] == "True" for row in rows) == 2
+    best = tomllib.loads((folder / "best.toml").read_text())
+    assert best["sizes"]["filters"] in (8, 16)
+    assert best["epochs"] == 1
+
+    lost = sorted((home / "runs" / "cells").glob("*.cell"))[::3]
+    for path in lost:  # as if it had been killed before these
+        path.unlink()
+    (folder / "trials.csv").rename(home / "before.csv")
+    assert imparfait(*words, home=home).returncode == 0
+    with (folder / "trials.csv").open(newline="") as file:
+        again = list(csv.DictReader(file))
+    names = ["method", "repeat", "trial", "learning_rate", "batch_size", "sizes.filters", "holdout", "cause"]
+    assert [[row[name] for name in names] for row in again] == [[row[name] for name in names] for row in rows]
+
+    trained = imparfait("train", "--settings", str(folder / "best.toml"), "--data", "bars", home=home)
+    assert trained.returncode == 0, trained.stderr
+    [run] = (home / "runs").glob("best-s0-*")
+    told = json.loads((run / "settings.json").read_text())["settings"]
+    assert told == read_settings(folder / "best.toml").model_dump() | {k: told[k] for k in ("epochs", "batch_size")}
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["petti"], "no recipe or model is called 'petti'; did you mean 'petit'?"),
+        (["petit", "--method", "baies"], "no method is called 'baies'; did you mean 'bayes'?"),
+        (["petit", "--space", "none.toml"], "none.toml: cannot be read"),
+        (["petit", "--engine", "rey"], "no engine is called 'rey'; did you mean 'ray'?"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(words: list[str], wanted: str, bars_folder: Path) -> None:
+    result = imparfait("search", *words, "--data", "bars", home=bars_folder.parent)
+    assert result.returncode == 2
+    assert wanted in result.stderr
+    assert len(result.stderr.splitlines()) == 1
