@@ -1,4 +1,7 @@
 from .alterations import ALTERATIONS as ALTERATIONS
+from .cells import Cell as Cell
+from .cells import Outcome as Outcome
+from .cells import run_cell as run_cell
 from .classifiers import as_classifier as as_classifier
 from .classifiers import load_classifier as load_classifier
 from .datasets.altered import altered as altered
@@ -7,6 +10,7 @@ from .datasets.labelled import AlteredImages as AlteredImages
 from .datasets.labelled import LabelledImages as LabelledImages
 from .datasets.mixtures import MIXTURES as MIXTURES
 from .datasets.reading import load_data as load_data
+from .datasets.splits import fold as fold
 from .datasets.splits import split as split
 from .errors import UserError as UserError
 from .evaluation import Scores as Scores

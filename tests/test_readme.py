@@ -43,9 +43,13 @@ def on_small_pictures(command: str, here: Path) -> list[str]:
     """The command as README has it, but with --data added where pictures are read, and a run that exists."""
     words = shlex.split(command.split("  #")[0])
     words = [str(next(here.glob(word.replace("…", "*")))) if word.startswith("runs/") else word for word in words]
-    if "cnn" in words:
+    if words[1] == "train" and "cnn" in words:
         words += ["--epochs", "1"]  # its own recipe's ten take half a minute here
-    if words[1] in ("train", "evaluate", "alter") and "--help" not in words and "--data" not in words:
+    if words[1] == "compare":
+        words += ["--seeds", "1", "--folds", "2", "--epochs", "1"]
+    if words[1] == "search":
+        words += ["--trials", "4", "--folds", "2", "--epochs", "1"]
+    if words[1] in ("train", "compare", "search", "evaluate", "alter") and "--help" not in words and "--data" not in words:
         words += ["--data", "small"]
     return [sys.executable, "-m", *words]
 

@@ -298,7 +298,7 @@ def test_a_search_leaves_its_trials_and_settings_that_train_takes_and_goes_on_wh
 
     trained = imparfait("train", "--settings", str(folder / "best.toml"), "--data", "bars", home=home)
     assert trained.returncode == 0, trained.stderr
-    [run] = (home / "runs").glob("best-s0-*")
+    [run] = (home / "runs").glob("best-petit-s0-*")
     told = json.loads((run / "settings.json").read_text())["settings"]
     assert told == read_settings(folder / "best.toml").model_dump() | {k: told[k] for k in ("epochs", "batch_size")}
 

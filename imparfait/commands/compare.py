@@ -58,19 +58,21 @@ def compare(
     """
     if epochs and seconds:
         raise UserError("--epochs and --seconds both say how long to train; leave one out")
+    from imparfait.selection.contenders import contenders
+
+    given = contenders(names)  # what can be refused is, before the rest is imported
+    from imparfait.engines import engine_called
+
+    runs_on = engine_called(engine, address, threads)
     from imparfait import runs
     from imparfait.commands.choosing import alone, cells_bar, run_shown
     from imparfait.commands.train import train_and_prove
-    from imparfait.engines import engine_called
     from imparfait.report.comparison import write_comparison
-    from imparfait.selection.contenders import contenders
     from imparfait.selection.plans import plan
     from imparfait.selection.verdicts import Comparison
     from imparfait.settings import fingerprint
     from imparfait.store import new_folder
 
-    given = contenders(names)
-    runs_on = engine_called(engine, address, threads)
     dataset = show.loaded(data, size)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     pool = dataset.everything()

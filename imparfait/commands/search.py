@@ -65,26 +65,29 @@ def search(
     again where no trial was, and only that is called its accuracy. The test pictures stay sealed.
     Ctrl-C keeps what is finished: the same command goes on, and proposes what it would have without the stop.
     """
-    from imparfait.commands.choosing import Note, alone, cells_bar, run_shown
-    from imparfait.datasets.splits import fewer, fold
-    from imparfait.engines import engine_called
-    from imparfait.report.search import write_search
-    from imparfait.selection import searching
     from imparfait.selection.contenders import Contender, contender
-    from imparfait.selection.findings import Finding
-    from imparfait.selection.measuring import measured
-    from imparfait.selection.plans import crowded, told
+
+    given = contender(model)  # what can be refused is, before the rest is imported
+    from imparfait.selection import searching
     from imparfait.selection.spaces import check, read_space, space_of
-    from imparfait.store import new_folder
 
     methods = tuple(dict.fromkeys([method, *more]))
     for name in methods:
         lookup("method", name, searching.METHODS)
-    given = contender(model)
     start = changed(given.settings, {"epochs": epochs}) if epochs else given.settings
     varied, start = read_space(space, start) if space else (space_of(start), start)
     check(varied, start)
+    from imparfait.engines import engine_called
+
     runs_on = engine_called(engine, address, threads)
+    from imparfait.commands.choosing import Note, alone, cells_bar, run_shown
+    from imparfait.datasets.splits import fewer, fold
+    from imparfait.report.search import write_search
+    from imparfait.selection.findings import Finding
+    from imparfait.selection.measuring import measured
+    from imparfait.selection.plans import crowded, told
+    from imparfait.store import new_folder
+
     dataset = show.loaded(data, size)
     pool = dataset.everything()
     part = fewer(pool, pictures)

@@ -21,7 +21,7 @@ from imparfait.selection.contenders import Contender
 from imparfait.settings import Machine, TrainingSettings
 from imparfait.training import Training
 
-TURNS, TURN = 3, 1.0  # the exclusive pass: each contender so often, for so many seconds
+TURNS, TURN = 3, 0.7  # the exclusive pass: each contender so often, for so many seconds
 FEW = 2000  # pictures it learns from and is asked in that pass
 AROUND = 0.05  # seconds a cell takes beside training and judging
 ALTERING = 80_000  # pictures/s that one thread alters for judging, measured

@@ -1,0 +1,125 @@
+"""Time 40 short cells on each engine, in turn in one run, and what an engine costs beside the cells.
+
+python benchmarks/engines.py --rounds 2 --out results/2026-11-24-engines
+
+The cells are 5 folds × 2 partitions × 4 training seeds of `quick` on 30,000 of MNIST's training pictures: equal
+recipes, so that their outcomes also serve as a real null (tests/test_null.py). Needs the extra `ray`.
+"""
+
+import argparse
+import csv
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from imparfait import load_data
+from imparfait.cells import Cell, Outcome
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.engines import Engine, engine_called, run
+from imparfait.machine import environment, usable_cores
+from imparfait.selection.contenders import contender
+from imparfait.selection.measuring import network_of
+from imparfait.settings import Machine
+
+FOLDS, PARTITIONS, SEEDS, PICTURES = 5, 2, 4, 30_000
+TINY, TINY_CELLS = 600, 30  # pictures and cells for the cost beside them
+
+
+def cells(data: LabelledImages, machine: Machine, pictures: int) -> list[tuple[int, int, int, Cell]]:
+    settings, mark = contender("quick").settings, data.fingerprint()
+    places = [(p, s, f) for p in range(PARTITIONS) for s in range(SEEDS) for f in range(FOLDS)]
+    return [
+        (
+            *place,
+            Cell(
+                data=mark,
+                settings=settings.model_copy(update={"seed": 100 * place[0] + place[1]}),
+                machine=machine,
+                partition=place[0],
+                folds=FOLDS,
+                fold=place[2],
+                pictures=pictures,
+            ),
+        )
+        for place in places
+    ]
+
+
+def timed(engine: Engine, wanted: list[Cell], data: LabelledImages) -> tuple[float, dict[str, Outcome]]:
+    """Seconds until all outcomes are on the disk, in a store of their own."""
+    with tempfile.TemporaryDirectory() as store:
+        started = time.perf_counter()
+        found = {cell.key: outcome for cell, outcome in run(wanted, data, Path(store), engine)}
+        return time.perf_counter() - started, found
+
+
+def beside(engine: Engine, wanted: list[Cell], data: LabelledImages) -> float:
+    """Seconds a cell beside training and judging, on an engine that is warm."""
+    timed(engine, wanted[:4], data)
+    seconds, found = timed(engine, wanted, data)
+    inside = sum(outcome.training_seconds + outcome.judging_seconds for outcome in found.values())
+    return (seconds * engine.at_once - inside) / len(wanted)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+
+    data = load_data("mnist").train
+    cores = usable_cores()
+    _, one = network_of(contender("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
+    every = one.model_copy(update={"threads": cores})
+    places = cells(data, one, PICTURES)
+    alone, together = [cell for *_, cell in places], [cell for *_, cell in cells(data, every, PICTURES)]
+    ways = {
+        f"processes ({cores} × 1 thread)": (engine_called("processes"), alone),
+        f"here ({cores} threads)": (engine_called("here"), together),
+        "here (1 thread)": (engine_called("here"), alone),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    for _ in range(options.rounds):
+        for name, (engine, wanted) in ways.items():
+            took, outcomes[name] = timed(engine, wanted, data)
+            seconds[name].append(round(took, 1))
+            print(name, seconds[name], flush=True)
+    first, second, third = ways
+    equal = all((outcomes[first][key].said == outcomes[third][key].said).all() for key in outcomes[third])
+    medians = {name: statistics.median(each) for name, each in seconds.items()}
+
+    tiny = [cell for *_, cell in cells(data, one, TINY)][:TINY_CELLS]
+    overhead = {"here": beside(engine_called("here"), tiny, data)}
+    overhead["ray, warm"] = beside(engine_called("ray"), tiny, data)
+    summary = {
+        "cells": len(alone),
+        "seconds": seconds,
+        "median_seconds": medians,
+        "processes_against_here_with_all_threads": round(medians[second] / medians[first], 3),
+        "in_each_round": [round(b / a, 3) for a, b in zip(seconds[first], seconds[second], strict=True)],
+        "processes_against_one_thread": round(medians[third] / medians[first], 3),
+        "outcomes_equal_bit_for_bit_in_processes_and_here": equal,
+        "seconds_a_cell_beside_training_and_judging": {name: round(each, 4) for name, each in overhead.items()},
+        "peak_memory_of_the_driver_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
+        "peak_memory_of_a_worker_GiB": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2, 2),
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "scores.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    (options.out / "environment.json").write_text(json.dumps(environment(one), indent=2) + "\n")
+    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    with (options.out / "cells.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["partition", "seed", "fold", "clean", "geometric", "shrunk", "pictures"])
+        for partition, seed, fold, cell in places:
+            right = outcomes[third][cell.key].right
+            writer.writerow([partition, seed, fold, *right.sum(1).tolist(), right.shape[1]])
+    print(json.dumps(summary, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
