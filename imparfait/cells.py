@@ -23,7 +23,7 @@ from imparfait.datasets.splits import check_apart, fewer, fold
 from imparfait.errors import UserError
 from imparfait.evaluation import evaluate
 from imparfait.images import Labels, Sources
-from imparfait.models import build
+from imparfait.models import network_for
 from imparfait.models.own import fingerprint_of, is_own
 from imparfait.settings import Machine, TrainingSettings, fingerprint
 from imparfait.training import train
@@ -163,16 +163,7 @@ def fit_and_judge(cell: Cell, fit: LabelledImages, held_out: LabelledImages) -> 
     settings = cell.settings
     if is_own(settings.model) and fingerprint_of(settings.model) != cell.network:
         raise UserError(f"{settings.model} is not the file it was when this was planned")
-    _, channels, height, width = fit.pixels.shape
-    model = build(
-        settings.model,
-        channels=channels,
-        classes=len(fit.classes),
-        height=height,
-        width=width,
-        sizes=settings.sizes,
-        seed=settings.seed,
-    )
+    model = network_for(settings, fit)
     *_, last = train(model, fit, settings, cell.machine)
     started = time.perf_counter()
     parts = [AlteredImages(name, level, altered(held_out, name, level)) for name, level in cell.alterations]

@@ -99,7 +99,11 @@ def processes(
         while waiting or busy:
             while waiting and idle:
                 worker, cell = idle.pop(), waiting.popleft()
-                busy[worker.submit(_work, cell)] = worker, cell
+                try:
+                    busy[worker.submit(_work, cell)] = worker, cell
+                except BrokenProcessPool:  # killed while it had nothing to do
+                    idle.append(hire())
+                    waiting.appendleft(cell)
             done, _ = wait(busy, return_when=FIRST_COMPLETED)
             for future in done:
                 worker, cell = busy.pop(future)

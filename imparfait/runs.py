@@ -16,7 +16,7 @@ from imparfait.classifiers import Weights
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.evaluation import Score, Scores
 from imparfait.machine import choose_machine, environment
-from imparfait.models import build, check_answers
+from imparfait.models import check_answers, network_for
 from imparfait.models.own import fingerprint_of, is_own, parts_of
 from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint
 from imparfait.store import write_json
@@ -75,19 +75,9 @@ def start(
     The initial weights are drawn, or those of an earlier run (`weights`) where they fit. Raises UserError when the
     network does not answer `data` with one number a class.
     """
-    _, channels, height, width = data.pixels.shape
-    classes = len(data.classes)
-    model = build(
-        settings.model,
-        channels=channels,
-        classes=classes,
-        height=height,
-        width=width,
-        sizes=settings.sizes,
-        seed=settings.seed,
-    )
+    model = network_for(settings, data)
     few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
-    check_answers(model, few, classes, settings.model)
+    check_answers(model, few, len(data.classes), settings.model)
     origins = {"network": fingerprint_of(settings.model)} if is_own(settings.model) else {}
     if weights:
         weights.fill(model, data.classes)

@@ -49,7 +49,8 @@ def on_small_pictures(command: str, here: Path) -> list[str]:
         words += ["--seeds", "1", "--folds", "2", "--epochs", "1"]
     if words[1] == "search":
         words += ["--trials", "4", "--folds", "2", "--epochs", "1"]
-    if words[1] in ("train", "compare", "search", "evaluate", "alter") and "--help" not in words and "--data" not in words:
+    reads = words[1] in ("train", "compare", "search", "evaluate", "alter")
+    if reads and "--help" not in words and "--data" not in words:
         words += ["--data", "small"]
     return [sys.executable, "-m", *words]
 

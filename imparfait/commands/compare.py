@@ -1,5 +1,6 @@
 """`imparfait compare`: which of several is better, by cross-validation and one test."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -110,7 +111,7 @@ def compare(
             write_comparison(unfinished, folder.name, comparison, pool)
         _plan_under_way(folder).unlink(missing_ok=True)
     best = comparison.ranked[0]
-    if as_json and not final:
+    if as_json:
         click.echo(json.dumps(comparison.to_json() | {"folder": str(folder)}, ensure_ascii=False))
     else:
         _print(comparison, folder)
@@ -125,11 +126,13 @@ def compare(
 
 def _planned(folder: Path, make: "Callable[[], Plan]") -> "Plan":
     """The plan of a comparison begun or finished earlier, so that it goes on as it was; else a new one."""
+    from pydantic import ValidationError
+
     from imparfait.selection.plans import Plan
     from imparfait.store import write_whole
 
     for path in (folder / PLAN, _plan_under_way(folder)):
-        if path.exists():
+        with contextlib.suppress(FileNotFoundError, ValidationError):  # another version's plan is made anew
             return Plan.model_validate_json(path.read_bytes())
     click.echo("measuring what each can do, in turn", err=True)
     made = make()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from imparfait.datasets.labelled import LabelledImages
 from imparfait.errors import UserError, lookup
 from imparfait.models import ablations
 from imparfait.models.cnn import Cnn
@@ -13,6 +14,7 @@ from imparfait.models.own import is_own, own_network
 from imparfait.models.petit import Petit
 from imparfait.models.recurrent import CnnGru, Rnn
 from imparfait.randomness import seed_of
+from imparfait.settings import TrainingSettings
 
 Factory = Callable[..., nn.Module]
 """Takes `channels` and `classes`, and `height` and `width` too where the network is built for one picture size."""
@@ -63,6 +65,20 @@ def build(
         return _built_by_others(name, factory, given | dict(sizes or {}))
 
 
+def network_for(settings: TrainingSettings, data: LabelledImages) -> nn.Module:
+    """The network that `settings` name, for the channels, picture size and classes of `data`."""
+    _, channels, height, width = data.pixels.shape
+    return build(
+        settings.model,
+        channels=channels,
+        classes=len(data.classes),
+        height=height,
+        width=width,
+        sizes=settings.sizes,
+        seed=settings.seed,
+    )
+
+
 def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "the network") -> None:
     """Raises UserError when `model` does not answer two of `images` with one finite number a class."""
     was_training = model.training
@@ -106,4 +122,4 @@ def _built_by_others(name: str, factory: Factory, given: dict[str, int]) -> nn.M
     return network
 
 
-__all__ = ["MODELS", "Cnn", "CnnGru", "Factory", "Petit", "Rnn", "build", "check_answers"]
+__all__ = ["MODELS", "Cnn", "CnnGru", "Factory", "Petit", "Rnn", "build", "check_answers", "network_for"]

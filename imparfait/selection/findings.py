@@ -96,6 +96,8 @@ class Finding:
     def lines(self) -> list[str]:
         """What there is to say of it."""
         verdict = [str(self.verdict)] if self.verdict else []
+        if self.best and self.best[1].settings == self.start:
+            verdict = [f"nothing better than {self.name} was found"]
         methods = [self.between_methods()] if len(self.methods) > 1 else []
         lost = []
         for what, causes in (

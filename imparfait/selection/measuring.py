@@ -15,7 +15,7 @@ from imparfait.datasets.mixtures import MIXTURES
 from imparfait.datasets.splits import fewer
 from imparfait.errors import lookup
 from imparfait.machine import bf16_agrees, has_bf16_units
-from imparfait.models import build, check_answers
+from imparfait.models import check_answers, network_for
 from imparfait.models.own import fingerprint_of, is_own
 from imparfait.selection.contenders import Contender
 from imparfait.settings import Machine, TrainingSettings
@@ -58,16 +58,7 @@ def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) ->
     when the network does not answer as it must.
     """
     torch.set_num_threads(threads)
-    _, channels, height, width = few.pixels.shape
-    model = build(
-        settings.model,
-        channels=channels,
-        classes=len(few.classes),
-        height=height,
-        width=width,
-        sizes=settings.sizes,
-        seed=settings.seed,
-    )
+    model = network_for(settings, few)
     images = torch.from_numpy(few.pixels[: settings.batch_size]) / 255
     check_answers(model, images, len(few.classes), settings.model)
     fast = has_bf16_units() and bf16_agrees(model, images)
