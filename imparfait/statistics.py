@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import binomtest, t
+from scipy.special import stdtr, stdtrit
 
 Interval = tuple[float, float]
 RESAMPLES = 10_000
@@ -16,6 +16,8 @@ def wilson_interval(right: int, total: int, confidence: float = 0.95) -> Interva
 
     Source: Wilson (1927), as SciPy computes it.
     """
+    from scipy.stats import binomtest  # late: it takes half a second, which every worker would pay
+
     interval = binomtest(right, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -50,11 +52,11 @@ class Difference:
         """How probable so large a difference, one way or the other, is where there is none."""
         if self.error == 0:
             return float(self.mean == 0)
-        return float(2 * t.sf(abs(self.mean) / self.error, self.freedom))
+        return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
 
     def reach(self, level: float = 0.05) -> float:
         """The smallest difference that a test at `level` would have shown; half the width of its interval."""
-        return float(t.isf(level / 2, self.freedom) * self.error)
+        return float(-stdtrit(self.freedom, level / 2) * self.error)
 
     @property
     def interval(self) -> Interval:

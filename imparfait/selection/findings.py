@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import optuna
 from jaxtyping import Float
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from imparfait.cells import Outcome
 from imparfait.evaluation import percent
@@ -123,7 +123,7 @@ class Finding:
             spread = f" ({points((ahead.min(), ahead.max()))})" if n > 1 else ""
             return f"{told}{spread}; described, not tested, for there are under {ENOUGH} repeats"
         error = ahead.std(ddof=1) / np.sqrt(n)
-        low, high = ahead.mean() + np.array([-1, 1]) * t.isf(0.025, n - 1) * error
+        low, high = ahead.mean() + np.array([1, -1]) * stdtrit(n - 1, 0.025) * error
         found = "a difference" if low > 0 or high < 0 else "no difference shown"
         return f"{told} (95 %: {points((low, high))}): {found}"
 
