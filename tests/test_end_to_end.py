@@ -19,3 +19,18 @@ def test_quick_learns_mnist_and_leaves_a_whole_run(tmp_path: Path) -> None:
     ]
     assert (Path(scores["folder"]) / "report.html").stat().st_size > 100_000
     assert not (tmp_path / "TEST_LEDGER.csv").exists()
+
+
+def test_a_comparison_on_mnist_tells_a_trained_network_from_one_that_hardly_was(tmp_path: Path) -> None:
+    (tmp_path / "hardly.toml").write_text("learning_rate = 1e-5\nbatch_size = 64\n[sizes]\nfilters = 16\ndepth = 1\n")
+    (tmp_path / "trained.toml").write_text("learning_rate = 0.02\nbatch_size = 64\n[sizes]\nfilters = 16\ndepth = 1\n")
+    words = ["compare", "hardly.toml", "trained.toml", "--pictures", "4000", "--epochs", "2", "--seeds", "2", "--json"]
+    result = subprocess.run([sys.executable, "-m", "imparfait", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    [verdict] = found["verdicts"]
+    assert verdict["shown"]
+    assert verdict["better"] == "trained"
+    assert 0.85 < found["contenders"][0]["mean"] < 0.9999
+    assert found["contenders"][1]["mean"] < 0.3
+    assert not (tmp_path / "runs" / "TEST_LEDGER.csv").exists()

@@ -18,8 +18,12 @@ PAIRINGS, FALSE = 300, 23  # the 97.5 % limit of a binomial with 5 %
 
 @pytest.fixture(scope="module")
 def right() -> np.ndarray:
+    return read(CELLS)
+
+
+def read(path: Path) -> np.ndarray:
     """Right answers [partition, fold, seed, alteration], and how many there could be."""
-    with CELLS.open(newline="") as file:
+    with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = np.zeros((2, 5, 4, 4), np.int64)
     for row in rows:

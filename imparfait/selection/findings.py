@@ -165,6 +165,7 @@ class Finding:
             "verdict": self.verdict.to_json() if self.verdict else None,
             "start_accuracy": mean_of(self.own),
             "between_methods": self.between_methods(),
+            "importances": self.importances(),
             "searches": [
                 {
                     "method": search.method,
