@@ -77,6 +77,10 @@ def main() -> None:
     every = one.model_copy(update={"threads": cores})
     places = cells(data, one, PICTURES)
     alone, together = [cell for *_, cell in places], [cell for *_, cell in cells(data, every, PICTURES)]
+    tiny = [cell for *_, cell in cells(data, one, TINY)][:TINY_CELLS]
+    overhead = {"here": beside(engine_called("here"), tiny, data)}
+    overhead["ray, warm"] = beside(engine_called("ray"), tiny, data)
+    print(overhead, flush=True)
     ways = {
         f"processes ({cores} × 1 thread)": (engine_called("processes"), alone),
         f"here ({cores} threads)": (engine_called("here"), together),
@@ -93,9 +97,6 @@ def main() -> None:
     equal = all((outcomes[first][key].said == outcomes[third][key].said).all() for key in outcomes[third])
     medians = {name: statistics.median(each) for name, each in seconds.items()}
 
-    tiny = [cell for *_, cell in cells(data, one, TINY)][:TINY_CELLS]
-    overhead = {"here": beside(engine_called("here"), tiny, data)}
-    overhead["ray, warm"] = beside(engine_called("ray"), tiny, data)
     summary = {
         "cells": len(alone),
         "seconds": seconds,

@@ -201,8 +201,14 @@ def _join(address: str | None) -> int:
     import ray
 
     if not ray.is_initialized():
-        told = {"address": address} if address else {"include_dashboard": False, "num_cpus": usable_cores()}
-        ray.init(**told, log_to_driver=False, logging_level=logging.ERROR)
+        # "local": one of its own, also where another program's cluster is or was running
+        told = {"address": address} if address else {"address": "local", "num_cpus": usable_cores()}
+        try:
+            ray.init(**told, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, TimeoutError) as error:
+            raise UserError(
+                f"--address {address}: what answers is no Ray cluster; `ray start --head` prints the address of one"
+            ) from error
     return int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
 
 
