@@ -107,7 +107,6 @@ def main() -> None:
         "outcomes_equal_bit_for_bit_in_processes_and_here": equal,
         "seconds_a_cell_beside_training_and_judging": {name: round(each, 4) for name, each in overhead.items()},
         "peak_memory_of_the_driver_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
-        "peak_memory_of_a_worker_GiB": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2, 2),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "scores.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")

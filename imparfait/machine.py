@@ -98,7 +98,7 @@ def keep_memory() -> None:
 
 def environment(machine: Machine) -> dict[str, str | int]:
     """Versions, processor and commit: what someone needs to repeat a run."""
-    packages = ("imparfait", "torch", "numpy", "scikit-learn", "scipy", "matplotlib")
+    packages = ("imparfait", "torch", "numpy", "optuna", "scikit-learn", "scipy", "matplotlib")
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in packages},

@@ -121,7 +121,7 @@ def test_where_every_trial_fails_nothing_is_found() -> None:
     list(run_trials([search], 8, cell_for, nothing, lambda: True))
     choose_winners([search], cell_for, nothing)
     confirm([search], fresh_places(2, 5), cell_for, nothing)
-    finding = Finding("x", SMALL, dict(SPACE), [search], (), 0.25)
+    finding = Finding("x", SMALL, dict(SPACE), [search], (), 800, 200)
     assert finding.best is None
     assert "nothing was found" in finding.sentence()
     assert finding.to_json()["found"] is None
@@ -153,7 +153,7 @@ def test_the_winner_s_accuracy_comes_from_partitions_and_seeds_that_no_trial_use
     assert fresh == {(FRESH, FRESH), (FRESH + 1, FRESH + 1)}
     assert not fresh & used
     own = tuple(world.run([cell_for(SMALL, *place) for place in fresh_places(2, 5)]))
-    finding = Finding("small", SMALL, dict(SPACE), searches, own, 0.25)
+    finding = Finding("small", SMALL, dict(SPACE), searches, own, 800, 200)
     assert finding.best is not None
     assert finding.accuracy == np.mean([outcome.mean for outcome in finding.best[0].confirmed])
     assert finding.verdict is not None
@@ -172,7 +172,7 @@ def test_the_luckiest_of_equal_trials_loses_its_luck_where_no_trial_was() -> Non
     choose_winners([search], cell_for, equal)
     confirm([search], fresh_places(2, 5), cell_for, equal)
     own = tuple(equal([cell_for(SMALL, *place) for place in fresh_places(2, 5)]))
-    finding = Finding("small", SMALL, dict(SPACE), [search], own, 0.25)
+    finding = Finding("small", SMALL, dict(SPACE), [search], own, 800, 200)
     assert search.winner is not None
     assert search.winner.folds[0] > 0.92
     assert abs(finding.accuracy - 0.9) < 0.01
@@ -200,7 +200,7 @@ def test_under_ten_repeats_are_described_and_ten_are_tested() -> None:
         list(run_trials(searches, 8, cell_for, world.run, lambda: True))
         choose_winners(searches, cell_for, world.run)
         confirm(searches, fresh_places(1, 2), cell_for, world.run)
-        assert wanted in Finding("small", SMALL, dict(SPACE), searches, (), 0.25).between_methods()
+        assert wanted in Finding("small", SMALL, dict(SPACE), searches, (), 800, 200).between_methods()
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "petit", "cnn", "cnn_gru", "rnn"])

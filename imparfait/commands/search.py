@@ -122,7 +122,7 @@ def search(
             searching.choose_winners(searches, cell_for, run)
             searching.confirm(searches, places, cell_for, run)
             own = run([cell_for(start, *place) for place in places])
-        finding = Finding(given.name, start, varied, searches, tuple(own), len(held_out) / len(fit))
+        finding = Finding(given.name, start, varied, searches, tuple(own), len(fit), len(held_out))
         with new_folder(folder) as unfinished:
             write_search(unfinished, folder.name, finding, entry.machine)
     _print(finding, folder, as_json)

@@ -31,8 +31,10 @@ class Finding:
     searches: Sequence[Search]
     own: tuple[Outcome, ...]
     """Of the settings it started from, on the places that no trial used."""
-    test_share: float
-    """Held-out pictures over pictures to fit on."""
+    fit: int
+    """Pictures that trials and winners were fitted on …"""
+    held_out: int
+    """… and judged on, each time."""
 
     @property
     def methods(self) -> dict[str, list[Search]]:
@@ -82,7 +84,7 @@ class Finding:
         both = [found.mean - own.mean for found, own in pairs if not found.cause and not own.cause]
         if len(both) < 2:
             return None
-        return verdict_of(("what was found", self.name), np.array(both), self.test_share)
+        return verdict_of(("what was found", self.name), np.array(both), self.held_out / self.fit)
 
     def sentence(self) -> str:
         """What was found, and how good it is."""
@@ -106,7 +108,13 @@ class Finding:
         ):
             failed = [cause for cause in causes if cause]
             lost += [f"{len(failed)} of {len(causes)} {what} failed, such as: {failed[0]}"] if failed else []
-        return [self.sentence(), *verdict, *methods, *lost]
+        return [
+            self.sentence(),
+            *verdict,
+            *methods,
+            *lost,
+            f"each time fitted on {self.fit:,} pictures, judged on others",
+        ]
 
     def between_methods(self) -> str:
         """How the methods' winners compare, repeat by repeat; empty for one method."""
