@@ -84,7 +84,8 @@ def processes(
     A cell whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own: where
     one is lost, it is known which cell it had, and the others go on.
     """
-    context = multiprocessing.get_context("forkserver")
+    there = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in there else "spawn")
     context.set_forkserver_preload([__name__])  # imported once, not once a worker
     threads = max(cell.machine.threads for cell in cells)
     workers = min(workers or max(1, usable_cores() // threads), len(cells))

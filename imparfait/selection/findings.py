@@ -108,13 +108,8 @@ class Finding:
         ):
             failed = [cause for cause in causes if cause]
             lost += [f"{len(failed)} of {len(causes)} {what} failed, such as: {failed[0]}"] if failed else []
-        return [
-            self.sentence(),
-            *verdict,
-            *methods,
-            *lost,
-            f"each time fitted on {self.fit:,} pictures, judged on others",
-        ]
+        told = f"each time fitted on {self.fit:,} pictures and judged on {self.held_out:,} others"
+        return [self.sentence(), *verdict, *methods, *lost, told]
 
     def between_methods(self) -> str:
         """How the methods' winners compare, repeat by repeat; empty for one method."""
