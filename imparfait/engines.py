@@ -48,6 +48,8 @@ def run(cells: Sequence[Cell], data: LabelledImages, store: Path, engine: Engine
     marks = {cell.data for cell in cells} - {data.fingerprint()}
     assert not marks, "cells of other pictures"
     store.mkdir(parents=True, exist_ok=True)
+    for half_written in store.glob(".*.tmp"):  # by a driver that was killed
+        half_written.unlink()
     missing: dict[str, Cell] = {}
     for key, cell in {cell.key: cell for cell in cells}.items():
         content = kept(store, key, SUFFIX)

@@ -100,6 +100,7 @@ def test_a_half_written_outcome_is_never_read(tmp_path: Path) -> None:
         (tmp_path / f".{path.name}.tmp").write_bytes(whole[:100])
         [(_, outcome)] = run([cell], data, tmp_path, counted(ran))
         assert not outcome.cause
+        assert not list(tmp_path.glob(".*.tmp"))
     assert len(ran) == 5
 
 

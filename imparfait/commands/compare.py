@@ -118,6 +118,9 @@ def compare(
     if not comparison.finished(best):
         raise UserError("no cell of any contender finished, so nothing can be said of them; the causes are above")
     if test:
+        for verdict in comparison.verdicts:
+            if verdict.names[0] == best.name and not verdict.shown:
+                click.echo(f"{best.name} has the highest mean, and is not shown to be better than {verdict.names[1]}")
         run, model = runs.start(best.name, best.settings, pool, final=True)
         train_and_prove(run, model, None, test, out, as_json)
     elif dataset.sealed:
