@@ -28,6 +28,7 @@ def plan_of(*names: str, sources: int = 1000, folds: int = 5, seeds: int = 3, **
             name=name,
             settings=SMALL.model_copy(update={"learning_rate": 0.01 + index}),
             network="",
+            own_epochs=SMALL.epochs,
             machine=Machine(),
             numbers=1000,
             learns=1000.0,

@@ -6,7 +6,7 @@ from imparfait.commands.options import changed
 from imparfait.datasets.mixtures import MIXTURES
 from imparfait.errors import UserError, lookup
 from imparfait.models import MODELS
-from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint
+from imparfait.settings import LEAST_STEPS, RECIPES, Machine, TrainingSettings, enough_steps, fingerprint
 
 
 def test_a_misspelt_name_says_which_one_was_meant() -> None:
@@ -54,3 +54,13 @@ def test_fingerprints_differ_when_anything_does() -> None:
     prints = {fingerprint(s, m) for s in settings for m in (Machine(), Machine(threads=2))}
     assert len(prints) == 6
     assert fingerprint(TrainingSettings(), "a") != fingerprint(TrainingSettings(), "b")
+
+
+def test_few_pictures_are_shown_more_often_in_smaller_batches_unless_that_is_given() -> None:
+    settings = RECIPES["default"].settings
+    assert enough_steps(settings, 50_000) == settings
+    few = enough_steps(settings, 160)
+    assert few.batch_size == 20
+    assert abs(few.epochs * 160 / 20 - LEAST_STEPS) <= 8
+    assert enough_steps(settings, 160, {"epochs"}).epochs == settings.epochs
+    assert enough_steps(settings, 160, {"epochs", "batch_size"}) == settings

@@ -100,6 +100,14 @@ def test_contenders_on_other_pixels_are_named() -> None:
     assert "not trained on identical pixels: they differ in mixture and epochs" in replace(found, plan=plan).remarks()
 
 
+def test_epochs_that_are_not_a_contender_s_own_are_told() -> None:
+    found = compared("good", "bad")
+    first, second = found.plan.entries
+    plan = found.plan.model_copy(update={"entries": (first.model_copy(update={"own_epochs": 6}), second)})
+    assert "by themselves they train for 6 (good)" in " ".join(replace(found, plan=plan).remarks())
+    assert "by themselves" not in " ".join(found.remarks())
+
+
 def test_where_mixture_batch_and_epochs_agree_every_model_is_shown_identical_pixels() -> None:
     """What reaches two different networks in training, step by step."""
     import torch

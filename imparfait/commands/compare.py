@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,11 @@ def compare(
     dataset = show.loaded(data, size)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     pool = dataset.everything()
+    fit = min(pictures or len(pool), len(pool)) * (folds - 1) // folds
+    kept = {"epochs"} if epochs or seconds else set()
+    given = [
+        replace(each, settings=show.enough_steps(each.settings, fit, each.fixed | kept, each.name)) for each in given
+    ]
     asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads])
     mark = fingerprint(pool.fingerprint(), asked, *(each.settings for each in given))
     folder = out / f"compare-{'-'.join(each.name for each in given)}-{mark[:6]}"

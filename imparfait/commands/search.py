@@ -74,9 +74,8 @@ def search(
     methods = tuple(dict.fromkeys([method, *more]))
     for name in methods:
         lookup("method", name, searching.METHODS)
-    start = changed(given.settings, {"epochs": epochs}) if epochs else given.settings
-    varied, start = read_space(space, start) if space else (space_of(start), start)
-    check(varied, start)
+    if space:
+        read_space(space, given.settings)  # only to refuse what cannot be
     from imparfait.engines import engine_called
 
     runs_on = engine_called(engine, address, threads)
@@ -92,6 +91,10 @@ def search(
     pool = dataset.everything()
     part = fewer(pool, pictures)
     fit, held_out = fold(part, folds, 0, 0)
+    start = changed(given.settings, {"epochs": epochs}) if epochs else given.settings
+    start = show.enough_steps(start, len(fit), given.fixed | ({"epochs"} if epochs else set()))
+    varied, start = read_space(space, start) if space else (space_of(start), start)
+    check(varied, start)
     cell_for = searching.cells_on(pool, pictures, folds, threads)
     asked = repr([methods, trials, minutes, repeats, folds, pictures, threads])
     mark = fingerprint(pool.fingerprint(), asked, start, *(f"{name} {values}" for name, values in varied.items()))

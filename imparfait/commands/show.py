@@ -1,7 +1,7 @@
 """What commands print: a bar while they work, a table when they are done."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,9 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from imparfait.settings import TrainingSettings
+from imparfait.settings import enough_steps as settings_for_few
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +67,15 @@ def loaded(data: str | Path, size: int | None = None) -> "Dataset":
     if dataset.remark:
         click.echo(dataset.remark, err=True)
     return dataset
+
+
+def enough_steps(settings: TrainingSettings, pictures: int, given: Collection[str], name: str = "") -> TrainingSettings:
+    """The settings, for more steps where the pictures are few, which is told."""
+    enough = settings_for_few(settings, pictures, given)
+    if enough != settings:
+        told = f"{enough.epochs} epochs, in batches of {enough.batch_size}"
+        click.echo(f"{pictures:,} pictures are few: {told}{f' ({name})' if name else ''}", err=True)
+    return enough
 
 
 def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import click
 
 from imparfait.commands import options, show
 from imparfait.errors import UserError, lookup
-from imparfait.settings import RECIPES, read_settings, recipe_of
+from imparfait.settings import RECIPES, read_settings, read_toml, recipe_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from imparfait.evaluation import Scores
     from imparfait.runs import Run
     from imparfait.settings import TrainingSettings
-
-# 20 of MNIST's pictures a class, mean of the three: 49 % after the default recipe's 6 epochs in batches of 128;
-# 92 to 94 % after 300 to 600 steps in batches of 16 to 32, which take 2 to 5 s.
-LEAST_STEPS, LEAST_BATCH = 500, 8
 
 
 @click.command()
@@ -61,10 +57,10 @@ def train(
     if settings_file and recipe:
         raise UserError(f"--settings {settings_file} and --recipe {recipe} both name settings; leave one out")
     if settings_file:
-        name, base = settings_file.stem, read_settings(settings_file)
+        name, base, fixed = settings_file.stem, read_settings(settings_file), set(read_toml(settings_file))
     else:
         name = recipe or recipe_of(flags["model"] or RECIPES["default"].settings.model)
-        base = lookup("recipe", name, RECIPES).settings
+        base, fixed = lookup("recipe", name, RECIPES).settings, set()
     settings = options.changed(base, flags)
 
     from imparfait import runs
@@ -76,7 +72,8 @@ def train(
     weights = load_weights(start) if start else None
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
-    settings = _long_enough(settings, flags, len(fit))
+    given = {name for name, value in flags.items() if value is not None} | fixed
+    settings = show.enough_steps(settings, len(fit), given)
     run, model = runs.start(name, settings, fit, device, final, weights)
     train_and_prove(run, model, validation, test, out, as_json)
     if not final and dataset.sealed:
@@ -137,19 +134,6 @@ def _with_the_network_of(
         then = ", ".join(weights.config["classes"])
         click.echo(f"other classes than {weights.path} has ({then}): the last layer starts anew", err=True)
     return settings.model_copy(update={"model": own, "sizes": weights.config["sizes"]})
-
-
-def _long_enough(settings: "TrainingSettings", flags: dict[str, str | None], pictures: int) -> "TrainingSettings":
-    """More epochs and smaller batches where the recipe's would be a few steps only, which is told."""
-    batch_size, epochs = settings.batch_size, settings.epochs
-    if flags["batch_size"] is None:
-        batch_size = min(batch_size, max(LEAST_BATCH, pictures // 8))
-    if flags["epochs"] is None:
-        epochs = max(epochs, round(LEAST_STEPS * batch_size / pictures))
-    if (batch_size, epochs) == (settings.batch_size, settings.epochs):
-        return settings
-    click.echo(f"{pictures:,} pictures are few: {epochs} epochs, in batches of {batch_size}", err=True)
-    return settings.model_copy(update={"batch_size": batch_size, "epochs": epochs})
 
 
 def _write_result(

@@ -7,7 +7,7 @@ from pathlib import Path
 from imparfait.errors import UserError, lookup
 from imparfait.models import MODELS
 from imparfait.models.own import is_own, parts_of
-from imparfait.settings import RECIPES, TrainingSettings, changed, read_settings, recipe_of
+from imparfait.settings import RECIPES, TrainingSettings, changed, read_settings, read_toml, recipe_of
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Contender:
 
     name: str
     settings: TrainingSettings
+    fixed: frozenset[str] = frozenset()
+    """The settings that its file names: they are not changed for few pictures."""
 
 
 def contender(name: str) -> Contender:
@@ -32,7 +34,7 @@ def contender(name: str) -> Contender:
         file, _ = parts_of(name)
         return Contender(file.stem, changed(RECIPES[recipe_of(name)].settings, {"model": name}))
     if name.endswith(".toml"):
-        return Contender(Path(name).stem, read_settings(Path(name)))
+        return Contender(Path(name).stem, read_settings(Path(name)), frozenset(read_toml(Path(name))))
     if name in MODELS:
         return Contender(name, changed(RECIPES[recipe_of(name)].settings, {"model": name}))
     lookup("recipe or model", name, dict.fromkeys([*RECIPES, *MODELS]))

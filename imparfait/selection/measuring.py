@@ -33,6 +33,8 @@ class Entry(BaseModel, frozen=True):
     name: str
     settings: TrainingSettings
     network: str
+    own_epochs: int
+    """Of its recipe or file; it is judged after those in its settings."""
     machine: Machine
     numbers: int
     """Weights, biases and running means and variances."""
@@ -97,6 +99,7 @@ def measured(contenders: Sequence[Contender], data: LabelledImages, threads: int
         Entry(
             name=each.name,
             settings=each.settings,
+            own_epochs=each.settings.epochs,
             network=fingerprint_of(each.settings.model) if is_own(each.settings.model) else "",
             machine=machine,
             numbers=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
