@@ -208,9 +208,10 @@ class Comparison:
             if differ
             else "all were trained on identical pixels"
         )
-        own = [f"{e.own_epochs} ({e.name})" for e in plan.entries if e.own_epochs != e.settings.epochs]
-        if own:
-            lines.append(f"judged after the epochs above; by themselves they train for {', '.join(own)}")
+        others = [e for e in plan.entries if e.own_epochs != e.settings.epochs]
+        if others:
+            told = ", ".join(f"{e.name} {e.settings.epochs} instead of {e.own_epochs}" for e in others)
+            lines.append(f"judged after other epochs than their own: {told}")
         for entry in plan.entries:
             causes = Counter(self.causes(entry))
             lines += [f"{entry.name}: {n} cells failed: {cause}" for cause, n in causes.items()]
