@@ -121,7 +121,7 @@ class Finding:
         n = len(ahead)
         if n == 0:
             return f"{other} and {one} cannot be compared: no repeat has a winner of both"
-        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {100 * ahead.mean():+.2f} points"
+        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {_signed(ahead.mean())} points"
         if n < ENOUGH:
             spread = f" ({points((ahead.min(), ahead.max()))})" if n > 1 else ""
             return f"{told}{spread}; described, not tested, for there are under {ENOUGH} repeats"
@@ -188,3 +188,7 @@ def mean_of(outcomes: Sequence[Outcome]) -> float:
     """The mean accuracy of those that finished; NaN where none did."""
     means = [outcome.mean for outcome in outcomes if not outcome.cause]
     return float(np.mean(means)) if means else float("nan")
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}")
