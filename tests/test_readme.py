@@ -10,6 +10,7 @@ import pytest
 from conftest import draw_bars, write_idx
 from PIL import Image
 
+from imparfait.selection.spaces import read_space
 from imparfait.settings import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -96,3 +97,13 @@ def test_every_program_of_readme_runs(program: str, here: Path) -> None:
 def test_readme_names_every_recipe() -> None:
     for name in RECIPES:
         assert f"`{name}`" in README
+
+
+def test_every_space_of_readme_can_be_searched(tmp_path: Path) -> None:
+    spaces = re.findall(r"```toml\n(.*?)```", README, re.S)
+    assert spaces
+    for space in spaces:
+        (tmp_path / "space.toml").write_text(space)
+        varied, _ = read_space(tmp_path / "space.toml", RECIPES["default"].settings)
+        assert "learning_rate" in varied
+        assert "label_smoothing" not in varied
