@@ -40,7 +40,10 @@ def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> N
     for wanted in (
         "data/mnist/train-images-idx3-ubyte.xz",
         "data/mnist/LICENSE",
-        "report.html",
+        "report/page.html",
+        "report/run.html",
+        "report/comparison.html",
+        "report/search.html",
         "__init__.pyi",
         "py.typed",
     ):

@@ -148,7 +148,7 @@ def test_a_failed_trial_is_told_as_one_and_the_search_goes_on(method: str) -> No
     list(run_trials([search], 40, cell_for, sometimes, lambda: True))
     assert len(search.trials) == 40
     assert any(trial.cause == "diverged" for trial in search.trials)
-    choose_winners([search], cell_for, sometimes)
+    choose_winners([search], 5, cell_for, sometimes)
     assert search.winner is not None
     assert not search.winner.cause
 
@@ -157,7 +157,7 @@ def test_where_every_trial_fails_nothing_is_found() -> None:
     nothing = lambda cells: [failure("diverged")] * len(cells)  # noqa: E731
     search = Search("bayes", 0, SMALL, dict(SPACE))
     list(run_trials([search], 8, cell_for, nothing, lambda: True))
-    choose_winners([search], cell_for, nothing)
+    choose_winners([search], 5, cell_for, nothing)
     confirm([search], fresh_places(2, 5), cell_for, nothing)
     finding = Finding("x", SMALL, dict(SPACE), [search], (), 800, 200)
     assert finding.best is None
@@ -170,7 +170,7 @@ def test_trials_share_one_holdout_a_seed_and_only_the_leading_ones_are_given_fur
     search = searched("random", 20, world, seed=2)
     assert {(cell.partition, cell.fold, cell.settings.seed) for cell in world.ran} == {(2, 0, 2)}
     before = len(world.ran)
-    choose_winners([search], cell_for, world.run)
+    choose_winners([search], 5, cell_for, world.run)
     places = {(cell.partition, cell.fold) for cell in world.ran[before:]}
     assert places == {(2, fold) for fold in range(1, searching.FOLDS)}
     assert len(world.ran) - before == searching.LEADERS * (searching.FOLDS - 1)
@@ -179,11 +179,19 @@ def test_trials_share_one_holdout_a_seed_and_only_the_leading_ones_are_given_fur
     assert search.winner == max(leaders, key=lambda t: t.mean)
 
 
+def test_with_two_folds_the_leading_trials_are_judged_on_the_other_one() -> None:
+    world = World()
+    search = searched("random", 8, world)
+    before = len(world.ran)
+    choose_winners([search], 2, cell_for, world.run)
+    assert {cell.fold for cell in world.ran[before:]} == {1}
+
+
 def test_the_winner_s_accuracy_comes_from_partitions_and_seeds_that_no_trial_used() -> None:
     world = World()
     searches = [Search(method, seed, SMALL, dict(SPACE)) for seed in range(3) for method in METHODS]
     list(run_trials(searches, 12, cell_for, world.run, lambda: True))
-    choose_winners(searches, cell_for, world.run)
+    choose_winners(searches, 5, cell_for, world.run)
     used = {(cell.partition, cell.settings.seed) for cell in world.ran}
     before = len(world.ran)
     confirm(searches, fresh_places(2, 5), cell_for, world.run)
@@ -207,7 +215,7 @@ def test_the_luckiest_of_equal_trials_loses_its_luck_where_no_trial_was() -> Non
 
     search = Search("random", 0, SMALL, dict(SPACE))
     list(run_trials([search], 100, cell_for, equal, lambda: True))
-    choose_winners([search], cell_for, equal)
+    choose_winners([search], 5, cell_for, equal)
     confirm([search], fresh_places(2, 5), cell_for, equal)
     own = tuple(equal([cell_for(SMALL, *place) for place in fresh_places(2, 5)]))
     finding = Finding("small", SMALL, dict(SPACE), [search], own, 800, 200)
@@ -236,7 +244,7 @@ def test_under_ten_repeats_are_described_and_ten_are_tested() -> None:
         world = World()
         searches = [Search(method, seed, SMALL, dict(SPACE)) for seed in range(repeats) for method in METHODS]
         list(run_trials(searches, 8, cell_for, world.run, lambda: True))
-        choose_winners(searches, cell_for, world.run)
+        choose_winners(searches, 5, cell_for, world.run)
         confirm(searches, fresh_places(1, 2), cell_for, world.run)
         assert wanted in Finding("small", SMALL, dict(SPACE), searches, (), 800, 200).between_methods()
 

@@ -65,7 +65,7 @@ def test_a_failed_cell_is_told_and_the_others_are_compared() -> None:
     assert verdict.cells == 13
     assert verdict.shown
     assert verdict.by_source is None
-    assert any("2 of 15 cells failed" in cell for row in left.rows() for cell in row)
+    assert {row[0]: row[3] for row in left.rows()} == {"good": "13 of 15", "bad": "14 of 15"}
     assert "good: 2 cells failed: the loss became nan" in left.remarks()
 
 

@@ -122,7 +122,7 @@ def search(
         further = len(searches) * (searching.LEADERS * (searching.FOLDS - 1) + len(places)) + len(places)
         with cells_bar("measuring what leads", each * further) as note:
             run = running(note)
-            searching.choose_winners(searches, cell_for, run)
+            searching.choose_winners(searches, folds, cell_for, run)
             searching.confirm(searches, places, cell_for, run)
             own = run([cell_for(start, *place) for place in places])
         finding = Finding(given.name, start, varied, searches, tuple(own), len(fit), len(held_out))

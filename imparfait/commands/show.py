@@ -73,7 +73,7 @@ def enough_steps(settings: TrainingSettings, pictures: int, given: Collection[st
     """The settings, for more steps where the pictures are few, which is told."""
     enough = settings_for_few(settings, pictures, given)
     if enough != settings:
-        told = f"{enough.epochs} epochs, in batches of {enough.batch_size}"
+        told = f"{enough.epochs} epoch{'s' * (enough.epochs > 1)}, in batches of {enough.batch_size}"
         click.echo(f"{pictures:,} pictures are few: {told}{f' ({name})' if name else ''}", err=True)
     return enough
 

@@ -153,8 +153,8 @@ def run_trials(
         yield len(searches[0].trials)
 
 
-def choose_winners(searches: Sequence[Search], cell_for: CellFor, run: RunCells) -> None:
-    """Judge the leading trials of each search on further folds of its partition; the highest mean wins.
+def choose_winners(searches: Sequence[Search], folds: int, cell_for: CellFor, run: RunCells) -> None:
+    """Judge the leading trials of each search on further ones of its `folds`; the highest mean wins.
 
     Searches with the same seed are given the same cost: what one tried beyond it does not count.
     """
@@ -163,7 +163,8 @@ def choose_winners(searches: Sequence[Search], cell_for: CellFor, run: RunCells)
         cost = min(other.cost for other in searches if other.seed == search.seed)
         finished = [trial for trial in search.within(cost) if not trial.cause]
         leading.append((search, sorted(finished, key=lambda trial: -trial.mean)[:LEADERS]))
-    places = [(search, trial, number) for search, trials in leading for trial in trials for number in range(1, FOLDS)]
+    further = range(1, min(FOLDS, folds))
+    places = [(search, trial, number) for search, trials in leading for trial in trials for number in further]
     outcomes = run([cell_for(trial.settings, search.seed, number) for search, trial, number in places])
     for (search, trial, _), outcome in zip(places, outcomes, strict=True):
         judged = search.trials[trial.number]

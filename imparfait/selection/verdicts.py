@@ -17,7 +17,7 @@ from imparfait.selection.plans import Plan
 from imparfait.statistics import Difference, Interval, bootstrap_interval, corrected_difference, holm
 
 LEVEL = 0.05
-HEADINGS = ("", "mean of the three", "sd of cells", "training", "pictures/s", "numbers")
+HEADINGS = ("", "mean of the three", "sd", "cells", "training", "pictures/s", "numbers")
 
 
 @dataclass(frozen=True)
@@ -177,17 +177,17 @@ class Comparison:
         """The table: a row a contender, as people read it."""
         lines: list[tuple[str, ...]] = []
         for entry in self.ranked:
-            failed = self.causes(entry)
-            mean, sd = self.mean(entry), self.spread(entry)
-            n = len(self.finished(entry))
+            mean, sd, n = self.mean(entry), self.spread(entry), len(self.finished(entry))
+            planned = self.plan.seeds * self.plan.folds
             lines.append(
                 (
                     entry.name,
                     f"{100 * mean:.2f} %" if n else "-",
                     f"{100 * sd:.2f}" if n > 1 else "-",
+                    f"{n}" if n == planned else f"{n} of {planned}",
                     f"{entry.training_seconds(self.plan.fit):,.1f} s",
                     f"{entry.learns:,.0f}",
-                    f"{entry.numbers:,}" + (f"   {len(failed)} of {n + len(failed)} cells failed" if failed else ""),
+                    f"{entry.numbers:,}",
                 )
             )
         return lines
@@ -198,8 +198,9 @@ class Comparison:
         part = "all" if plan.pictures is None else f"{plan.sources:,} of the"
         machines = {str(entry.machine) for entry in plan.entries}
         lines = [
-            f"{plan.folds} folds of {part} training pictures, {plan.seeds} seed{'s' * (plan.seeds > 1)}, each with its "
-            f"own division; training seconds and pictures/s alone on {' or '.join(sorted(machines))}"
+            f"sd of the cells, {plan.folds} folds of {part} training pictures with {plan.seeds} "
+            f"seed{'s' * (plan.seeds > 1)}, each with its own division",
+            f"training seconds and pictures/s alone on {' or '.join(sorted(machines))}",
         ]
         names = ("mixture", "batch_size", "epochs", "seed")
         differ = [n.replace("_", " ") for n in names if len({getattr(e.settings, n) for e in plan.entries}) > 1]
