@@ -49,9 +49,12 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """How probable so large a difference, one way or the other, is where there is none."""
+        """How probable so large a difference, one way or the other, is where there is none.
+
+        1 where all folds differ by the same: that happens on few pictures, and leaves no spread to test by.
+        """
         if self.error == 0:
-            return float(self.mean == 0)
+            return 1.0
         return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
 
     def reach(self, level: float = 0.05) -> float:
@@ -73,7 +76,7 @@ def corrected_difference(differences: Float[np.ndarray, " folds"], test_share: f
     Source: Nadeau & Bengio (Machine Learning 52, 2003); for repeated k-fold Bouckaert & Frank (PAKDD 2004).
     """
     n = len(differences)
-    spread = float(np.std(differences, ddof=1))
+    spread = float(np.std(differences, ddof=1)) if np.ptp(differences) > 1e-12 else 0.0  # beyond rounding
     return Difference(float(np.mean(differences)), spread * float(np.sqrt(1 / n + test_share)), n - 1)
 
 

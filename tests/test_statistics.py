@@ -5,7 +5,7 @@ import pytest
 from choosing import made_up, plan_of
 from scipy.stats import norm, ttest_1samp
 
-from imparfait.selection.verdicts import Comparison
+from imparfait.selection.verdicts import Comparison, verdict_of
 from imparfait.statistics import bootstrap_interval, corrected_difference, holm, wilson_interval
 
 EVALUATIONS = 2000
@@ -129,7 +129,9 @@ def test_the_corrected_test_gives_the_numbers_of_the_definition() -> None:
     assert high - found.mean == pytest.approx(found.reach())
 
 
-def test_contenders_that_never_differ_are_not_told_apart() -> None:
-    found = corrected_difference(np.zeros(10), 0.25)
-    assert found.p == 1
-    assert found.interval == (0, 0)
+@pytest.mark.parametrize("difference", [0.0, 0.1])
+def test_folds_that_all_differ_by_the_same_tell_nothing_apart(difference: float) -> None:
+    """As on two folds of ten pictures: without spread there is no test, and nothing is claimed."""
+    verdict = verdict_of(("one", "other"), np.full(2, difference), 1.0)
+    assert not verdict.shown
+    assert f"{100 * difference:.2f} points on each of 2 folds, no spread to test by" in str(verdict)

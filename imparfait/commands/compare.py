@@ -81,7 +81,7 @@ def compare(
     fit = min(pictures or len(pool), len(pool)) * (folds - 1) // folds
     kept = {"epochs"} if epochs or seconds else set()
     given = [
-        replace(each, settings=show.enough_steps(each.settings, fit, each.fixed | kept, each.name)) for each in given
+        replace(each, settings=show.long_enough(each.settings, fit, each.fixed | kept, each.name)) for each in given
     ]
     asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads])
     mark = fingerprint(pool.fingerprint(), asked, *(each.settings for each in given))

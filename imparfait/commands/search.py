@@ -1,6 +1,7 @@
 """`imparfait search`: better settings for a network, and how good they really are."""
 
 import json
+import math
 import shlex
 import time
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ def search(
 
     given = contender(model)  # what can be refused is, before the rest is imported
     from imparfait.selection import searching
-    from imparfait.selection.spaces import check, read_space, space_of
+    from imparfait.selection.spaces import read_space, space_of
 
     methods = tuple(dict.fromkeys([method, *more]))
     for name in methods:
@@ -92,9 +93,8 @@ def search(
     part = fewer(pool, pictures)
     fit, held_out = fold(part, folds, 0, 0)
     start = changed(given.settings, {"epochs": epochs}) if epochs else given.settings
-    start = show.enough_steps(start, len(fit), given.fixed | ({"epochs"} if epochs else set()))
+    start = show.long_enough(start, len(fit), given.fixed | ({"epochs"} if epochs else set()))
     varied, start = read_space(space, start) if space else (space_of(start), start)
-    check(varied, start)
     cell_for = searching.cells_on(pool, pictures, folds, threads)
     asked = repr([methods, trials, minutes, repeats, folds, pictures, threads])
     mark = fingerprint(pool.fingerprint(), asked, start, *(f"{name} {values}" for name, values in varied.items()))
@@ -112,11 +112,16 @@ def search(
         def running(note: Note) -> searching.RunCells:
             return lambda cells: run_shown(cells, pool, out, runs_on, note, [each] * len(cells))
 
-        deadline = time.monotonic() + 60 * minutes if minutes else None
-        in_time = lambda: deadline is None or time.monotonic() < deadline  # noqa: E731
+        deadline = time.monotonic() + 60 * minutes if minutes else math.inf
         with cells_bar("trials", each * trials * len(searches)) as note:
-            told_trials = lambda more, _: note(more, f"{_best_of(searches)}")  # noqa: E731
-            for _ in searching.run_trials(searches, trials, cell_for, running(told_trials), in_time):
+
+            def note_trials(more: float, told: str) -> None:
+                note(more, _best_of(searches))
+
+            def in_time() -> bool:
+                return time.monotonic() < deadline
+
+            for _ in searching.run_trials(searches, trials, cell_for, running(note_trials), in_time):
                 pass
         places = searching.fresh_places(CONFIRMED, folds)
         further = len(searches) * (searching.LEADERS * (searching.FOLDS - 1) + len(places)) + len(places)
@@ -147,12 +152,7 @@ def _print(finding: "Finding", folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(finding.to_json() | {"folder": str(folder)}, ensure_ascii=False))
         return
-    rows = [(name, _short(before), _short(after)) for name, (before, after) in finding.changes.items()]
-    show.table(("setting", finding.name, "found"), rows)
+    show.table(finding.headings, finding.rows())
     for line in finding.lines():
         click.echo(line)
     click.echo(f"report: {folder / 'report.html'}")
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from imparfait.settings import TrainingSettings
-from imparfait.settings import enough_steps as settings_for_few
+from imparfait.settings import TrainingSettings, enough_steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,9 +68,9 @@ def loaded(data: str | Path, size: int | None = None) -> "Dataset":
     return dataset
 
 
-def enough_steps(settings: TrainingSettings, pictures: int, given: Collection[str], name: str = "") -> TrainingSettings:
+def long_enough(settings: TrainingSettings, pictures: int, given: Collection[str], name: str = "") -> TrainingSettings:
     """The settings, for more steps where the pictures are few, which is told."""
-    enough = settings_for_few(settings, pictures, given)
+    enough = enough_steps(settings, pictures, given)
     if enough != settings:
         told = f"{enough.epochs} epoch{'s' * (enough.epochs > 1)}, in batches of {enough.batch_size}"
         click.echo(f"{pictures:,} pictures are few: {told}{f' ({name})' if name else ''}", err=True)

@@ -73,7 +73,7 @@ def train(
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
     given = {name for name, value in flags.items() if value is not None} | fixed
-    settings = show.enough_steps(settings, len(fit), given)
+    settings = show.long_enough(settings, len(fit), given)
     run, model = runs.start(name, settings, fit, device, final, weights)
     train_and_prove(run, model, validation, test, out, as_json)
     if not final and dataset.sealed:

@@ -20,8 +20,7 @@ def write_search(folder: Path, title: str, finding: Finding, machine: Machine) -
     write_json(folder / "search.json", finding.to_json())
     _write_trials(folder / "trials.csv", finding)
     if finding.best:
-        settings = finding.best[1].settings.model_copy(update={"seed": finding.start.seed})
-        (folder / "best.toml").write_text(as_toml(settings), encoding="utf-8")
+        (folder / "best.toml").write_text(as_toml(finding.best[1].settings), encoding="utf-8")
     write_page(
         folder,
         "search.html",
@@ -34,8 +33,6 @@ def write_search(folder: Path, title: str, finding: Finding, machine: Machine) -
         },
         finding=finding,
         percent=percent,
-        headings=("setting", finding.name, "found"),
-        changes=[(name, *map(_short, pair)) for name, pair in finding.changes.items()],
     )
 
 
@@ -88,7 +85,3 @@ def _plates(finding: Finding) -> list[Plate]:
             )
         )
     return plates
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

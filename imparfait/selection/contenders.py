@@ -27,8 +27,8 @@ def contender(name: str) -> Contender:
     """
     if (Path(name) / "config.json").is_file():
         raise UserError(
-            f"{name} is a finished run, and compare trains anew on several divisions of the pictures; give it recipes, "
-            f"models or settings files, and for saved models write: imparfait evaluate {name}"
+            f"{name} is a finished run, and here networks are trained anew, on several divisions of the pictures; give "
+            f"recipes, models or settings files, and for saved models write: imparfait evaluate {name}"
         )
     if is_own(name):
         file, _ = parts_of(name)

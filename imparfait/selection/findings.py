@@ -52,12 +52,16 @@ class Finding:
         return max(won, key=lambda pair: pair[1].mean, default=None)
 
     @property
-    def changes(self) -> dict[str, tuple[Value | None, Value]]:
-        """What the winner has instead of what the search started from."""
+    def headings(self) -> tuple[str, str, str]:
+        """Of the table."""
+        return "setting", self.name, "found"
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """The table: each setting that was varied, as it was at the start and as it was found."""
         if not self.best:
-            return {}
+            return []
         before = values_of(self.start, self.space)
-        return {name: (before.get(name), value) for name, value in self.best[1].values.items()}
+        return [(name, _short(before.get(name, "-")), _short(value)) for name, value in self.best[1].values.items()]
 
     @property
     def accuracy(self) -> float:
@@ -188,6 +192,10 @@ def mean_of(outcomes: Sequence[Outcome]) -> float:
     """The mean accuracy of those that finished; NaN where none did."""
     means = [outcome.mean for outcome in outcomes if not outcome.cause]
     return float(np.mean(means)) if means else float("nan")
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _signed(share: float) -> str:

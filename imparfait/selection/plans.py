@@ -11,7 +11,7 @@ from imparfait.errors import UserError
 from imparfait.selection.contenders import Contender
 from imparfait.selection.measuring import Entry, measured, shown_an_epoch
 
-CROWDED = 1.12  # cells side by side share memory and caches: 1.04 to 1.12 times as long as alone, measured
+CROWDED = 1.1  # cells side by side share memory and caches: 1.04 to 1.09 times as long, results/2026-11-24-engines
 
 
 class Plan(BaseModel, frozen=True):
@@ -112,7 +112,11 @@ def plan(
         seeds=seeds,
         at_once=at_once,
     )
-    return _within(wished, 60 * minutes) if minutes else wished
+    if not minutes:
+        return wished
+    shrunk = _within(wished, 60 * minutes)
+    fold(fewer(data, shrunk.pictures), folds, 0, 0)
+    return shrunk
 
 
 def crowded(seconds: float, at_once: int) -> float:

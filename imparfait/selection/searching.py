@@ -171,7 +171,8 @@ def choose_winners(searches: Sequence[Search], folds: int, cell_for: CellFor, ru
         search.trials[trial.number] = replace(judged, folds=(*judged.folds, outcome.mean))
     for search, trials in leading:
         judged_trials = [search.trials[trial.number] for trial in trials]
-        search.winner = max(judged_trials, key=lambda trial: trial.mean, default=None)
+        whole = [trial for trial in judged_trials if not np.isnan(trial.mean)]  # one that failed on a fold cannot win
+        search.winner = max(whole, key=lambda trial: trial.mean, default=None)
 
 
 def fresh_places(seeds: int, folds: int) -> list[tuple[int, int]]:

@@ -28,6 +28,8 @@ class Range(BaseModel, frozen=True, extra="forbid"):
     def _in_order(self) -> "Range":
         if self.low > self.high or (self.log and (self.low <= 0 or self.step)):
             raise ValueError("low must not be over high; with log, low must be over 0 and there is no step")
+        if self.step and (self.high - self.low) % self.step:
+            raise ValueError("high must be a whole number of steps above low")
         return self
 
     def __contains__(self, value: Value) -> bool:
@@ -91,11 +93,11 @@ def sizes_of(model: str) -> dict[str, int]:
 
 
 def space_of(settings: TrainingSettings) -> Space:
-    """Around these settings, and half to twice each size of their network."""
+    """Around these settings, and half to twice each size of their network, with the size itself among the steps."""
     space: Space = {name: around(getattr(settings, name)) for name, around in AROUND.items()}
     for name, size in (sizes_of(settings.model) | settings.sizes).items():
         half = max(1, size // 2)
-        space[f"sizes.{name}"] = Range(low=half, high=2 * size, step=half)
+        space[f"sizes.{name}"] = Range(low=half, high=2 * size, step=half if size == 2 * half else 1)
     return space
 
 

@@ -66,6 +66,9 @@ class Verdict:
         ahead, interval = f"{100 * self.difference.mean:.2f} points", points(self.difference.interval)
         if self.shown:
             return f"{better} is better than {other} by {ahead} (95 %: {interval})"
+        if self.difference.error == 0:
+            equally = f"{ahead} on each of {self.cells} folds, no spread to test by"
+            return f"{better} and {other}: no difference shown: {equally}"
         after = f" once {self.pairs} pairs are allowed for" if self.difference.interval[0] > 0 else ""
         return (
             f"{better} and {other}: no difference shown{after}: {ahead} ({interval}); "

@@ -1,0 +1,74 @@
+"""What a search may vary: from the settings and the network's sizes, and from a file."""
+
+from pathlib import Path
+
+import pytest
+
+from imparfait.errors import UserError
+from imparfait.selection.contenders import contender
+from imparfait.selection.spaces import Choice, Range, check, read_space, space_of, values_of, with_values
+from imparfait.settings import RECIPES
+
+
+@pytest.mark.parametrize("name", [*RECIPES, "petit", "cnn", "cnn_gru", "rnn"])
+def test_the_space_of_a_recipe_or_model_holds_what_it_starts_from_and_only_what_can_be(name: str) -> None:
+    settings = contender(name).settings
+    space = space_of(settings)
+    check(space, settings)
+    own = values_of(settings, space)
+    assert own.keys() == space.keys()
+    for setting, value in own.items():
+        assert value in space[setting], setting
+    assert with_values(settings, own) == settings.model_copy(update={"sizes": with_values(settings, own).sizes})
+
+
+def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(
+        'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\nmixture = ["fresh", "study"]\n'
+        "label_smoothing = 0.0\n[sizes]\nfilters = {low = 8, high = 24, step = 8}\nframe = 12\n"
+    )
+    settings = RECIPES["default"].settings
+    space, start = read_space(tmp_path / "space.toml", settings)
+    assert space["learning_rate"] == Range(low=0.001, high=0.1, log=True)
+    assert space["epochs"] == Choice(of=(1, 2))
+    assert space["mixture"] == Choice(of=("fresh", "study"))
+    assert space["sizes.filters"] == Range(low=8, high=24, step=8)
+    assert "label_smoothing" not in space
+    assert "sizes.frame" not in space
+    assert start.label_smoothing == 0
+    assert start.sizes == {"frame": 12}
+    assert "weight_decay" in space
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "learning_rat = [0.1]",
+            "setting that can be searched is called 'learning_rat'; did you mean 'learning_rate'?",
+        ),
+        ("seed = [1, 2]", "no setting that can be searched is called 'seed'"),
+        ("[sizes]\nfilter = [8]", "no size of petit is called 'filter'; did you mean 'filters'?"),
+        ("sizes = 3", "sizes was given as 3"),
+        ("learning_rate = {low = 1, high = 0.1}", "low must not be over high"),
+        ("learning_rate = {low = 0, high = 0.1, log = true}", "low must be over 0"),
+        ("batch_size = {low = 16, high = 40, step = 16}", "high must be a whole number of steps above low"),
+        ("learning_rate = {least = 1}", "wanted is {low = 0.001"),
+        ("batch_size = []", "wanted is {low = 0.001"),
+        ("batch_size = [32, 0]", "batch_size was given as 0; input should be greater than 0"),
+        ("label_smoothing = {low = 0.0, high = 2.0}", "label_smoothing was given as 2.0; input should be less than 1"),
+        ("batch_size = 'many'", "batch_size was given as 'many'"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_in_one_sentence(text: str, wanted: str, tmp_path: Path) -> None:
+    (tmp_path / "space.toml").write_text(text)
+    with pytest.raises(UserError) as refused:
+        read_space(tmp_path / "space.toml", RECIPES["default"].settings)
+    assert wanted in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path / "space.toml"))
+
+
+@pytest.mark.parametrize("size", range(1, 41))
+def test_every_size_is_among_the_steps_around_it(size: int) -> None:
+    settings = RECIPES["default"].settings.model_copy(update={"sizes": {"filters": size}})
+    assert size in space_of(settings)["sizes.filters"]
