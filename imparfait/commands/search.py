@@ -137,6 +137,7 @@ def search(
     if not finding.best:
         raise UserError(f"no trial finished; the first one's cause: {searches[0].trials[0].cause}")
     words = [] if data == "mnist" else ["--data", data]
+    words += ["--size", str(size)] if size else []
     show.next_step(shlex.join(["imparfait", "train", "--settings", str(folder / BEST), *words]), "train what was found")
 
 
