@@ -1,16 +1,12 @@
 """Alterations: pure functions from (images, severity, draw) to images; others say corruption or augmentation."""
 
-from collections.abc import Callable
+from imparfait.alterations.geometry import geometric, shrunk
+from imparfait.alterations.severity import Severity
+from imparfait.alterations.table import Alteration, Listed
 
-from imparfait.alterations.geometry import Severity, geometric, shrunk
-from imparfait.randomness import Draw
-from imparfait.tensors import Images
-
-Alteration = Callable[[Images, Severity, Draw], Images]
-
-ALTERATIONS: dict[str, Alteration] = {
-    "geometric": geometric,
-    "shrunk": shrunk,
+ALTERATIONS: dict[str, Listed] = {
+    "geometric": Listed(geometric, "geometry", protocol=0.5),
+    "shrunk": Listed(shrunk, "geometry", protocol=1.0),
 }
 
-__all__ = ["ALTERATIONS", "Alteration", "Severity", "geometric", "shrunk"]
+__all__ = ["ALTERATIONS", "Alteration", "Listed", "Severity", "geometric", "shrunk"]

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from imparfait.alterations.severity import Severity, as_column, unchanged_where_zero
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
-
-Severity = float | Float[Tensor, " n"]
 
 
 def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
@@ -23,13 +22,13 @@ def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
     height, width = images.shape[-2:]
     at_most = torch.tensor([math.radians(30), 0.2 * height, 0.2 * width, 0.2, 0.2], dtype=images.dtype)
     drawn = 2 * draw.uniform("angle, down, right, tall, wide", 5).to(images.dtype) - 1
-    angle, down, right, tall, wide = (drawn * at_most * _as_column(severity, images)[:, None]).unbind(1)
+    angle, down, right, tall, wide = (drawn * at_most * as_column(severity, images)[:, None]).unbind(1)
     cos, sin = angle.cos(), angle.sin()
     # Where each output pixel looks in the input, from the centre: turn(move(stretch(row, column))).
     turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
     matrix = turn * torch.stack([1 + tall, 1 + wide], 1)[:, None]
     offset = (turn * torch.stack([down, right], 1)[:, None]).sum(2)
-    return _unchanged_where_zero(severity, images, resample(images, matrix, offset))
+    return unchanged_where_zero(severity, images, resample(images, matrix, offset))
 
 
 def shrunk(images: Images, severity: Severity, draw: Draw) -> Images:
@@ -40,10 +39,10 @@ def shrunk(images: Images, severity: Severity, draw: Draw) -> Images:
     Source: `create_imperfect_image` of the founding study.
     """
     height, width = images.shape[-2:]
-    s, places = _as_column(severity, images), draw.uniform("row, column", 2).to(images.dtype)
+    s, places = as_column(severity, images), draw.uniform("row, column", 2).to(images.dtype)
     rows, columns = _reduction(height, s, places[:, 0]), _reduction(width, s, places[:, 1])
     # [n, 1, height, height] @ [n, channels, height, width] @ [n, 1, width, width]: exact, and all matrix products.
-    return _unchanged_where_zero(severity, images, rows[:, None] @ images @ columns[:, None].mT)
+    return unchanged_where_zero(severity, images, rows[:, None] @ images @ columns[:, None].mT)
 
 
 def resample(images: Images, matrix: Float[Tensor, "n 2 2"], offset: Float[Tensor, "n 2"]) -> Images:
@@ -80,14 +79,3 @@ def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n s
     overlap = torch.minimum(i + step, j + 1) - torch.maximum(i, j)
     matrices: Tensor = overlap.clamp_(min=0) / step
     return matrices.index_select(0, which)
-
-
-def _as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
-    return torch.as_tensor(severity, dtype=images.dtype).expand(len(images))
-
-
-def _unchanged_where_zero(severity: Severity, images: Images, altered: Images) -> Images:
-    """Severity 0 is the very same picture; resampling at the identity would be off by 3e-6."""
-    if isinstance(severity, Tensor):
-        return torch.where((severity == 0)[:, None, None, None], images, altered)
-    return images if severity == 0 else altered
