@@ -39,6 +39,7 @@ NUMERIC = (
     "datasets/splits",
     "datasets/altered",
     "models",
+    "schedules",
     "training",
     "evaluation",
     "classifiers",

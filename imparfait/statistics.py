@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import stdtr, stdtrit
 
 Interval = tuple[float, float]
@@ -90,3 +90,69 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
+
+
+@dataclass(frozen=True)
+class Discordance:
+    """The pictures that one of two classifiers alone reads correctly, and the exact two-sided p of this split."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> Discordance:
+    """Whether two saved models differ on the same `n` pictures: which of them each reads correctly, a row a picture.
+
+    Only for independent pictures that neither model was fitted on. p is 1 where they err on the same pictures.
+    Source: McNemar (Psychometrika 12, 1947); exact: each discordant picture is a fair toss.
+    """
+    from scipy.stats import binomtest  # late, as above
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    tosses = only_first + only_second
+    return Discordance(only_first, only_second, float(binomtest(only_first, tosses).pvalue) if tosses else 1.0)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The severity at which accuracy falls through a level, with its 95 % interval; None is beyond the last one."""
+
+    severity: float | None
+    low: float | None
+    high: float | None
+
+
+def crossing(
+    severities: Float[np.ndarray, " severities"],
+    right: Shaped[np.ndarray, "severities sources"],
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Crossing:
+    """Where accuracy first falls below `level`, on straight lines between the severities, which rise from 0 (clean).
+
+    `right` says of each source at each severity whether it is read correctly (or which share of its copies, 0..1).
+    It is the first severity where accuracy is below the level from the start. The interval is a bootstrap over
+    sources, each with all its severities; an end is None where that share of the resamples is not below by the last.
+    """
+    patterns, counts = np.unique(right, axis=1, return_counts=True)  # few: so resampling is one multinomial draw
+    draws = np.random.default_rng(0).multinomial(right.shape[1], counts / right.shape[1], size=resamples)
+    accuracies = np.vstack([counts, draws]) @ patterns.astype(float).T / right.shape[1]
+    found = _first_below(severities, accuracies, level)
+    ends = np.quantile(found[1:], [0.025, 0.975], method="inverted_cdf")  # interpolating would mix in the infinite
+    return Crossing(*(float(value) if np.isfinite(value) else None for value in (found[0], *ends)))
+
+
+def _first_below(
+    severities: Float[np.ndarray, " severities"], accuracies: Float[np.ndarray, "rows severities"], level: float
+) -> Float[np.ndarray, " rows"]:
+    """Where each row crosses the level; infinite where it does not."""
+    below = accuracies < level
+    after = below.argmax(1)
+    before = (after - 1).clip(0)
+    rows = np.arange(len(accuracies))
+    high, low = accuracies[rows, before], accuracies[rows, after]
+    fall = np.where(after == before, 1.0, high - low)
+    share = np.where(after == before, 0.0, (high - level) / np.where(below.any(1), fall, 1.0))
+    there = severities[before] + share * (severities[after] - severities[before])
+    return np.where(below.any(1), there, np.inf)

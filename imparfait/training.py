@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,11 +18,11 @@ from imparfait.errors import UserError, lookup
 from imparfait.machine import choose_machine, keep_memory
 from imparfait.models import check_answers
 from imparfait.randomness import seed_of
+from imparfait.schedules import SCHEDULES
 from imparfait.settings import Machine, TrainingSettings
 
-WARM_UP = 0.25  # share of the steps in which the step size rises; then it falls to zero
 HORIZON = 0.02  # the weight average looks back over this share of the steps, in a run of 10 s as in one of 10 min
-PATIENCE, FACTOR, LEAST = 3, 0.5, 1e-4  # of `plateau`: epochs, share of the step size, fall of the loss that counts
+ALTERED_AT_ONCE = 2048  # pictures: 6 MB of MNIST in float32
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of a parameter
 
 
@@ -137,8 +137,8 @@ class Training:
             epoch, first = divmod(done.step, self.steps_an_epoch)
             rows = self.mixture.rows(self.settings.seed, epoch, self.sources)
             loss_sum, right, number = done.loss_sum, done.right, done.step
-            for source, share in (batch.T for batch in rows.tensor_split(self.steps_an_epoch)[first:]):
-                loss, hits = self._step(number, epoch, source, share)
+            for source, images in self._batches(epoch, rows.tensor_split(self.steps_an_epoch)[first:]):
+                loss, hits = self._step(number, source, images)
                 number += 1
                 loss_sum, right = loss_sum + loss * len(source), right + hits
                 seconds = self.progress.seconds + time.perf_counter() - started
@@ -180,12 +180,25 @@ class Training:
                 assert all(moment.stride() == parameter.stride() for moment in kept.values())
                 self.optimiser.state[parameter] = kept | {"step": moments["step"][name]}
 
-    def _step(self, number: int, epoch: int, source: Tensor, share: Tensor) -> tuple[float, int]:
+    def _batches(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Sources and pictures of each batch. Several are altered at once: a mixture of thirty alterations has few
+        pictures of each in a batch, and calling PyTorch for each costs more than altering them does.
+        """
+        together = max(1, ALTERED_AT_ONCE // self.settings.batch_size)
+        for start in range(0, len(batches), together):
+            group = batches[start : start + together]
+            source, share = torch.cat(list(group)).T
+            images = self.mixture.show(
+                self.pixels[source] / 255, share, self.settings.seed, epoch, self.sources[source]
+            )
+            sizes = [len(batch) for batch in group]
+            yield from zip(torch.split(source, sizes), torch.split(images, sizes), strict=True)
+
+    def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[float, int]:
         """Learn from one batch: its loss, and how many it answered correctly."""
         settings, machine = self.settings, self.machine
         self.model.train()
-        images = self.mixture.show(self.pixels[source] / 255, share, settings.seed, epoch, self.sources[source])
-        rate = SCHEDULES[settings.schedule](number / self.steps, self.progress.epochs)
+        rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * rate
         with _reseeded(settings.seed, number):
@@ -210,38 +223,6 @@ class Training:
         if self._own:
             self.model.load_state_dict(self._own)
             self._own = None
-
-
-def one_cycle(progress: float, epochs: Sequence[Epoch] = ()) -> float:
-    """The step size at `progress` (0..1) of the run, as a share of its peak: up in a line, down in a line."""
-    return min((progress + 1e-3) / WARM_UP, (1 - progress) / (1 - WARM_UP), 1.0)
-
-
-def constant(progress: float, epochs: Sequence[Epoch] = ()) -> float:
-    """The same step size from the first step to the last."""
-    return 1.0
-
-
-def plateau(progress: float, epochs: Sequence[Epoch]) -> float:
-    """Half the step size whenever the loss has not fallen for three epochs.
-
-    Source: Keras's ReduceLROnPlateau(monitor="loss", factor=0.5, patience=3, min_delta=1e-4). It watches the
-    training loss: where all training pictures are fitted on, there is no other.
-    """
-    share, best, waited = 1.0, math.inf, 0
-    for epoch in epochs:
-        fell = epoch.loss < best - LEAST
-        best, waited = (epoch.loss, 0) if fell else (best, waited + 1)
-        if waited == PATIENCE:
-            share, waited = share * FACTOR, 0
-    return share
-
-
-SCHEDULES: dict[str, Callable[[float, Sequence[Epoch]], float]] = {
-    "one_cycle": one_cycle,
-    "constant": constant,
-    "plateau": plateau,
-}
 
 
 def _learn(

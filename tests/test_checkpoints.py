@@ -14,8 +14,9 @@ from imparfait.checkpoints import load_state, save_state
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.errors import UserError
 from imparfait.models import MODELS, build
+from imparfait.schedules import SCHEDULES
 from imparfait.settings import Machine, TrainingSettings
-from imparfait.training import SCHEDULES, Training
+from imparfait.training import Training
 
 ONE_THREAD = Machine(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3)

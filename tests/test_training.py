@@ -16,8 +16,9 @@ from imparfait.datasets.reading import load_data
 from imparfait.datasets.sealed import SealedTest
 from imparfait.errors import UserError
 from imparfait.models import MODELS, build
+from imparfait.schedules import one_cycle, plateau
 from imparfait.settings import Machine, TrainingSettings
-from imparfait.training import Epoch, Training, _optimiser, one_cycle, plateau, train
+from imparfait.training import Training, _optimiser, train
 
 ONE_THREAD = Machine(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)
@@ -228,5 +229,4 @@ def test_the_keras_optimiser_takes_the_steps_of_kerass_adamw() -> None:
     ],
 )
 def test_plateau_halves_when_the_loss_has_not_fallen_for_three_epochs(losses: list[float], share: float) -> None:
-    epochs = [Epoch(number, loss, 0.5, 10, 1.0) for number, loss in enumerate(losses, 1)]
-    assert plateau(0.5, epochs) == share
+    assert plateau(0.5, [float(loss) for loss in losses]) == share

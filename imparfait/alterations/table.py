@@ -11,6 +11,7 @@ from imparfait.tensors import Images
 Alteration = Callable[[Images, Severity, Draw], Images]
 Family = Literal["geometry", "pen", "noise", "blur", "light", "strokes", "edges"]
 LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
+ONCE = (1.0,)
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Listed:
     """An alteration of the table; called like its function."""
 
     alter: Alteration
-    family: Family
+    family: Family | None
+    """None for one that is not of the table."""
     mnist_c: float | None = None
     """The severity at which MNIST-C's published parameters lie, where the alteration is one of its 15."""
     in_kind: bool = False

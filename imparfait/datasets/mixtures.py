@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from imparfait.alterations import ALTERATIONS
+from imparfait.alterations import ALTERATIONS, Severity
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
@@ -16,7 +16,8 @@ class Share:
     """A part of the sources, shown altered (or as they are, when `alteration` is "clean")."""
 
     alteration: str
-    severity: float
+    severity: float | tuple[float, float]
+    """One for all, or from where to where it is drawn, evenly, anew for each picture."""
     part: float
 
 
@@ -59,8 +60,16 @@ class Mixture:
         for index, kind in enumerate(self.shares):
             if kind.alteration != "clean":
                 rows = (share == index).nonzero()[:, 0]
-                images[rows] = ALTERATIONS[kind.alteration](images[rows], kind.severity, draw.at(rows))
+                severity = _severities(kind.severity, draw.at(rows))
+                images[rows] = ALTERATIONS[kind.alteration](images[rows], severity, draw.at(rows))
         return images
+
+
+def _severities(severity: float | tuple[float, float], draw: Draw) -> Severity:
+    if isinstance(severity, float):
+        return severity
+    least, most = severity
+    return least + (most - least) * draw.uniform("severity")
 
 
 def seen_in_training(mixture: Mixture) -> str:

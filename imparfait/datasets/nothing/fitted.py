@@ -1,0 +1,121 @@
+"""Pictures of no digit to fit thresholds and networks on; they share no font, photograph or rule with the tested."""
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.datasets.nothing.glyphs import FINER, UNLIKE_DIGITS, rendered
+from imparfait.datasets.nothing.photographs import pieces
+from imparfait.datasets.nothing.table import Grey, as_grey, between
+from imparfait.errors import UserError
+from imparfait.images import Pixels
+from imparfait.randomness import Draw
+
+OTHER_FONTS = (
+    "DejaVuSans.ttf",
+    "DejaVuSans-Bold.ttf",
+    "DejaVuSans-Oblique.ttf",
+    "DejaVuSerif.ttf",
+    "DejaVuSerif-Bold.ttf",
+    "DejaVuSerif-Italic.ttf",
+    "DejaVuSansMono.ttf",
+    "DejaVuSansMono-BoldOblique.ttf",
+)
+OTHER_PHOTOGRAPHS = ("matplotlib/mpl-data/sample_data/grace_hopper.jpg",)
+PIECES = 4  # a side: 16 pieces of 7 by 7 pixels of an MNIST digit
+
+
+def other_noise(draw: Draw, height: int, width: int) -> Grey:
+    """A quarter each of single specks, stripes, a mosaic of grey rectangles and slow changes from grey to grey."""
+    kind, one, two, three = draw.uniform("kind, one, two, three", 4).numpy().T
+    pixels = draw.uniform("pixels", height, width).numpy()
+    specks = draw.uniform("specks", height, width).numpy() * (pixels < between(0.02, 0.5, one))
+    angle, rows, columns = between(0, 2 * math.pi, two), np.arange(height)[:, None], np.arange(width)
+    way = rows * np.sin(angle) + columns * np.cos(angle)
+    stripes = 0.5 + 0.5 * np.sin(2 * math.pi * (way / between(2.5, 14, one) + between(0, 1, three)))
+    steps = (way - way.min((1, 2), keepdims=True)) / np.ptp(way, (1, 2), keepdims=True)
+    slow = between(0, 1, one) + (between(0, 1, three) - between(0, 1, one)) * steps
+    # The mosaic takes the grey of a rectangle from the pixel whose place is the rectangle's number.
+    tall, wide = (2 + np.floor(8 * side).astype(int) for side in (one, two))
+    at = (np.arange(height) + tall[:, None]) // tall[:, None] % height
+    along = (np.arange(width) + wide[:, None]) // wide[:, None] % width
+    mosaic = pixels[np.arange(len(pixels))[:, None, None], at[:, :, None], along[:, None]]
+    which = np.floor(4 * kind)[:, None, None]
+    return as_grey(np.select([which == 0, which == 1, which == 2], [specks, stripes, mosaic], slow))
+
+
+def other_letters(draw: Draw, height: int, width: int) -> Grey:
+    """Letters that cannot be read as a digit, in other fonts."""
+    return rendered(draw, height, width, UNLIKE_DIGITS, OTHER_FONTS)
+
+
+def other_photographs(draw: Draw, height: int, width: int) -> Grey:
+    """Pieces of a portrait of Grace Hopper."""
+    return pieces(draw, height, width, OTHER_PHOTOGRAPHS)
+
+
+def blobs(draw: Draw, height: int, width: int) -> Grey:
+    """Three to six filled ellipses of several places, sizes and directions, run together."""
+    n, most, side = len(draw.sources), 6, min(height, width)
+    row, column, long, short, turn = draw.uniform("ellipses", 5, most, 1, 1).numpy().transpose(1, 0, 2, 3, 4)
+    down, right = (
+        np.arange(height)[:, None] - height * (0.15 + 0.7 * row),
+        np.arange(width) - width * (0.15 + 0.7 * column),
+    )
+    cos, sin = np.cos(math.pi * turn), np.sin(math.pi * turn)
+    radii = side * (0.08 + 0.2 * long), side * (0.05 + 0.1 * short)
+    distance = np.hypot((cos * right + sin * down) / radii[0], (cos * down - sin * right) / radii[1])
+    edge = (1 - distance) * radii[1] + 0.5  # in pixels, about: the rim is anti-aliased
+    there = np.arange(most) < 3 + np.floor(4 * draw.uniform("how many").numpy().reshape(n, 1))
+    return as_grey(np.where(there[:, :, None, None], edge, 0).max(1))
+
+
+def scribbles(draw: Draw, height: int, width: int) -> Grey:
+    """Two or three smooth strokes of a pen through random points, crossing each other more than a digit's do."""
+    pictures = np.empty((len(draw.sources), height, width), np.uint8)
+    points = draw.uniform("points", 3, 5, 2).numpy().astype(np.float64)
+    numbers = draw.uniform("how many, thickness", 2).tolist()
+    for picture, strokes, (many, thickness) in zip(pictures, points, numbers, strict=True):
+        large = Image.new("L", (FINER * width, FINER * height))
+        pen = max(1, round(FINER * min(height, width) / 28 * (1.5 + 1.5 * thickness)))
+        for stroke in strokes[: 2 + int(2 * many)]:
+            _stroke(large, (0.1 + 0.8 * stroke) * [FINER * width, FINER * height], pen)
+        picture[:] = np.asarray(large.reduce(FINER))
+    return pictures
+
+
+def scrambled(digits: LabelledImages, seed: int) -> Pixels:
+    """Each picture of `digits` cut into 4 × 4 pieces that change places: a digit's ink, but no digit.
+
+    [n, channels, height, width]; a picture depends on its source id and the seed. Raises UserError for test pictures.
+    """
+    if digits.split == "test":
+        raise UserError("scrambled digits are to fit on, so they are not made of test pictures")
+    n, channels, height, width = digits.pixels.shape
+    tall, wide = -(-height // PIECES), -(-width // PIECES)
+    more = ((0, 0), (0, 0), (0, PIECES * tall - height), (0, PIECES * wide - width))  # to whole pieces, cut off again
+    cut = np.pad(digits.pixels, more).reshape(n, channels, PIECES, tall, PIECES, wide)
+    cut = cut.transpose(0, 2, 4, 1, 3, 5).reshape(n, PIECES**2, channels, tall, wide)
+    draw = Draw(seed, "nothing scrambled", 0, torch.from_numpy(digits.sources))
+    order = draw.bits("order", PIECES**2).argsort(1).numpy()
+    moved = cut[np.arange(n)[:, None], order].reshape(n, PIECES, PIECES, channels, tall, wide)
+    whole = moved.transpose(0, 3, 1, 4, 2, 5).reshape(n, channels, PIECES * tall, PIECES * wide)
+    return np.ascontiguousarray(whole[..., :height, :width])
+
+
+def _stroke(image: Image.Image, points: np.ndarray, pen: int) -> None:
+    """Draw a smooth curve through `points` (x, y) with a round pen `pen` pixels wide.
+
+    Source: Catmull & Rom's spline, its ends doubled.
+    """
+    a, b, c, d = (np.concatenate([points[:1], points, points[-1:]])[k : k + len(points) - 1, None] for k in range(4))
+    t = np.linspace(0, 1, 12)[:, None]
+    curve = b + t / 2 * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+    places = [(float(x), float(y)) for x, y in curve.reshape(-1, 2)]
+    canvas = ImageDraw.Draw(image)
+    canvas.line(places, fill=255, width=pen, joint="curve")
+    for x, y in (places[0], places[-1]):
+        canvas.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)

@@ -1,0 +1,136 @@
+"""A reader behind the fence whose files say what it is to do there; most of it is what a fence is for."""
+
+import ctypes
+import faulthandler
+import importlib
+import marshal
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Looked up before there is a fence: calling them is what native code in a library would do, and no audit hook sees it.
+LIBC = ctypes.CDLL(None, use_errno=True)
+OPEN, SOCKET, FORK, SYSTEM, KILL, UNLINK = LIBC.open, LIBC.socket, LIBC.fork, LIBC.system, LIBC.kill, LIBC.unlink
+CHANNEL = 3
+
+
+def prepare() -> None:
+    pass
+
+
+def load(path: str, threads: int) -> tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]:
+    name, _, argument = Path(path).read_text().partition(" ")
+    if name in READING:
+        READING[name](argument)
+
+    def answer(pictures: np.ndarray) -> np.ndarray:
+        if name in ANSWERING:
+            return np.asarray(ANSWERING[name](pictures))
+        return pictures.reshape(len(pictures), -1)[:, :3] * 2
+
+    return {"says": argument, "threads": threads}, answer
+
+
+def hang(_: object) -> None:
+    while True:
+        time.sleep(1)
+
+
+def nonsense(_: object) -> None:
+    os.write(CHANNEL, b"GET / HTTP/1.1\r\n\r\n")
+    hang(_)
+
+
+def words(content: bytes) -> Callable[[object], None]:
+    def write(_: object) -> None:
+        os.write(CHANNEL, len(content).to_bytes(4, "big") + content)
+        hang(_)
+
+    return write
+
+
+def swallowed(argument: str) -> None:
+    """An attempt that hides its refusal."""
+    try:
+        socket.create_connection(("127.0.0.1", int(argument)))
+    except OSError:
+        return
+
+
+def native(done: int) -> None:
+    raise RuntimeError("native code was let" if done >= 0 else "native code was refused")
+
+
+def later_raise_once(pictures: np.ndarray) -> np.ndarray:
+    if len(pictures) == 1:
+        raise ValueError("once")
+    return pictures[:, :3]
+
+
+def leak(_: str) -> None:
+    raise ValueError(f"\x1b[31mred\x07 and long {'x' * 5000}\nand more")
+
+
+READING: dict[str, Callable[[str], object]] = {
+    "segfault": lambda _: faulthandler._sigsegv(),  # type: ignore[attr-defined]
+    "abort": lambda _: os.abort(),
+    "exit": lambda _: os._exit(3),
+    "exit_politely": lambda _: os._exit(0),
+    "sys_exit": lambda _: exec("raise SystemExit(4)"),
+    "hang": hang,
+    "spin": lambda _: exec("while True: pass"),
+    "eat": lambda _: [bytearray(1 << 20) for _ in range(1 << 20)],
+    "eat_at_once": lambda _: np.ones(1 << 40, np.uint8),
+    "nonsense": nonsense,
+    "long_words": words(b"[" * (1 << 16)),
+    "deep_words": words(b'{"told": {"a": ' + b"[" * 60_000),
+    "other_words": words(b'{"told": {}, "run": "rm"}'),
+    "no_words": words(b""),
+    "answer_at_once": words(b'{"kind": "float32", "shape": [1000000, 1000000]}'),
+    "raise": leak,
+    "socket": lambda argument: socket.create_connection(("127.0.0.1", int(argument))),
+    "swallowed_socket": swallowed,
+    "program": lambda argument: subprocess.run(["touch", argument]),
+    "system": lambda argument: os.system(f"touch {argument}"),
+    "exec": lambda argument: os.execv("/bin/touch", ["touch", argument]),
+    "spawn": lambda argument: os.posix_spawn("/bin/touch", ["touch", argument], {}),
+    "fork": lambda _: os.fork(),
+    "write": lambda argument: Path(argument).write_text("here"),
+    "make_folder": lambda argument: Path(argument).mkdir(),
+    "remove": lambda argument: Path(argument).unlink(),
+    "import": importlib.import_module,
+    "passwords": lambda _: Path("/etc/passwd").read_text(),
+    "kill": lambda argument: os.kill(int(argument), signal.SIGTERM),
+    "pickle": lambda _: pickle.loads(b"cposix\nsystem\n(S'true'\ntR."),
+    "marshal": lambda _: marshal.loads(marshal.dumps(compile("1", "", "eval"))),
+    "native_library": lambda _: ctypes.CDLL("libm.so.6"),
+    "native_socket": lambda _: native(SOCKET(socket.AF_INET, socket.SOCK_DGRAM, 0)),
+    "native_file": lambda argument: native(OPEN(argument.encode(), os.O_WRONLY | os.O_CREAT, 0o600)),
+    "native_read": lambda argument: native(OPEN(argument.encode(), os.O_RDONLY)),
+    "native_remove": lambda argument: native(UNLINK(argument.encode())),
+    "native_fork": lambda _: native(FORK()),
+    "native_program": lambda argument: native(0 if SYSTEM(f"touch {argument}".encode()) == 0 else -1),
+    "native_kill": lambda argument: native(KILL(int(argument), 0)),
+}
+
+ANSWERING: dict[str, Callable[[np.ndarray], object]] = {
+    "later_segfault": lambda _: faulthandler._sigsegv(),  # type: ignore[attr-defined]
+    "later_hang": hang,
+    "later_raise_once": later_raise_once,
+    "later_raise": lambda pictures: np.ones((2, 2)) @ np.ones((3, 3)),
+    "later_eat": lambda _: [bytearray(1 << 20) for _ in range(1 << 20)],
+    "too_few": lambda pictures: pictures[1:, :3],
+    "too_many": lambda pictures: np.zeros((len(pictures), 20_000), np.float32),
+    "infinite_type": lambda pictures: np.zeros((len(pictures), 3), "complex64"),
+    "object": lambda pictures: np.array([None] * len(pictures)),
+    "half": lambda pictures: words(b'{"kind": "float32", "shape": [2, 3]}')(None),
+    "socket_later": lambda _: socket.socket(),
+}
