@@ -2,8 +2,8 @@
 
 python benchmarks/malformed.py --count 10000 --out results/2026-12-02-malformed
 
-Each file is a small real .onnx, .keras or run folder with .safetensors, damaged in a way that its number decides
-(tests/malformed.py).
+Each file is a small real .onnx, .keras, or run folder with .safetensors and config.json, damaged in a way that its
+number decides (tests/malformed.py).
 """
 
 import argparse

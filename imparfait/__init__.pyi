@@ -12,11 +12,12 @@ from .datasets.mixtures import MIXTURES as MIXTURES
 from .datasets.reading import load_data as load_data
 from .datasets.splits import fold as fold
 from .datasets.splits import split as split
+from .datasets.suite import the_full_suite as the_full_suite
 from .errors import UserError as UserError
 from .evaluation import Scores as Scores
-from .evaluation import evaluate as evaluate
 from .models import MODELS as MODELS
 from .models import build as build
+from .proving import evaluate as evaluate
 from .randomness import Draw as Draw
 from .settings import RECIPES as RECIPES
 from .settings import Machine as Machine

@@ -1,11 +1,9 @@
 """Anything that answers pictures, as a function from numpy pictures to numpy logits."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -14,18 +12,23 @@ from jaxtyping import Float32
 from safetensors import SafetensorError
 from torch import nn
 
+from imparfait.configs import Config, config_of, printable, read_regular
 from imparfait.errors import UserError
 from imparfait.images import Classifier, Logits
 from imparfait.machine import choose_device, has_bf16_units
-from imparfait.models import build
-from imparfait.models.own import fingerprint_of
+from imparfait.models import build, check_answers
+from imparfait.models.own import fingerprint_of, is_own, parts_of
+from imparfait.readers import MOST_BYTES
 from imparfait.settings import Machine
 
 BATCH = 256  # measured: 128 to 512 are within 15 %, 2,000 takes twice as long
 
 
-def as_classifier(model: nn.Module, machine: Machine | None = None) -> Classifier:
-    """`model` as a classifier; layout, precision, device and inference mode are seen to here and nowhere else."""
+def as_classifier(model: nn.Module, machine: Machine | None = None, temperature: float = 1.0) -> Classifier:
+    """`model` as a classifier; layout, precision, device and inference mode are seen to here and nowhere else.
+
+    Its logits are the model's, divided by `temperature`.
+    """
     machine = machine or Machine(threads=torch.get_num_threads())
     device, bf16 = machine.device, machine.precision == "bfloat16"
 
@@ -37,32 +40,23 @@ def as_classifier(model: nn.Module, machine: Machine | None = None) -> Classifie
             for batch in torch.split(torch.from_numpy(images), BATCH):
                 answers.append(model(batch.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
         model.train(was_training)
-        return torch.cat(answers).numpy()
+        return (torch.cat(answers) / temperature).numpy()
 
     return classify
 
 
-def load_classifier(path: str | Path, device: str = "auto") -> Classifier:
-    """The classifier in the run folder `path`.
+def load_classifier(path: str | Path, device: str = "auto", network: str | None = None) -> Classifier:
+    """The classifier in the run folder `path`; its logits are divided by the run's temperature.
 
-    Raises UserError when there is none or when its files do not fit together.
+    A run folder never runs code: where its network is from a file of one's own, `network` names that file and its
+    function, `my_net.py:build`, and it is run where it still is as it was when it was trained.
+    Raises UserError when there is no run, when its files do not fit together, or when `network` is missing.
     """
-    config = config_of(Path(path))
-    try:
-        if network := config.get("origins", {}).get("network"):
-            _check_own(config["model"], network, Path(path))
-        model = build(
-            config["model"],
-            channels=config["input"]["channels"],
-            classes=len(config["classes"]),
-            height=config["input"]["height"],
-            width=config["input"]["width"],
-            sizes=config["sizes"],
-        )
-        model.load_state_dict(_tensors(Path(path)))
-    except (OSError, KeyError, TypeError, RuntimeError) as error:
-        raise UserError(f"{path}: its files do not make a classifier: {str(error).splitlines()[0]}") from error
-    return as_classifier(model, machine_of(path, device))
+    folder = Path(path)
+    config = config_of(folder)
+    name = _to_run(folder, config, network)
+    model = _network(folder, config, _tensors(folder, _content(folder)), name)
+    return as_classifier(model, machine_of(folder, device), config.temperature or 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +64,7 @@ class Weights:
     """The trained weights of a run, to start another training from."""
 
     path: Path
-    config: dict[str, Any]
+    config: Config
     tensors: dict[str, torch.Tensor]
     sha256: str
 
@@ -85,34 +79,108 @@ class Weights:
             then, here = ([*side[name].shape] if name in side else "missing" for side in (self.tensors, own))
             if then != here and name not in head:
                 raise UserError(
-                    f"{self.path}: its weights do not fit these pictures: {name} is {then} there and {here} here; "
-                    "give pictures of the size and the channels it was trained on"
+                    f"{self.path}: its weights do not fit these pictures: {printable(name)} is {then} there and "
+                    f"{here} here; give pictures of the size and the channels it was trained on"
                 )
         model.load_state_dict(own | {name: value for name, value in self.tensors.items() if name not in head})
 
     def new_head(self, classes: Sequence[str]) -> bool:
         """Whether the last layer starts anew, because the classes are others."""
-        return bool(list(classes) != self.config["classes"])
+        return tuple(classes) != self.config.classes
 
 
 def load_weights(path: str | Path) -> Weights:
-    """The weights in the run folder `path`; raises UserError when there are none."""
-    config = config_of(Path(path))
-    return Weights(Path(path), config, _tensors(Path(path)), sha256(_weights_file(Path(path))).hexdigest())
+    """The weights in the run folder `path`; runs nothing. Raises UserError when there are none."""
+    folder = Path(path)
+    config, content = config_of(folder), _content(folder)
+    tensors = _tensors(folder, content)
+    if not is_own(config.model):
+        _network(folder, config, tensors, config.model)
+    return Weights(folder, config, tensors, sha256(content).hexdigest())
 
 
-def _weights_file(folder: Path) -> bytes:
+def check_named(folder: Path, network: str) -> None:
+    """Raises UserError when the file of `network`, `my_net.py:build`, is the copy in the run folder itself."""
+    file, _ = parts_of(network)
+    if file.is_relative_to(folder.resolve()):
+        raise UserError(
+            f"{file}: a run folder's files are to read, not to run; where you trust this one, copy it elsewhere and "
+            f"write the copy's path, such as {file.name}:{network.rpartition(':')[2]}"
+        )
+
+
+def _to_run(folder: Path, config: Config, network: str | None) -> str:
+    """The network to build: one of ours, or the file that the caller names, if it is the one that was trained."""
+    if not is_own(config.model):
+        if network is not None:
+            raise UserError(f"{network}: {folder} is of {config.model}, which needs no file; leave it out")
+        return config.model
+    file = printable(Path(config.model.rpartition(":")[0]).name)
+    if network is None:
+        raise UserError(
+            f"{folder}: its network is from a file, {file}, and no run folder has code run by itself; if you trust "
+            f"yours, name it: --network my_net.py:build, or load_classifier(…, network='my_net.py:build')"
+        )
+    if not is_own(network) or not Path(network.rpartition(":")[0]).is_file():
+        raise UserError(f"{network}: there is no such file; wanted is the path of {file} with its function, :build")
+    check_named(folder, network)
+    if fingerprint_of(network) != config.origins.get("network"):
+        raise UserError(
+            f"{folder}: its network is not the one in {network}, which has changed since it was trained; "
+            f"put it back as it was (a copy to read is {folder / file})"
+        )
+    return network
+
+
+def _network(folder: Path, config: Config, tensors: dict[str, torch.Tensor], name: str) -> nn.Module:
+    """The network called `name` with these weights; raises UserError where they do not fit or it cannot answer."""
+
+    def drawn() -> nn.Module:
+        network = build(
+            name,
+            channels=config.input.channels,
+            classes=len(config.classes),
+            height=config.input.height,
+            width=config.input.width,
+            sizes=config.sizes,
+        )
+        _check_fit(network.state_dict(), tensors)
+        return network
+
     try:
-        return (folder / "model.safetensors").read_bytes()
-    except OSError as error:
-        raise UserError(f"{folder}: its model.safetensors cannot be read: {error.strerror}") from error
+        if not is_own(name):
+            with torch.device("meta"):  # takes no memory: sizes may be anything, the weights' are those of a file
+                drawn()
+        model = drawn()
+        model.load_state_dict(tensors)
+        black = torch.zeros(1, config.input.channels, config.input.height, config.input.width)
+        check_answers(model, black, len(config.classes), name)
+    except (UserError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{folder}: its files do not make a classifier: {printable(str(error))}") from error
+    return model
 
 
-def _tensors(folder: Path) -> dict[str, torch.Tensor]:
+def _check_fit(wanted: Mapping[str, torch.Tensor], came: Mapping[str, torch.Tensor]) -> None:
+    for name in {**wanted, **came}:
+        there, here = (
+            f"{str(side[name].dtype).removeprefix('torch.')} {[*side[name].shape]}" if name in side else "missing"
+            for side in (came, wanted)
+        )
+        if there != here:
+            raise UserError(
+                f"{name[:100]} is {there} in its model.safetensors, and {here} in its config.json's network"
+            )
+
+
+def _content(folder: Path) -> bytes:
+    return read_regular(folder / "model.safetensors", MOST_BYTES)
+
+
+def _tensors(folder: Path, content: bytes) -> dict[str, torch.Tensor]:
     try:
-        return safetensors.torch.load(_weights_file(folder))
-    except SafetensorError as error:
-        raise UserError(f"{folder}: its model.safetensors is broken: {error}") from error
+        return safetensors.torch.load(content)
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise UserError(f"{folder}: its model.safetensors is broken: {printable(str(error))}") from error
 
 
 def _last_layer(model: nn.Module, classes: int) -> set[str]:
@@ -124,19 +192,9 @@ def _last_layer(model: nn.Module, classes: int) -> set[str]:
     return set()
 
 
-def _check_own(model: str, sha256_then: str, folder: Path) -> None:
-    """Someone's own network is code: it is run where its owner wrote it, unchanged, and never from a run folder."""
-    file = Path(model.rpartition(":")[0])
-    if not file.is_file() or fingerprint_of(model) != sha256_then:
-        raise UserError(
-            f"{folder}: its network {model} is not there as it was when it was trained; "
-            f"put it back (a copy to read is {folder / file.name})"
-        )
-
-
 def machine_of(path: str | Path, device: str = "auto") -> Machine:
     """Where the classifier in `path` runs here: as it was trained where that can be, else in float32."""
-    told = Machine.model_validate(config_of(Path(path))["machine"])
+    told = config_of(Path(path)).machine
     here = choose_device(device)
     bf16 = told.precision == "bfloat16" and here == "cpu" and has_bf16_units()
     return Machine.model_validate(
@@ -144,12 +202,4 @@ def machine_of(path: str | Path, device: str = "auto") -> Machine:
     )
 
 
-def config_of(folder: Path) -> dict[str, Any]:
-    """What config.json in a run folder says of its classifier; raises UserError when it cannot be read."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return dict(config)
-    except FileNotFoundError as error:
-        raise UserError(f"{folder}: no classifier there; give a run folder, such as runs/default-s0-…") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'config.json'}: cannot be read: {error}") from error
+__all__ = ["Weights", "as_classifier", "check_named", "config_of", "load_classifier", "load_weights", "machine_of"]

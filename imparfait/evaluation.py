@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,8 @@ class Scores:
 
     parts: tuple[Answers, ...]
     classes: tuple[str, ...]
+    asked: str = ""
+    """How another's model was asked, where that had to be found out."""
 
     @property
     def each(self) -> list[Score]:
@@ -170,12 +172,18 @@ def percents(interval: Interval) -> str:
     return " – ".join(f"{100 * end:.2f}" for end in interval)
 
 
-def evaluate(classifier: Classifier, parts: Sequence[AlteredImages]) -> Scores:
+def evaluate(classifier: Classifier, parts: Iterable[AlteredImages]) -> Scores:
     """Ask `classifier` every picture of `parts` (such as `the_three(data)`) and keep what it said.
 
-    Raises UserError when the answers are not one finite number a class for each picture.
+    Parts may be made one after the other: of their pictures nothing is kept. Raises UserError when the answers are
+    not one finite number a class for each picture.
     """
-    return Scores(tuple(_answers(classifier, part) for part in parts), parts[0].data.classes)
+    classes: tuple[str, ...] = ()
+    answers = []
+    for part in parts:
+        classes = part.data.classes
+        answers.append(_answers(classifier, part))
+    return Scores(tuple(answers), classes)
 
 
 def _answers(classifier: Classifier, part: AlteredImages) -> Answers:

@@ -18,6 +18,7 @@ from imparfait.evaluation import Score, Scores
 from imparfait.machine import choose_machine, environment
 from imparfait.models import check_answers, network_for
 from imparfait.models.own import fingerprint_of, is_own, parts_of
+from imparfait.robustness.calibrating import Calibration
 from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint
 from imparfait.store import write_json
 from imparfait.training import Epoch
@@ -86,7 +87,12 @@ def start(
 
 
 def write_run(
-    folder: Path, run: Run, model: nn.Module, epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]
+    folder: Path,
+    run: Run,
+    model: nn.Module,
+    epochs: Sequence[Epoch],
+    validation: Sequence[Sequence[Score]],
+    calibration: Calibration | None = None,
 ) -> None:
     """Settings, machine, course and classifier of a training; the files are listed in the model card."""
     write_json(folder / "settings.json", run.to_json())
@@ -112,10 +118,16 @@ def write_run(
             "classes": run.data.classes,
             "input": {"channels": channels, "height": height, "width": width, "range": [0, 1], "background": 0},
             "machine": run.machine.model_dump(),
-            "temperature": None,  # found by calibration, when there is one
-            "threshold": None,
+            "temperature": calibration.temperature if calibration else None,
+            "threshold": _threshold(calibration),
         },
     )
+
+
+def _threshold(calibration: Calibration | None) -> dict[str, float] | None:
+    if not calibration or not calibration.threshold:
+        return None
+    return {"confidence": calibration.threshold.confidence, "error_rate": calibration.error_rate}
 
 
 def _whole(model: str) -> str:

@@ -18,7 +18,7 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
 
     model: str = Field("petit", description="the network: a name, or my_net.py:build for one of your own")
     sizes: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
-    mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, clean, balanced or study")
+    mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, everything and more; `list` tells")
     epochs: PositiveInt = Field(6, description="passes over the mixture")
     batch_size: PositiveInt = Field(128, description="pictures a step")
     optimiser: Literal["adamw", "keras"] = Field(

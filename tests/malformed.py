@@ -1,10 +1,11 @@
-"""Endless ways to damage .onnx, .keras and .safetensors files; also used by benchmarks/malformed.py."""
+"""Endless ways to damage .onnx and .keras files and run folders; also used by benchmarks/malformed.py."""
 
 import copy
 import json
 import struct
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from imparfait.strangers import open_stranger
 Random = np.random.Generator
 LIMITS = Limits(memory=1 << 30, seconds=10)
 NUMBERS = (-(2**63), -1, 0, 1, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1)
+REALS = (float("nan"), float("inf"), 1e-320, -0.0, 1.0, 1e300)
 OPERATORS = (
     "Loop", "If", "Scan", "Reshape", "ConstantOfShape", "Einsum", "Resize", "Gather", "Pad", "Tile", "Expand", "Add",
     "Softmax", "Relu", "Gemm", "Transpose", "Slice", "TopK", "Range", "Cast", "Nothing", "", "MatMul", "MaxPool", "GRU",
@@ -183,6 +185,31 @@ def a_broken_run(random: Random, canary: Path) -> dict[str, bytes]:
     return files | {"model.safetensors": struct.pack("<Q", size) + header + content[8 + length :]}
 
 
+def a_broken_config(random: Random, canary: Path) -> dict[str, bytes]:
+    """A run folder whose config.json is not as it was, or names code that lies in the folder."""
+    files = dict(_run())
+    content = files["config.json"]
+    code = f"from pathlib import Path\nPath({str(canary)!r}).touch()\n".encode()
+    match random.integers(4):
+        case 0:
+            return files | {"config.json": damaged_bytes(content, random)}
+        case 1:
+            model = str(random.choice(["{}:build", "./{}:build", "{}:", "{}:build:build"]))
+            marks = [{}, {"network": sha256(code).hexdigest()}, {"network": "0" * 64}]
+            config = json.loads(content) | {"model": model.format(canary.parent / "broken" / "evil.py")}
+            config["origins"] = marks[random.integers(len(marks))]
+            return files | {"config.json": json.dumps(config).encode(), "evil.py": code}
+        case 2:  # one value only, further in than most changes of the tree reach
+            config = json.loads(content)
+            part = config[str(random.choice(["sizes", "input", "machine"]))]
+            part[str(random.choice(list(part)))] = [int(random.choice(NUMBERS)), float(random.choice(REALS)), "cpu"][
+                random.integers(3)
+            ]
+            return files | {"config.json": json.dumps(config).encode()}
+        case _:
+            return files | {"config.json": json.dumps(changed_tree(json.loads(content), random)).encode()}
+
+
 @cache
 def _onnx() -> ModelProto:
     return onnx_model()
@@ -207,6 +234,7 @@ KINDS: dict[str, Callable[[Random, Path], Any]] = {
     ".onnx": a_broken_onnx,
     ".keras": a_broken_keras,
     ".safetensors": a_broken_run,
+    "config.json": a_broken_config,
 }
 
 
@@ -220,7 +248,7 @@ def outcome(index: int, folder: Path, canary: Path, limits: Limits = LIMITS) -> 
     broken = KINDS[kind](random, canary)
     pictures = np.zeros((3, 1, SIDE, SIDE), np.float32)
     try:
-        if kind == ".safetensors":
+        if isinstance(broken, dict):
             for name, content in broken.items():
                 (folder / name).write_bytes(content)
             load_classifier(folder, "cpu")(pictures)

@@ -52,13 +52,16 @@ def test_rotate_shear_scale_and_translate_are_scipys_affine_transform(height: in
         for alter in (geometry.rotate, geometry.shear, geometry.scale, geometry.translate)
     )
     for i, s in enumerate(severity.tolist()):
-        image, angle = images[i, 0].numpy(), s * ways[i]
+        image, angle, slant = (
+            images[i, 0].numpy(),
+            *(s * ways[i] * most for most in (geometry.ROTATE_MOST, geometry.SHEAR_MOST)),
+        )
         cos, sin = math.cos(angle), math.sin(angle)
         twins = [
             (turned, np.array([[cos, -sin], [sin, cos]]), (0, 0)),
-            (slanted, np.array([[cos, 0], [-sin, 1]]), (0, 0)),
-            (small, np.eye(2) / (1 - s / 2), (0, 0)),
-            (moved, np.eye(2), places[i] * s * 5 / 28 * np.array([height, width])),
+            (slanted, np.array([[math.cos(slant), 0], [-math.sin(slant), 1]]), (0, 0)),
+            (small, np.eye(2) / (1 - s * geometry.SCALE_MOST), (0, 0)),
+            (moved, np.eye(2), places[i] * s * geometry.TRANSLATE_MOST * np.array([height, width])),
         ]
         for altered, matrix, offset in twins:
             np.testing.assert_allclose(altered[i, 0], about_the_centre(image, matrix, offset), atol=1e-9)
@@ -70,7 +73,7 @@ def test_perspective_is_a_pinhole_camera(height: int, width: int) -> None:
     directions = draw(n).uniform("direction of the tilt").double() * 2 * math.pi
     altered = geometry.perspective(images, 0.7, draw(n)).numpy()
     down, right = np.indices((height, width)) - np.array([height - 1, width - 1])[:, None, None] / 2
-    eye, tilt = 1.5 * min(height, width), math.radians(0.7 * 60)
+    eye, tilt = 1.5 * min(height, width), 0.7 * geometry.PERSPECTIVE_MOST
     for i, direction in enumerate(directions.tolist()):
         # The picture's plane goes through the origin; its normal leans from the eye's axis towards the direction.
         lean = np.array([math.cos(direction), math.sin(direction)])
@@ -87,11 +90,11 @@ def test_perspective_is_a_pinhole_camera(height: int, width: int) -> None:
 
 
 def test_elastic_takes_pixels_from_as_far_as_it_says() -> None:
-    # On a slope the altered pixel tells where it came from. A tenth of the most is 0.25 pixels; 4 sigmas stay inside.
+    # On a slope the altered pixel tells where it came from: a fifth of a pixel off, for a tenth of the most.
     slope = (torch.arange(28, dtype=torch.float64) / 27).expand(2000, 1, 28, 28)
     for images in (slope, slope.mT):
         moved = (geometry.elastic(images, 0.1, draw(2000)) - images)[..., 1:-1, 1:-1] * 27
-        assert moved.std() == pytest.approx(0.25, rel=0.02)
+        assert moved.std() == pytest.approx(2.8 * geometry.ELASTIC_MOST, rel=0.02)
         # A pixel and its neighbour come from nearly the same way off.
         assert (moved[..., 1:] - moved[..., :-1]).std() < 0.06
 
@@ -137,7 +140,7 @@ def test_motion_blur_is_scipys_correlation_with_a_trail(height: int, width: int)
     angles = np.radians(90 * (draw(12).uniform("angle").double().numpy() - 0.5))
     altered = blur.motion_blur(images, severity, draw(12)).numpy()
     for i, s in enumerate(severity.tolist()):
-        sigma = 6 * s * min(height, width) / 28
+        sigma = blur.MOTION_SIGMA * s * min(height, width) / 28
         reach = math.floor(10 / 3 * sigma)
         kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
         for step in range(reach + 1):
@@ -154,8 +157,8 @@ def test_defocus_blur_is_scipys_convolution_with_a_disc(height: int, width: int)
     severity = torch.linspace(0.1, 1, 8, dtype=torch.float64)
     altered = blur.defocus_blur(images, severity, draw(8)).numpy()
     for i, s in enumerate(severity.tolist()):
-        radius = 0.5 + s * (3 * min(height, width) / 28 - 0.5)
-        away = np.arange(-4, 5)
+        radius = 0.5 + s * (blur.DEFOCUS_MOST * min(height, width) / 28 - 0.5)
+        away = np.arange(-10, 11)
         disc = (radius + 0.5 - np.hypot(away[:, None], away)).clip(0, 1)
         slow = scipy.ndimage.convolve(images[i, 0].numpy(), disc / disc.sum(), mode="reflect")
         np.testing.assert_allclose(altered[i, 0], slow, atol=1e-9)
@@ -163,20 +166,20 @@ def test_defocus_blur_is_scipys_convolution_with_a_disc(height: int, width: int)
 
 @every_shape
 def test_glass_blur_smooths_looks_elsewhere_and_smooths(height: int, width: int) -> None:
-    images, unit = soft_noise(4, height, width), min(height, width) / 28
+    images, sigma = soft_noise(4, height, width), 0.5 * blur.GLASS_SIGMA * min(height, width) / 28
     altered = blur.glass_blur(images, 0.5, draw(4)).numpy()
 
     def smooth(image: np.ndarray) -> np.ndarray:
-        radius = math.floor(4 * 0.7 * unit)
+        radius = math.floor(4 * sigma)
         filtered, weight = (
-            scipy.ndimage.gaussian_filter(part, 0.7 * unit, radius=radius, mode="constant")
+            scipy.ndimage.gaussian_filter(part, sigma, radius=radius, mode="constant")
             for part in (image, np.ones_like(image))
         )
         return np.asarray(filtered / weight)
 
     bits = draw(4).bits("where each pixel looks", height * width // 2).numpy()
-    off = bits.view(np.int16).reshape(4, height, width, 2)[..., ::-1] / 2**15 * (0.5 * 3.6 * unit)
-    assert off.std() == pytest.approx(0.5 * 3.6 * unit / math.sqrt(3), rel=0.03)
+    off = bits.view(np.int16).reshape(4, height, width, 2)[..., ::-1] / 2**15 * (blur.GLASS_REACH * sigma)
+    assert off.std() == pytest.approx(blur.GLASS_REACH * sigma / math.sqrt(3), rel=0.03)
     for image, fast, away in zip(images[:, 0].numpy(), altered[:, 0], off, strict=True):
         places = np.indices((height, width)) + away.transpose(2, 0, 1)
         seen = scipy.ndimage.map_coordinates(smooth(image), places, order=1, mode="nearest")
@@ -198,7 +201,7 @@ def test_pixelate_averages_blocks_and_repeats_them(severity: float, block: int, 
 @every_shape
 def test_jpeg_is_what_an_encoder_does(height: int, width: int, quality: int) -> None:
     pixels = (soft_noise(12, height, width) * 255).round().byte()
-    altered = blur.jpeg(pixels.double() / 255, (100 - quality) / 93, draw(12))[:, 0].numpy() * 255
+    altered = blur.jpeg(pixels.double() / 255, (100 - quality) / (100 - blur.JPEG_LEAST), draw(12))[:, 0].numpy() * 255
     decoded = []
     for picture in pixels[:, 0].numpy():
         file = io.BytesIO()
@@ -230,13 +233,13 @@ def test_thin_only_darkens_and_never_erases(drawn: tuple[int, tuple[int, int], f
 def test_thicken_takes_the_brightest_within_reach(drawn: tuple[int, tuple[int, int], float]) -> None:
     seed, (height, width), severity = drawn
     image = soft_noise(1, height, width, seed=seed)
-    radius = severity * 1.5 * min(height, width) / 28
-    away = np.arange(-5, 6)
-    padded, slow = np.pad(image[0, 0].numpy(), 5), np.zeros((height, width))
+    radius = severity * pen.THICKEN_MOST * min(height, width)
+    away = np.arange(-10, 11)
+    padded, slow = np.pad(image[0, 0].numpy(), 10), np.zeros((height, width))
     for row in away:
         for column in away:
             weight = min(1, max(0, radius + 1 - math.hypot(row, column)))
-            moved = padded[5 + row : 5 + row + height, 5 + column : 5 + column + width]
+            moved = padded[10 + row : 10 + row + height, 10 + column : 10 + column + width]
             slow = np.maximum(slow, weight * moved)
     np.testing.assert_allclose(pen.thicken(image, severity, draw(1))[0, 0].numpy(), slow, atol=1e-6)
 

@@ -33,6 +33,8 @@ ORDER = [
     "readers",
     "conventions",
     "strangers",
+    "configs",
+    "proving",
     "classifiers",
     "cells",
     "engines",

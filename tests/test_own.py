@@ -60,9 +60,11 @@ def test_ones_own_network_is_trained_scored_and_loaded_like_ours(my_net: Path, b
     (folder,) = out.iterdir()
     assert folder.name.startswith("default-my_net-s0-")
     assert (folder / "my_net.py").read_text() == MY_NET
-    said = json.loads(run("evaluate", folder, "--data", bars_folder, "--out", out, "--json"))
+    network = f"{my_net}:build"
+    said = json.loads(run("evaluate", folder, "--network", network, "--data", bars_folder, "--out", out, "--json"))
     assert len(said["parts"]) == 3
-    assert load_classifier(folder)(draw_bars(4).pixels.astype("float32") / 255).shape == (4, 3)
+    answers = load_classifier(folder, network=network)(draw_bars(4).pixels.astype("float32") / 255)
+    assert answers.shape == (4, 3)
 
 
 def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_folder: Path) -> None:
@@ -72,8 +74,8 @@ def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_fold
         run("train", "--model", f"{my_net}:build", "--data", bars_folder, "--out", out, *SHORT)
     assert len(list(out.iterdir())) == 2
     first = next(folder for folder in out.iterdir() if (folder / "my_net.py").read_text() == MY_NET)
-    with pytest.raises(UserError, match="is not there as it was when it was trained"):
-        load_classifier(first)  # what a run folder holds is read, never run
+    with pytest.raises(UserError, match="has changed since it was trained; put it back as it was"):
+        load_classifier(first, network=f"{my_net}:build")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,14 @@ def test_ones_own_network_goes_on_from_its_own_weights(my_net: Path, bars_folder
     (first,) = out.iterdir()
     run(*words, "--from", first)
     assert len(list(out.iterdir())) == 2
+    without = [word for word in words if word not in words[1:3]]
+    assert (
+        f"no --model with --from {first}, whose network is from a file, my_net.py:build; "
+        "if you trust yours, name it: --model my_net.py:build"
+    ) in refused(*without, "--from", first)
+    assert "--model petit with --from" in refused(*without, "--model", "petit", "--from", first)
+    copy = f"{first / 'my_net.py'}:build"
+    assert "files are to read, not to run" in refused(*without, "--model", copy, "--from", first)
 
 
 def test_other_classes_get_a_new_last_layer_and_it_is_said(

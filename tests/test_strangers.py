@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from malformed import outcome
+from malformed import KINDS, outcome
 from models_made_here import (
     CLASSES,
     SIDE,
@@ -326,7 +326,7 @@ def test_500_malformed_files_end_in_one_sentence_or_a_working_model(tmp_path: Pa
     folder.mkdir()
     outcomes = [outcome(index, folder, canary) for index in range(MALFORMED)]
     assert not canary.exists()
-    for kind in (".onnx", ".keras", ".safetensors"):
+    for kind in KINDS:
         said = [words for which, words in outcomes if which == kind]
         assert 0 < said.count("works") < len(said) / 2  # some damage is none
         for sentence in set(said) - {"works"}:

@@ -30,9 +30,11 @@ ALTERATIONS: dict[str, Listed] = {
     "uneven_light": Listed(light.uneven_light, "light"),
     "invert": Listed(light.invert, "light", levels=ONCE),
     "stripe": Listed(strokes.stripe, "strokes", mnist_c=1.0, levels=ONCE),
-    "spatter": Listed(strokes.spatter, "strokes", mnist_c=0.5),
-    "dotted_line": Listed(strokes.dotted_line, "strokes", mnist_c=1 / strokes.LINES_MOST),
-    "zigzag": Listed(strokes.zigzag, "strokes", mnist_c=1 / strokes.LINES_MOST),
+    "spatter": Listed(
+        strokes.spatter, "strokes", mnist_c=strokes.SPATTER_LEAST / (strokes.SPATTER_LEAST - strokes.SPATTER_MOST)
+    ),
+    "dotted_line": Listed(strokes.dotted_line, "strokes", mnist_c=1 / strokes.DOTTED_MOST),
+    "zigzag": Listed(strokes.zigzag, "strokes", mnist_c=1 / strokes.ZIGZAG_MOST),
     "occlusion": Listed(strokes.occlusion, "strokes"),
     "clutter": Listed(strokes.clutter, "strokes"),
     "ruled_lines": Listed(strokes.ruled_lines, "strokes"),

@@ -12,13 +12,13 @@ from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
 # What severity 1 is; lengths are for pictures whose shorter side has 28 pixels, in proportion for others.
-GLASS_SIGMA = 1.4  # pixels, of the smoothing
+GLASS_SIGMA = 0.95  # pixels, of the smoothing
 GLASS_REACH = 1.8 / 0.7  # sigmas, the farthest a pixel looks along each axis; measured on MNIST-C's swaps at sigma 0.7
-MOTION_SIGMA = 6.0  # pixels
+MOTION_SIGMA = 12.0  # pixels; the trail then reaches across the picture
 MOTION_REACH = 10 / 3  # sigmas after which the trail ends, in MNIST-C; less than a thousandth of it is beyond
-DEFOCUS_MOST = 3.0  # pixels, the radius
+DEFOCUS_MOST = 9.0  # pixels, the radius
 PIXELATE_MOST = 4.0  # pixels to a block's side
-JPEG_LEAST = 7.0  # quality
+JPEG_LEAST = 1.0  # quality
 
 # The luminance table of the JPEG standard (ITU T.81, Annex K.1), by frequency downwards and to the right.
 LUMINANCE = (
@@ -36,11 +36,11 @@ LUMINANCE = (
 def glass_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     """Look through frosted glass: smooth, let each pixel look a little past its place, smooth again.
 
-    Severity s smooths with a sigma of 1.4 s pixels and lets each pixel look up to 3.6 s pixels off along each axis,
-    uniform (of 28; other sizes in proportion); beyond the picture is its nearest edge.
-    Source: MNIST-C (Mu & Gilmer 2019), whose level (sigma 0.7, two rounds of swaps with neighbours) is severity 0.5
-    here. Agrees in kind: its swaps carry pixels as far (a standard deviation of 1.11 pixels along each axis,
-    interpolation counted here), but each whole, and no two to one place.
+    Severity s smooths with a sigma of `GLASS_SIGMA` s pixels and lets each pixel look up to `GLASS_REACH` sigmas off
+    along each axis, uniform (of 28; other sizes in proportion); beyond the picture is its nearest edge.
+    Source: MNIST-C (Mu & Gilmer 2019), whose level smooths with a sigma of 0.7 and swaps neighbours twice. Agrees
+    in kind: its swaps carry pixels as far (a standard deviation of 1.11 pixels along each axis, interpolation
+    counted here), but each whole, and no two to one place.
     """
     n, (height, width) = len(images), images.shape[-2:]
     unit = min(height, width) / 28
@@ -61,9 +61,10 @@ def glass_blur(images: Images, severity: Severity, draw: Draw) -> Images:
 def motion_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     """Let each picture leave a trail, as if the camera had moved.
 
-    Severity s gives a trail to the left that pales like half a Gaussian with a sigma of 6 s pixels (of 28; other sizes
-    in proportion), at an angle drawn between -45 and 45 degrees; beyond the picture is its nearest edge.
-    Source: MNIST-C (Mu & Gilmer 2019), whose level (radius 10, sigma 3) is severity 0.5 here; agrees closely, with
+    Severity s gives a trail to the left that pales like half a Gaussian with a sigma of `MOTION_SIGMA` s pixels (of
+    28; other sizes in proportion), at an angle drawn between -45 and 45 degrees; beyond the picture is its nearest
+    edge.
+    Source: MNIST-C (Mu & Gilmer 2019), whose level has radius 10 and sigma 3; agrees closely, with
     ImageMagick's `-motion-blur`, which takes pixels along the way without interpolation.
     """
     n, channels, height, width = images.shape
@@ -92,10 +93,9 @@ def motion_blur(images: Images, severity: Severity, draw: Draw) -> Images:
 def defocus_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     """Put each picture out of focus: a point becomes a disc.
 
-    Severity s gives discs with a radius of 0.5 + 2.5 s pixels (of 28; other sizes in proportion), whose edge is one
-    pixel soft; the picture is mirrored at its edges. Nothing is drawn.
-    Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 1 (radius 3) is severity 1 here; not among the 15 of
-    MNIST-C.
+    Severity s gives discs with a radius from 0.5 up to `DEFOCUS_MOST` pixels (of 28; other sizes in proportion),
+    whose edge is one pixel soft; the picture is mirrored at its edges. Nothing is drawn.
+    Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 1 has radius 3; not among the 15 of MNIST-C.
     """
     height, width = images.shape[-2:]
     amount = _one_or_each(severity, images)
@@ -115,11 +115,11 @@ def defocus_blur(images: Images, severity: Severity, draw: Draw) -> Images:
 def pixelate(images: Images, severity: Severity, draw: Draw) -> Images:
     """Take each picture with fewer, larger pixels.
 
-    Severity s makes square blocks of 1 + 3 s pixels a side (of 28; other sizes in proportion), from the upper left;
-    each has the mean of its area. Blocks need not be whole pixels: a pixel on a border is part of both. Nothing is
-    drawn.
-    Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 5 (a quarter of the pixels a side) is severity 1
-    here; not among the 15 of MNIST-C.
+    Severity s makes square blocks of 1 up to `PIXELATE_MOST` pixels a side (of 28; other sizes in proportion), from
+    the upper left; each has the mean of its area. Blocks need not be whole pixels: a pixel on a border is part of
+    both. Nothing is drawn.
+    Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 5 has a quarter of the pixels a side; not among
+    the 15 of MNIST-C.
     """
     most = max(1.0, PIXELATE_MOST * min(images.shape[-2:]) / 28)
     block = 1 + _one_or_each(severity, images) * (most - 1)
@@ -130,10 +130,10 @@ def pixelate(images: Images, severity: Severity, draw: Draw) -> Images:
 def jpeg(images: Images, severity: Severity, draw: Draw) -> Images:
     """Store each picture as a JPEG of low quality, each channel as a grey picture.
 
-    Severity s is a quality of 100 - 93 s: the frequencies of each block of 8 x 8 pixels are rounded to the standard's
-    table for brightness, scaled as libjpeg does. Nothing is drawn.
-    Source: ITU T.81, libjpeg. ImageNet-C (Hendrycks & Dietterich 2019) has qualities of 25 to 7, severities 0.81 to
-    1 here; not among the 15 of MNIST-C.
+    Severity s is a quality from 100 down to `JPEG_LEAST`: the frequencies of each block of 8 x 8 pixels are rounded
+    to the standard's table for brightness, scaled as libjpeg does. Nothing is drawn.
+    Source: ITU T.81, libjpeg. ImageNet-C (Hendrycks & Dietterich 2019) has qualities of 25 to 7; not among the 15
+    of MNIST-C.
     """
     height, width = images.shape[-2:]
     # Comparisons decide here: in float64, from whole greys as a file has them, from a severity that float32 has too.

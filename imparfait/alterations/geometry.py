@@ -13,13 +13,13 @@ from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
 # What severity 1 is. The first four continue MNIST-C's own five levels to their last.
-ROTATE_MOST = 1.0  # radians, 57 degrees
-SHEAR_MOST = 1.0  # radians
-SCALE_MOST = 0.5  # of the size is lost
-TRANSLATE_MOST = 5 / 28  # of the side: 5 of 28 pixels
-PERSPECTIVE_MOST = math.radians(60)
+ROTATE_MOST = 1.5  # radians, 86 degrees
+SHEAR_MOST = 1.1  # radians
+SCALE_MOST = 0.62  # of the size is lost
+TRANSLATE_MOST = 8 / 28  # of the side
+PERSPECTIVE_MOST = math.radians(66)
 PERSPECTIVE_DISTANCE = 3.0  # of the eye, in halves of the shorter side: as close as one holds a page to read it
-ELASTIC_MOST = 2.5 / 28  # of the shorter side, root mean square: 2.5 of 28 pixels
+ELASTIC_MOST = 1.9 / 28  # of the shorter side, root mean square
 ELASTIC_SMOOTH = 4 / 28  # Simard, Steinkraus & Platt's sigma of 4 pixels of 28
 
 
@@ -45,8 +45,8 @@ def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
 def rotate(images: Images, severity: Severity, draw: Draw) -> Images:
     """Turn each picture about its centre, to the left or to the right.
 
-    Severity s turns by exactly s radians (57 s degrees); what turns into view is background (0).
-    Source: MNIST-C (Mu & Gilmer 2019), whose level (0.4 rad) is severity 0.4 here; agrees closely.
+    Severity s turns by exactly `ROTATE_MOST` s; what turns into view is background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), whose level turns by 0.4 rad; agrees closely.
     """
     angle = _either_way("left or right", images, draw) * as_column(severity, images) * ROTATE_MOST
     cos, sin = angle.cos(), angle.sin()
@@ -57,9 +57,9 @@ def rotate(images: Images, severity: Severity, draw: Draw) -> Images:
 def shear(images: Images, severity: Severity, draw: Draw) -> Images:
     """Slant each picture's upright lines about its centre, to the left or to the right.
 
-    Severity s slants them by exactly s radians and lengthens the picture by 1 / cos(s), since the rows keep their
-    width and the slanted lines their length; what comes into view is background (0).
-    Source: MNIST-C (Mu & Gilmer 2019), whose level (0.4 rad) is severity 0.4 here; agrees closely. It used the
+    Severity s slants them by the angle `SHEAR_MOST` s and lengthens the picture by 1 / its cosine, since the rows
+    keep their width and the slanted lines their length; what comes into view is background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), whose level slants by 0.4 rad; agrees closely. It used the
     shear of scikit-image before 0.19, which is an angle; later ones slant by its tangent and lengthen nothing.
     """
     angle = _either_way("left or right", images, draw) * as_column(severity, images) * SHEAR_MOST
@@ -71,8 +71,8 @@ def shear(images: Images, severity: Severity, draw: Draw) -> Images:
 def scale(images: Images, severity: Severity, draw: Draw) -> Images:
     """Shrink each picture about its centre, without smoothing it first.
 
-    Severity s leaves 1 - s / 2 of its height and width; what comes into view is background (0). Nothing is drawn.
-    Source: MNIST-C (Mu & Gilmer 2019), whose level (0.7 of the size) is severity 0.6 here; agrees closely.
+    Severity s takes `SCALE_MOST` s of its height and width; what comes into view is background (0). Nothing is drawn.
+    Source: MNIST-C (Mu & Gilmer 2019), whose level leaves 0.7 of the size; agrees closely.
     """
     left = (1 - as_column(severity, images) * SCALE_MOST).clamp(min=0.05)[:, None]  # past 2, still a dot
     down, right = (_from_centre(side, images) / left + (side - 1) / 2 for side in images.shape[-2:])
@@ -82,8 +82,9 @@ def scale(images: Images, severity: Severity, draw: Draw) -> Images:
 def translate(images: Images, severity: Severity, draw: Draw) -> Images:
     """Move each picture up or down, and to the left or to the right.
 
-    Severity s moves by exactly 5/28 s of its height and of its width; what comes into view is background (0).
-    Source: MNIST-C (Mu & Gilmer 2019), whose level (3 of 28 pixels each way) is severity 0.6 here; agrees closely.
+    Severity s moves by exactly `TRANSLATE_MOST` s of its height and of its width; what comes into view is
+    background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), whose level moves by 3 of 28 pixels each way; agrees closely.
     """
     way = _either_way("up or down, left or right", images, draw, 2)
     moved = (way * as_column(severity, images)[:, None] * TRANSLATE_MOST).unbind(1)
@@ -97,8 +98,8 @@ def translate(images: Images, severity: Severity, draw: Draw) -> Images:
 def perspective(images: Images, severity: Severity, draw: Draw) -> Images:
     """Look at each picture from aslant: its plane is tilted about a line through its centre.
 
-    Severity s tilts by exactly 60 s degrees, in any direction, seen from 1.5 times the shorter side away: the far half
-    gets smaller, the near half larger; what comes into view is background (0).
+    Severity s tilts by exactly `PERSPECTIVE_MOST` s, in any direction, seen from 1.5 times the shorter side away:
+    the far half gets smaller, the near half larger; what comes into view is background (0).
     Source: the pinhole camera. Not in MNIST-C.
     """
     half = min(images.shape[-2:]) / 2
@@ -116,9 +117,9 @@ def perspective(images: Images, severity: Severity, draw: Draw) -> Images:
 def elastic(images: Images, severity: Severity, draw: Draw) -> Images:
     """Let the paper waver: each pixel comes from a little off its place, neighbours from nearly the same way off.
 
-    Severity s takes pixels from 2.5/28 s of the shorter side off (root mean square of each axis), in a field of noise
-    smoothed with a sigma of 4/28 of it; what comes into view is background (0).
-    Source: Simard, Steinkraus & Platt 2003, whose sigma 4 and alpha 34 (1.4 of 28 pixels) is severity 0.55 here.
+    Severity s takes pixels from `ELASTIC_MOST` s of the shorter side off (root mean square of each axis), in a
+    field of noise smoothed with a sigma of 4/28 of it; what comes into view is background (0).
+    Source: Simard, Steinkraus & Platt 2003, whose sigma 4 and alpha 34 come to 1.4 of 28 pixels.
     """
     height, width = images.shape[-2:]
     shorter = min(height, width)

@@ -7,11 +7,11 @@ from imparfait.alterations.severity import Severity, as_column, unchanged_where_
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
-BRIGHTNESS_MOST = 0.95  # added at severity 1, where white is 1
-CONTRAST_MOST = 0.97  # share of the contrast lost at severity 1
-FOG_MOST = 4.0  # thickness at severity 1; a picture's own white is 1
+BRIGHTNESS_MOST = 0.98  # added at severity 1, where white is 1
+CONTRAST_MOST = 0.99  # share of the contrast lost at severity 1
+FOG_MOST = 3.4  # thickness at severity 1; a picture's own white is 1
 FOG_DECAY = 1.4  # from one scale of the fog to the next, as MNIST-C's level 5
-LIGHT_MOST = 0.95  # share of the light lost where the shadow is darkest, at severity 1
+LIGHT_MOST = 1.0  # share of the light lost where the shadow is darkest, at severity 1
 
 
 def brightness(images: Images, severity: Severity, draw: Draw) -> Images:

@@ -7,9 +7,9 @@ from imparfait.alterations.severity import Severity, as_column, unchanged_where_
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
-PHOTONS = 1.0  # of a fully lit pixel at severity 1
-IMPULSE_MOST = 0.4  # share of the pixels at severity 1
-GAUSSIAN_MOST = 0.7  # standard deviation at severity 1, where white is 1
+PHOTONS = 0.7  # of a fully lit pixel at severity 1
+IMPULSE_MOST = 0.38  # share of the pixels at severity 1
+GAUSSIAN_MOST = 0.52  # standard deviation at severity 1, where white is 1
 FEW = 20.0  # photons up to which the Poisson distribution is summed; above, its quantiles are a formula
 
 

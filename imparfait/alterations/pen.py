@@ -12,16 +12,16 @@ from imparfait.alterations.severity import Severity, as_column, unchanged_where_
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
-THIN_MOST = 1.25 / 28  # of the shorter side, from each edge of a stroke: 1.25 of 28 pixels
+THIN_MOST = 2 / 28  # of the shorter side, from each edge of a stroke: few are broader than twice that
 THIN_PALEST = 0.4  # of the brightness that a stroke keeps that is thinner than that
-THICKEN_MOST = 1.5 / 28  # of the shorter side, to each edge of a stroke
+THICKEN_MOST = 4 / 28  # of the shorter side, to each edge of a stroke
 
 
 def thin(images: Images, severity: Severity, draw: Draw) -> Images:
     """Write each picture with a finer pen: strokes get thinner, and paler where they are thin already.
 
-    Severity s takes 1.25/28 s of the shorter side from each edge of a stroke; what is thinner than that is not
-    erased but keeps 0.4 to the power s of its brightness. Nothing is drawn.
+    Severity s takes `THIN_MOST` s of the shorter side from each edge of a stroke; what is thinner than that is not
+    erased but keeps `THIN_PALEST` to the power s of its brightness. Nothing is drawn.
     Source: grey-level erosion, and its residue (the white top-hat) paled. Not in MNIST-C; Morpho-MNIST (Castro et
     al. 2019) thins by 70 % of each digit's own thickness.
     """
@@ -36,7 +36,7 @@ def thin(images: Images, severity: Severity, draw: Draw) -> Images:
 def thicken(images: Images, severity: Severity, draw: Draw) -> Images:
     """Write each picture with a broader pen.
 
-    Severity s adds 1.5/28 s of the shorter side to each edge of a stroke. Nothing is drawn.
+    Severity s adds `THICKEN_MOST` s of the shorter side to each edge of a stroke. Nothing is drawn.
     Source: grey-level dilation. Not in MNIST-C; Morpho-MNIST (Castro et al. 2019) thickens by each digit's own
     thickness.
     """

@@ -12,14 +12,15 @@ from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
 UNIT = 28  # lengths below are in 28ths of the picture's side: pixels, for MNIST
-LINES_MOST = 4.0  # dotted lines, or zigzags, at severity 1
+DOTTED_MOST = 12.0  # lines at severity 1; more was not tried
+ZIGZAG_MOST = 10.0
 FALL = 2.3  # a line's ink is 1 + log(1 - distance / FALL), as MNIST-C's
-SPATTER_LEAST, SPATTER_MOST = 0.5, -0.6  # where spots begin, in standard deviations of the liquid's mean
+SPATTER_LEAST, SPATTER_MOST = 0.5, -1.0  # where spots begin, in standard deviations of the liquid's mean
 MUD = 63 / 255  # its grey in MNIST-C
-OCCLUSION_MOST = 14.0  # side of what is in front, at severity 1
-CLUTTER_MOST = 9.0  # how far neighbours reach in, at severity 1
+OCCLUSION_MOST = 12.0  # side of what is in front, at severity 1
+CLUTTER_MOST = 12.0  # how far neighbours reach in, at severity 1
 HALF_STROKE = 1.8  # of a neighbour, where its ink ends
-RULED_MOST = 3.0  # a line's width at severity 1
+RULED_MOST = 5.0  # a line's width at severity 1
 
 
 def stripe(images: Images, severity: Severity, draw: Draw) -> Images:
@@ -37,25 +38,25 @@ def stripe(images: Images, severity: Severity, draw: Draw) -> Images:
 def dotted_line(images: Images, severity: Severity, draw: Draw) -> Images:
     """Draw dotted lines from the left edge to the right.
 
-    Severity s draws `LINES_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
+    Severity s draws `DOTTED_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
     which draws one.
     """
     down, right = _places(images)
-    ends = draw.uniform("ends", _most_lines(severity, LINES_MOST), 2).to(images.dtype) * (UNIT - 1)
+    ends = draw.uniform("ends", _most_lines(severity, DOTTED_MOST), 2).to(images.dtype) * (UNIT - 1)
     start, end = ends[..., :1, None], ends[..., 1:, None]  # n, lines, 1, 1
     inked = (right / 2).floor().remainder(2) == 1  # two pixels without, two with ink
     distance = (down - start - (end - start) * (right / (UNIT - 1))).abs()
-    return _with_lines(images, severity, torch.where(inked, distance, FALL))
+    return _with_lines(images, severity, DOTTED_MOST, torch.where(inked, distance, FALL))
 
 
 def zigzag(images: Images, severity: Severity, draw: Draw) -> Images:
     """Draw zigzags across: waves 8 pixels long and 2 high, in 28ths of the side.
 
-    Severity s draws `LINES_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
+    Severity s draws `ZIGZAG_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
     which draws one; its corners differ a little.
     """
     down, right = _places(images)
-    drawn = draw.uniform("start, rise", _most_lines(severity, LINES_MOST), 2).to(images.dtype)
+    drawn = draw.uniform("start, rise", _most_lines(severity, ZIGZAG_MOST), 2).to(images.dtype)
     start, rise = drawn[..., :1, None] * (UNIT - 1), drawn[..., 1:, None] * 10 - 5
     length = (rise**2 + 23**2).sqrt()
     cos, sin = 23 / length, rise / length
@@ -64,7 +65,7 @@ def zigzag(images: Images, severity: Severity, draw: Draw) -> Images:
     wave = 2 - ((along + 2).remainder(8) - 4).abs()  # from 0 up to 2, down to -2
     inside = (along >= 0) & (along <= length)
     # As for its straight pieces of slope 1, the distance is the vertical one.
-    return _with_lines(images, severity, torch.where(inside, (across + wave).abs(), FALL))
+    return _with_lines(images, severity, ZIGZAG_MOST, torch.where(inside, (across + wave).abs(), FALL))
 
 
 def ruled_lines(images: Images, severity: Severity, draw: Draw) -> Images:
@@ -151,9 +152,11 @@ def _most_lines(severity: Severity, most: float) -> int:
     return max(1, math.ceil(most * float(torch.as_tensor(severity).max())))
 
 
-def _with_lines(images: Images, severity: Severity, distance: Float[Tensor, "n lines height width"]) -> Images:
-    """The pictures with lines, by each pixel's distance from each."""
+def _with_lines(
+    images: Images, severity: Severity, most: float, distance: Float[Tensor, "n lines height width"]
+) -> Images:
+    """The pictures with up to `most` lines, by each pixel's distance from each."""
     lines = torch.arange(distance.shape[1], dtype=images.dtype)
-    there = (LINES_MOST * as_column(severity, images)[:, None] - lines).clamp(0, 1)
+    there = (most * as_column(severity, images)[:, None] - lines).clamp(0, 1)
     ink = (1 + torch.log1p(-distance.clamp(max=FALL - 1e-9) / FALL)).clamp_(min=0) * there[..., None, None]
     return unchanged_where_zero(severity, images, (images + ink.sum(1, keepdim=True)).clamp_(max=1))

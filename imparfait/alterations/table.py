@@ -30,6 +30,17 @@ class Listed:
     levels: tuple[float, ...] = LEVELS
     """The severities the suite scores; one that has no degrees has one level."""
 
+    @property
+    def summary(self) -> str:
+        """What it does, its family, and where MNIST-C's and the protocol's parameters lie, in one line."""
+        does = (self.alter.__doc__ or "yours").strip().splitlines()[0].rstrip(".:")
+        told: list[str] = [self.family or "yours"]
+        if self.mnist_c is not None:
+            told.append(f"MNIST-C's {'in kind ' if self.in_kind else ''}at {self.mnist_c:.2g}")
+        if self.protocol is not None:
+            told.append(f"the protocol's at {self.protocol:g}")
+        return f"{does} ({', '.join(told)})"
+
     def __call__(self, images: Images, severity: Severity, draw: Draw) -> Images:
         """The altered pictures."""
         return self.alter(images, severity, draw)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from imparfait.datasets.reading import Dataset
     from imparfait.datasets.writing import Manifest, Order
 
-LEVELS = (0.25, 0.5, 0.75, 1.0)  # of a contact sheet
+LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of a contact sheet
+MANY, CATALOGUED = 3, 2  # alterations above which the sheet is a catalogue, of so many pictures
 SHEET, FOLDER, MANIFEST = Path("alterations.png"), Path("altered"), "manifest.json"
 
 
@@ -24,7 +25,7 @@ SHEET, FOLDER, MANIFEST = Path("alterations.png"), Path("altered"), "manifest.js
 @click.argument("alterations", nargs=-1)
 @click.option(
     "--severity", "severities", type=click.FloatRange(0, 1), multiple=True,
-    help="From 0 (nothing) to 1; may be given several times.  [default: 0.25, 0.5, 0.75 and 1]",
+    help="From 0 (nothing) to 1; may be given several times.  [default: 0.2, 0.4, 0.6, 0.8 and 1]",
 )  # fmt: skip
 @options.data
 @options.size
@@ -89,6 +90,8 @@ def alter(
 def _draw_sheet(
     data: "LabelledImages", names: Sequence[str], severities: Sequence[float], seed: int, pictures: int, out: Path
 ) -> None:
+    import numpy as np
+
     from imparfait.datasets.altered import altered
     from imparfait.figures import as_png, contact_sheet
     from imparfait.store import write_whole
@@ -96,12 +99,24 @@ def _draw_sheet(
     if out.suffix != ".png":
         raise UserError(f"--out {out}: a contact sheet is a PNG; write a name that ends in .png")
     few = data.select(_one_class_after_another(data.labels, len(data.classes), pictures))
-    rows = {"as it is": few.pixels}
-    for name in names:
-        rows |= {f"{name} {severity:g}": altered(few, name, severity, seed).pixels for severity in severities}
+    if len(names) > MANY:  # a catalogue: a row an alteration, each picture at all severities side by side
+        few = few.select(np.arange(min(len(few), CATALOGUED)))
+        rows = {
+            name: np.stack([altered(few, name, severity, seed).pixels for severity in severities], 1).reshape(
+                -1, *few.pixels.shape[1:]
+            )
+            for name in names
+        }
+        levels = ", ".join(f"{severity:g}" for severity in severities)
+        told = f"{len(names)} alterations, a row each: {len(few)} pictures at severities {levels}"
+    else:
+        rows = {"as it is": few.pixels}
+        for name in names:
+            rows |= {f"{name} {severity:g}": altered(few, name, severity, seed).pixels for severity in severities}
+        told = f"{len(few)} pictures, a row for each of {', '.join(rows)}"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, as_png(contact_sheet(rows)))
-    click.echo(f"{len(few)} pictures, a row for each of {', '.join(rows)}: {out}")
+    click.echo(f"{told}: {out}")
 
 
 def _one_class_after_another(labels: "np.ndarray", classes: int, pictures: int) -> "np.ndarray":

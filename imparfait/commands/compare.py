@@ -69,6 +69,7 @@ def compare(
     from imparfait import runs
     from imparfait.commands.choosing import alone, cells_bar, run_shown
     from imparfait.commands.train import train_and_prove
+    from imparfait.datasets.splits import for_calibration
     from imparfait.report.comparison import write_comparison
     from imparfait.selection.plans import plan
     from imparfait.selection.verdicts import Comparison
@@ -127,8 +128,9 @@ def compare(
         for verdict in comparison.verdicts:
             if verdict.names[0] == best.name and not verdict.shown:
                 click.echo(f"{best.name} has the highest mean, and is not shown to be better than {verdict.names[1]}")
-        run, model = runs.start(best.name, best.settings, pool, final=True)
-        train_and_prove(run, model, None, test, out, as_json)
+        fitted_on, calibration = for_calibration(pool)
+        run, model = runs.start(best.name, best.settings, fitted_on, final=True)
+        train_and_prove(run, model, None, test, out, as_json, calibration)
     elif dataset.sealed:
         show.next_step(options.again("--final"), f"fit {best.name} on all training pictures, then open the test once")
 

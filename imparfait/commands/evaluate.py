@@ -1,55 +1,66 @@
-"""`imparfait evaluate`: a classifier on a data set's test pictures."""
+"""`imparfait evaluate`: where classifiers break, ours or other people's."""
 
-import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from imparfait.commands import options, show
-from imparfait.errors import UserError, lookup
+from imparfait.errors import UserError
+
+LAYOUTS = "nchw, nhwc, nhw or flat"
+RANGES = "1, 255, -1..1, mnist or imagenet"
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.option(
+    "--suite", type=click.Choice(["three", "full"]), default="three", show_default=True,
+    help="three: clean, geometric, shrunk; full: every alteration at every severity, and how far to trust it.",
+)  # fmt: skip
+@click.option(
+    "--on", "split", type=click.Choice(["test", "validation"]), default="test", show_default=True,
+    help="The test pictures, which opens them; or those kept out of fitting, to choose by.",
+)  # fmt: skip
 @options.data
 @options.size
+@click.option("--network", help="my_net.py:build, where a run's network is from a file of your own.")
+@click.option("--layout", help=f"How a file's model takes pictures: {LAYOUTS}.  [default: found by trying]")
+@click.option("--range", "value_range", help=f"… in which range: {RANGES}.  [default: found by trying]")
+@click.option("--ink", help="… light on a dark ground, or dark.  [default: found by trying]")
+@click.option("--outputs", help="What it answers: logits, probabilities or labels.  [default: what it looks like]")
 @options.device
 @options.out
 @options.as_json
-def evaluate(model: Path, data: str, size: int | None, device: str, out: Path, as_json: bool) -> None:
-    """Score MODEL, a run folder, on the test pictures: as they are, and altered (others say corrupted).
+def evaluate(
+    models: tuple[Path, ...],
+    suite: str,
+    split: str,
+    data: str,
+    size: int | None,
+    network: str | None,
+    layout: str | None,
+    value_range: str | None,
+    ink: str | None,
+    outputs: str | None,
+    device: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Score each MODEL (a run folder, a .onnx or a .keras file) on pictures as they are and altered, with a report.
 
-    The test is opened for it, which is written into the ledger in --out; the result gets a folder with a report.
+    Runs that differ only in their seed are one model; several models are compared, each pair with one verdict. The
+    test is opened once for each MODEL, which is written into the ledger in --out. Files of others run in a fenced
+    process. An alteration is what others call a corruption.
     """
-    from imparfait.classifiers import config_of, load_classifier, machine_of
-    from imparfait.commands.opening import score_test
-    from imparfait.datasets.mixtures import MIXTURES, seen_in_training
-    from imparfait.machine import environment
-    from imparfait.report import run as report
-    from imparfait.runs import write_scores
-    from imparfait.store import new_folder, write_json
+    from imparfait.commands.proving import opened, prove
+    from imparfait.conventions import Known
 
-    classifier = load_classifier(model, device)
-    settings = json.loads((model / "settings.json").read_text(encoding="utf-8"))
+    known = Known(layout, value_range, ink, outputs)
+    if len({path.resolve() for path in models}) < len(models):
+        raise UserError("a MODEL is given twice; give each once")
     dataset = show.loaded(data, size)
-    classes, theirs = config_of(model)["classes"], list(dataset.train.classes)
-    if classes != theirs:
-        came, wanted = ", ".join(theirs), ", ".join(classes)
-        raise UserError(f"--data {data} has the classes {came}; {model} was trained on {wanted}")
-    test = dataset.test
-    folder = out / f"evaluate-{model.resolve().name}-{test.name}"
-    with new_folder(folder) as unfinished:
-        scores, parts, remark = score_test(classifier, test, out, settings["hash"])
-        write_scores(unfinished, scores)
-        machine = environment(machine_of(model, device))
-        write_json(unfinished / "environment.json", machine)
-        report.write_report(
-            unfinished,
-            title=f"{model.resolve().name} on {test.name}",
-            conditions=f"The classifier {model.resolve().name} on the test pictures of {test.name}; {remark}.",
-            seen=seen_in_training(lookup("mixture", settings["settings"]["mixture"], MIXTURES)),
-            scores=scores,
-            plates=report.answers(scores, parts),
-            facts={"settings": settings["settings"], "machine": machine},
-        )
-    show.result(scores, remark, folder, as_json)
+    test = dataset.test if split == "test" else None
+    with ExitStack() as stack:
+        asked = [stack.enter_context(opened(path, dataset, known, device, network)) for path in models]
+        prove(asked, dataset, test, full=suite == "full", out=out, as_json=as_json)

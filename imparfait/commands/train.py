@@ -65,17 +65,19 @@ def train(
 
     from imparfait import runs
     from imparfait.classifiers import load_weights
+    from imparfait.datasets.splits import for_calibration
 
     dataset = show.loaded(data, size)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     fit, validation = (dataset.everything(), None) if final else dataset.fitting()
+    fit, calibration = for_calibration(fit)
     weights = load_weights(start) if start else None
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
     given = {name for name, value in flags.items() if value is not None} | fixed
     settings = show.long_enough(settings, len(fit), given)
     run, model = runs.start(name, settings, fit, device, final, weights)
-    train_and_prove(run, model, validation, test, out, as_json)
+    train_and_prove(run, model, validation, test, out, as_json, calibration)
     if not final and dataset.sealed:
         show.next_step(options.again("--final"), "fit on all pictures, then open the test once")
 
@@ -87,8 +89,11 @@ def train_and_prove(
     test: "SealedTest | None",
     out: Path,
     as_json: bool,
+    calibration: "LabelledImages | None" = None,
 ) -> None:
-    """Train, score on validation or on the test pictures, and leave the run's folder in `out`; print the result.
+    """Train, calibrate, score on validation or on the test pictures, and leave the run's folder in `out`.
+
+    Prints the result. Without pictures for it, probabilities are left as they are.
 
     An equal run that is finished already is printed instead: nothing is trained and no test is opened again.
     """
@@ -98,6 +103,7 @@ def train_and_prove(
     from imparfait.commands.opening import score_test
     from imparfait.datasets.altered import the_three
     from imparfait.evaluation import evaluate
+    from imparfait.robustness.calibrating import calibrate
     from imparfait.store import new_folder
 
     folder = out / run.name
@@ -107,15 +113,16 @@ def train_and_prove(
     with at_work(run, out) as unfinished_training:  # made first: a disk that refuses says so before the training
         parts = the_three(validation) if validation else []
         learned = learn(run, model, parts, unfinished_training)
-        classifier = as_classifier(model, run.machine)
+        found = calibrate(as_classifier(model, run.machine), calibration) if calibration else None
+        classifier = as_classifier(model, run.machine, found.temperature if found else 1.0)
         with new_folder(folder) as unfinished:
             if test:
                 scores, parts, remark = score_test(classifier, test, out, run.hash)
             else:
-                scores = learned.latest or evaluate(classifier, parts)
+                scores = evaluate(classifier, parts) if found or not learned.latest else learned.latest
                 kept = len(parts[0].data)
                 remark = f"on {kept:,} training pictures kept out of fitting; the test pictures stay sealed"
-            runs.write_run(unfinished, run, model, learned.epochs, learned.course)
+            runs.write_run(unfinished, run, model, learned.epochs, learned.course, found)
             _write_result(unfinished, run, learned, scores, parts, remark)
     show.result(scores, remark, folder, as_json)
 
@@ -123,17 +130,29 @@ def train_and_prove(
 def _with_the_network_of(
     weights: "Weights", settings: "TrainingSettings", model: str | None, data: "LabelledImages"
 ) -> "TrainingSettings":
-    """The settings for going on with these weights: their network, of their sizes."""
-    from imparfait.models.own import is_own, parts_of
+    """The settings for going on with these weights: their network, of their sizes.
 
-    own = weights.config["model"]
-    same_file = model and is_own(model) and is_own(own) and parts_of(model) == parts_of(own)
-    if model not in (None, own) and not same_file:
-        raise UserError(f"--model {model} with --from {weights.path}, which is a {own}; leave --model out")
+    Where that is from a file, it is the one that the user names: a run folder has no code run by itself.
+    """
+    from imparfait.classifiers import check_named
+    from imparfait.models.own import is_own
+
+    theirs = weights.config.model
+    model = model or (settings.model if is_own(settings.model) else None)  # a --settings file may name it too
+    if not is_own(theirs) and model not in (None, theirs):
+        raise UserError(f"--model {model} with --from {weights.path}, which is a {theirs}; leave --model out")
+    if is_own(theirs):
+        if model is None or not is_own(model):
+            came = f"--model {model}" if model else "no --model"
+            raise UserError(
+                f"{came} with --from {weights.path}, whose network is from a file, {theirs.rpartition('/')[2][:200]}; "
+                "if you trust yours, name it: --model my_net.py:build"
+            )
+        check_named(weights.path, model)
     if weights.new_head(data.classes):
-        then = ", ".join(weights.config["classes"])
+        then = ", ".join(weights.config.classes)
         click.echo(f"other classes than {weights.path} has ({then}): the last layer starts anew", err=True)
-    return settings.model_copy(update={"model": own, "sizes": weights.config["sizes"]})
+    return settings.model_copy(update={"model": model or theirs, "sizes": weights.config.sizes})
 
 
 def _write_result(

@@ -1,12 +1,14 @@
 """Which pictures an epoch shows, altered how."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from imparfait.alterations import ALTERATIONS, Severity
+from imparfait.alterations import ALTERATIONS, Family, Severity
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
@@ -77,12 +79,32 @@ def seen_in_training(mixture: Mixture) -> str:
     names = [share.alteration for share in mixture.shares if share.alteration != "clean"]
     if not names:
         return "No altered picture was seen in training."
+    if len(names) > 3:
+        unseen = [name for name in ALTERATIONS if name not in names]
+        seen = f"In training it saw pictures altered in {len(names)} ways of the table"
+        return f"{seen}: all but {', '.join(unseen)}." if unseen else f"{seen}: all of them."
     return (
         f"In training it saw pictures altered as {' and '.join(names)}; of other alterations these numbers say nothing."
     )
 
 
 CLEAN = Share("clean", 0.0, 1.0)
+WHOLE = (0.0, 1.0)  # severities: from nothing to where the information ends
+OF_THE_THREE = 0.15  # the share of each in a mixture of many, which they would else be lost in
+
+
+def of_many(summary: str, names: Iterable[str]) -> Mixture:
+    """The protocol's three, those of them that are among `names`, and the other alterations at every severity."""
+    others = [name for name in names if name not in ("geometric", "shrunk")]
+    three = [Share("clean", 0.0, OF_THE_THREE)]
+    three += [
+        Share(name, ALTERATIONS[name].protocol or 1.0, OF_THE_THREE)
+        for name in ("geometric", "shrunk")
+        if name in names
+    ]
+    left = (1 - OF_THE_THREE * len(three)) / len(others)
+    return Mixture(summary, (*three, *(Share(name, WHOLE, left) for name in others)), anew=True, by_turns=True)
+
 
 MIXTURES: dict[str, Mixture] = {
     "fresh": Mixture(
@@ -100,4 +122,16 @@ MIXTURES: dict[str, Mixture] = {
         (CLEAN, Share("geometric", 0.5, 1 / 3), Share("shrunk", 1.0, 5 / 12)),
     ),
     "clean": Mixture("the pictures as they are", (CLEAN,)),
+    "everything": of_many("each picture once an epoch: the three, and every alteration at every severity", ALTERATIONS),
+    "unlike_mnist_c": of_many(
+        "the three, and every alteration that is none of MNIST-C's 15",
+        [name for name, known in ALTERATIONS.items() if known.mnist_c is None],
+    ),
+    **{
+        f"without_{family}": of_many(
+            f"everything but the alterations of {family}",
+            [name for name, known in ALTERATIONS.items() if known.family != family],
+        )
+        for family in get_args(Family)
+    },
 }

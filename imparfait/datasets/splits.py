@@ -27,6 +27,21 @@ def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[Labell
     return data.select(~mask), data.select(mask, "validation")
 
 
+CALIBRATION_SHARE = 1 / 20  # of the pictures to fit on: of MNIST's 50,000 or 60,000, 2,500 or 3,000
+LEAST_FOR_CALIBRATION = 500  # pictures: with fewer no threshold keeps an error rate of 1 %
+
+
+def for_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledImages | None]:
+    """Pictures to fit on, and pictures that temperature and threshold are found on; None where `data` are few.
+
+    By source, stratified, always the same ones.
+    """
+    if len(data) * CALIBRATION_SHARE < LEAST_FOR_CALIBRATION:
+        return data, None
+    mask = np.isin(data.sources, _share_of_each_class(data, CALIBRATION_SHARE, "calibration"))
+    return data.select(~mask), data.select(mask, "validation")
+
+
 def fewer(data: LabelledImages, pictures: int | None) -> LabelledImages:
     """About so many of the training pictures (all for None): by source, stratified, always the same ones."""
     if pictures is None or pictures >= len(data):

@@ -69,4 +69,6 @@ def _listed(alteration: str | Alteration) -> tuple[str, Listed]:
     for known, listed in ALTERATIONS.items():
         if alteration is listed or alteration is listed.alter:
             return known, listed
+    if name in (CLEAN, *ALTERATIONS):  # it would pass for that one, with its family and what is published of it
+        raise UserError(f"your alteration has the name of another, {name}; give your function one of its own")
     return name, Listed(alteration, None, levels=LEVELS)

@@ -24,6 +24,8 @@ class Plate:
     draw: Callable[[Theme], Figure]
     square: bool = False
     """A square figure fits a phone; a wide one keeps its size there and is scrolled."""
+    section: str = ""
+    """Where it stands on a page that has sections."""
 
 
 def write_page(
@@ -44,5 +46,6 @@ def write_page(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
+    environment.filters["tight"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     page = environment.get_template(template).render(title=title, figures=figures, facts=facts, **said)
     (folder / "report.html").write_text(page, encoding="utf-8")

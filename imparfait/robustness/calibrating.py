@@ -41,8 +41,11 @@ def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = 
     logits = classifier(images)
     temperature = calibration.fit_temperature(logits, shown.labels)
     probabilities = calibration.softmax(logits, temperature)
-    sure = np.where(is_blank(images), 0.0, sureness(probabilities))
-    threshold = calibration.threshold_for(sure, probabilities.argmax(1) == shown.labels, error_rate)
+    right = probabilities.argmax(1) == shown.labels
+    answered = ~is_blank(images)  # the others are refused whatever the threshold is: they are no accepted answers
+    threshold = None
+    if answered.any():
+        threshold = calibration.threshold_for(sureness(probabilities)[answered], right[answered], error_rate)
     return Calibration(temperature, threshold, error_rate, len(shown))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from imparfait import calibration
-from imparfait.datasets.nothing import NOTHING
+from imparfait.datasets.nothing import LIKE, NOTHING
 from imparfait.evaluation import Answers
 from imparfait.images import Classifier
 from imparfait.refusing import accepts
@@ -59,7 +59,7 @@ def trust(pictures: str, parts: Sequence[Answers]) -> Trust:
     truths = np.concatenate([part.truths for part in parts])
     wrong, surest = calibration.error_of_the_surest(probabilities, truths, SURE)
     # With ten parts of 10,000 the interval is narrow however it is taken: a bootstrap of a tenth of it is enough.
-    few = slice(None, None, max(1, len(truths) // 20_000))
+    few = np.random.default_rng(0).permutation(len(truths))[:20_000]
     return Trust(
         pictures,
         len(truths),
@@ -74,7 +74,7 @@ def trust(pictures: str, parts: Sequence[Answers]) -> Trust:
 
 
 def by_family(suite: Suite) -> list[Trust]:
-    """Clean; each family up to severity 0.6 (or at its one level); those in the fit of the temperature; those left out."""
+    """Clean; each family up to severity 0.6 (or its one level); those in the temperature's fit; those left out."""
     families: dict[str, list[Answers]] = {}
     for row in suite.rows:
         levels = [level for level in row.severities if level <= MODERATE] or list(row.severities)
@@ -100,7 +100,8 @@ def refusals(
 
     The other side are pictures of the suite at all its severities: altered ones, for clean ones would be too easy.
     """
-    known = np.concatenate([sureness(part.probabilities) for part in suite.scores.parts])
+    levels = [(name, level) for name, each in suite.levels.items() for level in each]
+    known = np.concatenate([sureness(suite.parts[which].probabilities) for which in levels])
     found = []
     for name, nothing in NOTHING.items():
         if nothing.purpose != "testing":
@@ -111,16 +112,17 @@ def refusals(
         images = pixels.astype(np.float32) / 255
         probabilities = calibration.softmax(classifier(images).astype(np.float64))
         sure = sureness(probabilities)
+        like_known = sure.astype(known.dtype)  # else 1 - 1e-9 would be less sure here than there, where it is 1
         accepted = None if threshold is None else float(accepts(images, sure, threshold).mean())
         found.append(
             Refusal(
                 name,
                 nothing.description,
                 len(pixels),
-                calibration.auroc(known, sure),
-                calibration.false_positive_rate_at(known, sure),
+                calibration.auroc(known, like_known),
+                calibration.false_positive_rate_at(known, like_known),
                 accepted,
-                has_right_answer=name != "letters_like_digits",
+                has_right_answer=name != LIKE,
             )
         )
     return sorted(found, key=lambda refusal: refusal.auroc)

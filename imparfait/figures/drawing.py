@@ -1,0 +1,93 @@
+"""What all figures share: paper and colours, axes, pictures in rows, and the PNG."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours for one kind of paper; the series are Okabe and Ito's, which colour-blind readers tell apart."""
+
+    paper: str
+    ink: str
+    faint: str
+    series: tuple[str, ...]
+    heat: tuple[str, str]
+    scale: tuple[str, ...]
+    """From few errors to many, each step of another lightness, so that no reader needs the hue."""
+
+
+LIGHT = Theme(
+    "#ffffff",
+    "#1d2530",
+    "#d9dee5",
+    ("#0072B2", "#D55E00", "#009E73", "#7a5195", "#3fa0d8", "#a87900", "#c2578f", "#5b6675"),
+    ("#ffffff", "#D55E00"),
+    ("#ffffff", "#fde3c8", "#f3a35c", "#c4510a", "#6b2300"),
+)
+DARK = Theme(
+    "#14181e",
+    "#e4e8ee",
+    "#39424e",
+    ("#56B4E9", "#E69F00", "#2fc79a", "#CC79A7", "#8fa3ff", "#F0E442", "#ff7b54", "#a3aebb"),
+    ("#14181e", "#E69F00"),
+    ("#14181e", "#4a2a10", "#93500f", "#dd8a1c", "#ffe0a6"),
+)
+THEMES = {"light": LIGHT, "dark": DARK}
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08)
+    return buffer.getvalue()
+
+
+def montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float], theme: Theme) -> list[tuple[int, int]]:
+    """Draw rows of pictures as one image, in pixels; returns the left and bottom of each picture.
+
+    One image instead of one set of axes a picture: ten times faster to draw.
+    """
+    axes.set_axis_off()
+    if not rows:
+        return []
+    height, width = rows[0].shape[-2:]
+    down, right = height + round(gap[0]), width + round(gap[1])
+    canvas = np.zeros((down * len(rows), right * max(map(len, rows)), 4), np.uint8)  # transparent between pictures
+    places = []
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            top, left = row * down, column * right
+            colours = picture if len(picture) == 3 else picture[:1].repeat(3, 0)
+            canvas[top : top + height, left : left + width, :3] = colours.transpose(1, 2, 0)
+            canvas[top : top + height, left : left + width, 3] = 255
+            places.append((left, top + height))
+    axes.imshow(canvas, interpolation="nearest")
+    # White pictures must not run into white paper, nor black ones into black.
+    frames = [Rectangle((left - 0.5, bottom - height - 0.5), width, height) for left, bottom in places]
+    axes.add_collection(PatchCollection(frames, facecolors="none", edgecolors=theme.faint, linewidths=0.8))
+    return places
+
+
+def figure_on(theme: Theme, width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Axes]:
+    """An empty figure in the colours of `theme`, and the first of its axes."""
+    figure = Figure(figsize=(width, height), dpi=144, layout="constrained", facecolor=theme.paper)
+    for index in range(rows * columns):
+        axes = figure.add_subplot(rows, columns, index + 1, facecolor=theme.paper)
+        axes.tick_params(colors=theme.ink, labelsize=9)
+        for part in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            part.set_color(theme.ink)
+        axes.title.set_fontsize(10)
+        for side, spine in axes.spines.items():
+            spine.set_color(theme.faint)
+            spine.set_visible(side in ("left", "bottom"))
+        axes.grid(True, color=theme.faint, linewidth=0.6)
+        axes.set_axisbelow(True)
+    return figure, figure.axes[0]
