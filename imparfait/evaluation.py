@@ -132,8 +132,14 @@ class Scores:
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """The result as people read it: pictures, right, accuracy, interval."""
+        names = [part.alteration for part in self.parts]
         lines = [
-            (score.alteration, f"{score.right}/{score.total}", percent(score.accuracy), percents(score.interval))
+            (
+                f"{score.alteration} {score.severity:.3g}" if names.count(score.alteration) > 1 else score.alteration,
+                f"{score.right}/{score.total}",
+                percent(score.accuracy),
+                percents(score.interval),
+            )
             for score in self.each
         ]
         mean = (self.name_of_mean, "", percent(self.mean), percents(self.mean_interval))

@@ -18,7 +18,7 @@ FALL = 2.3  # a line's ink is 1 + log(1 - distance / FALL), as MNIST-C's
 SPATTER_LEAST, SPATTER_MOST = 0.5, -1.0  # where spots begin, in standard deviations of the liquid's mean
 MUD = 63 / 255  # its grey in MNIST-C
 OCCLUSION_MOST = 12.0  # side of what is in front, at severity 1
-CLUTTER_MOST = 12.0  # how far neighbours reach in, at severity 1
+CLUTTER_MOST = 11.0  # how far neighbours reach in, at severity 1; further in, less of them is seen again
 HALF_STROKE = 1.8  # of a neighbour, where its ink ends
 RULED_MOST = 5.0  # a line's width at severity 1
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
-from imparfait.classifiers import config_of, load_classifier, machine_of
+from imparfait.classifiers import load_classifier, machine_of
 from imparfait.commands import show
+from imparfait.configs import MOST_BYTES, Sha256, config_of, read_regular
 from imparfait.conventions import Known
 from imparfait.datasets.disputed import is_mnist_test, without_disputed
 from imparfait.datasets.labelled import LabelledImages
@@ -57,6 +59,28 @@ class Asked:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+class _Data(BaseModel, frozen=True):
+    sha256: Sha256
+
+
+class _Told(BaseModel, frozen=True):
+    """What a run's settings.json says of its training, as far as it matters here."""
+
+    settings: TrainingSettings
+    data: _Data
+    final: bool
+    hash: Sha256
+
+    @staticmethod
+    def of(file: Path) -> "_Told":
+        try:
+            return _Told.model_validate_json(read_regular(file, MOST_BYTES))
+        except ValidationError as error:
+            raise UserError(
+                f"{file}: not as a training wrote it; train again, or copy it from where you did"
+            ) from error
+
+
 @contextmanager
 def opened(path: Path, dataset: Dataset, known: Known, device: str, network: str | None) -> Iterator[Asked]:
     """The model at `path`, a run folder of ours or someone's file; a file's process ends with the block."""
@@ -77,24 +101,18 @@ def _run(path: Path, train: LabelledImages, device: str, network: str | None) ->
     if list(config.classes) != list(train.classes):
         came, wanted = ", ".join(train.classes), ", ".join(config.classes)
         raise UserError(f"--data {train.name} has the classes {came}; {path} was trained on {wanted}")
-    try:
-        told = json.loads((path / "settings.json").read_text(encoding="utf-8"))
-        settings = TrainingSettings.model_validate(told["settings"])
-        pictures, mark, final = told["data"]["sha256"], str(told["hash"]), bool(told["final"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path / 'settings.json'}: not as a training wrote it; train again, or copy it back"
-        ) from error
-    seedless = fingerprint(settings.model_copy(update={"seed": 0}), pictures, f"final={final}")
+    told = _Told.of(path / "settings.json")
+    settings = told.settings
+    seedless = fingerprint(settings.model_copy(update={"seed": 0}), told.data.sha256, f"final={told.final}")
     return Asked(
         path.resolve().name,
         classifier,
         seedless,
-        mark,
+        told.hash,
         machine_of(path, device),
         seen_in_training(lookup("mixture", settings.mixture, MIXTURES)),
         threshold=config.threshold.confidence if config.threshold else None,
-        fitted_on_all=final,
+        fitted_on_all=told.final,
         facts=settings.model_dump(),
     )
 

@@ -83,8 +83,6 @@ class Verdict:
             better, worse = (self.first, self.second) if points > 0 else (self.second, self.first)
             ends = sorted((abs(low), abs(high)))
             said = f"{better} is better than {worse} by {abs(points):.2f} points (95 %: {ends[0]:.2f} to {ends[1]:.2f})"
-            if low * high < 0:
-                said = f"{better} is better than {worse} by {abs(points):.2f} points"
         else:
             said = (
                 f"{self.first} and {self.second}: no difference shown, {points:+.2f} points "

@@ -138,8 +138,9 @@ class Suite:
         """
         found = {}
         for row in self.rows:
-            if row.alteration in baseline:
-                theirs = sum(baseline[row.alteration][f"{severity:g}"] for severity in row.severities)
+            theirs_at = baseline.get(row.alteration, {})
+            if all(f"{severity:g}" in theirs_at for severity in row.severities):
+                theirs = sum(theirs_at[f"{severity:g}"] for severity in row.severities)
                 found[row.alteration] = sum(1 - accuracy for accuracy in row.accuracies) / theirs
         return found
 
