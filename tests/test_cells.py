@@ -66,6 +66,7 @@ def test_every_module_that_a_cell_computes_with_is_in_the_digest() -> None:
     import ast
 
     plain = {"errors", "settings", "store", "machine", "figures", "statistics", "datasets", "datasets/sealed"}
+    plain |= {"configs", "readers", "fence"}  # they open files; a cell opens none
     counted = {str(Path(name)) for name in cells.NUMERIC}
     seen, todo = set(), ["cells"]
     while todo:

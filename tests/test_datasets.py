@@ -10,13 +10,15 @@ import pytest
 import torch
 from conftest import draw_bars, write_idx
 
+from imparfait.alterations import ALTERATIONS
 from imparfait.datasets.altered import altered
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.mixtures import MIXTURES, seen_in_training
+from imparfait.datasets.mixtures import MIXTURES, Mixture, Share, seen_in_training
 from imparfait.datasets.reading import load_data
 from imparfait.datasets.sealed import times_opened
 from imparfait.datasets.splits import split
 from imparfait.errors import UserError
+from imparfait.randomness import Draw
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +117,44 @@ def test_a_mixture_shows_what_it_says(name: str) -> None:
         source, share = mixture.rows(0, epoch, sources).T
         counts = torch.bincount(share, minlength=len(mixture.shares)).tolist()
         expected = {"clean": [60], "balanced": [60, 60, 60], "study": [60, 20, 25]}
-        if name == "fresh":
+        if mixture.by_turns:
             assert sorted(source.tolist()) == list(range(60))
         else:
             assert counts == expected[name]
             assert len(set(zip(source.tolist(), share.tolist(), strict=True))) == len(source)
 
 
+def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out() -> None:
+    for name, mixture in MIXTURES.items():
+        shown = {share.alteration for share in mixture.shares} - {"clean"}
+        if mixture.by_turns:
+            assert sum(share.part for share in mixture.shares) == pytest.approx(1)
+        if name.startswith("without_"):
+            left_out = {key for key, known in ALTERATIONS.items() if known.family == name.removeprefix("without_")}
+            assert left_out
+            assert shown == set(ALTERATIONS) - left_out
+        if name == "unlike_mnist_c":
+            assert not any(ALTERATIONS[key].mnist_c for key in shown)
+            assert len(shown) == len(ALTERATIONS) - 15
+    assert {share.alteration for share in MIXTURES["everything"].shares} == {"clean", *ALTERATIONS}
+
+
+def test_a_range_of_severities_is_drawn_anew_for_each_picture() -> None:
+    mixture = Mixture("", (Share("brightness", (0.2, 0.8), 1.0),), anew=True)
+    images, sources = torch.zeros(500, 1, 8, 8), torch.arange(500)
+    first, second = (
+        mixture.show(images.clone(), torch.zeros(500, dtype=torch.int64), 0, epoch, sources)[:, 0, 0, 0]
+        for epoch in (0, 1)
+    )
+    most = float(ALTERATIONS["brightness"](images[:1], 1.0, Draw(0, "", 0, sources[:1])).max())
+    assert 0.2 * most - 1e-6 <= first.min() < 0.25 * most
+    assert 0.75 * most < first.max() <= 0.8 * most + 1e-6
+    assert not torch.equal(first, second)
+
+
 def test_a_mixture_says_which_alterations_it_shows() -> None:
+    assert seen_in_training(MIXTURES["everything"]).endswith("all of them.")
+    assert "all but shot_noise, impulse_noise, gaussian_noise" in seen_in_training(MIXTURES["without_noise"])
     assert seen_in_training(MIXTURES["fresh"]).startswith(
         "In training it saw pictures altered as geometric and shrunk;"
     )

@@ -1,5 +1,6 @@
 """README is true: each of its commands and programs runs, on small pictures to be quick."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -40,10 +41,19 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def is_final(run: Path) -> bool:
+    """Whether a run was fitted on all training pictures; other results come last too."""
+    settings = run / "settings.json"
+    return not settings.exists() or bool(json.loads(settings.read_text(encoding="utf-8"))["final"])
+
+
 def on_small_pictures(command: str, here: Path) -> list[str]:
     """The command as README has it, but with --data added where pictures are read, and a run that exists."""
     words = shlex.split(command.split("  #")[0])
-    words = [str(next(here.glob(word.replace("…", "*")))) if word.startswith("runs/") else word for word in words]
+    runs = [word.replace("…", "*") for word in words if word.startswith("runs/")]
+    for pattern in runs:
+        found = sorted(here.glob(pattern), key=is_final)
+        words = [str(found[0]) if word.replace("…", "*") == pattern else word for word in words]
     if words[1] == "train" and "cnn" in words:
         words += ["--epochs", "1"]  # its own recipe's ten take half a minute here
     if words[1] == "compare":
