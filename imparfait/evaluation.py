@@ -73,8 +73,6 @@ class Scores:
 
     parts: tuple[Answers, ...]
     classes: tuple[str, ...]
-    asked: str = ""
-    """How another's model was asked, where that had to be found out."""
 
     @property
     def each(self) -> list[Score]:

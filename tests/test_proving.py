@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,10 +105,19 @@ def test_runs_that_differ_in_their_seed_are_one_model_and_each_opens_the_test_on
     assert len(ledger) == 1 + 2
 
 
+def test_two_models_of_the_same_name_stay_two(home: Path) -> None:
+    first = next((home / "runs").glob("default-s0-*"))
+    twin = home / "copied" / first.name
+    shutil.copytree(first, twin)
+    words = ["--data", home / "bars", "--on", "validation", "--out", home / "twins", "--json"]
+    told = json.loads(run("evaluate", first, twin, *words))
+    assert [len(model["seeds"]) for model in told["models"]] == [2]
+
+
 def test_pictures_that_a_run_was_fitted_on_do_not_judge_it(home: Path) -> None:
     run("train", "--data", home / "bars", "--out", home / "final", "--final", *SHORT)
     final = next((home / "final").glob("default-s0-*"))
-    with pytest.raises(UserError, match="fitted on all training pictures; leave --on validation out"):
+    with pytest.raises(UserError, match="fitted on the validation pictures too; leave --on validation out"):
         run("evaluate", final, "--data", home / "bars", "--on", "validation", "--out", home / "refused")
 
 

@@ -235,7 +235,7 @@ def row_with(found: Crossing, levels: int = 5) -> Row:
 
 def test_a_crossing_in_words() -> None:
     assert where(row_with(Crossing(0.321, 0.3, 0.34))) == "0.32 (0.30 – 0.34)"
-    assert where(row_with(Crossing(0.0071, 0.006, 0.0082))) == "0.007 (0.006 – 0.008)"
+    assert where(row_with(Crossing(0.0071, 0.006, 0.0082))) == "before 0.2"
     assert where(row_with(Crossing(0.9, 0.8, None))) == "0.90 (0.80 – beyond)"
     assert where(row_with(Crossing(None, None, None))) == "not reached"
     assert where(row_with(Crossing(None, 0.91, None))) == "not reached (≥ 0.91)"

@@ -33,7 +33,9 @@ PLAN = "plan.json"
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Shrink the plan to take about so long.")
 @options.engine
 @options.out
-@click.option("--final", is_flag=True, help="Then fit the best on all training pictures, and open the test once.")
+@click.option(
+    "--final", is_flag=True, help="Then fit the best on the training pictures, none held out, and open the test once."
+)
 @options.as_json
 def compare(
     names: tuple[str, ...],
@@ -132,7 +134,7 @@ def compare(
         run, model = runs.start(best.name, best.settings, fitted_on, final=True)
         train_and_prove(run, model, None, test, out, as_json, calibration)
     elif dataset.sealed:
-        show.next_step(options.again("--final"), f"fit {best.name} on all training pictures, then open the test once")
+        show.next_step(options.again("--final"), f"fit {best.name} with no fold held out, then open the test once")
 
 
 def _planned(folder: Path, make: "Callable[[], Plan]") -> "Plan":

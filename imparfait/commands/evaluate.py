@@ -53,7 +53,8 @@ def evaluate(
     test is opened once for each MODEL, which is written into the ledger in --out. Files of others run in a fenced
     process. An alteration is what others call a corruption.
     """
-    from imparfait.commands.proving import opened, prove
+    from imparfait.commands.asking import names_of, opened
+    from imparfait.commands.proving import prove
     from imparfait.conventions import Known
 
     known = Known(layout, value_range, ink, outputs)
@@ -62,5 +63,8 @@ def evaluate(
     dataset = show.loaded(data, size)
     test = dataset.test if split == "test" else None
     with ExitStack() as stack:
-        asked = [stack.enter_context(opened(path, dataset, known, device, network)) for path in models]
+        asked = [
+            stack.enter_context(opened(path, name, dataset, known, device, network))
+            for path, name in zip(models, names_of(models), strict=True)
+        ]
         prove(asked, dataset, test, full=suite == "full", out=out, as_json=as_json)

@@ -5,7 +5,7 @@ from pathlib import Path
 from imparfait.commands import show
 from imparfait.datasets.altered import the_three
 from imparfait.datasets.labelled import AlteredImages
-from imparfait.datasets.sealed import LEDGER, SealedTest
+from imparfait.datasets.sealed import LEDGER, Opening, SealedTest
 from imparfait.evaluation import Scores, evaluate, percent
 from imparfait.images import Classifier
 
@@ -23,5 +23,10 @@ def score_test(
             scores = evaluate(watched, parts)
         accuracies = [f"{score.alteration} {percent(score.accuracy)}" for score in scores.each]
         opening.result = ", ".join([*accuracies, f"mean {percent(scores.mean)}"])
+    return scores, parts, opened_so_often(opening)
+
+
+def opened_so_often(opening: Opening) -> str:
+    """How often these test pictures have been opened, in words."""
     times = "1 time" if opening.times == 1 else f"{opening.times} times"
-    return scores, parts, f"these test pictures have been opened {times} here"
+    return f"these test pictures have been opened {times} here"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--from", "start", type=click.Path(path_type=Path), help="Run folder whose weights to start from.")
 @options.device
 @options.out
-@click.option("--final", is_flag=True, help="Fit on all training pictures, then open the test pictures once.")
+@click.option("--final", is_flag=True, help="Fit on the validation pictures too, then open the test pictures once.")
 @options.as_json
 def train(
     recipe: str | None,
@@ -50,7 +50,8 @@ def train(
 ) -> None:
     """Train a classifier, score it, and leave a folder with a report.
 
-    Without --final a sixth of the training pictures is kept for validation and the test pictures stay sealed.
+    Without --final a sixth of the training pictures is kept for validation and the test pictures stay sealed. Of many
+    pictures a twentieth is not fitted on, with --final too: they make the probabilities believable.
     Training also shows the pictures altered; an alteration is what others call a corruption or an augmentation.
     Ctrl-C saves: the same command goes on from there, and prints the result when there is one.
     """
@@ -79,7 +80,7 @@ def train(
     run, model = runs.start(name, settings, fit, device, final, weights)
     train_and_prove(run, model, validation, test, out, as_json, calibration)
     if not final and dataset.sealed:
-        show.next_step(options.again("--final"), "fit on all pictures, then open the test once")
+        show.next_step(options.again("--final"), "fit on the validation pictures too, then open the test once")
 
 
 def train_and_prove(
@@ -123,7 +124,7 @@ def train_and_prove(
                 kept = len(parts[0].data)
                 remark = f"on {kept:,} training pictures kept out of fitting; the test pictures stay sealed"
             runs.write_run(unfinished, run, model, learned.epochs, learned.course, found)
-            _write_result(unfinished, run, learned, scores, parts, remark)
+            _write_result(unfinished, run, learned, scores, parts, remark, found.pictures if found else 0)
     show.result(scores, remark, folder, as_json)
 
 
@@ -156,7 +157,13 @@ def _with_the_network_of(
 
 
 def _write_result(
-    folder: Path, run: "Run", learned: "Learned", scores: "Scores", parts: list["AlteredImages"], remark: str
+    folder: Path,
+    run: "Run",
+    learned: "Learned",
+    scores: "Scores",
+    parts: list["AlteredImages"],
+    remark: str,
+    calibrated: int,
 ) -> None:
     from imparfait.datasets.mixtures import MIXTURES, seen_in_training
     from imparfait.machine import environment
@@ -164,6 +171,8 @@ def _write_result(
     from imparfait.runs import write_card, write_scores
 
     seconds = f"trained for {learned.epochs[-1].seconds:.0f} s on {len(run.data):,} pictures"
+    if calibrated:
+        seconds += f", calibrated on {calibrated:,} others"
     seen = seen_in_training(MIXTURES[run.settings.mixture])
     conditions = f"{run.recipe}, seed {run.settings.seed}: {seconds}; {remark}."
     write_scores(folder, scores)

@@ -147,7 +147,7 @@ def _breaks(model: Model, rows: Sequence[Row]) -> list[str]:
     said = [f"It is worst at {worst}."]
     if reached:
         first = min(reached, key=lambda row: row.crossing.severity or 0)
-        broke = f"It breaks first under {first.name}: below {100 * ENOUGH:.0f} % from severity {where(first)}"
+        broke = f"It breaks first under {first.name}: below {100 * ENOUGH:.0f} %, severity {where(first)}"
         said = [f"{broke}; it is worst at {worst}."]
     if unbroken:
         said.append(f"Never below {100 * ENOUGH:.0f} %: {', '.join(unbroken)}.")

@@ -51,13 +51,16 @@ class Pictures:
 
 
 def broken(suite: Suite, rows: Sequence[Row], pictures: Pictures) -> Plate | None:
-    """One digit at the severities where those alterations that break the model first do so."""
+    """One digit under the alterations that break the model first, at the first severity tried where they have."""
     found = [
         (row.crossing.severity, row)
         for row in rows
         if row.crossing.severity and len(row.severities) > 1 and pictures.can_make(row.alteration)
     ]
-    first = sorted(found, key=lambda each: each[0])[:FIRST]
+    first = [
+        (next((level for level in row.severities if level >= severity), row.severities[-1]), row)
+        for severity, row in sorted(found, key=lambda each: each[0])[:FIRST]
+    ]
     if not first:
         return None
     # A digit for whom it is so: right as it is and at each level before, wrong from there on.
@@ -68,13 +71,13 @@ def broken(suite: Suite, rows: Sequence[Row], pictures: Pictures) -> Plate | Non
             fits = fits + ((part.said == part.truths) == (level < severity)) / len(row.severities)
     source = int(suite.clean.sources[fits.argmax()])
     places = [(CLEAN, 0.0, source), *((row.alteration, severity, source) for severity, row in first)]
-    captions = ["as it is", *(f"{row.name}\n{severity:.2f}" for severity, row in first)]
+    captions = ["as it is", *(f"{row.name}\n{severity:g}" for severity, row in first)]
     pixels = pictures.each_of(places)
     return Plate(
         "where_it_breaks",
         "Where it breaks",
-        "One digit that it reads as it is, at the severities from which fewer than 95 % are read: the alterations that "
-        "break it first.",
+        "One digit that it reads as it is, under the alterations that break it first, at the first severity tried where "
+        "fewer than 95 % are read.",
         lambda theme: mistakes(pixels, captions, theme, columns=min(4, len(captions))),
         square=True,
         section="top",

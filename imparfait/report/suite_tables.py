@@ -87,9 +87,10 @@ def where(row: Row) -> str:
         return "not reached" if found.low is None else f"not reached (≥ {found.low:.2f})"
     if found.severity == 0:
         return "as they are"
-    digits = 2 if found.severity >= 0.05 else 3
-    low, high = ("beyond" if end is None else f"{end:.{digits}f}" for end in (found.low, found.high))
-    return f"{found.severity:.{digits}f} ({low} – {high})"
+    if found.severity < row.severities[0]:  # where below it, a straight line from the pictures as they are cannot tell
+        return f"before {row.severities[0]:g}"
+    low, high = ("beyond" if end is None else f"{end:.2f}" for end in (found.low, found.high))
+    return f"{found.severity:.2f} ({low} – {high})"
 
 
 def lines(model: Model, rows: Sequence[Row], errors: Mapping[str, float]) -> list[tuple[str, ...]]:

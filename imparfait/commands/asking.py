@@ -1,0 +1,100 @@
+"""Models made ready to be asked: run folders of ours, and files of other people."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from imparfait.classifiers import load_classifier, machine_of
+from imparfait.configs import MOST_BYTES, Sha256, config_of, read_regular
+from imparfait.conventions import Known
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.datasets.mixtures import MIXTURES, seen_in_training
+from imparfait.datasets.reading import Dataset
+from imparfait.errors import UserError, lookup
+from imparfait.images import Classifier
+from imparfait.machine import usable_cores
+from imparfait.proving import understood
+from imparfait.settings import Machine, TrainingSettings, fingerprint
+from imparfait.strangers import open_stranger
+
+NOT_OURS = "What its training showed it is not known here; these pictures may have been among it."
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A model ready to be asked."""
+
+    name: str
+    classifier: Classifier
+    recipe: str
+    """Equal for runs that differ only in their seed."""
+    settings: str
+    """For the ledger."""
+    machine: Machine
+    seen: str = NOT_OURS
+    how: str = ""
+    """How another's model is asked, and how that was found."""
+    threshold: float | None = None
+    fitted_on_all: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class _Data(BaseModel, frozen=True):
+    sha256: Sha256
+
+
+class _Told(BaseModel, frozen=True):
+    """What a run's settings.json says of its training, as far as it matters here."""
+
+    settings: TrainingSettings
+    data: _Data
+    final: bool
+    hash: Sha256
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """What each model is called: its last name, or its whole path where two have the same."""
+    last = [path.resolve().name for path in paths]
+    return [name if last.count(name) == 1 else str(path) for name, path in zip(last, paths, strict=True)]
+
+
+@contextmanager
+def opened(path: Path, name: str, dataset: Dataset, known: Known, device: str, network: str | None) -> Iterator[Asked]:
+    """The model at `path`, a run folder of ours or someone's file; a file's process ends with the block."""
+    if path.is_dir() or not path.exists():
+        yield _run(path, name, dataset.train, device, network)
+        return
+    _, validation = dataset.fitting()
+    machine = Machine(threads=usable_cores())
+    with open_stranger(path, threads=machine.threads) as stranger:
+        classifier, found = understood(stranger, stranger.told, validation, known)
+        yield Asked(name, classifier, name, fingerprint(name, str(found.conventions)), machine, how=str(found))
+
+
+def _run(path: Path, name: str, train: LabelledImages, device: str, network: str | None) -> Asked:
+    config = config_of(path)
+    classifier = load_classifier(path, device, network)
+    if list(config.classes) != list(train.classes):
+        came, wanted = ", ".join(train.classes), ", ".join(config.classes)
+        raise UserError(f"--data {train.name} has the classes {came}; {path} was trained on {wanted}")
+    file = path / "settings.json"
+    try:
+        told = _Told.model_validate_json(read_regular(file, MOST_BYTES))
+    except ValidationError as error:
+        raise UserError(f"{file}: not as a training wrote it; train again, or copy it from where you did") from error
+    seedless = told.settings.model_copy(update={"seed": 0})
+    return Asked(
+        name,
+        classifier,
+        fingerprint(seedless, told.data.sha256, f"final={told.final}"),
+        told.hash,
+        machine_of(path, device),
+        seen_in_training(lookup("mixture", told.settings.mixture, MIXTURES)),
+        threshold=config.threshold.confidence if config.threshold else None,
+        fitted_on_all=told.final,
+        facts=told.settings.model_dump(),
+    )
