@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 
@@ -34,6 +34,11 @@ class Draw:
         They have 24 bits, so that float32 and float64 arithmetic start from exactly the same numbers.
         """
         return _shift(self.bits(name, *shape), 40).to(torch.float32) * 2.0**-24
+
+    def normal(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, "..."]:
+        """Normally distributed numbers of mean 0 and standard deviation 1, of shape `[n, *shape]`."""
+        normal: Tensor = torch.special.ndtri(self.uniform(name, *shape).to(dtype).clamp(min=2.0**-25))
+        return normal
 
     def at(self, rows: Tensor) -> "Draw":
         """The same draw for some of the pictures; `rows` are indices or a mask."""

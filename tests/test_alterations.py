@@ -72,6 +72,20 @@ def test_more_severity_never_changes_less(alter: Alteration) -> None:
     assert changes == sorted(changes)
 
 
+def test_no_two_alterations_draw_the_same_numbers(images: torch.Tensor) -> None:
+    """One after the other on the same pictures, they are independent."""
+    drawn: dict[str, set[str]] = {}
+
+    class Watched(Draw):
+        def bits(self, name: str, *shape: int) -> torch.Tensor:
+            drawn.setdefault(name, set()).add(self.purpose)
+            return super().bits(name, *shape)
+
+    for name, alteration in ALTERATIONS.items():
+        alteration(images, 1.0, Watched(0, name, 0, torch.arange(32)))
+    assert {name: by for name, by in drawn.items() if len(by) > 1} == {}
+
+
 @every_alteration
 def test_float32_and_float64_agree(alter: Alteration, images: torch.Tensor) -> None:
     torch.testing.assert_close(

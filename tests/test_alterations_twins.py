@@ -46,16 +46,15 @@ def about_the_centre(image: np.ndarray, matrix: np.ndarray, offset: tuple[float,
 def test_rotate_shear_scale_and_translate_are_scipys_affine_transform(height: int, width: int) -> None:
     images = soft_noise(12, height, width)
     severity = torch.linspace(0.1, 1, 12, dtype=torch.float64)
-    ways, places = signs("left or right", 12), signs("up or down, left or right", 12, 2)
+    turns, slants = signs("turned left or right", 12), signs("slanted left or right", 12)
+    places = signs("moved up or down, left or right", 12, 2)
     turned, slanted, small, moved = (
         alter(images, severity, draw(12)).numpy()
         for alter in (geometry.rotate, geometry.shear, geometry.scale, geometry.translate)
     )
     for i, s in enumerate(severity.tolist()):
-        image, angle, slant = (
-            images[i, 0].numpy(),
-            *(s * ways[i] * most for most in (geometry.ROTATE_MOST, geometry.SHEAR_MOST)),
-        )
+        image = images[i, 0].numpy()
+        angle, slant = s * turns[i] * geometry.ROTATE_MOST, s * slants[i] * geometry.SHEAR_MOST
         cos, sin = math.cos(angle), math.sin(angle)
         twins = [
             (turned, np.array([[cos, -sin], [sin, cos]]), (0, 0)),
@@ -137,7 +136,7 @@ def slow_canny(image: np.ndarray) -> np.ndarray:
 def test_motion_blur_is_scipys_correlation_with_a_trail(height: int, width: int) -> None:
     images = soft_noise(12, height, width, channels=2)
     severity = torch.linspace(0.05, 1, 12, dtype=torch.float64)
-    angles = np.radians(90 * (draw(12).uniform("angle").double().numpy() - 0.5))
+    angles = np.radians(90 * (draw(12).uniform("angle of motion").double().numpy() - 0.5))
     altered = blur.motion_blur(images, severity, draw(12)).numpy()
     for i, s in enumerate(severity.tolist()):
         sigma = blur.MOTION_SIGMA * s * min(height, width) / 28

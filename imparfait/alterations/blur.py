@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from imparfait.alterations.fields import gaussians
 from imparfait.alterations.severity import Severity, as_column, unchanged_where_zero
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
@@ -45,7 +46,7 @@ def glass_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     n, (height, width) = len(images), images.shape[-2:]
     unit = min(height, width) / 28
     amount = _one_or_each(severity, images)
-    rows, columns = (_gaussians(amount * GLASS_SIGMA * unit, side)[:, None] for side in (height, width))
+    rows, columns = (gaussians(amount * GLASS_SIGMA * unit, side)[:, None] for side in (height, width))
     smooth = rows @ images @ columns.mT
     # Four numbers of 16 bits out of each draw: there are two for each pixel.
     bits = draw.bits("where each pixel looks", math.ceil(height * width / 2)).view(torch.int16)
@@ -71,7 +72,7 @@ def motion_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     sigma = as_column(severity, images).double() * (MOTION_SIGMA * min(height, width) / 28)
     reach = math.floor(max(sigma.tolist(), default=0.0) * MOTION_REACH)  # others of the batch add weights of 0 only
     steps = torch.arange(reach + 1, dtype=torch.float64)
-    angle = (draw.uniform("angle").double() - 0.5) * (math.pi / 2)
+    angle = (draw.uniform("angle of motion").double() - 0.5) * (math.pi / 2)
     down, right = ((steps * way[:, None] - 0.5).ceil().long() for way in (angle.sin(), angle.cos()))
     weights = torch.exp(-(steps**2) / (2 * sigma[:, None].clamp(min=1e-3) ** 2))
     weights = weights * (steps <= sigma[:, None] * MOTION_REACH)
@@ -153,17 +154,6 @@ def jpeg(images: Images, severity: Severity, draw: Draw) -> Images:
 def _one_or_each(severity: Severity, images: Images) -> Float[Tensor, " m"]:
     """One severity for all, or one a picture: what is the same for all pictures is then made once."""
     return as_column(severity, images if isinstance(severity, Tensor) else images[:1])
-
-
-def _gaussians(sigma: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side"]:
-    """Matrices that smooth one axis with a Gaussian of what is in the picture."""
-    away = torch.arange(side, dtype=sigma.dtype)
-    sigma = sigma[:, None].clamp(min=0.05)  # pixels: nothing
-    # Cut off at four sigmas, as scikit-image does; numbers too small for float32 would make products ten times slower.
-    weights = torch.exp(-(away**2) / (2 * sigma**2)) * (away <= 4 * sigma)
-    # Row i is a window of ..., w2, w1, w0, w1, w2, ... that has w0 at place i.
-    matrices = torch.cat([weights.flip(1), weights[:, 1:]], 1).unfold(1, side, 1).flip(1)
-    return matrices / matrices.sum(2, keepdim=True)
 
 
 def _cosines(side: int, reach: int, images: Images) -> tuple[Float[Tensor, "side side"], Float[Tensor, "side reach"]]:

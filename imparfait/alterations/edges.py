@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from imparfait.alterations.fields import gaussians
 from imparfait.alterations.pen import dilated
 from imparfait.alterations.severity import Severity, as_column, unchanged_where_zero
 from imparfait.randomness import Draw
@@ -55,11 +56,7 @@ def _gradient(images: Planes) -> tuple[Planes, Planes]:
 
 def _derivative(side: int) -> tuple[Float64[Tensor, "side side"], Float64[Tensor, "side side"]]:
     """One axis of Sobel's two steps, after a Gaussian that knows only what is in the picture."""
-    place = torch.arange(side, dtype=torch.float64)
-    away = place[:, None] - place
-    # Cut off at four sigmas, as scikit-image does.
-    gaussian = torch.exp(-(away**2) / (2 * CANNY_SIGMA**2)) * (away.abs() <= 4 * CANNY_SIGMA)
-    gaussian = gaussian / gaussian.sum(1, keepdim=True)
+    gaussian = gaussians(torch.tensor([CANNY_SIGMA], dtype=torch.float64), side)[0]
     before, after = gaussian[[0, *range(side - 1)]], gaussian[[*range(1, side), side - 1]]  # the edge is repeated
     return after - before, before + 2 * gaussian + after
 

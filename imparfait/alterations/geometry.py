@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from imparfait.alterations.fields import keeping_variance
 from imparfait.alterations.severity import Severity, as_column, unchanged_where_zero
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
@@ -48,7 +49,7 @@ def rotate(images: Images, severity: Severity, draw: Draw) -> Images:
     Severity s turns by exactly `ROTATE_MOST` s; what turns into view is background (0).
     Source: MNIST-C (Mu & Gilmer 2019), whose level turns by 0.4 rad; agrees closely.
     """
-    angle = _either_way("left or right", images, draw) * as_column(severity, images) * ROTATE_MOST
+    angle = _either_way("turned left or right", images, draw) * as_column(severity, images) * ROTATE_MOST
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
@@ -62,7 +63,7 @@ def shear(images: Images, severity: Severity, draw: Draw) -> Images:
     Source: MNIST-C (Mu & Gilmer 2019), whose level slants by 0.4 rad; agrees closely. It used the
     shear of scikit-image before 0.19, which is an angle; later ones slant by its tangent and lengthen nothing.
     """
-    angle = _either_way("left or right", images, draw) * as_column(severity, images) * SHEAR_MOST
+    angle = _either_way("slanted left or right", images, draw) * as_column(severity, images) * SHEAR_MOST
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack([cos, torch.zeros_like(cos), -sin, torch.ones_like(cos)], 1).view(-1, 2, 2)
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
@@ -86,7 +87,7 @@ def translate(images: Images, severity: Severity, draw: Draw) -> Images:
     background (0).
     Source: MNIST-C (Mu & Gilmer 2019), whose level moves by 3 of 28 pixels each way; agrees closely.
     """
-    way = _either_way("up or down, left or right", images, draw, 2)
+    way = _either_way("moved up or down, left or right", images, draw, 2)
     moved = (way * as_column(severity, images)[:, None] * TRANSLATE_MOST).unbind(1)
     down, right = (
         torch.arange(side, dtype=images.dtype) + by[:, None] * side
@@ -126,7 +127,7 @@ def elastic(images: Images, severity: Severity, draw: Draw) -> Images:
     # Four numbers of 16 bits out of each draw: there are two for each pixel.
     bits = draw.bits("field of noise, down and right", math.ceil(height * width / 2)).view(torch.int16)
     noise = bits[:, : 2 * height * width].view(-1, 2, height, width).to(images.dtype) / 2**15
-    tall, wide = (_unit_smoother(side, ELASTIC_SMOOTH * shorter, images) for side in (height, width))
+    tall, wide = (keeping_variance(side, ELASTIC_SMOOTH * shorter, images.dtype) for side in (height, width))
     # Uniform noise in -1..1 has variance 1/3; the smoothers keep it, at the edges too.
     most = ELASTIC_MOST * shorter * math.sqrt(3) * as_column(severity, images)
     field = tall @ noise @ wide.mT * most[:, None, None, None]
@@ -194,13 +195,6 @@ def _from_centre(side: int, images: Images) -> Float[Tensor, " side"]:
 def _either_way(name: str, images: Images, draw: Draw, *shape: int) -> Float[Tensor, "n ..."]:
     """-1 or 1, as often."""
     return (draw.uniform(name, *shape) < 0.5).to(images.dtype) * 2 - 1
-
-
-def _unit_smoother(side: int, sigma: float, images: Images) -> Float[Tensor, "side side"]:
-    """Gaussian weights whose squares add up to 1 in each row: smoothed noise keeps its variance."""
-    place = torch.arange(side, dtype=images.dtype)
-    weights = torch.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
-    return weights / weights.square().sum(1, keepdim=True).sqrt()
 
 
 def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n side side"]:

@@ -40,7 +40,7 @@ def fog(images: Images, severity: Severity, draw: Draw) -> Images:
     """
     thickness = (FOG_MOST * as_column(severity, images))[:, None, None, None]
     height, width = images.shape[2:]
-    density = (0.5 + 0.2 * cloud(draw, FOG_DECAY, height, width, images.dtype)).clamp_(0, 1)
+    density = (0.5 + 0.2 * cloud(draw, "fog", FOG_DECAY, height, width, images.dtype)).clamp_(0, 1)
     white = images.amax((1, 2, 3), keepdim=True)
     foggy = (images + thickness * density) * (white / (white + thickness).clamp(min=1e-6))
     return unchanged_where_zero(severity, images, foggy.clamp_(0, 1))
@@ -57,7 +57,7 @@ def uneven_light(images: Images, severity: Severity, draw: Draw) -> Images:
     down = (2 * images.new_tensor(range(height)) / max(height - 1, 1) - 1)[:, None]
     right = 2 * images.new_tensor(range(width)) / max(width - 1, 1) - 1
     slope = (angle.cos() * right + angle.sin() * down) / (angle.cos().abs() + angle.sin().abs())
-    soft = cloud(draw, 4.0, height, width, images.dtype)  # nearly only its largest scale
+    soft = cloud(draw, "shadow", 4.0, height, width, images.dtype)  # nearly only its largest scale
     shadow = (0.5 + 0.5 * slope + 0.2 * soft).clamp_(0, 1)
     light = 1 - (LIGHT_MOST * as_column(severity, images))[:, None, None, None] * shadow
     return unchanged_where_zero(severity, images, (1 - light * (1 - images)).clamp_(0, 1))

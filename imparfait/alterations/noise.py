@@ -34,7 +34,7 @@ def impulse_noise(images: Images, severity: Severity, draw: Draw) -> Images:
 
     Severity s changes `IMPULSE_MOST` s of them. Source: MNIST-C (salt and pepper), whose level 4 changes 17 %.
     """
-    chance = draw.uniform("pixels", 1, *images.shape[2:])
+    chance = draw.uniform("struck pixels", 1, *images.shape[2:])
     colour = (chance * 2**24).to(torch.int64).remainder(2).to(images.dtype)  # the number's last bit
     struck = chance.to(images.dtype) < (IMPULSE_MOST * as_column(severity, images))[:, None, None, None]
     return torch.where(struck, colour, images)
@@ -42,7 +42,7 @@ def impulse_noise(images: Images, severity: Severity, draw: Draw) -> Images:
 
 def gaussian_noise(images: Images, severity: Severity, draw: Draw) -> Images:
     """Add normally distributed noise to every pixel, of standard deviation `GAUSSIAN_MOST` s where white is 1."""
-    normal = torch.special.ndtri(draw.uniform("pixels", *images.shape[1:]).to(images.dtype).clamp(min=2.0**-25))
+    normal = draw.normal("noise", *images.shape[1:], dtype=images.dtype)
     spread = (GAUSSIAN_MOST * as_column(severity, images))[:, None, None, None]
     return unchanged_where_zero(severity, images, normal.mul_(spread).add_(images).clamp_(0, 1))
 

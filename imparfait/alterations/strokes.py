@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from imparfait.alterations.fields import smoothed
+from imparfait.alterations.fields import gaussians, keeping_variance
 from imparfait.alterations.severity import Severity, as_column, unchanged_where_zero
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
@@ -42,7 +42,7 @@ def dotted_line(images: Images, severity: Severity, draw: Draw) -> Images:
     which draws one.
     """
     down, right = _places(images)
-    ends = draw.uniform("ends", _most_lines(severity, DOTTED_MOST), 2).to(images.dtype) * (UNIT - 1)
+    ends = draw.uniform("ends of dotted lines", _most_lines(severity, DOTTED_MOST), 2).to(images.dtype) * (UNIT - 1)
     start, end = ends[..., :1, None], ends[..., 1:, None]  # n, lines, 1, 1
     inked = (right / 2).floor().remainder(2) == 1  # two pixels without, two with ink
     distance = (down - start - (end - start) * (right / (UNIT - 1))).abs()
@@ -56,7 +56,7 @@ def zigzag(images: Images, severity: Severity, draw: Draw) -> Images:
     which draws one; its corners differ a little.
     """
     down, right = _places(images)
-    drawn = draw.uniform("start, rise", _most_lines(severity, ZIGZAG_MOST), 2).to(images.dtype)
+    drawn = draw.uniform("start, rise of zigzags", _most_lines(severity, ZIGZAG_MOST), 2).to(images.dtype)
     start, rise = drawn[..., :1, None] * (UNIT - 1), drawn[..., 1:, None] * 10 - 5
     length = (rise**2 + 23**2).sqrt()
     cos, sin = 23 / length, rise / length
@@ -95,11 +95,15 @@ def spatter(images: Images, severity: Severity, draw: Draw) -> Images:
     threshold lies `SPATTER_LEAST` + s (`SPATTER_MOST` - `SPATTER_LEAST`) standard deviations above its mean.
     Source: MNIST-C, whose level 4 has it at the mean.
     """
-    unit = max(images.shape[2:]) / UNIT
-    normal = torch.special.ndtri(draw.uniform("liquid", 1, *images.shape[2:]).to(images.dtype).clamp(min=2.0**-25))
-    liquid = smoothed(normal, unit) * (2 * math.sqrt(math.pi) * unit)  # smoothing leaves 1 / (2 √π sigma) of it
+    height, width = images.shape[2:]
+    unit = max(height, width) / UNIT
+    normal = draw.normal("liquid", 1, height, width, dtype=images.dtype)
+    down, right = (keeping_variance(side, unit, images.dtype).expand(1, 1, -1, -1) for side in (height, width))
+    liquid = down @ normal @ right.mT
     level = SPATTER_LEAST + (SPATTER_MOST - SPATTER_LEAST) * as_column(severity, images)
-    mud = smoothed((liquid > level[:, None, None, None]).to(images.dtype), 1.5 * unit)
+    soft = torch.tensor([1.5 * unit], dtype=images.dtype)
+    down, right = (gaussians(soft, side)[:, None] for side in (height, width))
+    mud = down @ (liquid > level[:, None, None, None]).to(images.dtype) @ right.mT
     mud = torch.where(mud < 0.8, 0, mud)
     return unchanged_where_zero(severity, images, images * (1 - mud) + MUD * mud)
 
@@ -110,7 +114,7 @@ def occlusion(images: Images, severity: Severity, draw: Draw) -> Images:
     At severity s its side is `OCCLUSION_MOST` s, in 28ths of the picture's.
     """
     down, right = _places(images)
-    drawn = draw.uniform("row, column, grey", 3).to(images.dtype)
+    drawn = draw.uniform("row, column, grey of the square", 3).to(images.dtype)
     row, column, grey = drawn[:, :, None, None, None].unbind(1)
     half = (OCCLUSION_MOST / 2 * as_column(severity, images))[:, None, None, None]
     away = torch.maximum((down - row * (UNIT - 1)).abs(), (right - column * (UNIT - 1)).abs())

@@ -76,8 +76,8 @@ def broken(suite: Suite, rows: Sequence[Row], pictures: Pictures) -> Plate | Non
     return Plate(
         "where_it_breaks",
         "Where it breaks",
-        "One digit that it reads as it is, under the alterations that break it first, at the first severity tried where "
-        "fewer than 95 % are read.",
+        "One digit that it reads as it is, under the alterations that break it first, at the first severity tried "
+        "where fewer than 95 % are read.",
         lambda theme: mistakes(pixels, captions, theme, columns=min(4, len(captions))),
         square=True,
         section="top",

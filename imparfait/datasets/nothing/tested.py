@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy.special import ndtri
 
 from imparfait.datasets.idx import read_idx
 from imparfait.datasets.nothing.glyphs import LIKE_DIGITS, UNLIKE_DIGITS, rendered
@@ -99,4 +98,4 @@ def _clothes() -> Grey:
 
 def _normal(draw: Draw, height: int, width: int) -> np.ndarray:
     """Gaussian numbers [n, height, width] of mean 0 and standard deviation 1."""
-    return np.asarray(ndtri(draw.uniform("normal", height, width).numpy().astype(np.float64) + 2.0**-25))
+    return np.asarray(draw.normal("normal", height, width).numpy())
