@@ -8,11 +8,12 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from imparfait.alterations.fields import gaussians
+from imparfait.alterations.lengths import pixel
 from imparfait.alterations.severity import Severity, as_column, unchanged_where_zero
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
-# What severity 1 is; lengths are for pictures whose shorter side has 28 pixels, in proportion for others.
+# What severity 1 is; lengths as in lengths.py.
 GLASS_SIGMA = 0.95  # pixels, of the smoothing
 GLASS_REACH = 1.8 / 0.7  # sigmas, the farthest a pixel looks along each axis; measured on MNIST-C's swaps at sigma 0.7
 MOTION_SIGMA = 12.0  # pixels; the trail then reaches across the picture
@@ -38,13 +39,12 @@ def glass_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     """Look through frosted glass: smooth, let each pixel look a little past its place, smooth again.
 
     Severity s smooths with a sigma of `GLASS_SIGMA` s pixels and lets each pixel look up to `GLASS_REACH` sigmas off
-    along each axis, uniform (of 28; other sizes in proportion); beyond the picture is its nearest edge.
+    along each axis, uniform; beyond the picture is its nearest edge.
     Source: MNIST-C (Mu & Gilmer 2019), whose level smooths with a sigma of 0.7 and swaps neighbours twice. Agrees
     in kind: its swaps carry pixels as far (a standard deviation of 1.11 pixels along each axis, interpolation
     counted here), but each whole, and no two to one place.
     """
-    n, (height, width) = len(images), images.shape[-2:]
-    unit = min(height, width) / 28
+    n, (height, width), unit = len(images), images.shape[-2:], pixel(images)
     amount = _one_or_each(severity, images)
     rows, columns = (gaussians(amount * GLASS_SIGMA * unit, side)[:, None] for side in (height, width))
     smooth = rows @ images @ columns.mT
@@ -62,14 +62,13 @@ def glass_blur(images: Images, severity: Severity, draw: Draw) -> Images:
 def motion_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     """Let each picture leave a trail, as if the camera had moved.
 
-    Severity s gives a trail to the left that pales like half a Gaussian with a sigma of `MOTION_SIGMA` s pixels (of
-    28; other sizes in proportion), at an angle drawn between -45 and 45 degrees; beyond the picture is its nearest
-    edge.
-    Source: MNIST-C (Mu & Gilmer 2019), whose level has radius 10 and sigma 3; agrees closely, with
-    ImageMagick's `-motion-blur`, which takes pixels along the way without interpolation.
+    Severity s gives a trail to the left that pales like half a Gaussian with a sigma of `MOTION_SIGMA` s pixels, at
+    an angle drawn between -45 and 45 degrees; beyond the picture is its nearest edge.
+    Source: MNIST-C (Mu & Gilmer 2019), whose level has radius 10 and sigma 3; agrees closely, with ImageMagick's
+    `-motion-blur`, which takes pixels along the way without interpolation.
     """
     n, channels, height, width = images.shape
-    sigma = as_column(severity, images).double() * (MOTION_SIGMA * min(height, width) / 28)
+    sigma = as_column(severity, images).double() * (MOTION_SIGMA * pixel(images))
     reach = math.floor(max(sigma.tolist(), default=0.0) * MOTION_REACH)  # others of the batch add weights of 0 only
     steps = torch.arange(reach + 1, dtype=torch.float64)
     angle = (draw.uniform("angle of motion").double() - 0.5) * (math.pi / 2)
@@ -94,15 +93,15 @@ def motion_blur(images: Images, severity: Severity, draw: Draw) -> Images:
 def defocus_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     """Put each picture out of focus: a point becomes a disc.
 
-    Severity s gives discs with a radius from 0.5 up to `DEFOCUS_MOST` pixels (of 28; other sizes in proportion),
+    Severity s gives discs with a radius from 0.5 up to `DEFOCUS_MOST` pixels,
     whose edge is one pixel soft; the picture is mirrored at its edges. Nothing is drawn.
     Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 1 has radius 3; not among the 15 of MNIST-C.
     """
     height, width = images.shape[-2:]
     amount = _one_or_each(severity, images)
-    radius = 0.5 + amount * (DEFOCUS_MOST * min(height, width) / 28 - 0.5)
+    radius = 0.5 + amount * (DEFOCUS_MOST * pixel(images) - 0.5)
     # A fixed length up to severity 1: sums of another length may round otherwise.
-    reach = math.ceil(DEFOCUS_MOST * min(height, width) / 28 * max([1.0, *amount.tolist()]) + 0.5)
+    reach = math.ceil(DEFOCUS_MOST * pixel(images) * max([1.0, *amount.tolist()]) + 0.5)
     away = torch.arange(reach + 1, dtype=images.dtype)
     kernel = (radius[:, None, None] + 0.5 - torch.hypot(away[:, None], away)).clamp(0, 1)
     # In the cosine transform, which mirrors, a kernel that is symmetric along both axes is one factor a frequency.
@@ -116,13 +115,13 @@ def defocus_blur(images: Images, severity: Severity, draw: Draw) -> Images:
 def pixelate(images: Images, severity: Severity, draw: Draw) -> Images:
     """Take each picture with fewer, larger pixels.
 
-    Severity s makes square blocks of 1 up to `PIXELATE_MOST` pixels a side (of 28; other sizes in proportion), from
+    Severity s makes square blocks of 1 up to `PIXELATE_MOST` pixels a side, from
     the upper left; each has the mean of its area. Blocks need not be whole pixels: a pixel on a border is part of
     both. Nothing is drawn.
     Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 5 has a quarter of the pixels a side; not among
     the 15 of MNIST-C.
     """
-    most = max(1.0, PIXELATE_MOST * min(images.shape[-2:]) / 28)
+    most = max(1.0, PIXELATE_MOST * pixel(images))
     block = 1 + _one_or_each(severity, images) * (most - 1)
     rows, columns = (_blocks(block, side)[:, None] for side in images.shape[-2:])
     return unchanged_where_zero(severity, images, (rows @ images @ columns.mT).clamp_(0, 1))

@@ -7,11 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from imparfait.alterations.fields import gaussians, keeping_variance
+from imparfait.alterations.lengths import SIDE, pixel
 from imparfait.alterations.severity import Severity, as_column, unchanged_where_zero
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
-UNIT = 28  # lengths below are in 28ths of the picture's side: pixels, for MNIST
+# What severity 1 is; lengths as in lengths.py.
 DOTTED_MOST = 12.0  # lines at severity 1; more was not tried
 ZIGZAG_MOST = 10.0
 FALL = 2.3  # a line's ink is 1 + log(1 - distance / FALL), as MNIST-C's
@@ -42,22 +43,22 @@ def dotted_line(images: Images, severity: Severity, draw: Draw) -> Images:
     which draws one.
     """
     down, right = _places(images)
-    ends = draw.uniform("ends of dotted lines", _most_lines(severity, DOTTED_MOST), 2).to(images.dtype) * (UNIT - 1)
+    ends = draw.uniform("ends of dotted lines", _most_lines(severity, DOTTED_MOST), 2).to(images.dtype) * (SIDE - 1)
     start, end = ends[..., :1, None], ends[..., 1:, None]  # n, lines, 1, 1
     inked = (right / 2).floor().remainder(2) == 1  # two pixels without, two with ink
-    distance = (down - start - (end - start) * (right / (UNIT - 1))).abs()
+    distance = (down - start - (end - start) * (right / (SIDE - 1))).abs()
     return _with_lines(images, severity, DOTTED_MOST, torch.where(inked, distance, FALL))
 
 
 def zigzag(images: Images, severity: Severity, draw: Draw) -> Images:
-    """Draw zigzags across: waves 8 pixels long and 2 high, in 28ths of the side.
+    """Draw zigzags across: waves 8 pixels long and 2 high.
 
     Severity s draws `ZIGZAG_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
     which draws one; its corners differ a little.
     """
     down, right = _places(images)
     drawn = draw.uniform("start, rise of zigzags", _most_lines(severity, ZIGZAG_MOST), 2).to(images.dtype)
-    start, rise = drawn[..., :1, None] * (UNIT - 1), drawn[..., 1:, None] * 10 - 5
+    start, rise = drawn[..., :1, None] * (SIDE - 1), drawn[..., 1:, None] * 10 - 5
     length = (rise**2 + 23**2).sqrt()
     cos, sin = 23 / length, rise / length
     along = (right - 2) * cos + (down - start) * sin
@@ -71,7 +72,7 @@ def zigzag(images: Images, severity: Severity, draw: Draw) -> Images:
 def ruled_lines(images: Images, severity: Severity, draw: Draw) -> Images:
     """Rule the paper: parallel lines nearly along the rows, on every other picture also down the columns.
 
-    Severity s makes them `RULED_MOST` s wide, in 28ths of the side; a line narrower than a pixel is pale. Their
+    Severity s makes them `RULED_MOST` s wide; a line narrower than a pixel is pale. Their
     distance is 6 to 11 of these, their grey 0.4 to 1.
     """
     down, right = _places(images)
@@ -96,7 +97,7 @@ def spatter(images: Images, severity: Severity, draw: Draw) -> Images:
     Source: MNIST-C, whose level 4 has it at the mean.
     """
     height, width = images.shape[2:]
-    unit = max(height, width) / UNIT
+    unit = pixel(images)
     normal = draw.normal("liquid", 1, height, width, dtype=images.dtype)
     down, right = (keeping_variance(side, unit, images.dtype).expand(1, 1, -1, -1) for side in (height, width))
     liquid = down @ normal @ right.mT
@@ -111,13 +112,13 @@ def spatter(images: Images, severity: Severity, draw: Draw) -> Images:
 def occlusion(images: Images, severity: Severity, draw: Draw) -> Images:
     """Put a square of one grey in front of the picture, at a random place.
 
-    At severity s its side is `OCCLUSION_MOST` s, in 28ths of the picture's.
+    At severity s its side is `OCCLUSION_MOST` s.
     """
     down, right = _places(images)
     drawn = draw.uniform("row, column, grey of the square", 3).to(images.dtype)
     row, column, grey = drawn[:, :, None, None, None].unbind(1)
     half = (OCCLUSION_MOST / 2 * as_column(severity, images))[:, None, None, None]
-    away = torch.maximum((down - row * (UNIT - 1)).abs(), (right - column * (UNIT - 1)).abs())
+    away = torch.maximum((down - row * (SIDE - 1)).abs(), (right - column * (SIDE - 1)).abs())
     covered = (half + 0.5 - away).clamp(0, 1)  # a pixel on its edge is covered in part
     return unchanged_where_zero(severity, images, images * (1 - covered) + grey * covered)
 
@@ -125,7 +126,7 @@ def occlusion(images: Images, severity: Severity, draw: Draw) -> Images:
 def clutter(images: Images, severity: Severity, draw: Draw) -> Images:
     """Let pieces of neighbouring digits reach in over each edge: rounds and bars, as digits are made of.
 
-    At severity s they reach in by half to all of `CLUTTER_MOST` s, in 28ths of the side. They are drawn, not taken
+    At severity s they reach in by half to all of `CLUTTER_MOST` s. They are drawn, not taken
     from other pictures, so that nothing depends on what else is in the batch.
     """
     down, right = _places(images)
@@ -133,7 +134,7 @@ def clutter(images: Images, severity: Severity, draw: Draw) -> Images:
     reach, place, tall, wide, bar, slant = drawn[:, :, None, None, :].unbind(-1)  # n, edges, 1, 1
     reach = CLUTTER_MOST * as_column(severity, images)[:, None, None, None] * (0.5 + 0.5 * reach) - HALF_STROKE
     down, right = down.expand(-1, len(right)), right.expand(len(down), -1)
-    inward = torch.stack([right, UNIT - 1 - right, down, UNIT - 1 - down])
+    inward = torch.stack([right, SIDE - 1 - right, down, SIDE - 1 - down])
     along = torch.stack([down, down, right, right])
     tall, wide = 5 + 5 * tall, 4 + 4 * wide
     x, y = inward - reach + wide + 0.5, along - (4 + 20 * place)
@@ -145,9 +146,9 @@ def clutter(images: Images, severity: Severity, draw: Draw) -> Images:
 
 
 def _places(images: Images) -> tuple[Float[Tensor, "height 1"], Float[Tensor, " width"]]:
-    """The rows and the columns, in 28ths of the picture's side; the middle is at 13.5."""
+    """The rows and the columns side; the middle is at 13.5."""
     height, width = images.shape[2:]
-    down, right = ((torch.arange(side, dtype=images.dtype) + 0.5) * (UNIT / side) - 0.5 for side in (height, width))
+    down, right = ((torch.arange(side, dtype=images.dtype) + 0.5) * (SIDE / side) - 0.5 for side in (height, width))
     return down[:, None], right
 
 
