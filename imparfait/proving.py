@@ -15,14 +15,12 @@ from imparfait.evaluation import evaluate as score
 from imparfait.images import Classifier
 from imparfait.readers import Told
 
-Suite = Iterable[str | Alteration]
-
 
 def evaluate(
     classifier: Function,
     data: LabelledImages | Iterable[AlteredImages] | None = None,
     *,
-    suite: Suite | None = None,
+    suite: Iterable[str | Alteration] | None = None,
     layout: str | None = None,
     range: str | int | None = None,
     ink: str | None = None,
