@@ -38,6 +38,7 @@ NUMERIC = (
     "datasets/mixtures",
     "datasets/splits",
     "datasets/altered",
+    "datasets/nothing",
     "models",
     "schedules",
     "training",

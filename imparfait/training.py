@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.mixtures import MIXTURES
+from imparfait.datasets.nothing import nothing_beside
 from imparfait.errors import UserError, lookup
 from imparfait.machine import choose_machine, keep_memory
 from imparfait.models import check_answers
@@ -23,6 +25,7 @@ from imparfait.settings import Machine, TrainingSettings
 
 HORIZON = 0.02  # the weight average looks back over this share of the steps, in a run of 10 s as in one of 10 min
 ALTERED_AT_ONCE = 2048  # pictures: 6 MB of MNIST in float32
+NOTHING = -1  # the label of a picture that shows none of the classes
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of a parameter
 
 
@@ -117,7 +120,7 @@ class Training:
         torch.set_num_threads(self.machine.threads)
         keep_memory()
         model.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.pixels, self.labels, self.sources = map(torch.from_numpy, (data.pixels, data.labels, data.sources))
+        self.pixels, self.labels, self.sources = _shown(data, settings)
         shown = len(self.mixture.rows(settings.seed, 0, self.sources))
         self.steps_an_epoch = _count_batches(shown, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
@@ -147,7 +150,8 @@ class Training:
                     yield Step(number, self.steps, loss)
                 else:
                     shown = len(rows)
-                    finished = Epoch(epoch + 1, loss_sum / shown, right / shown, shown, seconds)
+                    known = int((self.labels[rows[:, 0]] != NOTHING).sum())
+                    finished = Epoch(epoch + 1, loss_sum / shown, right / known, shown, seconds)
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
                     self._carry_average()
                     yield Step(number, self.steps, loss, finished)
@@ -237,11 +241,29 @@ def _learn(
     labels = labels.to(machine.device)
     with torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bfloat16"):
         logits = model(images)
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+    targets = _targets(labels, logits.shape[1], label_smoothing)
+    loss = F.cross_entropy(logits.float(), targets)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return loss.item(), int((logits.argmax(1) == labels).sum())
+
+
+def _targets(labels: Tensor, classes: int, label_smoothing: float) -> Tensor:
+    """What is wanted of each picture, a share a class: of a picture of nothing, all classes alike."""
+    smooth = torch.where(labels == NOTHING, 1.0, label_smoothing)[:, None]
+    return F.one_hot(labels.clamp(min=0), classes) * (1 - smooth) + smooth / classes
+
+
+def _shown(data: LabelledImages, settings: TrainingSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels, labels and sources of all that is learned from: `data`, and pictures of nothing beside them."""
+    pixels, labels, sources = data.pixels, data.labels, data.sources
+    if settings.nothing:
+        more = nothing_beside(data, settings.nothing, settings.seed)
+        pixels = np.concatenate([pixels, more])
+        labels = np.concatenate([labels, np.full(len(more), NOTHING)])
+        sources = np.concatenate([sources, -1 - np.arange(len(more))])  # ids that no picture of something has
+    return torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(sources)
 
 
 def _optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

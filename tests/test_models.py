@@ -7,6 +7,7 @@ from torch import nn
 
 from imparfait.machine import bf16_agrees, choose_machine
 from imparfait.models import MODELS, build
+from imparfait.models.duo import LookAtContrast, standardised
 from imparfait.models.petit import Look
 
 
@@ -43,6 +44,30 @@ def test_large_pictures_are_averaged_before_they_are_looked_at() -> None:
 
 def test_an_empty_picture_is_looked_at_without_harm() -> None:
     assert torch.equal(Look(24)(torch.zeros(2, 1, 28, 28)), torch.zeros(2, 1, 24, 24))
+
+
+def test_a_light_ground_does_not_move_a_look_at_contrast() -> None:
+    ink, look = blob(40, 12, 26, 4), LookAtContrast(24)
+    expected = look(ink)
+    assert (look(0.5 + 0.5 * ink) - (0.5 + 0.5 * expected)).abs().max() < 0.02
+    assert (look(1 - ink) - (1 - expected)).abs().max() < 0.02
+    assert (Look(24)(0.5 + 0.5 * ink) - (0.5 + 0.5 * Look(24)(ink))).abs().max() > 0.2  # it does move the other
+
+
+def test_standardised_pictures_are_alike_whatever_their_light_and_contrast() -> None:
+    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = standardised(images)
+    assert found.mean((1, 2, 3)).abs().max() < 1e-9
+    assert found.square().mean((1, 2, 3)).sqrt() == pytest.approx(1, abs=0.01)
+    assert (standardised(0.3 + 0.5 * images) - found).abs().max() < 0.02
+    one_grey = torch.full((1, 1, 8, 8), 0.3) + 1e-6 * torch.rand(1, 1, 8, 8)
+    assert standardised(one_grey).abs().max() < 0.01
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (17, 23, 3), (9, 8, 1)])
+def test_duo_takes_pictures_of_any_size(height: int, width: int, channels: int) -> None:
+    model = build("duo", channels=channels, classes=4, sizes={"filters": 4}).eval()
+    assert model(torch.rand(3, channels, height, width)).shape == (3, 4)
 
 
 @pytest.mark.parametrize("name", MODELS)

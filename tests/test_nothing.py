@@ -1,6 +1,7 @@
 """Pictures of no digit: reproducible, and those to fit on share nothing with those to test on."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from string import ascii_letters
 
@@ -11,7 +12,8 @@ from conftest import draw_bars
 from PIL import ImageFont
 
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.nothing import LIKE, NOTHING, fitted, glyphs, scrambled, table, tested
+from imparfait.datasets.nothing import LIKE, NOTHING, fitted, glyphs, nothing_beside, scrambled, table, tested
+from imparfait.datasets.nothing.beside import LETTERS
 from imparfait.datasets.nothing.photographs import _grey
 from imparfait.errors import UserError
 
@@ -174,3 +176,15 @@ def test_a_scrambled_digit_depends_on_its_source_and_the_seed_only(bars: Labelle
 def test_test_pictures_are_not_scrambled(bars: LabelledImages) -> None:
     with pytest.raises(UserError, match="not made of test pictures"):
         scrambled(bars.select(np.arange(3), "test"), 0)
+
+
+def test_a_training_gets_as_many_of_each_set_and_letters_only_where_digits_are_read() -> None:
+    digits = replace(draw_bars(30), classes=("0", "1", "2"))
+    fitting = [name for name, each in NOTHING.items() if each.purpose == "fitting"]
+    for data, left_out in ((digits, set()), (draw_bars(30), set(LETTERS))):
+        sets = 1 + len(set(fitting) - left_out)  # and pieces of its own pictures
+        found = nothing_beside(data, 0.5 * sets / 15, seed=0)
+        assert found.shape == (sets, 1, 16, 16)
+        there = {name for name in fitting if any((found == NOTHING[name].draw(1, 16, 16, 1, 0)).all((1, 2, 3)))}
+        assert there == set(fitting) - left_out
+    assert not np.array_equal(nothing_beside(digits, 0.5, seed=0), nothing_beside(digits, 0.5, seed=1))

@@ -18,7 +18,7 @@ from imparfait.errors import UserError
 from imparfait.models import MODELS, build
 from imparfait.schedules import one_cycle, plateau
 from imparfait.settings import Machine, TrainingSettings
-from imparfait.training import Training, _optimiser, train
+from imparfait.training import NOTHING, Training, _optimiser, _targets, train
 
 ONE_THREAD = Machine(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)
@@ -145,6 +145,27 @@ def test_scoring_between_epochs_changes_nothing() -> None:
         model.eval()(torch.rand(4, 1, 16, 16))
     ends = hashlib.sha256(b"".join(v.contiguous().numpy().tobytes() for v in model.state_dict().values())).hexdigest()
     assert ends == weights_after(SHORT, data)
+
+
+def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> None:
+    data, settings = draw_bars(60), TrainingSettings(epochs=12, batch_size=20, nothing=0.5, learning_rate=3e-3)
+    model = build("petit", channels=1, classes=3)
+    training = Training(model, data, settings, ONE_THREAD)
+    *_, last = training
+    assert last.epoch
+    assert last.epoch.pictures == 90
+    assert int((training.labels == NOTHING).sum()) == 30
+    assert len(set(training.sources.tolist())) == 90
+    assert 0.9 < last.epoch.accuracy <= 1  # of the pictures of something
+    model.eval()
+    with torch.no_grad():
+        sure = model(training.pixels / 255).softmax(1).amax(1)
+    assert sure[:60].mean() > sure[60:].mean() + 0.1
+
+
+def test_what_is_wanted_is_a_share_a_class() -> None:
+    wanted = _targets(torch.tensor([2, NOTHING]), 4, 0.2)
+    torch.testing.assert_close(wanted, torch.tensor([[0.05, 0.05, 0.85, 0.05], [0.25] * 4]))
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence() -> None:

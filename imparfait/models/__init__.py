@@ -10,6 +10,7 @@ from imparfait.datasets.labelled import LabelledImages
 from imparfait.errors import UserError, lookup
 from imparfait.models import ablations
 from imparfait.models.cnn import Cnn
+from imparfait.models.duo import Duo
 from imparfait.models.own import is_own, own_network
 from imparfait.models.petit import Petit
 from imparfait.models.recurrent import CnnGru, Rnn
@@ -21,6 +22,7 @@ Factory = Callable[..., nn.Module]
 
 MODELS: dict[str, Factory] = {
     "petit": Petit,
+    "duo": Duo,
     "cnn": Cnn,
     "cnn_gru": CnnGru,
     "rnn": Rnn,
@@ -122,4 +124,4 @@ def _built_by_others(name: str, factory: Factory, given: dict[str, int]) -> nn.M
     return network
 
 
-__all__ = ["MODELS", "Cnn", "CnnGru", "Factory", "Petit", "Rnn", "build", "check_answers", "network_for"]
+__all__ = ["MODELS", "Cnn", "CnnGru", "Duo", "Factory", "Petit", "Rnn", "build", "check_answers", "network_for"]

@@ -44,6 +44,9 @@ class Look(nn.Module):
     Source: moment normalisation (Liu et al., Pattern Recognition 36, 2003), with MNIST's own centring by mass.
     """
 
+    beyond = "zeros"
+    """What lies beyond the picture: an empty ground."""
+
     def __init__(self, frame: int):
         super().__init__()
         self.frame = frame
@@ -52,8 +55,8 @@ class Look(nn.Module):
         """Pictures of side `frame`, with as many channels."""
         frame, (height, width) = self.frame, images.shape[-2:]
         if (reduce := min(height, width) // (2 * frame)) > 1:
-            return Look.forward(self, F.avg_pool2d(images, reduce))  # sampling a large picture would skip pixels
-        ink = images.detach().mean(1)  # n, rows, columns
+            return self.forward(F.avg_pool2d(images, reduce))  # sampling a large picture would skip pixels
+        ink = self.ink(images)
         ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
         down, right = _from_centre(height, images), _from_centre(width, images)
 
@@ -69,7 +72,11 @@ class Look(nn.Module):
         x = (column[:, None] + place)[:, None, :] + (slant[:, None] * place)[:, :, None]
         y = (row[:, None] + place)[:, :, None].expand_as(x)
         grid = torch.stack([x * (2 / width), y * (2 / height)], 3)  # -1 and 1 are the picture's outer edges
-        return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return F.grid_sample(images, grid, mode="bilinear", padding_mode=self.beyond, align_corners=False)
+
+    def ink(self, images: Images) -> Float[Tensor, "n rows columns"]:
+        """How much there is to look at, pixel by pixel."""
+        return images.detach().mean(1)
 
 
 class Residual(nn.Module):

@@ -1,31 +1,8 @@
 """Pictures that show no digit: what a classifier should not be sure of."""
 
-from imparfait.datasets.nothing import fitted, tested
+from imparfait.datasets.nothing.beside import nothing_beside
 from imparfait.datasets.nothing.fitted import scrambled
+from imparfait.datasets.nothing.sets import LIKE, NOTHING
 from imparfait.datasets.nothing.table import Nothing
 
-LIKE = "letters_like_digits"
-"""The set without a right answer: it counts neither for nor against a classifier."""
-
-NOTHING: dict[str, Nothing] = {
-    "blank": Nothing(tested.blank, "testing", "empty or of one grey, with a sensor's faint noise"),
-    "noise": Nothing(tested.noise, "testing", "uniform noise, Gaussian noise and smooth random fields"),
-    "letters": Nothing(tested.letters, "testing", "letters that are like no digit, in STIX and CM", tested.FONTS),
-    LIKE: Nothing(tested.letters_like_digits, "testing", "letters with a digit's shape, in STIX and CM", tested.FONTS),
-    "fashion": Nothing(tested.fashion, "testing", "clothes of Fashion-MNIST's test set", (str(tested.FASHION),)),
-    "photographs": Nothing(
-        tested.photographs, "testing", "grey pieces of photographs of a temple and a flower", tested.PHOTOGRAPHS
-    ),
-    "other_noise": Nothing(fitted.other_noise, "fitting", "specks, stripes, mosaics and slow changes of grey"),
-    "other_letters": Nothing(
-        fitted.other_letters, "fitting", "letters that are like no digit, in DejaVu", fitted.OTHER_FONTS
-    ),
-    "other_photographs": Nothing(
-        fitted.other_photographs, "fitting", "grey pieces of a photographed portrait", fitted.OTHER_PHOTOGRAPHS
-    ),
-    "blobs": Nothing(fitted.blobs, "fitting", "filled ellipses run together"),
-    "scribbles": Nothing(fitted.scribbles, "fitting", "smooth pen strokes through random points"),
-}
-"""Sets by name; beside them, also for fitting, `scrambled` makes one from digits."""
-
-__all__ = ["LIKE", "NOTHING", "Nothing", "scrambled"]
+__all__ = ["LIKE", "NOTHING", "Nothing", "nothing_beside", "scrambled"]

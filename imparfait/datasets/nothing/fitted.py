@@ -25,6 +25,8 @@ OTHER_FONTS = (
     "DejaVuSansMono-BoldOblique.ttf",
 )
 OTHER_PHOTOGRAPHS = ("matplotlib/mpl-data/sample_data/grace_hopper.jpg",)
+SIGNS = "ΓΔΛΞΠΣΦΨΩγηλμξπφψωЖЩЮЯДФЫЪЦжщюядфыъцԱԲԳԴԺՀՃՄՊՋՎՓאבגחטכלמעצקשجخسصضعغكهي∑∏∫√∞≈≠±⊕∇∈∀∃←↑→↓↔♠♣♥♦★☂☎✂✈"
+"""All of them in DejaVu Sans, which the version of matplotlib that is tested brings along."""
 PIECES = 4  # a side: 16 pieces of 7 by 7 pixels of an MNIST digit
 
 
@@ -52,6 +54,11 @@ def other_letters(draw: Draw, height: int, width: int) -> Grey:
     return rendered(draw, height, width, UNLIKE_DIGITS, OTHER_FONTS)
 
 
+def signs(draw: Draw, height: int, width: int) -> Grey:
+    """Letters of other scripts and mathematical signs, of which none has a digit's shape."""
+    return rendered(draw, height, width, SIGNS, OTHER_FONTS[:1])
+
+
 def other_photographs(draw: Draw, height: int, width: int) -> Grey:
     """Pieces of a portrait of Grace Hopper."""
     return pieces(draw, height, width, OTHER_PHOTOGRAPHS)
@@ -71,6 +78,46 @@ def blobs(draw: Draw, height: int, width: int) -> Grey:
     edge = (1 - distance) * radii[1] + 0.5  # in pixels, about: the rim is anti-aliased
     there = np.arange(most) < 3 + np.floor(4 * draw.uniform("how many").numpy().reshape(n, 1))
     return as_grey(np.where(there[:, :, None, None], edge, 0).max(1))
+
+
+def silhouettes(draw: Draw, height: int, width: int) -> Grey:
+    """One filled shape with a wavy rim, often the same left and right; plain, shaded or striped inside."""
+    n, waves = len(draw.sources), 5
+    kind, size, grey, tilt, pitch = draw.uniform("silhouette", 5, 1, 1).numpy().transpose(1, 0, 2, 3)
+    amount, phase = draw.uniform("waves", 2, waves, 1, 1).numpy().transpose(1, 2, 0, 3, 4) - 0.5
+    down = (np.arange(height)[:, None] - (height - 1) / 2) / (height / 2)
+    right = (np.arange(width) - (width - 1) / 2) / (width / 2)
+    angle = np.arctan2(np.where(kind < 0.6, np.abs(right), right), down)  # the same left and right
+    rim = 0.45 + 0.45 * size
+    for k in range(waves):
+        rim = rim + 0.5 / (k + 1) * amount[k] * np.cos((k + 1) * angle + 2 * math.pi * phase[k])
+    edge = (rim - np.hypot(down, right)) * (min(height, width) / 2) + 0.5
+    way = 2 * math.pi * (down * np.cos(2 * math.pi * tilt) + right * np.sin(2 * math.pi * tilt))
+    inside = 1 - 0.7 * grey * (0.5 + 0.5 * np.sin((0.2 + 3 * pitch) * way))
+    return as_grey(edge.clip(0, 1) * inside * between(0.4, 1, draw.uniform("brightness").numpy())).reshape(
+        n, height, width
+    )
+
+
+def leaves(draw: Draw, height: int, width: int) -> Grey:
+    """Discs and rectangles of all sizes and greys lying on each other, as things do in photographs.
+
+    Source: the dead-leaves model of natural pictures (Lee, Mumford & Huang, IJCV 41, 2001).
+    """
+    n, most, side = len(draw.sources), 40, min(height, width)
+    pictures = np.broadcast_to(draw.uniform("ground", 1, 1).numpy(), (n, height, width)).astype(np.float64)
+    numbers = draw.uniform("leaves", 6, most).numpy().astype(np.float64)
+    soft = between(0.4, 3, draw.uniform("focus").numpy())
+    for row, column, size, grey, long, turn in numbers.transpose(2, 1, 0):
+        down = np.arange(height)[:, None] - (row * (height - 1))[:, None, None]
+        right = np.arange(width) - (column * (width - 1))[:, None, None]
+        radius = (side * 0.05 / np.sqrt(1 - 0.99 * size))[:, None, None]  # few are large: radii r as often as 1 / r³
+        cos, sin = (wave(math.pi * turn)[:, None, None] for wave in (np.cos, np.sin))
+        across, along = np.abs(cos * right + sin * down), np.abs(cos * down - sin * right)
+        distance = np.where((long < 0.5)[:, None, None], np.hypot(across, along), np.maximum(across, along * 2))
+        cover = ((radius - distance) / soft + 0.5).clip(0, 1)
+        pictures += cover * (grey[:, None, None] - pictures)
+    return as_grey(pictures)
 
 
 def scribbles(draw: Draw, height: int, width: int) -> Grey:

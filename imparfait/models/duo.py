@@ -1,0 +1,77 @@
+"""The network for pictures altered in any way: it looks at the thing, and at the picture as it is."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from imparfait.models.petit import Look, stage
+from imparfait.tensors import Images
+
+QUARTER_GREY = 1 / 1024
+
+
+class Duo(nn.Module):
+    """Two views of each picture, each through a trunk of its own, and one linear head for both.
+
+    One view is moved, scaled and slanted like `Petit`'s, by where the picture has contrast; the other is the picture
+    unmoved, for where fog, stripes or clutter mislead the first. Takes any picture size and any number of channels.
+    `filters`, `depth` and `frame` are `Petit`'s, for each of the two.
+    """
+
+    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 2, frame: int = 24):
+        super().__init__()
+        self.look = LookAtContrast(frame)
+        self.moved = Trunk(channels, filters, depth)
+        self.unmoved = Trunk(channels, filters, depth)
+        self.head = nn.Linear(8 * filters, classes)
+
+    def forward(self, images: Images) -> Float[Tensor, "n classes"]:
+        """Logits for pictures in 0..1."""
+        logits: Tensor = self.head(torch.cat([self.moved(self.look(images)), self.unmoved(images)], 1))
+        return logits
+
+
+class Trunk(nn.Module):
+    """`Petit`'s two stages, pooled: of each filter the largest and the mean."""
+
+    def __init__(self, channels: int, filters: int, depth: int):
+        super().__init__()
+        self.fours = nn.PixelUnshuffle(2)
+        self.strokes = stage(4 * channels, filters, depth)
+        self.shapes = stage(filters, 2 * filters, depth, stride=2)
+
+    def forward(self, images: Images) -> Float[Tensor, "n features"]:
+        """4 × filters numbers a picture."""
+        height, width = images.shape[-2:]
+        even = F.pad(images, (0, width % 2, 0, height % 2), mode="replicate")  # fours need an even side
+        shapes = self.shapes(self.strokes(self.fours(standardised(even))))
+        return torch.cat([shapes.amax((2, 3)), shapes.mean((2, 3))], 1)
+
+
+def standardised(images: Images) -> Images:
+    """Each picture with mean 0 and standard deviation 1, so that faint ones are read as well as strong ones.
+
+    Where there is less contrast than a quarter of a grey of 255 it is not made more of.
+    """
+    centred = images - images.mean((1, 2, 3), keepdim=True)
+    result: Images = centred / (centred.square().mean((1, 2, 3), keepdim=True).sqrt() + QUARTER_GREY)
+    return result
+
+
+class LookAtContrast(Look):
+    """A look that takes for ink what differs from its surroundings, so that a light ground does not count.
+
+    Ink is the square of a pixel's difference from the mean of the 9 × 9 around it; what lies beyond the picture is
+    like its rim.
+    """
+
+    AROUND = 9
+    beyond = "border"
+
+    def ink(self, images: Images) -> Float[Tensor, "n rows columns"]:
+        """Where there is something to look at, in 0..1."""
+        grey = images.detach().mean(1, keepdim=True)
+        rim = self.AROUND // 2
+        around = F.avg_pool2d(F.pad(grey, (rim,) * 4, mode="replicate"), self.AROUND, stride=1)
+        return (grey - around).square()[:, 0]
