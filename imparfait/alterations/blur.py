@@ -19,7 +19,7 @@ GLASS_REACH = 1.8 / 0.7  # sigmas, the farthest a pixel looks along each axis; m
 MOTION_SIGMA = 12.0  # pixels; the trail then reaches across the picture
 MOTION_REACH = 10 / 3  # sigmas after which the trail ends, in MNIST-C; less than a thousandth of it is beyond
 DEFOCUS_MOST = 9.0  # pixels, the radius
-PIXELATE_MOST = 4.0  # pixels to a block's side
+PIXELATE_MOST = 4.4  # pixels to a block's side
 JPEG_LEAST = 1.0  # quality
 
 # The luminance table of the JPEG standard (ITU T.81, Annex K.1), by frequency downwards and to the right.

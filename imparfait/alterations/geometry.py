@@ -17,7 +17,7 @@ from imparfait.tensors import Images
 ROTATE_MOST = 1.5  # radians, 86 degrees
 SHEAR_MOST = 1.1  # radians
 SCALE_MOST = 0.62  # of the size is lost
-TRANSLATE_MOST = 8 / 28  # of the side
+TRANSLATE_MOST = 9 / 28  # of the side
 PERSPECTIVE_MOST = math.radians(66)
 PERSPECTIVE_DISTANCE = 3.0  # of the eye, in halves of the shorter side: as close as one holds a page to read it
 ELASTIC_MOST = 1.9 / 28  # of the shorter side, root mean square

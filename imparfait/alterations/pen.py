@@ -14,7 +14,7 @@ from imparfait.tensors import Images
 
 THIN_MOST = 2 / 28  # of the shorter side, from each edge of a stroke: few are broader than twice that
 THIN_PALEST = 0.4  # of the brightness that a stroke keeps that is thinner than that
-THICKEN_MOST = 4 / 28  # of the shorter side, to each edge of a stroke
+THICKEN_MOST = 4.6 / 28  # of the shorter side, to each edge of a stroke
 
 
 def thin(images: Images, severity: Severity, draw: Draw) -> Images:
