@@ -8,7 +8,7 @@ from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
 PHOTONS = 0.7  # of a fully lit pixel at severity 1
-IMPULSE_MOST = 0.43  # share of the pixels at severity 1
+IMPULSE_MOST = 0.40  # share of the pixels at severity 1
 GAUSSIAN_MOST = 0.52  # standard deviation at severity 1, where white is 1
 FEW = 20.0  # photons up to which the Poisson distribution is summed; above, its quantiles are a formula
 
