@@ -74,9 +74,9 @@ class Finding:
         assert self.best
         finished = [outcome for outcome in self.best[0].confirmed if not outcome.cause]
         _, place = np.unique(np.concatenate([outcome.sources for outcome in finished]), return_inverse=True)
-        right = np.bincount(place, weights=np.concatenate([outcome.right.sum(0) for outcome in finished]))
+        right = np.bincount(place, weights=np.concatenate([outcome.hits for outcome in finished]))
         whole = np.bincount(place) == np.bincount(place).max()  # where a fold failed its sources were judged less often
-        each = len(finished[0].said) * np.bincount(place).max()
+        each = finished[0].weights.sum() * np.bincount(place).max()
         return bootstrap_interval(right[whole].astype(np.int64), int(each))
 
     @property
