@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.alterations import ALTERATIONS
 from imparfait.datasets.altered import altered
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.suite import CLEAN
@@ -14,7 +15,7 @@ from imparfait.figures import accuracy_against_seconds, mistakes, paired_differe
 from imparfait.machine import environment
 from imparfait.report.pages import Plate, write_page
 from imparfait.selection.measuring import Entry
-from imparfait.selection.verdicts import Comparison, points
+from imparfait.selection.verdicts import Comparison, Verdict, points, signed
 from imparfait.store import write_json
 
 SHOWN = 16  # pictures that one gets and the other does not, each way
@@ -38,7 +39,7 @@ def write_comparison(folder: Path, title: str, comparison: Comparison, data: Lab
         comparison=comparison,
         points=points,
         by_alteration=_by_alteration(comparison),
-        tests={verdict: comparison.tested(verdict) for verdict in comparison.verdicts} if comparison.is_full else {},
+        tests=[(verdict, _tests(comparison, verdict)) for verdict in comparison.verdicts if comparison.is_full],
         by_class=_by_class(comparison),
     )
 
@@ -107,12 +108,13 @@ def _disagreements(comparison: Comparison, data: LabelledImages) -> list[Plate]:
         pixels, captions = _got_by_one(comparison, one, two, data)
         if not captions:
             continue
+        told = f"what {two.name} said, and the severity" if comparison.is_full else f"and what {two.name} said"
         plates.append(
             Plate(
                 f"{one.name}_not_{two.name}",
                 f"Read by {one.name}, not by {two.name}",
                 f"Held out, {one.name} read these correctly with every seed and {two.name} with none: the true class, "
-                f"and what {two.name} said.",
+                f"{told}.",
                 lambda theme, pixels=pixels, captions=captions: mistakes(pixels, captions, theme),  # type: ignore[misc]
             )
         )
@@ -122,7 +124,7 @@ def _disagreements(comparison: Comparison, data: LabelledImages) -> list[Plate]:
 def _got_by_one(comparison: Comparison, one: Entry, two: Entry, data: LabelledImages) -> tuple[np.ndarray, list[str]]:
     mine, theirs = comparison.answers(one), comparison.answers(two)
     always = np.asarray(mine.right.all(0) & ~theirs.right.any(0))  # alterations, n
-    pixels, captions, labels = [], [], _labels(comparison)
+    pixels, captions = [], []
     places = np.flatnonzero(always.any(0))
     for turn, place in enumerate(places[:: max(1, len(places) // SHOWN)][:SHOWN]):  # spread over the sources
         levels = np.flatnonzero(always[:, place])
@@ -131,7 +133,8 @@ def _got_by_one(comparison: Comparison, one: Entry, two: Entry, data: LabelledIm
         name, severity = comparison.plan.alterations[level]
         pixels.append(altered(picture, name, severity).pixels[0])
         truth, said = comparison.classes[mine.truths[place]], comparison.classes[theirs.said[0, level, place]]
-        captions.append(f"{truth} → {said}\n{labels[level]}")
+        at = f", {severity:.3g}" if comparison.is_full and severity else ""
+        captions.append(f"{truth} → {said}{at}\n{name}")
     return np.stack(pixels) if pixels else data.pixels[:0], captions
 
 
@@ -142,7 +145,20 @@ def _by_alteration(comparison: Comparison) -> list[tuple[str, ...]]:
     for entry in comparison.ranked:
         shares = comparison.by_alteration(entry)
         table.append((entry.name, *(percent(shares[name]) if name in shares else "-" for name in names)))
-    return list(zip(*table, strict=True)) if comparison.is_full else table
+    return list(zip(map(_written, table[0]), *table[1:], strict=True)) if comparison.is_full else table
+
+
+def _written(name: str) -> str:
+    """An alteration as reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
+    return f"{name}-like" if name in ALTERATIONS and ALTERATIONS[name].in_kind else name
+
+
+def _tests(comparison: Comparison, verdict: Verdict) -> list[tuple[str, ...]]:
+    """A row an alteration of one pair: the difference in points, its interval, and p."""
+    return [
+        (_written(name), signed(each.difference.mean), points(each.difference.interval), f"{each.p:.2g}")
+        for name, each in comparison.tested(verdict).items()
+    ]
 
 
 def _by_class(comparison: Comparison) -> list[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from imparfait.cells import Outcome
 from imparfait.evaluation import percent
 from imparfait.selection.searching import Search, Trial
 from imparfait.selection.spaces import Space, Value, values_of
-from imparfait.selection.verdicts import Verdict, points, verdict_of
+from imparfait.selection.verdicts import Verdict, points, signed, verdict_of
 from imparfait.settings import TrainingSettings
 from imparfait.statistics import Interval, bootstrap_interval
 
@@ -125,7 +125,7 @@ class Finding:
         n = len(ahead)
         if n == 0:
             return f"{other} and {one} cannot be compared: no repeat has a winner of both"
-        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {_signed(ahead.mean())} points"
+        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {signed(ahead.mean())} points"
         if n < ENOUGH:
             spread = f" ({points((ahead.min(), ahead.max()))})" if n > 1 else ""
             return f"{told}{spread}; described, not tested, for there are under {ENOUGH} repeats"
@@ -196,7 +196,3 @@ def mean_of(outcomes: Sequence[Outcome]) -> float:
 
 def _short(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}")

@@ -285,3 +285,8 @@ class Comparison:
 def points(interval: Interval) -> str:
     """(-0.0005, 0.0009) as "−0.05 to 0.09"."""
     return " to ".join(f"{100 * end:.2f}" for end in interval).replace("-", "\N{MINUS SIGN}")
+
+
+def signed(share: float) -> str:
+    """-0.0005 as "−0.05", in points."""
+    return f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}")
