@@ -25,7 +25,7 @@ TURNS, TURN = 3, 0.7  # the exclusive pass: each contender so often, for so many
 FEW = 2000  # pictures it learns from and is asked in that pass
 AROUND = 0.02  # seconds a cell takes beside training and judging, results/2026-11-24-engines
 ALTERING = 90_000  # pictures/s that one thread alters for judging: 97,500 geometric, 86,800 shrunk, MNIST's
-ALTERING_ELSE = 25_000  # … by the suite's other thirty, all levels: 22,900 and 26,300 in CPU time; zigzag 5,100
+ALTERING_ELSE = 25_000  # … by the suite's other thirty, all levels: 22,900 and 26,300 in CPU time, MNIST's
 
 
 class Entry(BaseModel, frozen=True):
