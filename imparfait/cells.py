@@ -6,20 +6,21 @@ import json
 import platform
 import time
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 import torch
-from jaxtyping import Bool, Integer
+from jaxtyping import Bool, Int64, Integer
 from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 
 from imparfait.classifiers import as_classifier
-from imparfait.datasets.altered import THE_THREE, altered
-from imparfait.datasets.labelled import AlteredImages, LabelledImages
+from imparfait.datasets.altered import THE_THREE
+from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.splits import check_apart, fewer, fold
+from imparfait.datasets.suite import shown, the_parts_of, weights
 from imparfait.errors import UserError
 from imparfait.evaluation import evaluate
 from imparfait.images import Labels, Sources
@@ -36,6 +37,7 @@ NUMERIC = (
     "alterations",
     "datasets/labelled",
     "datasets/mixtures",
+    "datasets/suite",
     "datasets/splits",
     "datasets/altered",
     "datasets/nothing",
@@ -120,20 +122,39 @@ class Outcome:
     lasting: bool = True
     """Whether it would come out again: not so where memory was short or a worker was lost."""
     making: Making = field(default_factory=made_here)
+    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    """What the rows of `said` are answers to."""
 
     @property
     def right(self) -> Bool[np.ndarray, "alterations n"]:
         """Which answers are right."""
         return np.asarray(self.said == self.truths)
 
+    @cached_property
+    def weights(self) -> Int64[np.ndarray, " alterations"]:
+        """How much each row counts in the headline."""
+        return weights(self.alterations)
+
+    @cached_property
+    def counts(self) -> Int64[np.ndarray, " alterations"]:
+        """How many pictures are read correctly, row by row."""
+        return np.asarray(self.right.sum(1))
+
+    @property
+    def hits(self) -> Int64[np.ndarray, " n"]:
+        """What each picture adds to the headline: its right answers as they count, of `weights.sum()`."""
+        return np.asarray(self.weights @ self.right)
+
     @property
     def mean(self) -> float:
         """The mean over the alterations of the share of right answers: the headline; NaN for a failure."""
-        return float(self.right.mean()) if self.said.size else float("nan")
+        total = int(self.weights.sum()) * len(self.sources)
+        return int(self.weights @ self.counts) / total if self.said.size else float("nan")
 
     def to_bytes(self) -> bytes:
         """As a safetensors file, whose header tells the rest."""
-        facts = {name: getattr(self, name) for name in ("training_seconds", "judging_seconds", "cause", "lasting")}
+        names = ("training_seconds", "judging_seconds", "cause", "lasting", "alterations")
+        facts = {name: getattr(self, name) for name in names}
         facts["making"] = asdict(self.making)
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("sources", "truths", "said")}
         return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
@@ -143,6 +164,7 @@ class Outcome:
         """The outcome that `to_bytes` wrote."""
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"]) | safetensors.numpy.load(content)
+        facts["alterations"] = tuple((name, severity) for name, severity in facts["alterations"])
         return Outcome(**facts | {"making": Making(**facts["making"])})
 
 
@@ -168,12 +190,14 @@ def fit_and_judge(cell: Cell, fit: LabelledImages, held_out: LabelledImages) -> 
     model = network_for(settings, fit)
     *_, last = train(model, fit, settings, cell.machine)
     started = time.perf_counter()
-    parts = [AlteredImages(name, level, altered(held_out, name, level)) for name, level in cell.alterations]
-    scores = evaluate(as_classifier(model, cell.machine), parts)
+    classifier, said = as_classifier(model, cell.machine), []
     small = np.uint8 if len(fit.classes) <= 256 else np.int32
-    said = np.stack([part.said for part in scores.parts]).astype(small)
+    for part in shown(held_out, the_parts_of(cell.alterations)):
+        [answers] = evaluate(classifier, [part]).parts
+        said.append(answers.said.astype(small))  # probabilities are not kept: a full suite's would take 80 MB
     judging = time.perf_counter() - started
-    return Outcome(held_out.sources, held_out.labels, said, last.seconds, judging)
+    rows = np.stack(said)
+    return Outcome(held_out.sources, held_out.labels, rows, last.seconds, judging, alterations=cell.alterations)
 
 
 def failure(cause: str, lasting: bool = True) -> Outcome:

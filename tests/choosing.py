@@ -52,5 +52,7 @@ def made_up(plan: Plan, right: Callable[[str, int], np.ndarray], seed: int = 0) 
             for fold in range(plan.folds):
                 sources = np.flatnonzero(folds == fold)
                 said = np.where(hits[:, sources], truths[sources], (truths[sources] + 1) % 10).astype(np.uint8)
-                outcomes[entry.name, repeat, fold] = Outcome(sources, truths[sources], said, making=NOWHERE)
+                outcomes[entry.name, repeat, fold] = Outcome(
+                    sources, truths[sources], said, making=NOWHERE, alterations=plan.alterations
+                )
     return Comparison(plan, tuple("0123456789"), outcomes)

@@ -11,7 +11,7 @@ from conftest import draw_bars
 from imparfait.alterations import ALTERATIONS
 from imparfait.alterations.table import LEVELS
 from imparfait.datasets.altered import THE_THREE, altered
-from imparfait.datasets.suite import CLEAN, YOURS, Part, shown, the_full_suite, the_parts_of
+from imparfait.datasets.suite import CLEAN, YOURS, Part, shown, the_full_suite, the_parts_of, weights
 from imparfait.errors import UserError
 from imparfait.randomness import Draw
 from imparfait.robustness.suites import Suite
@@ -199,6 +199,23 @@ def test_a_suite_of_the_three_has_their_plain_mean() -> None:
     assert suite.mean == pytest.approx((1 + 3 / 4 + 1 / 4) / 3)
     assert suite.mean == pytest.approx(suite.mean_of_the_three)
     assert suite.by_source().mean() == pytest.approx(suite.mean)
+
+
+def test_every_alteration_counts_alike_however_many_levels_it_has_and_clean_does_not() -> None:
+    parts = [(part.alteration, part.severity) for part in the_full_suite()]
+    of = dict(zip(parts, weights(parts).tolist(), strict=True))
+    sums = {name: sum(weight for (other, _), weight in of.items() if other == name) for name in ALTERATIONS}
+    assert len(set(sums.values())) == 1
+    assert of[CLEAN, 0.0] == 0
+    for (name, severity), weight in of.items():
+        assert (weight > 0) == (name != CLEAN and severity in ALTERATIONS[name].levels)
+    turned = weights(parts[::-1]).tolist()
+    assert turned == list(of.values())[::-1]
+
+
+def test_a_few_parts_count_alike_clean_among_them() -> None:
+    assert weights(THE_THREE).tolist() == [1, 1, 1]
+    assert weights([(CLEAN, 0.0), ("invert", 1.0)]).tolist() == [1, 1]
 
 
 def test_the_worst_is_the_lowest_of_all_levels() -> None:

@@ -30,6 +30,10 @@ PLAN = "plan.json"
 )
 @click.option("--seconds", type=click.FloatRange(1), help="Instead: the whole epochs that come nearest to so long.")
 @click.option("--pictures", type=click.IntRange(20), help="Use about so many training pictures.  [default: all]")
+@click.option(
+    "--suite", type=click.Choice(["three", "full"]), default="three", show_default=True,
+    help="What a fold is judged on. three: clean, geometric, shrunk; full: every alteration at every severity.",
+)  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Shrink the plan to take about so long.")
 @options.engine
 @options.out
@@ -46,6 +50,7 @@ def compare(
     epochs: int | None,
     seconds: float | None,
     pictures: int | None,
+    suite: str,
     minutes: float | None,
     engine: str | None,
     address: str | None,
@@ -72,6 +77,7 @@ def compare(
     from imparfait.commands.choosing import alone, cells_bar, run_shown
     from imparfait.commands.train import train_and_prove
     from imparfait.datasets.splits import for_calibration
+    from imparfait.datasets.suite import the_full_suite, the_parts_of
     from imparfait.report.comparison import write_comparison
     from imparfait.selection.plans import plan
     from imparfait.selection.verdicts import Comparison
@@ -86,9 +92,12 @@ def compare(
     given = [
         replace(each, settings=show.long_enough(each.settings, fit, each.fixed | kept, each.name)) for each in given
     ]
-    asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads])
+    parts = the_full_suite() if suite == "full" else the_parts_of()
+    alterations = [(part.alteration, part.severity) for part in parts]
+    asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads, alterations])
     mark = fingerprint(pool.fingerprint(), asked, *(each.settings for each in given))
-    folder = out / f"compare-{'-'.join(each.name for each in given)}-{mark[:6]}"
+    names_of_all = "-".join(each.name for each in given)
+    folder = out / f"compare-{names_of_all}{'-full' if suite == 'full' else ''}-{mark[:6]}"
     with alone(out, "choosing"):
         planned = _planned(
             folder,
@@ -103,6 +112,7 @@ def compare(
                 minutes=minutes,
                 threads=threads,
                 at_once=runs_on.at_once,
+                alterations=alterations,
             ),
         )
         click.echo(planned, err=True)
@@ -110,7 +120,7 @@ def compare(
             click.echo(f"to take about {minutes:g} min: {loss}", err=True)
         places = planned.places()
         cells = [planned.cell(*place) for place in places]
-        expected = [entry.cell_seconds(planned.fit, planned.held_out) for entry, _, _ in places]
+        expected = [planned.cell_seconds(entry) for entry, _, _ in places]
         with cells_bar("comparing", sum(expected)) as note:
             outcomes = run_shown(cells, pool, out, runs_on, note, expected)
         found = {(e.name, seed, fold): outcome for (e, seed, fold), outcome in zip(places, outcomes, strict=True)}
@@ -158,9 +168,7 @@ def _plan_under_way(folder: Path) -> Path:
 
 
 def _print(comparison: "Comparison", folder: Path) -> None:
-    from imparfait.selection.verdicts import HEADINGS
-
-    show.table(HEADINGS, comparison.rows())
+    show.table(comparison.headings, comparison.rows())
     for line in comparison.remarks():
         click.echo(line)
     for verdict in comparison.verdicts:

@@ -1,7 +1,11 @@
 """What a classifier is scored on: alterations, each at its severities, made one after the other when asked for."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
 
 from imparfait.alterations import ALTERATIONS, Alteration, Listed
 from imparfait.alterations.table import LEVELS
@@ -60,6 +64,38 @@ def the_parts_of(levels: Iterable[tuple[str, float]] = THE_THREE) -> list[Part]:
 def shown(data: LabelledImages, parts: Iterable[Part]) -> Iterator[AlteredImages]:
     """The parts of `data`, each made when it is its turn: the whole suite would take a gigabyte."""
     return (part.of(data) for part in parts)
+
+
+def levels_of(parts: Iterable[tuple[str, float]]) -> dict[str, tuple[float, ...]]:
+    """The severities of each alteration that count in means: not those where only others' parameters lie."""
+    found: dict[str, list[float]] = {}
+    for name, severity in parts:
+        if name != CLEAN:
+            found.setdefault(name, []).append(severity)
+    counted = {name: ALTERATIONS[name].levels if name in ALTERATIONS else LEVELS for name in found}
+    return {
+        name: tuple(sorted(severity for severity in each if severity in counted[name]) or sorted(each))
+        for name, each in found.items()
+    }
+
+
+def is_full(parts: Iterable[tuple[str, float]]) -> bool:
+    """Whether alterations are there at several severities; the protocol's three are not."""
+    return any(len(levels) > 1 for levels in levels_of(parts).values())
+
+
+def weights(parts: Sequence[tuple[str, float]]) -> Int64[np.ndarray, " parts"]:
+    """How much each part, an alteration with its severity, counts in the headline: the one rule for it.
+
+    Of a full suite every alteration counts alike, however many levels it has, and clean not at all; of a few parts
+    (the three) each counts alike, clean among them. Whole numbers: right answers stay counts, which add up exactly.
+    """
+    if not is_full(parts):
+        return np.ones(len(parts), np.int64)
+    levels = levels_of(parts)
+    whole = math.lcm(*map(len, levels.values()))
+    each = [whole // len(levels[name]) if severity in levels.get(name, ()) else 0 for name, severity in parts]
+    return np.array(each, np.int64)
 
 
 def _listed(alteration: str | Alteration) -> tuple[str, Listed]:

@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from imparfait.datasets.altered import THE_THREE, altered
+from imparfait.alterations import ALTERATIONS
+from imparfait.datasets.altered import altered
 from imparfait.datasets.labelled import LabelledImages
+from imparfait.datasets.suite import CLEAN
 from imparfait.evaluation import percent
 from imparfait.figures import accuracy_against_seconds, mistakes, paired_differences
 from imparfait.machine import environment
 from imparfait.report.pages import Plate, write_page
 from imparfait.selection.measuring import Entry
-from imparfait.selection.verdicts import HEADINGS, Comparison, points
+from imparfait.selection.verdicts import Comparison, Verdict, points, signed
 from imparfait.store import write_json
 
 SHOWN = 16  # pictures that one gets and the other does not, each way
-NAMES = [name for name, _ in THE_THREE]
 
 
 def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
@@ -36,10 +37,9 @@ def write_comparison(folder: Path, title: str, comparison: Comparison, data: Lab
         plates=plates,
         facts=facts | {"machine": environment(plan.entries[0].machine)},
         comparison=comparison,
-        headings=HEADINGS,
         points=points,
-        alterations=NAMES,
         by_alteration=_by_alteration(comparison),
+        tests=[(verdict, _tests(comparison, verdict)) for verdict in comparison.verdicts if comparison.is_full],
         by_class=_by_class(comparison),
     )
 
@@ -48,14 +48,21 @@ def _write_cells(path: Path, comparison: Comparison) -> None:
     """A line a cell: counts, seconds, and the cause where it failed."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        counts = [f"right_{name}" for name in NAMES]
+        counts = [f"right_{label.replace(' ', '_')}" for label in _labels(comparison)]
         writer.writerow(["contender", "seed", "fold", *counts, "pictures", "training_seconds", "cause", "key"])
         for entry, seed, number in comparison.plan.places():
             outcome = comparison.outcomes[entry.name, seed, number]
-            right = outcome.right.sum(1).tolist() or [""] * len(NAMES)
+            right = outcome.counts.tolist() or [""] * len(counts)
             seconds = round(outcome.training_seconds, 3)
             key = comparison.plan.cell(entry, seed, number).key
             writer.writerow([entry.name, seed, number, *right, len(outcome.sources), seconds, outcome.cause, key])
+
+
+def _labels(comparison: Comparison) -> list[str]:
+    """What each part is called: by its severity too where an alteration has several."""
+    if not comparison.is_full:
+        return [name for name, _ in comparison.plan.alterations]
+    return [name if name == CLEAN else f"{name} {level:.3g}" for name, level in comparison.plan.alterations]
 
 
 def _differences(comparison: Comparison) -> Plate:
@@ -101,12 +108,13 @@ def _disagreements(comparison: Comparison, data: LabelledImages) -> list[Plate]:
         pixels, captions = _got_by_one(comparison, one, two, data)
         if not captions:
             continue
+        told = f"what {two.name} said, and the severity" if comparison.is_full else f"and what {two.name} said"
         plates.append(
             Plate(
                 f"{one.name}_not_{two.name}",
                 f"Read by {one.name}, not by {two.name}",
                 f"Held out, {one.name} read these correctly with every seed and {two.name} with none: the true class, "
-                f"and what {two.name} said.",
+                f"{told}.",
                 lambda theme, pixels=pixels, captions=captions: mistakes(pixels, captions, theme),  # type: ignore[misc]
             )
         )
@@ -122,24 +130,39 @@ def _got_by_one(comparison: Comparison, one: Entry, two: Entry, data: LabelledIm
         levels = np.flatnonzero(always[:, place])
         level = levels[turn % len(levels)]
         picture = data.select(data.sources == mine.sources[place])
-        name, severity = THE_THREE[level]
+        name, severity = comparison.plan.alterations[level]
         pixels.append(altered(picture, name, severity).pixels[0])
         truth, said = comparison.classes[mine.truths[place]], comparison.classes[theirs.said[0, level, place]]
-        captions.append(f"{truth} → {said}\n{name}")
+        at = f", {severity:.3g}" if comparison.is_full and severity else ""
+        captions.append(f"{truth} → {said}{at}\n{name}")
     return np.stack(pixels) if pixels else data.pixels[:0], captions
 
 
 def _by_alteration(comparison: Comparison) -> list[tuple[str, ...]]:
-    rows = []
+    """A row a contender, a column an alteration, under their headings; of a full suite's many the other way round."""
+    names = list(dict.fromkeys(name for name, _ in comparison.plan.alterations))
+    table = [("", *names)]
     for entry in comparison.ranked:
-        finished = list(comparison.finished(entry).values())
-        right = np.mean([outcome.right.mean(1) for outcome in finished], axis=0) if finished else []
-        rows.append((entry.name, *(percent(share) for share in right)))
-    return rows
+        shares = comparison.by_alteration(entry)
+        table.append((entry.name, *(percent(shares[name]) if name in shares else "-" for name in names)))
+    return list(zip(map(_written, table[0]), *table[1:], strict=True)) if comparison.is_full else table
+
+
+def _written(name: str) -> str:
+    """An alteration as reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
+    return f"{name}-like" if name in ALTERATIONS and ALTERATIONS[name].in_kind else name
+
+
+def _tests(comparison: Comparison, verdict: Verdict) -> list[tuple[str, ...]]:
+    """A row an alteration of one pair: the difference in points, its interval, and p."""
+    return [
+        (_written(name), signed(each.difference.mean), points(each.difference.interval), f"{each.p:.2g}")
+        for name, each in comparison.tested(verdict).items()
+    ]
 
 
 def _by_class(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row a class: the share of its pictures that each contender reads correctly, over the alterations."""
+    """A row a class: the share of its pictures that each contender reads correctly, weighted as in the mean."""
     columns = []
     for entry in comparison.ranked:
         finished = list(comparison.finished(entry).values())
@@ -147,7 +170,7 @@ def _by_class(comparison: Comparison) -> list[tuple[str, ...]]:
             columns.append(["-"] * len(comparison.classes))
             continue
         truths = np.concatenate([outcome.truths for outcome in finished])
-        right = np.concatenate([outcome.right.mean(0) for outcome in finished])
+        right = np.concatenate([outcome.hits / outcome.weights.sum() for outcome in finished])
         total = np.bincount(truths, minlength=len(comparison.classes))
         hits = np.bincount(truths, weights=right, minlength=len(comparison.classes))
         columns.append([percent(hit / n) if n else "-" for hit, n in zip(hits, total, strict=True)])

@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from imparfait.alterations import ALTERATIONS
-from imparfait.alterations.table import LEVELS
-from imparfait.datasets.suite import CLEAN, YOURS
+from imparfait.datasets.suite import CLEAN, YOURS, is_full, levels_of, weights
 from imparfait.evaluation import Answers, Scores
 from imparfait.statistics import Crossing, Interval, crossing
 
@@ -69,14 +68,7 @@ class Suite:
     @cached_property
     def levels(self) -> dict[str, tuple[float, ...]]:
         """The severities of each alteration that count in the means: not those where only others' parameters lie."""
-        found: dict[str, list[float]] = {}
-        for name, severity in self.parts:
-            if name != CLEAN:
-                found.setdefault(name, []).append(severity)
-        for name, severities in found.items():
-            counted = ALTERATIONS[name].levels if name in ALTERATIONS else LEVELS
-            found[name] = sorted(severity for severity in severities if severity in counted) or sorted(severities)
-        return {name: tuple(severities) for name, severities in found.items()}
+        return levels_of(self.parts)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -86,15 +78,16 @@ class Suite:
     @cached_property
     def is_full(self) -> bool:
         """Whether alterations are there at several severities; the protocol's three are not."""
-        return any(len(levels) > 1 for levels in self.levels.values())
+        return is_full(self.parts)
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """The headline: the mean over alterations of each one's mean over its levels, clean not in it.
 
         Of a few parts (the three) it is their plain mean, clean in it.
         """
-        return float(np.mean([row.accuracy for row in self.rows])) if self.is_full else self.scores.mean
+        accuracies = [part.score.accuracy for part in self.parts.values()]
+        return float(np.average(accuracies, weights=weights(list(self.parts))))
 
     @property
     def mean_interval(self) -> Interval:
@@ -125,10 +118,10 @@ class Suite:
 
     def by_source(self, alteration: str | None = None) -> Float[np.ndarray, " sources"]:
         """For each source picture the share of its altered copies read correctly, weighted as in the mean."""
-        if not alteration and not self.is_full:
-            return np.asarray(np.mean([part.said == part.truths for part in self.scores.parts], 0))
-        names = [alteration] if alteration else list(self.levels)
-        return np.asarray(np.mean([np.mean([self._right(n, s) for s in self.levels[n]], 0) for n in names], 0))
+        if alteration:
+            return np.asarray(np.mean([self._right(alteration, level) for level in self.levels[alteration]], 0))
+        right = [self._right(*place) for place in self.parts]
+        return np.asarray(np.average(right, 0, weights(list(self.parts))))
 
     def corruption_error(self, baseline: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         """Each alteration's errors over its severities, divided by the baseline's there.

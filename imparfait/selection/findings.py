@@ -13,7 +13,7 @@ from imparfait.cells import Outcome
 from imparfait.evaluation import percent
 from imparfait.selection.searching import Search, Trial
 from imparfait.selection.spaces import Space, Value, values_of
-from imparfait.selection.verdicts import Verdict, points, verdict_of
+from imparfait.selection.verdicts import Verdict, points, signed, verdict_of
 from imparfait.settings import TrainingSettings
 from imparfait.statistics import Interval, bootstrap_interval
 
@@ -74,9 +74,9 @@ class Finding:
         assert self.best
         finished = [outcome for outcome in self.best[0].confirmed if not outcome.cause]
         _, place = np.unique(np.concatenate([outcome.sources for outcome in finished]), return_inverse=True)
-        right = np.bincount(place, weights=np.concatenate([outcome.right.sum(0) for outcome in finished]))
+        right = np.bincount(place, weights=np.concatenate([outcome.hits for outcome in finished]))
         whole = np.bincount(place) == np.bincount(place).max()  # where a fold failed its sources were judged less often
-        each = len(finished[0].said) * np.bincount(place).max()
+        each = finished[0].weights.sum() * np.bincount(place).max()
         return bootstrap_interval(right[whole].astype(np.int64), int(each))
 
     @property
@@ -125,7 +125,7 @@ class Finding:
         n = len(ahead)
         if n == 0:
             return f"{other} and {one} cannot be compared: no repeat has a winner of both"
-        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {_signed(ahead.mean())} points"
+        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {signed(ahead.mean())} points"
         if n < ENOUGH:
             spread = f" ({points((ahead.min(), ahead.max()))})" if n > 1 else ""
             return f"{told}{spread}; described, not tested, for there are under {ENOUGH} repeats"
@@ -196,7 +196,3 @@ def mean_of(outcomes: Sequence[Outcome]) -> float:
 
 def _short(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}")

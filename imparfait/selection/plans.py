@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from imparfait.cells import Cell
+from imparfait.datasets.altered import THE_THREE
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.splits import fewer, fold
 from imparfait.errors import UserError
@@ -26,6 +27,8 @@ class Plan(BaseModel, frozen=True):
     folds: int
     seeds: int
     at_once: int
+    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    """What each fold is judged on: alterations with their severities."""
     lost: tuple[str, ...] = ()
     """What was given up to keep within the time."""
 
@@ -50,24 +53,29 @@ class Plan(BaseModel, frozen=True):
             folds=self.folds,
             fold=number,
             pictures=self.pictures,
+            alterations=self.alterations,
         )
+
+    def cell_seconds(self, entry: Entry) -> float:
+        """What a cell of `entry` takes, alone."""
+        return entry.cell_seconds(self.fit, self.held_out, self.alterations)
 
     def places(self) -> list[tuple[Entry, int, int]]:
         """Entry, seed and fold of each cell; the longest first, so that no core waits long at the end."""
         places = [(e, s, f) for e in self.entries for s in range(self.seeds) for f in range(self.folds)]
-        return sorted(places, key=lambda place: -place[0].cell_seconds(self.fit, self.held_out))
+        return sorted(places, key=lambda place: -self.cell_seconds(place[0]))
 
     @property
     def seconds(self) -> float:
         """About how long it takes."""
-        each = [entry.cell_seconds(self.fit, self.held_out) for entry in self.entries]
-        return crowded(self.seeds * self.folds * sum(each), self.at_once)
+        each = sum(map(self.cell_seconds, self.entries))
+        return crowded(self.seeds * self.folds * each, self.at_once)
 
     def __str__(self) -> str:
         """Cells × measured seconds, a line an entry."""
         n = self.seeds * self.folds
         lines = [
-            f"{entry.name}: {n} cells × {entry.cell_seconds(self.fit, self.held_out):.1f} s "
+            f"{entry.name}: {n} cells × {self.cell_seconds(entry):.1f} s "
             f"({entry.settings.epochs} epoch{'s' * (entry.settings.epochs > 1)}, {self.fit:,} pictures, "
             f"{entry.learns:,.0f} pictures/s alone)"
             for entry in self.entries
@@ -87,8 +95,9 @@ def plan(
     minutes: float | None = None,
     threads: int = 1,
     at_once: int = 1,
+    alterations: Sequence[tuple[str, float]] = THE_THREE,
 ) -> Plan:
-    """The comparison of `contenders` on `data`, of which `pictures` are used.
+    """The comparison of `contenders` on `data`, of which `pictures` are used, judged on `alterations`.
 
     All train for `epochs`, or for the fewest that any of them has of its own; with `seconds`, for as many whole epochs
     as come nearest to these, alone. `minutes` is what it may take: fewer seeds (but two), then fewer epochs, then fewer
@@ -111,6 +120,7 @@ def plan(
         folds=folds,
         seeds=seeds,
         at_once=at_once,
+        alterations=tuple(alterations),
     )
     if not minutes:
         return wished

@@ -11,13 +11,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from imparfait.cells import Outcome
+from imparfait.datasets.suite import CLEAN, is_full, weights
 from imparfait.images import Labels, Sources
+from imparfait.selection.by_alteration import Tested, in_the_mean, tested
 from imparfait.selection.measuring import Entry
 from imparfait.selection.plans import Plan
 from imparfait.statistics import Difference, Interval, bootstrap_interval, corrected_difference, holm
 
 LEVEL = 0.05
-HEADINGS = ("", "mean of the three", "sd", "cells", "training", "pictures/s", "numbers")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,21 @@ class Comparison:
     classes: tuple[str, ...]
     outcomes: Mapping[tuple[str, int, int], Outcome]
 
+    @cached_property
+    def is_full(self) -> bool:
+        """Whether the folds were judged on a full suite, and not on the three."""
+        return is_full(self.plan.alterations)
+
+    @property
+    def headline(self) -> str:
+        """How the mean is called."""
+        return f"mean of the {'suite' if self.is_full else 'three'}"
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Of the table."""
+        return "", self.headline, "sd", "cells", "training", "pictures/s", "numbers"
+
     def finished(self, entry: Entry) -> dict[tuple[int, int], Outcome]:
         """The outcomes of a contender that are answers, by (seed, fold)."""
         return {(s, f): o for (name, s, f), o in self.outcomes.items() if name == entry.name and not o.cause}
@@ -162,9 +178,21 @@ class Comparison:
         n = self.plan.seeds * self.plan.folds
         if len(self.finished(one)) < n or len(self.finished(other)) < n:
             return None
-        mine, theirs = self.answers(one).right, self.answers(other).right
-        ahead = mine.sum((0, 1), dtype=np.int64) - theirs.sum((0, 1), dtype=np.int64)
-        return bootstrap_interval(ahead, each=mine.shape[0] * mine.shape[1])
+        mine, theirs, counts = self.answers(one).right, self.answers(other).right, weights(self.plan.alterations)
+        ahead = np.zeros(mine.shape[2], np.int64)
+        for part, count in enumerate(counts):  # one after the other: as int64, a full suite's would take a gigabyte
+            ahead += count * (mine[:, part].sum(0, dtype=np.int64) - theirs[:, part].sum(0, dtype=np.int64))
+        return bootstrap_interval(ahead, each=len(mine) * int(counts.sum()))
+
+    def by_alteration(self, entry: Entry) -> dict[str, float]:
+        """A contender's accuracy on the pictures as they are and under each alteration, out of fold."""
+        return in_the_mean(self.finished(entry))
+
+    def tested(self, verdict: Verdict) -> dict[str, Tested]:
+        """For each alteration, how far the verdict's first is ahead of its second."""
+        entries = {entry.name: entry for entry in self.plan.entries}
+        first, second = (self.finished(entries[name]) for name in verdict.names)
+        return tested(first, second, self.plan.held_out / self.plan.fit)
 
     def answers(self, entry: Entry) -> "Answered":
         """What a contender said to every source, each time when it was held out; wants all its cells finished."""
@@ -205,6 +233,9 @@ class Comparison:
             f"seed{'s' * (plan.seeds > 1)}, each with its own division",
             f"training seconds and pictures/s alone on {' or '.join(sorted(machines))}",
         ]
+        if self.is_full:
+            n = len({name for name, _ in plan.alterations} - {CLEAN})
+            lines.append(f"the mean over {n} alterations, each over its severities; clean is not in it")
         names = ("mixture", "batch_size", "epochs", "seed")
         differ = [n.replace("_", " ") for n in names if len({getattr(e.settings, n) for e in plan.entries}) > 1]
         lines.append(
@@ -238,9 +269,14 @@ class Comparison:
                     "pictures_a_second": entry.learns,
                     "numbers": entry.numbers,
                 }
+                | ({"alterations": self.by_alteration(entry)} if self.is_full else {})
                 for entry in self.ranked
             ],
-            "verdicts": [each.to_json() for each in self.verdicts],
+            "verdicts": [
+                each.to_json()
+                | ({"alterations": {n: t.to_json() for n, t in self.tested(each).items()}} if self.is_full else {})
+                for each in self.verdicts
+            ],
             "remarks": self.remarks(),
             "lost": self.plan.lost,
         }
@@ -249,3 +285,8 @@ class Comparison:
 def points(interval: Interval) -> str:
     """(-0.0005, 0.0009) as "−0.05 to 0.09"."""
     return " to ".join(f"{100 * end:.2f}" for end in interval).replace("-", "\N{MINUS SIGN}")
+
+
+def signed(share: float) -> str:
+    """-0.0005 as "−0.05", in points."""
+    return f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}")
