@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from imparfait.errors import UserError
 from imparfait.machine import bf16_agrees, choose_machine
 from imparfait.models import MODELS, build
 from imparfait.models.duo import LookAtContrast, standardised
@@ -68,6 +69,12 @@ def test_standardised_pictures_are_alike_whatever_their_light_and_contrast() -> 
 def test_duo_takes_pictures_of_any_size(height: int, width: int, channels: int) -> None:
     model = build("duo", channels=channels, classes=4, sizes={"filters": 4}).eval()
     assert model(torch.rand(3, channels, height, width)).shape == (3, 4)
+
+
+@pytest.mark.parametrize("frame", [0, 4, 22, 260, 10**6])
+def test_a_frame_that_cannot_be_looked_at_is_refused(frame: int) -> None:
+    with pytest.raises(UserError, match=f"frame was given as {frame}; wanted is a multiple of 4 from 8 to 256"):
+        build("duo", channels=1, classes=3, sizes={"frame": frame})
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -5,7 +5,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from imparfait.errors import UserError
 from imparfait.tensors import Images
+
+LARGEST_FRAME = 256
 
 
 class Petit(nn.Module):
@@ -49,6 +52,8 @@ class Look(nn.Module):
 
     def __init__(self, frame: int):
         super().__init__()
+        if frame % 4 or not 8 <= frame <= LARGEST_FRAME:
+            raise UserError(f"frame was given as {frame}; wanted is a multiple of 4 from 8 to {LARGEST_FRAME}")
         self.frame = frame
 
     def forward(self, images: Images) -> Float[Tensor, "n channels frame frame"]:
