@@ -20,6 +20,7 @@ ORDER = [
     "statistics",
     "calibration",
     "pictures",
+    "decoding",
     "alterations",
     "datasets",
     "models",

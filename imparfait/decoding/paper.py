@@ -1,0 +1,109 @@
+"""A sheet of paper that lies on something: which part of the picture it is."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+Mask = Bool[np.ndarray, "height width"]
+
+LEAST_SIDE = 40  # pixels: in a smaller picture a sheet cannot be told from a thick stroke
+AREA = (0.12, 0.97)  # of the picture
+MOSTLY_PAPER = 0.75  # the share of the sheet that is not ink; of a thick 0 half
+CONVEX = 0.92  # of its hull that the sheet fills
+FOUR_CORNERS = 0.8  # of its hull that the largest quadrilateral fills: 1 of a sheet, 0.64 of an ellipse such as a 0
+CONTRAST = 0.08  # in lightness, between the sheet's rim and what lies beside it
+EDGE = 0.02  # of the picture's longer side, taken off the sheet: shadows, and pixels that are half desk
+
+
+def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
+    """The sheet in a picture's lightness (0..1) without its edge, or None where the picture shows nothing else.
+
+    A sheet is a large four-cornered area, lighter (or, as slate, darker) than what it lies on; it may reach out of
+    the picture. What is written on it belongs to it.
+    """
+    if min(light.shape) < LEAST_SIDE:
+        return None
+    smooth = ndimage.uniform_filter(light, 3)
+    threshold = otsu(smooth)
+    for bright in (smooth > threshold, smooth <= threshold):
+        sheet = _sheet(bright)
+        if sheet is None:
+            continue
+        edge = max(2, round(EDGE * max(light.shape)))
+        within, beyond = _depth(sheet), _depth(~sheet)
+        rim, beside = light[(within > 0) & (within <= edge)], light[(beyond > 0) & (beyond <= edge)]
+        # Light that fades is as light on both sides.
+        if abs(float(np.median(rim)) - float(np.median(beside))) > CONTRAST and (within > edge).any():
+            return np.asarray(within > edge)
+    return None
+
+
+def _depth(mask: Mask) -> Float[np.ndarray, "height width"]:
+    """How far each pixel lies from the mask's edge; the picture's own border is none."""
+    return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1, "edge")))[1:-1, 1:-1]
+
+
+def otsu(values: Float[np.ndarray, "..."]) -> float:
+    """The threshold that divides values into the two groups that lie furthest apart (Otsu 1979)."""
+    counts, edges = np.histogram(values, 128)
+    middles = (edges[1:] + edges[:-1]) / 2
+    below, sums = np.cumsum(counts), np.cumsum(counts * middles)
+    total, whole = below[-1], sums[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = (whole * below / total - sums) ** 2 / (below * (total - below))
+    return float(edges[1:][np.nanargmax(np.where(np.isfinite(apart), apart, -1))])
+
+
+def _sheet(bright: Mask) -> Mask | None:
+    labels, count = ndimage.label(bright)
+    if not count:
+        return None
+    sizes = np.bincount(labels.ravel())[1:]
+    paper = labels == 1 + sizes.argmax()
+    if not AREA[0] < paper.mean() < AREA[1]:
+        return None
+    filled = ndimage.binary_fill_holes(paper)
+    corners = hull(filled)
+    around = area(corners)
+    if paper.sum() < MOSTLY_PAPER * filled.sum() or filled.sum() < CONVEX * around or filled.mean() > AREA[1]:
+        return None
+    if largest_quadrilateral(corners) < FOUR_CORNERS * around:
+        return None
+    # All within its hull: a stroke may reach from the sheet to the picture's border.
+    drawing = Image.new("1", filled.shape[::-1])
+    ImageDraw.Draw(drawing).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
+    return np.asarray(drawing) | filled
+
+
+def hull(mask: Mask) -> Float[np.ndarray, "corners 2"]:
+    """The corners of the convex hull of a mask's pixels (their outer edges), in turn (Andrew 1979)."""
+    rows = np.flatnonzero(mask.any(1))
+    first, last = mask[rows].argmax(1), mask.shape[1] - mask[rows, ::-1].argmax(1)
+    chains: list[tuple[int, int]] = []
+    for side, columns in ((1, first), (-1, last)):  # down the left side, up the right one
+        chain: list[tuple[int, int]] = []
+        outer = zip(np.repeat(columns, 2).tolist(), np.stack([rows, rows + 1], 1).ravel().tolist(), strict=True)
+        for x, y in outer:
+            while len(chain) > 1:
+                (x0, y0), (x1, y1) = chain[-2:]
+                if side * ((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) < 0:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        chains += chain[::side]
+    return np.array(chains, float)
+
+
+def area(corners: Float[np.ndarray, "corners 2"]) -> float:
+    """The area of the polygon with these corners."""
+    x, y = corners.T
+    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+
+
+def largest_quadrilateral(corners: Float[np.ndarray, "corners 2"]) -> float:
+    """The area of the largest quadrilateral between corners of a convex polygon."""
+    corners = corners[:: len(corners) // 64 + 1]
+    x, y = (corners[None, :] - corners[:, None]).transpose(2, 0, 1)  # from corner to corner
+    beside = x[:, :, None] * y[:, None, :] - y[:, :, None] * x[:, None, :]  # on both sides of each diagonal
+    return float((beside.max(2) - beside.min(2)).max() / 2)
