@@ -35,6 +35,8 @@ ORDER = [
     "conventions",
     "strangers",
     "configs",
+    "cards",
+    "answering",
     "proving",
     "classifiers",
     "cells",

@@ -1,0 +1,58 @@
+"""The classifiers that come with the package, and any other that can be asked: a file of ours, a run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imparfait.answering import Ready, from_onnx
+from imparfait.configs import read_regular
+from imparfait.errors import UserError
+
+FOLDER = Path(__file__).parent / "data" / "models"
+MOST_BYTES = 1 << 30  # of an ONNX file
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """A classifier in the package: `model.onnx`, `model.safetensors` and `config.json`, with a model card."""
+
+    summary: str
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are; a run folder as far as `train --from` and `evaluate` are concerned."""
+        return FOLDER / self.name
+
+
+BOX = {
+    each.name: each
+    for each in (
+        Boxed("MNIST's digits, trained on altered pictures: the one to use", "digits"),
+        Boxed("the same network, trained on clean pictures only: to see what that costs", "digits-clean"),
+    )
+}
+
+
+def open_model(model: str, threads: int = 1) -> Ready:
+    """The classifier called `model` in the package, in an .onnx file of ours, or in a run folder (which needs torch).
+
+    Raises UserError where there is none.
+    """
+    if model in BOX:
+        return from_onnx((BOX[model].folder / "model.onnx").read_bytes(), model, threads)[0]
+    path = Path(model)
+    if path.suffix == ".onnx":
+        return from_onnx(read_regular(path, MOST_BYTES), model, threads)[0]
+    if path.is_dir():
+        return _from_run(path)
+    raise UserError(
+        f"{model}: no such model; wanted is one of {', '.join(BOX)}, an .onnx file that imparfait exported, "
+        "or a run folder, such as runs/default-s0-…"
+    )
+
+
+def _from_run(folder: Path) -> Ready:
+    from imparfait.asking_runs import ready_from_run
+
+    return ready_from_run(folder)
