@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from imparfait.answering import Ready, from_onnx
-from imparfait.configs import read_regular
+from imparfait.configs import config_of, read_regular
+from imparfait.decoding import Frame
 from imparfait.errors import UserError
+from imparfait.images import Pixels, Probabilities
 
 FOLDER = Path(__file__).parent / "data" / "models"
 MOST_BYTES = 1 << 30  # of an ONNX file
@@ -53,6 +57,14 @@ def open_model(model: str, threads: int = 1) -> Ready:
 
 
 def _from_run(folder: Path) -> Ready:
-    from imparfait.asking_runs import ready_from_run
+    from imparfait.calibration import softmax
+    from imparfait.classifiers import load_classifier
 
-    return ready_from_run(folder)
+    config = config_of(folder)
+    classifier = load_classifier(folder, precision="float32")  # as its ONNX file answers, to within rounding
+
+    def ask(pixels: Pixels) -> Probabilities:
+        return softmax(classifier(pixels.astype(np.float32) / 255)).astype(np.float32)
+
+    frame = Frame(config.input.height, config.input.width, config.input.channels)
+    return Ready(folder.name, config.classes, frame, config.threshold, ask)

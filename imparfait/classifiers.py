@@ -45,8 +45,12 @@ def as_classifier(model: nn.Module, machine: Machine | None = None, temperature:
     return classify
 
 
-def load_classifier(path: str | Path, device: str = "auto", network: str | None = None) -> Classifier:
+def load_classifier(
+    path: str | Path, device: str = "auto", network: str | None = None, precision: str | None = None
+) -> Classifier:
     """The classifier in the run folder `path`; its logits are divided by the run's temperature.
+
+    `precision` is float32 or bfloat16; by default as it was trained, where this machine can.
 
     A run folder never runs code: where its network is from a file of one's own, `network` names that file and its
     function, `my_net.py:build`, and it is run where it still is as it was when it was trained.
@@ -56,7 +60,10 @@ def load_classifier(path: str | Path, device: str = "auto", network: str | None 
     config = config_of(folder)
     name = _to_run(folder, config, network)
     model = _network(folder, config, _tensors(folder, _content(folder)), name)
-    return as_classifier(model, machine_of(folder, device), config.temperature or 1.0)
+    machine = machine_of(folder, device)
+    if precision:
+        machine = Machine.model_validate({**machine.model_dump(), "precision": precision})
+    return as_classifier(model, machine, config.temperature or 1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,7 @@ ORDER = [
     "answering",
     "proving",
     "classifiers",
+    "box",
     "cells",
     "engines",
     "selection",
