@@ -16,7 +16,8 @@ import torch
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from imparfait import ALTERATIONS, Draw, Machine, load_data
-from imparfait.machine import environment, usable_cores
+from imparfait.machine import environment
+from imparfait.workers import usable_cores
 
 ROUNDS = 7
 OURS, THEIRS = 20_000, 2_000  # pictures a round: about the same time for both

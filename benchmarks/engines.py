@@ -20,10 +20,11 @@ from imparfait import load_data
 from imparfait.cells import Cell, Outcome
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.engines import Engine, engine_called, run
-from imparfait.machine import environment, usable_cores
+from imparfait.machine import environment
 from imparfait.selection.contenders import contender
 from imparfait.selection.measuring import network_of
 from imparfait.settings import Machine
+from imparfait.workers import usable_cores
 
 FOLDS, PARTITIONS, SEEDS, PICTURES = 5, 2, 4, 30_000
 TINY, TINY_CELLS = 600, 30  # pictures and cells for the cost beside them

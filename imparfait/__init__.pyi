@@ -17,6 +17,7 @@ from .errors import UserError as UserError
 from .evaluation import Scores as Scores
 from .models import MODELS as MODELS
 from .models import build as build
+from .predicting import predict as predict
 from .proving import evaluate as evaluate
 from .randomness import Draw as Draw
 from .settings import RECIPES as RECIPES

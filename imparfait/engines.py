@@ -3,11 +3,7 @@
 import importlib.util
 import logging
 import multiprocessing
-import multiprocessing.process
-import os
-import signal
 import socket
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,8 +14,8 @@ from pathlib import Path
 from imparfait.cells import Cell, Outcome, failure, made_here, run_cell
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.errors import UserError, lookup
-from imparfait.machine import usable_cores
 from imparfait.store import forget, keep, kept
+from imparfait.workers import end_with_driver, usable_cores
 
 SUFFIX = ".cell"
 ATTEMPTS = 3  # of a cell whose worker is killed: a third time it is not by chance
@@ -136,15 +132,7 @@ _pictures: LabelledImages | None = None
 def _begin_work(data: LabelledImages) -> None:
     global _pictures
     _pictures = data
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which then ends its workers
-    driver = multiprocessing.parent_process()
-    assert driver is not None
-    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
-
-
-def _end_with(driver: multiprocessing.process.BaseProcess) -> None:
-    driver.join()
-    os._exit(1)  # nobody would take the outcome
+    end_with_driver()
 
 
 def _work(cell: Cell) -> Outcome:

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import os
 import platform
 import subprocess
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from imparfait.errors import UserError, lookup
 from imparfait.settings import Machine
+from imparfait.workers import usable_cores
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 MOST_THREADS = 8  # small pictures do not keep more busy
@@ -46,11 +46,6 @@ def choose_device(device: str = "auto") -> str:
     if not lookup("device", device, AVAILABLE)():
         raise UserError(f"device {device!r} is not available to PyTorch {torch.__version__} here; write --device auto")
     return device
-
-
-def usable_cores() -> int:
-    """Cores this process may use, which in a container are often fewer than the computer has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_bf16_units() -> bool:

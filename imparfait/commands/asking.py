@@ -16,10 +16,10 @@ from imparfait.datasets.mixtures import MIXTURES, seen_in_training
 from imparfait.datasets.reading import Dataset
 from imparfait.errors import UserError, lookup
 from imparfait.images import Classifier
-from imparfait.machine import usable_cores
 from imparfait.proving import understood
 from imparfait.settings import Machine, TrainingSettings, fingerprint
 from imparfait.strangers import open_stranger
+from imparfait.workers import usable_cores
 
 NOT_OURS = "What its training showed it is not known here; these pictures may have been among it."
 

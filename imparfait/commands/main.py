@@ -8,6 +8,7 @@ from imparfait.commands.alter import alter
 from imparfait.commands.compare import compare
 from imparfait.commands.evaluate import evaluate
 from imparfait.commands.list import list_names
+from imparfait.commands.predict import predict
 from imparfait.commands.search import search
 from imparfait.commands.stopping import Stopped
 from imparfait.commands.train import train
@@ -25,6 +26,7 @@ def commands() -> None:
     """
 
 
+commands.add_command(predict)
 commands.add_command(train)
 commands.add_command(evaluate)
 commands.add_command(compare)

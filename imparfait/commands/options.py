@@ -34,6 +34,12 @@ out = click.option(
     show_default=True,
     help="Folder that gets the result's own folder, and the ledger of test openings.",
 )
+model = click.option(
+    "--model",
+    default="digits",
+    show_default=True,
+    help="digits or digits-clean, which come with imparfait; an .onnx file that it exported; or a run folder.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 

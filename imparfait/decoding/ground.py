@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded when first used: ndimage takes a fifth of a second
 from jaxtyping import Bool, Float, Float32
-from scipy import ndimage
 
 from imparfait.decoding.levels import Levels
 from imparfait.decoding.paper import otsu
@@ -39,7 +39,7 @@ def fitted(levels: Levels, valid: Mask) -> Ground:
     rows, columns = (np.arange(0, side, max(1, side // SAMPLES)) for side in levels.shape[:2])
     few, inside = levels[np.ix_(rows, columns)].astype(np.float64), valid[np.ix_(rows, columns)]
     thick = max(1, min(inside.shape) // 12)
-    ring = inside & ~np.asarray(ndimage.binary_erosion(inside, iterations=thick))
+    ring = inside & ~np.asarray(scipy.ndimage.binary_erosion(inside, iterations=thick))
     y, x = (np.linspace(-1, 1, side) for side in levels.shape[:2])
     basis = _basis(y[rows], x[columns])
     pixels, places, bordering = few[inside], basis[inside], ring[inside]
@@ -87,15 +87,15 @@ def even(levels: Levels, noise: float) -> Ground | None:
 def local(levels: Levels, valid: Mask) -> Ground:
     """A ground with edges in it, such as a shadow's: whatever is wider than a stroke."""
     wide, narrow = (max(3, round(share * max(levels.shape[:2]))) | 1 for share in (WIDE, NARROW))
-    smooth = ndimage.uniform_filter(levels, (3, 3, 1))
+    smooth = scipy.ndimage.uniform_filter(levels, (3, 3, 1))
     smooth[~valid] = np.median(smooth[valid], 0)
-    sharp = smooth - ndimage.uniform_filter(smooth, (wide, wide, 1))
+    sharp = smooth - scipy.ndimage.uniform_filter(smooth, (wide, wide, 1))
     direction, _ = _direction(sharp[valid].astype(np.float64), 0.0)
     onto = smooth @ direction
-    lower, upper = ndimage.grey_opening(onto, narrow), ndimage.grey_closing(onto, narrow)
+    lower, upper = scipy.ndimage.grey_opening(onto, narrow), scipy.ndimage.grey_closing(onto, narrow)
     if ((onto - lower)[valid] ** 3).sum() < ((upper - onto)[valid] ** 3).sum():
         direction, onto = -direction, -onto
-    beside = levels @ direction - ndimage.grey_opening(onto, wide)
+    beside = levels @ direction - scipy.ndimage.grey_opening(onto, wide)
     beside -= np.median(beside[valid])  # an opening lies at the lower side of the noise
     return Ground(direction, beside, max(1.4826 * float(np.median(np.abs(beside[valid]))), LEAST_NOISE))
 
@@ -105,7 +105,7 @@ def without_rest(ground: Ground, ink: Mask, size: int) -> Ground:
     free = (~ink).astype(np.float32)
     total, weight = ground.beside * free, free
     for _ in range(2):
-        total, weight = (ndimage.uniform_filter(each, size, mode="nearest") for each in (total, weight))
+        total, weight = (scipy.ndimage.uniform_filter(each, size, mode="nearest") for each in (total, weight))
     return Ground(ground.direction, ground.beside - total / (weight + np.float32(0.02)), ground.noise)
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy  # its parts are loaded when first used: ndimage takes a fifth of a second
 from jaxtyping import Float32
 from PIL import Image
-from scipy import ndimage
 
 from imparfait.decoding.ground import Ground, Mask, even, fitted, local, without_rest
 from imparfait.decoding.levels import Levels
@@ -94,7 +94,7 @@ class _Sign:
         step = next(step for step in range(1, factor + 1) if max(right - left, bottom - top) * factor <= FINE * step)
         part = levels[down.start * factor : down.stop * factor, across.start * factor : across.stop * factor]
         fine = reduced(part, step)
-        near = np.asarray(ndimage.binary_dilation(self.mask[down, across], np.ones((3, 3), bool)), np.float32)
+        near = np.asarray(scipy.ndimage.binary_dilation(self.mask[down, across], np.ones((3, 3), bool)), np.float32)
         coarse = reduced(part, factor) @ self.ground.direction - self.ground.beside[down, across]
         ground, near = (
             _enlarged(plane, fine.shape[:2], (part.shape[0] / factor, part.shape[1] / factor))
@@ -140,7 +140,7 @@ def _on(levels: Levels, valid: Mask, ground: Ground) -> _Sign | None:
     if strength < max(CLEAR * noise, LEAST):
         return None
     ink = valid & (ground.beside > max(3 * noise, LOW * strength))
-    around = np.asarray(ndimage.binary_dilation(ink, iterations=1 + longer // 100)) | ~valid
+    around = np.asarray(scipy.ndimage.binary_dilation(ink, iterations=1 + longer // 100)) | ~valid
     ground = without_rest(ground, around, max(3, longer // 8) | 1)
     beside = ground.beside
     strength = _strength(beside[valid], noise)
@@ -151,7 +151,7 @@ def _on(levels: Levels, valid: Mask, ground: Ground) -> _Sign | None:
         return None
     inked = beside[mask]
     strength = float(np.median(inked[inked >= inked.max() / 2]))
-    near = np.asarray(ndimage.binary_dilation(mask, iterations=1 + longer // 100))
+    near = np.asarray(scipy.ndimage.binary_dilation(mask, iterations=1 + longer // 100))
     rest = np.abs(beside[valid & ~near])
     unexplained = bool(rest.size) and float(np.quantile(rest, 0.97)) > UNEXPLAINED * strength
     left, top, right, bottom = box_of(mask)
@@ -171,11 +171,11 @@ def _strength(beside: Float32[np.ndarray, " n"], noise: float) -> float:
 
 def _pieces(ink: Mask, beside: Float32[np.ndarray, "height width"]) -> Mask | None:
     """Of all that may be ink the largest piece, and what lies near it and is not too small."""
-    labels, count = ndimage.label(ink, np.ones((3, 3)))
+    labels, count = scipy.ndimage.label(ink, np.ones((3, 3)))
     if not count:
         return None
-    masses = np.asarray(ndimage.sum_labels(beside, labels, np.arange(1, count + 1)))
-    boxes = ndimage.find_objects(labels)
+    masses = np.asarray(scipy.ndimage.sum_labels(beside, labels, np.arange(1, count + 1)))
+    boxes = scipy.ndimage.find_objects(labels)
     height, width = ink.shape
     for place, (rows, columns) in enumerate(boxes):
         tall, wide = rows.stop - rows.start, columns.stop - columns.start

@@ -1,9 +1,9 @@
 """A sheet of paper that lies on something: which part of the picture it is."""
 
 import numpy as np
+import scipy  # its parts are loaded when first used: ndimage takes a fifth of a second
 from jaxtyping import Bool, Float, Float32
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 Mask = Bool[np.ndarray, "height width"]
 
@@ -24,7 +24,7 @@ def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
     """
     if min(light.shape) < LEAST_SIDE:
         return None
-    smooth = ndimage.uniform_filter(light, 3)
+    smooth = scipy.ndimage.uniform_filter(light, 3)
     threshold = otsu(smooth)
     for bright in (smooth > threshold, smooth <= threshold):
         sheet = _sheet(bright)
@@ -41,7 +41,7 @@ def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
 
 def _depth(mask: Mask) -> Float[np.ndarray, "height width"]:
     """How far each pixel lies from the mask's edge; the picture's own border is none."""
-    return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1, "edge")))[1:-1, 1:-1]
+    return np.asarray(scipy.ndimage.distance_transform_edt(np.pad(mask, 1, "edge")))[1:-1, 1:-1]
 
 
 def otsu(values: Float[np.ndarray, "..."]) -> float:
@@ -56,14 +56,14 @@ def otsu(values: Float[np.ndarray, "..."]) -> float:
 
 
 def _sheet(bright: Mask) -> Mask | None:
-    labels, count = ndimage.label(bright)
+    labels, count = scipy.ndimage.label(bright)
     if not count:
         return None
     sizes = np.bincount(labels.ravel())[1:]
     paper = labels == 1 + sizes.argmax()
     if not AREA[0] < paper.mean() < AREA[1]:
         return None
-    filled = ndimage.binary_fill_holes(paper)
+    filled = scipy.ndimage.binary_fill_holes(paper)
     corners = hull(filled)
     around = area(corners)
     if paper.sum() < MOSTLY_PAPER * filled.sum() or filled.sum() < CONVEX * around or filled.mean() > AREA[1]:

@@ -1,9 +1,9 @@
 """Ink in the frame of a model, as the digits of MNIST lie in theirs."""
 
 import numpy as np
+import scipy  # its parts are loaded when first used: ndimage takes a fifth of a second
 from jaxtyping import Bool, Float, Float32
 from PIL import Image
-from scipy import ndimage
 
 MNIST_SHARE = 20 / 28  # MNIST's digits fit in 20 of 28 pixels, their centre of mass in the middle (LeCun 1998)
 THIN = 0.085  # a stroke's width by its digit's longer side: 5 % of MNIST's are thinner; half are thinner than 0.12
@@ -85,7 +85,7 @@ def thickened(ink: Plane, edges: Edges) -> tuple[Framed, Edges]:
     if not clear.any() or stroke_width(clear) >= THIN * wanted or radius < 0.5:
         return ink, edges
     room = int(np.ceil(radius))
-    away = np.asarray(ndimage.distance_transform_edt(~np.pad(clear, room)), np.float32)
+    away = np.asarray(scipy.ndimage.distance_transform_edt(~np.pad(clear, room)), np.float32)
     left, top, right, bottom = edges
     grown = (left + room - radius, top + room - radius, right + room + radius, bottom + room + radius)
     return np.maximum(np.pad(ink, room), np.clip(radius + 0.5 - away, 0, 1).astype(np.float32)), grown
