@@ -16,6 +16,7 @@ from imparfait.refusing import is_blank
 
 TOP = 3
 BATCH = 256  # pictures at once: as fast as any other number, and 1 MB of activations a picture
+NOTHING = "nothing is drawn on it"
 PICTURES, PROBABILITIES, LOGITS = "pictures", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
 
@@ -90,7 +91,7 @@ class Ready:
 
     def _reason(self, score: float, blank: bool) -> str | None:
         if blank:
-            return "nothing is drawn on it"
+            return NOTHING
         if self.threshold and score < self.threshold.confidence:
             wanted, rate = self.threshold.confidence, self.threshold.error_rate
             return (

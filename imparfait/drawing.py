@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from imparfait.answering import Ready
+from imparfait.answering import NOTHING, Ready
 from imparfait.decoding import Decoded, decode_page
 from imparfait.decoding.reading import Page, read_pages
 from imparfait.predicting import Predicted
@@ -42,12 +42,14 @@ def _words(predicted: Predicted) -> str:
     assert predicted.answer
     answer = predicted.answer
     said = f"{answer.label}  {answer.score:.1%}"
+    if answer.reason == NOTHING:
+        return NOTHING
     return said if answer.sure else f"not sure: {said}"
 
 
 def _with_box(page: Page, decoded: Decoded) -> Image.Image:
     picture = _square(_as_image(page.pixels * 255))
-    if decoded.polarity is None:
+    if decoded.polarity is None or decoded.unchanged:
         return picture
     height, width = page.size
     scale = min(SIDE / height, SIDE / width)

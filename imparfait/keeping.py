@@ -103,7 +103,8 @@ class Kept:
                     )
                 yield lines.place, str(file)
         except (KeyError, TypeError, ValueError, csv.Error) as error:
-            if lines.whole or not (self.as_csv or lines.last.startswith(BEGINS)):
+            torn = not lines.whole and (self.as_csv or lines.last[: len(BEGINS)] == BEGINS[: len(lines.last)])
+            if not torn:
                 raise self._not_ours() from error
 
     def _not_ours(self) -> UserError:

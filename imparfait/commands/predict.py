@@ -96,10 +96,14 @@ def _print(answers: Iterable["Predicted"], form: str, model: str, several: bool)
 
 def _line(predicted: "Predicted") -> str:
     """What is said of a page, for people: the label first, then how probable, then what else it may be."""
+    from imparfait.answering import NOTHING
+
     answer = predicted.answer
     assert answer
     others = ", ".join(f"{label} {score:.1%}" for label, score in answer.predictions[1:] if score >= 0.001)
     name = predicted.file + (f", page {predicted.page}" if predicted.page else "")
+    if answer.reason == NOTHING:
+        return f"{'–':>4}  {'':6}  {name}\n       not sure: {NOTHING}"
     label = answer.label if answer.sure else f"({answer.label})"
     doubt = "" if answer.sure else f"\n       not sure: {answer.reason}"
     return (
