@@ -1,6 +1,6 @@
 """MNIST's training pictures as on photographs: paper, desks, boards, shadows; what a classifier makes of them.
 
-python benchmarks/photographs.py runs/quick-s0-… --each 100 --out results/2026-12-05-photographs
+python benchmarks/photographs.py [--model digits] --each 100 --out results/2026-12-05-photographs
 
 The scenes are drawn (tests/photographed.py), not photographed. Leaves a sheet, photographs.png: three of each scene,
 first those that were read wrongly, and beside each what the classifier was shown.
@@ -20,10 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from photographed import SCENES, file
 
-from imparfait import load_classifier, load_data, split
-from imparfait.classifiers import machine_of
+from imparfait import load_data, split
+from imparfait.box import open_model
 from imparfait.decoding import Decoded, Frame, decode
 from imparfait.machine import environment
+from imparfait.settings import Machine
 
 TALL = 120  # pixels of a row of the sheet
 
@@ -41,11 +42,11 @@ def tile(picture: np.ndarray, decoded: Decoded) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("--model", default="digits")
     parser.add_argument("--each", type=int, default=100)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    classifier = load_classifier(options.run)
+    ready = open_model(options.model)
     _, development = split(load_data().train)
     digits, labels = development.pixels[: options.each], development.labels[: options.each]
     frame = Frame(*digits.shape[2:])
@@ -59,11 +60,11 @@ def main() -> None:
             (one,) = decode(content, frame)
             times.append(1e3 * (time.process_time() - start))
             decoded.append(one)
-        answers = classifier(np.stack([one.pixels for one in decoded]).astype(np.float32) / 255).argmax(1)
+        answers = ready.probabilities(np.stack([one.pixels for one in decoded])).argmax(1)
         scores[name], milliseconds[name] = int((answers == labels).sum()), round(statistics.median(times), 1)
         shown = np.argsort(answers == labels, kind="stable")[:3]
         rows.append(np.hstack([np.asarray(tile(pictures[each], decoded[each])) for each in shown]))
-    plain = int((classifier(digits.astype(np.float32) / 255).argmax(1) == labels).sum())
+    plain = int((ready.probabilities(digits).argmax(1) == labels).sum())
     summary = {
         "pictures": len(digits),
         "right_as_they_are": plain,
@@ -73,7 +74,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.vstack(rows)).save(options.out / "photographs.png")
     (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(machine_of(options.run)), indent=2) + "\n")
+    (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
     (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
     print(json.dumps(summary, indent=2))
 

@@ -1,6 +1,6 @@
 """MNIST's training pictures stored in every way that people store pictures: does a classifier say the same of them?
 
-python benchmarks/storage_variants.py runs/quick-s0-… [--each 3] --out results/2026-12-05-storage
+python benchmarks/storage_variants.py [--model digits] [--each 3] --out results/2026-12-05-storage
 
 Each variant (format, mode, ground, EXIF orientation, enlargement, compression; tests/stored.py) stores `each` pictures
 of development; decoded again, lossless ones must be the same bit for bit and all must get the same label.
@@ -20,19 +20,20 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from stored import variants
 
-from imparfait import load_classifier, load_data, split
-from imparfait.classifiers import machine_of
+from imparfait import load_data, split
+from imparfait.box import open_model
 from imparfait.decoding import Frame, decode
 from imparfait.machine import environment
+from imparfait.settings import Machine
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("--model", default="digits")
     parser.add_argument("--each", type=int, default=1)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    classifier = load_classifier(options.run)
+    ready = open_model(options.model)
     _, development = split(load_data().train)
     frame = Frame(*development.pixels.shape[2:])
     ways = [variant for variant in variants() for _ in range(options.each)]
@@ -43,7 +44,7 @@ def main() -> None:
         start = time.perf_counter()
         (into[:],) = (page.pixels for page in decode(content, frame))
         milliseconds.append(1e3 * (time.perf_counter() - start))
-    before, after = (classifier(pixels.astype(np.float32) / 255).argmax(1) for pixels in (originals, decoded))
+    before, after = (ready.probabilities(pixels).argmax(1) for pixels in (originals, decoded))
     same = before == after
     equal = (originals == decoded).all((1, 2, 3))
     lossless = np.array([variant.lossless for variant in ways])
@@ -62,7 +63,7 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(machine_of(options.run)), indent=2) + "\n")
+        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
         (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
     print(json.dumps(summary, indent=2))
 
