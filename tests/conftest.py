@@ -1,6 +1,14 @@
 """Small pictures drawn here; shapes and types of the package are really checked while tests run."""
 
+import os
+
 from jaxtyping import install_import_hook
+
+# Tests may run side by side (pytest -n 2): each process on a core of its own, for threads of several that share all
+# cores wait for one another.
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 hook = install_import_hook("imparfait", "typechecker.check")
 hook.__enter__()  # for the whole session: every module of the package is imported through it
