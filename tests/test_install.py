@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from photographed import a_seven
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,11 +37,13 @@ def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> None:
-    assert wheel.stat().st_size < 12_000_000
+    assert wheel.stat().st_size < 16_000_000  # MNIST 10, the two models 4
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "data/mnist/train-images-idx3-ubyte.xz",
         "data/mnist/LICENSE",
+        "data/models/digits/model.onnx",
+        "data/models/digits-clean/model.safetensors",
         "report/page.html",
         "report/run.html",
         "report/comparison.html",
@@ -62,6 +66,13 @@ def test_without_torch_it_imports_helps_and_lists(empty_environment: Path) -> No
     assert listed.returncode == 0
     assert "default" in listed.stdout
     assert "pip install 'imparfait[train]'" in listed.stdout
+
+
+def test_without_torch_it_says_what_is_on_a_picture(empty_environment: Path) -> None:
+    Image.fromarray(255 - a_seven()).resize((90, 90)).save(empty_environment / "seven.jpg")
+    told = call(empty_environment / "venv/bin/imparfait", "predict", "seven.jpg", "--show", cwd=empty_environment)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split()[0] == "7"
 
 
 def test_what_needs_torch_says_what_to_install(empty_environment: Path) -> None:
