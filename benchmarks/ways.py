@@ -1,0 +1,143 @@
+"""The same pictures asked in every way there is: do all say the same?
+
+python benchmarks/ways.py [--pictures 10000] --out results/2026-12-05-ways
+
+Development pictures, stored as PNGs, dark on light. Asked: ONNX Runtime itself on the pixels; the Python function; the
+command over the folder; the HTTP API; the page, in Chromium, by the function that it asks with; the weights in PyTorch,
+float32. Labels are to be identical, the best answer's probability within 1e-5 of ONNX Runtime's.
+"""
+
+import argparse
+import base64
+import http.client
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+import imparfait
+from imparfait.answering import PICTURES, PROBABILITIES
+from imparfait.box import BOX, open_model
+from imparfait.machine import environment
+from imparfait.settings import Machine
+
+IMPARFAIT = [sys.executable, "-m", "imparfait"]
+ON_THE_PAGE = """
+async (pictures) => {
+  const { post } = await import(new URL("server.js", document.querySelector("script[src]").src));
+  const answers = [];
+  for (const picture of pictures) {
+    const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+    const told = await post("/v1/predict", new Blob([bytes]));
+    answers.push([told.pages[0].predictions[0].label, told.pages[0].predictions[0].score]);
+  }
+  return answers;
+}
+"""
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+
+Answers = list[tuple[str, float]]
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A server on a free port; its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imparfait", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if found := re.search(r"http://([\w.:]+)", line):
+                yield found[1]
+                break
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def by_http(files: list[Path], address: str) -> Answers:
+    line, answers = http.client.HTTPConnection(address), []
+    for file in files:
+        line.request("POST", "/v1/predict", file.read_bytes(), {"Content-Type": "image/png"})
+        best = json.loads(line.getresponse().read())["pages"][0]["predictions"][0]
+        answers.append((best["label"], best["score"]))
+    return answers
+
+
+def by_page(files: list[Path], address: str) -> Answers:
+    answers = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        page = browser.new_page()
+        page.goto(f"http://{address}/")
+        for start in range(0, len(files), 100):
+            pictures = [base64.b64encode(file.read_bytes()).decode() for file in files[start : start + 100]]
+            answers += [tuple(each) for each in page.evaluate(ON_THE_PAGE, pictures)]
+        browser.close()
+    return answers
+
+
+def by_command(folder: Path) -> Answers:
+    out = folder / "answers.jsonl"
+    subprocess.run(
+        [sys.executable, "-m", "imparfait", "predict", str(folder), "--out", str(out)], check=True, capture_output=True
+    )
+    best = [json.loads(line)["predictions"][0] for line in out.read_text().splitlines()]
+    return [(each["label"], each["score"]) for each in best]
+
+
+def best_of(shares: np.ndarray, classes: tuple[str, ...]) -> Answers:
+    return [(classes[row.argmax()], float(row.max())) for row in shares]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    _, development = imparfait.split(imparfait.load_data().train)
+    pixels = development.pixels[: options.pictures]
+    ready = open_model("digits")
+    weights = open_model(str(BOX["digits"].folder))  # the folder: PyTorch answers
+    with tempfile.TemporaryDirectory() as place:
+        files = [Path(place) / f"{row:06d}.png" for row in range(len(pixels))]
+        for file, picture in zip(files, pixels[:, 0], strict=True):
+            Image.fromarray(255 - picture).save(file)
+        session = onnxruntime.InferenceSession(BOX["digits"].folder / "model.onnx")
+        parts = [session.run([PROBABILITIES], {PICTURES: part})[0] for part in np.array_split(pixels, 40)]
+        wanted = best_of(np.concatenate(parts), ready.classes)
+        python = [(each.label, each.score) for file in files for each in imparfait.predict(file, ready)]
+        ways = {
+            "weights in PyTorch": best_of(weights.probabilities(pixels), weights.classes),
+            "Python": python,
+            "command": by_command(Path(place)),
+        }
+        with server() as address:
+            ways |= {"HTTP": by_http(files, address), "page": by_page(files, address)}
+    told = {"pictures": len(pixels)}
+    for way, answers in ways.items():
+        apart = max(abs(one[1] - other[1]) for one, other in zip(wanted, answers, strict=True))
+        same = sum(one[0] == other[0] for one, other in zip(wanted, answers, strict=True))
+        told[way] = {"same_label": same, "largest_difference": float(f"{apart:.2g}")}
+    print(json.dumps(told, indent=2))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "scores.json").write_text(json.dumps(told, indent=2) + "\n")
+        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
+        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+
+
+if __name__ == "__main__":
+    main()
