@@ -17,7 +17,7 @@ test: $(READY)
 # Set up anew only when the list of what is needed has changed.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,ray,keras,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,serve,ray,keras,dev]'
 	touch $(READY)
 
 clean:

@@ -74,7 +74,12 @@ class Ready:
 
     def answers_to(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Answer]:
         """What it says of each of these pictures; `empty` marks those on which nothing was found."""
-        shares = self.probabilities(pixels)
+        return self.answers_from(self.probabilities(pixels), pixels, empty)
+
+    def answers_from(
+        self, shares: Probabilities, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None
+    ) -> list[Answer]:
+        """What these probabilities of these pictures say; `empty` as above."""
         blank = is_blank(pixels.astype(np.float32) / 255)
         if empty is not None and self.frame.channels == 1:
             blank |= empty

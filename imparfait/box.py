@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from imparfait.answering import Ready, from_onnx
+from imparfait.cards import Card
 from imparfait.configs import config_of, read_regular
 from imparfait.decoding import Frame
 from imparfait.errors import UserError
@@ -43,13 +44,18 @@ def open_model(model: str, threads: int = 1) -> Ready:
 
     Raises UserError where there is none.
     """
+    return open_with_card(model, threads)[0]
+
+
+def open_with_card(model: str, threads: int = 1) -> tuple[Ready, Card | None]:
+    """As `open_model`, with the card in its file; a run folder has none."""
     if model in BOX:
-        return from_onnx((BOX[model].folder / "model.onnx").read_bytes(), model, threads)[0]
+        return from_onnx((BOX[model].folder / "model.onnx").read_bytes(), model, threads)
     path = Path(model)
     if path.suffix == ".onnx":
-        return from_onnx(read_regular(path, MOST_BYTES), model, threads)[0]
+        return from_onnx(read_regular(path, MOST_BYTES), model, threads)
     if path.is_dir():
-        return _from_run(path)
+        return _from_run(path), None
     raise UserError(
         f"{model}: no such model; wanted is one of {', '.join(BOX)}, an .onnx file that imparfait exported, "
         "or a run folder, such as runs/default-s0-…"

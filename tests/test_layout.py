@@ -49,6 +49,7 @@ ORDER = [
     "selection",
     "runs",
     "report",
+    "serving",
     "commands",
 ]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py"))

@@ -10,6 +10,7 @@ from imparfait.commands.evaluate import evaluate
 from imparfait.commands.list import list_names
 from imparfait.commands.predict import predict
 from imparfait.commands.search import search
+from imparfait.commands.serve import serve
 from imparfait.commands.stopping import Stopped
 from imparfait.commands.train import train
 from imparfait.errors import UserError
@@ -32,6 +33,7 @@ commands.add_command(evaluate)
 commands.add_command(compare)
 commands.add_command(search)
 commands.add_command(alter)
+commands.add_command(serve)
 commands.add_command(list_names)
 
 

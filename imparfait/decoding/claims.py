@@ -54,6 +54,10 @@ class TooMuchError(ValueError):
     """A file asks for more than its limits, or more than it holds."""
 
 
+class TooLargeError(TooMuchError):
+    """A file has more pixels or pages than its limits."""
+
+
 def format_of(content: bytes, name: str) -> str:
     """The format that a file's first bytes say, in Pillow's words; raises UserError, with a way out, for another."""
     for start, kind in STARTS.items():
@@ -155,7 +159,7 @@ def _check_tiff(content: bytes, limits: Limits) -> int:
     while place and place not in seen:
         seen.add(place)
         if len(seen) > limits.pages:
-            raise TooMuchError(f"more than {limits.pages} pages")
+            raise TooLargeError(f"more than {limits.pages} pages")
         (count,) = struct.unpack_from(order + counted, content, place)
         place += struct.calcsize(order + counted)
         entries += count

@@ -13,7 +13,16 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image, UnidentifiedImageError
 
-from imparfait.decoding.claims import THUMBNAIL, Limits, TooMuchError, check_claims, check_rows, check_scans, format_of
+from imparfait.decoding.claims import (
+    THUMBNAIL,
+    Limits,
+    TooLargeError,
+    TooMuchError,
+    check_claims,
+    check_rows,
+    check_scans,
+    format_of,
+)
 from imparfait.decoding.levels import Levels, levels_of, reduction
 from imparfait.errors import UserError
 from imparfait.pictures import BROKEN, ORIENTATION
@@ -76,7 +85,7 @@ def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) ->
                 return None
         width, height = image.size
         if width * height > limits.pixels:
-            raise TooMuchError(f"{width}×{height} pixels; the most that is read is {limits.pixels:,}")
+            raise TooLargeError(f"{width}×{height} pixels; the most that is read is {limits.pixels:,}")
         mode, drafted = image.mode, 1
         if kind == "JPEG":
             check_scans(content, width * height)

@@ -1,0 +1,216 @@
+"""Requests that come when they come, whatever became of those before: sent from a process of its own by serving.py."""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+GRACE = 3.0  # seconds after the last request in which answers still count
+
+
+class Connection(asyncio.Protocol):
+    """One request at a time; `done` gets its status, or 0 where the connection ended before an answer."""
+
+    def __init__(self, load: "Load"):
+        self.load = load
+        self.due = 0.0  # when the request under way should have been sent
+        self.sent = 0.0
+        self.busy = False
+        self.buffer = b""
+        self.length = -1  # of the answer, with its head
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def ask(self, due: float, request: bytes) -> None:
+        self.due, self.busy, self.sent = due, True, time.perf_counter()
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        if self.length < 0:
+            end = self.buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = self.buffer[:end].lower()
+            place = head.find(b"content-length:") + 15
+            stop = head.find(b"\r\n", place)
+            self.length = end + 4 + int(head[place : stop if stop > 0 else None])
+        if len(self.buffer) >= self.length:
+            status, closing = int(self.buffer[9:12]), b"connection: close" in self.buffer[: self.length].lower()
+            body, self.buffer, self.length, self.busy = self.buffer[: self.length], b"", -1, False
+            self.load.answered(self, status, body, closing)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.load.lost(self)
+
+
+class Load:
+    """Open connections, and what became of each request."""
+
+    def __init__(self, port: int, requests: list[bytes], most: int):
+        self.port, self.requests, self.most = port, requests, most
+        self.idle: list[Connection] = []
+        self.waiting: list[tuple[float, bytes]] = []
+        self.open = 0
+        self.seconds: dict[int, list[float]] = {}
+        self.ended: Counter[str] = Counter()
+        self.term = float("inf")
+        """When the server was asked to end."""
+        self.spent = 0.0
+
+    def send(self, due: float, request: bytes) -> None:
+        if self.idle:
+            self.idle.pop().ask(due, request)
+        elif self.open < self.most:
+            self.open += 1
+            asyncio.get_running_loop().create_task(self._connect(due, request))
+        else:
+            self.waiting.append((due, request))
+
+    async def _connect(self, due: float, request: bytes) -> None:
+        try:
+            _, made = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(self), "127.0.0.1", self.port
+            )
+        except OSError:
+            self.open -= 1
+            self.ended["refused after SIGTERM" if time.perf_counter() > self.term else "refused"] += 1
+            return
+        made.ask(due, request)
+
+    def answered(self, connection: Connection, status: int, body: bytes, closing: bool) -> None:
+        now = time.perf_counter()
+        self.seconds.setdefault(status, []).append(now - connection.due)
+        if closing:
+            connection.transport.close()
+        elif self.waiting:
+            connection.ask(*self.waiting.pop(0))
+        else:
+            self.idle.append(connection)
+
+    def lost(self, connection: Connection) -> None:
+        self.open -= 1
+        if connection in self.idle:
+            self.idle.remove(connection)
+        if connection.busy:
+            # One that was on its way when the server had closed the connection already was never the server's.
+            self.ended["lost" if connection.sent < self.term else "sent after SIGTERM, not taken"] += 1
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
+
+
+async def closed_loop(load: Load, seconds: float, at_once: int) -> None:
+    """As many requests as are answered, `at_once` under way at any time."""
+    end = time.perf_counter() + seconds
+    start, count = time.perf_counter(), 0
+
+    def next_one() -> None:
+        nonlocal count
+        load.send(time.perf_counter(), load.requests[count % len(load.requests)])
+        count += 1
+
+    answered = load.answered
+
+    def again(connection: Connection, status: int, body: bytes, closing: bool) -> None:
+        answered(connection, status, body, closing)
+        if time.perf_counter() < end:
+            next_one()
+
+    load.answered = again  # type: ignore[method-assign]
+    for _ in range(at_once):
+        next_one()
+    await asyncio.sleep(seconds + 0.5)
+    load.spent = time.perf_counter() - start - 0.5
+
+
+async def open_loop(load: Load, rate: float, seconds: float, seed: int) -> None:
+    """Requests at random moments (a Poisson process), `rate` a second on the mean."""
+    chance = random.Random(seed)
+    start = due = time.perf_counter()
+    count = 0
+    while due < start + seconds:
+        now = time.perf_counter()
+        while due <= now:
+            load.send(due, load.requests[count % len(load.requests)])
+            count += 1
+            due += chance.expovariate(rate)
+        await asyncio.sleep(max(0.0, min(due - time.perf_counter(), 0.002)))
+    load.spent = time.perf_counter() - start
+    end = time.perf_counter() + GRACE
+    while time.perf_counter() < end and (load.waiting or len(load.idle) < load.open):
+        await asyncio.sleep(0.02)
+
+
+async def terminated(load: Load, pid: int, after: float) -> None:
+    await asyncio.sleep(after)
+    load.term = time.perf_counter()
+    os.kill(pid, signal.SIGTERM)
+
+
+def summary(load: Load) -> dict[str, object]:
+    spent = load.spent
+    told: dict[str, object] = {"seconds": round(spent, 2), "connections": load.open}
+    total = sum(map(len, load.seconds.values()))
+    told["answers_per_second"] = round(total / spent, 1)
+    for status, values in sorted(load.seconds.items()):
+        told[str(status)] = {
+            "count": len(values),
+            "per_second": round(len(values) / spent, 1),
+            "milliseconds": {
+                "p50": percentile(values, 0.5),
+                "p90": percentile(values, 0.9),
+                "p99": percentile(values, 0.99),
+                "most": percentile(values, 1),
+            },
+        }
+    # Of those that were sent some may still have no answer; others were never sent, for want of a connection.
+    told["under_way"], told["not_sent"] = load.open - len(load.idle), len(load.waiting)
+    return told | {"without_an_answer": dict(load.ended)}
+
+
+async def measured(options: argparse.Namespace, requests: list[bytes]) -> dict[str, object]:
+    load = Load(options.port, requests, options.connections)
+    term = asyncio.create_task(terminated(load, options.term, options.seconds / 2)) if options.term else None
+    if options.at_once:
+        await closed_loop(load, options.seconds, options.at_once)
+    else:
+        await open_loop(load, options.rate, options.seconds, options.seed)
+    if term:
+        await term
+    return summary(load)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--pictures", type=Path, required=True, help="a folder of picture files")
+    parser.add_argument("--rate", type=float, default=100.0)
+    parser.add_argument("--at-once", type=int, default=0, help="instead of a rate: as fast as so many are answered")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--connections", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--term", type=int, default=0, help="the process that gets SIGTERM after half of the time")
+    options = parser.parse_args()
+    contents = [path.read_bytes() for path in sorted(options.pictures.iterdir())]
+    head = "POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n"
+    requests = [head.format(len(content)).encode() + content for content in contents]
+    try:
+        import uvloop
+
+        told = uvloop.run(measured(options, requests))
+    except ModuleNotFoundError:
+        told = asyncio.run(measured(options, requests))
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""What a server knows and does, without HTTP: models, decoding, who may come in."""
+
+import asyncio
+import importlib.util
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from types import ModuleType
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from imparfait.answering import Ready
+from imparfait.box import BOX, open_with_card
+from imparfait.cards import Card
+from imparfait.decoding import Decoded, Frame, decode
+from imparfait.decoding.claims import Limits, TooLargeError
+from imparfait.errors import UserError
+from imparfait.images import Pixels
+from imparfait.serving import golden, telling
+from imparfait.serving.batching import Batcher, Told
+from imparfait.serving.places import Places
+from imparfait.serving.refusals import RefusedError
+from imparfait.serving.settings import ServingSettings
+
+State = Literal["starting", "ready", "draining"]
+T = TypeVar("T")
+BESIDE = {"digits": "digits-clean"}
+"""The model that is shown beside another."""
+SMALL = 1 << 16  # bytes: of a drawing they are 2,000, of a photograph a million
+Opened = tuple[Ready, Card | None]
+NEEDS_TORCH = "altering pictures needs imparfait[train]; write: pip install 'imparfait[train]'"
+
+
+def models_for(model: str) -> dict[str, Opened]:
+    """The model called so, as "model"; and the one that is shown beside it, where there is one, as "beside".
+
+    Raises UserError where there is no such model.
+    """
+    opened = {"model": open_with_card(model)}
+    other = BESIDE.get(model)
+    if other and (BOX[other].folder / "model.onnx").exists():
+        opened["beside"] = open_with_card(other)
+    return opened
+
+
+class Service:
+    """The models, opened; where they are asked; and how many pictures are inside."""
+
+    def __init__(self, models: Mapping[str, Opened], settings: ServingSettings):
+        self.settings = settings
+        self.state: State = "starting"
+        self.why_not_ready = "the models have not been tried yet"
+        # Photographs wait for each other, so that digits need not wait for photographs.
+        self._decoding = ThreadPoolExecutor(2, "decoding")
+        self._decoding_large = ThreadPoolExecutor(1, "decoding large ones")
+        self._asking = ThreadPoolExecutor(len(models), "asking")
+        self._altering = ThreadPoolExecutor(1, "altering")
+        self.asked = {who: Batcher(ready, self._asking) for who, (ready, _) in models.items()}
+        self.cards = {who: card for who, (_, card) in models.items()}
+        self._limits = Limits(settings.bytes, settings.megapixels * 10**6, settings.pages)
+        self.places = Places(settings.waiting, 8 * settings.bytes, settings.each_client)
+
+    @property
+    def frame(self) -> Frame:
+        """The pictures that the model takes; the one beside it takes the same."""
+        return self.asked["model"].ready.frame
+
+    async def prove(self) -> None:
+        """Have the models answer the golden picture; with the right answers the service is ready."""
+        try:
+            for who, batcher in self.asked.items():
+                judge = partial(golden.what_is_wrong, batcher.ready, self.cards[who])
+                wrong = await self._in(self._asking, judge)
+                if wrong:
+                    self.why_not_ready = wrong
+                    return
+        except Exception:
+            self.why_not_ready = "the golden picture could not be answered; why is in the server's own output"
+            raise
+        if self.state == "starting":
+            self.state = "ready"
+
+    def drain(self) -> None:
+        """From now on it is not ready, and no connection outlives its answer."""
+        self.state, self.why_not_ready = "draining", "the server is about to end"
+        self.places.closing = True
+
+    def end(self) -> None:
+        """Let its threads go; one that still works at a picture is not waited for."""
+        for pool in (self._decoding, self._decoding_large, self._asking, self._altering):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def in_time(self, answer: Awaitable[T]) -> T:
+        """What it gives; raises RefusedError when it takes too long."""
+        try:
+            async with asyncio.timeout(self.settings.answer_seconds):
+                return await answer
+        except TimeoutError:
+            seconds = self.settings.answer_seconds
+            raise RefusedError(503, f"no answer within {seconds:g} s; try a smaller picture", "no_answer") from None
+
+    async def predict(self, content: bytes, beside: bool) -> dict[str, Any]:
+        """The answer to /v1/predict; `beside` asks the other model too, about the first page."""
+        pages = await self._pages(content)
+        model = self.asked["model"]
+        other = self.asked.get("beside") if beside else None
+        told, of_first = await asyncio.gather(model.decoded(pages), other.decoded(pages[:1]) if other else _nothing())
+        classes = model.ready.classes
+        answer: dict[str, Any] = {
+            "model": model.ready.name,
+            "pages": [telling.page(each, classes, decoded) for each, decoded in zip(told, pages, strict=True)],
+        }
+        if other:
+            answer["beside"] = _said(other, of_first[0])
+        return answer
+
+    async def alter(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
+        """The answer to /v1/alter."""
+        altering = await self.altering()
+        pages = await self._pages(content)
+        pixels = await self._in(self._altering, lambda: altering.altered(pages[0].pixels, name, severity, seed))
+        told = await self._by_each(pixels[None])
+        answers = {who: _said(batcher, told[who][0]) for who, batcher in self.asked.items()}
+        return {"altered": telling.data_url(pixels), **answers}
+
+    async def break_it(self, content: bytes) -> dict[str, Any]:
+        """The answer to /v1/break."""
+        altering = await self.altering()
+        pages = await self._pages(content)
+        clean = pages[0].pixels[None]
+        rows = await self._in(self._altering, lambda: altering.altered_everyhow(clean[0]))
+        batch = np.concatenate([clean, *(row.pixels for row in rows)])
+        told = await self._by_each(batch)
+        start, found = 1, []
+        for row in rows:
+            end = start + len(row.levels)
+            of_each = {who: _levels(all_[start:end], row.levels, all_[0].answer.label) for who, all_ in told.items()}
+            found.append({**row.told, **of_each})
+            start = end
+        return {"levels": altering.LEVELS, "models": self.names, "alterations": found}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the model is called, and the one beside it."""
+        return {who: each.ready.name for who, each in self.asked.items()}
+
+    async def altering(self) -> ModuleType:
+        """The module that alters, imported when it is first asked for: a second or more, which no answer's time counts.
+
+        Raises RefusedError without torch.
+        """
+        if not can_alter():
+            raise RefusedError(501, NEEDS_TORCH)
+        return await self._in(self._altering, _altering)
+
+    async def _by_each(self, pixels: Pixels) -> dict[str, list[Told]]:
+        """What each of the models says of these pictures."""
+        told = await asyncio.gather(*(batcher.told(pixels) for batcher in self.asked.values()))
+        return dict(zip(self.asked, told, strict=True))
+
+    async def _in(self, pool: Executor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    async def _pages(self, content: bytes) -> list[Decoded]:
+        pool = self._decoding if len(content) <= SMALL else self._decoding_large
+        return await self._in(pool, lambda: self._decoded(content))
+
+    def _decoded(self, content: bytes) -> list[Decoded]:
+        until = time.monotonic() + self.settings.answer_seconds
+        pages = []
+        for page in read(content, self.frame, self._limits):
+            pages.append(page)
+            if time.monotonic() > until:  # nobody waits for it any more
+                break
+        return pages
+
+
+def read(content: bytes, frame: Frame, limits: Limits) -> Iterator[Decoded]:
+    """The pages of a picture; raises RefusedError, in one sentence, for one that cannot be read."""
+    try:
+        yield from decode(content, frame, "the picture", limits)
+    except UserError as error:
+        too_large = isinstance(error.__cause__, TooLargeError)
+        raise RefusedError(413 if too_large else 422, str(error)) from error
+
+
+async def _nothing() -> list[Told]:
+    return []
+
+
+def _altering() -> ModuleType:
+    from imparfait.serving import altering
+
+    return altering
+
+
+def can_alter() -> bool:
+    """Whether torch is installed; it is not imported."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def _said(batcher: Batcher, told: Told) -> dict[str, Any]:
+    return {"model": batcher.ready.name, **telling.said(told, batcher.ready.classes)}
+
+
+def _levels(told: list[Told], levels: tuple[float, ...], clean: str) -> dict[str, Any]:
+    labels = [each.answer.label for each in told]
+    broken = (level for level, label in zip(levels, labels, strict=True) if label != clean)
+    return {
+        "labels": labels,
+        "scores": [round(each.answer.score, 6) for each in told],
+        "breaks_at": next(broken, None),
+    }
