@@ -49,6 +49,10 @@ def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> N
         "report/comparison.html",
         "report/search.html",
         "serving/golden.json",
+        "serving/gallery.json",
+        "serving/web/index.html",
+        "serving/web/page.css",
+        "serving/web/page.js",
         "__init__.pyi",
         "py.typed",
     ):
