@@ -15,6 +15,7 @@ from .datasets.splits import split as split
 from .datasets.suite import the_full_suite as the_full_suite
 from .errors import UserError as UserError
 from .evaluation import Scores as Scores
+from .exporting import export as export
 from .models import MODELS as MODELS
 from .models import build as build
 from .predicting import predict as predict

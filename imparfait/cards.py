@@ -19,9 +19,19 @@ class Parity(BaseModel, frozen=True, extra="forbid"):
     largest: Annotated[float, Field(ge=0, le=1)]
     """The largest difference of any probability."""
 
+    def __str__(self) -> str:
+        return (
+            f"the same label on {self.same_label:,} of {self.pictures:,} altered pictures, "
+            f"each probability within {self.largest:.1e}"
+        )
+
 
 class Card(BaseModel, frozen=True, extra="forbid"):
-    """An exported classifier: pictures of uint8 `[n, channels, height, width]` in, calibrated probabilities out."""
+    """An exported classifier.
+
+    An ONNX file takes uint8 `[n, channels, height, width]`, a .keras file float32 `[n, height, width, channels]` in
+    0..1; both answer calibrated probabilities.
+    """
 
     name: Name
     model: Name

@@ -57,13 +57,18 @@ def load_classifier(
     Raises UserError when there is no run, when its files do not fit together, or when `network` is missing.
     """
     folder = Path(path)
-    config = config_of(folder)
-    name = _to_run(folder, config, network)
-    model = _network(folder, config, _tensors(folder, _content(folder)), name)
+    model, config = load_network(folder, network)
     machine = machine_of(folder, device)
     if precision:
         machine = Machine.model_validate({**machine.model_dump(), "precision": precision})
     return as_classifier(model, machine, config.temperature or 1.0)
+
+
+def load_network(folder: Path, network: str | None = None) -> tuple[nn.Module, Config]:
+    """The trained network in a run folder, and what its config.json says; otherwise as `load_classifier`."""
+    config = config_of(folder)
+    name = _to_run(folder, config, network)
+    return _network(folder, config, _tensors(folder, _content(folder)), name), config
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,4 +214,13 @@ def machine_of(path: str | Path, device: str = "auto") -> Machine:
     )
 
 
-__all__ = ["Weights", "as_classifier", "check_named", "config_of", "load_classifier", "load_weights", "machine_of"]
+__all__ = [
+    "Weights",
+    "as_classifier",
+    "check_named",
+    "config_of",
+    "load_classifier",
+    "load_network",
+    "load_weights",
+    "machine_of",
+]

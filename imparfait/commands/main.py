@@ -7,6 +7,7 @@ import click
 from imparfait.commands.alter import alter
 from imparfait.commands.compare import compare
 from imparfait.commands.evaluate import evaluate
+from imparfait.commands.export import export
 from imparfait.commands.list import list_names
 from imparfait.commands.predict import predict
 from imparfait.commands.search import search
@@ -32,6 +33,7 @@ commands.add_command(train)
 commands.add_command(evaluate)
 commands.add_command(compare)
 commands.add_command(search)
+commands.add_command(export)
 commands.add_command(alter)
 commands.add_command(serve)
 commands.add_command(list_names)

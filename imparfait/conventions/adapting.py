@@ -46,7 +46,7 @@ def logits(answer: Any, outputs: str, classes: Sequence[str], count: int) -> Log
     if array.shape != (count, len(classes)) or array.dtype.kind not in "fiu":
         raise UserError(
             f"the model answers {count} pictures with {array.dtype} of shape {array.shape}; wanted are numbers of "
-            f"shape ({count}, {len(classes)}), one for each of the classes {_few(classes)}"
+            f"shape ({count}, {len(classes)}), one for each of the classes {few(classes)}"
         )
     scores = array.astype(np.float32)
     return np.asarray(np.log(np.clip(scores, LEAST, None))) if outputs == "probabilities" else scores
@@ -83,7 +83,7 @@ def _indices(labels: np.ndarray, classes: Sequence[str]) -> Labels:
         known = [int(label) if whole and 0 <= label < len(classes) else -1 for label in labels]
     if -1 in known:
         came = labels[known.index(-1)]
-        raise UserError(f"the model answers {came!s}; wanted is one of the classes {_few(classes)}, or its index")
+        raise UserError(f"the model answers {came!s}; wanted is one of the classes {few(classes)}, or its index")
     return np.array(known, np.int64)
 
 
@@ -127,5 +127,6 @@ def _line(error: Exception) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """Names of classes, not all of them where they are many."""
     return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:10])}, … {names[-1]}"

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from imparfait.conventions import INKS, LAYOUTS, RANGES, Conventions, Function, Known, as_wanted
-from imparfait.conventions.adapting import logits, outputs_of
+from imparfait.conventions.adapting import few, logits, outputs_of
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.errors import UserError
 from imparfait.readers import Told
@@ -92,10 +92,15 @@ def found(function: Function, told: Told, data: LabelledImages, known: Known | N
     known = known or Known()
     if told.classes is not None and told.classes != len(data.classes):
         raise UserError(f"the model knows {told.classes} classes; these pictures have {len(data.classes)}")
+    if told.names is not None and told.names != data.classes:
+        raise UserError(f"the model knows the classes {few(told.names)}; these pictures have {few(data.classes)}")
     layouts = [known.layout] if known.layout else _layouts(told, data)
+    if not known.layout and told.layout in layouts:
+        layouts = [told.layout]
     range_told = known.range or told.range
     ranges = [str(range_told)] if range_told else [name for name in RANGES if name != "imagenet" or data.channels == 3]
-    inks = [known.ink] if known.ink else list(INKS)
+    ink_told = known.ink or told.ink
+    inks = [ink_told] if ink_told else list(INKS)
     outputs = known.outputs or told.outputs
     possible = [Conventions(*each, outputs or "logits") for each in product(layouts, ranges, inks)]
 
@@ -113,7 +118,7 @@ def found(function: Function, told: Told, data: LabelledImages, known: Known | N
     origins = {
         "layout": GIVEN if known.layout else SAID if len(layouts) == 1 else TRIED,
         "range": GIVEN if known.range else SAID if told.range else TRIED,
-        "ink": GIVEN if known.ink else TRIED,
+        "ink": GIVEN if known.ink else SAID if told.ink else TRIED,
         "outputs": GIVEN if known.outputs else SAID if told.outputs else SEEN,
     }
     return Found(taken.conventions, origins, (taken, *others))

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel
 
+from imparfait.cards import Card
 from imparfait.errors import UserError
 
 
@@ -16,15 +17,25 @@ class Told(BaseModel, frozen=True, extra="forbid"):
     shape: tuple[int | None, ...] | None = None
     """Of a batch of input, the number of pictures first."""
     classes: int | None = None
-    range: Literal["255"] | None = None
+    layout: Literal["nchw", "nhwc"] | None = None
+    range: Literal["1", "255"] | None = None
     """255 where it begins by dividing by it, or takes whole numbers."""
+    ink: Literal["light"] | None = None
     outputs: Literal["logits", "probabilities", "labels"] | None = None
+    names: tuple[str, ...] | None = None
+    """Of the classes, in their order."""
+
+
+def names_in(card: Card) -> tuple[str, ...] | None:
+    """The classes of an export of ours, where they are few enough to be told through the fence."""
+    return card.classes if sum(map(len, card.classes)) < MOST_LETTERS else None
 
 
 MOST_BYTES = 1 << 30
 """Of a file: far more than a classifier of small pictures has."""
 BATCH = 256
 """Pictures answered at once; as in classifiers."""
+MOST_LETTERS = 8000
 
 
 def batches(pictures: np.ndarray, fixed: int | None) -> Iterator[np.ndarray]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.cards import KEY, Card, card_from
 from imparfait.errors import UserError
-from imparfait.readers import MOST_BYTES, Told, batches, table
+from imparfait.readers import MOST_BYTES, Told, batches, names_in, table
 
 os.environ |= {
     "KERAS_BACKEND": "torch",
@@ -20,7 +21,8 @@ os.environ |= {
     "HDF5_PLUGIN_PRELOAD": "::",  # HDF5 loads no filters from other folders for a file that asks for them
 }
 
-MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+METADATA, CONFIG = "metadata.json", "config.json"
+MEMBERS = {METADATA, CONFIG, "model.weights.h5"}
 MOST_CONFIG = 16 << 20  # bytes
 MOST_DENSE = 20  # times what is stored; Keras packs nothing, others' zip programs make 1.1 of weights
 MODULES = {
@@ -50,7 +52,7 @@ def prepare() -> None:
 
 def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     """What the .keras file at `path` says of itself, and its function; raises UserError for what is not opened."""
-    _check(path)
+    card = _check(path)
     import keras
     import torch
 
@@ -74,14 +76,20 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     told = Told(
         shape=shape,
         classes=model.outputs[0].shape[-1],
-        range="255" if whole or _rescales(model) else None,
+        layout="nhwc" if card else None,
+        range="255" if whole or _rescales(model) else "1" if card else None,
+        ink="light" if card else None,
         outputs=_ending(model),
+        names=names_in(card) if card else None,
     )
     return told.model_dump(), answer
 
 
-def _check(path: str) -> None:
-    """Look through the archive without Keras; raises UserError for what Keras did not write, or what is code."""
+def _check(path: str) -> Card | None:
+    """Look through the archive without Keras; raises UserError for what Keras did not write, or what is code.
+
+    What an export of ours says of itself; None where it is another's.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -91,9 +99,11 @@ def _check(path: str) -> None:
             for member in members:
                 if member.file_size > MOST_DENSE * member.compress_size + (1 << 16):
                     raise UserError(f"{member.filename} in it unpacks to {member.file_size:,} bytes; save it anew")
-            if sum(member.file_size for member in members) > MOST_BYTES or _size(members) > MOST_CONFIG:
+            texts = sum(member.file_size for member in members if member.filename in (CONFIG, METADATA))
+            if sum(member.file_size for member in members) > MOST_BYTES or texts > MOST_CONFIG:
                 raise UserError(f"unpacks to more than {MOST_BYTES >> 20:,} MiB; give a smaller one")
-            config = json.loads(archive.read("config.json"))
+            config = json.loads(archive.read(CONFIG))
+            metadata = json.loads(archive.read(METADATA))
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, RuntimeError) as error:
         raise UserError(f"is no .keras file, or a broken one: {error}") from error
     for part in _parts(config):
@@ -104,10 +114,8 @@ def _check(path: str) -> None:
         foreign = not (module in MODULES or str(module).startswith(WITHIN))
         if foreign or name in FILES or registered not in (None, name) or (name == "function" and not _is_own(part)):
             raise UserError(f"holds {registered or name} of {module}, which is none of Keras's layers; {AS_ONNX}")
-
-
-def _size(members: list[zipfile.ZipInfo]) -> int:
-    return next(member.file_size for member in members if member.filename == "config.json")
+    ours = metadata.get(KEY) if isinstance(metadata, dict) else None
+    return None if ours is None else card_from(json.dumps(ours), "its metadata")
 
 
 def _is_own(function: dict[str, Any]) -> bool:

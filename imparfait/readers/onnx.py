@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.cards import KEY, Card, card_from
 from imparfait.errors import UserError
-from imparfait.readers import Told, batches, table
+from imparfait.readers import Told, batches, names_in, table
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # scikit-learn's trees and linear models are in the last
 MOST_NODES = 20_000
@@ -59,6 +60,7 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
         raise UserError("is no ONNX file, or a broken one; export it anew") from error
     session = _session(content, threads)
     name, kind, shape = _input(session)
+    card = _card(model) if kind is np.uint8 and len(shape) == 4 else None
     output, labels = _output(session)
     fixed = shape[0]
 
@@ -72,10 +74,19 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     told = Told(
         shape=shape,
         classes=None if labels else _columns(session, output),
+        layout="nchw" if card else None,
         range="255" if kind is np.uint8 or _divides_by_255(model.graph, name) else None,
+        ink="light" if card else None,
         outputs="labels" if labels else _ending(model.graph, output),
+        names=names_in(card) if card else None,
     )
     return told.model_dump(), answer
+
+
+def _card(model: Any) -> Card | None:
+    """What an export of ours says of itself; None where it is another's."""
+    text = next((each.value for each in model.metadata_props if each.key == KEY), None)
+    return None if text is None else card_from(text, "its metadata")
 
 
 def _session(content: bytes, threads: int) -> Any:
