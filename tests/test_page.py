@@ -11,11 +11,13 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import FilePayload, Page, expect
 
+pytest_plugins = ("browsed",)  # its fixtures: a browser, servers
+
 Opened = Callable[..., Page]
 SEVEN = ((0.27, 0.25), (0.70, 0.25), (0.43, 0.80))
 ONE = ((0.5, 0.2), (0.5, 0.8))
 GALLERY: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "imparfait" / "serving" / "gallery.json").read_bytes()
+    (Path(__file__).parents[1] / "imparfait" / "serving" / "gallery.json").read_bytes()
 )
 PARTING = next(each for each in GALLERY["pictures"] if each["severity"] < 1)
 
