@@ -172,7 +172,7 @@ def test_what_is_served_is_described(digits: Here) -> None:
     assert (said["model"], said["beside"], said["weights"]) == ("digits", "digits-clean", card.weights)
     assert said["classes"] == list("0123456789")
     assert said["alterations"] == {"available": True, "needs": None}
-    assert digits.ask("GET", "/v1/gallery").json["pictures"]
+    assert facts.Gallery.model_validate(digits.ask("GET", "/v1/gallery").json).pictures
 
 
 def test_openapi_describes_pictures_and_every_error(plain: Here) -> None:

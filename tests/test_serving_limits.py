@@ -285,6 +285,30 @@ def test_the_command_says_where_it_is_needs_no_torch_and_exits_with_0() -> None:
             process.kill()
 
 
+STUCK = """
+import sys, time
+from imparfait.commands.main import main
+from imparfait.serving import service
+service.decode = lambda *_: time.sleep(60)
+sys.argv = ["imparfait", "serve", "--port", "0", "--drain-seconds", "0.2"]
+main()
+"""
+
+
+def test_a_picture_that_takes_for_ever_does_not_keep_it_from_ending() -> None:
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            port = int(process.stdout.readline().split()[3].rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(post(grey(9)))
+                time.sleep(0.3)
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
 def test_what_cannot_be_is_said_before_it_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def told(*words: str) -> str:
         result = CliRunner().invoke(commands, ["serve", *words])

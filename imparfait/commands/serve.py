@@ -1,6 +1,7 @@
 """`imparfait serve`: an HTTP API, and a page to draw on."""
 
 import importlib.util
+import os
 import webbrowser
 
 import click
@@ -50,3 +51,5 @@ def serve(model: str, show: bool, **flags: str) -> None:
                 webbrowser.open(url)
 
         run(server, listener, started)
+        if server.service.busy:  # at a picture nobody waits for any more; Python would
+            os._exit(0)

@@ -92,7 +92,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         altering = await service.altering()
         return _as_json({"alterations": [each.model_dump() for each in altering.alterations()]})
 
-    @app.get("/v1/gallery", responses=refused)
+    @app.get("/v1/gallery", responses=refused, response_model=facts.Gallery)
     async def gallery(asked: NOTHING) -> Response:
         """Digits on which the models part, for the page."""
         return _as_json(facts.gallery())

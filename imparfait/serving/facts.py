@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from imparfait.cards import Parity
 from imparfait.configs import Input, Threshold
+from imparfait.serving import telling
 from imparfait.serving.refusals import RefusedError
 from imparfait.serving.service import NEEDS_TORCH, Service, can_alter
 
@@ -66,6 +67,26 @@ class Model(BaseModel):
     alterations: Altering
 
 
+class Shown(BaseModel):
+    """A digit on which the models part."""
+
+    truth: str
+    alteration: str
+    severity: float
+    picture: str = Field(description="the digit as it was: a PNG, as a data URL")
+    altered: str
+    model: telling.Said
+    beside: telling.Said
+
+
+class Gallery(BaseModel):
+    """The answer to /v1/gallery."""
+
+    models: dict[str, str] = Field({}, description="sha256 of the weights of each model that was asked")
+    looked_at: int = Field(0, description="how many digits were altered in every way to find these")
+    pictures: list[Shown] = []
+
+
 def of(service: Service) -> dict[str, Any]:
     """The answer to /v1/model."""
     ready, card = service.asked["model"].ready, service.cards["model"]
@@ -86,8 +107,8 @@ def of(service: Service) -> dict[str, Any]:
 
 
 def gallery() -> Any:
-    """Digits on which the models part; empty where nothing has been put together."""
-    return json.loads(GALLERY.read_bytes()) if GALLERY.exists() else []
+    """The answer to /v1/gallery; without pictures where none have been looked for."""
+    return json.loads(GALLERY.read_bytes()) if GALLERY.exists() else Gallery().model_dump()
 
 
 def file(name: str, known: str) -> Response:

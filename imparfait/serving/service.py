@@ -2,9 +2,10 @@
 
 import asyncio
 import importlib.util
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from types import ModuleType
 from typing import Any, Literal, TypeVar
@@ -24,6 +25,7 @@ from imparfait.serving.places import Places
 from imparfait.serving.refusals import RefusedError
 from imparfait.serving.settings import ServingSettings
 
+logger = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining"]
 T = TypeVar("T")
 BESIDE = {"digits": "digits-clean"}
@@ -59,6 +61,7 @@ class Service:
         self._altering = ThreadPoolExecutor(1, "altering")
         self.asked = {who: Batcher(ready, self._asking) for who, (ready, _) in models.items()}
         self.cards = {who: card for who, (_, card) in models.items()}
+        self._jobs: set[Future[Any]] = set()
         self._limits = Limits(settings.bytes, settings.megapixels * 10**6, settings.pages)
         self.places = Places(settings.waiting, 8 * settings.bytes, settings.each_client)
 
@@ -77,8 +80,9 @@ class Service:
                     self.why_not_ready = wrong
                     return
         except Exception:
-            self.why_not_ready = "the golden picture could not be answered; why is in the server's own output"
-            raise
+            logger.exception("the golden picture was not answered")
+            self.why_not_ready = "the golden picture was not answered; why is in the server's own output"
+            return
         if self.state == "starting":
             self.state = "ready"
 
@@ -91,6 +95,11 @@ class Service:
         """Let its threads go; one that still works at a picture is not waited for."""
         for pool in (self._decoding, self._decoding_large, self._asking, self._altering):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is still at work, though nobody may wait for it any more."""
+        return bool(self._jobs)
 
     async def in_time(self, answer: Awaitable[T]) -> T:
         """What it gives; raises RefusedError when it takes too long."""
@@ -161,7 +170,10 @@ class Service:
         return dict(zip(self.asked, told, strict=True))
 
     async def _in(self, pool: Executor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        job = pool.submit(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return await asyncio.wrap_future(job)
 
     async def _pages(self, content: bytes) -> list[Decoded]:
         pool = self._decoding if len(content) <= SMALL else self._decoding_large

@@ -1,6 +1,6 @@
 """What a server makes of requests that are broken in endless ways, of broken pictures, and of what its OpenAPI allows.
 
-python benchmarks/requests.py --raw 20000 --pictures 10000 --examples 100 --out results/2026-12-05-requests
+python benchmarks/rude_requests.py --raw 20000 --pictures 10000 --examples 100 --out results/2026-12-05-rude-requests
 
 Each raw request is a good one, damaged in a way that its number decides; pictures are those of malformed_pictures.py,
 bombs last. `--examples` (of each operation) needs: pip install schemathesis==4.32.5
