@@ -79,10 +79,12 @@ def folder(rounds: int) -> dict[str, object]:
 
 def arrays(rounds: int) -> dict[str, object]:
     import torch
-    from imparfait.export.onnx import onnx_of
 
     from imparfait.answering import from_onnx
+    from imparfait.cards import Card
     from imparfait.classifiers import as_classifier
+    from imparfait.configs import Input
+    from imparfait.exporting import onnx
     from imparfait.models import build
 
     fit, _ = split(load_data().train)
@@ -93,7 +95,12 @@ def arrays(rounds: int) -> dict[str, object]:
     for name in ("petit", "duo"):
         torch.manual_seed(0)
         model = build(name, channels=1, classes=10, height=28, width=28, sizes={}).eval()
-        ready, _ = from_onnx(onnx_of(model, name), name, threads=cores)
+        mark = 64 * "0"  # untrained: there is nothing to identify
+        shown = Input(channels=1, height=28, width=28)
+        card = Card(
+            name=name, model=name, recipe="none", classes=tuple("0123456789"), input=shown, weights=mark, settings=mark
+        )
+        ready, _ = from_onnx(onnx.told(onnx.content_of(model, card), card), name, threads=cores)
         ways: dict[str, Callable[[], object]] = {"onnxruntime_float32": lambda: ready.probabilities(pixels)}  # noqa: B023
         for precision in ("float32", "bfloat16") if has_bf16_units() else ("float32",):
             classifier = as_classifier(model, Machine(threads=cores, precision=precision))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import draw_bars, write_idx
+from photographed import a_seven
 from PIL import Image
 
 from imparfait.selection.spaces import read_space
@@ -33,12 +34,22 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("readme")
     write_idx(home / "small", draw_bars(60, 28), draw_bars(30, 28, first_source=60))
     (home / "my_net.py").write_text(MY_NET)
+    Image.fromarray(255 - a_seven()).resize((120, 120)).save(home / "photo.jpg")
     mine = draw_bars(60, 30)
     for number, (picture, label) in enumerate(zip(mine.pixels, mine.labels, strict=True)):
         path = home / "my_pictures" / mine.classes[label] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture[0]).save(path)
     return home
+
+
+def paged(here: Path, command: list[str]) -> None:
+    """A server says where it is, and ends when it is asked to."""
+    with subprocess.Popen([*command, "--port", "0"], cwd=here, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        assert "http://127.0.0.1:" in server.stdout.readline()
+        server.terminate()
+        assert server.wait(30) == 0
 
 
 def is_final(run: Path) -> bool:
@@ -75,7 +86,11 @@ def test_readme_has_the_commands_it_is_there_for() -> None:
 def test_every_imparfait_command_of_readme_runs_in_its_order(here: Path) -> None:
     for command in COMMANDS:
         if command.startswith("imparfait"):
-            result = subprocess.run(on_small_pictures(command, here), cwd=here, capture_output=True, text=True)
+            words = on_small_pictures(command, here)
+            if "serve" in words:
+                paged(here, words)
+                continue
+            result = subprocess.run(words, cwd=here, capture_output=True, text=True)
             assert result.returncode == 0, f"{command}\n{result.stderr}"
 
 
