@@ -218,6 +218,8 @@ def main() -> None:
     a_sign()
     summary: dict[str, object] = {}
     with a_server() as (process, port):
+        while still_well(port)["ready"] != "200":
+            time.sleep(0.1)
         summary["well_before"] = still_well(port)
         if options.raw:
             numbers = list(range(options.first, options.first + options.raw))
