@@ -113,3 +113,11 @@ def test_the_machine_is_chosen_by_a_fixed_rule() -> None:
     assert choose_machine(model, images, "cpu") == choose_machine(model, images, "cpu")
     assert 1 <= choose_machine(model, images, "cpu").threads <= 8
     assert np.isfinite(model(images).detach().numpy()).all()
+
+
+def test_contrast_is_what_differs_from_the_mean_of_the_pixels_around() -> None:
+    images = torch.rand(3, 2, 13, 18, generator=torch.Generator().manual_seed(0))
+    grey = images.mean(1, keepdim=True)
+    padded = torch.nn.functional.pad(grey, (4, 4, 4, 4), mode="replicate")
+    around = padded.unfold(2, 9, 1).unfold(3, 9, 1).mean((4, 5))
+    assert torch.allclose(LookAtContrast(24).ink(images), (grey - around).square()[:, 0], atol=1e-6)

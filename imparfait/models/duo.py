@@ -73,5 +73,7 @@ class LookAtContrast(Look):
         """Where there is something to look at, in 0..1."""
         grey = images.detach().mean(1, keepdim=True)
         rim = self.AROUND // 2
-        around = F.avg_pool2d(F.pad(grey, (rim,) * 4, mode="replicate"), self.AROUND, stride=1)
+        padded = F.pad(grey, (rim,) * 4, mode="replicate")
+        # A mean over rows of means over columns: 18 numbers a pixel instead of 81, a third of an answer's time.
+        around = F.avg_pool2d(F.avg_pool2d(padded, (self.AROUND, 1), stride=1), (1, self.AROUND), stride=1)
         return (grey - around).square()[:, 0]
