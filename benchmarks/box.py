@@ -12,9 +12,8 @@ import json
 import shutil
 from pathlib import Path
 
-from imparfait.exporting import export
-
 from imparfait.box import BOX
+from imparfait.exporting import export
 
 KEPT = ("model.safetensors", "config.json", "settings.json", "environment.json")
 CARD = """# {name}

@@ -276,9 +276,9 @@ def test_parity_is_measured_on_altered_digits_of_the_networks_own_size() -> None
     ("arguments", "words"),
     [
         (("{run}", "onnxx"), "no format is called 'onnxx'; did you mean 'onnx'"),
-        (("{run}", "onnx", "{run}/x.keras"), "wanted is one that ends in .onnx"),
+        (("{run}", "onnx", "{run}/x.keras"), "wanted is one that ends in .onnx, or --to keras"),
         (("{run}", "keras", "{run}/x/y.keras"), "there is no folder .*/x; wanted is the path of a file to write"),
-        (("{run}/none",), "no classifier there; give a run folder"),
+        (("{run}/none",), "no such run; wanted is a run folder, such as runs/default-s0-…, or digits"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_any_work(run: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -73,6 +73,8 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     """
     kind = lookup("format", to, FORMATS)
     folder = BOX[str(run)].folder if str(run) in BOX else Path(run)
+    if not folder.is_dir():
+        raise UserError(f"{run}: no such run; wanted is a run folder, such as runs/default-s0-…, or {' or '.join(BOX)}")
     model, config = load_network(folder, network)
     card = card_of(str(run) if str(run) in BOX else printable(folder.resolve().name), folder, config)
     path = _writable(Path(out) if out is not None else Path(f"{card.name}{kind.suffix}"), kind)
@@ -133,7 +135,10 @@ def _told(folder: Path) -> _Told | Card:
 def _writable(path: Path, kind: Format) -> Path:
     """`path`, where a file of this kind can be written; raises UserError otherwise, before any work is done."""
     if path.suffix.lower() != kind.suffix:
-        raise UserError(f"{path}: the file's name decides how others open it; wanted is one that ends in {kind.suffix}")
+        other = next((f", or --to {to}" for to, each in FORMATS.items() if each.suffix == path.suffix.lower()), "")
+        raise UserError(
+            f"{path}: the file's name decides how others open it; wanted is one that ends in {kind.suffix}{other}"
+        )
     if path.is_dir() or not path.parent.is_dir():
         what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise UserError(f"{path}: {what}; wanted is the path of a file to write")
