@@ -39,6 +39,11 @@ BOX = {
 }
 
 
+def folder_of(run: Path) -> Path:
+    """The run folder, or that of the classifier in the package which is called so."""
+    return BOX[str(run)].folder if str(run) in BOX and not run.exists() else run
+
+
 def open_model(model: str, threads: int = 1) -> Ready:
     """The classifier called `model` in the package, in an .onnx file of ours, or in a run folder (which needs torch).
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from imparfait.box import folder_of
 from imparfait.classifiers import load_classifier, machine_of
 from imparfait.configs import MOST_BYTES, Sha256, config_of, read_regular
 from imparfait.conventions import Known
@@ -66,7 +67,7 @@ def names_of(paths: Sequence[Path]) -> list[str]:
 def opened(path: Path, name: str, dataset: Dataset, known: Known, device: str, network: str | None) -> Iterator[Asked]:
     """The model at `path`, a run folder of ours or someone's file; a file's process ends with the block."""
     if path.is_dir() or not path.exists():
-        yield _run(path, name, dataset.train, device, network)
+        yield _run(folder_of(path), name, dataset.train, device, network)
         return
     _, validation = dataset.fitting()
     machine = Machine(threads=usable_cores())

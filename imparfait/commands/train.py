@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @options.data
 @options.size
 @options.settings
-@click.option("--from", "start", type=click.Path(path_type=Path), help="Run folder whose weights to start from.")
+@click.option("--from", "start", type=click.Path(path_type=Path), help="Run folder to start from, or digits.")
 @options.device
 @options.out
 @click.option("--final", is_flag=True, help="Fit on the validation pictures too, then open the test pictures once.")
@@ -65,6 +65,7 @@ def train(
     settings = options.changed(base, flags)
 
     from imparfait import runs
+    from imparfait.box import folder_of
     from imparfait.classifiers import load_weights
     from imparfait.datasets.splits import for_calibration
 
@@ -72,7 +73,7 @@ def train(
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     fit, validation = (dataset.everything(), None) if final else dataset.fitting()
     fit, calibration = for_calibration(fit)
-    weights = load_weights(start) if start else None
+    weights = load_weights(folder_of(start)) if start else None
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
     given = {name for name, value in flags.items() if value is not None} | fixed
