@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from photographed import a_seven
 from PIL import Image
 
 import imparfait
-from imparfait.answering import NOTHING, Ready
-from imparfait.box import BOX, open_model
+from imparfait.answering import NOTHING, Ready, from_onnx
+from imparfait.box import BOX, folder_of, open_model
+from imparfait.classifiers import load_weights
 from imparfait.commands.main import commands
 from imparfait.configs import Threshold
 from imparfait.decoding import Frame
@@ -198,3 +200,15 @@ def test_nothing_heavy_is_imported_to_answer(folder: Path) -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code, str(folder / "a.png")], check=True, capture_output=True)
+
+
+def test_the_box_is_small_and_holds_what_its_cards_say() -> None:
+    assert sum(file.stat().st_size for each in BOX.values() for file in each.folder.iterdir()) < 6_000_000
+    for name, each in BOX.items():
+        card = from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]
+        assert (card.name, card.model) == (name, "duo")
+        assert card.weights == sha256((each.folder / "model.safetensors").read_bytes()).hexdigest()
+        assert card.weights in (each.folder / "README.md").read_text(encoding="utf-8")
+        assert card.parity
+        assert (card.parity.same_label, card.parity.largest < 1e-5) == (card.parity.pictures, True)
+        assert load_weights(folder_of(Path(name))).sha256 == card.weights
