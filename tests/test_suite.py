@@ -14,7 +14,7 @@ from imparfait.datasets.altered import THE_THREE, altered
 from imparfait.datasets.suite import CLEAN, YOURS, Part, shown, the_full_suite, the_parts_of, weights
 from imparfait.errors import UserError
 from imparfait.randomness import Draw
-from imparfait.robustness.suites import Suite
+from imparfait.robustness.suites import Suite, read_baseline
 from imparfait.statistics import wilson_interval
 from imparfait.tensors import Images
 
@@ -243,6 +243,12 @@ def test_the_corruption_error_is_a_ratio_of_summed_errors() -> None:
         for row in suite_of(RIGHT).rows
     }
     assert suite_of(RIGHT).corruption_error(itself) == {name: pytest.approx(1) for name in itself}
+
+
+def test_the_baseline_has_each_level_of_each_alteration() -> None:
+    baseline = read_baseline()
+    for name, known in ALTERATIONS.items():
+        assert {f"{level:g}" for level in known.levels} <= set(baseline[name])
 
 
 def test_a_row_that_agrees_in_kind_only_is_called_so() -> None:
