@@ -43,6 +43,7 @@ ORDER = [
     "box",
     "exporting",
     "predicting",
+    "reading",
     "keeping",
     "drawing",
     "cells",

@@ -93,7 +93,6 @@ def test_each_page_of_a_file_is_answered(plain: Here) -> None:
         ("POST", "/v1/predict", png(1001, 1000), "image/png", (413, "too_large")),
         ("POST", "/v1/predict?model=digits-clean", SEVEN, "image/png", (422, "unprocessable")),
         ("POST", "/v1/predict?beside=perhaps", SEVEN, "image/png", (422, "unprocessable")),
-        ("POST", "/v1/read", SEVEN, "image/png", (501, "not_installed")),
         ("POST", "/v1/alter?name=rotatoin&severity=1", SEVEN, "image/png", (422, "unprocessable")),
         ("POST", "/v1/alter?name=rotate&severity=2", SEVEN, "image/png", (422, "unprocessable")),
         ("POST", "/v1/alter?name=rotate&severity=nan", SEVEN, "image/png", (422, "unprocessable")),

@@ -10,6 +10,7 @@ from imparfait.commands.evaluate import evaluate
 from imparfait.commands.export import export
 from imparfait.commands.list import list_names
 from imparfait.commands.predict import predict
+from imparfait.commands.read import read
 from imparfait.commands.search import search
 from imparfait.commands.serve import serve
 from imparfait.commands.stopping import Stopped
@@ -29,6 +30,7 @@ def commands() -> None:
 
 
 commands.add_command(predict)
+commands.add_command(read)
 commands.add_command(train)
 commands.add_command(evaluate)
 commands.add_command(compare)

@@ -97,13 +97,13 @@ class _Sign:
         near = np.asarray(scipy.ndimage.binary_dilation(self.mask[down, across], np.ones((3, 3), bool)), np.float32)
         coarse = reduced(part, factor) @ self.ground.direction - self.ground.beside[down, across]
         ground, near = (
-            _enlarged(plane, fine.shape[:2], (part.shape[0] / factor, part.shape[1] / factor))
+            enlarged(plane, fine.shape[:2], (part.shape[0] / factor, part.shape[1] / factor))
             for plane in (coarse, near)
         )
         beside = (fine @ self.ground.direction - ground) * (near > 0.25)
         low = min(3 * self.ground.noise, self.strength / 3)  # under which it may be noise
         ink = np.asarray(np.clip((beside - low) / (self.strength - low), 0, 1), np.float32)
-        edges = _edges(ink)
+        edges = edges_of(ink)
         box = (
             across.start * factor + round(edges[0] * step),
             down.start * factor + round(edges[1] * step),
@@ -136,14 +136,14 @@ def _sign(levels: Levels, valid: Mask, whole: bool) -> _Sign | None:
 def _on(levels: Levels, valid: Mask, ground: Ground) -> _Sign | None:
     """The sign on a ground, if anything on it is as clear as ink."""
     longer, noise = max(levels.shape[:2]), ground.noise
-    strength = _strength(ground.beside[valid], noise)
+    strength = strength_of(ground.beside[valid], noise)
     if strength < max(CLEAR * noise, LEAST):
         return None
     ink = valid & (ground.beside > max(3 * noise, LOW * strength))
     around = np.asarray(scipy.ndimage.binary_dilation(ink, iterations=1 + longer // 100)) | ~valid
     ground = without_rest(ground, around, max(3, longer // 8) | 1)
     beside = ground.beside
-    strength = _strength(beside[valid], noise)
+    strength = strength_of(beside[valid], noise)
     if strength < max(CLEAR * noise, LEAST):
         return None
     mask = _pieces(valid & (beside > max(3 * noise, LOW * strength)), beside)
@@ -163,7 +163,7 @@ def _on(levels: Levels, valid: Mask, ground: Ground) -> _Sign | None:
     )
 
 
-def _strength(beside: Float32[np.ndarray, " n"], noise: float) -> float:
+def strength_of(beside: Float32[np.ndarray, " n"], noise: float) -> float:
     """How far clear ink lies from the ground: more than nine tenths of all that does."""
     inked = beside[beside > max(4 * noise, LEAST, float(beside.max(initial=0)) / 4)]
     return float(np.quantile(inked, 0.9)) if inked.size else 0.0
@@ -196,7 +196,7 @@ def _pieces(ink: Mask, beside: Float32[np.ndarray, "height width"]) -> Mask | No
     return np.isin(labels, list(kept))
 
 
-def _edges(ink: Float32[np.ndarray, "height width"]) -> Edges:
+def edges_of(ink: Float32[np.ndarray, "height width"]) -> Edges:
     """Where the sign begins and ends: a pixel half as dark as ink, beside a dark one, is half covered."""
     ends = []
     for axis in (0, 1):
@@ -210,7 +210,7 @@ def _edges(ink: Float32[np.ndarray, "height width"]) -> Edges:
     return left, top, right, bottom
 
 
-def _enlarged(
+def enlarged(
     plane: Float32[np.ndarray, "height width"], shape: tuple[int, int], exact: tuple[float, float]
 ) -> Float32[np.ndarray, "higher wider"]:
     """The first `exact` rows and columns of a plane, smoothly brought to `shape`."""

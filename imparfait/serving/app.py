@@ -58,10 +58,10 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         """What is on a picture. The body is the picture's file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
         return await answer(request, lambda body: service.predict(body, asked.beside))
 
-    @app.post("/v1/read", responses=altered, openapi_extra=PICTURE)
+    @app.post("/v1/read", responses=asked, response_model=telling.Read, openapi_extra=PICTURE)
     async def read(request: Request, asked: NOTHING) -> Response:
-        """All digits on a picture, line by line."""
-        raise RefusedError(501, "reading several digits is not in this version; for one digit there is /v1/predict")
+        """All digits on a picture, line by line, with the place of each."""
+        return await answer(request, service.read)
 
     @app.post("/v1/alter", responses=altered, response_model=telling.Altered, openapi_extra=PICTURE)
     async def alter(request: Request, asked: Annotated[facts.Alter, Query()]) -> Response:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any, Literal, TypeVar
@@ -17,6 +18,7 @@ from imparfait.box import BOX, open_with_card
 from imparfait.cards import Card
 from imparfait.decoding import Decoded, Frame, decode
 from imparfait.decoding.claims import Limits, TooLargeError
+from imparfait.decoding.reading import read_pages
 from imparfait.errors import UserError
 from imparfait.images import Pixels
 from imparfait.serving import golden, telling
@@ -125,6 +127,12 @@ class Service:
             answer["beside"] = _said(other, of_first[0])
         return answer
 
+    async def read(self, content: bytes) -> dict[str, Any]:
+        """The answer to /v1/read."""
+        ready = self.asked["model"].ready
+        pages = await self._in(self._decoding_large, lambda: self._read(content, ready))
+        return {"model": ready.name, "pages": pages}
+
     async def alter(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
         """The answer to /v1/alter."""
         altering = await self.altering()
@@ -179,6 +187,18 @@ class Service:
         pool = self._decoding if len(content) <= SMALL else self._decoding_large
         return await self._in(pool, lambda: self._decoded(content))
 
+    def _read(self, content: bytes, ready: Ready) -> list[dict[str, Any]]:
+        from imparfait.reading import read_page  # late: scipy.ndimage, which digits do not need
+
+        until = time.monotonic() + self.settings.answer_seconds
+        pages = []
+        with _in_one_refusal():
+            for page in read_pages(content, "the picture", self._limits):
+                pages.append(read_page(page, ready).to_json())
+                if time.monotonic() > until:
+                    break
+        return pages
+
     def _decoded(self, content: bytes) -> list[Decoded]:
         until = time.monotonic() + self.settings.answer_seconds
         pages = []
@@ -191,8 +211,14 @@ class Service:
 
 def read(content: bytes, frame: Frame, limits: Limits) -> Iterator[Decoded]:
     """The pages of a picture; raises RefusedError, in one sentence, for one that cannot be read."""
-    try:
+    with _in_one_refusal():
         yield from decode(content, frame, "the picture", limits)
+
+
+@contextmanager
+def _in_one_refusal() -> Iterator[None]:
+    try:
+        yield
     except UserError as error:
         too_large = isinstance(error.__cause__, TooLargeError)
         raise RefusedError(413 if too_large else 422, str(error)) from error

@@ -50,6 +50,50 @@ class Predicted(BaseModel):
     beside: Said | None = Field(None, description="what the other model says of the first page, where asked for")
 
 
+Box = tuple[int, int, int, int]
+
+
+class ReadDigit(BaseModel):
+    """A digit on a page."""
+
+    label: str
+    score: float
+    sure: bool
+    box: Box = Field(description="left, top, right and bottom in the picture's pixels, as a person sees it")
+
+
+class ReadField(BaseModel):
+    """Digits without a wide gap between them."""
+
+    text: str
+    score: float = Field(description="how probable it is that all of it is right")
+    sure: bool
+    box: Box
+    digits: list[ReadDigit]
+
+
+class ReadLine(BaseModel):
+    """Fields beside each other."""
+
+    text: str
+    fields: list[ReadField]
+
+
+class ReadPage(BaseModel):
+    """All digits on a page of a picture file."""
+
+    text: str
+    sure: bool
+    lines: list[ReadLine]
+
+
+class Read(BaseModel):
+    """The answer to /v1/read."""
+
+    model: str
+    pages: list[ReadPage]
+
+
 class Altered(BaseModel):
     """The answer to /v1/alter."""
 

@@ -1,0 +1,84 @@
+"""From a page's pixels to fields of signs: the ink, its rows, what they may be, the best of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from imparfait.answering import Ready
+from imparfait.decoding.ink import Box
+from imparfait.decoding.levels import Levels
+from imparfait.reading.choosing import Chosen, Lattice, ways_through
+from imparfait.reading.hypotheses import Part, clear_pieces, hypotheses_of, parts_of
+from imparfait.reading.inked import find_all_ink
+from imparfait.reading.rows import find_rows
+
+WIDE, WIDEST = 0.7, 1.6  # heights of a gap: between fields where others are narrower, and in any case
+USUAL = 1.8  # times the usual distance from one sign's middle to the next, that is unlike the others
+
+
+@dataclass(frozen=True, eq=False)
+class Sign:
+    """A sign in a field."""
+
+    label: int
+    score: float
+    box: Box
+    pixels: UInt8[np.ndarray, "1 height width"]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A field, and how probable it is that it is this string."""
+
+    signs: list[Sign]
+    score: float
+
+
+def find(levels: Levels, ready: Ready) -> list[list[Found]]:
+    """The fields of each row of a page, in the order in which they are written; boxes are in the page's pixels."""
+    inked = find_all_ink(levels)
+    if inked is None:
+        return []
+    rows, owners = find_rows(inked)
+    clear = clear_pieces(rows, inked, owners, ready)
+    lattices = []
+    for row in rows:
+        parts = parts_of(row, inked, owners, clear)
+        hypotheses = hypotheses_of(parts, row.tall, inked, owners, ready.frame)
+        if hypotheses:
+            lattices.append((row.tall, parts, hypotheses))
+    if not lattices:
+        return []
+    asked = ready.probabilities(np.stack([each.pixels for _, _, hypotheses in lattices for each in hypotheses]))
+    across, down = inked.corner
+    found = []
+    for tall, parts, hypotheses in lattices:
+        answers, asked = asked[: len(hypotheses)], asked[len(hypotheses) :]
+        lattice = Lattice(len(parts) + 1, ways_through(parts, tall, hypotheses, answers))
+        fields = []
+        for chosen in _fields(lattice.best(), parts, tall):
+            signs = [
+                Sign(each.label, each.score, (l + across, t + down, r + across, b + down), each.hypothesis.pixels)
+                for each in chosen
+                for l, t, r, b in [each.hypothesis.box]  # noqa: E741
+            ]
+            fields.append(Found(signs, lattice.probability(chosen)))
+        if fields:
+            found.append(fields)
+    return found
+
+
+def _fields(chosen: list[Chosen], parts: list[Part], tall: float) -> list[list[Chosen]]:
+    """Signs of a row, parted where the gap is wide."""
+    boxes = [each.hypothesis.box for each in chosen]
+    middles = np.array([(box[0] + box[2]) / 2 for box in boxes])
+    usual = float(np.median(np.diff(middles))) if len(chosen) > 2 else np.inf
+    fields: list[list[Chosen]] = []
+    for place, each in enumerate(chosen):
+        gap = boxes[place][0] - boxes[place - 1][2] if place else np.inf
+        unlike = place and gap > WIDE * tall and middles[place] - middles[place - 1] > USUAL * usual
+        if gap > WIDEST * tall or unlike:
+            fields.append([])
+        fields[-1].append(each)
+    return fields
