@@ -34,7 +34,7 @@ def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
         within, beyond = _depth(sheet), _depth(~sheet)
         rim, beside = light[(within > 0) & (within <= edge)], light[(beyond > 0) & (beyond <= edge)]
         # Light that fades is as light on both sides.
-        if abs(float(np.median(rim)) - float(np.median(beside))) > CONTRAST and (within > edge).any():
+        if beside.size and abs(float(np.median(rim)) - float(np.median(beside))) > CONTRAST and (within > edge).any():
             return np.asarray(within > edge)
     return None
 
