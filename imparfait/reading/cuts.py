@@ -55,7 +55,7 @@ def cut(
     return parts, costs
 
 
-def _averaged(ink: Ink, step: int) -> Ink:
+def _averaged(ink: Ink, step: int) -> Float[np.ndarray, "rows columns"]:
     if step == 1:
         return ink
     room = [(0, -side % step) for side in ink.shape]
@@ -79,7 +79,7 @@ def _paths(cost: Ink) -> tuple[Ink, Paths]:
     return total, came
 
 
-def _traced(came: Paths, row: int, columns: Int[np.ndarray, " width"]) -> Paths:
+def _traced(came: Paths, row: int, columns: Int[np.ndarray, " width"]) -> Int[np.ndarray, "rows width"]:
     """The columns of the paths that end there, from their ends back to the first row."""
     path = [columns]
     for y in range(row, 0, -1):

@@ -123,7 +123,7 @@ def _around(one: Box, other: Box) -> Box:
 
 def _framed(
     first: int, last: int, box: Box, inked: Inked, owners: Owners, frame: Frame
-) -> UInt8[np.ndarray, "1 height width"] | None:
+) -> UInt8[np.ndarray, "1 rows columns"] | None:
     """The parts numbered from `first` to `last` as a model takes a sign."""
     height, width = owners.shape
     down = slice(max(0, box[1] - 2), min(height, box[3] + 2))

@@ -89,7 +89,7 @@ def find_rows(inked: Inked) -> tuple[list[Row], Owners]:
 
     kept = [
         Piece(number + 1, across.start, down.start, across.stop, down.stop, int(areas[number]))
-        for number in np.argsort(-areas, kind="stable")[:MOST_PIECES]
+        for number in np.argsort(-areas, kind="stable")[:MOST_PIECES].tolist()
         if areas[number] >= LEAST_PIXELS
         and peaks[number] > CLEAR * inked.strength
         and ruled[number] < RULED * areas[number]
