@@ -18,7 +18,9 @@ COARSE = 800  # pixels of the longer side in which the ground is found
 SHEET = 400  # … and the sheet
 LINE = 0.03  # of the page's longer side, that no line is as thick as
 WIDE = 0.06  # of the page's longer side: what is wider is no stroke but a shadow
+SHADOW, COLOUR = 1.9, 0.03  # times as dark, and of one colour (shares of red, green, blue), is the same sheet in shadow
 SHADOWED = 0.02  # of the page, that is wider than a stroke, from which on there are shadows
+EDGE = 3
 MOST_GAIN = 4.0  # for the darkest places: there noise grows with it
 NOISY = 0.04  # of the ink's strength: with more noise, ink is told from ground on a smoothed page
 
@@ -40,6 +42,8 @@ class Inked:
     """Where it begins on the page: column and row."""
     ruled: Mask
     """Where lines were taken away, and what may be left of them."""
+    edge: Mask
+    """Where the page or the sheet ends, EDGE pixels wide."""
     thick: float
     """How thick those lines were at most, in pixels; 0 where there were none."""
     across: tuple[float, ...]
@@ -51,13 +55,14 @@ class Inked:
 def find_all_ink(levels: Levels) -> Inked | None:
     """The ink on a page, whatever it shows; None where there is none."""
     factor = -(-max(levels.shape[:2]) // SHEET)
-    light = lightness(reduced(levels, factor))
+    coarse = reduced(levels, factor)
+    light = lightness(coarse)
     # Without ruled lines: between two of them would be a sheet.
     thin = max(3, round(LINE * max(light.shape)))
     sheet = find_paper(ndimage.grey_opening(ndimage.grey_closing(light, thin), thin))
     corner = (0, 0)
     valid = np.ones(levels.shape[:2], bool)
-    if sheet is not None:
+    if sheet is not None and not _in_shadow(coarse, sheet):
         image = Image.fromarray(sheet.astype(np.uint8))
         valid = np.asarray(image.resize((sheet.shape[1] * factor, sheet.shape[0] * factor), Image.Resampling.NEAREST))
         valid = valid[: levels.shape[0], : levels.shape[1]] > 0
@@ -65,6 +70,21 @@ def find_all_ink(levels: Levels) -> Inked | None:
         down, across = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         levels, valid, corner = levels[down, across], valid[down, across], (int(columns[0]), int(rows[0]))
     return _ink_on(levels, valid, corner)
+
+
+def _in_shadow(coarse: Levels, sheet: Mask) -> bool:
+    """Whether what lies beside a sheet may be more of it in a shadow: of the same colour, and not much darker."""
+    around = np.asarray(ndimage.distance_transform_cdt(~sheet))
+    inside = np.asarray(ndimage.distance_transform_cdt(sheet))
+    edge = max(coarse.shape[:2]) // 20
+    within, beyond = (
+        np.median(coarse[(away > 0) & (away <= 2 * edge)], 0)
+        for away in (inside, np.where(around > edge // 2, around, 0))
+    )
+    if not within.all() or not beyond.all():
+        return False
+    brighter, colour = float(within.mean() / beyond.mean()), within / within.sum() - beyond / beyond.sum()
+    return 1 / SHADOW < brighter < SHADOW and float(np.abs(colour).max()) < COLOUR
 
 
 def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> Inked | None:
@@ -98,7 +118,8 @@ def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> Inked | Non
     if noise > NOISY * strength:
         smooth = ndimage.gaussian_filter(beside, 0.7 if noise < 3 * NOISY * strength else 1.2)
     low = max(3 * noise if smooth is beside else 0, LOW * strength)
-    return Inked(beside, smooth > low, strength, noise, corner, ruled, thick, *slopes)
+    inside = ndimage.binary_erosion(np.pad(valid, 1), np.ones((3, 3), bool), EDGE)[1:-1, 1:-1]
+    return Inked(beside, smooth > low, strength, noise, corner, ruled, valid & ~inside, thick, *slopes)
 
 
 def _without_ground(levels: Levels, valid: Mask) -> Plane | None:

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from imparfait.decoding.ink import Box
 from imparfait.decoding.placing import stroke_width
-from imparfait.reading.inked import Inked
+from imparfait.reading.inked import EDGE, Inked
 
 Owners = Int32[np.ndarray, "height width"]
 """Which piece each pixel belongs to; 0 for none."""
@@ -24,8 +24,9 @@ LIKE = 0.45  # of the taller piece's height that its neighbour has, and …
 BESIDE = 0.5  # … of the lower one's height that they have in common
 APART = 2.0  # heights between two neighbours of a row
 IN_ROW, SMALL = 0.3, 0.67  # heights above and below a row, in which pieces lower than that belong to it
+SPECK, FEW = 0.35, 3  # of the tallest row: a lower one of fewer pieces is dirt
 SAME_ROW = 0.4  # heights by which two parts of a row may lie higher and lower
-EDGE = 3  # pixels from the page's edge, where a line may end
+ALONG = 0.5  # of a piece's longer side, along the page's edge, from which on it reaches in from there
 LINE = 4.0  # times as long as wide is at least what may be a line
 BAR = 2.5  # times as wide as tall, from which on what is full is a bar
 
@@ -78,14 +79,17 @@ def find_rows(inked: Inked) -> tuple[list[Row], Owners]:
     peaks = np.asarray(ndimage.maximum(inked.beside, owners, np.arange(1, count + 1)))
     ruled = np.bincount(owners.ravel(), inked.ruled.ravel(), minlength=count + 1)[1:]
     boxes = ndimage.find_objects(owners)
-    height, width = inked.ink.shape
+    at_edge = np.bincount(owners[inked.edge], minlength=count + 1)[1:]
+    used = [box for number, box in enumerate(boxes) if areas[number] > LEAST_PIXELS and not at_edge[number]]
+    tight = bool(used) and min(each[0].start for each in used) < 2 * EDGE
 
-    def ends_a_line(down: slice, across: slice, number: int) -> bool:
-        """Whether it lies at the page's edge and is no thicker than the lines on it."""
-        inside = down.start > EDGE and across.start > EDGE
-        if not inked.thick or (inside and down.stop < height - EDGE and across.stop < width - EDGE):
+    def reaches_in(down: slice, across: slice, number: int) -> bool:
+        """Whether it is part of what lies beside the page, or the end of a line on it."""
+        along = at_edge[number - 1] / max(down.stop - down.start, across.stop - across.start)
+        if along == 0:
             return False
-        return stroke_width(owners[down, across] == number) <= inked.thick
+        ends = inked.thick > 0 and stroke_width(owners[down, across] == number) <= inked.thick
+        return ends or (along > ALONG * EDGE and not tight)
 
     kept = [
         Piece(number + 1, across.start, down.start, across.stop, down.stop, int(areas[number]))
@@ -94,16 +98,19 @@ def find_rows(inked: Inked) -> tuple[list[Row], Owners]:
         and peaks[number] > CLEAR * inked.strength
         and ruled[number] < RULED * areas[number]
         for down, across in [boxes[number]]
-        if not _is_line(down, across, inked, int(areas[number])) and not ends_a_line(down, across, number + 1)
+        if not _is_line(down, across, inked, int(areas[number])) and not reaches_in(down, across, number + 1)
     ]
     if not kept:
         return [], owners
     groups = _groups(kept)
     slope = _slope(groups, inked)
+    rows = _together(groups, slope)
+    tallest = max((row.tall for row in rows if len(row.pieces) > 1), default=0.0)
     rows = [
         row
-        for row in _together(groups, slope)
+        for row in rows
         if any(min(p.width, p.height) > inked.thick for p in row.pieces)  # else they are left of lines
+        and (row.tall > SPECK * tallest or len(row.pieces) >= FEW)
     ]
     return rows, owners
 

@@ -1,0 +1,187 @@
+"""`read` on 1,000 numbers of five digits: right strings, wrong characters, and what an office buys.
+
+python benchmarks/lines.py --on development --out results/2026-12-05-lines
+python benchmarks/lines.py --on test --runs runs --out results/2026-12-05-lines-test      # opens the test, once
+
+The numbers are composed on the papers of benchmarks/papers.py, each digit used once. On development, of the second half
+of MNIST's development pictures (with the first half reading was tuned); on test, of the test pictures: the opening is
+a line of TEST_LEDGER.csv in --runs, as evaluate's is.
+
+A number is accepted when all that was read is sure and it has five digits, which an office knows of its field; the
+others are sent to a person. Beside it stands what would be accepted without knowing that.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from papers import PAPERS, written
+from scipy.stats import binomtest
+
+from imparfait import load_data, split
+from imparfait.box import open_with_card
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.datasets.sealed import LEDGER
+from imparfait.machine import environment
+from imparfait.reading import Reading, read
+from imparfait.settings import Machine, fingerprint
+from imparfait.store import write_json
+
+DIGITS = 5
+REJECTED = 0.05
+
+
+@dataclass(frozen=True)
+class Line:
+    """A number that was read."""
+
+    number: int
+    paper: str
+    tall: float
+    touching: int
+    text: str
+    found: str
+    score: float
+    sure: bool
+    milliseconds: float
+
+    @property
+    def right(self) -> bool:
+        """Whether all of it is right, and nothing else was read."""
+        return self.found == self.text
+
+    @property
+    def accepted(self) -> bool:
+        """Whether no person looks at it."""
+        return self.sure and len(self.found) == DIGITS
+
+
+def read_lines(data: LabelledImages, model: str, lines: int, keep: Path | None) -> list[Line]:
+    """Compose and read so many lines of the pictures; those read wrongly are kept as files."""
+    ready = open_with_card(model)[0]
+    order = np.random.default_rng(2026).permutation(len(data))
+    names = list(PAPERS)
+    done = []
+    for number in range(lines):
+        rows = order[np.arange(DIGITS * number, DIGITS * (number + 1)) % len(order)]
+        one = written(
+            data.pixels[rows, 0], data.labels[rows], names[number % len(names)], np.random.default_rng([7, number])
+        )
+        start = time.perf_counter()
+        reading = read(one.content, ready)
+        taken = 1e3 * (time.perf_counter() - start)
+        found = reading.text.replace("\n", " ")
+        line = Line(number, one.paper, one.tall, one.touching, one.text, found, score_of(reading), reading.sure, taken)
+        done.append(line)
+        if keep and not line.right:
+            keep.mkdir(parents=True, exist_ok=True)
+            (keep / f"{number:04d}-{one.paper}-{one.text}-read-{found.replace(' ', '_') or 'nothing'}.img").write_bytes(
+                one.content
+            )
+    return done
+
+
+def score_of(reading: Reading) -> float:
+    """How probable it is that all fields are right."""
+    return float(np.prod([field.score for field in reading.fields])) if reading.fields else 0.0
+
+
+def edits(one: str, other: str) -> int:
+    """The least characters to change, add or leave out, to make one string of the other (Levenshtein 1965)."""
+    before = list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        now = [row]
+        for column, another in enumerate(other, 1):
+            now.append(min(before[column] + 1, now[-1] + 1, before[column - 1] + (letter != another)))
+        before = now
+    return before[-1]
+
+
+def share(count: int, total: int) -> dict[str, float | int | list[float]]:
+    """A share with Wilson's and Clopper and Pearson's 95 % intervals, in percent."""
+    if not total:
+        return {"count": count, "of": total}
+    test = binomtest(count, total)
+    told: dict[str, float | int | list[float]] = {"count": count, "of": total, "percent": round(100 * count / total, 2)}
+    for method, name in (("wilson", "wilson"), ("exact", "clopper_pearson")):
+        interval = test.proportion_ci(0.95, method)
+        told[name] = [round(100 * interval.low, 2), round(100 * interval.high, 2)]
+    return told
+
+
+def summary(lines: Sequence[Line]) -> dict[str, object]:
+    accepted = [line for line in lines if line.accepted]
+    by_sureness = [line for line in lines if line.sure]
+    best = sorted(lines, key=lambda line: -(line.score if len(line.found) == DIGITS else 0))
+    most = best[: len(lines) - int(REJECTED * len(lines))]
+    groups = defaultdict(list)
+    for line in lines:
+        groups[f"paper {line.paper}"].append(line)
+        groups["touching" if line.touching else "none touching"].append(line)
+        groups[
+            "under 40 pixels" if line.tall < 40 else "over 70 pixels" if line.tall > 70 else "40 to 70 pixels"
+        ].append(line)
+    return {
+        "exact": share(sum(line.right for line in lines), len(lines)),
+        "character_error_percent": round(
+            100 * sum(edits(line.text, line.found) for line in lines) / sum(len(line.text) for line in lines), 3
+        ),
+        "sent_to_a_person": share(len(lines) - len(accepted), len(lines)),
+        "accepted_wrong": share(sum(not line.right for line in accepted), len(accepted)),
+        "not_knowing_the_length": {
+            "sent_to_a_person": share(len(lines) - len(by_sureness), len(lines)),
+            "accepted_wrong": share(sum(not line.right for line in by_sureness), len(by_sureness)),
+        },
+        "if_exactly_5_percent_were_sent": share(sum(not line.right for line in most), len(most)),
+        "milliseconds_median": round(statistics.median(line.milliseconds for line in lines), 1),
+        "groups": {
+            name: {
+                "exact": f"{sum(line.right for line in each)}/{len(each)}",
+                "sent": sum(not line.accepted for line in each),
+                "accepted_wrong": sum(line.accepted and not line.right for line in each),
+            }
+            for name, each in sorted(groups.items())
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--on", choices=("development", "test"), default="development")
+    parser.add_argument("--model", default="digits")
+    parser.add_argument("--lines", type=int, default=1000)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder with the ledger of test openings")
+    parser.add_argument("--keep", type=Path, help="folder for the pictures that were read wrongly")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    dataset = load_data()
+    card = open_with_card(options.model)[1]
+    settings = card.settings if card else fingerprint(options.model)
+    if options.on == "test":
+        with dataset.test.open(options.runs / LEDGER, settings) as opening:
+            lines = read_lines(opening.pictures, options.model, options.lines, options.keep)
+            told = summary(lines)
+            opening.result = f"read on composed lines: exact {told['exact']}, accepted wrong {told['accepted_wrong']}"
+    else:
+        _, development = split(dataset.train)
+        half = development.select(np.arange(len(development) // 2, len(development)))
+        lines = read_lines(half, options.model, options.lines, options.keep)
+        told = summary(lines)
+    print(json.dumps(told, indent=2))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_json(options.out / "scores.json", told)
+        write_json(options.out / "lines.json", [vars(line) for line in lines])
+        write_json(options.out / "environment.json", environment(Machine()))
+        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
