@@ -16,33 +16,33 @@ class Weights:
     Found with 800 lines of tests/composed.py: those of a random field that makes the right strings most probable.
     """
 
-    sign: float = -3.5
+    sign: float = -3.97
     """Each sign."""
-    doubt: float = 0.98
+    doubt: float = 0.82
     """The logarithm of its most probable label's probability."""
-    sure: float = -0.76
+    sure: float = -0.81
     """The logarithm of what is left to one of that probability, of 0.001 at least."""
-    joined: float = 0.68
+    joined: float = 1.02
     """Each of its parts that does not touch the one before."""
-    gap: float = -3.85
+    gap: float = -3.79
     """Heights of gaps within it."""
-    cut: float = -2.63
+    cut: float = -2.9
     """A cut before it."""
-    crossed: float = -0.48
+    crossed: float = -0.29
     """Strokes that this cut crosses."""
-    uncut: float = 1.38
+    uncut: float = 1.54
     """Cuts within it that are not made; those that cross much count less."""
-    width: float = 2.49
+    width: float = 2.83
     """Its width in heights."""
-    wide: float = -4.67
+    wide: float = -5.59
     """Its width squared."""
-    high: float = -4.92
+    high: float = -5.11
     """The logarithm of its height in heights, squared."""
-    low: float = -3.06
+    low: float = -3.08
     """How many heights it is lower than half of one."""
-    left_out: float = -1.64
+    left_out: float = -2.13
     """Each part that is no sign or none of a sign's."""
-    ink: float = -12.1
+    ink: float = -12.22
     """Its longer side in heights, squared, at most 1."""
 
 

@@ -52,8 +52,10 @@ class Inked:
     """… and of those that went down, columns for one row."""
 
 
-def find_all_ink(levels: Levels) -> Inked | None:
-    """The ink on a page, whatever it shows; None where there is none."""
+def find_all_ink(levels: Levels, whole: bool = False) -> Inked | None:
+    """The ink on a page, whatever it shows; None where there is none. Of a sheet on it only, unless `whole` is true."""
+    if whole:
+        return _ink_on(levels, np.ones(levels.shape[:2], bool), (0, 0))
     factor = -(-max(levels.shape[:2]) // SHEET)
     coarse = reduced(levels, factor)
     light = lightness(coarse)

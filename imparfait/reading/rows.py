@@ -26,7 +26,7 @@ APART = 2.0  # heights between two neighbours of a row
 IN_ROW, SMALL = 0.3, 0.67  # heights above and below a row, in which pieces lower than that belong to it
 SPECK, FEW = 0.35, 3  # of the tallest row: a lower one of fewer pieces is dirt
 SAME_ROW = 0.4  # heights by which two parts of a row may lie higher and lower
-ALONG = 0.5  # of a piece's longer side, along the page's edge, from which on it reaches in from there
+ALONG = 0.5  # of a piece's longer side or of its ink, along the page's edge, from which on it reaches in from there
 LINE = 4.0  # times as long as wide is at least what may be a line
 BAR = 2.5  # times as wide as tall, from which on what is full is a bar
 
@@ -89,7 +89,8 @@ def find_rows(inked: Inked) -> tuple[list[Row], Owners]:
         if along == 0:
             return False
         ends = inked.thick > 0 and stroke_width(owners[down, across] == number) <= inked.thick
-        return ends or (along > ALONG * EDGE and not tight)
+        beside = along > ALONG * EDGE or at_edge[number - 1] > ALONG * areas[number - 1]
+        return ends or (bool(beside) and not tight)
 
     kept = [
         Piece(number + 1, across.start, down.start, across.stop, down.stop, int(areas[number]))
