@@ -1,14 +1,15 @@
 """Small pictures drawn here; shapes and types of the package are really checked while tests run."""
 
 import os
+from collections.abc import Iterator
 
 from jaxtyping import install_import_hook
 
 # Tests may run side by side (pytest -n 2): each process on a core of its own, for threads of several that share all
 # cores wait for one another.
-if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and CORES:
+    os.sched_setaffinity(0, {CORES[int(worker.removeprefix("gw")) % len(CORES)]})
 
 hook = install_import_hook("imparfait", "typechecker.check")
 hook.__enter__()  # for the whole session: every module of the package is imported through it
@@ -38,6 +39,18 @@ def draw_bars(n: int, side: int = 16, channels: int = 1, first_source: int = 0) 
             picture[:, 1:-1, column : column + 2] = grey
     sources = np.arange(first_source, first_source + n)
     return LabelledImages(pixels, labels.astype(np.int64), sources, CLASSES, "bars", "train")
+
+
+@pytest.fixture(scope="module")
+def all_cores() -> Iterator[None]:
+    """For tests of several processes: all cores there are, though others are tested beside it."""
+    if CORES:
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, CORES)
+        yield
+        os.sched_setaffinity(0, mine)
+    else:
+        yield
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from imparfait.datasets.labelled import LabelledImages
 from imparfait.engines import SUFFIX, Engine, engine_called, run
 from imparfait.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("all_cores")
+
 HERE = Path(__file__).parent
 KILLER = """
 import os, signal

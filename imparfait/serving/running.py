@@ -54,11 +54,18 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service):
         super().__init__(config)
         self.service = service
+        self.announce: Callable[[], None] = lambda: None
+        """Called when it listens, and a signal ends it as it should."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal asks for an end, the second for one at once; neither is the process's exit code."""
         self.force_exit = self.should_exit
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        self.announce()
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
@@ -115,15 +122,15 @@ def server_of(service: Service) -> Server:
 def run(server: Server, listener: socket.socket, started: Callable[[], None] = lambda: None) -> None:
     """Answer until SIGTERM or Ctrl-C, then finish what was begun."""
     sys.setswitchinterval(SWITCH)
+    server.announce = started
     _allow_files(2 * server.service.settings.connections + FILES)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_served(server, listener, started))
+        runner.run(_served(server, listener))
     server.service.end()
 
 
-async def _served(server: Server, listener: socket.socket, started: Callable[[], None]) -> None:
+async def _served(server: Server, listener: socket.socket) -> None:
     proving = asyncio.create_task(server.service.prove())
-    started()
     await server.serve([listener])
     await proving
 
