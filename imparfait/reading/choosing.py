@@ -30,8 +30,12 @@ class Weights:
     """A cut before it."""
     crossed: float = -0.29
     """Strokes that this cut crosses."""
-    uncut: float = 1.54
-    """Cuts within it that are not made; those that cross much count less."""
+    thin: float = 1.0
+    """How much less than one stroke it crosses."""
+    uncut: float = 0.3
+    """Each cut within it that is not made, and …"""
+    thinner: float = -1.0
+    """… how much less than one stroke these would cross, all together."""
     width: float = 2.83
     """Its width in heights."""
     wide: float = -5.59
@@ -84,7 +88,8 @@ def features_of(parts: list[Part], tall: float, hypotheses: list[Hypothesis], an
         within = [part.cut for part in parts[h.start + 1 : h.end] if part.cut is not None]
         rows.append([
             1, float(np.log(max(1e-6, float(each.max())))), float(np.log(1.001 - float(each.max()))), h.joined, h.gap,
-            before is not None, before or 0, sum(float(np.exp(-cut)) for cut in within),
+            before is not None, before or 0, max(0.0, 1 - (1 if before is None else before)),
+            len(within), sum(max(0.0, 1 - cut) for cut in within),
             width, width**2, float(np.log(height)) ** 2, max(0.0, 0.5 - height), 0, 0,
         ])  # fmt: skip
     for part in parts:

@@ -42,11 +42,11 @@ def find(levels: Levels, ready: Ready) -> list[list[Found]]:
     inked = find_all_ink(levels)
     if inked is None:
         return []
-    found, cut_off = _find_on(inked, ready)
-    if cut_off and inked.beside.shape != levels.shape[:2]:
-        # What looked like a sheet may be where the light falls: where more is read on all of the page, that is right.
-        whole = find_all_ink(levels, whole=True)
-        other = _find_on(whole, ready)[0] if whole else []
+    found = _find_on(inked, ready)
+    if inked.beside.shape != levels.shape[:2] and inked.ink[inked.edge].any():
+        # What looked like a sheet may be where the light falls on it: where more is read on more of it, that is right.
+        more = find_all_ink(levels, grown=True)
+        other = _find_on(more, ready) if more else []
         if _sure_signs(other) > _sure_signs(found):
             return other
     return found
@@ -56,12 +56,8 @@ def _sure_signs(found: list[list[Found]]) -> int:
     return sum(sign.score > CERTAIN for row in found for field in row for sign in field.signs)
 
 
-def _find_on(inked: Inked, ready: Ready) -> tuple[list[list[Found]], bool]:
-    """The fields of each row, and whether the edge of the sheet cuts off a piece of one."""
+def _find_on(inked: Inked, ready: Ready) -> list[list[Found]]:
     rows, owners = find_rows(inked)
-    cut_off = any(
-        inked.edge[piece.top : piece.bottom, piece.left : piece.right].any() for row in rows for piece in row.pieces
-    )
     clear = clear_pieces(rows, inked, owners, ready)
     lattices = []
     for row in rows:
@@ -70,7 +66,7 @@ def _find_on(inked: Inked, ready: Ready) -> tuple[list[list[Found]], bool]:
         if hypotheses:
             lattices.append((row.tall, parts, hypotheses))
     if not lattices:
-        return [], cut_off
+        return []
     asked = ready.probabilities(np.stack([each.pixels for _, _, hypotheses in lattices for each in hypotheses]))
     across, down = inked.corner
     found = []
@@ -87,7 +83,7 @@ def _find_on(inked: Inked, ready: Ready) -> tuple[list[list[Found]], bool]:
             fields.append(Found(signs, lattice.probability(chosen)))
         if fields:
             found.append(fields)
-    return found, cut_off
+    return found
 
 
 def _fields(chosen: list[Chosen], parts: list[Part], tall: float) -> list[list[Chosen]]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from imparfait.decoding.ground import Ground, fitted, local, without_rest
 from imparfait.decoding.ink import CLEAR, LEAST, LOW, enlarged, lightness, reduced, strength_of
 from imparfait.decoding.levels import Levels
-from imparfait.decoding.paper import find_paper
+from imparfait.decoding.paper import find_paper, hull
 from imparfait.decoding.placing import Plane
 from imparfait.reading.rules import find_rules, without_rules
 
@@ -18,6 +18,7 @@ COARSE = 800  # pixels of the longer side in which the ground is found
 SHEET = 400  # … and the sheet
 LINE = 0.03  # of the page's longer side, that no line is as thick as
 WIDE = 0.06  # of the page's longer side: what is wider is no stroke but a shadow
+NEAR, FADING = 7, 0.85  # pixels of that page around a sheet, that are so much of its lightness at least, are of it
 SHADOW, COLOUR = 1.9, 0.03  # times as dark, and of one colour (shares of red, green, blue), is the same sheet in shadow
 SHADOWED = 0.02  # of the page, that is wider than a stroke, from which on there are shadows
 EDGE = 3
@@ -52,10 +53,11 @@ class Inked:
     """… and of those that went down, columns for one row."""
 
 
-def find_all_ink(levels: Levels, whole: bool = False) -> Inked | None:
-    """The ink on a page, whatever it shows; None where there is none. Of a sheet on it only, unless `whole` is true."""
-    if whole:
-        return _ink_on(levels, np.ones(levels.shape[:2], bool), (0, 0))
+def find_all_ink(levels: Levels, grown: bool = False) -> Inked | None:
+    """The ink on a page, or on a sheet that lies there; None where there is none.
+
+    With `grown` true the sheet goes on as far as the light only fades.
+    """
     factor = -(-max(levels.shape[:2]) // SHEET)
     coarse = reduced(levels, factor)
     light = lightness(coarse)
@@ -65,6 +67,8 @@ def find_all_ink(levels: Levels, whole: bool = False) -> Inked | None:
     corner = (0, 0)
     valid = np.ones(levels.shape[:2], bool)
     if sheet is not None and not _in_shadow(coarse, sheet):
+        if grown:
+            sheet = _grown(light, sheet)
         image = Image.fromarray(sheet.astype(np.uint8))
         valid = np.asarray(image.resize((sheet.shape[1] * factor, sheet.shape[0] * factor), Image.Resampling.NEAREST))
         valid = valid[: levels.shape[0], : levels.shape[1]] > 0
@@ -72,6 +76,21 @@ def find_all_ink(levels: Levels, whole: bool = False) -> Inked | None:
         down, across = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         levels, valid, corner = levels[down, across], valid[down, across], (int(columns[0]), int(rows[0]))
     return _ink_on(levels, valid, corner)
+
+
+def _grown(light: Plane, sheet: Mask) -> Mask:
+    """A sheet with all around it that is nearly as light as what it lies beside."""
+    for _ in range(max(light.shape)):
+        share = ndimage.uniform_filter(sheet.astype(np.float32), NEAR)
+        usual = ndimage.uniform_filter(light * sheet, NEAR) / np.maximum(share, 1e-6)
+        more = ~sheet & (share > 0) & (light > FADING * usual)
+        if not more.any():
+            break
+        sheet = sheet | more
+    corners = hull(np.asarray(ndimage.binary_fill_holes(sheet)))
+    drawing = Image.new("1", sheet.shape[::-1])
+    ImageDraw.Draw(drawing).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
+    return np.asarray(ndimage.binary_erosion(np.asarray(drawing), iterations=NEAR // 2, border_value=1))
 
 
 def _in_shadow(coarse: Levels, sheet: Mask) -> bool:

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from imparfait.decoding.ink import Box
 from imparfait.decoding.reading import Page
 from imparfait.reading import NOTHING, Reading
 
@@ -10,6 +11,7 @@ LEAST, MOST = 900, 1800  # pixels of the page's longer side: a smaller one is en
 GAP = 16
 PAPER, INK, FAINT = "#ffffff", "#1d2530", "#d9dee5"
 SURE, DOUBT = "#0072B2", "#D55E00"  # Okabe and Ito's; what is doubtful is also dashed, thicker and has a "?"
+MARGIN = 2  # times the tallest number's height, around all of them
 SMALL = 13  # pixels of the smallest letters
 
 
@@ -18,11 +20,12 @@ def draw(page: Page, reading: Reading) -> Image.Image:
 
     Sure digits have a thin box; the others a thick, dashed one, a question mark and how probable they are.
     """
-    picture = _picture(page)
-    scale = picture.width / page.size[1]
+    region = _region(page, reading)
+    picture = _picture(page, region)
+    scale = picture.width / (region[2] - region[0])
     beside = picture.height > picture.width
     across, down = (picture.width + GAP, 0) if beside else (0, picture.height + GAP)
-    canvas = Image.new("RGB", (picture.width + across + 2 * GAP, picture.height + down + 2 * GAP + 24), PAPER)
+    canvas = Image.new("RGB", (picture.width + across + 2 * GAP, picture.height + down + 2 * GAP + 40), PAPER)
     canvas.paste(picture, (GAP, GAP))
     pen = ImageDraw.Draw(canvas)
     left, top = GAP + across, GAP + down
@@ -31,17 +34,18 @@ def draw(page: Page, reading: Reading) -> Image.Image:
             (corner[0] - 1, corner[1] - 1, corner[0] + picture.width, corner[1] + picture.height), None, FAINT
         )
     for field in reading.fields:
+        heights = sorted(digit.box[3] - digit.box[1] for digit in field.digits)
+        tall = max(SMALL, min(0.9 * scale * heights[len(heights) // 2], 120))
         for digit in field.digits:
-            box = tuple(edge * scale for edge in digit.box)
+            box = tuple((edge - region[place % 2]) * scale for place, edge in enumerate(digit.box))
             _outline(pen, (box[0] + GAP - 2, box[1] + GAP - 2, box[2] + GAP + 1, box[3] + GAP + 1), digit.sure)
-            tall = max(SMALL, min(0.9 * (box[3] - box[1]), 120))
             middle = left + (box[0] + box[2]) / 2, top + (box[1] + box[3]) / 2
             pen.text(middle, digit.label, INK if digit.sure else DOUBT, ImageFont.load_default(tall), "mm")
             if not digit.sure:
                 _outline(pen, (box[0] + left - 2, box[1] + top - 2, box[2] + left + 1, box[3] + top + 1), False)
                 below = middle[0], top + box[3] + 3
                 pen.text(below, f"? {digit.score:.0%}", DOUBT, ImageFont.load_default(max(SMALL, tall / 4)), "mt")
-    pen.text((GAP, canvas.height - GAP - 4), _legend(reading), INK, ImageFont.load_default(15), "lm")
+    pen.text((GAP, canvas.height - 24), _legend(reading), INK, ImageFont.load_default(22), "lm")
     return canvas
 
 
@@ -53,8 +57,24 @@ def _legend(reading: Reading) -> str:
     return f"{told}, all sure" if not doubtful else f"{told}, {doubtful} not sure: dashed, with ?"
 
 
-def _picture(page: Page) -> Image.Image:
-    levels = np.rint(page.pixels * 255).clip(0, 255).astype(np.uint8)
+def _region(page: Page, reading: Reading) -> Box:
+    """What of the page is shown: all of it, or all digits with a margin where they take less than half of it."""
+    height, width = page.size
+    if not reading.fields:
+        return 0, 0, width, height
+    left, top, right, bottom = zip(*(field.box for field in reading.fields), strict=True)
+    margin = MARGIN * max(low - high for low, high in zip(bottom, top, strict=True))
+    region = (
+        max(0, min(left) - margin), max(0, min(top) - margin),
+        min(width, max(right) + margin), min(height, max(bottom) + margin),
+    )  # fmt: skip
+    few = 2 * (region[2] - region[0]) * (region[3] - region[1]) < width * height
+    return region if few else (0, 0, width, height)
+
+
+def _picture(page: Page, region: Box) -> Image.Image:
+    left, top, right, bottom = (edge // page.reduced for edge in region)
+    levels = np.rint(page.pixels[top : bottom + 1, left : right + 1] * 255).clip(0, 255).astype(np.uint8)
     picture = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).convert("RGB")
     longer = max(picture.size)
     if longer < LEAST:
