@@ -240,8 +240,9 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> N
     for name, rate in (("a", 0.01), ("b", 0.02)):
         (tmp_path / f"{name}.toml").write_text(f"learning_rate = {rate}\nbatch_size = 16\n[sizes]\nfilters = 8\n")
     driver = subprocess.Popen(
-        comparing(tmp_path, "out"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        comparing(tmp_path, "out"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # it may be ignored here
+    )  # fmt: skip
     wait_for(lambda: len(list((tmp_path / "out" / "cells").glob(f"[!.]*{SUFFIX}"))) >= 2)
     at_work = workers(driver.pid)
     driver.send_signal(signal.SIGINT)
