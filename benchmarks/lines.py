@@ -12,6 +12,7 @@ others are sent to a person. Beside it stands what would be accepted without kno
 """
 
 import argparse
+import csv
 import json
 import statistics
 import sys
@@ -178,7 +179,10 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         write_json(options.out / "scores.json", told)
-        write_json(options.out / "lines.json", [vars(line) for line in lines])
+        with (options.out / "lines.csv").open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow([*vars(lines[0])])
+            rows.writerows([round(v, 4) if isinstance(v, float) else v for v in vars(line).values()] for line in lines)
         write_json(options.out / "environment.json", environment(Machine()))
         (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n", encoding="utf-8")
 

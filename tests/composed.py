@@ -57,7 +57,7 @@ def row(
             if random.random() < touch:
                 while x > 4 and not _meet(canvas, ink, top, x):
                     x -= 1
-                x -= random.integers(0, 3)
+                x += random.integers(-2, 2)
                 touching += 1
         part = canvas[top : top + ink.shape[0], x : x + ink.shape[1]]
         np.maximum(part, ink, out=part)

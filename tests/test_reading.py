@@ -183,7 +183,8 @@ def test_what_a_lattice_says_is_what_all_ways_say_counted_one_by_one() -> None:
     random = np.random.default_rng(3)
     pixels = np.zeros((1, 4, 4), np.uint8)
     ways = [
-        Way(start, end, float(random.normal()), Hypothesis(start, end, (10 * start, 0, 10 * end, 9), pixels, 0.0, 0),
+        Way(start, end, float(random.normal()),
+            Hypothesis(start, end, (10 * start, 0, 10 * end, 9), pixels, 0.0, 0, None),
             np.log(random.dirichlet([0.4, 0.4])).astype(float))
         for start in range(4) for end in range(start + 1, min(5, start + 3))
     ]  # fmt: skip

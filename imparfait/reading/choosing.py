@@ -13,40 +13,38 @@ from imparfait.reading.hypotheses import Hypothesis, Part
 class Weights:
     """Natural logarithms that a sign's probability is multiplied with; heights are those of the row's digits.
 
-    Found with 800 lines of tests/composed.py: those of a random field that makes the right strings most probable.
+    Found with 1,800 lines of tests/composed.py: those of a random field that makes the right strings most probable.
     """
 
-    sign: float = -3.97
+    sign: float = -6.01
     """Each sign."""
-    doubt: float = 0.82
+    doubt: float = 1.72
     """The logarithm of its most probable label's probability."""
-    sure: float = -0.81
+    sure: float = -0.95
     """The logarithm of what is left to one of that probability, of 0.001 at least."""
-    joined: float = 1.02
+    joined: float = 2.52
     """Each of its parts that does not touch the one before."""
-    gap: float = -3.79
+    gap: float = -3.59
     """Heights of gaps within it."""
-    cut: float = -2.9
+    cut: float = -2.83
     """A cut before it."""
-    crossed: float = -0.29
+    crossed: float = -0.15
     """Strokes that this cut crosses."""
-    thin: float = 1.0
-    """How much less than one stroke it crosses."""
-    uncut: float = 0.3
-    """Each cut within it that is not made, and …"""
-    thinner: float = -1.0
-    """… how much less than one stroke these would cross, all together."""
-    width: float = 2.83
+    uncut: float = 1.68
+    """Each cut within it that is not made."""
+    absorbed: float = -0.35
+    """How sure the classifier is of both sides of such a cut where one of them alone has the label of both together."""
+    width: float = 7.67
     """Its width in heights."""
-    wide: float = -5.59
+    wide: float = -10.64
     """Its width squared."""
-    high: float = -5.11
+    high: float = -8.27
     """The logarithm of its height in heights, squared."""
-    low: float = -3.08
+    low: float = -3.18
     """How many heights it is lower than half of one."""
-    left_out: float = -2.13
+    left_out: float = -2.77
     """Each part that is no sign or none of a sign's."""
-    ink: float = -12.22
+    ink: float = -12.7
     """Its longer side in heights, squared, at most 1."""
 
 
@@ -80,16 +78,18 @@ class Chosen:
 
 def features_of(parts: list[Part], tall: float, hypotheses: list[Hypothesis], answers: Probabilities) -> Features:
     """What the weights are multiplied with: a row for each hypothesis, then one for each part that is left out."""
+    told = {
+        (h.start, h.end): (int(each.argmax()), float(each.max())) for h, each in zip(hypotheses, answers, strict=True)
+    }
     rows = []
     for h, each in zip(hypotheses, answers, strict=True):
         left, top, right, bottom = h.box
         width, height = (right - left) / tall, (bottom - top) / tall
         before = parts[h.start].cut
-        within = [part.cut for part in parts[h.start + 1 : h.end] if part.cut is not None]
+        within = sum(part.cut is not None for part in parts[h.start + 1 : h.end])
         rows.append([
             1, float(np.log(max(1e-6, float(each.max())))), float(np.log(1.001 - float(each.max()))), h.joined, h.gap,
-            before is not None, before or 0, max(0.0, 1 - (1 if before is None else before)),
-            len(within), sum(max(0.0, 1 - cut) for cut in within),
+            before is not None, before or 0, within, _absorbed(h, int(each.argmax()), parts, told),
             width, width**2, float(np.log(height)) ** 2, max(0.0, 0.5 - height), 0, 0,
         ])  # fmt: skip
     for part in parts:
@@ -97,6 +97,15 @@ def features_of(parts: list[Part], tall: float, hypotheses: list[Hypothesis], an
         size = min(1.0, max(bottom - top, right - left) / tall)
         rows.append([0] * (len(NAMES) - 2) + [1, size**2])
     return np.array(rows, float).reshape(-1, len(NAMES))
+
+
+def _absorbed(h: Hypothesis, label: int, parts: list[Part], told: dict[tuple[int, int], tuple[int, float]]) -> float:
+    most = 0.0
+    for place in range(h.start + 1, h.end):
+        left, right = told.get((h.start, place)), told.get((place, h.end))
+        if parts[place].cut is not None and left and right and label in (left[0], right[0]):
+            most = max(most, min(left[1], right[1]))
+    return most
 
 
 def ways_through(

@@ -18,11 +18,25 @@ MOST_PARTS = 8  # of a row, that are joined to one sign: as many as a piece of i
 WIDEST, TALLEST = 1.7, 1.9  # heights of the row's digits, of a sign that is joined
 LOWEST = 0.4  # heights, of a piece that may be more than one digit
 FARTHEST = 0.35  # heights between parts that are joined
+TOUCHING, HIGH = 0.06, 0.7  # heights between two sure signs, each so high, from which on they are not joined
 CUT_FROM = 0.55  # heights, from which width on a piece may be more than one digit
 # A piece narrower than this of which the classifier is as sure as that is one digit, unless a cut through so few
-# strokes leaves something so high on both sides: of single digits of tests/composed.py 57 % and less a fifth of them.
+# strokes leaves something so high on both sides: of single digits of tests/composed.py 57 %, less an eighth.
 ONE_WIDE, ONE_SURE = 0.85, 0.99
-PAIR_CROSSED, PAIR_TALL = 2.0, 0.65
+PAIR_CROSSED, PAIR_TALL = 1.6, 0.65
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Ink as a model takes it, and what it says of it."""
+
+    pixels: UInt8[np.ndarray, "1 height width"]
+    answers: Float32[np.ndarray, " classes"]
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is most likely one sign."""
+        return bool(self.answers.max() >= ONE_SURE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +49,10 @@ class Part:
     pixels: int
     cut: float | None
     """Strokes crossed by the cut between it and the part before it; None where there was none to make."""
+    look: Look | None
+    """Where it is all of a piece."""
+    whole: bool
+    """Whether its piece is most likely a sign, or several: none of it belongs to others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,25 +68,27 @@ class Hypothesis:
     """Heights that its parts lie apart, all together."""
     joined: int
     """Of its parts, those that nothing connects with the one before."""
+    answers: Float32[np.ndarray, " classes"] | None
+    """What the model says of it; None where it has not been asked."""
 
 
-def clear_pieces(rows: list[Row], inked: Inked, owners: Owners, ready: Ready) -> set[int]:
-    """The numbers of pieces that are most likely one sign each."""
-    asked = [
-        (piece.number, pixels)
+def looked_at(rows: list[Row], inked: Inked, owners: Owners, ready: Ready) -> dict[int, Look]:
+    """What the classifier says of each piece that may be one sign, by its number."""
+    framed = {
+        piece.number: pixels
         for row in rows
         for piece in row.pieces
-        if CUT_FROM <= piece.width / row.tall < ONE_WIDE
-        and (pixels := _framed(piece.number, piece.number, piece.box, inked, owners, ready.frame)) is not None
-    ]
-    answers = ready.probabilities(np.array([pixels for _, pixels in asked])) if asked else ()
-    return {number for (number, _), each in zip(asked, answers, strict=True) if each.max() >= ONE_SURE}
+        if piece.height > LOWEST * row.tall and piece.width < WIDEST * row.tall
+        if (pixels := _framed(piece.number, piece.number, piece.box, inked, owners, ready.frame)) is not None
+    }
+    answers = ready.probabilities(np.array([*framed.values()])) if framed else ()
+    return {number: Look(framed[number], each) for number, each in zip(framed, answers, strict=True)}
 
 
-def parts_of(row: Row, inked: Inked, owners: Owners, clear: set[int]) -> list[Part]:
+def parts_of(row: Row, inked: Inked, owners: Owners, looks: dict[int, Look]) -> list[Part]:
     """The row's parts from left to right; `owners` is written anew: numbers rise along the row.
 
-    Pieces with a number in `clear` are cut only where they look like a pair.
+    What a look at the piece is sure of is cut only where it is wide, or looks like a pair.
     """
     parts: list[Part] = []
     number = int(owners.max()) + 1
@@ -76,11 +96,14 @@ def parts_of(row: Row, inked: Inked, owners: Owners, clear: set[int]) -> list[Pa
         down, across = slice(piece.top, piece.bottom), slice(piece.left, piece.right)
         own = owners[down, across] == piece.number
         costs: list[float] = []
+        look = looks.get(piece.number)
+        whole = look is not None and look.sure and piece.height >= HIGH * row.tall
         which = np.where(own, 0, -1)
         if piece.width >= CUT_FROM * row.tall and piece.height > LOWEST * row.tall:
             ink = np.clip(inked.beside[down, across] / inked.strength, 0, 1)
             which, costs = cut(ink, own, row.tall)
-            if piece.number in clear and not _is_pair(which, costs):
+            clear = look is not None and look.sure and piece.width < ONE_WIDE * row.tall
+            if clear and not _is_pair(which, costs):
                 which, costs = np.where(own, 0, -1), []
         for index in range(len(costs) + 1):
             mask = which == index
@@ -92,7 +115,8 @@ def parts_of(row: Row, inked: Inked, owners: Owners, clear: set[int]) -> list[Pa
                 piece.left + int(columns[-1]) + 1, piece.top + int(rows[-1]) + 1,
             )  # fmt: skip
             owners[down, across][mask] = number
-            parts.append(Part(number, box, int(mask.sum()), costs[index - 1] if index else None))
+            before = costs[index - 1] if index else None
+            parts.append(Part(number, box, int(mask.sum()), before, None if costs else look, whole))
             number += 1
     return parts
 
@@ -109,22 +133,26 @@ def _is_pair(which: Int[np.ndarray, "height width"], costs: list[float]) -> bool
 def hypotheses_of(parts: list[Part], tall: float, inked: Inked, owners: Owners, frame: Frame) -> list[Hypothesis]:
     """The signs that neighbouring parts may make."""
     found = []
-    for start in range(len(parts)):
-        box, gap, joined = parts[start].box, 0.0, 0
+    for start, first in enumerate(parts):
+        box, gap, joined = first.box, 0.0, 0
         for end in range(start + 1, min(len(parts), start + MOST_PARTS) + 1):
             if end > start + 1:
                 part = parts[end - 1]
                 if part.cut is None:
                     apart = max(0.0, part.box[0] - box[2]) / tall
                     gap, joined = gap + apart, joined + 1
-                    if apart > FARTHEST:
+                    if apart > FARTHEST or (apart > TOUCHING and parts[end - 2].whole and part.whole):
                         break
                 box = _around(box, part.box)
                 if box[2] - box[0] > WIDEST * tall or box[3] - box[1] > TALLEST * tall:
                     break
-            pixels = _framed(parts[start].first, parts[end - 1].first, box, inked, owners, frame)
+            elif first.look:
+                look = first.look
+                found.append(Hypothesis(start, end, box, look.pixels, gap, joined, look.answers))
+                continue
+            pixels = _framed(first.first, parts[end - 1].first, box, inked, owners, frame)
             if pixels is not None:
-                found.append(Hypothesis(start, end, box, pixels, gap, joined))
+                found.append(Hypothesis(start, end, box, pixels, gap, joined, None))
     return found
 
 

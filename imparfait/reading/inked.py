@@ -10,7 +10,8 @@ from scipy import ndimage
 from imparfait.decoding.ground import Ground, fitted, local, without_rest
 from imparfait.decoding.ink import CLEAR, LEAST, LOW, enlarged, lightness, reduced, strength_of
 from imparfait.decoding.levels import Levels
-from imparfait.decoding.paper import find_paper, hull
+from imparfait.decoding.paper import AREA, CONVEX, area, find_paper, hull
+from imparfait.decoding.paper import EDGE as OFF_THE_EDGE
 from imparfait.decoding.placing import Plane
 from imparfait.reading.rules import find_rules, without_rules
 
@@ -18,7 +19,7 @@ COARSE = 800  # pixels of the longer side in which the ground is found
 SHEET = 400  # … and the sheet
 LINE = 0.03  # of the page's longer side, that no line is as thick as
 WIDE = 0.06  # of the page's longer side: what is wider is no stroke but a shadow
-NEAR, FADING = 7, 0.85  # pixels of that page around a sheet, that are so much of its lightness at least, are of it
+NEAR, FADING = 7, 0.88  # pixels of that page around a sheet, that are so much of its lightness at least, are of it
 SHADOW, COLOUR = 1.9, 0.03  # times as dark, and of one colour (shares of red, green, blue), is the same sheet in shadow
 SHADOWED = 0.02  # of the page, that is wider than a stroke, from which on there are shadows
 EDGE = 3
@@ -79,18 +80,23 @@ def find_all_ink(levels: Levels, grown: bool = False) -> Inked | None:
 
 
 def _grown(light: Plane, sheet: Mask) -> Mask:
-    """A sheet with all around it that is nearly as light as what it lies beside."""
+    """A sheet with all around it that is nearly as light as what it lies beside; itself where that is no sheet."""
+    grown = sheet
     for _ in range(max(light.shape)):
-        share = ndimage.uniform_filter(sheet.astype(np.float32), NEAR)
-        usual = ndimage.uniform_filter(light * sheet, NEAR) / np.maximum(share, 1e-6)
-        more = ~sheet & (share > 0) & (light > FADING * usual)
+        share = ndimage.uniform_filter(grown.astype(np.float32), NEAR)
+        usual = ndimage.uniform_filter(light * grown, NEAR) / np.maximum(share, 1e-6)
+        more = ~grown & (share > 0) & (light > FADING * usual)
         if not more.any():
             break
-        sheet = sheet | more
-    corners = hull(np.asarray(ndimage.binary_fill_holes(sheet)))
+        grown = grown | more
+    grown = np.asarray(ndimage.binary_fill_holes(grown))
+    corners = hull(grown)
+    if grown.mean() > AREA[1] or grown.sum() < CONVEX * area(corners):
+        return sheet
     drawing = Image.new("1", sheet.shape[::-1])
     ImageDraw.Draw(drawing).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
-    return np.asarray(ndimage.binary_erosion(np.asarray(drawing), iterations=NEAR // 2, border_value=1))
+    edge = max(2, round(OFF_THE_EDGE * max(light.shape)))
+    return np.asarray(ndimage.binary_erosion(np.asarray(drawing), iterations=edge, border_value=1))
 
 
 def _in_shadow(coarse: Levels, sheet: Mask) -> bool:

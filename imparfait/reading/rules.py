@@ -8,11 +8,11 @@ from scipy import ndimage
 
 from imparfait.decoding.placing import Plane
 
-STEEPEST = 0.14  # of a line, to the page's side: 8 degrees
+STEEPEST = 0.16  # of a line, to the page's side: 9 degrees
 STRIPS = 36  # along the page, in each of which a line must be seen
 WITHIN = 3  # parts of a strip: it is enough that a line is seen in one, between strokes
 COVERED = 0.72  # of the strips in which a line is seen, of those in which it lies on the page
-ASKEW = 0.03  # that a line's slope differs from the others' at most: of a sheet seen askew
+ASKEW = 0.07  # that a line's slope differs from the others' at most: of a sheet seen askew
 THICKEST = 1.5  # times as thick as most of the page's lines is one of them
 LEAST_SEEN = 0.25  # of the strips, in which a line lies on the page
 OFF = 2.5  # pixels, that a line lies off where it is thought to be
