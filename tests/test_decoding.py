@@ -100,6 +100,34 @@ def test_the_sheet_is_named_and_of_a_large_picture_the_box_is_its_own() -> None:
     assert alike(got.pixels, small.pixels[0]) > 0.97
 
 
+@given(
+    st.floats(0.25, 0.7), st.integers(60, 500), st.tuples(*[st.floats(0, 1)] * 6), st.sampled_from([1, 3]),
+    st.floats(0, 1), st.floats(0, 1),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
+    share: float, side: int, colours: tuple[float, ...], channels: int, across: float, down: float
+) -> None:
+    ground, ink = np.float32(colours[:channels]), np.float32(colours[3 : 3 + channels])
+    if np.abs(ground - ink).max() < 0.3:
+        return
+    tall = round(share * side)
+    sign = np.asarray(Image.fromarray(SEVEN).resize((tall, tall), Image.Resampling.BICUBIC)) / np.float32(255)
+    covered = np.zeros((side, side, 1), np.float32)
+    top, left = 1 + round(down * (side - tall - 2)), 1 + round(across * (side - tall - 2))
+    covered[top : top + tall, left : left + tall, 0] = sign
+    levels = (ground + (ink - ground) * covered).astype(np.float32)
+    quick = find_ink(levels)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("imparfait.decoding.ink.flat", lambda levels: None)
+        slow = find_ink(levels)
+    assert quick and slow
+    assert quick.polarity == slow.polarity
+    assert quick.box == pytest.approx(slow.box, abs=2 * quick.reduced)
+    both = [place(each.pixels, each.edges, 28, 28)[0] for each in (quick, slow)]
+    assert np.abs(both[0] - both[1]).mean() < 0.01
+
+
 @pytest.mark.parametrize("height", [9, 12, 20])
 @pytest.mark.parametrize("margin", [0, 2])
 def test_tiny_pictures_are_enlarged(height: int, margin: int) -> None:

@@ -8,9 +8,9 @@ import scipy  # its parts are loaded when first used: ndimage takes a fifth of a
 from jaxtyping import Float32
 from PIL import Image
 
-from imparfait.decoding.ground import Ground, Mask, even, fitted, local, without_rest
+from imparfait.decoding.ground import Ground, Mask, even, fitted, flat, local, without_rest
 from imparfait.decoding.levels import Levels
-from imparfait.decoding.paper import find_paper
+from imparfait.decoding.paper import AREA, find_paper
 from imparfait.decoding.placing import Edges, stroke_width
 
 Polarity = Literal["light on dark", "dark on light"]
@@ -59,11 +59,14 @@ def find_ink(levels: Levels) -> Ink | None:
     """
     factor = -(-max(levels.shape[:2]) // COARSE)
     coarse = reduced(levels, factor)
-    sheet = find_paper(lightness(coarse))
+    plain = flat(coarse)
+    # A page of one colour with so little on it shows no sheet.
+    bare = plain is not None and np.count_nonzero(plain.beside) < AREA[0] * plain.beside.size
+    sheet = None if bare else find_paper(lightness(coarse))
     found = _sign(coarse, sheet, whole=False) if sheet is not None else None
     if found is None or found.doubtful:
         # What looks like a sheet may be where the light falls.
-        other = _sign(coarse, np.ones(coarse.shape[:2], bool), whole=True)
+        other = _sign(coarse, np.ones(coarse.shape[:2], bool), whole=True, smooth=plain)
         if sheet is None or found is None or (other and _is_better(other, found, sheet)):
             sheet, found = None, other
     if found is None:
@@ -120,9 +123,9 @@ def _is_better(other: _Sign, found: _Sign, sheet: Mask) -> bool:
     return not other.doubtful and not is_sheet and other.strength > LESS * found.strength
 
 
-def _sign(levels: Levels, valid: Mask, whole: bool) -> _Sign | None:
-    """The sign in the valid part of a page, or in the whole of it, which it then may fill."""
-    smooth = fitted(levels, valid)
+def _sign(levels: Levels, valid: Mask, whole: bool, smooth: Ground | None = None) -> _Sign | None:
+    """The sign in the valid part of a page, or in the whole of it, which it then may fill; `smooth` if it is known."""
+    smooth = smooth or fitted(levels, valid)
     found = _on(levels, valid, smooth)
     if found is None and whole and (plain := even(levels, smooth.noise)):
         found = _on(levels, valid, plain)
@@ -140,13 +143,15 @@ def _on(levels: Levels, valid: Mask, ground: Ground) -> _Sign | None:
     if strength < max(CLEAR * noise, LEAST):
         return None
     ink = valid & (ground.beside > max(3 * noise, LOW * strength))
-    around = np.asarray(scipy.ndimage.binary_dilation(ink, iterations=1 + longer // 100)) | ~valid
-    ground = without_rest(ground, around, max(3, longer // 8) | 1)
+    if not ground.exact:
+        around = np.asarray(scipy.ndimage.binary_dilation(ink, iterations=1 + longer // 100)) | ~valid
+        ground = without_rest(ground, around, max(3, longer // 8) | 1)
+        strength = strength_of(ground.beside[valid], noise)
+        if strength < max(CLEAR * noise, LEAST):
+            return None
+        ink = valid & (ground.beside > max(3 * noise, LOW * strength))
     beside = ground.beside
-    strength = strength_of(beside[valid], noise)
-    if strength < max(CLEAR * noise, LEAST):
-        return None
-    mask = _pieces(valid & (beside > max(3 * noise, LOW * strength)), beside)
+    mask = _pieces(ink, beside)
     if mask is None:
         return None
     inked = beside[mask]
