@@ -169,7 +169,11 @@ def main() -> None:
         with dataset.test.open(options.runs / LEDGER, settings) as opening:
             lines = read_lines(opening.pictures, options.model, options.lines, options.keep)
             told = summary(lines)
-            opening.result = f"read on composed lines: exact {told['exact']}, accepted wrong {told['accepted_wrong']}"
+            exact, wrong = told["exact"], told["accepted_wrong"]
+            opening.result = (
+                f"read on {len(lines):,} composed lines: exact {exact['percent']} %, "
+                f"accepted wrong {wrong['count']} of {wrong['of']}"
+            )
     else:
         _, development = split(dataset.train)
         half = development.select(np.arange(len(development) // 2, len(development)))
