@@ -76,8 +76,9 @@ def outcome(index: int) -> tuple[str, str]:
     """The format of broken file number `index`, and what became of it: "works" or a sentence."""
     kind, content = a_broken_picture(index)
     try:
-        for each in decode(content, FRAME, "broken"):
-            assert each.pixels.shape == (1, FRAME.height, FRAME.width)
+        pages = list(decode(content, FRAME, "broken"))
+        assert pages, "nothing was read, and nothing said"
+        assert all(each.pixels.shape == (1, FRAME.height, FRAME.width) for each in pages)
     except UserError as error:
         return kind, str(error)
     return kind, "works"

@@ -121,7 +121,8 @@ def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("imparfait.decoding.ink.flat", lambda levels: None)
         slow = find_ink(levels)
-    assert quick and slow
+    assert quick
+    assert slow
     assert quick.polarity == slow.polarity
     assert quick.box == pytest.approx(slow.box, abs=2 * quick.reduced)
     both = [place(each.pixels, each.edges, 28, 28)[0] for each in (quick, slow)]

@@ -195,6 +195,14 @@ def test_a_damaged_file_works_or_is_one_sentence(start: int) -> None:
             assert sentence == "works" or (sentence.startswith("broken") and sentence.isprintable())
 
 
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [(4324, "no page"), (5518, "no page"), (15648, "not fit together"), (17862, "not fit together")],
+)
+def test_a_file_with_nothing_to_see_says_so(index: int, reason: str) -> None:
+    assert reason in outcome(index)[1]
+
+
 def test_a_file_cut_anywhere_is_refused_or_whole() -> None:
     """Truncated is refused: what still works has lost only what stands after its pixels."""
     ink = a_sign()

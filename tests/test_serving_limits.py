@@ -172,6 +172,15 @@ def test_who_still_sends_what_is_refused_can_read_why(hurried: Here) -> None:
     assert b"connection: close" in said
 
 
+def test_what_comes_after_the_last_word_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(**HURRIED) as here, here.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n")
+        assert b" 408 " in connection.recv(1 << 16)  # too slow
+        connection.sendall(b"x: " + b"y" * (2 * MOST_HEAD))
+        assert everything(connection) == b""
+    assert not caplog.records  # by its end the server has told what went wrong
+
+
 def test_who_ends_its_half_after_a_request_is_answered(hurried: Here) -> None:
     for sent, status in ((post(grey(9)), b"200"), (post(grey(9))[:-5], b"400"), (b"GET / HT", b"400")):
         with hurried.connect() as connection:

@@ -70,6 +70,8 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
     kind = format_of(content, name)
     with _in_one_sentence(name, content):
         pages = check_claims(content, kind, limits)
+        if not pages:
+            raise ValueError("it has no page")
     for number in range(1, pages + 1):
         with _in_one_sentence(name if pages == 1 else f"{name}, page {number}", content):
             page = _page(content, kind, number, pages, limits)
@@ -135,10 +137,12 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         raise
     except TooMuchError as error:
         raise UserError(f"{name}: {error}") from error
-    except BROKEN as error:
+    except (*BROKEN, AssertionError) as error:  # Pillow's, of colours without a palette
         reason = "".join(letter if letter.isprintable() else " " for letter in str(error))[:200]
         if isinstance(error, UnidentifiedImageError):  # its words are an address in memory
             reason = "its head makes no sense"
+        if isinstance(error, AssertionError):
+            reason = "its parts do not fit together"
         raise UserError(
             f"{name}: a broken picture ({reason or type(error).__name__}); its first bytes are {content[:4].hex()}"
         ) from error

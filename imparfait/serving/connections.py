@@ -92,7 +92,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request, or of several."""
-        if self.broken or self.transport.is_closing():
+        if self.broken or self.parting or self.transport.is_closing():
             return  # read and dropped
         if self.too_many:
             self.broken = self.arriving = True
