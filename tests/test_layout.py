@@ -50,6 +50,7 @@ ORDER = [
     "engines",
     "selection",
     "runs",
+    "study",
     "report",
     "serving",
     "commands",

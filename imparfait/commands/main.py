@@ -14,6 +14,7 @@ from imparfait.commands.read import read
 from imparfait.commands.search import search
 from imparfait.commands.serve import serve
 from imparfait.commands.stopping import Stopped
+from imparfait.commands.study import study
 from imparfait.commands.train import train
 from imparfait.errors import UserError
 
@@ -35,6 +36,7 @@ commands.add_command(train)
 commands.add_command(evaluate)
 commands.add_command(compare)
 commands.add_command(search)
+commands.add_command(study)
 commands.add_command(export)
 commands.add_command(alter)
 commands.add_command(serve)

@@ -99,6 +99,26 @@ def train_and_prove(
 
     An equal run that is finished already is printed instead: nothing is trained and no test is opened again.
     """
+    folder = out / run.name
+    if folder.exists():
+        _print_finished(folder, run.settings.seed, as_json)
+        return
+    scores, remark, folder = leave_run(run, model, validation, test, out, calibration)
+    show.result(scores, remark, folder, as_json)
+
+
+def leave_run(
+    run: "Run",
+    model: "nn.Module",
+    validation: "LabelledImages | None",
+    test: "SealedTest | None",
+    out: Path,
+    calibration: "LabelledImages | None" = None,
+) -> tuple["Scores", str, Path]:
+    """Train, calibrate, score on the test pictures or else on validation, and leave the run's folder in `out`.
+
+    With both, validation gives the course only. Returns the scores, a sentence on what they are of, and the folder.
+    """
     from imparfait import runs
     from imparfait.classifiers import as_classifier
     from imparfait.commands.learning import at_work, learn
@@ -109,9 +129,6 @@ def train_and_prove(
     from imparfait.store import new_folder
 
     folder = out / run.name
-    if folder.exists():
-        _print_finished(folder, run.settings.seed, as_json)
-        return
     with at_work(run, out) as unfinished_training:  # made first: a disk that refuses says so before the training
         parts = the_three(validation) if validation else []
         learned = learn(run, model, parts, unfinished_training)
@@ -126,7 +143,7 @@ def train_and_prove(
                 remark = f"on {kept:,} training pictures kept out of fitting; the test pictures stay sealed"
             runs.write_run(unfinished, run, model, learned.epochs, learned.course, found)
             _write_result(unfinished, run, learned, scores, parts, remark, found.pictures if found else 0)
-    show.result(scores, remark, folder, as_json)
+    return scores, remark, folder
 
 
 def _with_the_network_of(

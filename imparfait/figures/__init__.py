@@ -2,7 +2,7 @@
 
 from imparfait.figures.comparisons import accuracy_against_seconds, best_so_far, paired_differences, shares, slices
 from imparfait.figures.drawing import DARK, LIGHT, THEMES, Theme, as_png
-from imparfait.figures.runs import accuracies, accuracy_loss, confusion, contact_sheet, mistakes
+from imparfait.figures.runs import accuracies, accuracy_loss, confusion, contact_sheet, errors, mistakes
 from imparfait.figures.suites import confidence, curves, heat_map, rows_of_mistakes
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "confusion",
     "contact_sheet",
     "curves",
+    "errors",
     "heat_map",
     "mistakes",
     "paired_differences",

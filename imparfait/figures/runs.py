@@ -7,6 +7,7 @@ from jaxtyping import Int
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator
 
 from imparfait.figures.drawing import LIGHT, Theme, figure_on, montage
 from imparfait.images import Pixels
@@ -29,6 +30,33 @@ def accuracies(
     axes.set_yticks(places, list(accuracy))
     axes.set_ylim(-0.6, len(accuracy) - 0.3)
     axes.set_xlabel("accuracy in %, with its 95 % interval")
+    return figure
+
+
+def errors(shares: Mapping[str, Mapping[str, tuple[float, tuple[float, float]]]], theme: Theme = LIGHT) -> Figure:
+    """Wrong answers in percent on a logarithmic scale: a row a part, a mark a model, from accuracies with intervals."""
+    parts = list(next(iter(shares.values())))
+    figure, axes = figure_on(theme, 8.6, 1.1 + (0.3 + 0.17 * len(shares)) * len(parts))
+    step = 0.7 / len(shares)
+    for index, (name, of_model) in enumerate(shares.items()):
+        colour = theme.series[index % len(theme.series)]
+        for row, part in enumerate(parts):
+            accuracy, (low, high) = of_model[part]
+            place = -row - (index - (len(shares) - 1) / 2) * step
+            ends = [max(100 * (1 - end), 1e-2) for end in (high, low)]
+            axes.plot(ends, [place, place], color=colour, linewidth=2)
+            label = name if row == 0 else None
+            axes.plot(
+                max(100 * (1 - accuracy), 1e-2), place, "osD^v"[index % 5], color=colour, markersize=7, label=label
+            )
+    axes.set_yticks([-row for row in range(len(parts))], parts)
+    axes.set_ylim(-len(parts) + 0.45, 0.55)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel("wrong answers in %")
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

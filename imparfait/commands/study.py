@@ -1,0 +1,113 @@
+"""`imparfait study`: the founding study from beginning to end, and whether its claims come out again."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imparfait.commands import options, show
+from imparfait.errors import UserError
+
+if TYPE_CHECKING:
+    from imparfait.study.claims import Study
+    from imparfait.study.plans import Stage
+
+PLAN = "study.plan.json"
+
+
+@click.command()
+@click.option(
+    "--quick", is_flag=True, help="The same path on few pictures, in under 3 minutes; its numbers say nothing."
+)
+@click.option(
+    "--larger", is_flag=True, help="More seeds, epochs and trials, and cnn_gru on the balanced mixture: days."
+)
+@click.option("--stop-after", metavar="STAGE", help="Stop when this stage is finished; `--stages` prints their names.")
+@click.option("--stages", is_flag=True, help="Print the stages and how long each takes, and stop.")
+@options.engine
+@options.out
+@options.as_json
+def study(
+    quick: bool,
+    larger: bool,
+    stop_after: str | None,
+    stages: bool,
+    engine: str | None,
+    address: str | None,
+    threads: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Do the founding study again: a CNN against a CNN with a GRU behind it, on digits as they are and altered.
+
+    Searches settings for both, compares them and what leaves something out of them by cross-validation, trains them
+    at length on each mixture, opens the test pictures once for each final network, and says of each of the study's
+    claims whether it is reproduced. --quick leaves the test pictures sealed.
+    Ctrl-C keeps what is finished: the same command goes on from there.
+    """
+    if quick and larger:
+        raise UserError("--quick and --larger say different things; leave one out")
+    if threads != 1:
+        raise UserError(f"--threads {threads}: the study's cells have one thread each; leave it out")
+    from imparfait.commands import studying
+    from imparfait.engines import engine_called
+    from imparfait.report.study import write_study
+    from imparfait.selection.plans import told
+    from imparfait.store import new_folder
+    from imparfait.study.scales import SCALES
+
+    name = "quick" if quick else "larger" if larger else "full"
+    scale, runs_on = SCALES[name], engine_called(engine, address, 1)
+    sitting = studying.Sitting(scale, runs_on, out, as_json)
+    planned = sitting.planned(out / f"{name}.{PLAN}")
+    listed = planned.stages(scale, len(sitting.fit))
+    if stop_after and stop_after not in [stage.name for stage in listed]:
+        raise UserError(f"no stage is called {stop_after!r}; the stages are {', '.join(s.name for s in listed)}")
+    _print_stages(listed, runs_on.at_once)
+    if stages:
+        return
+    click.echo(f"about {told(sum(stage.seconds for stage in listed))} in all, less what is finished", err=True)
+    found = sitting.through(listed, stop_after)
+    if not found:
+        click.echo(f"stopped after {stop_after!r}; the same command without --stop-after goes on", err=True)
+        return
+    folder = out / ("study" if name == "full" else f"study-{name}")
+    with new_folder(folder) as unfinished:
+        write_study(unfinished, folder.name, found, sitting.pool, sitting.kept)
+        exported = studying.export_keras(found, unfinished / "model" / "mon_model.keras")
+    _print(found, exported, folder, as_json)
+
+
+def _print_stages(stages: "Sequence[Stage]", at_once: int) -> None:
+    from imparfait.selection.plans import told
+
+    rows = [(stage.name, f"{stage.cells}", told(stage.seconds)) for stage in stages]
+    total = told(sum(stage.seconds for stage in stages))
+    click.echo(f"from measured pictures/s, {at_once} cells at once:", err=True)
+    for row in [*rows, ("in all", f"{sum(stage.cells for stage in stages)}", total)]:
+        click.echo(f"  {row[0]:36}{row[1]:>4} cell{' ' if row[1] == '1' else 's'}{row[2]:>10}", err=True)
+
+
+def _print(found: "Study", exported: str, folder: Path, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found.to_json() | {"folder": str(folder)}, ensure_ascii=False))
+        return
+    from imparfait.evaluation import percent
+
+    show.table(
+        ("final network", "clean", "geometric", "shrunk", "mean", "training"),
+        [
+            (
+                final.name,
+                *(percent(final.accuracy(part)) for part in final.confusion),
+                percent(final.mean),
+                f"{final.seconds:,.0f} s",
+            )
+            for final in found.finals.values()
+        ],
+    )
+    show.table(("claim", "here"), [(claim.says, claim.outcome) for claim in found.claims()])
+    for line in (*found.sentences(), exported, f"report: {folder / 'report.html'}"):
+        click.echo(line)
