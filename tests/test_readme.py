@@ -1,6 +1,7 @@
 """README is true: each of its commands and programs runs, on small pictures to be quick."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -92,6 +93,33 @@ def test_every_imparfait_command_of_readme_runs_in_its_order(here: Path) -> None
                 continue
             result = subprocess.run(words, cwd=here, capture_output=True, text=True)
             assert result.returncode == 0, f"{command}\n{result.stderr}"
+
+
+def test_the_quick_study_of_readme_leaves_its_page_its_figures_and_a_keras_file_that_opens(here: Path) -> None:
+    folder = here / "runs" / "study-quick"
+    figures = {"accuracy_loss", "matrice_conf_1", "matrice_conf_2", "mixtures", "differences", "accuracy_seconds"}
+    assert figures <= {path.stem for path in folder.glob("*.png")}
+    told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    assert {claim["outcome"] for claim in told["claims"]} == {"not tried"}
+    assert len(told["finals"]) == 4
+    assert "macro avg" in (folder / "classification_report_2.txt").read_text(encoding="utf-8")
+    assert (folder / "cross-validation" / "report.html").exists()
+    assert not (here / "runs" / "TEST_LEDGER.csv").read_text(encoding="utf-8").count("study")  # the test stays sealed
+    ask = "import keras; print(keras.saving.load_model('model/mon_model.keras').count_params())"
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    opened = subprocess.run(
+        [sys.executable, "-c", ask], cwd=folder, capture_output=True, text=True, env=environment, check=True
+    )
+    assert int(opened.stdout) > 1_000_000
+
+
+def test_a_finished_study_is_told_again_without_training(here: Path) -> None:
+    cells = {path: path.stat().st_mtime_ns for path in (here / "runs" / "cells").glob("*.cell")}
+    command = [sys.executable, "-m", "imparfait", "study", "--quick", "--json"]
+    again = subprocess.run(command, cwd=here, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["verdict"]
+    assert {path: path.stat().st_mtime_ns for path in (here / "runs" / "cells").glob("*.cell")} == cells
 
 
 def test_every_make_target_of_readme_exists() -> None:

@@ -70,7 +70,9 @@ def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) ->
     return model, Machine(threads=threads, precision="bfloat16" if fast else "float32")
 
 
-def measured(contenders: Sequence[Contender], data: LabelledImages, threads: int = 1) -> list[Entry]:
+def measured(
+    contenders: Sequence[Contender], data: LabelledImages, threads: int = 1, turns: int = TURNS
+) -> list[Entry]:
     """What each contender can do, measured in turn with nothing beside it: A B C A B C A B C, the median of each."""
     few = fewer(data, FEW)
     images = few.pixels.astype("float32") / 255
@@ -84,7 +86,7 @@ def measured(contenders: Sequence[Contender], data: LabelledImages, threads: int
         trials.append((each, machine, model, training, iter(training)))
     learns: list[list[float]] = [[] for _ in trials]
     answers: list[list[float]] = [[] for _ in trials]
-    for turn in range(TURNS):
+    for turn in range(turns):
         for index, (each, machine, model, training, steps) in enumerate(trials):
             if turn == 0:
                 for _ in range(3):  # the first steps set up what later ones use

@@ -10,7 +10,7 @@ from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.splits import fewer, fold
 from imparfait.errors import UserError
 from imparfait.selection.contenders import Contender
-from imparfait.selection.measuring import Entry, measured, shown_an_epoch
+from imparfait.selection.measuring import TURNS, Entry, measured, shown_an_epoch
 
 CROWDED = 1.1  # cells side by side share memory and caches: 1.04 to 1.09 times as long, results/2026-11-24-engines
 
@@ -96,6 +96,7 @@ def plan(
     threads: int = 1,
     at_once: int = 1,
     alterations: Sequence[tuple[str, float]] = THE_THREE,
+    turns: int = TURNS,
 ) -> Plan:
     """The comparison of `contenders` on `data`, of which `pictures` are used, judged on `alterations`.
 
@@ -105,13 +106,13 @@ def plan(
     """
     part = fewer(data, pictures)
     fold(part, folds, 0, 0)  # a class that is too small is told before anything is measured
-    entries = measured(contenders, part, threads)
+    entries = measured(contenders, part, threads, turns)
     if seconds:
         fit = len(part) * (folds - 1) // folds
-        turns = [max(1, round(seconds * e.learns / shown_an_epoch(e.settings, fit))) for e in entries]
+        passes = [max(1, round(seconds * e.learns / shown_an_epoch(e.settings, fit))) for e in entries]
     else:
-        turns = [epochs or min(entry.settings.epochs for entry in entries)] * len(entries)
-    entries = [_for_epochs(entry, n) for entry, n in zip(entries, turns, strict=True)]
+        passes = [epochs or min(entry.settings.epochs for entry in entries)] * len(entries)
+    entries = [_for_epochs(entry, n) for entry, n in zip(entries, passes, strict=True)]
     wished = Plan(
         data=data.fingerprint(),
         sources=len(part),

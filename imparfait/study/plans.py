@@ -79,12 +79,16 @@ def study_plan(scale: Scale, data: LabelledImages, at_once: int, threads: int) -
         epochs=scale.epochs,
         pictures=scale.pictures,
         at_once=at_once,
+        turns=scale.turns,
     )
     pair = ablations.model_copy(update={"entries": ablations.entries[: len(PAIR)], "seeds": scale.seeds})
     searched = tuple(
         entry.model_copy(update={"settings": searched_from(entry.settings, scale)}) for entry in pair.entries
     )
-    alone = {entry.name: entry for entry in measured(contenders[: len(PAIR)], fewer(data, scale.pictures), threads)}
+    alone = {
+        entry.name: entry
+        for entry in measured(contenders[: len(PAIR)], fewer(data, scale.pictures), threads, scale.turns)
+    }
     finals = tuple(
         alone[settings.model].model_copy(update={"name": name, "settings": settings})
         for name, (_, settings) in scale.finals().items()

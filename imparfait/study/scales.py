@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from imparfait.selection.measuring import TURNS
 from imparfait.selection.spaces import Choice, Range, Space
 from imparfait.settings import RECIPES, TrainingSettings
 
@@ -58,6 +59,9 @@ class Scale:
     instead: Mapping[str, float] = field(default_factory=dict)
     """Settings that are not the annexes', which would learn nothing in so few steps."""
 
+    turns: int = TURNS
+    """In which networks are measured before anything starts."""
+
     @property
     def opens_test(self) -> bool:
         """Whether the final networks are scored on the test pictures, and claims are decided."""
@@ -98,8 +102,8 @@ SCALES: Mapping[str, Scale] = {
         summary="the same path on few pictures, in under 3 minutes; its numbers say nothing",
         folds=2, seeds=1, epochs=1,
         trials=2, searched_pictures=300, searched_epochs=1, searched_folds=2,
-        final_epochs=1, follow_up_epochs=1, pictures=800, final_pictures=2400,
-        instead={"batch_size": 8, "learning_rate": 1e-3},
+        final_epochs=1, follow_up_epochs=1, pictures=800, final_pictures=1800,
+        turns=1, instead={"batch_size": 8, "learning_rate": 1e-3},
     ),
     "larger": Scale(
         summary="5 folds × 3 seeds of 10 epochs, and cnn_gru on the balanced mixture too: days",
