@@ -12,7 +12,7 @@ test: $(READY)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest --numprocesses auto --dist loadfile
+	$(VENV)/bin/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Set up anew only when the list of what is needed has changed.
 $(READY): pyproject.toml constraints.txt

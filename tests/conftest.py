@@ -25,6 +25,15 @@ from imparfait.datasets.labelled import LabelledImages  # noqa: E402
 CLASSES = ("flat", "steep", "cross")
 
 
+SLOWEST = ("test_readme", "test_end_to_end", "test_page", "test_compare", "test_notebooks")
+"""Files of tests that take minutes: begun first, so that no core waits for them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: index for index, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
 def draw_bars(n: int, side: int = 16, channels: int = 1, first_source: int = 0) -> LabelledImages:
     """`n` pictures of a flat bar, a steep bar or both, each at another place and of another grey."""
     random = np.random.default_rng(first_source)

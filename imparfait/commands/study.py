@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.commands import options, show
-from imparfait.errors import UserError
+from imparfait.errors import UserError, lookup
 
 if TYPE_CHECKING:
     from imparfait.study.claims import Study
@@ -24,16 +24,16 @@ PLAN = "study.plan.json"
 @click.option(
     "--larger", is_flag=True, help="More seeds, epochs and trials, and cnn_gru on the balanced mixture: days."
 )
-@click.option("--stop-after", metavar="STAGE", help="Stop when this stage is finished; `--stages` prints their names.")
-@click.option("--stages", is_flag=True, help="Print the stages and how long each takes, and stop.")
+@click.option("--stages", is_flag=True, help="Print the stages and how long each takes, and end.")
+@click.option("--stage", metavar="NAME", help="Do this stage only, and end.")
 @options.engine
 @options.out
 @options.as_json
 def study(
     quick: bool,
     larger: bool,
-    stop_after: str | None,
     stages: bool,
+    stage: str | None,
     engine: str | None,
     address: str | None,
     threads: int,
@@ -54,25 +54,23 @@ def study(
     from imparfait.commands import studying
     from imparfait.engines import engine_called
     from imparfait.report.study import write_study
-    from imparfait.selection.plans import told
     from imparfait.store import new_folder
     from imparfait.study.scales import SCALES
 
     name = "quick" if quick else "larger" if larger else "full"
     scale, runs_on = SCALES[name], engine_called(engine, address, 1)
-    sitting = studying.Sitting(scale, runs_on, out, as_json)
+    sitting = studying.Sitting(name, scale, runs_on, out)
     planned = sitting.planned(out / f"{name}.{PLAN}")
     listed = planned.stages(scale, len(sitting.fit))
-    if stop_after and stop_after not in [stage.name for stage in listed]:
-        raise UserError(f"no stage is called {stop_after!r}; the stages are {', '.join(s.name for s in listed)}")
-    _print_stages(listed, runs_on.at_once)
     if stages:
+        _print_stages(listed, planned.seconds(listed), runs_on.at_once)
         return
-    click.echo(f"about {told(sum(stage.seconds for stage in listed))} in all, less what is finished", err=True)
-    found = sitting.through(listed, stop_after)
-    if not found:
-        click.echo(f"stopped after {stop_after!r}; the same command without --stop-after goes on", err=True)
+    if stage:
+        sitting.only(lookup("stage", stage, {each.name: each for each in listed}).name)
+        click.echo(f"{stage}: done", err=True)
         return
+    _print_stages(listed, planned.seconds(listed), runs_on.at_once)
+    found = sitting.through()
     folder = out / ("study" if name == "full" else f"study-{name}")
     with new_folder(folder) as unfinished:
         write_study(unfinished, folder.name, found, sitting.pool, sitting.kept)
@@ -80,14 +78,16 @@ def study(
     _print(found, exported, folder, as_json)
 
 
-def _print_stages(stages: "Sequence[Stage]", at_once: int) -> None:
+def _print_stages(stages: "Sequence[Stage]", seconds: float, at_once: int) -> None:
     from imparfait.selection.plans import told
 
-    rows = [(stage.name, f"{stage.cells}", told(stage.seconds)) for stage in stages]
-    total = told(sum(stage.seconds for stage in stages))
-    click.echo(f"from measured pictures/s, {at_once} cells at once:", err=True)
-    for row in [*rows, ("in all", f"{sum(stage.cells for stage in stages)}", total)]:
-        click.echo(f"  {row[0]:36}{row[1]:>4} cell{' ' if row[1] == '1' else 's'}{row[2]:>10}", err=True)
+    click.echo(
+        f"from measured pictures/s, {at_once} cell{'s' * (at_once > 1)} at once, less what is finished:", err=True
+    )
+    for stage in stages:
+        cells = f"{stage.cells} cell{'s' * (stage.cells > 1)}"
+        click.echo(f"  {stage.name:36}{cells:>10}{told(stage.seconds):>10}", err=True)
+    click.echo(f"  {'in all':46}{told(seconds):>10}", err=True)
 
 
 def _print(found: "Study", exported: str, folder: Path, as_json: bool) -> None:

@@ -1,17 +1,25 @@
 """The stages of the study, one after the other; what is finished is not done again."""
 
 import contextlib
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 from pydantic import ValidationError
+from torch import nn
 
 from imparfait import runs
 from imparfait.cells import Cell, Outcome
 from imparfait.commands import show
 from imparfait.commands.choosing import Note, alone, cells_bar, run_shown
+from imparfait.commands.learning import GOES_ON
+from imparfait.commands.stopping import Stopped
 from imparfait.commands.train import leave_run
 from imparfait.datasets.splits import fewer, fold, for_calibration, split
 from imparfait.engines import Engine
@@ -23,20 +31,20 @@ from imparfait.selection.plans import Plan
 from imparfait.selection.verdicts import Comparison
 from imparfait.store import write_whole
 from imparfait.study.claims import Study
-from imparfait.study.finals import Final, read_final
-from imparfait.study.plans import CONFIRMED, METHODS, Stage, StudyPlan, study_plan
+from imparfait.study.finals import read_final
+from imparfait.study.plans import CONFIRMED, METHODS, StudyPlan, study_plan
 from imparfait.study.scales import SPACES, Scale
-from imparfait.workers import usable_cores
 
 Place = tuple[str, int, int]
+Step = Callable[[], None]
 
 
 class Sitting:
     """What the stages need, and what came of them."""
 
-    def __init__(self, scale: Scale, engine: Engine, out: Path, as_json: bool):
+    def __init__(self, name: str, scale: Scale, engine: Engine, out: Path):
         dataset = show.loaded("mnist")
-        self.scale, self.engine, self.out, self.as_json = scale, engine, out, as_json
+        self.name, self.scale, self.engine, self.out = name, scale, engine, out
         self.pool = dataset.everything()
         self.test = dataset.test if scale.opens_test else None
         if scale.opens_test:
@@ -47,7 +55,6 @@ class Sitting:
             self.fit, self.kept = split(fewer(self.pool, scale.final_pictures))
         self.searches: dict[str, Finding] = {}
         self.outcomes: dict[Place, Outcome] = {}
-        self.finals: dict[str, Final] = {}
 
     def planned(self, path: Path) -> StudyPlan:
         """The plan of a study begun earlier, so that it goes on as it was; else a new one."""
@@ -55,31 +62,42 @@ class Sitting:
             self.plan = StudyPlan.model_validate_json(path.read_bytes())
             return self.plan
         click.echo("measuring what each network can do, in turn", err=True)
-        self.plan = study_plan(self.scale, self.pool, self.engine.at_once, usable_cores())
+        self.plan = study_plan(self.scale, self.pool, self.engine.at_once)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, self.plan.model_dump_json(indent=2).encode())
         return self.plan
 
-    def through(self, stages: Sequence[Stage], last: str | None) -> Study | None:
-        """All stages, or up to the `last`; then there is no study yet."""
+    def steps(self) -> list[Step]:
+        """What each stage of the plan does, in their order."""
         plan = self.plan
-        steps: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
-            *((self._search, (entry,)) for entry in plan.searched),
-            *((self._validate, (plan.pair, entry)) for entry in plan.pair.entries),
-            *((self._validate, (plan.ablations, entry)) for entry in plan.ablated),
-            *((self._train, (entry,)) for entry in plan.finals),
+        return [
+            *(partial(self._search, entry) for entry in plan.searched),
+            *(partial(self._validate, plan.pair, entry) for entry in plan.pair.entries),
+            *(partial(self._validate, plan.ablations, entry) for entry in plan.ablated),
+            *(partial(self._train, entry) for entry in plan.finals),
         ]
-        for stage, (step, given) in zip(stages, steps, strict=True):
-            step(*given)
-            if stage.name == last:
-                return None
+
+    def only(self, stage: str) -> None:
+        """One stage."""
+        stages = self.plan.stages(self.scale, len(self.fit))
+        dict(zip((each.name for each in stages), self.steps(), strict=True))[stage]()
+
+    def through(self) -> Study:
+        """All stages, of which those that are finished take no time; final networks are trained side by side."""
+        plan = self.plan
+        for step in self.steps()[: -len(plan.finals)]:
+            step()
+        if self.engine.at_once > 1:
+            side_by_side(self.name, self.out, self._untrained(), self.engine.at_once)
+        for entry in plan.finals:
+            self._train(entry)
         return Study(
             self.scale,
             self.pool.classes,
             self.searches,
             self._comparison(plan.pair),
             self._comparison(plan.ablations),
-            self.finals,
+            {entry.name: read_final(entry.name, self.out / self._run(entry)[0].name) for entry in plan.finals},
         )
 
     def _cells(self, title: str, cells: Sequence[Cell], each: float) -> list[Outcome]:
@@ -118,17 +136,77 @@ class Sitting:
         places = [(e.name, seed, number) for e, seed, number in plan.places()]
         return Comparison(plan, self.pool.classes, {place: self.outcomes[place] for place in places})
 
-    def _train(self, entry: Entry) -> None:
+    def _run(self, entry: Entry) -> tuple[runs.Run, nn.Module]:
+        """A final network as it starts: on one thread, so that several are trained side by side."""
         recipe, settings = self.scale.finals()[entry.name]
         run, model = runs.start(recipe, settings, self.fit, final=bool(self.test))
-        folder = self.out / run.name
-        if not folder.exists():
-            calibration = self.kept if self.test else None
-            scores, remark, _ = leave_run(run, model, self.kept, self.test, self.out, calibration)
-            if not self.as_json:
-                click.echo(f"{entry.name}:")
-                show.result(scores, remark, folder, as_json=False)
-        self.finals[entry.name] = read_final(entry.name, folder)
+        return replace(run, machine=run.machine.model_copy(update={"threads": 1})), model
+
+    def _train(self, entry: Entry) -> None:
+        run, model = self._run(entry)
+        if not (self.out / run.name).exists():
+            leave_run(run, model, self.kept, self.test, self.out, self.kept if self.test else None)
+
+    def _untrained(self) -> dict[str, float]:
+        """The stages of final networks that there are none of yet, and the seconds each takes."""
+        stages = self.plan.stages(self.scale, len(self.fit))[-len(self.plan.finals) :]
+        return {
+            stage.name: stage.seconds
+            for stage, entry in zip(stages, self.plan.finals, strict=True)
+            if not (self.out / self._run(entry)[0].name).exists()
+        }
+
+
+def side_by_side(scale: str, out: Path, stages: dict[str, float], at_once: int) -> None:
+    """Do stages in processes of their own, so many at once, the longest first, behind one bar.
+
+    Raises Stopped when one of them was, which has saved what it had, and UserError when one failed.
+    """
+    words = [sys.executable, "-m", "imparfait", "study", "--out", str(out)]
+    words += [] if scale == "full" else [f"--{scale}"]
+    waiting = sorted(stages, key=lambda name: stages[name])
+    working: dict[str, tuple[subprocess.Popen[str], float]] = {}
+    finished = 0.0
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with show.bar("final networks", sum(stages.values())) as (progress, task):
+        try:
+            while waiting or working:
+                while waiting and len(working) < at_once:
+                    name = waiting.pop()
+                    process = subprocess.Popen(
+                        [*words, "--stage", name],
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE,
+                        text=True,
+                        process_group=0,  # a terminal's Ctrl-C comes here only: a second signal would not let it save
+                    )
+                    working[name] = process, time.monotonic()
+                time.sleep(0.2)
+                for name, (process, _) in list(working.items()):
+                    if process.poll() is not None:
+                        del working[name]
+                        finished += stages[name]
+                        _check(name, process)
+                under_way = sum(min(time.monotonic() - since, stages[n]) for n, (_, since) in working.items())
+                named = ", ".join(name.removeprefix("final ") for name in working)
+                progress.update(task, completed=finished + under_way, description=f"final networks: {named}")
+        except BaseException as error:
+            for process, _ in working.values():
+                process.terminate()
+            for process, _ in working.values():
+                process.communicate()
+            if isinstance(error, KeyboardInterrupt):
+                raise Stopped(f"stopped; what was trained is saved, {GOES_ON}", 128 + signal.SIGINT) from error
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _check(name: str, process: "subprocess.Popen[str]") -> None:
+    _, said = process.communicate()
+    if process.returncode:
+        last = said.strip().splitlines()[-1].removeprefix("imparfait: ") if said.strip() else "it ended without a word"
+        raise (Stopped(last, process.returncode) if process.returncode > 2 else UserError(f"{name}: {last}"))
 
 
 def export_keras(study: Study, path: Path) -> str:

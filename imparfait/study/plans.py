@@ -1,13 +1,13 @@
 """The study before it is run: its stages, and how long each will take."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.splits import fewer
 from imparfait.selection.contenders import Contender, contender
-from imparfait.selection.measuring import Entry, measured
+from imparfait.selection.measuring import Entry
 from imparfait.selection.plans import Plan, crowded, plan
 from imparfait.selection.searching import FOLDS, LEADERS
 from imparfait.settings import TrainingSettings
@@ -34,7 +34,7 @@ class StudyPlan(BaseModel, frozen=True):
     searched: tuple[Entry, ...]
     """The annexes' networks as a trial of a search has them."""
     finals: tuple[Entry, ...]
-    """On as many threads as there are."""
+    """The networks trained at length."""
 
     @property
     def ablated(self) -> list[Entry]:
@@ -67,8 +67,15 @@ class StudyPlan(BaseModel, frozen=True):
             stages.append(Stage(f"final {entry.name}", 1, entry.training_seconds(fitted_on)))
         return stages
 
+    def seconds(self, stages: Sequence[Stage]) -> float:
+        """About how long all of them take: the final networks are trained side by side too."""
+        finals = stages[-len(self.finals) :]
+        longest = max(stage.seconds for stage in finals)
+        together = max(longest, crowded(sum(stage.seconds for stage in finals), self.pair.at_once))
+        return sum(stage.seconds for stage in stages[: -len(self.finals)]) + together
 
-def study_plan(scale: Scale, data: LabelledImages, at_once: int, threads: int) -> StudyPlan:
+
+def study_plan(scale: Scale, data: LabelledImages, at_once: int) -> StudyPlan:
     """The study at this scale on `data`, with cells of one thread; what each network can do is measured here."""
     contenders = [_at(scale, contender(name)) for name in (*PAIR, *ABLATIONS)]
     ablations = plan(
@@ -85,12 +92,9 @@ def study_plan(scale: Scale, data: LabelledImages, at_once: int, threads: int) -
     searched = tuple(
         entry.model_copy(update={"settings": searched_from(entry.settings, scale)}) for entry in pair.entries
     )
-    alone = {
-        entry.name: entry
-        for entry in measured(contenders[: len(PAIR)], fewer(data, scale.pictures), threads, scale.turns)
-    }
+    of_model = {entry.name: entry for entry in pair.entries}
     finals = tuple(
-        alone[settings.model].model_copy(update={"name": name, "settings": settings})
+        of_model[settings.model].model_copy(update={"name": name, "settings": settings})
         for name, (_, settings) in scale.finals().items()
     )
     return StudyPlan(pair=pair, ablations=ablations, searched=searched, finals=finals)
