@@ -65,7 +65,7 @@ def workers(driver: int) -> list[int]:
     return [worker for child in children(driver) for worker in children(child)]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 200) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
