@@ -22,6 +22,7 @@ from .predicting import predict as predict
 from .proving import evaluate as evaluate
 from .randomness import Draw as Draw
 from .reading import read as read
+from .runs import save as save
 from .settings import RECIPES as RECIPES
 from .settings import Machine as Machine
 from .settings import TrainingSettings as TrainingSettings

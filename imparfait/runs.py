@@ -14,13 +14,14 @@ from torch import nn
 from imparfait.checkpoints import portable
 from imparfait.classifiers import Weights
 from imparfait.datasets.labelled import LabelledImages
+from imparfait.errors import UserError
 from imparfait.evaluation import Score, Scores
 from imparfait.machine import choose_machine, environment
 from imparfait.models import check_answers, network_for
 from imparfait.models.own import fingerprint_of, is_own, parts_of
 from imparfait.robustness.calibrating import Calibration
-from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint
-from imparfait.store import write_json
+from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint, recipe_of
+from imparfait.store import new_folder, write_json
 from imparfait.training import Epoch
 
 
@@ -84,6 +85,29 @@ def start(
         weights.fill(model, data.classes)
         origins["weights"] = weights.sha256
     return Run(recipe, settings, choose_machine(model, few, device), data, final, origins), model
+
+
+def save(
+    folder: str | Path, model: nn.Module, data: LabelledImages, settings: TrainingSettings, epochs: Sequence[Epoch]
+) -> Path:
+    """Write a network trained from Python as a run folder, which `load_classifier` and `export` take.
+
+    `data` and `settings` are what `train` was given, `epochs` what it yielded. A run that was at `folder` is replaced.
+    Raises UserError when there are no epochs, when the network does not answer `data` with one number a class, and
+    when `folder` is something else than a run.
+    """
+    folder = Path(folder)
+    if not epochs:
+        raise UserError("epochs is empty; wanted is what train yielded: epochs = list(train(…))")
+    if folder.exists() and not (folder / "config.json").is_file():
+        raise UserError(f"{folder}: is there and is no run; name a folder that is not there yet")
+    few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
+    check_answers(model, few, len(data.classes), settings.model)
+    origins = {"network": fingerprint_of(settings.model)} if is_own(settings.model) else {}
+    run = Run(recipe_of(settings.model), settings, choose_machine(model, few), data, final=False, origins=origins)
+    with new_folder(folder) as unfinished:
+        write_run(unfinished, run, model, epochs, [])
+    return folder
 
 
 def write_run(
