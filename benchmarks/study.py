@@ -1,82 +1,93 @@
-"""The study's networks here and in the study's own Keras code: on the same saved pixels, in turn in one run.
+"""The study's network here and in the study's own Keras code: on the same saved pixels, in turn in one run.
 
 python -m venv ../keras && ../keras/bin/pip install -r benchmarks/keras.txt
-python benchmarks/study.py --keras ../keras/bin/python --epochs 3 --out results/2026-11-24-beside-the-study
+python benchmarks/study.py --keras ../keras/bin/python --epochs 10 --out results/2026-11-27-beside-the-study
 
-Speed: both learn `--pictures` pictures in batches of 32, by turns, `--rounds` times, each warmed up. Accuracy (`cnn`):
-both learn the same 87,500 training pictures of the study's mixture and are scored on the same development pictures;
-of the shrunk ones there are two versions, averaged over areas as here and reduced with Pillow's default as the study
-did. Test pictures are not touched.
+Four systems learn by turns, an epoch each, every one in a process of its own that lives as long as its seed, with as
+many threads: Keras's code; ours by the same recipe in float32 and in bfloat16; and the `default` recipe, which has
+another network, shows each picture once an epoch, altered anew, and always runs its own number of epochs. After each
+epoch all are scored on the same development pictures (clean, geometric, shrunk); test pictures are not touched.
+
+Seconds are of training only, Keras's first call included. Between two epochs the accuracy is taken to rise in a line;
+what is above 98 % after its first epoch has taken all of that epoch. Memory is the most that a process held, its pixels
+included, which Keras's code keeps in float32 and ours in bytes. In `--out`, rows.jsonl has a line for each epoch as
+soon as it is measured; the same command again goes on with the first seed that is not complete.
 """
 
 import argparse
+import contextlib
 import json
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import nn
+from study_summary import APART, BETTER, EXACT, FAST, THE_THREE, tell
 
-from imparfait import RECIPES, Draw, LabelledImages, Machine, as_classifier, build, load_data, split, the_three
+from imparfait import RECIPES, LabelledImages, Machine, load_data, split, the_three
 from imparfait.datasets.mixtures import MIXTURES
-from imparfait.machine import choose_machine, environment
-from imparfait.models.gru import Gru
-from imparfait.settings import TrainingSettings, recipe_of
-from imparfait.statistics import bootstrap_interval, wilson_interval
-from imparfait.training import Training
+from imparfait.datasets.splits import fewer
+from imparfait.machine import environment, has_bf16_units
+from imparfait.settings import recipe_of
+from imparfait.statistics import bootstrap_interval
+from imparfait.store import write_json, write_whole
+from imparfait.workers import usable_cores
 
 
-class Keras:
-    """The peer, in a process of its own."""
+@dataclass(frozen=True)
+class System:
+    """One of those that are compared."""
 
-    def __init__(self, python: str, pixels: Path):
-        words = [python, str(Path(__file__).with_name("study_in_keras.py")), str(pixels)]
+    build: tuple[str | int, ...]
+    """What its process is told to build, before the seed."""
+    epochs: int
+    shown: int
+    """Pictures an epoch."""
+
+
+class Process:
+    """A system at work, in a process of its own: study_in_keras.py or study_here.py."""
+
+    def __init__(self, python: str, script: str, pixels: Path, threads: int):
+        words = [python, str(Path(__file__).with_name(script)), str(pixels), str(threads)]
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process is
         self.child = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
         )
         self.versions = self._answer()
 
     def __call__(self, *command: object) -> dict:
-        """What it answers to a command of study_in_keras.py."""
+        """What it answers to a command."""
         print(json.dumps(command), file=self.child.stdin, flush=True)
         return self._answer()
 
     def _answer(self) -> dict:
-        return json.loads(self.child.stdout.readline())
+        line = self.child.stdout.readline()
+        if not line:
+            self.errors.seek(0)
+            raise SystemExit(f"{self.child.args[1]} ended with {self.child.wait()}:\n{self.errors.read()[-2000:]}")
+        return json.loads(line)
 
+    def memory(self) -> float:
+        """The most it held so far, in GiB; not getrusage's, in which a child begins with its parent's memory."""
+        told = Path(f"/proc/{self.child.pid}/status").read_text().split("VmHWM:")[1]
+        return int(told.split()[0]) / 1024**2
 
-class Ours:
-    """Our side: as fast and as precise as `imparfait train` would be here, or in float32."""
-
-    def __init__(self, model: str, data: LabelledImages, epochs: int, seed: int, float32: bool):
-        self.settings = settings_for(model, epochs, seed)
-        _, channels, height, width = data.pixels.shape
-        self.model = build(model, channels=channels, classes=len(data.classes), height=height, width=width, seed=seed)
-        chosen = choose_machine(self.model, torch.from_numpy(data.pixels[:32]) / 255)
-        self.machine = chosen.model_copy(update={"precision": "float32"}) if float32 else chosen
-        self.training = Training(self.model, data, self.settings, self.machine)
-        self.steps: Iterator = iter(self.training)
-
-    def fit(self, pictures: int) -> float:
-        """Seconds it takes to learn so many more pictures."""
-        start = time.perf_counter()
-        for _ in range(pictures // self.settings.batch_size):
-            next(self.steps)
-        return time.perf_counter() - start
-
-
-def settings_for(model: str, epochs: int, seed: int) -> TrainingSettings:
-    """The recipe of the model, on pictures that are already mixed."""
-    recipe = RECIPES[recipe_of(model)].settings
-    return recipe.model_copy(update={"model": model, "mixture": "clean", "epochs": epochs, "seed": seed})
+    def end(self) -> None:
+        self.child.kill()
+        self.child.communicate()
+        self.errors.close()
 
 
 def as_shown(data: LabelledImages) -> LabelledImages:
@@ -91,147 +102,173 @@ def as_shown(data: LabelledImages) -> LabelledImages:
     return replace(data.select(rows[:, 0].numpy()), pixels=pixels, name="the study's mixture")
 
 
-def shrunk_by_pillow(data: LabelledImages) -> np.ndarray:
-    """The protocol's shrunk pictures, at the same places, but reduced with Pillow's default as the study did."""
-    side = data.pixels.shape[-1]
-    places = Draw(0, "score shrunk", 0, torch.from_numpy(data.sources)).uniform("row, column", 2).double()
-    reduced = np.empty_like(data.pixels)
-    for picture, out, (row, column) in zip(data.pixels, reduced, (places * (side + 1)).long().tolist(), strict=True):
-        canvas = np.zeros((2 * side, 2 * side), np.uint8)
-        canvas[row : row + side, column : column + side] = picture[0]
-        out[0] = np.asarray(Image.fromarray(canvas).resize((side, side)))
-    return reduced
+def save_pixels(file: Path, pictures: int | None) -> tuple[np.ndarray, int, int, str]:
+    """Save what all learn and are scored on; returns the labels scored, how many are shown and fitted, and a mark."""
+    fit, development = split(load_data().train)
+    fit = fewer(fit, pictures)
+    shown = as_shown(fit)
+    scored = {f"score {part.alteration}": part.data.pixels[:, 0] for part in the_three(development)}
+    ours = {"fit": fit.pixels[:, 0], "fit_y": fit.labels, "fit_sources": fit.sources}
+    np.savez(file, shown=shown.pixels[:, 0], shown_y=shown.labels, **ours, **scored)
+    return development.labels, len(shown), len(fit), shown.fingerprint()
 
 
-def weights_for_keras(model: nn.Module) -> list[np.ndarray]:
-    """Every weight and running statistic, in Keras's order and layout."""
-    weights: list[torch.Tensor] = []
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            weights += [layer.weight.permute(2, 3, 1, 0), layer.bias]
-        elif isinstance(layer, nn.Linear):
-            weights += [layer.weight.T, layer.bias]
-        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            weights += [layer.weight, layer.bias, layer.running_mean, layer.running_var]
-        elif isinstance(layer, Gru):
-            for direction in zip(layer.kernel, layer.recurrent, layer.bias, strict=True):
-                weights += direction
-    return [weight.detach().numpy() for weight in weights]
+def start(systems: Mapping[str, System], keras: str, pixels: Path, threads: int, seed: int) -> dict[str, Process]:
+    """The processes of a seed, each with its network built."""
+    working, numbers = {}, {}
+    for name, system in systems.items():
+        python, script = (keras, "study_in_keras.py") if name == "keras" else (sys.executable, "study_here.py")
+        working[name] = Process(python, script, pixels, threads)
+        numbers[name] = working[name]("build", *system.build, seed)["numbers"]
+    assert numbers["keras"] == numbers[EXACT], f"not the same network: {numbers}"
+    return working
 
 
-def largest_difference(keras: Keras, ours: Ours, data: LabelledImages, folder: Path) -> float:
-    """Between the probabilities of both, when Keras's network has our weights; in float32."""
-    file = folder / "weights.npz"
-    np.savez(file, *weights_for_keras(ours.model))
-    theirs = np.array(keras("weights", str(file))["probabilities"])
-    logits = as_classifier(ours.model, Machine(threads=2))((data.pixels[:100] / 255).astype(np.float32))
-    return float(np.abs(torch.from_numpy(logits).softmax(1).numpy() - theirs).max())
+def estimate(systems: Mapping[str, System], working: Mapping[str, Process], scored: int) -> float:
+    """Seconds that a seed takes, from a few steps and answers of each."""
+    total = 0.0
+    for name, system in systems.items():
+        few = min(1920, system.shown // 2)
+        for _ in range(2):  # the first steps are slower, and so are the first answers
+            fitted = working[name]("fit", few)
+            before = time.perf_counter()
+            working[name]("score", 500)
+            scoring = (time.perf_counter() - before) / 500 * scored
+        total += system.epochs * (fitted["seconds"] / fitted["pictures"] * system.shown + scoring)
+        print(f"{name}: {fitted['pictures'] / fitted['seconds']:,.0f} pictures a second", flush=True)
+    return total
 
 
-def speeds(keras: Keras, model: str, data: LabelledImages, pictures: int, rounds: int, folder: Path) -> dict:
-    """Pictures learned a second, by turns: Keras, ours, ours in float32."""
-    contenders = {
-        "keras": lambda: keras("fit", pictures)["seconds"],
-        "imparfait": (ours := Ours(model, data, 10, 0, float32=False)).fit,
-        "imparfait, float32": (exact := Ours(model, data, 10, 0, float32=True)).fit,
-    }
-    numbers = keras("build", model, 0)["numbers"]
-    for side in (ours, exact):
-        side.fit(pictures // 4)
-    keras("fit", pictures // 4)
-    difference = largest_difference(keras, exact, data, folder)  # of trained weights: statistics have moved
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, fit in contenders.items():
-            seconds[name].append(fit() if name == "keras" else fit(pictures))
-    rates = {name: [pictures / each for each in values] for name, values in seconds.items()}
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    return {
-        "numbers": numbers,
-        "precision": ours.machine.precision,
-        "largest_difference_of_probabilities_with_equal_weights": difference,
-        "pictures_per_second_median": {name: round(value) for name, value in medians.items()},
-        "range": {name: [round(min(values)), round(max(values))] for name, values in rates.items()},
-        "ratio_to_keras": {name: round(value / medians["keras"], 2) for name, value in medians.items()},
-        "pictures_a_round": pictures,
-        "rounds_in_turn": rounds,
-    }
+def largest_difference(working: Mapping[str, Process], folder: Path) -> float:
+    """Between the probabilities of Keras and ours in float32, when Keras's network is given our weights."""
+    file = str(folder / "weights.npz")
+    ours, theirs = (np.array(working[name]("weights", file)["probabilities"]) for name in (EXACT, "keras"))
+    return float(np.abs(ours - theirs).max())
 
 
-def accuracies(
-    keras: Keras, data: LabelledImages, scored: dict[str, np.ndarray], labels: np.ndarray, epochs: int, seed: int
+def measured(
+    systems: Mapping[str, System], working: Mapping[str, Process], labels: np.ndarray, seed: int, folder: Path
 ) -> Iterator[dict]:
-    """Right answers of both after each epoch of `cnn`, and the mean of the three on both versions of shrunk.
+    """A row for each epoch of each system, by turns.
 
-    Our rows carry how far our mean lies above Keras's, in points, with its paired 95 % interval over source pictures.
+    Rows of the study's recipe carry how far their mean lies above Keras's, in points, with its paired 95 % interval
+    over source pictures; the last one in float32 how far probabilities are apart when weights are equal.
     """
-    keras("build", "cnn", seed)
-    ours = Ours("cnn", data, epochs, seed, float32=False)
-    classifier = as_classifier(ours.model, ours.machine)
-    for epoch in range(1, epochs + 1):
-        keras("fit", len(data))
-        ours.fit(ours.training.steps_an_epoch * ours.settings.batch_size)
-        theirs = {name: np.array(right) for name, right in keras("score").items()}
-        mine = {
-            name: classifier((pixels / 255).astype(np.float32)).argmax(1) == labels for name, pixels in scored.items()
-        }
-        for name, answers in (("keras", theirs), ("imparfait", mine)):
-            row = {"epoch": epoch, "seed": seed, "system": name}
-            row["right"] = {part: int(right.sum()) for part, right in answers.items()}
-            for version, part in (("areas", "shrunk"), ("pillow", "shrunk, pillow")):
-                three = np.stack([answers["clean"], answers["geometric"], answers[part]])
-                row[f"mean_{version}"] = round(100 * float(three.mean()), 3)
-            row["clean_interval"] = [round(100 * end, 2) for end in wilson_interval(row["right"]["clean"], len(labels))]
-            if name == "imparfait":
-                ahead = sum(mine[part].astype(int) - theirs[part] for part in ("clean", "geometric", "shrunk"))
+    seconds = dict.fromkeys(systems, 0.0)
+    for epoch in range(1, max(system.epochs for system in systems.values()) + 1):
+        right: dict[str, np.ndarray] = {}
+        for name, system in systems.items():
+            if epoch > system.epochs:
+                continue
+            taken = working[name]("fit", None)["seconds"]
+            seconds[name] += taken
+            said = working[name]("score", None)
+            right[name] = np.stack([np.array(said[part]) == labels for part in THE_THREE])
+            row = {"seed": seed, "epoch": epoch, "system": name, "seconds": round(taken, 2)}
+            row["seconds_so_far"] = round(seconds[name], 2)
+            row["right"] = dict(zip(THE_THREE, right[name].sum(1).tolist(), strict=True))
+            row["mean_of_the_three"] = round(100 * float(right[name].mean()), 3)
+            row["memory_GiB"] = round(working[name].memory(), 3)
+            row["load_average"] = round(os.getloadavg()[0], 1)
+            if name in (EXACT, FAST):
+                ahead = right[name].sum(0) - right["keras"].sum(0)
                 row["ahead_of_keras"] = round(100 * float(ahead.mean() / 3), 3)
                 row["ahead_interval"] = [round(100 * end, 3) for end in bootstrap_interval(ahead, each=3)]
+            if name == EXACT and epoch == system.epochs:  # Keras's network, done learning, may lose its weights
+                row[APART] = largest_difference(working, folder)
             yield row
+
+
+def complete(file: Path, rows_a_seed: int) -> dict[int, list[dict]]:
+    """The rows of each seed that is complete; those of one that was under way are dropped."""
+    found: dict[int, list[dict]] = {}
+    for line in file.read_text().splitlines() if file.exists() else ():
+        with contextlib.suppress(ValueError):  # torn by what stopped the run
+            row = json.loads(line)
+            found.setdefault(row["seed"], []).append(row)
+    whole = {seed: rows for seed, rows in found.items() if len(rows) == rows_a_seed}
+    write_whole(file, "".join(json.dumps(row) + "\n" for rows in whole.values() for row in rows).encode())
+    return whole
+
+
+def in_words(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keras", required=True, help="the Python that has benchmarks/keras.txt")
-    parser.add_argument("--pictures", type=int, default=9600)
-    parser.add_argument("--rounds", type=int, default=5, help="of the comparison of speeds; 0 leaves it out")
-    parser.add_argument("--epochs", type=int, default=3, help="of the comparison of accuracies; 0 leaves it out")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--network", choices=("cnn", "cnn_gru"), default="cnn")
+    parser.add_argument("--epochs", type=int, default=10, help="of the study's recipe")
+    parser.add_argument("--pictures", type=int, help="to learn from: the study's mixture shows 7/4 as many an epoch")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
-    fit, development = split(load_data().train)
-    data = as_shown(fit)
-    scored = {part.alteration: part.data.pixels for part in the_three(development)}
-    scored["shrunk, pillow"] = shrunk_by_pillow(development)
+    threads, fast = usable_cores(), has_bf16_units()
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "pixels.npz"
-        saved = {name: pixels[:, 0] for name, pixels in scored.items()}
-        np.savez(file, train_x=data.pixels[:, 0], train_y=data.labels, score_y=development.labels, **saved)
-        keras = Keras(options.keras, file)
-        summary: dict = {"peer": keras.versions, "batch_size": 32, "speed": {}}
+        pixels = Path(folder) / "pixels.npz"
+        labels, shown, fitted, mark = save_pixels(pixels, options.pictures)
+        recipe, better = recipe_of(options.network), RECIPES["default"].settings
+        systems = {
+            "keras": System((options.network,), options.epochs, shown),
+            EXACT: System((recipe, "float32", options.epochs), options.epochs, shown),
+            FAST: System((recipe, "bfloat16", options.epochs), options.epochs, shown),
+            BETTER: System(("default", "bfloat16" if fast else "float32", better.epochs), better.epochs, fitted),
+        }
+        if not fast:  # here bfloat16 would be the slower one
+            del systems[FAST]
+        machine = environment(Machine(threads=threads))
+        conditions = {
+            "network": options.network,
+            "pictures_an_epoch": {name: system.shown for name, system in systems.items()},
+            "epochs": {name: system.epochs for name, system in systems.items()},
+            "development_pictures": len(labels),
+            "batch_size": {recipe: RECIPES[recipe].settings.batch_size, "default": better.batch_size},
+            "threads": threads,
+            "processor": machine["processor"],
+            "sha256_of_the_pictures": mark,
+        }
         options.out.mkdir(parents=True, exist_ok=True)
-        machine = choose_machine(build("petit", channels=1, classes=10), torch.rand(8, 1, 28, 28))
-        (options.out / "environment.json").write_text(json.dumps(environment(machine), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        scores, log = options.out / "scores.json", options.out / "rows.jsonl"
+        if scores.exists() and json.loads(scores.read_text()).get("conditions") != conditions:
+            raise SystemExit(f"{scores} is of other conditions; write another --out")
+        done = complete(log, sum(system.epochs for system in systems.values()))
+        tell(options.out, conditions, systems, done)
+        left = [seed for seed in dict.fromkeys(options.seeds) if seed not in done]
+        print(f"seeds complete: {sorted(done) or 'none'}; to do: {left or 'none'}", flush=True)
 
-        def keep() -> None:
-            (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-
-        for model, share in (("cnn", 1), ("cnn_gru", 2)) if options.rounds else ():
-            pictures = options.pictures // share
-            summary["speed"][model] = speeds(keras, model, data, pictures, options.rounds, Path(folder))
-            print(json.dumps({model: summary["speed"][model]}, indent=2), flush=True)
-            keep()
-        if options.epochs:
-            summary["pillow_and_areas_differ_by_at_most_mean"] = round(
-                float(np.abs(scored["shrunk"].astype(int) - scored["shrunk, pillow"]).max((1, 2, 3)).mean()), 1
-            )
-            summary["accuracy"] = []
-            for seed in options.seeds:
-                for row in accuracies(keras, data, scored, development.labels, options.epochs, seed):
-                    summary["accuracy"].append(row)
+        for seed in left:
+            begun = time.perf_counter()
+            working = start(systems, options.keras, pixels, threads, seed)
+            try:
+                if seed == left[0]:
+                    setting_up = time.perf_counter() - begun
+                    each = setting_up + estimate(systems, working, len(labels))
+                    print(f"about {in_words(each)} a seed, {in_words(len(left) * each)} in all", flush=True)
+                    for process in working.values():
+                        process.end()
+                    working = start(systems, options.keras, pixels, threads, seed)  # anew: nothing is warm
+                words = [word.replace(options.keras, "KERAS_PYTHON") for word in sys.argv[1:]]
+                words = [word.replace(str(options.out), f"results/{options.out.name}") for word in words]
+                (options.out / "command.txt").write_text(" ".join(["python benchmarks/study.py", *words]) + "\n")
+                versions = machine | {
+                    "precision": "float32 and bfloat16" if fast else "float32",
+                    "peer": working["keras"].versions | {"threads": threads, "precision": "float32"},
+                }
+                write_json(options.out / "environment.json", versions)
+                done[seed] = []
+                for row in measured(systems, working, labels, seed, Path(folder)):
+                    done[seed].append(row)
+                    with log.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
                     print(json.dumps(row), flush=True)
-                    keep()  # after each epoch: a run that is stopped has told what it knew
+            finally:
+                for process in working.values():
+                    process.end()
+            tell(options.out, conditions, systems, done)
+        print(scores.read_text())
 
 
 if __name__ == "__main__":

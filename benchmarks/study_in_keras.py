@@ -1,11 +1,13 @@
 """The founding study's networks as Keras code, driven by study.py: reads commands, prints an answer to each.
 
 It runs in an environment of its own (benchmarks/keras.txt) and knows nothing of imparfait. Commands, one JSON list a
-line: ["build", "cnn", seed], ["fit", pictures], ["score"], ["weights", file].
+line: ["build", "cnn", seed], ["fit", pictures], where null is an epoch, ["score", pictures], where null is all, and
+["weights", file], which sets them and says what the network then answers.
 """
 
 import json
 import os
+import platform
 import sys
 import time
 
@@ -46,12 +48,15 @@ def build(kind: str) -> keras.Model:
 
 
 def main() -> None:
+    threads = int(sys.argv[2])
+    tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+    tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
     with np.load(sys.argv[1]) as file:
-        pixels = {name: file[name] for name in file.files}
-    x, y = pixels.pop("train_x").astype("float32")[..., None] / 255, pixels.pop("train_y")
-    labels = pixels.pop("score_y")
-    answer = {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
-    print(json.dumps(answer), flush=True)
+        x, y = file["shown"].astype("float32")[..., None], file["shown_y"]
+        scored = {name.removeprefix("score "): file[name] for name in file.files if name.startswith("score ")}
+    x /= 255  # in place: a second copy would count as memory that training needs
+    versions = {"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tensorflow.__version__}
+    print(json.dumps(versions | {"numpy": np.__version__}), flush=True)
     model = None
     for line in sys.stdin:
         command, *words = json.loads(line)
@@ -62,17 +67,21 @@ def main() -> None:
             model = build(words[0])
             answer = {"numbers": model.count_params()}
         elif command == "fit":
+            few = slice(words[0])
             start = time.perf_counter()
-            model.fit(x[: words[0]], y[: words[0]], batch_size=BATCH, verbose=0, shuffle=True)
-            answer = {"seconds": time.perf_counter() - start}
+            model.fit(x[few], y[few], batch_size=BATCH, verbose=0, shuffle=True)
+            answer = {"seconds": time.perf_counter() - start, "pictures": len(y[few])}
         elif command == "score":
-            for name, images in pixels.items():
-                said = model.predict(images[..., None].astype("float32") / 255, batch_size=500, verbose=0).argmax(1)
-                answer[name] = [int(right) for right in said == labels]
-        elif command == "weights":  # set them, and say what the network then answers
+            for name, images in scored.items():
+                said = model.predict(
+                    images[: words[0], ..., None].astype("float32") / 255, batch_size=500, verbose=0
+                ).argmax(1)
+                answer[name] = said.tolist()
+        elif command == "weights":
             with np.load(words[0]) as file:
                 model.set_weights([file[f"arr_{index}"] for index in range(len(file.files))])
-            answer = {"probabilities": model.predict(x[:100], verbose=0).tolist()}
+            few = scored["clean"][:100, ..., None].astype("float32") / 255
+            answer = {"probabilities": model.predict(few, verbose=0).tolist()}
         print(json.dumps(answer), flush=True)
 
 

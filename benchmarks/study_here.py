@@ -1,0 +1,95 @@
+"""Our side of study.py, in a process of its own: reads commands, prints an answer to each, as study_in_keras.py does.
+
+Commands, one JSON list a line: ["build", recipe, precision, epochs, seed], ["fit", pictures], where null is an epoch,
+["score", pictures], where null is all, and ["weights", file], which leaves them there in Keras's order and says what
+the network answers.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import nn
+
+from imparfait import RECIPES, LabelledImages, Machine, as_classifier, build
+from imparfait.machine import bf16_agrees
+from imparfait.models.gru import Gru
+from imparfait.training import Step, Training
+
+
+class Ours:
+    """A network in training, as `imparfait train` would train it at this precision."""
+
+    def __init__(self, pixels: Mapping[str, np.ndarray], recipe: str, machine: Machine, epochs: int, seed: int):
+        settings, labels = RECIPES[recipe].settings, pixels["shown_y"]
+        if settings.mixture == "study":  # these pictures are mixed already; each is a source, to be shuffled by itself
+            x, sources = pixels["shown"], np.arange(len(labels))
+            settings = settings.model_copy(update={"mixture": "clean"})
+        else:
+            x, labels, sources = pixels["fit"], pixels["fit_y"], pixels["fit_sources"]
+        data = LabelledImages(x[:, None], labels, sources, tuple("0123456789"), "saved pixels", "train")
+        self.settings = settings.model_copy(update={"epochs": epochs, "seed": seed})
+        self.model = build(settings.model, channels=1, classes=10, height=28, width=28, seed=seed)
+        few = torch.from_numpy(data.pixels[:32]) / 255
+        assert machine.precision == "float32" or bf16_agrees(self.model, few)
+        self.training = Training(self.model, data, self.settings, machine)
+        self.classifier = as_classifier(self.model, machine)
+        self.steps: Iterator[Step] = iter(self.training)
+
+    def fit(self, pictures: int | None) -> dict[str, float]:
+        """Learn so many more pictures, or an epoch's; in seconds, drawing and altering them included."""
+        steps = self.training.steps_an_epoch if pictures is None else pictures // self.settings.batch_size
+        start = time.perf_counter()
+        done = sum(1 for _ in islice(self.steps, steps))
+        seconds = time.perf_counter() - start
+        return {"seconds": seconds, "pictures": done * self.settings.batch_size}
+
+
+def weights_for_keras(model: nn.Module) -> list[np.ndarray]:
+    """Every weight and running statistic, in Keras's order and layout."""
+    weights: list[torch.Tensor] = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            weights += [layer.weight.permute(2, 3, 1, 0), layer.bias]
+        elif isinstance(layer, nn.Linear):
+            weights += [layer.weight.T, layer.bias]
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            weights += [layer.weight, layer.bias, layer.running_mean, layer.running_var]
+        elif isinstance(layer, Gru):
+            for direction in zip(layer.kernel, layer.recurrent, layer.bias, strict=True):
+                weights += direction
+    return [weight.detach().numpy() for weight in weights]
+
+
+def main() -> None:
+    pixels = np.load(sys.argv[1])  # lazily: only what is used takes memory
+    scored = {name.removeprefix("score "): pixels[name] for name in pixels.files if name.startswith("score ")}
+    print(json.dumps({"torch": torch.__version__}), flush=True)
+    ours = None
+    for line in sys.stdin:
+        command, *words = json.loads(line)
+        answer: dict[str, object] = {}
+        if command == "build":
+            recipe, precision, epochs, seed = words
+            ours = Ours(pixels, recipe, Machine(threads=int(sys.argv[2]), precision=precision), epochs, seed)
+            values = ours.model.state_dict().values()
+            answer = {"numbers": sum(value.numel() for value in values if value.is_floating_point())}
+        elif command == "fit":
+            answer = dict(ours.fit(words[0]))
+        elif command == "score":
+            for name, images in scored.items():
+                said = ours.classifier(images[: words[0], None].astype(np.float32) / 255).argmax(1)
+                answer[name] = said.tolist()
+        elif command == "weights":
+            np.savez(words[0], *weights_for_keras(ours.model))
+            logits = ours.classifier(scored["clean"][:100, None].astype(np.float32) / 255)
+            answer = {"probabilities": torch.from_numpy(logits).softmax(1).tolist()}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
