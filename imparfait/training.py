@@ -86,7 +86,8 @@ def train(
 ) -> Iterator[Epoch]:
     """Train `model` in place, yielding after each epoch; to stop, leave the loop.
 
-    At each yield the model carries the weights to score or save (with `one_cycle` the average of its recent ones).
+    At each yield, and when it has ended, the model carries the weights to score or save (with `one_cycle` the average
+    of its recent ones).
     Raises UserError when `data` are test pictures, when the model's answers have the wrong shape, and when the loss
     is no longer a finite number.
     """
@@ -155,7 +156,8 @@ class Training:
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
                     self._carry_average()
                     yield Step(number, self.steps, loss, finished)
-                    self._carry_own()
+                    if number < self.steps:  # at the end the caller keeps what it was given
+                        self._carry_own()
                 started = time.perf_counter()
 
     def state(self) -> State:
@@ -219,7 +221,7 @@ class Training:
         return loss, hits
 
     def _carry_average(self) -> None:
-        if self.average:
+        if self.average and not self._own:
             self._own = {name: value.clone() for name, value in self.model.state_dict().items()}
             self.model.load_state_dict(self.average.module.state_dict())
 

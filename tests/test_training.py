@@ -25,11 +25,15 @@ SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
+def sha256(model: nn.Module) -> str:
+    return hashlib.sha256(b"".join(v.contiguous().numpy().tobytes() for v in model.state_dict().values())).hexdigest()
+
+
 def weights_after(settings: TrainingSettings, data: LabelledImages, machine: Machine = ONE_THREAD) -> str:
     model = build(settings.model, channels=data.channels, classes=len(data.classes), seed=settings.seed)
     for _ in train(model, data, settings, machine):
         pass
-    return hashlib.sha256(b"".join(v.contiguous().numpy().tobytes() for v in model.state_dict().values())).hexdigest()
+    return sha256(model)
 
 
 @every_model
@@ -58,6 +62,16 @@ def test_equal_seeds_give_equal_weights_and_others_others() -> None:
     first = weights_after(SHORT, data)
     assert weights_after(SHORT, data) == first
     assert weights_after(SHORT.model_copy(update={"seed": 1}), data) != first
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "constant"])
+def test_when_it_has_ended_the_network_is_what_it_was_after_the_last_epoch(schedule: str) -> None:
+    told = {"schedule": schedule, "epochs": 40, "batch_size": 10}  # steps enough for an average over two of them
+    settings = SHORT.model_copy(update=told)
+    model = build(settings.model, channels=1, classes=3)
+    kept = [sha256(model) for _ in train(model, draw_bars(30), settings, ONE_THREAD)]
+    assert len(set(kept)) == settings.epochs
+    assert sha256(model) == kept[-1]
 
 
 def test_the_callers_random_numbers_are_left_alone() -> None:
