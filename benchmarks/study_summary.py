@@ -104,7 +104,7 @@ def summary(courses: Mapping[str, Sequence[Sequence[dict]]]) -> dict:
 
 def drawn(courses: Mapping[str, Sequence[Sequence[dict]]]) -> bytes:
     """The mean of the three against seconds of training: each seed thin, the mean over seeds thick."""
-    figure, axes = figure_on(LIGHT, 8.6, 4.2)
+    figure, axes = figure_on(LIGHT, 10, 4.2)
     for index, (name, seeds) in enumerate(courses.items()):
         colour = LIGHT.series[index]
         lines = np.array([[[row["seconds_so_far"], row["mean_of_the_three"]] for row in rows] for rows in seeds])
@@ -129,7 +129,9 @@ def drawn(courses: Mapping[str, Sequence[Sequence[dict]]]) -> bytes:
     axes.set(xlabel="seconds of training", ylabel="mean of the three in %, development pictures")
     count = len(next(iter(courses.values())))
     title = f"mean of {count} seeds, each seed thin" if count > 1 else "1 seed"
-    axes.legend(frameon=False, labelcolor=LIGHT.ink, fontsize=9, loc="lower right", title=title)
+    axes.legend(
+        frameon=False, labelcolor=LIGHT.ink, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title
+    )
     axes.get_legend().get_title().set(color=LIGHT.ink, fontsize=9)
     return as_png(figure)
 
