@@ -56,6 +56,16 @@ def pull_finger(page: Page, corners: tuple[tuple[float, float], ...]) -> None:
     touch("touchEnd")
 
 
+def tap(page: Page, what: str, taken: Callable[[], bool]) -> None:
+    """Taps, and again where the tap was not taken: on a machine with much to do a browser may see a long press."""
+    for _ in range(5):
+        page.locator(what).tap()
+        for _ in range(20):
+            if taken():
+                return
+            page.wait_for_timeout(100)
+
+
 def file(kind: str, blank: bool = False) -> FilePayload:
     """A 7, dark on light, as a file."""
     image = Image.new("L", (160, 160), 240)
@@ -233,11 +243,10 @@ def test_on_a_phone_a_finger_draws_and_nothing_is_wider_than_the_screen(opened: 
     assert overflow(page) == 0
     pull_finger(page, SEVEN)
     reads(page, "7")
-    expect(page.locator("#map .lane i[data-judged=right], #map .lane i[data-judged=wrong]")).to_have_count(
-        32 * 2 * 11
-    )  # a page at work may miss a tap
+    judged = page.locator("#map .lane i[data-judged=right], #map .lane i[data-judged=wrong]")
+    expect(judged).to_have_count(32 * 2 * 11)
     assert overflow(page) == 0
-    page.locator(".row", has_text="zigzag").tap()
+    tap(page, ".row:has-text('zigzag')", lambda: page.locator("#alteration").text_content() == "zigzag")
     expect(page.locator("#alteration")).to_have_text("zigzag")
     expect(page.locator("#altered")).to_be_in_viewport()  # however far down the map one is
     expect(page.locator("#slider")).to_be_in_viewport()
