@@ -1,70 +1,120 @@
-"""Pictures altered a second: ours beside Keras's ImageDataGenerator, in turn in one run.
+"""Pictures altered a second: ours beside what others alter with, in turn in one run.
 
-pip install -r benchmarks/keras.txt   (an environment of its own, with imparfait installed in it)
-KERAS_BACKEND=torch python benchmarks/altering.py --out results/2026-11-22-altering
+python -m venv ../kornia && ../kornia/bin/pip install -r benchmarks/peers/kornia.txt
+python benchmarks/altering.py --peer kornia ../kornia/bin/python --out results/<date>-altering
+
+Peers: keras (its ImageDataGenerator), kornia and albumentations, each in an environment of its own
+(benchmarks/peers/<peer>.txt) and a process of its own that lives as long as the run; --peer comes once for each.
 """
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
-from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from imparfait import ALTERATIONS, Draw, Machine, load_data
 from imparfait.machine import environment
 from imparfait.workers import usable_cores
 
 ROUNDS = 7
-OURS, THEIRS = 20_000, 2_000  # pictures a round: about the same time for both
+OURS = 20_000  # pictures a round; of the peers so many that a round takes each about as long
+PEERS = {"keras": 2_000, "kornia": 5_000, "albumentations": 2_000}
+NAMES = {"keras": "ImageDataGenerator"}
+WORKER = Path(__file__).with_name("peers") / "altering_with.py"
+
+
+def ours(images: torch.Tensor, name: str, severity: float) -> Callable[[], float]:
+    draw = Draw(0, "benchmark", 0, torch.arange(len(images)))
+
+    def work() -> float:
+        start = time.perf_counter()
+        # 4,000 at a time was the fastest of 250 to 10,000 here; 250 to 500 reach half of it
+        for part, rows in zip(images.split(4000), torch.arange(len(images)).split(4000), strict=True):
+            ALTERATIONS[name](part, severity, draw.at(rows))
+        return time.perf_counter() - start
+
+    return work
+
+
+def theirs(peer: str, python: str, file: Path, threads: int, log: Path) -> tuple[Callable[[], float], dict[str, str]]:
+    """What alters its pictures once and says how long that took, and its version."""
+    child = subprocess.Popen(
+        [python, str(WORKER), peer, str(file), str(threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log.open("w"),
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+    )
+
+    def answer() -> object:
+        line = child.stdout.readline()
+        if not line:
+            raise SystemExit(f"{peer} ended with {child.wait()}:\n{log.read_text()[-2000:]}")
+        return json.loads(line)
+
+    def work() -> float:
+        print(file=child.stdin, flush=True)
+        return answer()
+
+    return work, answer()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", nargs=2, action="append", default=[], metavar=("NAME", "PYTHON"))
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    if unknown := {name for name, _ in options.peer} - PEERS.keys():
+        parser.error(f"no peer is called {min(unknown)!r}; choose from {', '.join(PEERS)}")
     threads = usable_cores()
     torch.set_num_threads(threads)
     pixels = load_data().train.pixels[:OURS]
-    images, draw = torch.from_numpy(pixels) / 255, Draw(0, "benchmark", 0, torch.arange(OURS))
-    generator = ImageDataGenerator(rotation_range=15, zoom_range=0.1, width_shift_range=0.1, height_shift_range=0.1)
-    flow = generator.flow(pixels[:THEIRS].transpose(0, 2, 3, 1).astype("float32"), batch_size=THEIRS, seed=0)
-
-    def ours(name: str, severity: float) -> Callable[[], object]:
-        # 4,000 at a time was the fastest of 250 to 10,000 here; 250 to 500 reach half of it
-        return lambda: [
-            ALTERATIONS[name](part, severity, draw.at(rows))
-            for part, rows in zip(images.split(4000), torch.arange(OURS).split(4000), strict=True)
-        ]
-
-    contenders: dict[str, tuple[Callable[[], object], int]] = {
-        "geometric": (ours("geometric", 0.5), OURS),
-        "shrunk": (ours("shrunk", 1.0), OURS),
-        "ImageDataGenerator": (lambda: next(flow), THEIRS),
+    images = torch.from_numpy(pixels) / 255
+    contenders: dict[str, tuple[Callable[[], float], int]] = {
+        "geometric": (ours(images, "geometric", 0.5), OURS),
+        "shrunk": (ours(images, "shrunk", 1.0), OURS),
     }
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(ROUNDS):
-        for name, (work, pictures) in contenders.items():
-            start = time.perf_counter()
-            work()
-            rates[name].append(pictures / (time.perf_counter() - start))
+    versions: dict[str, str] = {}
+    rates: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for peer, python in options.peer:
+            file = Path(folder) / f"{peer}.npy"
+            np.save(file, pixels[: PEERS[peer], 0])
+            work, version = theirs(peer, python, file, threads, Path(folder) / f"{peer}.log")
+            contenders[NAMES.get(peer, peer)] = work, PEERS[peer]
+            versions |= version
+        for work, _ in contenders.values():
+            work()  # the first time is slower
+        for _ in range(ROUNDS):
+            for name, (work, pictures) in contenders.items():
+                rates.setdefault(name, []).append(pictures / work())
     medians = {name: round(statistics.median(values)) for name, values in rates.items()}
-    summary = {
+    summary: dict[str, object] = {
         "pictures_per_second_median": medians,
         "range": {name: [round(min(values)), round(max(values))] for name, values in rates.items()},
-        "ratio_to_ImageDataGenerator": {
-            name: round(medians[name] / medians["ImageDataGenerator"], 1) for name in ("geometric", "shrunk")
-        },
-        "rounds_in_turn": ROUNDS,
     }
+    for peer, _ in options.peer:
+        name = NAMES.get(peer, peer)
+        ratios = {mine: round(medians[mine] / medians[name], 1) for mine in ("geometric", "shrunk")}
+        summary[f"ratio_to_{name}"] = ratios
+    summary["rounds_in_turn"] = ROUNDS
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(Machine(threads=threads)), indent=2) + "\n")
-    (options.out / "command.txt").write_text("KERAS_BACKEND=torch python " + " ".join(sys.argv) + "\n")
+    machine = environment(Machine(threads=threads)) | {"peers": versions}
+    (options.out / "environment.json").write_text(json.dumps(machine, indent=2) + "\n")
+    pythons = {python: f"{peer.upper()}_PYTHON" for peer, python in options.peer}
+    words = [pythons.get(word, word.replace(str(options.out), f"results/{options.out.name}")) for word in sys.argv[1:]]
+    (options.out / "command.txt").write_text(" ".join(["python benchmarks/altering.py", *words]) + "\n")
     print(json.dumps(summary, indent=2))
 
 

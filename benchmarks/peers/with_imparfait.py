@@ -1,0 +1,47 @@
+"""Our side of peers.py: a recipe as `imparfait train` runs it, at its own number of epochs.
+
+As there, a twentieth of the pictures is kept out, on which it would find its threshold: the others learn from all.
+On clean pictures it alters them as its recipe does, anew every time; those of the study's mixture it takes as they are.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from worker import Worker
+
+from imparfait import RECIPES, LabelledImages, as_classifier, build
+from imparfait.datasets.splits import for_calibration
+from imparfait.training import Epoch, Training
+
+
+def main() -> None:
+    worker = Worker()
+    assert worker.recipe is not None
+    changes: dict[str, object] = {"seed": worker.seed}
+    if worker.epochs:
+        changes["epochs"] = worker.epochs
+    if not worker.own_alterations:
+        changes["mixture"] = "clean"
+    settings = RECIPES[worker.recipe].settings.model_copy(update=changes)
+    worker.begin()
+    classes = tuple("0123456789")
+    data = LabelledImages(worker.x[:, None], worker.y, worker.sources, classes, "saved pixels", "train")
+    data, _ = for_calibration(data)
+    if not worker.own_alterations:  # an order is drawn by source, and here a source comes up to three times
+        data = LabelledImages(data.pixels, data.labels, np.arange(len(data)), classes, data.name, "train")
+    model = build(settings.model, channels=1, classes=10, height=28, width=28, seed=worker.seed, sizes=settings.sizes)
+    training = Training(model, data, settings)
+    assert training.machine.threads == worker.threads
+    worker.precision = training.machine.precision
+    classifier = as_classifier(model, training.machine)
+
+    def epochs() -> Iterator[Epoch]:
+        return (step.epoch for step in training if step.epoch)
+
+    for _ in epochs():
+        if not worker.after_epoch(lambda x: classifier(x[:, None].astype(np.float32) / 255).argmax(1)):
+            break
+
+
+if __name__ == "__main__":
+    main()
