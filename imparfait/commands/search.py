@@ -126,11 +126,8 @@ def search(
         places = searching.fresh_places(CONFIRMED, folds)
         further = len(searches) * (searching.LEADERS * (searching.FOLDS - 1) + len(places)) + len(places)
         with cells_bar("measuring what leads", each * further) as note:
-            run = running(note)
-            searching.choose_winners(searches, folds, cell_for, run)
-            searching.confirm(searches, places, cell_for, run)
-            own = run([cell_for(start, *place) for place in places])
-        finding = Finding(given.name, start, varied, searches, tuple(own), len(fit), len(held_out))
+            own = searching.conclude(searches, folds, places, cell_for, running(note))
+        finding = Finding(given.name, start, varied, searches, own, len(fit), len(held_out))
         with new_folder(folder) as unfinished:
             write_search(unfinished, folder.name, finding, entry.machine)
     _print(finding, folder, as_json)

@@ -81,9 +81,8 @@ def study(
 def _print_stages(stages: "Sequence[Stage]", seconds: float, at_once: int) -> None:
     from imparfait.selection.plans import told
 
-    click.echo(
-        f"from measured pictures/s, {at_once} cell{'s' * (at_once > 1)} at once, less what is finished:", err=True
-    )
+    together = f"{at_once} cell{'s' * (at_once > 1)} at once"
+    click.echo(f"by measured pictures/s, {together}; what is finished already takes no time again:", err=True)
     for stage in stages:
         cells = f"{stage.cells} cell{'s' * (stage.cells > 1)}"
         click.echo(f"  {stage.name:36}{cells:>10}{told(stage.seconds):>10}", err=True)

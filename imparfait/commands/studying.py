@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from imparfait import runs
-from imparfait.cells import Cell, Outcome
+from imparfait.cells import Outcome
 from imparfait.commands import show
 from imparfait.commands.choosing import Note, alone, cells_bar, run_shown
 from imparfait.commands.learning import GOES_ON
@@ -34,6 +34,7 @@ from imparfait.study.claims import Study
 from imparfait.study.finals import read_final
 from imparfait.study.plans import CONFIRMED, METHODS, StudyPlan, study_plan
 from imparfait.study.scales import SPACES, Scale
+from imparfait.workers import usable_cores
 
 Place = tuple[str, int, int]
 Step = Callable[[], None]
@@ -88,7 +89,7 @@ class Sitting:
         for step in self.steps()[: -len(plan.finals)]:
             step()
         if self.engine.at_once > 1:
-            side_by_side(self.name, self.out, self._untrained(), self.engine.at_once)
+            side_by_side(self.name, self.out, self._untrained(), min(self.engine.at_once, usable_cores()))
         for entry in plan.finals:
             self._train(entry)
         return Study(
@@ -99,10 +100,6 @@ class Sitting:
             self._comparison(plan.ablations),
             {entry.name: read_final(entry.name, self.out / self._run(entry)[0].name) for entry in plan.finals},
         )
-
-    def _cells(self, title: str, cells: Sequence[Cell], each: float) -> list[Outcome]:
-        with alone(self.out, "choosing"), cells_bar(title, each * len(cells)) as note:
-            return run_shown(cells, self.pool, self.out, self.engine, note, [each] * len(cells))
 
     def _search(self, entry: Entry) -> None:
         scale, start, space = self.scale, entry.settings, SPACES[entry.name]
@@ -117,10 +114,8 @@ class Sitting:
             run = self._running(note, each)
             for _ in searching.run_trials(searches, scale.trials, cell_for, run, lambda: True):
                 pass
-            searching.choose_winners(searches, scale.searched_folds, cell_for, run)
-            searching.confirm(searches, places, cell_for, run)
-            own = run([cell_for(start, *place) for place in places])
-        self.searches[entry.name] = Finding(entry.name, start, space, searches, tuple(own), len(fit), len(held_out))
+            own = searching.conclude(searches, scale.searched_folds, places, cell_for, run)
+        self.searches[entry.name] = Finding(entry.name, start, space, searches, own, len(fit), len(held_out))
 
     def _running(self, note: Note, each: float) -> searching.RunCells:
         return lambda cells: run_shown(cells, self.pool, self.out, self.engine, note, [each] * len(cells))
@@ -128,8 +123,9 @@ class Sitting:
     def _validate(self, plan: Plan, entry: Entry) -> None:
         places = [(entry.name, seed, number) for seed in range(plan.seeds) for number in range(plan.folds)]
         cells = [plan.cell(entry, seed, number) for _, seed, number in places]
-        outcomes = self._cells(f"cross-validation of {entry.name}", cells, plan.cell_seconds(entry))
-        self.outcomes |= dict(zip(places, outcomes, strict=True))
+        each = plan.cell_seconds(entry)
+        with alone(self.out, "choosing"), cells_bar(f"cross-validation of {entry.name}", each * len(cells)) as note:
+            self.outcomes |= dict(zip(places, self._running(note, each)(cells), strict=True))
 
     def _comparison(self, plan: Plan) -> Comparison:
         """The plan's cells among all that were run: the pair's first seed is the ablations' too."""

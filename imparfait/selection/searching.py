@@ -186,3 +186,15 @@ def confirm(searches: Sequence[Search], places: Sequence[tuple[int, int]], cell_
     outcomes = iter(run([cell_for(winner.settings, *place) for _, winner in won for place in places]))
     for search, _ in won:
         search.confirmed = tuple(next(outcomes) for _ in places)
+
+
+def conclude(
+    searches: Sequence[Search], folds: int, places: Sequence[tuple[int, int]], cell_for: CellFor, run: RunCells
+) -> tuple[Outcome, ...]:
+    """When all trials are told: winners, and their outcomes on `places` that no trial used.
+
+    Returns those of the settings that the searches started from, on the same places.
+    """
+    choose_winners(searches, folds, cell_for, run)
+    confirm(searches, places, cell_for, run)
+    return tuple(run([cell_for(searches[0].start, *place) for place in places]))
