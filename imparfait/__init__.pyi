@@ -3,6 +3,7 @@ from .cells import Cell as Cell
 from .cells import Outcome as Outcome
 from .cells import run_cell as run_cell
 from .classifiers import as_classifier as as_classifier
+from .classifiers import ensemble as ensemble
 from .classifiers import load_classifier as load_classifier
 from .datasets.altered import altered as altered
 from .datasets.altered import the_three as the_three

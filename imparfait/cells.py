@@ -43,6 +43,7 @@ NUMERIC = (
     "datasets/nothing",
     "models",
     "schedules",
+    "averaging",
     "training",
     "evaluation",
     "classifiers",

@@ -1,5 +1,6 @@
 """Anything that answers pictures, as a function from numpy pictures to numpy logits."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -41,6 +42,19 @@ def as_classifier(model: nn.Module, machine: Machine | None = None, temperature:
                 answers.append(model(batch.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
         model.train(was_training)
         return (torch.cat(answers) / temperature).numpy()
+
+    return classify
+
+
+def ensemble(classifiers: Sequence[Classifier]) -> Classifier:
+    """Several classifiers of the same classes as one: it answers the mean of their probabilities, as logits."""
+    if not classifiers:
+        raise UserError("an ensemble of no classifiers was asked for; give at least one")
+
+    def classify(images: Float32[np.ndarray, "n channels height width"]) -> Logits:
+        logits = torch.from_numpy(np.stack([each(images) for each in classifiers]))
+        together = logits.log_softmax(2).logsumexp(0) - math.log(len(classifiers))
+        return together.numpy()
 
     return classify
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from imparfait.averaging import Average
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.mixtures import MIXTURES
 from imparfait.datasets.nothing import nothing_beside
@@ -23,7 +23,6 @@ from imparfait.randomness import seed_of
 from imparfait.schedules import SCHEDULES
 from imparfait.settings import Machine, TrainingSettings
 
-HORIZON = 0.02  # the weight average looks back over this share of the steps, in a run of 10 s as in one of 10 min
 ALTERED_AT_ONCE = 2048  # pictures: 6 MB of MNIST in float32
 NOTHING = -1  # the label of a picture that shows none of the classes
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of a parameter
@@ -126,7 +125,7 @@ class Training:
         self.steps_an_epoch = _count_batches(shown, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
         self.optimiser = _optimiser(model, settings)
-        self.average = _average(model, self.steps) if settings.schedule == "one_cycle" else None
+        self.average = Average(model, self.steps) if settings.schedule == "one_cycle" else None
         self.progress = Progress()
         self._own: dict[str, Tensor] | None = None
         """The weights that learn, while the model carries the average."""
@@ -164,7 +163,7 @@ class Training:
         """Where this training is; its tensors are those at work, to be saved before the next step."""
         tensors = {f"model.{name}": value for name, value in (self._own or self.model.state_dict()).items()}
         if self.average:
-            tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+            tensors |= {f"average.{name}": value for name, value in self.average.state().items()}
         for name, parameter in self.model.named_parameters():
             for moment, value in self.optimiser.state.get(parameter, {}).items():
                 tensors[f"optimiser.{moment}.{name}"] = value
@@ -177,7 +176,7 @@ class Training:
         self.progress = state.progress
         self.model.load_state_dict(part("model."))
         if self.average:
-            self.average.load_state_dict(part("average."))
+            self.average.go_on_from(part("average."))
         moments = {moment: part(f"optimiser.{moment}.") for moment in MOMENTS}
         for name, parameter in self.model.named_parameters():
             if name in moments["step"]:
@@ -203,16 +202,17 @@ class Training:
     def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[float, int]:
         """Learn from one batch: its loss, and how many it answered correctly."""
         settings, machine = self.settings, self.machine
-        self.model.train()
+        if not self.model.training:  # setting it is a walk over all layers
+            self.model.train()
         rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * rate
-        with _reseeded(settings.seed, number):
+        with _reseeded(settings.seed, number, machine.device):
             loss, hits = _learn(
                 self.model, images, self.labels[source], self.optimiser, settings.label_smoothing, machine
             )
         if self.average:
-            self.average.update_parameters(self.model)
+            self.average.update()
         if not math.isfinite(loss):
             raise UserError(
                 f"the loss became {loss} in step {number + 1} of {self.steps}; "
@@ -223,7 +223,7 @@ class Training:
     def _carry_average(self) -> None:
         if self.average and not self._own:
             self._own = {name: value.clone() for name, value in self.model.state_dict().items()}
-            self.model.load_state_dict(self.average.module.state_dict())
+            self.model.load_state_dict(self.average.weights)
 
     def _carry_own(self) -> None:
         if self._own:
@@ -282,19 +282,16 @@ def _optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Opti
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=1.0, betas=(0.9, 0.99), fused=True)
 
 
-def _average(model: nn.Module, steps: int) -> AveragedModel:
-    moving = get_ema_multi_avg_fn(1 - 1 / max(1.0, HORIZON * steps))  # type: ignore[no-untyped-call]
-    return AveragedModel(model, multi_avg_fn=moving, use_buffers=True)
-
-
 def _count_batches(pictures: int, batch_size: int) -> int:
     """Batches an epoch: all of nearly the same size, so that the last one is never a batch of one."""
     return max(1, round(pictures / batch_size))
 
 
 @contextmanager
-def _reseeded(seed: int, step: int) -> Iterator[None]:
+def _reseeded(seed: int, step: int, device: str) -> Iterator[None]:
     """Torch's generator (dropout) as a function of seed and step; the caller's own state is left alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(seed, "step", step))
+        # torch.manual_seed seeds every device there might be: 1 ms of a step, and the same numbers here.
+        seeded = torch.default_generator.manual_seed if device == "cpu" else torch.manual_seed
+        seeded(seed_of(seed, "step", step))
         yield

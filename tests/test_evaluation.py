@@ -7,7 +7,8 @@ from conftest import draw_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.classifiers import as_classifier
+from imparfait.calibration import softmax
+from imparfait.classifiers import as_classifier, ensemble
 from imparfait.datasets.altered import the_three
 from imparfait.errors import UserError
 from imparfait.evaluation import evaluate
@@ -132,3 +133,15 @@ def test_the_mean_of_parts_from_different_sources_has_no_interval() -> None:
     scores = evaluate(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
     with pytest.raises(UserError, match="different source pictures"):
         _ = scores.mean_interval
+
+
+def test_an_ensemble_answers_the_mean_of_its_members_probabilities() -> None:
+    draw = np.random.default_rng(0)
+    said = [draw.normal(scale=3, size=(20, 4)).astype(np.float32) for _ in range(3)]
+    together = ensemble([lambda images, each=each: each[: len(images)] for each in said])
+    wanted = np.mean([softmax(each) for each in said], axis=0)
+    images = np.zeros((20, 1, 8, 8), np.float32)
+    np.testing.assert_allclose(softmax(together(images)), wanted, atol=1e-6)
+    assert together(images).dtype == np.float32
+    with pytest.raises(UserError, match="no classifiers"):
+        ensemble([])

@@ -26,6 +26,7 @@ ORDER = [
     "datasets",
     "models",
     "schedules",
+    "averaging",
     "training",
     "checkpoints",
     "refusing",

@@ -1,5 +1,7 @@
 """What networks promise beside their answers."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from imparfait.errors import UserError
 from imparfait.machine import bf16_agrees, choose_machine
 from imparfait.models import MODELS, build
 from imparfait.models.duo import LookAtContrast, standardised
-from imparfait.models.petit import Look
+from imparfait.models.petit import MOVE, SLANT, STRETCH, TURN, Look
 
 
 def blob(side: int, row: float, column: float, size: float, slant: float = 0.0) -> torch.Tensor:
@@ -31,7 +33,7 @@ def blob(side: int, row: float, column: float, size: float, slant: float = 0.0) 
     ids=["moved", "larger", "another canvas", "slanted", "paler"],
 )
 def test_a_thing_looks_the_same_wherever_and_however_large_it_is(other: torch.Tensor) -> None:
-    look = Look(24)
+    look = Look(24).eval()
     expected, seen = look(blob(40, 20, 20, 4)), look(other)
     assert (seen / seen.max() - expected / expected.max()).abs().max() < 0.06
 
@@ -39,20 +41,42 @@ def test_a_thing_looks_the_same_wherever_and_however_large_it_is(other: torch.Te
 def test_large_pictures_are_averaged_before_they_are_looked_at() -> None:
     fine = blob(400, 120, 260, 40)
     noise = torch.rand(fine.shape, generator=torch.Generator().manual_seed(0)) - 0.5
-    look = Look(24)
+    look = Look(24).eval()
     assert (look((fine + 0.5 * noise * (fine > 0.1)).clamp(min=0)) - look(fine)).abs().mean() < 0.02
 
 
 def test_an_empty_picture_is_looked_at_without_harm() -> None:
-    assert torch.equal(Look(24)(torch.zeros(2, 1, 28, 28)), torch.zeros(2, 1, 24, 24))
+    for look in (Look(24).eval(), Look(24).train()):
+        assert torch.equal(look(torch.zeros(2, 1, 28, 28)), torch.zeros(2, 1, 24, 24))
+
+
+def test_a_look_errs_while_the_network_learns_by_as_much_as_is_said_and_not_to_one_side() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        right, down = Look(24).train().place(torch.zeros(4000, 1, 28, 28))
+    line = torch.arange(24) - 11.5
+    # Of the frame's corner: turned, stretched and slanted by the most, and moved.
+    most = 11.5 * (1 + STRETCH) * (1 + math.sin(TURN)) * (1 + SLANT) + 24 * MOVE
+    for there, exact in ((right, line[None, :].expand(24, 24)), (down, line[:, None].expand(24, 24))):
+        assert there.abs().max() < most
+        assert (there.mean(0) - exact).abs().max() < 0.2
+        assert there.std(0).min() > 0.5
+        assert there.std(0).max() < 2.5
+
+
+def test_a_look_that_does_not_learn_never_errs() -> None:
+    look, picture = Look(24).eval(), blob(28, 12, 17, 4)
+    assert torch.equal(look(picture), look(picture))
+    assert not torch.equal(look.train()(picture), look.eval()(picture))
 
 
 def test_a_light_ground_does_not_move_a_look_at_contrast() -> None:
-    ink, look = blob(40, 12, 26, 4), LookAtContrast(24)
+    ink, look = blob(40, 12, 26, 4), LookAtContrast(24).eval()
     expected = look(ink)
     assert (look(0.5 + 0.5 * ink) - (0.5 + 0.5 * expected)).abs().max() < 0.02
     assert (look(1 - ink) - (1 - expected)).abs().max() < 0.02
-    assert (Look(24)(0.5 + 0.5 * ink) - (0.5 + 0.5 * Look(24)(ink))).abs().max() > 0.2  # it does move the other
+    other = Look(24).eval()
+    assert (other(0.5 + 0.5 * ink) - (0.5 + 0.5 * other(ink))).abs().max() > 0.2  # it does move the other
 
 
 def test_standardised_pictures_are_alike_whatever_their_light_and_contrast() -> None:

@@ -9,13 +9,16 @@ import torch
 import torch.nn.functional as F
 from conftest import draw_bars
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from imparfait.averaging import HORIZON, Average
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.mixtures import MIXTURES
 from imparfait.datasets.reading import load_data
 from imparfait.datasets.sealed import SealedTest
 from imparfait.errors import UserError
 from imparfait.models import MODELS, build
+from imparfait.randomness import seed_of
 from imparfait.schedules import one_cycle, plateau
 from imparfait.settings import Machine, TrainingSettings
 from imparfait.training import NOTHING, Training, _optimiser, _targets, train
@@ -83,7 +86,7 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
 
 
 # Recorded on x86-64 with AVX2, torch 2.13, one thread, float32; other processors differ in the last digits.
-FIRST_TEN_LOSSES = [2.4155, 1.93046, 1.15801, 0.40526, 0.3742, 0.39216, 0.29048, 0.50415, 0.5015, 0.2508]
+FIRST_TEN_LOSSES = [2.45887, 1.91178, 1.22853, 0.45362, 0.55672, 0.38246, 0.30284, 0.343, 0.33621, 0.25371]
 
 
 def test_the_first_ten_losses_are_the_recorded_ones() -> None:
@@ -112,6 +115,7 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
                 one = torch.from_numpy(data.pixels[source : source + 1]) / 255
                 pictures.append(mixture.show(one, share[None], 0, epoch, source[None]))
             labels = torch.from_numpy(data.labels[batch[:, 0]])
+            torch.manual_seed(seed_of(0, "step", number))  # by which the look errs
             loss = F.cross_entropy(twin(torch.cat(pictures)), labels, label_smoothing=settings.label_smoothing)
             twin.zero_grad()
             loss.backward()
@@ -131,6 +135,27 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
     probe = torch.rand(8, 1, 16, 16)
     twin.load_state_dict(average)
     torch.testing.assert_close(model.eval()(probe), twin.eval()(probe), rtol=0.02, atol=0.02)
+
+
+def test_the_average_is_that_of_pytorch() -> None:
+    model, steps = build("petit", channels=1, classes=3), 500
+    moving = get_ema_multi_avg_fn(1 - 1 / (HORIZON * steps))
+    twin, average = AveragedModel(model, multi_avg_fn=moving, use_buffers=True), Average(model, steps)
+    for _ in range(4):
+        model(torch.rand(6, 1, 16, 16))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        twin.update_parameters(model)
+        average.update()
+    for name, value in twin.module.state_dict().items():
+        if value.is_floating_point():
+            assert torch.equal(average.weights[name], value), name
+    assert average.weights["normalise.num_batches_tracked"] == 4
+    other = Average(model, steps)
+    other.go_on_from(average.state())
+    assert other.updates == average.updates
+    assert all(torch.equal(other.weights[name], value) for name, value in average.weights.items())
 
 
 def test_leaving_the_loop_keeps_the_weights_of_that_moment() -> None:

@@ -1,5 +1,7 @@
 """The small network: the best accuracy for the time on a CPU."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -9,6 +11,8 @@ from imparfait.errors import UserError
 from imparfait.tensors import Images
 
 LARGEST_FRAME = 256
+# How far an unsteady look errs, either way. results/LOG.md, 2026-11-26.
+TURN, STRETCH, SLANT, MOVE = math.radians(10), 0.1, 0.1, 1 / 24
 
 
 class Petit(nn.Module):
@@ -44,6 +48,8 @@ class Look(nn.Module):
     No weights: the ink's mean is the centre, its larger standard deviation the size, its covariance the slant. So a
     digit in a corner looks like one in the middle, and the network need not learn each place and size apart. It
     assumes one thing on an empty ground; where ink is everywhere it sees the whole picture.
+    While the network learns the look is unsteady: it errs a little in angle, size, slant and place, at random. What
+    a mixture alters in these the look undoes, so that pictures would teach nothing new for being altered.
     Source: moment normalisation (Liu et al., Pattern Recognition 36, 2003), with MNIST's own centring by mass.
     """
 
@@ -73,15 +79,30 @@ class Look(nn.Module):
         slant = (both / tall.clamp(min=1e-3)).clamp(-1, 1)
         # A standard deviation of a quarter of the frame: a digit then fills five sixths of it.
         step = (torch.maximum(tall, wide).clamp(min=0).sqrt() * (4 / frame)).clamp(min=0.2)
-        place = step[:, None] * _from_centre(frame, images)
-        x = (column[:, None] + place)[:, None, :] + (slant[:, None] * place)[:, :, None]
-        y = (row[:, None] + place)[:, :, None].expand_as(x)
+        u, v = self.place(images)
+        u, v = step[:, None, None] * u, step[:, None, None] * v
+        x = (column[:, None, None] + u) + slant[:, None, None] * v
+        y = (row[:, None, None] + v).expand_as(x)
         grid = torch.stack([x * (2 / width), y * (2 / height)], 3)  # -1 and 1 are the picture's outer edges
         return F.grid_sample(images, grid, mode="bilinear", padding_mode=self.beyond, align_corners=False)
 
     def ink(self, images: Images) -> Float[Tensor, "n rows columns"]:
         """How much there is to look at, pixel by pixel."""
         return images.detach().mean(1)
+
+    def place(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Where in an upright frame, in its pixels to the right and down from the centre, each pixel looks."""
+        line = _from_centre(self.frame, images)
+        right, down = line[None, None, :], line[None, :, None]
+        if not self.training:
+            return right, down
+        drawn = 2 * torch.rand(6, len(images), 1, 1, dtype=images.dtype).to(images.device) - 1
+        angle, slant = drawn[0] * TURN, drawn[1] * SLANT
+        wide, tall = 1 + drawn[2:4] * STRETCH
+        far_right, far_down = drawn[4:] * (MOVE * self.frame)
+        cos, sin = angle.cos(), angle.sin()
+        u, v = wide * (cos * right - sin * down) + far_right, tall * (sin * right + cos * down) + far_down
+        return u + slant * v, v
 
 
 class Residual(nn.Module):

@@ -1,0 +1,93 @@
+"""Trained seeds as one classifier: each alone, all together, and all but one.
+
+python benchmarks/ensemble.py runs/best-s* --out results/<date>-ensemble
+python benchmarks/ensemble.py runs/best-s* --final --out results/<date>-ensemble-test      # opens the test, once
+
+Probabilities are averaged, each network's after its own temperature. The spread of an ensemble is that of those with
+one member left out: no further networks are trained for it.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import imparfait
+from imparfait.datasets.disputed import is_mnist_test, without_disputed
+from imparfait.datasets.labelled import LabelledImages
+from imparfait.datasets.sealed import LEDGER
+from imparfait.machine import environment
+from imparfait.settings import fingerprint
+
+Shares = dict[str, np.ndarray]
+"""By alteration, the logits of each picture."""
+
+
+def answers(run: Path, data: LabelledImages) -> Shares:
+    """What a run says to the three."""
+    classify = imparfait.load_classifier(run)
+    return {part.alteration: classify(part.data.pixels.astype(np.float32) / 255) for part in imparfait.the_three(data)}
+
+
+def accuracies(members: list[Shares], data: LabelledImages) -> dict[str, float]:
+    """Of these members as one, in percent."""
+    found = {}
+    for name in members[0]:
+        given = [member[name] for member in members]
+        together = imparfait.ensemble([lambda _, each=each: each for each in given])  # type: ignore[misc]
+        right = together(given[0]).argmax(1) == data.labels
+        found[name] = 100 * float(right.mean())
+        if name == "clean" and is_mnist_test(data.labels):
+            found["clean without disputed labels"] = 100 * float(right[without_disputed(data.labels)].mean())
+    return found | {"mean of the three": statistics.mean(found[name] for name in members[0])}
+
+
+def told(runs: list[Path], data: LabelledImages) -> dict[str, Any]:
+    """Each alone, all together, all but one."""
+    members = [answers(run, data) for run in runs]
+    alone = [accuracies([member], data) for member in members]
+    without = [accuracies(members[:i] + members[i + 1 :], data) for i in range(len(members))]
+    return {
+        "pictures": data.split,
+        "runs": [run.name for run in runs],
+        "alone": alone,
+        "mean_alone": {name: statistics.mean(each[name] for each in alone) for name in alone[0]},
+        "together": accuracies(members, data),
+        "all_but_one": without,
+        "all_but_one_from_to": {
+            name: [min(each[name] for each in without), max(each[name] for each in without)] for name in alone[0]
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--final", action="store_true", help="open the test pictures, once")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder with the ledger of test openings")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    dataset = imparfait.load_data("mnist")
+    if options.final:
+        marks = [json.loads((run / "settings.json").read_text())["hash"] for run in options.models]
+        with dataset.test.open(options.runs / LEDGER, fingerprint("ensemble", *marks)) as opening:
+            found = told(options.models, opening.pictures)
+            here = found["together"]
+            opening.result = (
+                f"ensemble of {len(marks)}: clean {here['clean']:.2f} %, mean {here['mean of the three']:.2f} %"
+            )
+    else:
+        found = told(options.models, imparfait.split(dataset.train)[1])
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "scores.json").write_text(json.dumps(found, indent=2) + "\n")
+    (options.out / "environment.json").write_text(json.dumps(environment(imparfait.Machine()), indent=2) + "\n")
+    (options.out / "command.txt").write_text(f"python {' '.join(sys.argv)}\n")
+    print(json.dumps({k: found[k] for k in ("mean_alone", "together", "all_but_one_from_to")}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Try ideas in short paired runs on development pictures; all are kept, and each idea becomes a line in results/LOG.md.
+
+python benchmarks/screen.py --list
+python benchmarks/screen.py base moved muon --seeds 0 1 2 --regime all --out results/<date>-screening
+python benchmarks/screen.py --table --out results/<date>-screening
+
+A run is one training of `petit` on one thread, as `default` has it but shorter (regime `all`: 3 epochs of 50,000
+pictures; regime `few`: 25 epochs of 5,000, where what helps long trainings shows), then the mean of the three of the
+10,000 development pictures. Idea and base are given the same pixels and seeds. What is done is not done again.
+`muon` and `soap` are pytorch-optimizer's, which must be importable.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.stats
+import screened
+import torch
+from joblib import Parallel, delayed
+
+import imparfait
+from imparfait import averaging
+from imparfait.datasets.mixtures import MIXTURES, Mixture, Share
+from imparfait.datasets.splits import fewer
+from imparfait.settings import RECIPES, Machine
+from imparfait.training import Training
+
+REGIMES: dict[str, dict[str, Any]] = {
+    "all": {"epochs": 3},
+    "few": {"epochs": 25},
+}
+FEW = 5000
+ONE_THREAD = Machine(threads=1, precision="bfloat16")
+
+
+@dataclass(frozen=True)
+class Idea:
+    """What is different from `default`."""
+
+    summary: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
+    optimiser: Callable[[torch.nn.Module], torch.optim.Optimizer] | None = None
+    mixture: Mixture | None = None
+    clean_last: float = -1.0
+    """The share of the steps, the last ones, that show clean pictures only."""
+    horizon: float | None = None
+    frames: tuple[tuple[float, int], ...] = ()
+    """Up to which share of the steps the look has which frame."""
+
+
+MOVED = {"turn": 10.0, "stretch": 0.1, "slant": 0.1, "move": 1.0}  # as the look of the package errs
+
+
+def fresh(*shares: Share) -> Mixture:
+    return Mixture("tried", shares, anew=True, by_turns=True)
+
+
+IDEAS: dict[str, Idea] = {
+    "base": Idea("petit, as default has it"),
+    "steady": Idea("the look does not err while it learns", network={"look": {"turn": 0.0}}),
+    "erring_less": Idea("it errs half as much", network={"look": {name: value / 2 for name, value in MOVED.items()}}),
+    "erring_more": Idea("it errs 1.6 times as much", network={"look": {k: 1.6 * value for k, value in MOVED.items()}}),
+    "turned_only": Idea("it errs in angle only", network={"look": {"turn": 10.0}}),
+    "bent_too": Idea("and bends what it sees (elastic), 0.7 of 24 pixels", network={"look": MOVED | {"bend": 0.7}}),
+    "cutout": Idea("a square of 7 of 24 pixels blanked", network={"change": screened.cut(7)}),
+    "squeeze": Idea("squeeze-excitation after each stage", network={"change": screened.squeezed}),
+    "blurpool": Idea("blur before the stride", network={"change": screened.blurred}),
+    "mean_only": Idea("head over means only", network={"change": screened.pooled("mean")}),
+    "largest_only": Idea("head over maxima only", network={"change": screened.pooled("largest")}),
+    "dropout": Idea("dropout 0.2 before the head", network={"change": screened.dropped(0.2)}),
+    "deep": Idea("three residual convolutions a stage", network={"depth": 3}),
+    "wide": Idea("48 filters", network={"filters": 48}),
+    "frame_28": Idea("frame of 28", network={"frame": 28}),
+    "frame_32": Idea("frame of 32", network={"frame": 32}),
+    "smoothing_0": Idea("no label smoothing", {"label_smoothing": 0.0}),
+    "smoothing_10": Idea("label smoothing 0.1", {"label_smoothing": 0.1}),
+    "decay_05": Idea("weight decay 0.05", {"weight_decay": 0.05}),
+    "rate_18": Idea("step size 0.018", {"learning_rate": 0.018}),
+    "rate_8": Idea("step size 0.008", {"learning_rate": 0.008}),
+    "batch_64": Idea("batch 64, step size 0.0085", {"batch_size": 64, "learning_rate": 0.0085}),
+    "muon": Idea("Muon for inner filters, twice the step size", optimiser=screened.muon(2.0, 0.01)),
+    "muon_less": Idea("Muon for inner filters, the same step size", optimiser=screened.muon(1.0, 0.02)),
+    "soap": Idea("SOAP", {"learning_rate": 0.006}, optimiser=screened.soap),
+    "average_long": Idea("weights averaged over a tenth of the steps", horizon=0.1),
+    "clean_last": Idea("the last tenth on clean pictures", clean_last=0.1),
+    "elastic_too": Idea(
+        "a fifth of the pictures elastic",
+        mixture=fresh(
+            Share("clean", 0.0, 0.25), Share("geometric", 0.5, 0.3), Share("shrunk", 1.0, 0.25),
+            Share("elastic", (0.2, 0.6), 0.2),
+        ),
+    ),
+    "harder": Idea(
+        "geometric at 0.3 to 0.8, shrunk at 0.6 to 1",
+        mixture=fresh(
+            Share("clean", 0.0, 1 / 3), Share("geometric", (0.3, 0.8), 1 / 3), Share("shrunk", (0.6, 1.0), 1 / 3)
+        ),
+    ),
+    "pen_too": Idea(
+        "a fifth of the pictures thin or thick",
+        mixture=fresh(
+            Share("clean", 0.0, 0.25), Share("geometric", 0.5, 0.3), Share("shrunk", 1.0, 0.25),
+            Share("thin", (0.2, 0.6), 0.1), Share("thicken", (0.1, 0.4), 0.1),
+        ),
+    ),
+    "growing": Idea("frame of 16 for the first half of the steps", frames=((0.5, 16), (1.1, 24))),
+    "two_looks": Idea("two looks through one trunk, one upright and one not", network={"change": screened.two_looks}),
+    "two_looks_apart": Idea("the same, their features beside each other", network={"change": screened.two_looks_apart}),
+    "less_clean": Idea(
+        "shares of 0.2, 0.4 and 0.4",
+        mixture=fresh(Share("clean", 0.0, 0.2), Share("geometric", 0.5, 0.4), Share("shrunk", 1.0, 0.4)),
+    ),
+}  # fmt: skip
+
+
+def run(name: str, regime: str, seed: int) -> dict[str, Any]:
+    """One training, and what it reads."""
+    idea = IDEAS[name]
+    if idea.mixture:
+        MIXTURES["tried"] = idea.mixture  # in this process only
+    settings = RECIPES["default"].settings.model_copy(
+        update=REGIMES[regime] | idea.settings | {"seed": seed, "mixture": "tried" if idea.mixture else "fresh"}
+    )
+    averaging.HORIZON = idea.horizon or 0.02
+    fit, validation = imparfait.split(imparfait.load_data("mnist").train)
+    if regime == "few":
+        fit = fewer(fit, FEW)
+    factory = partial(screened.candidate, **idea.network)
+    model = imparfait.build(factory, channels=fit.channels, classes=len(fit.classes), seed=seed)
+    training = Training(model, fit, settings, ONE_THREAD)
+    if idea.optimiser:
+        training.optimiser = idea.optimiser(model)
+    started = time.process_time()
+    for step in training:
+        for until, frame in reversed(idea.frames):
+            if step.number < until * step.of:
+                model.look.frame = frame  # type: ignore[union-attr]
+        if step.number >= (1 - idea.clean_last) * step.of:
+            training.mixture = replace(
+                training.mixture, shares=tuple(Share("clean", 0.0, share.part) for share in training.mixture.shares)
+            )
+    seconds = time.process_time() - started
+    scores = imparfait.evaluate(imparfait.as_classifier(model, ONE_THREAD), imparfait.the_three(validation))
+    return {
+        "idea": name, "regime": regime, "seed": seed, "processor_seconds": round(seconds, 1),
+        **{score.alteration: round(100 * score.accuracy, 2) for score in scores.each},
+        "mean": round(100 * scores.mean, 3),
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Each idea's paired difference to the base, with its 95 % interval and what it costs."""
+    lines = ["| regime | idea | seeds | mean of the three | against base | processor time |", "| --- " * 6 + "|"]
+    for regime in REGIMES:
+        of = {name: {r["seed"]: r for r in rows if (r["regime"], r["idea"]) == (regime, name)} for name in IDEAS}
+        for name, runs in of.items():
+            seeds = sorted(set(runs) & set(of["base"]))
+            if not seeds:
+                continue
+            mean = np.mean([runs[seed]["mean"] for seed in seeds])
+            apart = np.array([runs[seed]["mean"] - of["base"][seed]["mean"] for seed in seeds])
+            cost = np.median([runs[s]["processor_seconds"] / of["base"][s]["processor_seconds"] for s in seeds])
+            effect = "—" if name == "base" else f"{apart.mean():+.3f}"
+            if name != "base" and len(seeds) > 1:
+                half = scipy.stats.t.ppf(0.975, len(seeds) - 1) * apart.std(ddof=1) / len(seeds) ** 0.5
+                effect += f" ± {half:.3f}"
+            lines.append(f"| {regime} | {IDEAS[name].summary} | {len(seeds)} | {mean:.3f} | {effect} | {cost:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ideas", nargs="*", choices=[*IDEAS, []])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--regime", choices=REGIMES, nargs="+", default=["all"])
+    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("screening"))
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(f"{name:14} {idea.summary}" for name, idea in IDEAS.items()))
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept = options.out / "runs.jsonl"
+    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    done = {(row["idea"], row["regime"], row["seed"]) for row in rows}
+    wanted = [
+        key
+        for regime in options.regime
+        for name in options.ideas
+        for seed in options.seeds
+        if (key := (name, regime, seed)) not in done
+    ]
+    work = Parallel(n_jobs=options.at_once, return_as="generator_unordered")(delayed(run)(*key) for key in wanted)
+    for row in work:
+        rows.append(row)
+        with kept.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(row, flush=True)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""What `screen.py` tries: `petit` with one thing more, other optimisers, other ways to answer.
+
+Nothing here is part of the package; what is kept goes there.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imparfait.models.petit import Look, Petit, _from_centre
+from imparfait.tensors import Images
+
+
+class MovedLook(Look):
+    """`Look`, but while it learns each picture is seen a little turned, stretched, slanted, moved or bent.
+
+    The alterations of the mixture are undone by the look; these are not.
+    """
+
+    def __init__(
+        self,
+        frame: int,
+        *,
+        turn: float = 0.0,
+        stretch: float = 0.0,
+        slant: float = 0.0,
+        move: float = 0.0,
+        bend: float = 0.0,
+    ):
+        super().__init__(frame)
+        self.turn, self.stretch, self.slant, self.move, self.bend = turn, stretch, slant, move, bend
+        self.always = False
+
+    def forward(self, images: Images) -> Tensor:
+        if not (self.training or self.always):
+            return super().forward(images)
+        n, frame = len(images), self.frame
+        (height, width) = images.shape[-2:]
+        ink = self.ink(images)
+        ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
+        down, right = _from_centre(height, images), _from_centre(width, images)
+        rows, columns = ink.sum(2), ink.sum(1)
+        row, column = (rows * down).sum(1), (columns * right).sum(1)
+        tall = (rows * down**2).sum(1) - row**2
+        wide = (columns * right**2).sum(1) - column**2
+        both = ((ink * right).sum(2) * down).sum(1) - row * column
+        lean = (both / tall.clamp(min=1e-3)).clamp(-1, 1)
+        step = (torch.maximum(tall, wide).clamp(min=0).sqrt() * (4 / frame)).clamp(min=0.2)
+
+        def drawn(most: float) -> Tensor:
+            return (2 * torch.rand(n, dtype=images.dtype) - 1)[:, None, None] * most
+
+        place = _from_centre(frame, images)
+        angle = drawn(math.radians(self.turn))
+        u0, v0 = place[None, None, :], place[None, :, None]
+        u = (1 + drawn(self.stretch)) * (angle.cos() * u0 - angle.sin() * v0) + drawn(self.move)
+        v = (1 + drawn(self.stretch)) * (angle.sin() * u0 + angle.cos() * v0) + drawn(self.move)
+        u = u + drawn(self.slant) * v
+        if self.bend:
+            field = torch.randn(n, 2, 5, 5, dtype=images.dtype) * self.bend
+            field = F.interpolate(field, size=(frame, frame), mode="bicubic", align_corners=True)
+            u, v = u + field[:, 0], v + field[:, 1]
+        scale = step[:, None, None]
+        x = column[:, None, None] + scale * (u + lean[:, None, None] * v)
+        y = row[:, None, None] + scale * v
+        grid = torch.stack([x * (2 / width), y * (2 / height)], 3)
+        return F.grid_sample(images, grid, mode="bilinear", padding_mode=self.beyond, align_corners=False)
+
+
+class Squeeze(nn.Module):
+    """Weighs channels by what is in the whole picture. Source: Hu et al., "Squeeze-and-excitation networks", 2018."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.weigh = nn.Sequential(nn.Linear(width, width // 4), nn.ReLU(), nn.Linear(width // 4, width), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 * self.weigh(x.mean((2, 3)))[:, :, None, None]
+
+
+class Blur(nn.Module):
+    """Half the size after a blur. Source: Zhang, "Making convolutional networks shift-invariant again", 2019."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        row = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer("filter", (row[:, None] * row)[None, None].repeat(width, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.filter.to(x.dtype), stride=2, groups=x.shape[1])
+
+
+class Cut(nn.Module):
+    """While learning, blanks a square of each picture. Source: DeVries & Taylor, "Cutout", 2017."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        n, _, height, width = x.shape
+        top, left = torch.randint(height, (n, 1)), torch.randint(width, (n, 1))
+        rows = (torch.arange(height) - top).abs() <= self.side // 2
+        columns = (torch.arange(width) - left).abs() <= self.side // 2
+        return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
+
+
+def candidate(
+    *,
+    channels: int,
+    classes: int,
+    filters: int = 32,
+    depth: int = 2,
+    frame: int = 24,
+    look: dict[str, float] | None = None,
+    change: Callable[[Petit], None] | None = None,
+) -> Petit:
+    """`petit`, with a look that moves, and changed as told."""
+    model = Petit(channels=channels, classes=classes, filters=filters, depth=depth, frame=frame)
+    if look:
+        model.look = MovedLook(frame, **look)
+    if change:
+        change(model)
+    return model
+
+
+def squeezed(model: Petit) -> None:
+    for name in ("strokes", "shapes"):
+        old = getattr(model, name)
+        setattr(model, name, nn.Sequential(*old, Squeeze(old[0][0].out_channels)))
+
+
+def blurred(model: Petit) -> None:
+    first = model.shapes[0]
+    conv = first[0]
+    conv.stride = (1, 1)
+    model.shapes[0] = nn.Sequential(*first, Blur(conv.out_channels))
+
+
+def cut(side: int) -> Callable[[Petit], None]:
+    def change(model: Petit) -> None:
+        model.look = nn.Sequential(model.look, Cut(side))  # type: ignore[assignment]
+
+    return change
+
+
+def pooled(which: str) -> Callable[[Petit], None]:
+    """Only the mean or the largest of each channel reaches the head."""
+
+    def change(model: Petit) -> None:
+        width = model.head.in_features // 2
+        model.head = nn.Linear(width, model.head.out_features)
+
+        def forward(images: Images) -> Tensor:
+            fours = model.fours(model.normalise(model.look(images)))
+            shapes = model.shapes(model.strokes(fours))
+            return model.head(shapes.mean((2, 3)) if which == "mean" else shapes.amax((2, 3)))
+
+        model.forward = forward  # type: ignore[method-assign]
+
+    return change
+
+
+class Leaning(Look):
+    """Leaves things as slanted as they are."""
+
+    def place(self, images: Images) -> tuple[Tensor, Tensor]:
+        u, v = super().place(images)
+        rows, columns = images.shape[-2:]
+        ink = self.ink(images)
+        ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
+        down, right = _from_centre(rows, images), _from_centre(columns, images)
+        by_row = ink.sum(2)
+        row, column = (by_row * down).sum(1), (ink.sum(1) * right).sum(1)
+        tall = (by_row * down**2).sum(1) - row**2
+        both = ((ink * right).sum(2) * down).sum(1) - row * column
+        slant = (both / tall.clamp(min=1e-3)).clamp(-1, 1)
+        return u - slant[:, None, None] * v, v  # what the look will add
+
+
+def two_looks(model: Petit, apart: bool = False) -> None:
+    """Features of the trunk for two looks: their mean, or both."""
+    upright = model.look
+    leaning = Leaning(upright.frame)
+    model.leaning = leaning
+    if apart:
+        model.head = nn.Linear(2 * model.head.in_features, model.head.out_features)
+
+    def features(images: Images) -> Tensor:
+        shapes = model.shapes(model.strokes(model.fours(model.normalise(images))))
+        return torch.cat([shapes.amax((2, 3)), shapes.mean((2, 3))], 1)
+
+    def forward(images: Images) -> Tensor:
+        both = features(torch.cat([upright(images), leaning(images)]))
+        first, second = both.chunk(2)
+        return model.head(torch.cat([first, second], 1) if apart else (first + second) / 2)
+
+    model.forward = forward  # type: ignore[method-assign]
+
+
+def two_looks_apart(model: Petit) -> None:
+    two_looks(model, apart=True)
+
+
+def dropped(share: float) -> Callable[[Petit], None]:
+    def change(model: Petit) -> None:
+        model.head = nn.Sequential(nn.Dropout(share), model.head)  # type: ignore[assignment]
+
+    return change
+
+
+Groups = list[dict[str, Any]]
+
+
+def parts(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Filters between the first layer and the head, and everything else."""
+    inner = [p for name, p in model.named_parameters() if p.ndim == 4 and not name.startswith("strokes.0")]
+    kept = {id(p) for p in inner}
+    return inner, [p for p in model.parameters() if id(p) not in kept]
+
+
+def muon(scale: float, decay: float) -> Callable[[nn.Module], torch.optim.Optimizer]:
+    """Muon for the inner filters, AdamW for the others. Source: Jordan et al., "Muon", 2024."""
+    from pytorch_optimizer import Muon
+
+    class Scaled(Muon):
+        def step(self, closure: Any = None) -> Any:
+            for group in self.param_groups:
+                group["lr"] *= group["scale"]
+            return super().step(closure)
+
+    def build(model: nn.Module) -> torch.optim.Optimizer:
+        inner, others = parts(model)
+        return Scaled(
+            [
+                {"params": inner, "lr": 1.0, "weight_decay": decay, "use_muon": True, "scale": scale},
+                {"params": [p for p in others if p.ndim > 1], "lr": 1.0, "betas": (0.9, 0.99), "weight_decay": 0.02,
+                 "use_muon": False, "scale": 1.0},
+                {"params": [p for p in others if p.ndim <= 1], "lr": 1.0, "betas": (0.9, 0.99), "weight_decay": 0.0,
+                 "use_muon": False, "scale": 1.0},
+            ]
+        )  # fmt: skip
+
+    return build
+
+
+def soap(model: nn.Module) -> torch.optim.Optimizer:
+    """Source: Vyas et al., "SOAP", 2024."""
+    from pytorch_optimizer import SOAP
+
+    return SOAP(model.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=0.02, precondition_frequency=10)
+
+
+def views(model: Petit, turns: int, **look: float) -> Iterator[None]:
+    """For averaging answers over moved looks: sets the look up, then yields once a view."""
+    moved = MovedLook(model.look.frame, **look)
+    moved.always = True
+    own, model.look = model.look, moved
+    for turn in range(turns):
+        torch.manual_seed(turn)
+        yield
+    model.look = own
