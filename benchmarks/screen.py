@@ -2,7 +2,7 @@
 
 python benchmarks/screen.py --list
 python benchmarks/screen.py base moved muon --seeds 0 1 2 --regime all --out results/<date>-screening
-python benchmarks/screen.py --table --out results/<date>-screening
+python benchmarks/screen.py --out results/<date>-screening      # no run, the table of what there is
 
 A run is one training of `petit` on one thread, as `default` has it but shorter (regime `all`: 3 epochs of 50,000
 pictures; regime `few`: 25 epochs of 5,000, where what helps long trainings shows), then the mean of the three of the
@@ -27,8 +27,10 @@ from joblib import Parallel, delayed
 
 import imparfait
 from imparfait import averaging
+from imparfait.averaging import HORIZON
 from imparfait.datasets.mixtures import MIXTURES, Mixture, Share
 from imparfait.datasets.splits import fewer
+from imparfait.machine import environment
 from imparfait.settings import RECIPES, Machine
 from imparfait.training import Training
 
@@ -112,8 +114,6 @@ IDEAS: dict[str, Idea] = {
         ),
     ),
     "growing": Idea("frame of 16 for the first half of the steps", frames=((0.5, 16), (1.1, 24))),
-    "two_looks": Idea("two looks through one trunk, one upright and one not", network={"change": screened.two_looks}),
-    "two_looks_apart": Idea("the same, their features beside each other", network={"change": screened.two_looks_apart}),
     "less_clean": Idea(
         "shares of 0.2, 0.4 and 0.4",
         mixture=fresh(Share("clean", 0.0, 0.2), Share("geometric", 0.5, 0.4), Share("shrunk", 1.0, 0.4)),
@@ -129,7 +129,7 @@ def run(name: str, regime: str, seed: int) -> dict[str, Any]:
     settings = RECIPES["default"].settings.model_copy(
         update=REGIMES[regime] | idea.settings | {"seed": seed, "mixture": "tried" if idea.mixture else "fresh"}
     )
-    averaging.HORIZON = idea.horizon or 0.02
+    averaging.HORIZON = idea.horizon or HORIZON
     fit, validation = imparfait.split(imparfait.load_data("mnist").train)
     if regime == "few":
         fit = fewer(fit, FEW)
@@ -183,7 +183,6 @@ def main() -> None:
     parser.add_argument("--regime", choices=REGIMES, nargs="+", default=["all"])
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--table", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("screening"))
     options = parser.parse_args()
     if options.list:
@@ -206,6 +205,7 @@ def main() -> None:
         with kept.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(row, flush=True)
+    (options.out / "environment.json").write_text(json.dumps(environment(ONE_THREAD), indent=2) + "\n")
     print(table(rows))
 
 

@@ -1,25 +1,22 @@
-"""What `screen.py` tries: `petit` with one thing more, other optimisers, other ways to answer.
+"""What `screen.py` tries: `petit` with one thing more, other optimisers.
 
 Nothing here is part of the package; what is kept goes there.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imparfait.models.petit import Look, Petit, _from_centre
+from imparfait.models.petit import Look, Petit
 from imparfait.tensors import Images
 
 
 class MovedLook(Look):
-    """`Look`, but while it learns each picture is seen a little turned, stretched, slanted, moved or bent.
-
-    The alterations of the mixture are undone by the look; these are not.
-    """
+    """`Look`, erring by as much as told, and bending what it sees."""
 
     def __init__(
         self,
@@ -33,42 +30,27 @@ class MovedLook(Look):
     ):
         super().__init__(frame)
         self.turn, self.stretch, self.slant, self.move, self.bend = turn, stretch, slant, move, bend
-        self.always = False
 
-    def forward(self, images: Images) -> Tensor:
-        if not (self.training or self.always):
-            return super().forward(images)
-        n, frame = len(images), self.frame
-        (height, width) = images.shape[-2:]
-        ink = self.ink(images)
-        ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
-        down, right = _from_centre(height, images), _from_centre(width, images)
-        rows, columns = ink.sum(2), ink.sum(1)
-        row, column = (rows * down).sum(1), (columns * right).sum(1)
-        tall = (rows * down**2).sum(1) - row**2
-        wide = (columns * right**2).sum(1) - column**2
-        both = ((ink * right).sum(2) * down).sum(1) - row * column
-        lean = (both / tall.clamp(min=1e-3)).clamp(-1, 1)
-        step = (torch.maximum(tall, wide).clamp(min=0).sqrt() * (4 / frame)).clamp(min=0.2)
+    def place(self, images: Images) -> tuple[Tensor, Tensor]:
+        """As `Look` has it."""
+        if not self.training:
+            return super().place(images)
+        line = torch.arange(self.frame, dtype=images.dtype) - (self.frame - 1) / 2
+        right, down = line[None, None, :], line[None, :, None]
 
         def drawn(most: float) -> Tensor:
-            return (2 * torch.rand(n, dtype=images.dtype) - 1)[:, None, None] * most
+            return (2 * torch.rand(len(images), 1, 1, dtype=images.dtype) - 1) * most
 
-        place = _from_centre(frame, images)
         angle = drawn(math.radians(self.turn))
-        u0, v0 = place[None, None, :], place[None, :, None]
-        u = (1 + drawn(self.stretch)) * (angle.cos() * u0 - angle.sin() * v0) + drawn(self.move)
-        v = (1 + drawn(self.stretch)) * (angle.sin() * u0 + angle.cos() * v0) + drawn(self.move)
+        cos, sin = angle.cos(), angle.sin()
+        u = (1 + drawn(self.stretch)) * (cos * right - sin * down) + drawn(self.move)
+        v = (1 + drawn(self.stretch)) * (sin * right + cos * down) + drawn(self.move)
         u = u + drawn(self.slant) * v
         if self.bend:
-            field = torch.randn(n, 2, 5, 5, dtype=images.dtype) * self.bend
-            field = F.interpolate(field, size=(frame, frame), mode="bicubic", align_corners=True)
+            field = torch.randn(len(images), 2, 5, 5, dtype=images.dtype) * self.bend
+            field = F.interpolate(field, size=(self.frame, self.frame), mode="bicubic", align_corners=True)
             u, v = u + field[:, 0], v + field[:, 1]
-        scale = step[:, None, None]
-        x = column[:, None, None] + scale * (u + lean[:, None, None] * v)
-        y = row[:, None, None] + scale * v
-        grid = torch.stack([x * (2 / width), y * (2 / height)], 3)
-        return F.grid_sample(images, grid, mode="bilinear", padding_mode=self.beyond, align_corners=False)
+        return u, v
 
 
 class Squeeze(nn.Module):
@@ -167,47 +149,6 @@ def pooled(which: str) -> Callable[[Petit], None]:
     return change
 
 
-class Leaning(Look):
-    """Leaves things as slanted as they are."""
-
-    def place(self, images: Images) -> tuple[Tensor, Tensor]:
-        u, v = super().place(images)
-        rows, columns = images.shape[-2:]
-        ink = self.ink(images)
-        ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
-        down, right = _from_centre(rows, images), _from_centre(columns, images)
-        by_row = ink.sum(2)
-        row, column = (by_row * down).sum(1), (ink.sum(1) * right).sum(1)
-        tall = (by_row * down**2).sum(1) - row**2
-        both = ((ink * right).sum(2) * down).sum(1) - row * column
-        slant = (both / tall.clamp(min=1e-3)).clamp(-1, 1)
-        return u - slant[:, None, None] * v, v  # what the look will add
-
-
-def two_looks(model: Petit, apart: bool = False) -> None:
-    """Features of the trunk for two looks: their mean, or both."""
-    upright = model.look
-    leaning = Leaning(upright.frame)
-    model.leaning = leaning
-    if apart:
-        model.head = nn.Linear(2 * model.head.in_features, model.head.out_features)
-
-    def features(images: Images) -> Tensor:
-        shapes = model.shapes(model.strokes(model.fours(model.normalise(images))))
-        return torch.cat([shapes.amax((2, 3)), shapes.mean((2, 3))], 1)
-
-    def forward(images: Images) -> Tensor:
-        both = features(torch.cat([upright(images), leaning(images)]))
-        first, second = both.chunk(2)
-        return model.head(torch.cat([first, second], 1) if apart else (first + second) / 2)
-
-    model.forward = forward  # type: ignore[method-assign]
-
-
-def two_looks_apart(model: Petit) -> None:
-    two_looks(model, apart=True)
-
-
 def dropped(share: float) -> Callable[[Petit], None]:
     def change(model: Petit) -> None:
         model.head = nn.Sequential(nn.Dropout(share), model.head)  # type: ignore[assignment]
@@ -227,15 +168,16 @@ def parts(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 def muon(scale: float, decay: float) -> Callable[[nn.Module], torch.optim.Optimizer]:
     """Muon for the inner filters, AdamW for the others. Source: Jordan et al., "Muon", 2024."""
-    from pytorch_optimizer import Muon
-
-    class Scaled(Muon):
-        def step(self, closure: Any = None) -> Any:
-            for group in self.param_groups:
-                group["lr"] *= group["scale"]
-            return super().step(closure)
 
     def build(model: nn.Module) -> torch.optim.Optimizer:
+        from pytorch_optimizer import Muon
+
+        class Scaled(Muon):
+            def step(self, closure: Any = None) -> Any:
+                for group in self.param_groups:
+                    group["lr"] *= group["scale"]
+                return super().step(closure)
+
         inner, others = parts(model)
         return Scaled(
             [
@@ -255,14 +197,3 @@ def soap(model: nn.Module) -> torch.optim.Optimizer:
     from pytorch_optimizer import SOAP
 
     return SOAP(model.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=0.02, precondition_frequency=10)
-
-
-def views(model: Petit, turns: int, **look: float) -> Iterator[None]:
-    """For averaging answers over moved looks: sets the look up, then yields once a view."""
-    moved = MovedLook(model.look.frame, **look)
-    moved.always = True
-    own, model.look = model.look, moved
-    for turn in range(turns):
-        torch.manual_seed(turn)
-        yield
-    model.look = own

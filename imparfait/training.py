@@ -291,7 +291,7 @@ def _count_batches(pictures: int, batch_size: int) -> int:
 def _reseeded(seed: int, step: int, device: str) -> Iterator[None]:
     """Torch's generator (dropout) as a function of seed and step; the caller's own state is left alone."""
     with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed seeds every device there might be: 1 ms of a step, and the same numbers here.
+        # torch.manual_seed seeds every device there might be, which takes longer; the numbers are the same here.
         seeded = torch.default_generator.manual_seed if device == "cpu" else torch.manual_seed
         seeded(seed_of(seed, "step", step))
         yield
