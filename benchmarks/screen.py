@@ -7,7 +7,7 @@ python benchmarks/screen.py --out results/<date>-screening      # no run, the ta
 A run is one training of `petit` on one thread, as `default` has it but shorter (regime `all`: 3 epochs of 50,000
 pictures; regime `few`: 25 epochs of 5,000, where what helps long trainings shows), then the mean of the three of the
 10,000 development pictures. Idea and base are given the same pixels and seeds. What is done is not done again.
-`muon` and `soap` are pytorch-optimizer's, which must be importable.
+`muon`, `soap` and `schedule_free` are pytorch-optimizer's, which must be importable.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from joblib import Parallel, delayed
 import imparfait
 from imparfait import averaging
 from imparfait.averaging import HORIZON
+from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.mixtures import MIXTURES, Mixture, Share
 from imparfait.datasets.splits import fewer
 from imparfait.machine import environment
-from imparfait.settings import RECIPES, Machine
+from imparfait.settings import RECIPES, Machine, TrainingSettings
 from imparfait.training import Training
 
 REGIMES: dict[str, dict[str, Any]] = {
@@ -39,6 +40,7 @@ REGIMES: dict[str, dict[str, Any]] = {
     "few": {"epochs": 25},
 }
 FEW = 5000
+TEACHERS = (901, 902, 903)
 ONE_THREAD = Machine(threads=1, precision="bfloat16")
 
 
@@ -56,6 +58,10 @@ class Idea:
     horizon: float | None = None
     frames: tuple[tuple[float, int], ...] = ()
     """Up to which share of the steps the look has which frame."""
+    taught: float = 0.0
+    """The share that three teachers, trained as the base, have in what is wanted; their training is not counted."""
+    branches: int = 0
+    """How many ends of one training, from seven tenths on, make a soup."""
 
 
 MOVED = {"turn": 10.0, "stretch": 0.1, "slant": 0.1, "move": 1.0}  # as the look of the package errs
@@ -114,11 +120,65 @@ IDEAS: dict[str, Idea] = {
         ),
     ),
     "growing": Idea("frame of 16 for the first half of the steps", frames=((0.5, 16), (1.1, 24))),
+    "schedule_free": Idea(
+        "schedule-free AdamW", {"schedule": "constant", "learning_rate": 0.01}, optimiser=screened.schedule_free
+    ),
+    "taught": Idea("learns what three teachers, as one, say of each picture", taught=1.0),
+    "taught_half": Idea("half of what is wanted is what they say", taught=0.5),
+    "soup": Idea("three ends of one training, averaged (1.6 times the steps)", branches=3),
     "less_clean": Idea(
         "shares of 0.2, 0.4 and 0.4",
         mixture=fresh(Share("clean", 0.0, 0.2), Share("geometric", 0.5, 0.4), Share("shrunk", 1.0, 0.4)),
     ),
 }  # fmt: skip
+
+
+def network(idea: Idea, seed: int) -> torch.nn.Module:
+    """Untrained."""
+    return imparfait.build(partial(screened.candidate, **idea.network), channels=1, classes=10, seed=seed)
+
+
+def learn(
+    idea: Idea, model: Any, fit: LabelledImages, settings: TrainingSettings, teachers: list[torch.nn.Module]
+) -> None:
+    """Train `model` as the idea has it."""
+    if teachers:
+        training: Training = screened.Taught(model, fit, settings, ONE_THREAD, teachers=teachers, share=idea.taught)
+    else:
+        training = Training(model, fit, settings, ONE_THREAD)
+    if idea.optimiser:
+        training.optimiser = idea.optimiser(model)
+    free = idea.optimiser is screened.schedule_free
+    if free:
+        training.optimiser.train()  # type: ignore[attr-defined]
+    for step in training:
+        for until, frame in reversed(idea.frames):
+            if step.number < until * step.of:
+                model.look.frame = frame
+        if step.number >= (1 - idea.clean_last) * step.of:
+            training.mixture = replace(
+                training.mixture, shares=tuple(Share("clean", 0.0, share.part) for share in training.mixture.shares)
+            )
+    if free:
+        training.optimiser.eval()  # type: ignore[attr-defined]
+        screened.settle_norms(model, training)
+
+
+@cache
+def taught_by(regime: str) -> list[torch.nn.Module]:
+    """Three networks trained as the base, with seeds of their own."""
+    teachers = []
+    for seed in TEACHERS:
+        settings = RECIPES["default"].settings.model_copy(update=REGIMES[regime] | {"seed": seed})
+        teachers.append(network(IDEAS["base"], seed))
+        learn(IDEAS["base"], teachers[-1], pictures(regime)[0], settings, [])
+    return teachers
+
+
+def pictures(regime: str) -> tuple[LabelledImages, LabelledImages]:
+    """Learned from, and judged on."""
+    fit, validation = imparfait.split(imparfait.load_data("mnist").train)
+    return (fewer(fit, FEW) if regime == "few" else fit), validation
 
 
 def run(name: str, regime: str, seed: int) -> dict[str, Any]:
@@ -130,23 +190,15 @@ def run(name: str, regime: str, seed: int) -> dict[str, Any]:
         update=REGIMES[regime] | idea.settings | {"seed": seed, "mixture": "tried" if idea.mixture else "fresh"}
     )
     averaging.HORIZON = idea.horizon or HORIZON
-    fit, validation = imparfait.split(imparfait.load_data("mnist").train)
-    if regime == "few":
-        fit = fewer(fit, FEW)
-    factory = partial(screened.candidate, **idea.network)
-    model = imparfait.build(factory, channels=fit.channels, classes=len(fit.classes), seed=seed)
-    training = Training(model, fit, settings, ONE_THREAD)
-    if idea.optimiser:
-        training.optimiser = idea.optimiser(model)
+    fit, validation = pictures(regime)
+    model = network(idea, seed)
     started = time.process_time()
-    for step in training:
-        for until, frame in reversed(idea.frames):
-            if step.number < until * step.of:
-                model.look.frame = frame  # type: ignore[union-attr]
-        if step.number >= (1 - idea.clean_last) * step.of:
-            training.mixture = replace(
-                training.mixture, shares=tuple(Share("clean", 0.0, share.part) for share in training.mixture.shares)
-            )
+    if idea.branches:
+        screened.soup(model, fit, settings, ONE_THREAD, idea.branches, at=0.7)
+    else:
+        teachers = taught_by(regime) if idea.taught else []
+        started = time.process_time()
+        learn(idea, model, fit, settings, teachers)
     seconds = time.process_time() - started
     scores = imparfait.evaluate(imparfait.as_classifier(model, ONE_THREAD), imparfait.the_three(validation))
     return {

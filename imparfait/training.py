@@ -115,7 +115,7 @@ class Training:
         self.mixture = lookup("mixture", settings.mixture, MIXTURES)
         few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
         check_answers(model, few, len(data.classes), settings.model)
-        self.model, self.settings = model, settings
+        self.model, self.settings, self.classes = model, settings, len(data.classes)
         self.machine = machine or choose_machine(model, few)
         torch.set_num_threads(self.machine.threads)
         keep_memory()
@@ -209,7 +209,7 @@ class Training:
             group["lr"] = settings.learning_rate * rate
         with _reseeded(settings.seed, number, machine.device):
             loss, hits = _learn(
-                self.model, images, self.labels[source], self.optimiser, settings.label_smoothing, machine
+                self.model, images, self.labels[source], self.targets(source, images), self.optimiser, machine
             )
         if self.average:
             self.average.update()
@@ -219,6 +219,10 @@ class Training:
                 f"write a smaller --learning-rate (it was {settings.learning_rate:g})"
             )
         return loss, hits
+
+    def targets(self, source: Tensor, images: Tensor) -> Tensor:
+        """What is wanted of each picture of a batch, a share a class."""
+        return _targets(self.labels[source], self.classes, self.settings.label_smoothing)
 
     def _carry_average(self) -> None:
         if self.average and not self._own:
@@ -235,15 +239,14 @@ def _learn(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
+    targets: Tensor,
     optimiser: torch.optim.Optimizer,
-    label_smoothing: float,
     machine: Machine,
 ) -> tuple[float, int]:
     images = images.to(machine.device).contiguous(memory_format=torch.channels_last)
-    labels = labels.to(machine.device)
+    labels, targets = labels.to(machine.device), targets.to(machine.device)
     with torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bfloat16"):
         logits = model(images)
-    targets = _targets(labels, logits.shape[1], label_smoothing)
     loss = F.cross_entropy(logits.float(), targets)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -252,7 +255,7 @@ def _learn(
 
 
 def _targets(labels: Tensor, classes: int, label_smoothing: float) -> Tensor:
-    """What is wanted of each picture, a share a class: of a picture of nothing, all classes alike."""
+    """Of a picture of nothing, all classes alike are wanted."""
     smooth = torch.where(labels == NOTHING, 1.0, label_smoothing)[:, None]
     return F.one_hot(labels.clamp(min=0), classes) * (1 - smooth) + smooth / classes
 
