@@ -75,7 +75,8 @@ class Look(nn.Module):
         row, column = (rows * down).sum(1), (columns * right).sum(1)
         tall = (rows * down**2).sum(1) - row**2
         wide = (columns * right**2).sum(1) - column**2
-        both = ((ink * right).sum(2) * down).sum(1) - row * column
+        # Rows first: what is exported would else be read wrong by OpenVINO 2026.4, in batches (results/LOG.md).
+        both = ((ink * down[:, None]).sum(1) * right).sum(1) - row * column
         slant = (both / tall.clamp(min=1e-3)).clamp(-1, 1)
         # A standard deviation of a quarter of the frame: a digit then fills five sixths of it.
         step = (torch.maximum(tall, wide).clamp(min=0).sqrt() * (4 / frame)).clamp(min=0.2)
