@@ -86,12 +86,14 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
 
 
 # Recorded on x86-64 with AVX2, torch 2.13, one thread, float32; other processors differ in the last digits.
-FIRST_TEN_LOSSES = [2.45887, 1.91178, 1.22853, 0.45362, 0.55672, 0.38246, 0.30284, 0.343, 0.33621, 0.25371]
+# With seed 0 a weight's first gradients are nearly zero, and AdamW makes a rounding a hundredth of the loss.
+STEADY = 2
+FIRST_TEN_LOSSES = [1.18877, 1.18102, 0.60173, 0.44316, 0.30441, 0.29198, 0.27257, 0.27267, 0.22834, 0.29597]
 
 
 def test_the_first_ten_losses_are_the_recorded_ones() -> None:
-    settings = TrainingSettings(epochs=4, batch_size=20, learning_rate=3e-3)
-    model = build("petit", channels=1, classes=3)
+    settings = TrainingSettings(epochs=4, batch_size=20, learning_rate=3e-3, seed=STEADY)
+    model = build("petit", channels=1, classes=3, seed=STEADY)
     losses = [
         step.loss for step, _ in zip(Training(model, draw_bars(60), settings, ONE_THREAD), range(10), strict=False)
     ]
@@ -100,8 +102,8 @@ def test_the_first_ten_losses_are_the_recorded_ones() -> None:
 
 def test_a_slow_plain_twin_takes_the_same_steps() -> None:
     """Plain PyTorch: one picture altered at a time, contiguous tensors, AdamW written out, average by hand."""
-    data, settings = draw_bars(40), TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3)
-    model, twin = (build("petit", channels=1, classes=3) for _ in range(2))
+    data, settings = draw_bars(40), TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3, seed=STEADY)
+    model, twin = (build("petit", channels=1, classes=3, seed=STEADY) for _ in range(2))
     fast = [step.loss for step in Training(model, data, settings, ONE_THREAD)]
 
     mixture, sources = MIXTURES["fresh"], torch.from_numpy(data.sources)
@@ -109,13 +111,13 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
     average = {name: value.clone() for name, value in twin.state_dict().items()}
     slow, number, total = [], 0, 8
     for epoch in range(2):
-        for batch in mixture.rows(0, epoch, sources).tensor_split(4):
+        for batch in mixture.rows(STEADY, epoch, sources).tensor_split(4):
             pictures = []
             for source, share in batch:
                 one = torch.from_numpy(data.pixels[source : source + 1]) / 255
-                pictures.append(mixture.show(one, share[None], 0, epoch, source[None]))
+                pictures.append(mixture.show(one, share[None], STEADY, epoch, source[None]))
             labels = torch.from_numpy(data.labels[batch[:, 0]])
-            torch.manual_seed(seed_of(0, "step", number))  # by which the look errs
+            torch.manual_seed(seed_of(STEADY, "step", number))  # by which the look errs
             loss = F.cross_entropy(twin(torch.cat(pictures)), labels, label_smoothing=settings.label_smoothing)
             twin.zero_grad()
             loss.backward()
@@ -131,10 +133,10 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
             decay = 0.0 if number == 1 else 1 - 1 / max(1.0, 0.02 * total)
             for name, value in twin.state_dict().items():
                 average[name] = average[name] * decay + value * (1 - decay)
-    assert fast == pytest.approx(slow, rel=2e-3)
+    assert fast == pytest.approx(slow, rel=1e-4)
     probe = torch.rand(8, 1, 16, 16)
     twin.load_state_dict(average)
-    torch.testing.assert_close(model.eval()(probe), twin.eval()(probe), rtol=0.02, atol=0.02)
+    torch.testing.assert_close(model.eval()(probe), twin.eval()(probe), rtol=1e-3, atol=1e-3)
 
 
 def test_the_average_is_that_of_pytorch() -> None:
