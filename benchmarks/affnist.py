@@ -9,14 +9,13 @@ canvas; all drawn evenly. affNIST's own files are not read, so its pixels and ou
 """
 
 import argparse
-import csv
 import json
 import math
-import sys
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from claims import leave
 from torch import Tensor
 
 import imparfait
@@ -27,7 +26,6 @@ from imparfait.datasets.reading import Dataset
 from imparfait.datasets.sealed import LEDGER
 from imparfait.figures import as_png, contact_sheet
 from imparfait.images import Classifier
-from imparfait.machine import environment
 from imparfait.randomness import Draw
 from imparfait.tensors import Images
 
@@ -85,15 +83,10 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     dataset = imparfait.load_data("mnist")
     rows = [_asked(model, dataset, options) for model in options.models]
-    with (options.out / "scores.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
     _, validation = imparfait.split(dataset.train)
     sheet = altered(validation.select(slice(0, 20))).data.pixels
     (options.out / "pictures.png").write_bytes(as_png(contact_sheet({"affNIST's ranges": sheet})))
-    (options.out / "command.txt").write_text(f"python {' '.join(sys.argv)}\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(imparfait.Machine()), indent=2) + "\n")
+    leave(options.out, rows)
     for row in rows:
         print(row)
 

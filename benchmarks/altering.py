@@ -12,7 +12,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from claims import leave
 
 from imparfait import ALTERATIONS, Draw, Machine, load_data
 from imparfait.machine import environment
@@ -108,13 +108,8 @@ def main() -> None:
         ratios = {mine: round(medians[mine] / medians[name], 1) for mine in ("geometric", "shrunk")}
         summary[f"ratio_to_{name}"] = ratios
     summary["rounds_in_turn"] = ROUNDS
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    machine = environment(Machine(threads=threads)) | {"peers": versions}
-    (options.out / "environment.json").write_text(json.dumps(machine, indent=2) + "\n")
-    pythons = {python: f"{peer.upper()}_PYTHON" for peer, python in options.peer}
-    words = [pythons.get(word, word.replace(str(options.out), f"results/{options.out.name}")) for word in sys.argv[1:]]
-    (options.out / "command.txt").write_text(" ".join(["python benchmarks/altering.py", *words]) + "\n")
+    pythons = {f"{peer.upper()}_PYTHON": python for peer, python in options.peer}
+    leave(options.out, summary, environment(Machine(threads=threads)) | {"peers": versions}, **pythons)
     print(json.dumps(summary, indent=2))
 
 

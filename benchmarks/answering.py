@@ -23,10 +23,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from claims import leave
 from photographed import SCENES, file
 
 from imparfait import load_data, split
-from imparfait.machine import environment, has_bf16_units
+from imparfait.machine import has_bf16_units
 from imparfait.settings import Machine
 from imparfait.workers import usable_cores
 
@@ -127,11 +128,7 @@ def main() -> None:
         told[name] = work(rounds)
         print(name, json.dumps(told[name]), flush=True)
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(told, indent=2) + "\n")
-        here = environment(Machine(threads=usable_cores()))
-        (options.out / "environment.json").write_text(json.dumps(here, indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, told, Machine(threads=usable_cores()))
 
 
 if __name__ == "__main__":

@@ -11,16 +11,16 @@ import csv
 import json
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from claims import leave
 
 from imparfait import load_data
 from imparfait.cells import Cell, Outcome
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.engines import Engine, engine_called, run
-from imparfait.machine import environment
 from imparfait.selection.contenders import contender
 from imparfait.selection.measuring import network_of
 from imparfait.settings import Machine
@@ -109,10 +109,7 @@ def main() -> None:
         "seconds_a_cell_beside_training_and_judging": {name: round(each, 4) for name, each in overhead.items()},
         "peak_memory_of_the_driver_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scores.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(one), indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, summary, one)
     with (options.out / "cells.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["partition", "seed", "fold", "clean", "geometric", "shrunk", "pictures"])

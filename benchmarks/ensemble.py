@@ -10,17 +10,16 @@ one member left out: no further networks are trained for it.
 import argparse
 import json
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from claims import leave
 
 import imparfait
 from imparfait.datasets.disputed import is_mnist_test, without_disputed
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.sealed import LEDGER
-from imparfait.machine import environment
 from imparfait.settings import fingerprint
 
 Shares = dict[str, np.ndarray]
@@ -82,10 +81,7 @@ def main() -> None:
             )
     else:
         found = told(options.models, imparfait.split(dataset.train)[1])
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scores.json").write_text(json.dumps(found, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(imparfait.Machine()), indent=2) + "\n")
-    (options.out / "command.txt").write_text(f"python {' '.join(sys.argv)}\n")
+    leave(options.out, found)
     print(json.dumps({k: found[k] for k in ("mean_alone", "together", "all_but_one_from_to")}, indent=2))
 
 

@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from claims import leave
+
 os.environ["KERAS_BACKEND"] = "torch"  # here; there each of BACKENDS
 
 import numpy as np
@@ -29,9 +31,7 @@ from imparfait.configs import Input
 from imparfait.exporting import card_of
 from imparfait.exporting.keras import content_of
 from imparfait.exporting.parity import altered_digits
-from imparfait.machine import environment
 from imparfait.models import MODELS, build
-from imparfait.settings import Machine
 
 BACKENDS = ("tensorflow", "jax")
 SHAPES = ((1, 28, 28), (3, 33, 40))
@@ -125,10 +125,7 @@ def main() -> None:
     }
     print(json.dumps(summary, indent=2))
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, summary)
 
 
 if __name__ == "__main__":

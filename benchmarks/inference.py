@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from claims import leave
 
 import imparfait
 from imparfait.configs import config_of
 from imparfait.exporting import export
-from imparfait.machine import environment, has_bf16_units
+from imparfait.machine import has_bf16_units
 from imparfait.workers import usable_cores
 
 BATCH = 512
@@ -120,11 +121,8 @@ def main() -> None:
                 print(rows[-1], flush=True)
     print(table(rows))
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        here = environment(imparfait.Machine(threads=usable_cores()))
-        (options.out / "scores.json").write_text(json.dumps({"environment": here, "rows": rows}, indent=2) + "\n")
+        leave(options.out, rows, imparfait.Machine(threads=usable_cores()), OPENVINO_PYTHON=options.openvino)
         (options.out / "table.md").write_text(table(rows) + "\n")
-        (options.out / "command.txt").write_text(f"python {' '.join(sys.argv)}\n")
 
 
 if __name__ == "__main__":

@@ -10,20 +10,18 @@ are development pictures here, which it may have learned from: what counts is th
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from claims import leave
 
 from imparfait import load_data, split
 from imparfait.conventions import Known
 from imparfait.conventions.adapting import adapted
 from imparfait.conventions.finding import found
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.machine import environment
-from imparfait.settings import Machine
 from imparfait.strangers import open_stranger
 
 PARTS = ("clean", "geometric", "shrunk")
@@ -92,10 +90,7 @@ def main() -> None:
         "pictures_per_second": round(len(images) / seconds),
         "theirs": versions,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, summary)
     print(json.dumps(summary, indent=2))
 
 

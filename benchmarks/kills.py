@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from claims import leave
+
 from imparfait.machine import environment
 from imparfait.settings import Machine
 
@@ -98,10 +100,7 @@ def main() -> None:
         "kills_in_the_middle_of_a_save": in_saves,
         "files_left_behind": sum(len(row["left_behind"]) for row in rows),  # type: ignore[arg-type]
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scores.json").write_text(json.dumps({"summary": summary, "runs": rows}, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, {"summary": summary, "runs": rows}, about)
     print(json.dumps(summary, indent=2))
 
 

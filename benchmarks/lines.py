@@ -15,7 +15,6 @@ import argparse
 import csv
 import json
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from claims import leave
 from papers import PAPERS, written
 from scipy.stats import binomtest
 
@@ -30,10 +30,8 @@ from imparfait import load_data, split
 from imparfait.box import open_with_card
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.sealed import LEDGER
-from imparfait.machine import environment
 from imparfait.reading import Reading, read
-from imparfait.settings import Machine, fingerprint
-from imparfait.store import write_json
+from imparfait.settings import fingerprint
 
 DIGITS = 5
 REJECTED = 0.05
@@ -181,14 +179,11 @@ def main() -> None:
         told = summary(lines)
     print(json.dumps(told, indent=2))
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        write_json(options.out / "scores.json", told)
+        leave(options.out, told)
         with (options.out / "lines.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow([*vars(lines[0])])
             rows.writerows([round(v, 4) if isinstance(v, float) else v for v in vars(line).values()] for line in lines)
-        write_json(options.out / "environment.json", environment(Machine()))
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

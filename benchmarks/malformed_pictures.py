@@ -17,12 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from claims import leave
 from malformed_pictures import BOMBS, FRAME, outcome
 
 from imparfait.decoding import decode
 from imparfait.errors import UserError
-from imparfait.machine import environment
-from imparfait.settings import Machine
 
 
 def gist(sentence: str) -> str:
@@ -71,10 +70,7 @@ def main() -> None:
         "most_often": {kind: dict(count.most_common(12)) for kind, count in said.items()},
     }
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, summary)
     print(json.dumps(summary, indent=2, ensure_ascii=False))
 
 

@@ -14,12 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from claims import leave
 from PIL import Image
 
 from imparfait.commands import show
 from imparfait.datasets.reading import load_data
-from imparfait.machine import environment
-from imparfait.settings import Machine
 
 COUNTS = (25_000, 50_000, 100_000)
 ROUNDS = 3
@@ -74,9 +73,7 @@ def main() -> None:
             print(json.dumps(row), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     summary = {"format": "PNG, 28 by 28, grey", "rounds": ROUNDS, "counts": rows}
-    (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, summary)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from claims import command
 from PIL import Image
 from study import as_shown
 
@@ -176,9 +177,7 @@ def main() -> None:
     told |= {"pixels": str(place / "pixels.npz"), "pictures": str(place)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "rows.jsonl").unlink(missing_ok=True)
-    words = [word.replace(options.python, "PYTHON") for word in sys.argv[1:]]
-    words = [word.replace(str(options.out), f"results/{options.out.name}") for word in words]
-    (out / "command.txt").write_text(" ".join(["python benchmarks/peers.py", *words]) + "\n")
+    (out / "command.txt").write_text(command(options.out, PYTHON=options.python))
 
     training = Training(options.python, options.peer, told)
     rows = []

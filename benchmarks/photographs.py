@@ -18,13 +18,12 @@ from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from claims import leave
 from photographed import SCENES, file
 
 from imparfait import load_data, split
 from imparfait.box import open_model
 from imparfait.decoding import Decoded, Frame, decode
-from imparfait.machine import environment
-from imparfait.settings import Machine
 
 TALL = 120  # pixels of a row of the sheet
 
@@ -73,9 +72,7 @@ def main() -> None:
     }
     options.out.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.vstack(rows)).save(options.out / "photographs.png")
-    (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, summary)
     print(json.dumps(summary, indent=2))
 
 

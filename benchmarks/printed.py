@@ -9,19 +9,17 @@ font was used in fitting; letters of DejaVu's and STIX's were, as pictures of no
 import argparse
 import io
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from claims import leave
 from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.answering import Ready
 from imparfait.box import open_model
 from imparfait.decoding import decode
-from imparfait.machine import environment
-from imparfait.settings import Machine
 
 SIZES = (120, 24)
 LEFT_OUT = ("dejavu", "stix", "symbol", "dingbat", "d050000l", "emoji")
@@ -62,10 +60,7 @@ def main() -> None:
         told["sizes"][size] = score(ready, fonts, size)
     print(json.dumps(told["sizes"], indent=2))
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(told, indent=2) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, told)
 
 
 def score(ready: Ready, fonts: list[Path], size: int) -> dict[str, object]:

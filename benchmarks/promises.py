@@ -13,9 +13,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import test_null as null
 import test_statistics as simulations
+from claims import leave
 
-from imparfait.machine import environment
-from imparfait.settings import Machine
 from imparfait.statistics import bootstrap_interval, corrected_difference, wilson_interval
 
 
@@ -58,10 +57,7 @@ def main() -> None:
     for points in (0.1, 0.2, 0.3):
         found[f"found of 300, {points} points planted in real trainings"] = int(null.shown(right, points / 100))
 
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scores.json").write_text(json.dumps(found, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, found)
     print(json.dumps(found, indent=2))
 
 

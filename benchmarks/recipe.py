@@ -17,6 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from claims import leave
+
+from imparfait.store import write_json
+
 
 def train(recipe: str, seed: int, runs: Path, final: bool) -> dict[str, object]:
     words = [
@@ -80,13 +84,8 @@ def main() -> None:
     environment, settings = rows[0].pop("environment"), rows[0].pop("settings")
     for row in rows[1:]:
         row.pop("environment"), row.pop("settings")
-    for name, content in (
-        ("scores.json", {"summary": summary, "seeds": rows}),
-        ("settings.json", settings),
-        ("environment.json", environment),
-    ):
-        (options.out / name).write_text(json.dumps(content, indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, {"summary": summary, "seeds": rows}, environment)  # type: ignore[arg-type]
+    write_json(options.out / "settings.json", settings)
     print(json.dumps(summary, indent=2))
 
 

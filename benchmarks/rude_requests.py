@@ -233,13 +233,9 @@ def main() -> None:
         process.terminate()
         summary["exit_code"] = process.wait(30)
     if options.out:
-        from imparfait.machine import environment
-        from imparfait.settings import Machine
+        from claims import leave
 
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, summary)
     print(json.dumps(summary, indent=2, ensure_ascii=False))
 
 

@@ -7,13 +7,13 @@ import argparse
 import json
 import resource
 import statistics
-import sys
 import time
 from pathlib import Path
 
+from claims import leave
+
 from imparfait import evaluate, load_classifier, load_data, split, the_three
 from imparfait.classifiers import machine_of
-from imparfait.machine import environment
 
 ROUNDS = 7
 
@@ -40,10 +40,7 @@ def main() -> None:
         "rounds": ROUNDS,
         "peak_memory_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (options.out / "environment.json").write_text(json.dumps(environment(machine_of(options.run)), indent=2) + "\n")
-    (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+    leave(options.out, summary, machine_of(options.run))
     print(json.dumps(summary, indent=2))
 
 

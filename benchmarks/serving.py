@@ -147,13 +147,9 @@ def main() -> None:
             summary[kind] = measured(folder, options.seconds)
         summary["page_ms"] = altering(Path(name) / "drawn")
     if options.out:
-        from imparfait.machine import environment
-        from imparfait.settings import Machine
+        from claims import leave
 
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, summary)
     print(json.dumps(summary, indent=2))
 
 

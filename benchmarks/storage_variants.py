@@ -18,13 +18,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from claims import leave
 from stored import variants
 
 from imparfait import load_data, split
 from imparfait.box import open_model
 from imparfait.decoding import Frame, decode
-from imparfait.machine import environment
-from imparfait.settings import Machine
 
 
 def main() -> None:
@@ -61,10 +60,7 @@ def main() -> None:
         "milliseconds_most": round(max(milliseconds), 3),
     }
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, summary)
     print(json.dumps(summary, indent=2))
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from claims import command
 from study_summary import APART, BETTER, EXACT, FAST, THE_THREE, tell
 
 from imparfait import RECIPES, LabelledImages, Machine, load_data, split, the_three
@@ -250,9 +251,7 @@ def main() -> None:
                     for process in working.values():
                         process.end()
                     working = start(systems, options.keras, pixels, threads, seed)  # anew: nothing is warm
-                words = [word.replace(options.keras, "KERAS_PYTHON") for word in sys.argv[1:]]
-                words = [word.replace(str(options.out), f"results/{options.out.name}") for word in words]
-                (options.out / "command.txt").write_text(" ".join(["python benchmarks/study.py", *words]) + "\n")
+                (options.out / "command.txt").write_text(command(options.out, KERAS_PYTHON=options.keras))
                 versions = machine | {
                     "precision": "float32 and bfloat16" if fast else "float32",
                     "peer": working["keras"].versions | {"threads": threads, "precision": "float32"},

@@ -21,14 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from claims import leave
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import imparfait
 from imparfait.answering import PICTURES, PROBABILITIES
 from imparfait.box import BOX, open_model
-from imparfait.machine import environment
-from imparfait.settings import Machine
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
 ON_THE_PAGE = """
@@ -133,10 +132,7 @@ def main() -> None:
         told[way] = {"same_label": same, "largest_difference": float(f"{apart:.2g}")}
     print(json.dumps(told, indent=2))
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "scores.json").write_text(json.dumps(told, indent=2) + "\n")
-        (options.out / "environment.json").write_text(json.dumps(environment(Machine()), indent=2) + "\n")
-        (options.out / "command.txt").write_text("python " + " ".join(sys.argv) + "\n")
+        leave(options.out, told)
 
 
 if __name__ == "__main__":
