@@ -5,8 +5,8 @@ python benchmarks/screen.py base moved muon --seeds 0 1 2 --regime all --out res
 python benchmarks/screen.py --out results/<date>-screening      # no run, the table of what there is
 
 A run is one training of `petit` on one thread, as `default` has it but shorter (regime `all`: 3 epochs of 50,000
-pictures; regime `few`: 25 epochs of 5,000, where what helps long trainings shows), then the mean of the three of the
-10,000 development pictures. Idea and base are given the same pixels and seeds. What is done is not done again.
+pictures; regime `few`: 25 epochs of 5,000, where what helps long trainings shows) or as `quick` has it (regime
+`quick`: an epoch of 50,000), then the mean of the three of the 10,000 development pictures. Idea and base are given the same pixels and seeds. What is done is not done again.
 `muon`, `soap` and `schedule_free` are pytorch-optimizer's, which must be importable.
 """
 
@@ -35,9 +35,10 @@ from imparfait.machine import environment
 from imparfait.settings import RECIPES, Machine, TrainingSettings
 from imparfait.training import Training
 
-REGIMES: dict[str, dict[str, Any]] = {
-    "all": {"epochs": 3},
-    "few": {"epochs": 25},
+REGIMES = {
+    "all": RECIPES["default"].settings.model_copy(update={"epochs": 3}),
+    "few": RECIPES["default"].settings.model_copy(update={"epochs": 25}),
+    "quick": RECIPES["quick"].settings,
 }
 FEW = 5000
 TEACHERS = (901, 902, 903)
@@ -83,6 +84,8 @@ IDEAS: dict[str, Idea] = {
     "blurpool": Idea("blur before the stride", network={"change": screened.blurred}),
     "mean_only": Idea("head over means only", network={"change": screened.pooled("mean")}),
     "largest_only": Idea("head over maxima only", network={"change": screened.pooled("largest")}),
+    "unnormalised": Idea("filters normalised instead of activations", network={"change": screened.unnormalised}),
+    "whitened": Idea("a first layer that whitens and does not learn", network={"change": screened.whitened}),
     "dropout": Idea("dropout 0.2 before the head", network={"change": screened.dropped(0.2)}),
     "deep": Idea("three residual convolutions a stage", network={"depth": 3}),
     "wide": Idea("48 filters", network={"filters": 48}),
@@ -133,9 +136,10 @@ IDEAS: dict[str, Idea] = {
 }  # fmt: skip
 
 
-def network(idea: Idea, seed: int) -> torch.nn.Module:
+def network(idea: Idea, regime: str, seed: int) -> torch.nn.Module:
     """Untrained."""
-    return imparfait.build(partial(screened.candidate, **idea.network), channels=1, classes=10, seed=seed)
+    sizes = REGIMES[regime].sizes | idea.network
+    return imparfait.build(partial(screened.candidate, **sizes), channels=1, classes=10, seed=seed)
 
 
 def learn(
@@ -169,8 +173,8 @@ def taught_by(regime: str) -> list[torch.nn.Module]:
     """Three networks trained as the base, with seeds of their own."""
     teachers = []
     for seed in TEACHERS:
-        settings = RECIPES["default"].settings.model_copy(update=REGIMES[regime] | {"seed": seed})
-        teachers.append(network(IDEAS["base"], seed))
+        settings = REGIMES[regime].model_copy(update={"seed": seed})
+        teachers.append(network(IDEAS["base"], regime, seed))
         learn(IDEAS["base"], teachers[-1], pictures(regime)[0], settings, [])
     return teachers
 
@@ -186,12 +190,12 @@ def run(name: str, regime: str, seed: int) -> dict[str, Any]:
     idea = IDEAS[name]
     if idea.mixture:
         MIXTURES["tried"] = idea.mixture  # in this process only
-    settings = RECIPES["default"].settings.model_copy(
-        update=REGIMES[regime] | idea.settings | {"seed": seed, "mixture": "tried" if idea.mixture else "fresh"}
+    settings = REGIMES[regime].model_copy(
+        update=idea.settings | {"seed": seed, "mixture": "tried" if idea.mixture else "fresh"}
     )
     averaging.HORIZON = idea.horizon or HORIZON
     fit, validation = pictures(regime)
-    model = network(idea, seed)
+    model = network(idea, regime, seed)
     started = time.process_time()
     if idea.branches:
         screened.soup(model, fit, settings, ONE_THREAD, idea.branches, at=0.7)
