@@ -6,7 +6,8 @@ python benchmarks/screen.py --out results/<date>-screening      # no run, the ta
 
 A run is one training of `petit` on one thread, as `default` has it but shorter (regime `all`: 3 epochs of 50,000
 pictures; regime `few`: 25 epochs of 5,000, where what helps long trainings shows) or as `quick` has it (regime
-`quick`: an epoch of 50,000), then the mean of the three of the 10,000 development pictures. Idea and base are given the same pixels and seeds. What is done is not done again.
+`quick`: an epoch of 50,000), then the mean of the three of the 10,000 development pictures. Idea and base are given
+the same pixels and seeds. What is done is not done again.
 `muon`, `soap` and `schedule_free` are pytorch-optimizer's, which must be importable.
 """
 
