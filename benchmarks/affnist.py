@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from claims import leave
+from claims import development_run, leave
 from torch import Tensor
 
 import imparfait
@@ -94,6 +94,7 @@ def main() -> None:
 def _asked(model: str, dataset: Dataset, options: argparse.Namespace) -> dict[str, object]:
     classify = imparfait.load_classifier(model)
     if not options.final:
+        development_run(Path(model))
         return _scored(model, classify, imparfait.split(dataset.train)[1])
     settings = json.loads((Path(model) / "settings.json").read_text())["hash"]
     with dataset.test.open(options.runs / LEDGER, settings) as opening:

@@ -28,8 +28,9 @@ weights, bit for bit, on the same processor, thread count and versions. The netw
 | --- | --- |
 {rows}
 
-These weights were chosen without MNIST's test pictures; when these have been opened for them since, `results/TEST_LEDGER.csv` says.
-MNIST is by American writers: for European 1s and 7s no accuracy is claimed; show it yours with `imparfait train --data FOLDER --from {name}`.
+These weights were chosen without MNIST's test pictures; `results/TEST_LEDGER.csv` says whether these were opened for
+them since. MNIST is by American writers: for European 1s and 7s no accuracy is claimed; show it yours with
+`imparfait train --data FOLDER --from {name}`.
 
 sha256 of `model.safetensors`: `{weights}`
 

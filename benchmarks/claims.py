@@ -1,5 +1,6 @@
 """The folder of a claim: what came out, by which command, on what machine."""
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,13 @@ def leave(out: Path, scores: Any, about: Machine | Mapping[str, Any] | None = No
     write_json(out / "scores.json", scores)
     write_json(out / "environment.json", found)
     (out / "command.txt").write_text(command(out, **hidden), encoding="utf-8")
+
+
+def development_run(run: Path) -> Path:
+    """The run, when it may be asked development pictures; ends the program when it was fitted on them."""
+    if json.loads((run / "settings.json").read_text(encoding="utf-8"))["final"]:
+        raise SystemExit(f"{run} was fitted on the development pictures too; give a run without --final")
+    return run
 
 
 def command(out: Path, **hidden: str | None) -> str:

@@ -3,8 +3,9 @@
 python benchmarks/ensemble.py runs/best-s* --out results/<date>-ensemble
 python benchmarks/ensemble.py runs/best-s* --final --out results/<date>-ensemble-test      # opens the test, once
 
-Probabilities are averaged, each network's after its own temperature. The spread of an ensemble is that of those with
-one member left out: no further networks are trained for it.
+Probabilities are averaged, each network's after its own temperature. How much an ensemble of other seeds would differ
+is told from those with one member left out, by the jackknife (Efron & Tibshirani, An Introduction to the Bootstrap,
+1993, ch. 11): no further networks are trained for it.
 """
 
 import argparse
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from claims import leave
+from claims import development_run, leave
+from scipy.special import softmax
 
 import imparfait
 from imparfait.datasets.disputed import is_mnist_test, without_disputed
@@ -23,26 +25,31 @@ from imparfait.datasets.sealed import LEDGER
 from imparfait.settings import fingerprint
 
 Shares = dict[str, np.ndarray]
-"""By alteration, the logits of each picture."""
+"""By alteration, the probabilities of each picture's classes."""
 
 
 def answers(run: Path, data: LabelledImages) -> Shares:
     """What a run says to the three."""
     classify = imparfait.load_classifier(run)
-    return {part.alteration: classify(part.data.pixels.astype(np.float32) / 255) for part in imparfait.the_three(data)}
+    parts = imparfait.the_three(data)
+    return {p.alteration: softmax(classify(p.data.pixels.astype(np.float32) / 255), axis=1) for p in parts}
 
 
 def accuracies(members: list[Shares], data: LabelledImages) -> dict[str, float]:
     """Of these members as one, in percent."""
     found = {}
     for name in members[0]:
-        given = [member[name] for member in members]
-        together = imparfait.ensemble([lambda _, each=each: each for each in given])  # type: ignore[misc]
-        right = together(given[0]).argmax(1) == data.labels
+        right = np.mean([member[name] for member in members], axis=0).argmax(1) == data.labels
         found[name] = 100 * float(right.mean())
         if name == "clean" and is_mnist_test(data.labels):
             found["clean without disputed labels"] = 100 * float(right[without_disputed(data.labels)].mean())
     return found | {"mean of the three": statistics.mean(found[name] for name in members[0])}
+
+
+def jackknife(without: list[float]) -> float:
+    """The standard error of what was found with all, from what was found with one left out."""
+    n = len(without)
+    return float(np.sqrt((n - 1) / n * np.sum((np.array(without) - np.mean(without)) ** 2)))
 
 
 def told(runs: list[Path], data: LabelledImages) -> dict[str, Any]:
@@ -57,9 +64,7 @@ def told(runs: list[Path], data: LabelledImages) -> dict[str, Any]:
         "mean_alone": {name: statistics.mean(each[name] for each in alone) for name in alone[0]},
         "together": accuracies(members, data),
         "all_but_one": without,
-        "all_but_one_from_to": {
-            name: [min(each[name] for each in without), max(each[name] for each in without)] for name in alone[0]
-        },
+        "standard_error": {name: jackknife([each[name] for each in without]) for name in alone[0]},
     }
 
 
@@ -80,9 +85,9 @@ def main() -> None:
                 f"ensemble of {len(marks)}: clean {here['clean']:.2f} %, mean {here['mean of the three']:.2f} %"
             )
     else:
-        found = told(options.models, imparfait.split(dataset.train)[1])
+        found = told([development_run(run) for run in options.models], imparfait.split(dataset.train)[1])
     leave(options.out, found)
-    print(json.dumps({k: found[k] for k in ("mean_alone", "together", "all_but_one_from_to")}, indent=2))
+    print(json.dumps({k: found[k] for k in ("mean_alone", "together", "standard_error")}, indent=2))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from claims import leave
+from claims import development_run, leave
 
 import imparfait
 from imparfait.configs import config_of
@@ -104,7 +104,7 @@ def main() -> None:
         shown = Path(place) / "pixels.npz"
         np.savez(shown, pixels=np.concatenate([part.data.pixels for part in three]))
         more = ["--pixels", str(shown), "--batch", str(BATCH), "--threads", str(usable_cores())]
-        for run in options.runs:
+        for run in map(development_run, options.runs):
             ways = ways_of(run, Path(place), seen, options.openvino)
             told: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
             for _ in range(options.rounds):

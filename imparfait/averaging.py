@@ -20,21 +20,19 @@ class Average:
         self.weights = {name: value.clone() for name, value in model.state_dict().items()}
         self.updates = 0
         self._move = get_ema_multi_avg_fn(1 - 1 / max(1.0, HORIZON * steps))  # type: ignore[no-untyped-call]
-        both = [(mine, theirs) for mine, theirs in zip(self.weights.values(), model.state_dict().values(), strict=True)]
-        self._moved = [pair for pair in both if pair[0].is_floating_point()]
-        self._counts = [pair for pair in both if not pair[0].is_floating_point()]
+        # Where a weight is, not the weight: to score between epochs a module may be given others (`Module.to`).
+        self._places = [(model.get_submodule(path), key) for path, _, key in (n.rpartition(".") for n in self.weights)]
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the network's weights of now into the average."""
-        mine, theirs = ([pair[side] for pair in self._moved] for side in (0, 1))
-        if self.updates:
-            self._move(mine, theirs, self.updates)
-        else:
-            for weight, now in self._moved:
-                weight.copy_(now)
-        for count, now in self._counts:
-            count.copy_(now)
+        both = [(mine, getattr(*place)) for mine, place in zip(self.weights.values(), self._places, strict=True)]
+        moved = [pair for pair in both if pair[0].is_floating_point()] if self.updates else []
+        if moved:
+            self._move([mine for mine, _ in moved], [theirs for _, theirs in moved], self.updates)
+        for mine, theirs in both:
+            if not self.updates or not mine.is_floating_point():
+                mine.copy_(theirs)
         self.updates += 1
 
     def state(self) -> dict[str, Tensor]:

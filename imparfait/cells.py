@@ -25,7 +25,7 @@ from imparfait.errors import UserError
 from imparfait.evaluation import evaluate
 from imparfait.images import Labels, Sources
 from imparfait.models import network_for
-from imparfait.models.own import fingerprint_of, is_own
+from imparfait.models.own import fingerprint_of
 from imparfait.settings import Machine, TrainingSettings, fingerprint
 from imparfait.training import train
 
@@ -179,15 +179,15 @@ def run_cell(cell: Cell, data: LabelledImages) -> Outcome:
         fit, held_out = fold(fewer(data, cell.pictures), cell.folds, cell.fold, cell.partition)
         return fit_and_judge(cell, fit, held_out)
     except Exception as error:
-        return failure(_in_one_line(error), lasting=not _lacked_memory(error))
+        return failure(_in_one_line(error), lasting=not (_lacked_memory(error) or isinstance(error, ChangedError)))
 
 
 def fit_and_judge(cell: Cell, fit: LabelledImages, held_out: LabelledImages) -> Outcome:
     """Train on `fit` and judge on `held_out`; raises UserError when they share a source picture."""
     check_apart(fit, held_out)
     settings = cell.settings
-    if is_own(settings.model) and fingerprint_of(settings.model) != cell.network:
-        raise UserError(f"{settings.model} is not the file it was when this was planned")
+    if fingerprint_of(settings.model) != cell.network:
+        raise ChangedError(f"{settings.model} is not the file it was when this was planned")
     model = network_for(settings, fit)
     *_, last = train(model, fit, settings, cell.machine)
     started = time.perf_counter()
@@ -199,6 +199,10 @@ def fit_and_judge(cell: Cell, fit: LabelledImages, held_out: LabelledImages) -> 
     judging = time.perf_counter() - started
     rows = np.stack(said)
     return Outcome(held_out.sources, held_out.labels, rows, last.seconds, judging, alterations=cell.alterations)
+
+
+class ChangedError(UserError):
+    """A file of one's own is another one now: put back, the cell runs."""
 
 
 def failure(cause: str, lasting: bool = True) -> Outcome:

@@ -88,11 +88,19 @@ def start(
 
 
 def save(
-    folder: str | Path, model: nn.Module, data: LabelledImages, settings: TrainingSettings, epochs: Sequence[Epoch]
+    folder: str | Path,
+    model: nn.Module,
+    data: LabelledImages,
+    settings: TrainingSettings,
+    epochs: Sequence[Epoch],
+    machine: Machine | None = None,
+    *,
+    final: bool = False,
 ) -> Path:
     """Write a network trained from Python as a run folder, which `load_classifier` and `export` take.
 
-    `data` and `settings` are what `train` was given, `epochs` what it yielded. A run that was at `folder` is replaced.
+    `data`, `settings` and `machine` are what `train` was given, `epochs` what it yielded; `final` says that the
+    validation pictures are among `data`, so that it is never scored on them. A run that was at `folder` is replaced.
     Raises UserError when there are no epochs, when the network does not answer `data` with one number a class, and
     when `folder` is something else than a run.
     """
@@ -104,7 +112,7 @@ def save(
     few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
     check_answers(model, few, len(data.classes), settings.model)
     origins = {"network": fingerprint_of(settings.model)} if is_own(settings.model) else {}
-    run = Run(recipe_of(settings.model), settings, choose_machine(model, few), data, final=False, origins=origins)
+    run = Run(recipe_of(settings.model), settings, machine or choose_machine(model, few), data, final, origins)
     with new_folder(folder) as unfinished:
         write_run(unfinished, run, model, epochs, [])
     return folder

@@ -183,7 +183,7 @@ class Training:
                 kept = {m: torch.empty_like(parameter).copy_(moments[m][name]) for m in MOMENTS[:2]}
                 # Fused AdamW pairs elements by their place in memory and checks nothing.
                 assert all(moment.stride() == parameter.stride() for moment in kept.values())
-                self.optimiser.state[parameter] = kept | {"step": moments["step"][name]}
+                self.optimiser.state[parameter] = kept | {"step": moments["step"][name].clone()}
 
     def _batches(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Sources and pictures of each batch. Several are altered at once: a mixture of thirty alterations has few
@@ -292,7 +292,7 @@ def _count_batches(pictures: int, batch_size: int) -> int:
 
 @contextmanager
 def _reseeded(seed: int, step: int, device: str) -> Iterator[None]:
-    """Torch's generator (dropout) as a function of seed and step; the caller's own state is left alone."""
+    """Torch's generator (dropout, a look's errors) from seed and step; the caller's own state is left alone."""
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed seeds every device there might be, which takes longer; the numbers are the same here.
         seeded = torch.default_generator.manual_seed if device == "cpu" else torch.manual_seed

@@ -1,6 +1,7 @@
 """A training that goes on from a checkpoint ends with the weights of one that was never stopped, bit for bit."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,22 @@ def test_what_the_optimiser_remembers_lies_in_memory_as_its_weights_do(tmp_path:
     for parameter in model.parameters():
         for moment in ("exp_avg", "exp_avg_sq"):
             assert training.optimiser.state[parameter][moment].stride() == parameter.stride()
+
+
+def test_two_trainings_that_go_on_from_one_state_end_alike(tmp_path: Path) -> None:
+    _, begun = begin(SHORT, tmp_path)
+    for step in begun:
+        if step.number == 3:
+            break
+    state = begun.state()
+    state = replace(state, tensors={name: tensor.clone() for name, tensor in state.tensors.items()})
+    ends = []
+    for _ in range(2):
+        model = build("petit", channels=1, classes=3)
+        for _ in Training(model, DATA, SHORT, ONE_THREAD, state):
+            pass
+        ends.append(sha256(model))
+    assert ends[0] == ends[1]
 
 
 def test_a_finished_training_is_there_again_with_the_averaged_weights(tmp_path: Path) -> None:

@@ -129,6 +129,22 @@ def test_what_cannot_be_is_refused_in_one_sentence_and_nothing_is_left(
     assert not list((home / "runs").glob("compare-*"))
 
 
+def test_one_s_own_network_once_changed_is_compared_anew(home: Path) -> None:
+    mine = (
+        "from torch import nn\ndef build(channels, classes): return nn.Sequential(nn.Flatten(), nn.Linear(256, classes))"
+    )
+    (home / "mine.py").write_text(mine)
+    words = ["compare", "mine.py:build", "fast.toml", "--data", "bars", "--engine", "here"]
+    words += ["--folds", "3", "--seeds", "1", "--epochs", "1"]
+    first = imparfait(*words, "--json", home=home)
+    (home / "mine.py").write_text(mine.replace("nn.Flatten()", "nn.Tanh(), nn.Flatten()"))
+    second = imparfait(*words, "--json", home=home)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    one, other = (json.loads(each.stdout) for each in (first, second))
+    assert one["folder"] != other["folder"]
+    assert one["contenders"] != other["contenders"]
+
+
 def test_a_model_competes_with_its_own_recipe() -> None:
     assert contender("cnn").settings == RECIPES["study"].settings
     assert contender("cnn_gru").settings == RECIPES["study-gru"].settings

@@ -15,6 +15,7 @@ from imparfait.commands.main import commands
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.errors import UserError
 from imparfait.models import build
+from imparfait.models.own import fingerprint_of
 from imparfait.settings import Machine, TrainingSettings
 
 MY_NET = """
@@ -76,6 +77,33 @@ def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_fold
     first = next(folder for folder in out.iterdir() if (folder / "my_net.py").read_text() == MY_NET)
     with pytest.raises(UserError, match="has changed since it was trained; put it back as it was"):
         load_classifier(first, network=f"{my_net}:build")
+
+
+def test_what_a_network_imports_from_beside_it_is_part_of_it(my_net: Path) -> None:
+    name = f"{my_net}:build"
+    first = fingerprint_of(name)
+    (my_net.parent / "unrelated.py").write_text("1")
+    assert fingerprint_of(name) == first
+    (my_net.parent / "parts").mkdir()
+    (my_net.parent / "parts" / "__init__.py").write_text("from .deep import bias")
+    (my_net.parent / "parts" / "deep.py").write_text("bias = False")
+    for file, text in (
+        ("beside.py", f"import parts\n{BESIDE}"),
+        ("parts/deep.py", "bias = True"),
+        ("my_net.py", MY_NET.replace("8", "6")),
+    ):
+        (my_net.parent / file).write_text(text)
+        assert fingerprint_of(name) != first, file
+        first = fingerprint_of(name)
+
+
+def test_a_training_does_not_report_on_what_its_first_weights_were_fitted_on(bars_folder: Path, tmp_path: Path) -> None:
+    words = ["--data", bars_folder, "--out", tmp_path / "runs", *SHORT]
+    run("train", *words, "--final")
+    (seen,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
+    assert "was fitted on the validation pictures too" in refused("train", *words, "--from", seen)
+    run("train", "--data", write_idx(tmp_path / "others", draw_bars(60, first_source=500), None), "--out", tmp_path,
+        "--from", seen, *SHORT)  # fmt: skip
 
 
 @pytest.mark.parametrize(

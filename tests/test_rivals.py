@@ -68,10 +68,12 @@ def test_one_network_each_may_differ_by_luck_and_the_sentence_says_what_it_is_no
     found = [verdict(rivals(seed, 1, of_seed=0.5)) for seed in range(100)]
     assert sum(each.p < 0.05 for each in found) > 10
     assert all(each.sentence.endswith("; one network each, so this is not about their recipes") for each in found)
-    assert all(each.only_one_seed for each in found)
+    assert all(len(each.single) == 2 for each in found)
     one, _ = rivals(0, 1)
     _, several = rivals(0, 2)
-    assert verdict((one, several)).only_one_seed
+    mixed = verdict((one, several))
+    assert mixed.single == (one.name,)
+    assert mixed.sentence.endswith(f"; one network of {one.name}, so this is not about its recipe")
     assert "one network" not in verdict(rivals(0, 2)).sentence
 
 
@@ -155,7 +157,7 @@ def test_only_alterations_that_both_were_asked_are_compared() -> None:
     ],
 )
 def test_the_sentence_is_in_points_and_never_calls_an_unshown_difference_one(mean, error, p, words: str) -> None:
-    told = Verdict("a", "b", Difference(mean, error, 100), p, {}, only_one_seed=False)
+    told = Verdict("a", "b", Difference(mean, error, 100), p, {}, single=())
     assert told.sentence == words
 
 

@@ -1,5 +1,6 @@
 """A network trained from Python is saved as a run, which is opened and exported as one that the command left."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,19 @@ def test_a_saved_network_answers_as_it_did_and_can_be_exported(tmp_path: Path) -
     again = imparfait.load_classifier(run, precision="float32")
     np.testing.assert_allclose(again(pictures), imparfait.as_classifier(model)(pictures), atol=1e-6)
     assert imparfait.export(run, out=tmp_path / "mine.onnx").card.name == "mine"
+
+
+def test_a_saved_run_says_where_it_was_trained_and_whether_on_validation_pictures_too(tmp_path: Path) -> None:
+    model, epochs = learned()
+    machine = imparfait.Machine(threads=3, precision="float32")
+    told = json.loads(
+        (imparfait.save(tmp_path / "a", model, BARS, SETTINGS, epochs, machine) / "settings.json").read_text()
+    )
+    assert (told["machine"]["threads"], told["final"]) == (3, False)
+    told = json.loads(
+        (imparfait.save(tmp_path / "b", model, BARS, SETTINGS, epochs, final=True) / "settings.json").read_text()
+    )
+    assert told["final"]
 
 
 def test_saving_again_replaces_a_run_but_nothing_else(tmp_path: Path) -> None:

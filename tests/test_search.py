@@ -151,6 +151,19 @@ def test_a_failed_trial_is_told_as_one_and_the_search_goes_on(method: str) -> No
     assert not search.winner.cause
 
 
+def test_cells_that_failed_where_no_trial_was_are_counted_once_and_are_null_in_json() -> None:
+    searches = [Search(method, 0, SMALL, dict(SPACE)) for method in ("random", "bayes")]
+    world = World()
+    list(run_trials(searches, 4, cell_for, world.run, lambda: True))
+    choose_winners(searches, 5, cell_for, world.run)
+    confirm(searches, fresh_places(1, 3), cell_for, lambda cells: [failure("no memory")] * len(cells))
+    finding = Finding("x", SMALL, dict(SPACE), searches, tuple([failure("no memory")] * 3), 800, 200)
+    assert "9 of 9 cells where no trial was failed, such as: no memory" in finding.lines()
+    told = json.loads(json.dumps(finding.to_json(), allow_nan=False))
+    assert told["start_accuracy"] is None
+    assert told["searches"][0]["confirmed"] == [None] * 3
+
+
 def test_where_every_trial_fails_nothing_is_found() -> None:
     nothing = lambda cells: [failure("diverged")] * len(cells)  # noqa: E731
     search = Search("bayes", 0, SMALL, dict(SPACE))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from choosing import made_up, plan_of
 from click.testing import CliRunner
+from conftest import draw_bars
 
 from imparfait.commands.main import commands
 from imparfait.errors import UserError
@@ -15,7 +16,7 @@ from imparfait.settings import RECIPES
 from imparfait.statistics import wilson_interval
 from imparfait.study.claims import Claim, Study
 from imparfait.study.finals import Final, report_of
-from imparfait.study.plans import StudyPlan
+from imparfait.study.plans import StudyPlan, mark_of
 from imparfait.study.scales import ABLATIONS, PAIR, SCALES, SPACES
 
 PARTS = ("clean", "geometric", "shrunk")
@@ -133,6 +134,7 @@ def test_every_scale_has_its_stages_and_final_networks(scale: str) -> None:
     finals = SCALES[scale].finals()
     entries = [plan.entries[0].model_copy(update={"name": name}) for name in finals]
     planned = StudyPlan(
+        mark="",
         pair=plan.model_copy(update={"entries": plan.entries[:2]}),
         ablations=plan,
         searched=plan.entries[:2],
@@ -166,6 +168,15 @@ def test_what_cannot_be_is_said_at_once(words: list[str], sentence: str) -> None
     result = CliRunner().invoke(commands, ["study", *words])
     assert isinstance(result.exception, UserError)
     assert sentence in str(result.exception)
+
+
+def test_a_plan_is_of_its_scale_its_recipes_and_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, scale = draw_bars(60), SCALES["quick"]
+    marks = [mark_of(scale, data), mark_of(replace(scale, epochs=7), data), mark_of(scale, draw_bars(61))]
+    other = RECIPES["study"].settings.model_copy(update={"weight_decay": 0.5})
+    monkeypatch.setitem(RECIPES, "study", replace(RECIPES["study"], settings=other))
+    marks.append(mark_of(scale, data))
+    assert len(set(marks)) == 4
 
 
 def test_a_study_with_a_lost_ablation_says_so() -> None:

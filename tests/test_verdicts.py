@@ -100,6 +100,15 @@ def test_contenders_on_other_pixels_are_named() -> None:
     assert "not trained on identical pixels: they differ in mixture and epochs" in replace(found, plan=plan).remarks()
 
 
+def test_pictures_of_nothing_beside_are_other_pixels() -> None:
+    found = compared("good", "bad")
+    first, second = found.plan.entries
+    other = second.model_copy(update={"settings": second.settings.model_copy(update={"nothing": 0.5})})
+    plan = found.plan.model_copy(update={"entries": (first, other)})
+    assert "not trained on identical pixels: they differ in nothing" in replace(found, plan=plan).remarks()
+    assert other.training_seconds(1000) == pytest.approx(1.5 * second.training_seconds(1000))
+
+
 def test_epochs_that_are_not_a_contender_s_own_are_told() -> None:
     found = compared("good", "bad")
     first, second = found.plan.entries

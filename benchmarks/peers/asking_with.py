@@ -16,9 +16,12 @@ SINGLY = 400  # pictures asked one by one
 
 
 def torch(model: str, precision: str, threads: int) -> Ask:
+    import torch as engine
+
     import imparfait
     from imparfait.classifiers import load_network
 
+    engine.set_num_threads(threads)
     network, _ = load_network(Path(model))
     classify = imparfait.as_classifier(
         network,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ValidationError
 
 from imparfait.box import folder_of
@@ -48,8 +49,8 @@ class _Data(BaseModel, frozen=True):
     sha256: Sha256
 
 
-class _Told(BaseModel, frozen=True):
-    """What a run's settings.json says of its training, as far as it matters here."""
+class Told(BaseModel, frozen=True):
+    """What a run's settings.json says of its training, as far as it matters when it is asked."""
 
     settings: TrainingSettings
     data: _Data
@@ -76,24 +77,29 @@ def opened(path: Path, name: str, dataset: Dataset, known: Known, device: str, n
         yield Asked(name, classifier, name, fingerprint(name, str(found.conventions)), machine, how=str(found))
 
 
+def told_of(path: Path) -> Told:
+    """What settings.json in a run folder says; raises UserError when it cannot be read."""
+    file = path / "settings.json"
+    try:
+        return Told.model_validate_json(read_regular(file, MOST_BYTES))
+    except ValidationError as error:
+        raise UserError(f"{file}: not as a training wrote it; train again, or copy it from where you did") from error
+
+
 def _run(path: Path, name: str, train: LabelledImages, device: str, network: str | None) -> Asked:
     config = config_of(path)
     classifier = load_classifier(path, device, network)
     if list(config.classes) != list(train.classes):
         came, wanted = ", ".join(train.classes), ", ".join(config.classes)
         raise UserError(f"--data {train.name} has the classes {came}; {path} was trained on {wanted}")
-    file = path / "settings.json"
-    try:
-        told = _Told.model_validate_json(read_regular(file, MOST_BYTES))
-    except ValidationError as error:
-        raise UserError(f"{file}: not as a training wrote it; train again, or copy it from where you did") from error
+    told = told_of(path)
     seedless = told.settings.model_copy(update={"seed": 0})
     return Asked(
         name,
         classifier,
         fingerprint(seedless, told.data.sha256, f"final={told.final}"),
         told.hash,
-        machine_of(path, device),
+        machine_of(path, device).model_copy(update={"threads": torch.get_num_threads()}),
         seen_in_training(lookup("mixture", told.settings.mixture, MIXTURES)),
         threshold=config.threshold.confidence if config.threshold else None,
         fitted_on_all=told.final,

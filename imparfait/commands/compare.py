@@ -78,6 +78,7 @@ def compare(
     from imparfait.commands.train import train_and_prove
     from imparfait.datasets.splits import for_calibration
     from imparfait.datasets.suite import the_full_suite, the_parts_of
+    from imparfait.models.own import fingerprint_of
     from imparfait.report.comparison import write_comparison
     from imparfait.selection.plans import plan
     from imparfait.selection.verdicts import Comparison
@@ -95,7 +96,8 @@ def compare(
     parts = the_full_suite() if suite == "full" else the_parts_of()
     alterations = [(part.alteration, part.severity) for part in parts]
     asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads, alterations])
-    mark = fingerprint(pool.fingerprint(), asked, *(each.settings for each in given))
+    networks = [fingerprint_of(each.settings.model) for each in given]
+    mark = fingerprint(pool.fingerprint(), asked, *networks, *(each.settings for each in given))
     names_of_all = "-".join(each.name for each in given)
     folder = out / f"compare-{names_of_all}{'-full' if suite == 'full' else ''}-{mark[:6]}"
     with alone(out, "choosing"):

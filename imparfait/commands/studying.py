@@ -32,7 +32,7 @@ from imparfait.selection.verdicts import Comparison
 from imparfait.store import write_whole
 from imparfait.study.claims import Study
 from imparfait.study.finals import read_final
-from imparfait.study.plans import CONFIRMED, METHODS, StudyPlan, study_plan
+from imparfait.study.plans import CONFIRMED, METHODS, StudyPlan, mark_of, study_plan
 from imparfait.study.scales import SPACES, Scale
 from imparfait.workers import usable_cores
 
@@ -61,7 +61,8 @@ class Sitting:
         """The plan of a study begun earlier, so that it goes on as it was; else a new one."""
         with contextlib.suppress(FileNotFoundError, ValidationError):  # another version's plan is made anew
             self.plan = StudyPlan.model_validate_json(path.read_bytes())
-            return self.plan
+            if self.plan.mark == mark_of(self.scale, self.pool):
+                return self.plan
         click.echo("measuring what each network can do, in turn", err=True)
         self.plan = study_plan(self.scale, self.pool, self.engine.at_once)
         path.parent.mkdir(parents=True, exist_ok=True)

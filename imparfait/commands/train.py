@@ -75,6 +75,8 @@ def train(
     fit, calibration = for_calibration(fit)
     weights = load_weights(folder_of(start)) if start else None
     if weights:
+        if not final:
+            _check_not_seen(weights, dataset.everything())
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
     given = {name for name, value in flags.items() if value is not None} | fixed
     settings = show.long_enough(settings, len(fit), given)
@@ -82,6 +84,19 @@ def train(
     train_and_prove(run, model, validation, test, out, as_json, calibration)
     if not final and dataset.sealed:
         show.next_step(options.again("--final"), "fit on the validation pictures too, then open the test once")
+
+
+def _check_not_seen(weights: "Weights", everything: "LabelledImages") -> None:
+    """Raises UserError when the weights to start from were fitted on the pictures that would be reported on."""
+    from imparfait.commands.asking import told_of
+    from imparfait.datasets.splits import for_calibration
+
+    told = told_of(weights.path)
+    if told.final and told.data.sha256 in {everything.fingerprint(), for_calibration(everything)[0].fingerprint()}:
+        raise UserError(
+            f"{weights.path} was fitted on the validation pictures too, which would be reported on here; "
+            "write --final, or start from a run that was trained without it"
+        )
 
 
 def train_and_prove(

@@ -1,9 +1,10 @@
 """A network from someone's own Python file, `my_net.py:build`."""
 
+import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from torch import nn
@@ -42,8 +43,16 @@ def own_network(name: str) -> Callable[..., nn.Module]:
 
 
 def fingerprint_of(name: str) -> str:
-    """sha256 of the file's text: another network in the same file is another run."""
-    return hashlib.sha256(parts_of(name)[0].read_bytes()).hexdigest()
+    """sha256 of the file's text and of what it imports from beside it: another network there is another run.
+
+    Empty for a network of ours, which is part of the code that computes.
+    """
+    if not is_own(name):
+        return ""
+    digest = hashlib.sha256()
+    for file in _with_what_it_imports(parts_of(name)[0]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def parts_of(name: str) -> tuple[Path, str]:
@@ -53,6 +62,37 @@ def parts_of(name: str) -> tuple[Path, str]:
     if not path.is_file():
         raise UserError(f"--model {name}: there is no file {file}; wanted is my_net.py:build, or a name of `list`")
     return path, function
+
+
+def _with_what_it_imports(path: Path) -> list[Path]:
+    """The file, then the files beside it that it imports, and those that these import."""
+    found = [path]
+    for file in found:  # which grows meanwhile
+        for stem in _imported(file, path.parent):
+            for place in (stem.with_suffix(".py"), stem / "__init__.py"):
+                if place.is_file() and place not in found:
+                    found.append(place)
+    return found
+
+
+def _imported(file: Path, beside: Path) -> Iterator[Path]:
+    """Where what a file imports would lie, were it beside it: without the ending."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return  # running it says so
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names, start = [alias.name for alias in node.names], beside
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [module, *(f"{module}.{alias.name}".strip(".") for alias in node.names)]
+            start = file.parents[node.level - 1] if node.level else beside
+        else:
+            continue
+        for name in filter(None, names):
+            parts = name.split(".")
+            yield from (start.joinpath(*parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def _in_one_line(error: Exception) -> str:

@@ -71,8 +71,8 @@ class Verdict:
     """Holm's, over all pairs."""
     alterations: Mapping[str, tuple[Difference, float]]
     """By alteration: the difference, and Holm's p over this pair's alterations. Severities are not tested."""
-    only_one_seed: bool
-    """Then the verdict is about these two networks, not about their recipes."""
+    single: tuple[str, ...]
+    """Those of the two that are one network: of these the verdict says nothing of their recipes."""
 
     @property
     def sentence(self) -> str:
@@ -88,7 +88,9 @@ class Verdict:
                 f"{self.first} and {self.second}: no difference shown, {points:+.2f} points "
                 f"(95 %: {low:+.2f} to {high:+.2f})"
             )
-        return f"{said}; one network each, so this is not about their recipes" if self.only_one_seed else said
+        if len(self.single) == 2:
+            return f"{said}; one network each, so this is not about their recipes"
+        return f"{said}; one network of {self.single[0]}, so this is not about its recipe" if self.single else said
 
 
 def verdicts(models: Sequence[Model]) -> list[Verdict]:
@@ -101,7 +103,8 @@ def verdicts(models: Sequence[Model]) -> list[Verdict]:
         shared = [name for name in a.seeds[0].levels if name in b.seeds[0].levels]
         single = [difference(a, b, name) for name in shared]
         within = dict(zip(shared, zip(single, holm([d.p for d in single]), strict=True), strict=True))
-        found.append(Verdict(a.name, b.name, each, p, within, len(a.seeds) == 1 or len(b.seeds) == 1))
+        alone = tuple(model.name for model in (a, b) if len(model.seeds) == 1)
+        found.append(Verdict(a.name, b.name, each, p, within, alone))
     return found
 
 

@@ -108,7 +108,10 @@ class Finding:
         lost = []
         for what, causes in (
             ("trials", [trial.cause for search in self.searches for trial in search.trials]),
-            ("cells where no trial was", [o.cause for search in self.searches for o in (*search.confirmed, *self.own)]),
+            (
+                "cells where no trial was",
+                [o.cause for each in (*(search.confirmed for search in self.searches), self.own) for o in each],
+            ),
         ):
             failed = [cause for cause in causes if cause]
             lost += [f"{len(failed)} of {len(causes)} {what} failed, such as: {failed[0]}"] if failed else []
@@ -166,11 +169,11 @@ class Finding:
         return {
             "start": self.name,
             "found": best[1].settings.model_dump() if best else None,
-            "accuracy": None if np.isnan(self.accuracy) else self.accuracy,
+            "accuracy": _or_none(self.accuracy),
             "interval": self.interval if best and not np.isnan(self.accuracy) else None,
             "seen_in_search": best[1].mean if best else None,
             "verdict": self.verdict.to_json() if self.verdict else None,
-            "start_accuracy": mean_of(self.own),
+            "start_accuracy": _or_none(mean_of(self.own)),
             "between_methods": self.between_methods(),
             "importances": self.importances(),
             "searches": [
@@ -181,7 +184,7 @@ class Finding:
                     "failed": sum(bool(trial.cause) for trial in search.trials),
                     "seconds": search.cost,
                     "seen_in_search": search.winner.mean if search.winner else None,
-                    "confirmed": [outcome.mean for outcome in search.confirmed],
+                    "confirmed": [_or_none(outcome.mean) for outcome in search.confirmed],
                 }
                 for search in self.searches
             ],
@@ -192,6 +195,11 @@ def mean_of(outcomes: Sequence[Outcome]) -> float:
     """The mean accuracy of those that finished; NaN where none did."""
     means = [outcome.mean for outcome in outcomes if not outcome.cause]
     return float(np.mean(means)) if means else float("nan")
+
+
+def _or_none(mean: float) -> float | None:
+    """For JSON, which has no NaN."""
+    return None if np.isnan(mean) else mean
 
 
 def _short(value: Value) -> str:

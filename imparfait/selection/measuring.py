@@ -16,7 +16,7 @@ from imparfait.datasets.splits import fewer
 from imparfait.errors import lookup
 from imparfait.machine import bf16_agrees, has_bf16_units
 from imparfait.models import check_answers, network_for
-from imparfait.models.own import fingerprint_of, is_own
+from imparfait.models.own import fingerprint_of
 from imparfait.selection.contenders import Contender
 from imparfait.settings import Machine, TrainingSettings
 from imparfait.training import Training
@@ -105,7 +105,7 @@ def measured(
             name=each.name,
             settings=each.settings,
             own_epochs=each.settings.epochs,
-            network=fingerprint_of(each.settings.model) if is_own(each.settings.model) else "",
+            network=fingerprint_of(each.settings.model),
             machine=machine,
             numbers=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
             learns=statistics.median(learns[index]),
@@ -116,5 +116,5 @@ def measured(
 
 
 def shown_an_epoch(settings: TrainingSettings, pictures: int) -> int:
-    """Pictures that an epoch shows, of so many to fit on."""
-    return MIXTURES[settings.mixture].shown(pictures)
+    """Pictures that an epoch shows, of so many to fit on and those of nothing beside them."""
+    return MIXTURES[settings.mixture].shown(pictures + round(settings.nothing * pictures))

@@ -10,7 +10,7 @@ import optuna
 from imparfait.cells import Cell, Outcome
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.splits import fewer
-from imparfait.models.own import fingerprint_of, is_own
+from imparfait.models.own import fingerprint_of
 from imparfait.randomness import seed_of
 from imparfait.selection.measuring import FEW, network_of
 from imparfait.selection.spaces import Space, Value, values_of, with_values
@@ -52,7 +52,7 @@ def cells_on(data: LabelledImages, pictures: int | None, folds: int, threads: in
         return Cell(
             data=mark,
             settings=settings.model_copy(update={"seed": settings.seed + seed}),
-            network=fingerprint_of(settings.model) if is_own(settings.model) else "",
+            network=fingerprint_of(settings.model),
             machine=machines[network],
             partition=seed,
             folds=folds,

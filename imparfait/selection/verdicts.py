@@ -236,7 +236,7 @@ class Comparison:
         if self.is_full:
             n = len({name for name, _ in plan.alterations} - {CLEAN})
             lines.append(f"the mean over {n} alterations, each over its severities; clean is not in it")
-        names = ("mixture", "batch_size", "epochs", "seed")
+        names = ("mixture", "nothing", "batch_size", "epochs", "seed")
         differ = [n.replace("_", " ") for n in names if len({getattr(e.settings, n) for e in plan.entries}) > 1]
         lines.append(
             f"not trained on identical pixels: they differ in {' and '.join(differ)}"

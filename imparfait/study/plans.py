@@ -10,7 +10,7 @@ from imparfait.selection.contenders import Contender, contender
 from imparfait.selection.measuring import Entry
 from imparfait.selection.plans import Plan, crowded, plan
 from imparfait.selection.searching import FOLDS, LEADERS
-from imparfait.settings import TrainingSettings
+from imparfait.settings import TrainingSettings, fingerprint
 from imparfait.study.scales import ABLATIONS, PAIR, Scale
 
 METHODS = ("random", "bayes")
@@ -29,6 +29,8 @@ class Stage:
 class StudyPlan(BaseModel, frozen=True):
     """What is compared, and what each network can do on this machine when it has it to itself."""
 
+    mark: str
+    """Of what it was made for."""
     pair: Plan
     ablations: Plan
     searched: tuple[Entry, ...]
@@ -97,7 +99,14 @@ def study_plan(scale: Scale, data: LabelledImages, at_once: int) -> StudyPlan:
         of_model[settings.model].model_copy(update={"name": name, "settings": settings})
         for name, (_, settings) in scale.finals().items()
     )
-    return StudyPlan(pair=pair, ablations=ablations, searched=searched, finals=finals)
+    return StudyPlan(mark=mark_of(scale, data), pair=pair, ablations=ablations, searched=searched, finals=finals)
+
+
+def mark_of(scale: Scale, data: LabelledImages) -> str:
+    """A sha256 over all that a plan is of: with another scale, recipe or data it is another plan."""
+    compared = [_at(scale, contender(name)).settings for name in (*PAIR, *ABLATIONS)]
+    trained = [settings for _, settings in scale.finals().values()]
+    return fingerprint(repr(scale), data.fingerprint(), *compared, *trained)
 
 
 def _at(scale: Scale, each: Contender) -> Contender:
