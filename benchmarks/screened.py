@@ -193,7 +193,7 @@ def whitened(model: Petit) -> None:
     Source: Jordan, "94 % on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
     """
     first = model.strokes[0][0]
-    pixels = torch.from_numpy(imparfait.load_data("mnist").train.pixels[:2000]) / 255
+    pixels = torch.from_numpy(imparfait.split(imparfait.load_data("mnist").train)[0].pixels[:2000]) / 255
     with torch.no_grad():
         seen = model.eval().fours(model.look(pixels))
         seen = (seen - seen.mean()) / seen.std()
@@ -304,6 +304,7 @@ def settle_norms(model: nn.Module, training: Training, batches: int = 60) -> Non
             layer.reset_running_stats()
             layer.momentum = None
     model.train()
+    torch.manual_seed(training.settings.seed)  # by which the look errs
     rows = training.mixture.rows(training.settings.seed, 10**6, training.sources)[: batches * 128]
     for _, images in training._batches(10**6, rows.split(128)):
         model(images.contiguous(memory_format=torch.channels_last))
