@@ -130,9 +130,8 @@ def test_what_cannot_be_is_refused_in_one_sentence_and_nothing_is_left(
 
 
 def test_one_s_own_network_once_changed_is_compared_anew(home: Path) -> None:
-    mine = (
-        "from torch import nn\ndef build(channels, classes): return nn.Sequential(nn.Flatten(), nn.Linear(256, classes))"
-    )
+    layers = "nn.Flatten(), nn.Linear(256, classes)"
+    mine = f"from torch import nn\ndef build(channels, classes): return nn.Sequential({layers})"
     (home / "mine.py").write_text(mine)
     words = ["compare", "mine.py:build", "fast.toml", "--data", "bars", "--engine", "here"]
     words += ["--folds", "3", "--seeds", "1", "--epochs", "1"]
