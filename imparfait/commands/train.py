@@ -75,9 +75,9 @@ def train(
     fit, calibration = for_calibration(fit)
     weights = load_weights(folder_of(start)) if start else None
     if weights:
+        settings = _with_the_network_of(weights, settings, flags["model"], fit)
         if not final:
             _check_not_seen(weights, dataset.everything())
-        settings = _with_the_network_of(weights, settings, flags["model"], fit)
     given = {name for name, value in flags.items() if value is not None} | fixed
     settings = show.long_enough(settings, len(fit), given)
     run, model = runs.start(name, settings, fit, device, final, weights)
