@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 from claims import development_run, leave
-from scipy.special import softmax
 
 import imparfait
+from imparfait.calibration import softmax
 from imparfait.datasets.disputed import is_mnist_test, without_disputed
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.sealed import LEDGER
@@ -32,7 +32,7 @@ def answers(run: Path, data: LabelledImages) -> Shares:
     """What a run says to the three."""
     classify = imparfait.load_classifier(run)
     parts = imparfait.the_three(data)
-    return {p.alteration: softmax(classify(p.data.pixels.astype(np.float32) / 255), axis=1) for p in parts}
+    return {p.alteration: softmax(classify(p.data.pixels.astype(np.float32) / 255)) for p in parts}
 
 
 def accuracies(members: list[Shares], data: LabelledImages) -> dict[str, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import screened
+import screened_learning
 import torch
 
 import imparfait
@@ -82,9 +83,9 @@ IDEAS: dict[str, Idea] = {
     "rate_18": Idea("step size 0.018", {"learning_rate": 0.018}),
     "rate_8": Idea("step size 0.008", {"learning_rate": 0.008}),
     "batch_64": Idea("batch 64, step size 0.0085", {"batch_size": 64, "learning_rate": 0.0085}),
-    "muon": Idea("Muon for inner filters, twice the step size", optimiser=screened.muon(2.0, 0.01)),
-    "muon_less": Idea("Muon for inner filters, the same step size", optimiser=screened.muon(1.0, 0.02)),
-    "soap": Idea("SOAP", {"learning_rate": 0.006}, optimiser=screened.soap),
+    "muon": Idea("Muon for inner filters, twice the step size", optimiser=screened_learning.muon(2.0, 0.01)),
+    "muon_less": Idea("Muon for inner filters, the same step size", optimiser=screened_learning.muon(1.0, 0.02)),
+    "soap": Idea("SOAP", {"learning_rate": 0.006}, optimiser=screened_learning.soap),
     "average_long": Idea("weights averaged over a tenth of the steps", horizon=0.1),
     "clean_last": Idea("the last tenth on clean pictures", clean_last=0.1),
     "elastic_too": Idea(
@@ -109,7 +110,9 @@ IDEAS: dict[str, Idea] = {
     ),
     "growing": Idea("frame of 16 for the first half of the steps", frames=((0.5, 16), (1.1, 24))),
     "schedule_free": Idea(
-        "schedule-free AdamW", {"schedule": "constant", "learning_rate": 0.01}, optimiser=screened.schedule_free
+        "schedule-free AdamW",
+        {"schedule": "constant", "learning_rate": 0.01},
+        optimiser=screened_learning.schedule_free,
     ),
     "taught": Idea("learns what three teachers, as one, say of each picture", taught=1.0),
     "taught_half": Idea("half of what is wanted is what they say", taught=0.5),
@@ -132,12 +135,14 @@ def learn(
 ) -> None:
     """Train `model` as the idea has it."""
     if teachers:
-        training: Training = screened.Taught(model, fit, settings, ONE_THREAD, teachers=teachers, share=idea.taught)
+        training: Training = screened_learning.Taught(
+            model, fit, settings, ONE_THREAD, teachers=teachers, share=idea.taught
+        )
     else:
         training = Training(model, fit, settings, ONE_THREAD)
     if idea.optimiser:
         training.optimiser = idea.optimiser(model)
-    free = idea.optimiser is screened.schedule_free
+    free = idea.optimiser is screened_learning.schedule_free
     if free:
         training.optimiser.train()  # type: ignore[attr-defined]
     for step in training:
@@ -150,7 +155,7 @@ def learn(
             )
     if free:
         training.optimiser.eval()  # type: ignore[attr-defined]
-        screened.settle_norms(model, training)
+        screened_learning.settle_norms(model, training)
 
 
 @cache
@@ -172,8 +177,8 @@ def pictures(regime: str) -> tuple[LabelledImages, LabelledImages]:
 
 def mark_of(regime: str) -> str:
     """Of all that an idea and the base have in common: only runs that share it are set beside each other."""
-    pieces = Path(screened.__file__).read_text(encoding="utf-8")
-    return fingerprint(code_digest(), pieces, REGIMES[regime])[:12]
+    pieces = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (screened, screened_learning)]
+    return fingerprint(code_digest(), *pieces, REGIMES[regime])[:12]
 
 
 def run(name: str, regime: str, seed: int) -> dict[str, Any]:
@@ -189,7 +194,7 @@ def run(name: str, regime: str, seed: int) -> dict[str, Any]:
     model = network(idea, regime, seed)
     started = time.process_time()
     if idea.branches:
-        screened.soup(model, fit, settings, ONE_THREAD, idea.branches, at=0.7)
+        screened_learning.soup(model, fit, settings, ONE_THREAD, idea.branches, at=0.7)
     else:
         teachers = taught_by(regime) if idea.taught else []
         started = time.process_time()

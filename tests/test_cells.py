@@ -13,7 +13,8 @@ import imparfait
 from imparfait import cells
 from imparfait.cells import Outcome, code_digest, run_cell
 from imparfait.datasets.labelled import LabelledImages
-from imparfait.settings import Machine
+from imparfait.models.own import fingerprint_of
+from imparfait.settings import Machine, TrainingSettings
 
 PACKAGE = Path(imparfait.__file__).parent
 CHANGES = {
@@ -137,6 +138,23 @@ def test_lack_of_memory_is_an_outcome_that_another_time_may_change(
     outcome = run_cell(small_cell(data), data)
     assert type(error).__name__ in outcome.cause
     assert not outcome.lasting
+
+
+def test_a_network_s_file_that_has_changed_is_put_back_and_the_cell_runs(tmp_path: Path) -> None:
+    data, file = draw_bars(60), tmp_path / "mine.py"
+    layers = "nn.Flatten(), nn.Linear(256, classes)"
+    text = f"from torch import nn\ndef build(channels, classes): return nn.Sequential({layers})"
+    file.write_text(text)
+    name = f"{file}:build"
+    cell = small_cell(data).model_copy(
+        update={"settings": TrainingSettings(model=name, epochs=1), "network": fingerprint_of(name)}
+    )
+    file.write_text(text.replace("nn.Flatten()", "nn.Tanh(), nn.Flatten()"))
+    changed = run_cell(cell, data)
+    assert "is not the file it was when this was planned" in changed.cause
+    assert not changed.lasting
+    file.write_text(text)
+    assert not run_cell(cell, data).cause
 
 
 def test_shuffled_labels_give_chance() -> None:
