@@ -35,18 +35,21 @@ def accuracy_against_seconds(
 ) -> Figure:
     """A dot a contender at (seconds, accuracy), with a bar of one standard deviation of its cells each way."""
     figure, axes = figure_on(theme, 7.6, 3.6)
-    for index, (name, (time, accuracy, spread)) in enumerate(points.items()):
-        colour = theme.series[index % len(theme.series)]
+    best_first = sorted(points.items(), key=lambda point: -point[1][1])
+    for index, (name, (time, accuracy, spread)) in enumerate(best_first):
+        colour, bar = theme.series[index % len(theme.series)], 100 * np.nan_to_num(spread)
         axes.errorbar(
-            time, 100 * accuracy, 100 * np.nan_to_num(spread), fmt="o", color=colour, markersize=8, linewidth=2
+            time, 100 * accuracy, bar, fmt="osD^vPX"[index % 7], color=colour, markersize=7, linewidth=2, label=name
         )
-        axes.annotate(name, (time, 100 * accuracy), (9, -3), textcoords="offset points", color=theme.ink)
     axes.set_xscale("log")
-    axes.margins(x=0.25, y=0.15)
+    axes.margins(x=0.15, y=0.15)
+    axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.set(xlabel=seconds, ylabel="accuracy in %")
+    # A legend: names at the dots would lie over each other where contenders are alike.
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
