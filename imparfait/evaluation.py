@@ -123,6 +123,9 @@ class Scores:
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in self.rows())
         return f"<table><tr>{''.join(f'<th>{name}</th>' for name in HEADINGS)}</tr>{rows}</table>"
 
+    def __repr__(self) -> str:
+        return str(self)  # in a notebook and at a prompt: the table, not arrays
+
     def __str__(self) -> str:
         lines = [HEADINGS, *self.rows()]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

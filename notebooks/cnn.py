@@ -16,7 +16,7 @@
 #
 # `pip install -c constraints.txt -e '.[train,keras]' jupyterlab`, then `jupyter lab notebooks/cnn.ipynb`
 #
-# On two cores it takes about a quarter of an hour. With `IMPARFAIT_QUICK=1` it goes the same way in seconds, on 1,000
+# On two cores it takes five to fifteen minutes. With `IMPARFAIT_QUICK=1` it goes the same way in seconds, on 1,000
 # pictures: too few for the network to learn anything, so its numbers then say nothing.
 
 # %%

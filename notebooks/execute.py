@@ -16,7 +16,7 @@ ONE_CELL = 1800  # seconds that a cell may take
 def executed(path: Path) -> nbformat.NotebookNode:
     """The notebook of a .py file in percent format, run in an empty folder.
 
-    With IMPARFAIT_QUICK=1 in the environment it takes seconds, without it a quarter of an hour.
+    With IMPARFAIT_QUICK=1 in the environment it takes seconds, without it five to fifteen minutes.
     Raises CellExecutionError when a cell fails.
     """
     notebook = jupytext.read(path)

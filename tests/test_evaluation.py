@@ -76,6 +76,7 @@ def test_a_result_shows_as_a_table_a_frame_and_a_figure(bars) -> None:
     assert frame.accuracy.iloc[:3].mean() == pytest.approx(frame.accuracy.iloc[3])
     assert scores._repr_html_().count("<tr>") == 5
     assert str(scores).splitlines()[0].split() == ["pictures", "right", "accuracy", "95", "%", "interval"]
+    assert repr(scores) == str(scores)  # at a prompt the table, not ten thousand probabilities
     assert len(scores.plot().axes) == 1
 
 
