@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from imparfait.figures.drawing import LIGHT, Theme, figure_on
+from imparfait.figures.drawing import LIGHT, MARKS, Theme, figure_on
 
 
 def paired_differences(
@@ -33,17 +33,16 @@ def paired_differences(
 def accuracy_against_seconds(
     points: Mapping[str, tuple[float, float, float]], theme: Theme = LIGHT, seconds: str = "seconds of training, alone"
 ) -> Figure:
-    """A dot a contender at (seconds, accuracy), with a bar of one standard deviation of its cells each way."""
+    """A mark a contender at (seconds, accuracy), with a bar of one standard deviation of its cells each way."""
     figure, axes = figure_on(theme, 7.6, 3.6)
     best_first = sorted(points.items(), key=lambda point: -point[1][1])
     for index, (name, (time, accuracy, spread)) in enumerate(best_first):
-        colour, bar = theme.series[index % len(theme.series)], 100 * np.nan_to_num(spread)
-        axes.errorbar(
-            time, 100 * accuracy, bar, fmt="osD^vPX"[index % 7], color=colour, markersize=7, linewidth=2, label=name
-        )
+        colour, mark = theme.series[index % len(theme.series)], MARKS[index % len(MARKS)]
+        bar = 100 * np.nan_to_num(spread)
+        axes.errorbar(time, 100 * accuracy, bar, fmt=mark, color=colour, markersize=7, linewidth=2, label=name)
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.15)
-    axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))
+    axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))  # however wide a bar: nobody is right more often
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")

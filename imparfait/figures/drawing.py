@@ -41,6 +41,7 @@ DARK = Theme(
     ("#14181e", "#4a2a10", "#93500f", "#dd8a1c", "#ffe0a6"),
 )
 THEMES = {"light": LIGHT, "dark": DARK}
+MARKS = "osD^vPX"  # one a series, for who cannot tell its colour
 
 
 def as_png(figure: Figure) -> bytes:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator
 
-from imparfait.figures.drawing import LIGHT, Theme, figure_on, montage
+from imparfait.figures.drawing import LIGHT, MARKS, Theme, figure_on, montage
 from imparfait.images import Pixels
 
 MANY_CLASSES = 20  # above this, numbers in the cells of a confusion matrix cannot be read
@@ -46,9 +46,8 @@ def errors(shares: Mapping[str, Mapping[str, tuple[float, tuple[float, float]]]]
             ends = [max(100 * (1 - end), 1e-2) for end in (high, low)]
             axes.plot(ends, [place, place], color=colour, linewidth=2)
             label = name if row == 0 else None
-            axes.plot(
-                max(100 * (1 - accuracy), 1e-2), place, "osD^v"[index % 5], color=colour, markersize=7, label=label
-            )
+            mark = MARKS[index % len(MARKS)]
+            axes.plot(max(100 * (1 - accuracy), 1e-2), place, mark, color=colour, markersize=7, label=label)
     axes.set_yticks([-row for row in range(len(parts))], parts)
     axes.set_ylim(-len(parts) + 0.45, 0.55)
     axes.set_xscale("log")
