@@ -40,7 +40,7 @@ def test_each_layer_has_as_many_numbers_as_in_keras(name: str) -> None:
 
 
 def test_every_network_of_the_study_is_counted() -> None:
-    assert set(IN_KERAS) == set(MODELS) - {"petit", "duo"}
+    assert set(IN_KERAS) == set(MODELS) - {"petit", "grand", "duo"}
 
 
 def test_features_are_flattened_by_row_column_and_channel() -> None:
@@ -121,12 +121,12 @@ def test_a_size_that_a_network_does_not_have_is_one_sentence(sizes: dict[str, in
 
 
 def test_a_model_brings_its_own_recipe_and_a_recipe_names_its_model() -> None:
-    ours = {"petit": "default", "duo": "robust"}
+    ours = {"petit": "default", "grand": "best", "duo": "robust"}
     assert {name: recipe_of(name) for name in MODELS} == {
         name: ours.get(name, "study-gru" if "gru" in name or name == "rnn" else "study") for name in MODELS
     }
     assert {name: recipe.settings.model for name, recipe in RECIPES.items()} == {
-        "quick": "petit", "default": "petit", "robust": "duo", "study": "cnn", "study-gru": "cnn_gru",
+        "quick": "petit", "default": "petit", "best": "grand", "robust": "duo", "study": "cnn", "study-gru": "cnn_gru",
         "follow-up": "cnn", "follow-up-gru": "cnn_gru",
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ from imparfait.models import ablations
 from imparfait.models.cnn import Cnn
 from imparfait.models.duo import Duo
 from imparfait.models.own import is_own, own_network
-from imparfait.models.petit import Petit
+from imparfait.models.petit import Petit, grand
 from imparfait.models.recurrent import CnnGru, Rnn
 from imparfait.randomness import seed_of
 from imparfait.settings import TrainingSettings
@@ -22,6 +22,7 @@ Factory = Callable[..., nn.Module]
 
 MODELS: dict[str, Factory] = {
     "petit": Petit,
+    "grand": grand,
     "duo": Duo,
     "cnn": Cnn,
     "cnn_gru": CnnGru,
