@@ -135,9 +135,7 @@ def learn(
 ) -> None:
     """Train `model` as the idea has it."""
     if teachers:
-        training: Training = screened_learning.Taught(
-            model, fit, settings, ONE_THREAD, teachers=teachers, share=idea.taught
-        )
+        training: Training = screened_learning.PartlyTaught(idea.taught, teachers, model, fit, settings, ONE_THREAD)
     else:
         training = Training(model, fit, settings, ONE_THREAD)
     if idea.optimiser:

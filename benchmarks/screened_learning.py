@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import imparfait
 from imparfait.datasets.labelled import LabelledImages
 from imparfait.settings import Machine, TrainingSettings
+from imparfait.teaching import Taught
 from imparfait.training import Training
 
 
@@ -63,21 +63,16 @@ def schedule_free(model: nn.Module) -> torch.optim.Optimizer:
     return ScheduleFreeAdamW(model.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=0.02)
 
 
-class Taught(Training):
-    """Learns what teachers, as one, say of the very pictures it is shown.
+class PartlyTaught(Taught):
+    """Learns in a `share` what its teachers say, and else the labels."""
 
-    Source: Hinton et al., "Distilling the knowledge in a neural network", 2015, at temperature 1; shown what the
-    teachers are: Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022.
-    """
-
-    def __init__(self, *given: Any, teachers: list[nn.Module], share: float = 1.0):
+    def __init__(self, share: float, *given: Any):
         super().__init__(*given)
         self.share = share
-        self.teachers = imparfait.ensemble([imparfait.as_classifier(each, self.machine) for each in teachers])
 
     def targets(self, source: Tensor, images: Tensor) -> Tensor:
-        said = torch.from_numpy(self.teachers(images.numpy())).softmax(1)
-        return self.share * said + (1 - self.share) * super().targets(source, images)
+        said = super().targets(source, images)
+        return self.share * said + (1 - self.share) * Training.targets(self, source, images)
 
 
 def soup(

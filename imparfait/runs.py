@@ -1,7 +1,7 @@
 """The folder a training leaves behind."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ class Run:
     data: LabelledImages
     final: bool
     origins: dict[str, str]
-    """sha256 of what else the weights come from: the file of one's own network, the weights it started from."""
+    """sha256 of what else the weights come from: the file of one's own network, the weights it started from, those of
+    its teachers."""
+    teachers: tuple[nn.Module, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -71,11 +73,12 @@ def start(
     device: str = "auto",
     final: bool = False,
     weights: Weights | None = None,
+    teachers: Mapping[str, nn.Module] | None = None,
 ) -> tuple[Run, nn.Module]:
     """A run, and its network with its initial weights on the machine that the fixed rule chooses.
 
-    The initial weights are drawn, or those of an earlier run (`weights`) where they fit. Raises UserError when the
-    network does not answer `data` with one number a class.
+    The initial weights are drawn, or those of an earlier run (`weights`) where they fit; `teachers` are by the sha256
+    of their weights. Raises UserError when the network does not answer `data` with one number a class.
     """
     model = network_for(settings, data)
     few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
@@ -84,7 +87,10 @@ def start(
     if weights:
         weights.fill(model, data.classes)
         origins["weights"] = weights.sha256
-    return Run(recipe, settings, choose_machine(model, few, device), data, final, origins), model
+    taught_by = sorted((teachers or {}).items())  # by their weights: in which order they were named is no matter
+    origins |= {f"teacher {number}": mark for number, (mark, _) in enumerate(taught_by, 1)}
+    networks = tuple(network for _, network in taught_by)
+    return Run(recipe, settings, choose_machine(model, few, device), data, final, origins, networks), model
 
 
 def save(

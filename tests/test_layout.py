@@ -41,6 +41,7 @@ ORDER = [
     "answering",
     "proving",
     "classifiers",
+    "teaching",
     "box",
     "exporting",
     "predicting",

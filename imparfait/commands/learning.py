@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from imparfait.errors import UserError
 from imparfait.evaluation import Score, Scores, evaluate, percent
 from imparfait.runs import Run
 from imparfait.store import only_here, write_json
+from imparfait.teaching import Taught
 from imparfait.training import Epoch, Training
 
 EVERY = 10.0  # seconds between two checkpoints …
@@ -71,7 +73,8 @@ def learn(run: Run, model: nn.Module, parts: list[AlteredImages], unfinished: Pa
             f"{path}: torn or changed (its sha256 is not the one in its name); going on from the one before it",
             err=True,
         )
-    training = Training(model, run.data, run.settings, run.machine, state)
+    begin = partial(Taught, run.teachers) if run.teachers else Training
+    training = begin(model, run.data, run.settings, run.machine, state)
     course = [[Score(**score) for score in scores] for scores in beside.get("course", [])]
     latest, saved, pause = None, time.monotonic(), EVERY
     if state:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 @options.size
 @options.settings
 @click.option("--from", "start", type=click.Path(path_type=Path), help="Run folder to start from, or digits.")
+@click.option(
+    "--taught-by", "teachers", type=click.Path(path_type=Path), multiple=True, metavar="RUN",
+    help="Run folder of a teacher, whose answers are learned instead of the labels; several teach as one.",
+)  # fmt: skip
 @options.device
 @options.out
 @click.option("--final", is_flag=True, help="Fit on the validation pictures too, then open the test pictures once.")
@@ -42,6 +46,7 @@ def train(
     data: str,
     size: int | None,
     start: Path | None,
+    teachers: tuple[Path, ...],
     device: str,
     out: Path,
     final: bool,
@@ -68,6 +73,7 @@ def train(
     from imparfait.box import folder_of
     from imparfait.classifiers import load_weights
     from imparfait.datasets.splits import for_calibration
+    from imparfait.teaching import load_teachers
 
     dataset = show.loaded(data, size)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
@@ -76,26 +82,29 @@ def train(
     weights = load_weights(folder_of(start)) if start else None
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
-        if not final:
-            _check_not_seen(weights, dataset.everything())
+    folders = [folder_of(teacher) for teacher in teachers]
+    taught_by = load_teachers(folders, fit)
+    if not final:
+        for origin in (*([weights.path] if weights else []), *folders):
+            _check_not_seen(origin, dataset.everything())
     given = {name for name, value in flags.items() if value is not None} | fixed
     settings = show.long_enough(settings, len(fit), given)
-    run, model = runs.start(name, settings, fit, device, final, weights)
+    run, model = runs.start(name, settings, fit, device, final, weights, taught_by)
     train_and_prove(run, model, validation, test, out, as_json, calibration)
     if not final and dataset.sealed:
         show.next_step(options.again("--final"), "fit on the validation pictures too, then open the test once")
 
 
-def _check_not_seen(weights: "Weights", everything: "LabelledImages") -> None:
-    """Raises UserError when the weights to start from were fitted on the pictures that would be reported on."""
+def _check_not_seen(origin: Path, everything: "LabelledImages") -> None:
+    """Raises UserError when a run to start from, or a teacher, was fitted on pictures that would be reported on."""
     from imparfait.commands.asking import told_of
     from imparfait.datasets.splits import for_calibration
 
-    told = told_of(weights.path)
+    told = told_of(origin)
     if told.final and told.data.sha256 in {everything.fingerprint(), for_calibration(everything)[0].fingerprint()}:
         raise UserError(
-            f"{weights.path} was fitted on the validation pictures too, which would be reported on here; "
-            "write --final, or start from a run that was trained without it"
+            f"{origin} was fitted on the validation pictures too, which would be reported on here; "
+            "write --final, or name a run that was trained without it"
         )
 
 
