@@ -3,9 +3,10 @@
 python benchmarks/ensemble.py runs/best-s* --out results/<date>-ensemble
 python benchmarks/ensemble.py runs/best-s* --final --out results/<date>-ensemble-test      # opens the test, once
 
-Probabilities are averaged, each network's after its own temperature. How much an ensemble of other seeds would differ
-is told from those with one member left out, by the jackknife (Efron & Tibshirani, An Introduction to the Bootstrap,
-1993, ch. 11): no further networks are trained for it.
+Asked are the three, and the same digits on affNIST's canvas (affnist.py). Probabilities are averaged, each network's
+after its own temperature. How much an ensemble of other seeds would differ is told from those with one member left
+out, by the jackknife (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 11): no further networks are
+trained for it.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import affnist
 import numpy as np
 from claims import development_run, leave
 
@@ -24,14 +26,15 @@ from imparfait.datasets.labelled import LabelledImages
 from imparfait.datasets.sealed import LEDGER
 from imparfait.settings import fingerprint
 
+THE_THREE = ("clean", "geometric", "shrunk")
 Shares = dict[str, np.ndarray]
 """By alteration, the probabilities of each picture's classes."""
 
 
 def answers(run: Path, data: LabelledImages) -> Shares:
-    """What a run says to the three."""
+    """What a run says to the three, and to affNIST's canvas."""
     classify = imparfait.load_classifier(run)
-    parts = imparfait.the_three(data)
+    parts = [*imparfait.the_three(data), affnist.altered(data)]
     return {p.alteration: softmax(classify(p.data.pixels.astype(np.float32) / 255)) for p in parts}
 
 
@@ -43,7 +46,7 @@ def accuracies(members: list[Shares], data: LabelledImages) -> dict[str, float]:
         found[name] = 100 * float(right.mean())
         if name == "clean" and is_mnist_test(data.labels):
             found["clean without disputed labels"] = 100 * float(right[without_disputed(data.labels)].mean())
-    return found | {"mean of the three": statistics.mean(found[name] for name in members[0])}
+    return found | {"mean of the three": statistics.mean(found[name] for name in THE_THREE)}
 
 
 def jackknife(without: list[float]) -> float:
