@@ -52,6 +52,7 @@ class Idea:
 
 
 MOVED = {"turn": 10.0, "stretch": 0.1, "slant": 0.1, "move": 1.0}  # as the look of the package errs
+MORE = {k: 1.6 * value for k, value in MOVED.items()}
 
 
 def fresh(*shares: Share) -> Mixture:
@@ -62,12 +63,43 @@ IDEAS: dict[str, Idea] = {
     "base": Idea("petit, as default has it"),
     "steady": Idea("the look does not err while it learns", network={"look": {"turn": 0.0}}),
     "erring_less": Idea("it errs half as much", network={"look": {name: value / 2 for name, value in MOVED.items()}}),
-    "erring_more": Idea("it errs 1.6 times as much", network={"look": {k: 1.6 * value for k, value in MOVED.items()}}),
+    "erring_more": Idea("it errs 1.6 times as much", network={"look": MORE}),
     "turned_only": Idea("it errs in angle only", network={"look": {"turn": 10.0}}),
     "bent_too": Idea("and bends what it sees (elastic), 0.7 of 24 pixels", network={"look": MOVED | {"bend": 0.7}}),
     "cutout": Idea("a square of 7 of 24 pixels blanked", network={"change": screened.cut(7)}),
     "squeeze": Idea("squeeze-excitation after each stage", network={"change": screened.squeezed}),
     "blurpool": Idea("blur before the stride", network={"change": screened.blurred}),
+    "blur_first": Idea("blur to half the size, then a convolution", network={"change": screened.halved(screened.Blur)}),
+    "mean_first": Idea(
+        "means of four to half the size, then a convolution", network={"change": screened.mean_first}
+    ),
+    "mean_more_cut": Idea(
+        "that, a look that errs 1.6 times as much, and a square blanked",
+        network={"look": MORE, "change": screened.together(screened.mean_first, screened.cut(7))},
+    ),
+    "mean_third": Idea(
+        "that, and a third stage", network={"change": screened.together(screened.mean_first, screened.third)}
+    ),
+    "mean_more": Idea(
+        "means of four first, and a look that errs 1.6 times as much",
+        network={"look": MORE, "change": screened.mean_first},
+    ),
+    "mean_cut": Idea(
+        "means of four first, and a square blanked",
+        network={"change": screened.together(screened.mean_first, screened.cut(7))},
+    ),
+    "largest_first": Idea(
+        "largest of four to half the size, then a convolution",
+        network={"change": screened.halved(lambda width: torch.nn.MaxPool2d(2))},
+    ),
+    "dropped_between": Idea(
+        "a tenth of the channels dropped between the stages", network={"change": screened.dropped_between(0.1)}
+    ),
+    "more_and_cut": Idea(
+        "errs 1.6 times as much, and a square of 7 of 24 pixels blanked",
+        network={"look": MORE, "change": screened.cut(7)},
+    ),
+    "erring_2": Idea("it errs twice as much", network={"look": {k: 2 * value for k, value in MOVED.items()}}),
     "mean_only": Idea("head over means only", network={"change": screened.pooled("mean")}),
     "largest_only": Idea("head over maxima only", network={"change": screened.pooled("largest")}),
     "unnormalised": Idea("filters normalised instead of activations", network={"change": screened.unnormalised}),

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import imparfait
-from imparfait.models.petit import Look, Petit, Residual
+from imparfait.models.petit import Look, Petit, Residual, stage
 from imparfait.tensors import Images
 
 
@@ -125,6 +125,39 @@ def blurred(model: Petit) -> None:
     model.shapes[0] = nn.Sequential(*first, Blur(conv.out_channels))
 
 
+def halved(by: Callable[[int], nn.Module]) -> Callable[[Petit], None]:
+    """Half the size before the second stage's first convolution, which then costs what a strided one does."""
+
+    def change(model: Petit) -> None:
+        first = model.shapes[0]
+        first[0].stride = (1, 1)
+        model.shapes[0] = nn.Sequential(by(first[0].in_channels), *first)
+
+    return change
+
+
+def together(*changes: Callable[[Petit], None]) -> Callable[[Petit], None]:
+    """One change after the other."""
+
+    def change(model: Petit) -> None:
+        for each in changes:
+            each(model)
+
+    return change
+
+
+def mean_first(model: Petit) -> None:
+    """Half the size by means of four, then a convolution."""
+    halved(lambda width: nn.AvgPool2d(2))(model)
+
+
+def third(model: Petit) -> None:
+    """A third stage, of a convolution and a residual one, at a quarter of the second's places."""
+    width = model.shapes[-1].find[0].out_channels
+    model.shapes = nn.Sequential(*model.shapes, nn.AvgPool2d(2), *stage(width, 2 * width, 1))
+    model.head = nn.Linear(2 * model.head.in_features, model.head.out_features)
+
+
 def cut(side: int) -> Callable[[Petit], None]:
     def change(model: Petit) -> None:
         model.look = nn.Sequential(model.look, Cut(side))  # type: ignore[assignment]
@@ -145,6 +178,15 @@ def pooled(which: str) -> Callable[[Petit], None]:
             return model.head(shapes.mean((2, 3)) if which == "mean" else shapes.amax((2, 3)))
 
         model.forward = forward  # type: ignore[method-assign]
+
+    return change
+
+
+def dropped_between(share: float) -> Callable[[Petit], None]:
+    """Whole channels, between the stages."""
+
+    def change(model: Petit) -> None:
+        model.strokes = nn.Sequential(*model.strokes, nn.Dropout2d(share))
 
     return change
 
