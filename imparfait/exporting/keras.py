@@ -23,10 +23,9 @@ from imparfait.exporting.looking import contrast_of, edged, ink_of, looked, stan
 from imparfait.exporting.parity import Ask
 from imparfait.images import Pixels, Probabilities
 from imparfait.models import Cnn, CnnGru, Duo, Petit, Rnn
-from imparfait.models.duo import Trunk
 from imparfait.models.gru import Gru
 from imparfait.models.keras import Dropout
-from imparfait.models.petit import Residual
+from imparfait.models.petit import Residual, Trunk
 
 LAST = "channels_last"  # said everywhere: a keras.json may say otherwise
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
@@ -107,10 +106,10 @@ class Made:
                 return self.read(network.reader, layers.Reshape((network.height, -1))(pictures))
             case Petit():
                 seen = self.through(network.normalise, looked(network.look, pictures, ink_of))
-                return _pooled(self.through(network.shapes, self.through(network.strokes, _fours(seen))))
+                return self.trunk(network.trunk, seen)
             case Duo():
-                moved = self.trunk(network.moved, looked(network.look, pictures, contrast_of))
-                return layers.Concatenate()([moved, self.trunk(network.unmoved, pictures)])
+                moved = self.trunk(network.moved, standardised(looked(network.look, pictures, contrast_of)))
+                return layers.Concatenate()([moved, self.trunk(network.unmoved, standardised(_even(pictures)))])
         raise UserError(
             f"{card.name}: its network {card.model} is not one of ours, and how to say it in Keras's layers is not "
             "known; write: --to onnx"
@@ -118,9 +117,8 @@ class Made:
 
     def trunk(self, trunk: Trunk, pictures: Any) -> Any:
         """As `Trunk`."""
-        height, width = pictures.shape[1:3]
-        even = edged(edged(pictures, 1, 0, height % 2), 2, 0, width % 2)
-        return _pooled(self.through(trunk.shapes, self.through(trunk.strokes, _fours(standardised(even)))))
+        shapes = self.through(trunk.shapes, _halved(self.through(trunk.strokes, _fours(pictures))))
+        return _pooled(self.through(trunk.things, _halved(shapes)))
 
     def read(self, gru: Gru, steps: Any, each_step: bool = False) -> Any:
         """As `Gru`, whose weights are Keras's: the states after each step, or the last ones, of both directions."""
@@ -146,13 +144,9 @@ class Made:
             case Residual():
                 return layers.Add(name=name)([x, self.through(part.find, x)])
             case nn.Conv2d():
-                padded = x if part.stride == (1, 1) else layers.ZeroPadding2D(1, data_format=LAST)(x)
-                layer = layers.Conv2D(
-                    part.out_channels, 3, part.stride, "same" if padded is x else "valid", LAST,
-                    use_bias=part.bias is not None, name=name,
-                )  # fmt: skip
+                layer = layers.Conv2D(part.out_channels, 3, 1, "same", LAST, use_bias=part.bias is not None, name=name)
                 bias = [] if part.bias is None else [part.bias]
-                return _with(layer, padded, part.weight.permute(2, 3, 1, 0), *bias)
+                return _with(layer, x, part.weight.permute(2, 3, 1, 0), *bias)
             case nn.Linear():
                 return _with(layers.Dense(part.out_features, name=name), x, part.weight.T, part.bias)
             case nn.BatchNorm2d() | nn.BatchNorm1d():
@@ -192,6 +186,17 @@ def _fours(x: Any) -> Any:
     height, width, channels = x.shape[1:]
     apart = layers.Reshape((height // 2, 2, width // 2, 2, channels))(x)
     return layers.Reshape((height // 2, width // 2, 4 * channels))(layers.Permute((1, 3, 5, 2, 4))(apart))
+
+
+def _even(x: Any) -> Any:
+    """With an even number of rows and columns: the last ones twice where need be."""
+    height, width = x.shape[1:3]
+    return edged(edged(x, 1, 0, height % 2), 2, 0, width % 2)
+
+
+def _halved(x: Any) -> Any:
+    """Means of four places."""
+    return layers.AveragePooling2D(2, data_format=LAST)(_even(x))
 
 
 def _pooled(x: Any) -> Any:

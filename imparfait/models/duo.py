@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from imparfait.models.petit import Look, stage
+from imparfait.models.petit import Look, Trunk
 from imparfait.tensors import Images
 
 QUARTER_GREY = 1 / 1024
@@ -19,34 +19,20 @@ class Duo(nn.Module):
     `filters`, `depth` and `frame` are `Petit`'s, for each of the two.
     """
 
-    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 2, frame: int = 24):
+    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 1, frame: int = 24):
         super().__init__()
         self.look = LookAtContrast(frame)
         self.moved = Trunk(channels, filters, depth)
         self.unmoved = Trunk(channels, filters, depth)
-        self.head = nn.Linear(8 * filters, classes)
+        self.head = nn.Linear(2 * self.moved.features, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
         """Logits for pictures in 0..1."""
-        logits: Tensor = self.head(torch.cat([self.moved(self.look(images)), self.unmoved(images)], 1))
-        return logits
-
-
-class Trunk(nn.Module):
-    """`Petit`'s two stages, pooled: of each filter the largest and the mean."""
-
-    def __init__(self, channels: int, filters: int, depth: int):
-        super().__init__()
-        self.fours = nn.PixelUnshuffle(2)
-        self.strokes = stage(4 * channels, filters, depth)
-        self.shapes = stage(filters, 2 * filters, depth, stride=2)
-
-    def forward(self, images: Images) -> Float[Tensor, "n features"]:
-        """4 × filters numbers a picture."""
         height, width = images.shape[-2:]
-        even = F.pad(images, (0, width % 2, 0, height % 2), mode="replicate")  # fours need an even side
-        shapes = self.shapes(self.strokes(self.fours(standardised(even))))
-        return torch.cat([shapes.amax((2, 3)), shapes.mean((2, 3))], 1)
+        even = F.pad(images, (0, width % 2, 0, height % 2), mode="replicate")
+        moved, unmoved = self.moved(standardised(self.look(images))), self.unmoved(standardised(even))
+        logits: Tensor = self.head(torch.cat([moved, unmoved], 1))
+        return logits
 
 
 def standardised(images: Images) -> Images:

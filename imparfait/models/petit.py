@@ -16,29 +16,23 @@ TURN, STRETCH, SLANT, MOVE = math.radians(10), 0.1, 0.1, 1 / 24
 
 
 class Petit(nn.Module):
-    """Looks at where the ink is, then two stages of narrow residual convolutions, then a pooled head.
+    """Looks at where the ink is, then three stages of convolutions, each at half the size of the one before.
 
-    Takes any picture size and any number of channels. `filters` is the number of filters of the first stage,
-    half that of the second, `depth` the number of residual convolutions a stage, `frame` the side (a multiple of 4,
-    in pixels) at which it looks at the thing.
+    Takes any picture size and any number of channels. `filters` is the number of filters of the first stage, half that
+    of the second and a quarter of the third; `depth` the number of convolutions a stage, all but the first residual;
+    `frame` the side (a multiple of 4, in pixels) at which it looks at the thing.
     """
 
-    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 2, frame: int = 24):
+    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 1, frame: int = 24):
         super().__init__()
         self.look = Look(frame)
         self.normalise = nn.BatchNorm2d(channels, affine=False)
-        # Four neighbouring pixels become four channels: no pixel is lost, and no pass is made at full size.
-        self.fours = nn.PixelUnshuffle(2)
-        self.strokes = stage(4 * channels, filters, depth)
-        self.shapes = stage(filters, 2 * filters, depth, stride=2)
-        self.head = nn.Linear(4 * filters, classes)
+        self.trunk = Trunk(channels, filters, depth)
+        self.head = nn.Linear(self.trunk.features, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
         """Logits for pictures in 0..1."""
-        fours = self.fours(self.normalise(self.look(images)))  # n, 4 channels, frame / 2, frame / 2
-        shapes = self.shapes(self.strokes(fours))  # n, 2 filters, frame / 4, frame / 4
-        largest, mean = shapes.amax((2, 3)), shapes.mean((2, 3))
-        logits: Tensor = self.head(torch.cat([largest, mean], 1))
+        logits: Tensor = self.head(self.trunk(self.normalise(self.look(images))))
         return logits
 
 
@@ -111,6 +105,39 @@ class Look(nn.Module):
         return u + slant * v, v
 
 
+class Trunk(nn.Module):
+    """Three stages, pooled: of each filter of the last the largest and the mean.
+
+    Few and wide convolutions over ever fewer places, each of which sees more of the thing: on a CPU the time goes into
+    passes over activations. Means to half the size, and then a convolution, read better than a strided convolution,
+    which costs as much (results/LOG.md, 2026-11-26).
+    """
+
+    def __init__(self, channels: int, filters: int, depth: int):
+        super().__init__()
+        self.features = 8 * filters
+        # Four neighbouring pixels become four channels: no pixel is lost, and no pass is made at full size.
+        self.fours = nn.PixelUnshuffle(2)
+        self.strokes = stage(4 * channels, filters, depth)
+        self.shapes = stage(filters, 2 * filters, depth)
+        self.things = stage(2 * filters, 4 * filters, depth)
+
+    def forward(self, images: Images) -> Float[Tensor, "n features"]:
+        """Pictures with an even number of rows and columns."""
+        strokes = self.strokes(self.fours(images))  # n, filters, rows / 2, columns / 2
+        shapes = self.shapes(halved(strokes))
+        things = self.things(halved(shapes))  # n, 4 filters, rows / 8, columns / 8
+        return torch.cat([things.amax((2, 3)), things.mean((2, 3))], 1)
+
+
+def halved(x: Float[Tensor, "n width rows columns"]) -> Float[Tensor, "n width half_rows half_columns"]:
+    """Means of four places; of an odd number of rows or columns the last counts twice."""
+    rows, columns = x.shape[-2:]
+    if rows % 2 or columns % 2:
+        x = F.pad(x, (0, columns % 2, 0, rows % 2), mode="replicate")
+    return F.avg_pool2d(x, 2)
+
+
 class Residual(nn.Module):
     """Adds to its input what a convolution finds in it."""
 
@@ -124,15 +151,15 @@ class Residual(nn.Module):
         return found
 
 
-def stage(before: int, after: int, depth: int, *, stride: int = 1) -> nn.Sequential:
-    """A convolution to the stage's width, and `depth` residual ones."""
-    return nn.Sequential(convolution(before, after, stride=stride), *(Residual(after) for _ in range(depth)))
+def stage(before: int, after: int, depth: int) -> nn.Sequential:
+    """A convolution to the stage's width, and residual ones up to `depth`."""
+    return nn.Sequential(convolution(before, after), *(Residual(after) for _ in range(depth - 1)))
 
 
-def convolution(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
+def convolution(before: int, after: int) -> nn.Sequential:
     """A 3×3 convolution, normalised over the batch, of which what is positive is kept."""
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
     )
 
 
