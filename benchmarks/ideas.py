@@ -24,7 +24,7 @@ from imparfait.training import Training
 REGIMES = {
     "all": RECIPES["default"].settings.model_copy(update={"epochs": 3}),
     "few": RECIPES["default"].settings.model_copy(update={"epochs": 25}),
-    "quick": RECIPES["quick"].settings,
+    "quick": RECIPES["quick"].settings.model_copy(update={"sizes": {"filters": 16, "depth": 1}}),
 }
 FEW = 5000
 TEACHERS = (901, 902, 903)
@@ -33,7 +33,7 @@ ONE_THREAD = Machine(threads=1, precision="bfloat16")
 
 @dataclass(frozen=True)
 class Idea:
-    """What is different from `default`."""
+    """What is different from `default` as it was, with the `petit` of that time (screened.Former)."""
 
     summary: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def fresh(*shares: Share) -> Mixture:
 
 
 IDEAS: dict[str, Idea] = {
-    "base": Idea("petit, as default has it"),
+    "base": Idea("petit, as default had it"),
     "steady": Idea("the look does not err while it learns", network={"look": {"turn": 0.0}}),
     "erring_less": Idea("it errs half as much", network={"look": {name: value / 2 for name, value in MOVED.items()}}),
     "erring_more": Idea("it errs 1.6 times as much", network={"look": MORE}),

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import imparfait
-from imparfait.models.petit import Look, Petit, Residual, stage
+from imparfait.models.petit import Look, Residual, stage
 from imparfait.tensors import Images
 
 
@@ -51,6 +51,24 @@ class MovedLook(Look):
             field = F.interpolate(field, size=(self.frame, self.frame), mode="bicubic", align_corners=True)
             u, v = u + field[:, 0], v + field[:, 1]
         return u, v
+
+
+class Former(nn.Module):
+    """`petit` as it was when these ideas were tried: two stages, the second strided, `depth` residual ones in each."""
+
+    def __init__(self, *, channels: int, classes: int, filters: int, depth: int, frame: int):
+        super().__init__()
+        self.look: nn.Module = Look(frame)
+        self.normalise = nn.BatchNorm2d(channels, affine=False)
+        self.fours = nn.PixelUnshuffle(2)
+        self.strokes = stage(4 * channels, filters, depth + 1)
+        self.shapes = stage(filters, 2 * filters, depth + 1)
+        self.shapes[0][0].stride = (2, 2)
+        self.head: nn.Module = nn.Linear(4 * filters, classes)
+
+    def forward(self, images: Images) -> Tensor:
+        shapes = self.shapes(self.strokes(self.fours(self.normalise(self.look(images)))))
+        return self.head(torch.cat([shapes.amax((2, 3)), shapes.mean((2, 3))], 1))
 
 
 class Squeeze(nn.Module):
@@ -101,10 +119,10 @@ def candidate(
     depth: int = 2,
     frame: int = 24,
     look: dict[str, float] | None = None,
-    change: Callable[[Petit], None] | None = None,
-) -> Petit:
-    """`petit`, with a look that moves, and changed as told."""
-    model = Petit(channels=channels, classes=classes, filters=filters, depth=depth, frame=frame)
+    change: Callable[[Former], None] | None = None,
+) -> Former:
+    """`petit` as it was, with a look that moves, and changed as told."""
+    model = Former(channels=channels, classes=classes, filters=filters, depth=depth, frame=frame)
     if look:
         model.look = MovedLook(frame, **look)
     if change:
@@ -112,23 +130,23 @@ def candidate(
     return model
 
 
-def squeezed(model: Petit) -> None:
+def squeezed(model: Former) -> None:
     for name in ("strokes", "shapes"):
         old = getattr(model, name)
         setattr(model, name, nn.Sequential(*old, Squeeze(old[0][0].out_channels)))
 
 
-def blurred(model: Petit) -> None:
+def blurred(model: Former) -> None:
     first = model.shapes[0]
     conv = first[0]
     conv.stride = (1, 1)
     model.shapes[0] = nn.Sequential(*first, Blur(conv.out_channels))
 
 
-def halved(by: Callable[[int], nn.Module]) -> Callable[[Petit], None]:
+def halved(by: Callable[[int], nn.Module]) -> Callable[[Former], None]:
     """Half the size before the second stage's first convolution, which then costs what a strided one does."""
 
-    def change(model: Petit) -> None:
+    def change(model: Former) -> None:
         first = model.shapes[0]
         first[0].stride = (1, 1)
         model.shapes[0] = nn.Sequential(by(first[0].in_channels), *first)
@@ -136,39 +154,39 @@ def halved(by: Callable[[int], nn.Module]) -> Callable[[Petit], None]:
     return change
 
 
-def together(*changes: Callable[[Petit], None]) -> Callable[[Petit], None]:
+def together(*changes: Callable[[Former], None]) -> Callable[[Former], None]:
     """One change after the other."""
 
-    def change(model: Petit) -> None:
+    def change(model: Former) -> None:
         for each in changes:
             each(model)
 
     return change
 
 
-def mean_first(model: Petit) -> None:
+def mean_first(model: Former) -> None:
     """Half the size by means of four, then a convolution."""
     halved(lambda width: nn.AvgPool2d(2))(model)
 
 
-def third(model: Petit) -> None:
+def third(model: Former) -> None:
     """A third stage, of a convolution and a residual one, at a quarter of the second's places."""
     width = model.shapes[-1].find[0].out_channels
-    model.shapes = nn.Sequential(*model.shapes, nn.AvgPool2d(2), *stage(width, 2 * width, 1))
+    model.shapes = nn.Sequential(*model.shapes, nn.AvgPool2d(2), *stage(width, 2 * width, 2))
     model.head = nn.Linear(2 * model.head.in_features, model.head.out_features)
 
 
-def cut(side: int) -> Callable[[Petit], None]:
-    def change(model: Petit) -> None:
+def cut(side: int) -> Callable[[Former], None]:
+    def change(model: Former) -> None:
         model.look = nn.Sequential(model.look, Cut(side))  # type: ignore[assignment]
 
     return change
 
 
-def pooled(which: str) -> Callable[[Petit], None]:
+def pooled(which: str) -> Callable[[Former], None]:
     """Only the mean or the largest of each channel reaches the head."""
 
-    def change(model: Petit) -> None:
+    def change(model: Former) -> None:
         width = model.head.in_features // 2
         model.head = nn.Linear(width, model.head.out_features)
 
@@ -182,17 +200,17 @@ def pooled(which: str) -> Callable[[Petit], None]:
     return change
 
 
-def dropped_between(share: float) -> Callable[[Petit], None]:
+def dropped_between(share: float) -> Callable[[Former], None]:
     """Whole channels, between the stages."""
 
-    def change(model: Petit) -> None:
+    def change(model: Former) -> None:
         model.strokes = nn.Sequential(*model.strokes, nn.Dropout2d(share))
 
     return change
 
 
-def dropped(share: float) -> Callable[[Petit], None]:
-    def change(model: Petit) -> None:
+def dropped(share: float) -> Callable[[Former], None]:
+    def change(model: Former) -> None:
         model.head = nn.Sequential(nn.Dropout(share), model.head)  # type: ignore[assignment]
 
     return change
@@ -216,7 +234,7 @@ class Standardised(nn.Conv2d):
         return F.conv2d(x, weight, self.bias, self.stride, padding=1)
 
 
-def unnormalised(model: Petit) -> None:
+def unnormalised(model: Former) -> None:
     """Filters are normalised, activations are not; what a residual convolution finds counts half at first."""
     for block in [m for m in model.modules() if isinstance(m, nn.Sequential) and isinstance(m[0], nn.Conv2d)]:
         block[0], block[1] = Standardised(block[0]), nn.Identity()
@@ -224,7 +242,7 @@ def unnormalised(model: Petit) -> None:
         nn.init.constant_(found.gain, 0.5)
 
 
-def whitened(model: Petit) -> None:
+def whitened(model: Former) -> None:
     """The first filters are the patches' principal components and their negatives, of equal variance, and do not learn.
 
     Source: Jordan, "94 % on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
