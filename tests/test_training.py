@@ -90,7 +90,7 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
 # Recorded on x86-64 with AVX2, torch 2.13, one thread, float32; other processors differ in the last digits.
 # With seed 0 a weight's first gradients are nearly zero, and AdamW makes a rounding a hundredth of the loss.
 STEADY = 2
-FIRST_TEN_LOSSES = [1.18877, 1.18102, 0.60173, 0.44316, 0.30441, 0.29198, 0.27257, 0.27267, 0.22834, 0.29597]
+FIRST_TEN_LOSSES = [1.45521, 1.53636, 0.64573, 0.44412, 0.42912, 0.36571, 0.29826, 0.51751, 0.28008, 0.39849]
 
 
 def test_the_first_ten_losses_are_the_recorded_ones() -> None:
