@@ -209,7 +209,7 @@ def test_minutes_give_up_seeds_first_then_epochs_then_pictures_and_say_so() -> N
     assert 1 < seen[2][1] < 6
     assert seen[3] == (2, 1, False, 3)
     assert "2 seeds instead of 3" in found.lost[0]
-    assert "1 epoch instead of 12 epochs" in found.lost[1]
+    assert "1 epoch instead of 6 epochs" in found.lost[1]
     assert "pictures instead of 10,000" in found.lost[2]
     with pytest.raises(UserError, match="write more minutes, fewer --folds or fewer contenders"):
         _within(wished, 0.5)
