@@ -19,7 +19,7 @@ class Duo(nn.Module):
     `filters`, `depth` and `frame` are `Petit`'s, for each of the two.
     """
 
-    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 2, frame: int = 24):
+    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 1, frame: int = 24):
         super().__init__()
         self.look = LookAtContrast(frame)
         self.moved = Trunk(channels, filters, depth)
