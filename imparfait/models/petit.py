@@ -19,8 +19,8 @@ class Petit(nn.Module):
     """Looks at where the ink is, then three stages of convolutions, each at half the size of the one before.
 
     Takes any picture size and any number of channels. `filters` is the number of filters of the first stage, half that
-    of the second and a quarter of the third; `depth` the number of convolutions a stage, all but the first residual;
-    `frame` the side (a multiple of 4, in pixels) at which it looks at the thing.
+    of the second and a quarter of the third; `depth` the number of convolutions in each of the first two, all but one
+    residual; `frame` the side (a multiple of 4, in pixels) at which it looks at the thing.
     """
 
     def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 1, frame: int = 24):
@@ -125,7 +125,7 @@ class Trunk(nn.Module):
         self.fours = nn.PixelUnshuffle(2)
         self.strokes = stage(4 * channels, filters, depth)
         self.shapes = stage(filters, 2 * filters, depth)
-        self.things = stage(2 * filters, 4 * filters, depth)
+        self.things = convolution(2 * filters, 4 * filters)  # one: a second would hold half of all weights
 
     def forward(self, images: Images) -> Float[Tensor, "n features"]:
         """Pictures with an even number of rows and columns."""
