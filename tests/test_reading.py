@@ -267,7 +267,7 @@ def folder(tmp_path: Path) -> Path:
     write(page, "2093", (90, 60))
     (pages / "clear.png").write_bytes(png(page))
     write(page, "4", (90, 300))
-    write(page, "7", (94, 312))
+    write(page, "7", (94, 304))
     (pages / "scrawl.jpg").write_bytes(png(ndimage.gaussian_filter(page, 1), "JPEG"))
     return pages
 
