@@ -12,7 +12,7 @@ ENGLISH, FRENCH = ((ROOT / name).read_text(encoding="utf-8") for name in ("READM
 SECTIONS = zip_longest(*(re.split(r"\n(?=#+ )", text) for text in (ENGLISH, FRENCH)), fillvalue="# none\n")
 section_by_section = pytest.mark.parametrize(("english", "french"), list(SECTIONS))
 NUMBER = r"[−±]?(?:\d+(?:\.\d+){2,}|\d*\.?\d+)"  # of three parts or more: a version or an address, kept as it is
-CODE = r"(?ms)```.*?```|^    .*?$|`[^`]*`|\]\([^)]*\)"  # blocks, outputs, names, addresses
+CODE = r"(?ms)```.*?```|^    .*?$|`[^`]*`|\]\([^)]*\)|<[^>]*>"  # blocks, outputs, names, addresses, tags
 VERSION = r"(?:Python|PyTorch|Keras|TensorFlow|BY-SA|Apache)[ -][\d.]+"
 
 
@@ -31,7 +31,9 @@ def test_commands_and_outputs_are_the_same() -> None:
     assert commands(FRENCH) == commands(ENGLISH)
 
 
-@pytest.mark.parametrize("what", ["(?s)```python\n.*?```", "(?s)```toml\n.*?```", r"!\[[^]]*\]\((.*?)\)", "(?m)^#+ "])
+@pytest.mark.parametrize(
+    "what", ["(?s)```python\n.*?```", "(?s)```toml\n.*?```", r"!\[[^]]*\]\((.*?)\)", r'src(?:set)?="(.*?)"', "(?m)^#+ "]
+)
 def test_programs_settings_images_and_headings_are_the_same(what: str) -> None:
     assert re.findall(what, FRENCH) == re.findall(what, ENGLISH) != []
 
