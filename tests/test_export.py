@@ -43,8 +43,9 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 from imparfait.exporting import keras as to_keras
 
 TEMPERATURE = 0.5
-LOOKING = ("petit", "duo")
+LOOKING = ("petit", "grand", "duo")
 SMALL = {"petit": {"filters": 8, "depth": 1, "frame": 8}, "duo": {"filters": 8, "depth": 1, "frame": 8}}
+SMALL |= {"grand": {"filters": 8, "frame": 8}}
 SMALL |= {"rnn": {"units": 16}}
 
 

@@ -89,9 +89,10 @@ def test_standardised_pictures_are_alike_whatever_their_light_and_contrast() -> 
     assert standardised(one_grey).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("name", ["petit", "grand", "duo"])
 @pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (17, 23, 3), (9, 8, 1)])
-def test_duo_takes_pictures_of_any_size(height: int, width: int, channels: int) -> None:
-    model = build("duo", channels=channels, classes=4, sizes={"filters": 4}).eval()
+def test_our_networks_take_pictures_of_any_size(name: str, height: int, width: int, channels: int) -> None:
+    model = build(name, channels=channels, classes=4, sizes={"filters": 4}).eval()
     assert model(torch.rand(3, channels, height, width)).shape == (3, 4)
 
 

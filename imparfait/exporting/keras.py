@@ -22,7 +22,7 @@ from imparfait.errors import UserError
 from imparfait.exporting.looking import contrast_of, edged, ink_of, looked, standardised
 from imparfait.exporting.parity import Ask
 from imparfait.images import Pixels, Probabilities
-from imparfait.models import Cnn, CnnGru, Duo, Petit, Rnn
+from imparfait.models import Cnn, CnnGru, Duo, Grand, Petit, Rnn
 from imparfait.models.gru import Gru
 from imparfait.models.keras import Dropout
 from imparfait.models.petit import Residual, Trunk
@@ -107,6 +107,9 @@ class Made:
             case Petit():
                 seen = self.through(network.normalise, looked(network.look, pictures, ink_of))
                 return self.trunk(network.trunk, seen)
+            case Grand():
+                seen = self.through(network.normalise, looked(network.look, pictures, ink_of))
+                return _pooled(self.through(network.trunk, seen))
             case Duo():
                 moved = self.trunk(network.moved, standardised(looked(network.look, pictures, contrast_of)))
                 return layers.Concatenate()([moved, self.trunk(network.unmoved, standardised(_even(pictures)))])

@@ -11,8 +11,9 @@ from imparfait.errors import UserError, lookup
 from imparfait.models import ablations
 from imparfait.models.cnn import Cnn
 from imparfait.models.duo import Duo
+from imparfait.models.grand import Grand
 from imparfait.models.own import is_own, own_network
-from imparfait.models.petit import Petit, grand
+from imparfait.models.petit import Petit
 from imparfait.models.recurrent import CnnGru, Rnn
 from imparfait.randomness import seed_of
 from imparfait.settings import TrainingSettings
@@ -22,7 +23,7 @@ Factory = Callable[..., nn.Module]
 
 MODELS: dict[str, Factory] = {
     "petit": Petit,
-    "grand": grand,
+    "grand": Grand,
     "duo": Duo,
     "cnn": Cnn,
     "cnn_gru": CnnGru,
@@ -125,4 +126,16 @@ def _built_by_others(name: str, factory: Factory, given: dict[str, int]) -> nn.M
     return network
 
 
-__all__ = ["MODELS", "Cnn", "CnnGru", "Duo", "Factory", "Petit", "Rnn", "build", "check_answers", "network_for"]
+__all__ = [
+    "MODELS",
+    "Cnn",
+    "CnnGru",
+    "Duo",
+    "Factory",
+    "Grand",
+    "Petit",
+    "Rnn",
+    "build",
+    "check_answers",
+    "network_for",
+]

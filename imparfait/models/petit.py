@@ -36,13 +36,6 @@ class Petit(nn.Module):
         return logits
 
 
-def grand(*, channels: int, classes: int, filters: int = 64, depth: int = 1, frame: int = 24) -> Petit:
-    """`petit`, twice as wide and with a look that errs more: the best accuracy there is time for."""
-    model = Petit(channels=channels, classes=classes, filters=filters, depth=depth, frame=frame)
-    model.look.errs = 1.6
-    return model
-
-
 class Look(nn.Module):
     """Moves, scales and slants each picture so that its ink is in the middle, of one size and upright.
 
