@@ -21,6 +21,7 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
 import imparfait
+from imparfait.models import network_for
 from imparfait.models.petit import Look
 from imparfait.settings import RECIPES, Machine
 from imparfait.training import Step, Training
@@ -79,8 +80,7 @@ def shares(recipe: str) -> dict[str, Any]:
     """Of a recipe's steps, what each kind of operation takes, in percent of all the time."""
     fit, _ = imparfait.split(imparfait.load_data("mnist").train)
     settings = RECIPES[recipe].settings
-    model = imparfait.build(settings.model, channels=1, classes=10, sizes=settings.sizes)
-    training = Training(model, fit, settings)
+    training = Training(network_for(settings, fit), fit, settings)
     steps = iter(training)
     for _ in islice(steps, FIRST):
         pass

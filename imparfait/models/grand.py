@@ -11,7 +11,7 @@ from imparfait.tensors import Images
 class Grand(nn.Module):
     """Looks as `Petit` does, and then reads at full size: five convolutions, halved twice by the largest of four.
 
-    Three times the time of a `Petit` of equal learning, and hardly more weights: what it brings are places, not
+    An epoch takes three times that of a `Petit` with 64 filters, which has more weights: what it brings are places, not
     filters (results/LOG.md, 2026-11-26). Takes any picture size and any number of channels. `filters` is the number of
     filters of the first convolution, half that of the next two and a quarter of the last two; `frame` the side (a
     multiple of 4, in pixels) at which it looks at the thing.
