@@ -19,15 +19,15 @@ from claims import development_run, leave
 from torch import Tensor
 
 import imparfait
-from imparfait.alterations.geometry import resample
-from imparfait.datasets.altered import altered_by
-from imparfait.datasets.labelled import AlteredImages, LabelledImages
-from imparfait.datasets.reading import Dataset
-from imparfait.datasets.sealed import LEDGER
-from imparfait.figures import as_png, contact_sheet
-from imparfait.images import Classifier
-from imparfait.randomness import Draw
-from imparfait.tensors import Images
+from imparfait.core.rng import Draw
+from imparfait.core.tensors import Images
+from imparfait.core.types import Classifier
+from imparfait.corruptions.geometry import resample
+from imparfait.data.corrupted import altered_by
+from imparfait.data.dataset import AlteredImages, LabelledImages
+from imparfait.data.load import Dataset
+from imparfait.data.sealed_test import LEDGER
+from imparfait.reports.figures import as_png, contact_sheet
 
 RIM = 6  # pixels of empty ground around a digit
 TURN, SLANT, STRETCH = math.radians(20), 0.2, 0.2

@@ -22,8 +22,8 @@ import torch
 from claims import leave
 
 from imparfait import ALTERATIONS, Draw, Machine, load_data
-from imparfait.machine import environment
-from imparfait.workers import usable_cores
+from imparfait.core.compute import usable_cores
+from imparfait.core.hardware import environment
 
 ROUNDS = 7
 OURS = 20_000  # pictures a round; of the peers so many that a round takes each about as long

@@ -27,9 +27,8 @@ from claims import leave
 from photographed import SCENES, file
 
 from imparfait import load_data, split
-from imparfait.machine import has_bf16_units
-from imparfait.settings import Machine
-from imparfait.workers import usable_cores
+from imparfait.core.compute import Machine, usable_cores
+from imparfait.core.hardware import has_bf16_units
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
 PICTURES, FOLDER = 40_000, 20_000
@@ -81,12 +80,11 @@ def folder(rounds: int) -> dict[str, object]:
 def arrays(rounds: int) -> dict[str, object]:
     import torch
 
-    from imparfait.answering import from_onnx
-    from imparfait.cards import Card
-    from imparfait.classifiers import as_classifier
-    from imparfait.configs import Input
-    from imparfait.exporting import onnx
+    from imparfait.export import onnx
+    from imparfait.inference.predictor import from_onnx
     from imparfait.models import build
+    from imparfait.models.classifier import as_classifier
+    from imparfait.models.metadata import Card, Input
 
     fit, _ = split(load_data().train)
     pixels = fit.pixels[:PICTURES]

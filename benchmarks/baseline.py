@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from imparfait.cells import Cell
-from imparfait.datasets.reading import load_data
-from imparfait.datasets.suite import the_full_suite
-from imparfait.engines import engine_called, run
-from imparfait.machine import has_bf16_units
-from imparfait.robustness.suites import BASELINE
-from imparfait.settings import RECIPES, Machine
+from imparfait.core.compute import Machine
+from imparfait.core.hardware import has_bf16_units
+from imparfait.data.load import load_data
+from imparfait.evaluation.robustness import BASELINE
+from imparfait.evaluation.suite import the_full_suite
+from imparfait.selection.executors import engine_called, run
+from imparfait.selection.jobs import Cell
+from imparfait.training.recipes import RECIPES
 
 
 def main() -> None:

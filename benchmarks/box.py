@@ -12,8 +12,8 @@ import json
 import shutil
 from pathlib import Path
 
-from imparfait.box import BOX
-from imparfait.exporting import export
+from imparfait.export import export
+from imparfait.inference.pretrained import BOX
 
 KEPT = ("model.safetensors", "config.json", "settings.json", "environment.json")
 CARD = """# {name}

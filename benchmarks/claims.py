@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imparfait.machine import environment
-from imparfait.settings import Machine
-from imparfait.store import write_json
+from imparfait.core.compute import Machine
+from imparfait.core.hardware import environment
+from imparfait.core.storage import write_json
 
 
 def leave(out: Path, scores: Any, about: Machine | Mapping[str, Any] | None = None, **hidden: str | None) -> None:

@@ -18,13 +18,12 @@ from pathlib import Path
 from claims import leave
 
 from imparfait import load_data
-from imparfait.cells import Cell, Outcome
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.engines import Engine, engine_called, run
-from imparfait.selection.contenders import contender
-from imparfait.selection.measuring import network_of
-from imparfait.settings import Machine
-from imparfait.workers import usable_cores
+from imparfait.core.compute import Machine, usable_cores
+from imparfait.data.dataset import LabelledImages
+from imparfait.selection.candidates import contender
+from imparfait.selection.executors import Engine, engine_called, run
+from imparfait.selection.jobs import Cell, Outcome
+from imparfait.selection.profiling import network_of
 
 FOLDS, PARTITIONS, SEEDS, PICTURES = 5, 2, 4, 30_000
 TINY, TINY_CELLS = 600, 30  # pictures and cells for the cost beside them

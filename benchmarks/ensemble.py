@@ -20,11 +20,11 @@ import numpy as np
 from claims import development_run, leave
 
 import imparfait
-from imparfait.calibration import softmax
-from imparfait.datasets.disputed import is_mnist_test, without_disputed
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.sealed import LEDGER
-from imparfait.settings import fingerprint
+from imparfait.core.storage import fingerprint
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.label_errors import is_mnist_test, without_disputed
+from imparfait.data.sealed_test import LEDGER
+from imparfait.evaluation.calibration import softmax
 
 THE_THREE = ("clean", "geometric", "shrunk")
 Shares = dict[str, np.ndarray]

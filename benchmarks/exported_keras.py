@@ -24,14 +24,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from imparfait.calibration import softmax
-from imparfait.cards import Card
-from imparfait.classifiers import load_network
-from imparfait.configs import Input
-from imparfait.exporting import card_of
-from imparfait.exporting.keras import content_of
-from imparfait.exporting.parity import altered_digits
+from imparfait.evaluation.calibration import softmax
+from imparfait.export import card_of
+from imparfait.export.keras import content_of
+from imparfait.export.parity import altered_digits
 from imparfait.models import MODELS, build
+from imparfait.models.loading import load_network
+from imparfait.models.metadata import Card, Input
 
 BACKENDS = ("tensorflow", "jax")
 SHAPES = ((1, 28, 28), (3, 33, 40))

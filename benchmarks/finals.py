@@ -12,13 +12,13 @@ import argparse
 from pathlib import Path
 
 import imparfait
-from imparfait import runs
-from imparfait.classifiers import as_classifier
-from imparfait.commands.learning import at_work, learn
-from imparfait.datasets.splits import for_calibration
-from imparfait.robustness.calibrating import calibrate
-from imparfait.store import new_folder
-from imparfait.teaching import load_teachers
+from imparfait.cli.learning import at_work, learn
+from imparfait.core.storage import new_folder
+from imparfait.data.splits import for_calibration
+from imparfait.evaluation.calibration import calibrate
+from imparfait.models.classifier import as_classifier
+from imparfait.training import run as runs
+from imparfait.training.distillation import load_teachers
 
 
 def main() -> None:

@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from imparfait import load_data
-from imparfait.classifiers import as_classifier
-from imparfait.datasets.labelled import AlteredImages
-from imparfait.datasets.suite import shown, the_full_suite
-from imparfait.evaluation import evaluate
-from imparfait.machine import environment, has_bf16_units
+from imparfait.core.compute import Machine
+from imparfait.core.hardware import environment, has_bf16_units
+from imparfait.core.storage import write_json
+from imparfait.data.dataset import AlteredImages
+from imparfait.evaluation.robustness import Suite
+from imparfait.evaluation.scores import evaluate
+from imparfait.evaluation.suite import shown, the_full_suite
 from imparfait.models import build
-from imparfait.robustness.suites import Suite
-from imparfait.settings import Machine
-from imparfait.store import write_json
+from imparfait.models.classifier import as_classifier
 
 
 def main() -> None:

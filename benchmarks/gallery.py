@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from imparfait import load_data, split
-from imparfait.alterations import ALTERATIONS
-from imparfait.answering import Ready
-from imparfait.box import open_with_card
-from imparfait.datasets.altered import altered_by
-from imparfait.images import Pixels
-from imparfait.serving.altering import altered
-from imparfait.serving.telling import data_url
-from imparfait.store import write_json
+from imparfait.core.storage import write_json
+from imparfait.core.types import Pixels
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.corrupted import altered_by
+from imparfait.inference.predictor import Ready
+from imparfait.inference.pretrained import open_with_card
+from imparfait.serving.corruptions import altered
+from imparfait.serving.schemas import data_url
 
 OUT = Path(__file__).parents[1] / "imparfait" / "serving" / "gallery.json"
 SEVERITIES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # more than that people may doubt too

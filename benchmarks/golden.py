@@ -5,8 +5,8 @@ python benchmarks/golden.py
 
 import json
 
-from imparfait.box import BOX, open_with_card
-from imparfait.serving.golden import RECORDED, answered
+from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.serving.self_test import RECORDED, answered
 
 
 def main() -> None:

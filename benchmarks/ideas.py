@@ -12,14 +12,17 @@ import screened_learning
 import torch
 
 import imparfait
-from imparfait import averaging
-from imparfait.averaging import HORIZON
-from imparfait.cells import code_digest
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.mixtures import MIXTURES, Mixture, Share
-from imparfait.datasets.splits import fewer
-from imparfait.settings import RECIPES, Machine, TrainingSettings, fingerprint
-from imparfait.training import Training
+from imparfait.core.compute import Machine
+from imparfait.core.storage import fingerprint
+from imparfait.data.augmentation import MIXTURES, Mixture, Share
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.splits import fewer
+from imparfait.selection.jobs import code_digest
+from imparfait.training import averaging
+from imparfait.training.loop import Training
+from imparfait.training.optim import HORIZON
+from imparfait.training.recipes import RECIPES
+from imparfait.training.settings import TrainingSettings
 
 REGIMES = {
     "all": RECIPES["default"].settings.model_copy(update={"epochs": 3}),

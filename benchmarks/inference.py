@@ -23,10 +23,10 @@ import numpy as np
 from claims import development_run, leave
 
 import imparfait
-from imparfait.configs import config_of
-from imparfait.exporting import export
-from imparfait.machine import has_bf16_units
-from imparfait.workers import usable_cores
+from imparfait.core.compute import usable_cores
+from imparfait.core.hardware import has_bf16_units
+from imparfait.export import export
+from imparfait.models.metadata import config_of
 
 BATCH = 512
 WORKER = Path(__file__).with_name("peers") / "asking_with.py"

@@ -18,11 +18,11 @@ import numpy as np
 from claims import leave
 
 from imparfait import load_data, split
-from imparfait.conventions import Known
-from imparfait.conventions.adapting import adapted
-from imparfait.conventions.finding import found
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.strangers import open_stranger
+from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.external.adapter import adapted
+from imparfait.evaluation.external.infer_spec import found
+from imparfait.evaluation.external.input_spec import Known
+from imparfait.evaluation.external.load import open_stranger
 
 PARTS = ("clean", "geometric", "shrunk")
 THEIRS = """

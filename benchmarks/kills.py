@@ -20,8 +20,8 @@ from pathlib import Path
 
 from claims import leave
 
-from imparfait.machine import environment
-from imparfait.settings import Machine
+from imparfait.core.compute import Machine
+from imparfait.core.hardware import environment
 
 CHILD = """
 from imparfait.commands import learning

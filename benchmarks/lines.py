@@ -27,11 +27,11 @@ from papers import PAPERS, written
 from scipy.stats import binomtest
 
 from imparfait import load_data, split
-from imparfait.box import open_with_card
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.sealed import LEDGER
-from imparfait.reading import Reading, read
-from imparfait.settings import fingerprint
+from imparfait.core.storage import fingerprint
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.sealed_test import LEDGER
+from imparfait.inference.ocr import Reading, read
+from imparfait.inference.pretrained import open_with_card
 
 DIGITS = 5
 REJECTED = 0.05

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from claims import leave
 from malformed_pictures import BOMBS, FRAME, outcome
 
-from imparfait.decoding import decode
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
+from imparfait.data.images.normalize import decode
 
 
 def gist(sentence: str) -> str:

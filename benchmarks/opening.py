@@ -17,8 +17,8 @@ from pathlib import Path
 from claims import leave
 from PIL import Image
 
-from imparfait.commands import show
-from imparfait.datasets.reading import load_data
+from imparfait.cli import console
+from imparfait.data.load import load_data
 
 COUNTS = (25_000, 50_000, 100_000)
 ROUNDS = 3
@@ -44,7 +44,7 @@ def open_once(folder: Path) -> None:
     """Print pictures/s and MiB beyond the pixels, behind the bar that users see."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the most there was while modules were imported
     before, start = memory("VmRSS"), time.perf_counter()
-    train = show.loaded(folder).train
+    train = console.loaded(folder).train
     seconds = time.perf_counter() - start
     pixels = train.pixels.nbytes / 2**20
     print(json.dumps({"per_second": len(train) / seconds, "MiB": pixels, "beyond": memory("VmHWM") - before - pixels}))

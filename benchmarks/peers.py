@@ -35,10 +35,10 @@ from PIL import Image
 from study import as_shown
 
 from imparfait import RECIPES, Machine, load_data, split, the_three
-from imparfait.datasets.splits import fewer
-from imparfait.machine import environment
-from imparfait.store import new_folder, write_json, write_whole
-from imparfait.workers import usable_cores
+from imparfait.core.compute import usable_cores
+from imparfait.core.hardware import environment
+from imparfait.core.storage import new_folder, write_json, write_whole
+from imparfait.data.splits import fewer
 
 WORKERS = Path(__file__).with_name("peers")
 PEERS = ("imparfait", "ultralytics", "timm", "pytorch", "scikit-learn", "keras")

@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
-from imparfait.figures import THEMES, Theme, as_png
-from imparfait.figures.drawing import figure_on
-from imparfait.statistics import bootstrap_interval
+from imparfait.evaluation.statistics import bootstrap_interval
+from imparfait.reports.figures import THEMES, Theme, as_png
+from imparfait.reports.figures.drawing import figure_on
 
 THE_THREE = ("clean", "geometric", "shrunk")
 NAMES = {

@@ -22,8 +22,8 @@ from claims import leave
 from photographed import SCENES, file
 
 from imparfait import load_data, split
-from imparfait.box import open_model
-from imparfait.decoding import Decoded, Frame, decode
+from imparfait.data.images.normalize import Decoded, Frame, decode
+from imparfait.inference.pretrained import open_model
 
 TALL = 120  # pixels of a row of the sheet
 

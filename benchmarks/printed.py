@@ -17,9 +17,9 @@ from claims import leave
 from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
 
-from imparfait.answering import Ready
-from imparfait.box import open_model
-from imparfait.decoding import decode
+from imparfait.data.images.normalize import decode
+from imparfait.inference.predictor import Ready
+from imparfait.inference.pretrained import open_model
 
 SIZES = (120, 24)
 LEFT_OUT = ("dejavu", "stix", "symbol", "dingbat", "d050000l", "emoji")

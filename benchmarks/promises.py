@@ -15,7 +15,7 @@ import test_null as null
 import test_statistics as simulations
 from claims import leave
 
-from imparfait.statistics import bootstrap_interval, corrected_difference, wilson_interval
+from imparfait.evaluation.statistics import bootstrap_interval, corrected_difference, wilson_interval
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from claims import leave
 
-from imparfait.store import write_json
+from imparfait.core.storage import write_json
 
 
 def train(recipe: str, seed: int, runs: Path, final: bool) -> dict[str, object]:

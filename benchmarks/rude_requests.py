@@ -197,7 +197,7 @@ def by_schemathesis(port: int, examples: int) -> dict[str, object]:
 
 def still_well(port: int) -> dict[str, str]:
     """Whether it still answers as it should."""
-    from imparfait.serving.golden import picture
+    from imparfait.serving.self_test import picture
 
     body = picture()
     head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)

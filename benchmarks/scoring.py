@@ -13,7 +13,7 @@ from pathlib import Path
 from claims import leave
 
 from imparfait import evaluate, load_classifier, load_data, split, the_three
-from imparfait.classifiers import machine_of
+from imparfait.models.loading import machine_of
 
 ROUNDS = 7
 

@@ -22,8 +22,8 @@ from claims import command
 from ideas import IDEAS, ONE_THREAD, REGIMES, mark_of, run
 from joblib import Parallel, delayed
 
-from imparfait.machine import environment
-from imparfait.store import write_json
+from imparfait.core.hardware import environment
+from imparfait.core.storage import write_json
 
 
 def table(rows: list[dict[str, Any]]) -> str:

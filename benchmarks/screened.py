@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import imparfait
+from imparfait.core.tensors import Images
 from imparfait.models.petit import Look, Residual, stage
-from imparfait.tensors import Images
 
 
 class MovedLook(Look):

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.settings import Machine, TrainingSettings
-from imparfait.teaching import Taught
-from imparfait.training import Training
+from imparfait.core.compute import Machine
+from imparfait.data.dataset import LabelledImages
+from imparfait.training.distillation import Taught
+from imparfait.training.loop import Training
+from imparfait.training.settings import TrainingSettings
 
 
 def parts(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imparfait.datasets.reading import load_data
+from imparfait.data.load import load_data
 
 HERE = Path(__file__).parent
 PICTURES = 500

@@ -13,17 +13,17 @@ import csv
 import os
 from pathlib import Path
 
-from imparfait.alterations import ALTERATIONS
-from imparfait.classifiers import as_classifier
-from imparfait.datasets.altered import altered
-from imparfait.datasets.labelled import AlteredImages
-from imparfait.datasets.mixtures import MIXTURES, Mixture, Share
-from imparfait.datasets.reading import load_data
-from imparfait.evaluation import evaluate
-from imparfait.machine import has_bf16_units
-from imparfait.models import network_for
-from imparfait.settings import Machine, TrainingSettings
-from imparfait.training import train
+from imparfait.core.compute import Machine
+from imparfait.core.hardware import has_bf16_units
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.augmentation import MIXTURES, Mixture, Share
+from imparfait.data.corrupted import altered
+from imparfait.data.dataset import AlteredImages
+from imparfait.data.load import load_data
+from imparfait.evaluation.scores import evaluate
+from imparfait.models.classifier import as_classifier
+from imparfait.training.loop import network_for, train
+from imparfait.training.settings import TrainingSettings
 
 WITNESS = f"{Path(__file__).with_name('witness.py')}:build"
 

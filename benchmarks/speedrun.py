@@ -23,10 +23,11 @@ from claims import leave
 from torch.utils.flop_counter import FlopCounterMode
 
 import imparfait
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.machine import choose_machine
-from imparfait.settings import RECIPES, Machine
-from imparfait.training import Training
+from imparfait.core.compute import Machine
+from imparfait.core.hardware import choose_machine
+from imparfait.data.dataset import LabelledImages
+from imparfait.training.loop import Training
+from imparfait.training.recipes import RECIPES
 
 FIRST_SEED = 1000  # settings were chosen with seeds below
 

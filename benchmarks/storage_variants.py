@@ -22,8 +22,8 @@ from claims import leave
 from stored import variants
 
 from imparfait import load_data, split
-from imparfait.box import open_model
-from imparfait.decoding import Frame, decode
+from imparfait.data.images.normalize import Frame, decode
+from imparfait.inference.pretrained import open_model
 
 
 def main() -> None:

@@ -32,13 +32,13 @@ from claims import command
 from study_summary import APART, BETTER, EXACT, FAST, THE_THREE, tell
 
 from imparfait import RECIPES, LabelledImages, Machine, load_data, split, the_three
-from imparfait.datasets.mixtures import MIXTURES
-from imparfait.datasets.splits import fewer
-from imparfait.machine import environment, has_bf16_units
-from imparfait.settings import recipe_of
-from imparfait.statistics import bootstrap_interval
-from imparfait.store import write_json, write_whole
-from imparfait.workers import usable_cores
+from imparfait.core.compute import usable_cores
+from imparfait.core.hardware import environment, has_bf16_units
+from imparfait.core.storage import write_json, write_whole
+from imparfait.data.augmentation import MIXTURES
+from imparfait.data.splits import fewer
+from imparfait.evaluation.statistics import bootstrap_interval
+from imparfait.training.recipes import recipe_of
 
 
 @dataclass(frozen=True)

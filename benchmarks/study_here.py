@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from imparfait import RECIPES, LabelledImages, Machine, as_classifier, build
-from imparfait.machine import bf16_agrees
+from imparfait.core.hardware import bf16_agrees
 from imparfait.models.gru import Gru
-from imparfait.training import Step, Training
+from imparfait.training.loop import Step, Training
 
 
 class Ours:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import LogLocator
 
-from imparfait.figures import LIGHT, as_png
-from imparfait.figures.drawing import figure_on
-from imparfait.store import write_json
+from imparfait.core.storage import write_json
+from imparfait.reports.figures import LIGHT, as_png
+from imparfait.reports.figures.drawing import figure_on
 
 WANTED = 98.0  # percent, on the mean of the three
 THE_THREE = ("clean", "geometric", "shrunk")

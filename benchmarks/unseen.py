@@ -22,13 +22,14 @@ from typing import get_args
 import numpy as np
 
 from imparfait import load_data
-from imparfait.alterations import ALTERATIONS, Family
-from imparfait.cells import Cell, Outcome
-from imparfait.datasets.suite import the_full_suite
-from imparfait.engines import engine_called, run
-from imparfait.machine import environment, has_bf16_units
-from imparfait.settings import RECIPES, Machine
-from imparfait.store import write_json
+from imparfait.core.compute import Machine
+from imparfait.core.hardware import environment, has_bf16_units
+from imparfait.core.storage import write_json
+from imparfait.corruptions import ALTERATIONS, Family
+from imparfait.evaluation.suite import the_full_suite
+from imparfait.selection.executors import engine_called, run
+from imparfait.selection.jobs import Cell, Outcome
+from imparfait.training.recipes import RECIPES
 
 BESIDE = {"clean": "clean", "geometric, shrunk": "fresh", "everything": "everything"}
 CLAIM = "not seen"

@@ -26,8 +26,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import imparfait
-from imparfait.answering import PICTURES, PROBABILITIES
-from imparfait.box import BOX, open_model
+from imparfait.inference.predictor import PICTURES, PROBABILITIES
+from imparfait.inference.pretrained import BOX, open_model
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
 ON_THE_PAGE = """

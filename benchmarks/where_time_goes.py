@@ -21,10 +21,10 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
 import imparfait
-from imparfait.models import network_for
+from imparfait.core.compute import Machine
 from imparfait.models.petit import Look
-from imparfait.settings import RECIPES, Machine
-from imparfait.training import Step, Training
+from imparfait.training.loop import Step, Training, network_for
+from imparfait.training.recipes import RECIPES
 
 FIRST, MEASURED = 40, 150
 BY_PLACE = {"altering": "altering", "look": "look", "Optimizer.step": "optimiser"}

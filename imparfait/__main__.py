@@ -1,5 +1,5 @@
 """`python -m imparfait` is the command `imparfait`."""
 
-from imparfait.commands.main import main
+from imparfait.cli.main import main
 
 main()

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imparfait.datasets.suite import CLEAN
-from imparfait.evaluation import Answers, Scores
-from imparfait.robustness.suites import Suite
+from imparfait.evaluation.robustness import Suite
+from imparfait.evaluation.scores import Answers, Scores
+from imparfait.evaluation.suite import CLEAN
 
 CLASSES = ("flat", "steep", "cross")
 

@@ -2,13 +2,13 @@
 
 from attackers import load
 
-from imparfait.fence import kernel
+from imparfait.evaluation.external.sandbox import linux
 
 
 def prepare() -> None:
-    kernel.only_read = lambda paths: False
-    kernel.forbid_calls = lambda: False
-    kernel.give_up_rights = lambda: None
+    linux.only_read = lambda paths: False
+    linux.forbid_calls = lambda: False
+    linux.give_up_rights = lambda: None
 
 
 __all__ = ["load", "prepare"]

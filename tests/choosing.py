@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from imparfait.cells import Cell, Making, Outcome
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.selection.measuring import Entry
-from imparfait.selection.plans import Plan
-from imparfait.selection.verdicts import Comparison
-from imparfait.settings import Machine, TrainingSettings
+from imparfait.core.compute import Machine
+from imparfait.data.dataset import LabelledImages
+from imparfait.selection.comparison import Comparison
+from imparfait.selection.jobs import Cell, Making, Outcome
+from imparfait.selection.plan import Plan
+from imparfait.selection.profiling import Entry
+from imparfait.training.settings import TrainingSettings
 
 SMALL = TrainingSettings(sizes={"filters": 8, "depth": 1, "frame": 12}, epochs=1, batch_size=16)
 NOWHERE = Making("code", "torch", "host", "instructions")

@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from imparfait.datasets.labelled import LabelledImages  # noqa: E402
+from imparfait.data.dataset import LabelledImages  # noqa: E402
 
 CLASSES = ("flat", "steep", "cross")
 

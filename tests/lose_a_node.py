@@ -7,8 +7,8 @@ from choosing import SMALL, small_cell
 from conftest import draw_bars
 from ray.cluster_utils import Cluster
 
-from imparfait.cells import run_cell
-from imparfait.engines import engine_called
+from imparfait.selection.executors import engine_called
+from imparfait.selection.jobs import run_cell
 
 data = draw_bars(240)
 cells = [small_cell(data, partition=n, settings=SMALL.model_copy(update={"epochs": 8})) for n in range(12)]

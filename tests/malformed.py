@@ -13,10 +13,10 @@ import numpy as np
 from models_made_here import SIDE, keras_config, keras_file, keras_weights, lambda_layer, onnx_model, run_folder, zipped
 from onnx import ModelProto, TensorProto, helper
 
-from imparfait.classifiers import load_classifier
-from imparfait.errors import UserError
-from imparfait.fence import Limits
-from imparfait.strangers import open_stranger
+from imparfait.core.errors import UserError
+from imparfait.evaluation.external.load import open_stranger
+from imparfait.evaluation.external.sandbox.client import Limits
+from imparfait.models.loading import load_classifier
 
 Random = np.random.Generator
 LIMITS = Limits(memory=1 << 30, seconds=10)

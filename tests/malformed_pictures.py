@@ -10,8 +10,8 @@ from malformed import NUMBERS, Random, damaged_bytes
 from PIL import Image
 from stored import LOSSLESS, LOSSY, MODES, Variant
 
-from imparfait.decoding import Frame, decode
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
+from imparfait.data.images.normalize import Frame, decode
 
 FRAME = Frame(16, 16)
 KINDS = tuple(MODES)

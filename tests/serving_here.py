@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from imparfait.answering import Ready
-from imparfait.configs import Threshold
-from imparfait.decoding import Frame
-from imparfait.serving.running import Server, listening, run, server_of
+from imparfait.data.images.normalize import Frame
+from imparfait.inference.predictor import Ready
+from imparfait.models.metadata import Threshold
+from imparfait.serving.schemas import png
+from imparfait.serving.server import Server, listening, run, server_of
 from imparfait.serving.service import Opened, Service
 from imparfait.serving.settings import ServingSettings
-from imparfait.serving.telling import png
 
 
 def brightness(pixels: np.ndarray) -> np.ndarray:

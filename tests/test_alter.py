@@ -10,11 +10,11 @@ from conftest import draw_bars, write_idx
 from test_commands import run
 from test_own import refused
 
-from imparfait.alterations import ALTERATIONS
-from imparfait.datasets.altered import altered
-from imparfait.datasets.reading import load_data
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.corrupted import altered
+from imparfait.data.images.pictures import read_picture
+from imparfait.data.load import load_data
 from imparfait.models import MODELS
-from imparfait.pictures import read_picture
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from conftest import draw_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.alterations import ALTERATIONS, Alteration, geometric, shrunk
-from imparfait.randomness import Draw
+from imparfait.core.rng import Draw
+from imparfait.corruptions import ALTERATIONS, Alteration, geometric, shrunk
 
 every_alteration = pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS.keys())
 

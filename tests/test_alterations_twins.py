@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imparfait.alterations import blur, edges, geometry, pen
-from imparfait.randomness import Draw
+from imparfait.core.rng import Draw
+from imparfait.corruptions import blur, edges, geometry, stroke_width
 
 SHAPES = [(28, 28), (21, 34)]
 every_shape = pytest.mark.parametrize(("height", "width"), SHAPES)
@@ -221,7 +221,7 @@ pictures = st.tuples(st.integers(0, 1000), st.sampled_from(SHAPES), st.floats(0.
 def test_thin_only_darkens_and_never_erases(drawn: tuple[int, tuple[int, int], float]) -> None:
     seed, shape, severity = drawn
     images = soft_noise(2, *shape, channels=3, seed=seed)
-    altered = pen.thin(images, severity, draw(2))
+    altered = stroke_width.thin(images, severity, draw(2))
     assert (altered <= images + 1e-6).all()
     # What erosion takes and what it leaves make up a pixel; of the greater half at least 0.4 ** severity stays.
     assert (altered.amax((2, 3)) >= 0.5 * 0.4**severity * images.amax((2, 3)) - 1e-6).all()
@@ -232,7 +232,7 @@ def test_thin_only_darkens_and_never_erases(drawn: tuple[int, tuple[int, int], f
 def test_thicken_takes_the_brightest_within_reach(drawn: tuple[int, tuple[int, int], float]) -> None:
     seed, (height, width), severity = drawn
     image = soft_noise(1, height, width, seed=seed)
-    radius = severity * pen.THICKEN_MOST * min(height, width)
+    radius = severity * stroke_width.THICKEN_MOST * min(height, width)
     away = np.arange(-10, 11)
     padded, slow = np.pad(image[0, 0].numpy(), 10), np.zeros((height, width))
     for row in away:
@@ -240,14 +240,14 @@ def test_thicken_takes_the_brightest_within_reach(drawn: tuple[int, tuple[int, i
             weight = min(1, max(0, radius + 1 - math.hypot(row, column)))
             moved = padded[10 + row : 10 + row + height, 10 + column : 10 + column + width]
             slow = np.maximum(slow, weight * moved)
-    np.testing.assert_allclose(pen.thicken(image, severity, draw(1))[0, 0].numpy(), slow, atol=1e-6)
+    np.testing.assert_allclose(stroke_width.thicken(image, severity, draw(1))[0, 0].numpy(), slow, atol=1e-6)
 
 
 def test_a_thin_stroke_pales_and_a_broad_one_keeps_its_core() -> None:
     images = torch.zeros(1, 1, 28, 28)
     images[..., 4:24, 6] = 1
     images[..., 4:24, 14:22] = 1
-    altered = pen.thin(images, 1.0, draw(1))[0, 0, 14]
+    altered = stroke_width.thin(images, 1.0, draw(1))[0, 0, 14]
     assert altered[6] == pytest.approx(0.4)
     assert altered[17] == 1
     assert altered[14] < 0.11
@@ -265,7 +265,7 @@ def test_outline_leaves_a_line_around_each_stroke() -> None:
 
 
 NOTHING_DRAWN: list[Callable[..., torch.Tensor]] = [
-    geometry.scale, pen.thin, pen.thicken, edges.canny_edges, edges.outline,
+    geometry.scale, stroke_width.thin, stroke_width.thicken, edges.canny_edges, edges.outline,
     blur.defocus_blur, blur.pixelate, blur.jpeg,
 ]  # fmt: skip
 

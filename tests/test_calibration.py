@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from imparfait.calibration import (
+from imparfait.evaluation.calibration import fit_temperature, threshold_for
+from imparfait.evaluation.metrics import (
     always_sure_error,
     auroc,
     brier,
@@ -17,16 +19,17 @@ from imparfait.calibration import (
     error_by_chance,
     error_of_the_surest,
     false_positive_rate_at,
-    fit_temperature,
     log_loss,
     reliability,
     risk_coverage,
-    softmax,
-    threshold_for,
 )
-from imparfait.statistics import crossing, mcnemar
+from imparfait.evaluation.statistics import crossing, mcnemar
 
 seeds = st.integers(0, 2**32 - 1)
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    return scipy.special.softmax(logits.astype(np.float64) / temperature, axis=1)
 
 
 def simulated(n: int, seed: int, sharpness: float = 1.0, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,12 @@ from choosing import SMALL, small_cell
 from conftest import draw_bars
 
 import imparfait
-from imparfait import cells
-from imparfait.cells import Outcome, code_digest, run_cell
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.models.own import fingerprint_of
-from imparfait.settings import Machine, TrainingSettings
+from imparfait.core.compute import Machine
+from imparfait.data.dataset import LabelledImages
+from imparfait.models.custom import fingerprint_of
+from imparfait.selection import jobs
+from imparfait.selection.jobs import Outcome, code_digest, run_cell
+from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(imparfait.__file__).parent
 CHANGES = {
@@ -41,7 +42,7 @@ def test_changing_any_field_of_a_cell_changes_its_key() -> None:
 def test_another_torch_gives_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = small_cell(draw_bars(60))
     before = cell.key
-    monkeypatch.setattr(cells.torch, "__version__", "9.9.9")
+    monkeypatch.setattr(jobs.torch, "__version__", "9.9.9")
     assert cell.key != before
 
 
@@ -49,7 +50,7 @@ def test_editing_a_module_that_computes_changes_the_digest_and_a_comment_does_no
     package = tmp_path / "imparfait"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("data", "__pycache__"))
     assert code_digest(package) == code_digest()
-    for name in cells.NUMERIC:
+    for name in jobs.NUMERIC:
         path = package / f"{name}.py" if (package / f"{name}.py").exists() else package / name / "__init__.py"
         text = path.read_text()
         path.write_text(f'"""Another docstring."""\n# a comment\n{text}')
@@ -63,7 +64,7 @@ def test_editing_a_module_that_computes_changes_the_digest_and_a_comment_does_no
 
 
 def test_every_module_that_a_cell_computes_with_is_in_the_digest() -> None:
-    """All that cells.py imports, directly or not, but for what only checks, draws or keeps."""
+    """All that jobs.py imports, directly or not, but for what only checks, draws or keeps."""
     import ast
 
     plain = {"errors", "settings", "store", "machine", "figures", "statistics", "datasets", "datasets/sealed"}
@@ -79,7 +80,7 @@ def test_every_module_that_a_cell_computes_with_is_in_the_digest() -> None:
                 if module not in seen:
                     todo.append(module)
     for name in seen - plain:
-        assert any(f"{name}/".startswith(f"{counted}/") for counted in cells.NUMERIC), (
+        assert any(f"{name}/".startswith(f"{counted}/") for counted in jobs.NUMERIC), (
             f"{name} computes, but is not in NUMERIC"
         )
 
@@ -134,7 +135,7 @@ def test_lack_of_memory_is_an_outcome_that_another_time_may_change(
         raise error
 
     data = draw_bars(60)
-    monkeypatch.setattr(cells, "fit_and_judge", fails)
+    monkeypatch.setattr(jobs, "fit_and_judge", fails)
     outcome = run_cell(small_cell(data), data)
     assert type(error).__name__ in outcome.cause
     assert not outcome.lasting

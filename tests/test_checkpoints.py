@@ -10,14 +10,15 @@ from conftest import draw_bars
 from test_store import Crash, crash
 from torch import nn
 
-from imparfait import checkpoints
-from imparfait.checkpoints import load_state, save_state
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.errors import UserError
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
 from imparfait.models import MODELS, build
-from imparfait.schedules import SCHEDULES
-from imparfait.settings import Machine, TrainingSettings
-from imparfait.training import Training
+from imparfait.training import checkpoints
+from imparfait.training.checkpoints import load_state, save_state
+from imparfait.training.loop import Training
+from imparfait.training.optim import SCHEDULES
+from imparfait.training.settings import TrainingSettings
 
 ONE_THREAD = Machine(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3)

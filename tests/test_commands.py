@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import draw_bars, write_idx
 
-from imparfait.classifiers import load_classifier
-from imparfait.commands.main import commands, main
+from imparfait.cli.main import commands, main
+from imparfait.models.loading import load_classifier
 
 IN_A_RUN = {
     "settings.json", "environment.json", "epochs.csv", "model.safetensors", "config.json", "README.md", "scores.json",

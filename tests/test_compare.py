@@ -11,11 +11,12 @@ import pytest
 from choosing import plan_of
 from conftest import draw_bars
 
-from imparfait.errors import UserError
-from imparfait.selection.contenders import contender, contenders
-from imparfait.selection.measuring import measured
-from imparfait.selection.plans import Plan, _within, plan
-from imparfait.settings import RECIPES, TrainingSettings, as_toml, read_settings
+from imparfait.core.errors import UserError
+from imparfait.selection.candidates import contender, contenders
+from imparfait.selection.plan import Plan, _within, plan
+from imparfait.selection.profiling import measured
+from imparfait.training.recipes import RECIPES, read_settings
+from imparfait.training.settings import TrainingSettings, as_toml
 
 TINY = "batch_size = 16\nepochs = 2\n[sizes]\nfilters = 8\ndepth = 1\nframe = 12\n"
 

@@ -13,16 +13,16 @@ import pytest
 from choosing import made_up, plan_of, small_cell
 from conftest import draw_bars
 
-from imparfait import cells
-from imparfait.alterations import ALTERATIONS
-from imparfait.cells import Outcome, run_cell
-from imparfait.datasets.altered import THE_THREE
-from imparfait.datasets.labelled import AlteredImages
-from imparfait.datasets.suite import CLEAN, the_full_suite, weights
-from imparfait.evaluation import Scores, evaluate
-from imparfait.report.comparison import _got_by_one, write_comparison
-from imparfait.selection.plans import Plan, _within
-from imparfait.selection.verdicts import Comparison
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.corrupted import THE_THREE
+from imparfait.data.dataset import AlteredImages
+from imparfait.evaluation.scores import Scores, evaluate
+from imparfait.evaluation.suite import CLEAN, the_full_suite, weights
+from imparfait.reports.comparison import _got_by_one, write_comparison
+from imparfait.selection import jobs
+from imparfait.selection.comparison import Comparison
+from imparfait.selection.jobs import Outcome, run_cell
+from imparfait.selection.plan import Plan, _within
 
 FULL = tuple((part.alteration, part.severity) for part in the_full_suite())
 N = 200
@@ -100,7 +100,7 @@ def test_pictures_that_one_alone_reads_are_shown_as_they_were_altered() -> None:
 
 def test_where_no_cell_of_a_contender_finished_the_report_is_still_made(tmp_path: Path) -> None:
     found = compared(lambda *_: 0.9, "a", "b", "lost", sources=60)
-    outcomes = {p: cells.failure("nothing left") if p[0] == "lost" else o for p, o in found.outcomes.items()}
+    outcomes = {p: jobs.failure("nothing left") if p[0] == "lost" else o for p, o in found.outcomes.items()}
     left = Comparison(found.plan, ("flat", "steep", "cross", *"3456789"), outcomes)
     write_comparison(tmp_path, "title", left, draw_bars(60))
     page = (tmp_path / "report.html").read_text()
@@ -127,7 +127,7 @@ def test_the_parts_of_a_fold_are_made_one_after_the_other(monkeypatch: pytest.Mo
         made.append(weakref.ref(parts[0]))
         return evaluate(classifier, parts)
 
-    monkeypatch.setattr(cells, "evaluate", watched)
+    monkeypatch.setattr(jobs, "evaluate", watched)
     data = draw_bars(30)
     assert not run_cell(small_cell(data), data).cause
     assert len(made) == 3
@@ -169,7 +169,7 @@ def test_the_command_judges_out_of_fold_on_every_alteration(bars_folder: Path) -
     [folder] = (home / "runs").glob("compare-slow-fast-full-*")
     assert "mean of the three" not in (folder / "report.html").read_text()
     told = json.loads((folder / "comparison.json").read_text())
-    with (folder / "cells.csv").open(newline="") as file:
+    with (folder / "jobs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for contender in told["contenders"]:
         mine = [row for row in rows if row["contender"] == contender["name"]]

@@ -13,13 +13,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from imparfait.conventions import INKS, LAYOUTS, RANGES, Conventions, Known, as_wanted
-from imparfait.conventions.adapting import adapted, logits, outputs_of
-from imparfait.conventions.finding import GIVEN, SAID, SEEN, TRIED, found
-from imparfait.datasets.labelled import AlteredImages
-from imparfait.errors import UserError
-from imparfait.evaluation import evaluate
-from imparfait.readers import Told
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import AlteredImages
+from imparfait.evaluation.external.adapter import adapted, logits, outputs_of
+from imparfait.evaluation.external.base import Told
+from imparfait.evaluation.external.infer_spec import GIVEN, SAID, SEEN, TRIED, found
+from imparfait.evaluation.external.input_spec import INKS, LAYOUTS, RANGES, Conventions, Known, as_wanted
+from imparfait.evaluation.scores import evaluate
 
 SIDE = 16
 DATA = draw_bars(400, SIDE)

@@ -10,15 +10,15 @@ import pytest
 import torch
 from conftest import draw_bars, write_idx
 
-from imparfait.alterations import ALTERATIONS
-from imparfait.datasets.altered import altered
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.mixtures import MIXTURES, Mixture, Share, seen_in_training
-from imparfait.datasets.reading import load_data
-from imparfait.datasets.sealed import times_opened
-from imparfait.datasets.splits import split
-from imparfait.errors import UserError
-from imparfait.randomness import Draw
+from imparfait.core.errors import UserError
+from imparfait.core.rng import Draw
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.augmentation import MIXTURES, Mixture, Share, seen_in_training
+from imparfait.data.corrupted import altered
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.load import load_data
+from imparfait.data.sealed_test import times_opened
+from imparfait.data.splits import split
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from photographed import SCENES, a_seven, file, page
 from PIL import Image
 from stored import Variant, variants
 
-from imparfait.decoding import Decoded, Frame, decode
-from imparfait.decoding.ink import find_ink
-from imparfait.decoding.paper import find_paper
-from imparfait.decoding.placing import areas, place, resized, stroke_width, thickened
+from imparfait.data.images.foreground import find_ink
+from imparfait.data.images.normalize import Decoded, Frame, decode
+from imparfait.data.images.paper import find_paper
+from imparfait.data.images.placement import areas, place, resized, stroke_width, thickened
 
 FRAME = Frame(28, 28)
 SEVEN = a_seven()
@@ -119,7 +119,7 @@ def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
     levels = (ground + (ink - ground) * covered).astype(np.float32)
     quick = find_ink(levels)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("imparfait.decoding.ink.flat", lambda levels: None)
+        patched.setattr("imparfait.data.images.foreground.flat", lambda levels: None)
         slow = find_ink(levels)
     assert quick
     assert slow

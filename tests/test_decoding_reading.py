@@ -11,10 +11,10 @@ from malformed_pictures import BOMBS, FRAME, a_sign, outcome, tiff
 from PIL import Image
 from stored import COMPRESSIONS, ORIENTATIONS, Variant, variants
 
-from imparfait.decoding import decode
-from imparfait.decoding.claims import Limits
-from imparfait.decoding.reading import read_pages
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
+from imparfait.data.images.decode import read_pages
+from imparfait.data.images.limits import Limits
+from imparfait.data.images.normalize import decode
 
 GREY = np.arange(0, 240, 2, dtype=np.uint8).reshape(10, 12)
 COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], 2)

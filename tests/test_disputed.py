@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from imparfait.datasets.disputed import DISPUTED, is_mnist_test, without_disputed
-from imparfait.datasets.idx import read_idx
-from imparfait.datasets.reading import MNIST
+from imparfait.data.idx import read_idx
+from imparfait.data.label_errors import DISPUTED, is_mnist_test, without_disputed
+from imparfait.data.load import MNIST
 
 
 @pytest.fixture(scope="module")

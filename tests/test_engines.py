@@ -16,11 +16,11 @@ import pytest
 from choosing import SMALL, small_cell
 from conftest import draw_bars, write_idx
 
-from imparfait import engines
-from imparfait.cells import Cell, Outcome, made_here, run_cell
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.engines import SUFFIX, Engine, engine_called, run
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
+from imparfait.selection import executors
+from imparfait.selection.executors import SUFFIX, Engine, engine_called, run
+from imparfait.selection.jobs import Cell, Outcome, made_here, run_cell
 
 pytestmark = pytest.mark.usefixtures("all_cores")
 
@@ -41,7 +41,7 @@ def counted(ran: list[str]) -> Engine:
     """The engine `here`, which also notes what it ran."""
 
     def runs(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, Outcome]]:
-        for cell, outcome in engines.here(cells, data):
+        for cell, outcome in executors.here(cells, data):
             ran.append(cell.key)
             yield cell, outcome
 
@@ -75,7 +75,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 200) -> None:
 def test_outcomes_are_the_same_in_several_processes_as_here() -> None:
     data = draw_bars(60)
     cells = some_cells(data, 4)
-    found = {cell.key: outcome for cell, outcome in engines.processes(cells, data, workers=2)}
+    found = {cell.key: outcome for cell, outcome in executors.processes(cells, data, workers=2)}
     assert found.keys() == {cell.key for cell in cells}
     for cell in cells:
         assert np.array_equal(found[cell.key].said, run_cell(cell, data).said)
@@ -114,7 +114,7 @@ def test_a_failure_of_the_cell_is_kept_and_a_lack_of_memory_is_tried_again(tmp_p
         assert "the loss became" in outcome.cause
     assert len(ran) == 1
     [cell] = some_cells(data, 1)
-    short = Engine("short", lambda cells, data: iter([(cells[0], engines.failure("no memory", lasting=False))]))
+    short = Engine("short", lambda cells, data: iter([(cells[0], executors.failure("no memory", lasting=False))]))
     assert [o.cause for _, o in run([cell], data, tmp_path, short)] == ["no memory"]
     assert [o.cause for _, o in run([cell], data, tmp_path, counted(ran))] == [""]
 
@@ -132,7 +132,7 @@ def test_a_cell_whose_worker_is_killed_runs_again() -> None:
     data = draw_bars(240)
     cells = some_cells(data, 6, epochs=8)
     found = {}
-    for cell, outcome in engines.processes(cells, data, workers=2):
+    for cell, outcome in executors.processes(cells, data, workers=2):
         found[cell.partition] = outcome
         if len(found) == 2:
             os.kill(workers(os.getpid())[0], signal.SIGKILL)
@@ -143,14 +143,16 @@ def test_a_cell_whose_worker_is_killed_runs_again() -> None:
 
 def test_a_cell_that_kills_its_worker_each_time_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / "killer.py").write_text(KILLER)
-    from imparfait.models.own import fingerprint_of
+    from imparfait.models.custom import fingerprint_of
 
     data = draw_bars(60)
     name = f"{tmp_path / 'killer.py'}:build"
     deadly = small_cell(
         data, settings=SMALL.model_copy(update={"model": name, "sizes": {}}), network=fingerprint_of(name)
     )
-    found = {cell.key: outcome for cell, outcome in engines.processes([deadly, *some_cells(data, 3)], data, workers=2)}
+    found = {
+        cell.key: outcome for cell, outcome in executors.processes([deadly, *some_cells(data, 3)], data, workers=2)
+    }
     assert "its worker was killed 3 times" in found.pop(deadly.key).cause
     assert [outcome.cause for outcome in found.values()] == ["", "", ""]
 
@@ -181,7 +183,7 @@ def test_an_engine_that_cannot_be_is_refused_at_once(words: tuple[str, ...], wan
 
 
 def test_an_engine_that_is_not_installed_is_told_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"not installed; write: pip install 'imparfait\[ray\]'"):
         engine_called("ray")
 

@@ -2,19 +2,24 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import torch
 from conftest import draw_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.calibration import softmax
-from imparfait.classifiers import as_classifier, ensemble
-from imparfait.datasets.altered import the_three
-from imparfait.errors import UserError
-from imparfait.evaluation import evaluate
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
+from imparfait.data.corrupted import the_three
+from imparfait.evaluation.scores import evaluate
+from imparfait.evaluation.statistics import bootstrap_interval, wilson_interval
 from imparfait.models import build
-from imparfait.settings import Machine
-from imparfait.statistics import bootstrap_interval, wilson_interval
+from imparfait.models.classifier import as_classifier, ensemble
+from imparfait.reports.figures import plot_scores
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    return scipy.special.softmax(logits.astype(np.float64) / temperature, axis=1)
 
 
 def knowing(data, wrong: int = 0):
@@ -77,7 +82,7 @@ def test_a_result_shows_as_a_table_a_frame_and_a_figure(bars) -> None:
     assert scores._repr_html_().count("<tr>") == 5
     assert str(scores).splitlines()[0].split() == ["pictures", "right", "accuracy", "95", "%", "interval"]
     assert repr(scores) == str(scores)  # at a prompt the table, not ten thousand probabilities
-    assert len(scores.plot().axes) == 1
+    assert len(plot_scores(scores).axes) == 1
 
 
 def test_scoring_leaves_the_model_as_it_was_and_repeats(bars) -> None:

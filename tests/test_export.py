@@ -20,27 +20,26 @@ from safetensors.torch import load, save
 from torch import nn
 
 import imparfait
-from imparfait.answering import from_onnx
-from imparfait.box import open_model
-from imparfait.calibration import softmax
-from imparfait.cards import KEY, Card
-from imparfait.classifiers import load_classifier
-from imparfait.commands.main import commands
-from imparfait.configs import Input
-from imparfait.conventions import Known
-from imparfait.datasets.altered import the_three
-from imparfait.errors import UserError
-from imparfait.evaluation import evaluate
-from imparfait.exporting import export
-from imparfait.exporting import onnx as to_onnx
-from imparfait.exporting.parity import PICTURES, altered_digits, parity_of
-from imparfait.images import Pixels
+from imparfait.cli.main import commands
+from imparfait.core.errors import UserError
+from imparfait.core.types import Pixels
+from imparfait.data.corrupted import the_three
+from imparfait.evaluation.calibration import softmax
+from imparfait.evaluation.evaluate import understood
+from imparfait.evaluation.external.input_spec import Known
+from imparfait.evaluation.external.load import open_stranger
+from imparfait.evaluation.scores import evaluate
+from imparfait.export import export
+from imparfait.export import onnx as to_onnx
+from imparfait.export.parity import PICTURES, altered_digits, parity_of
+from imparfait.inference.predictor import from_onnx
+from imparfait.inference.pretrained import open_model
 from imparfait.models import MODELS, build
-from imparfait.proving import understood
-from imparfait.strangers import open_stranger
+from imparfait.models.loading import load_classifier
+from imparfait.models.metadata import KEY, Card, Input
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
-from imparfait.exporting import keras as to_keras
+from imparfait.export import keras as to_keras
 
 TEMPERATURE = 0.5
 LOOKING = ("petit", "grand", "duo")

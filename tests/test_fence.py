@@ -13,8 +13,8 @@ import attackers
 import numpy as np
 import pytest
 
-from imparfait.errors import UserError
-from imparfait.fence import Fence, Limits, fence_for
+from imparfait.core.errors import UserError
+from imparfait.evaluation.external.sandbox.client import Fence, Limits, fence_for
 
 PICTURES = np.arange(8, dtype=np.float32).reshape(2, 4)
 TIGHT = Limits(memory=256 << 20, seconds=1, processor=30)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from written import CLASSES, PACK, Pictures, named_arrays, npy, write_folders, write_idx, write_npy, write_npz
 
-from imparfait.datasets.reading import Dataset, load_data
+from imparfait.data.load import Dataset, load_data
 
 HONEST = 1_000
 

@@ -25,7 +25,7 @@ from written import (
     write_npz,
 )
 
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
 
 LIES = 2_000
 Lie = Callable[[np.random.Generator, Path], tuple[Path, str, str]]

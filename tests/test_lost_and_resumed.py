@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from conftest import draw_bars, write_idx
 
-from imparfait.commands import learning
-from imparfait.commands.main import main
+from imparfait.cli import learning
+from imparfait.cli.main import main
 
 # Saves after every step; a shell's background jobs ignore Ctrl-C and children inherit that, a terminal's do not.
 OFTEN = """

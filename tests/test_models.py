@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from imparfait.errors import UserError
-from imparfait.machine import bf16_agrees, choose_machine
+from imparfait.core.errors import UserError
+from imparfait.core.hardware import bf16_agrees, choose_machine
 from imparfait.models import MODELS, build
 from imparfait.models.duo import LookAtContrast, standardised
 from imparfait.models.petit import MOVE, SLANT, STRETCH, TURN, Look

@@ -11,11 +11,11 @@ import pytest
 from conftest import draw_bars
 from PIL import ImageFont
 
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.nothing import LIKE, NOTHING, fitted, glyphs, nothing_beside, scrambled, table, tested
-from imparfait.datasets.nothing.beside import LETTERS
-from imparfait.datasets.nothing.photographs import _grey
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.ood import LIKE, NOTHING, base, glyphs, held_out, nothing_beside, scrambled, synthetic
+from imparfait.data.ood.outlier_exposure import LETTERS
+from imparfait.data.ood.photos import _grey
 
 every_set = pytest.mark.parametrize("name", NOTHING)
 
@@ -47,7 +47,7 @@ def test_a_picture_depends_on_its_number_and_the_seed_only(name: str, monkeypatc
     many = drawn(name, 50)
     assert np.array_equal(many, drawn(name, 50))
     assert np.array_equal(many[:5], drawn(name, 5))
-    monkeypatch.setattr(table, "CHUNK", 7)
+    monkeypatch.setattr(base, "CHUNK", 7)
     assert np.array_equal(many, drawn(name, 50))
     assert not np.array_equal(many, drawn(name, 50, seed=1))
 
@@ -68,7 +68,7 @@ def test_the_halves_share_no_function_font_family_photograph_or_file() -> None:
     )
     assert all(each.make.__module__.endswith("fitted") for each in fitting)
     assert all(each.make.__module__.endswith("tested") for each in testing)
-    families = [{family(font) for font in fonts} for fonts in (fitted.OTHER_FONTS, tested.FONTS)]
+    families = [{family(font) for font in fonts} for fonts in (synthetic.OTHER_FONTS, held_out.FONTS)]
     assert families == [{"DejaVu"}, {"STIXGeneral", "cm"}]
 
 
@@ -80,7 +80,7 @@ def family(font: str) -> str:
 
 def test_the_halves_call_none_of_each_others_functions() -> None:
     """What both call draws letters of any font and pieces of any photograph, and knows of none."""
-    for module, other in ((fitted, "tested"), (tested, "fitted")):
+    for module, other in ((synthetic, "held_out"), (held_out, "synthetic")):
         tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
         imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         assert not any(name.endswith(other) for name in imported)
@@ -91,10 +91,10 @@ def test_every_name_is_its_functions_and_the_table_names_what_the_pictures_are_m
         assert each.make.__name__ == name
         assert each.description
         if "letters" in name:
-            assert each.made_from == (tested.FONTS if each.purpose == "testing" else fitted.OTHER_FONTS)
+            assert each.made_from == (held_out.FONTS if each.purpose == "testing" else synthetic.OTHER_FONTS)
 
 
-@pytest.mark.parametrize("photograph", [*tested.PHOTOGRAPHS, *fitted.OTHER_PHOTOGRAPHS])
+@pytest.mark.parametrize("photograph", [*held_out.PHOTOGRAPHS, *synthetic.OTHER_PHOTOGRAPHS])
 def test_the_photographs_are_there(photograph: str) -> None:
     assert min(_grey(photograph).size) > 300
 
@@ -144,7 +144,7 @@ def test_fashion_gives_each_picture_once_and_no_more_than_there_are() -> None:
 
 
 def test_where_fashion_is_not_installed_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tested, "FASHION", tmp_path / "none")
+    monkeypatch.setattr(held_out, "FASHION", tmp_path / "none")
     assert NOTHING["fashion"].draw(5, 28, 28, 1, 0) is None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imparfait.selection.verdicts import verdict_of
+from imparfait.selection.comparison import verdict_of
 
 CELLS = Path(__file__).parents[1] / "results" / "2026-11-24-engines" / "cells.csv"
 PAIRINGS, FALSE = 300, 23  # the 97.5 % limit of a binomial with 5 %

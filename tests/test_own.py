@@ -10,13 +10,15 @@ from test_commands import SHORT, run
 from torch import nn
 
 from imparfait import evaluate, the_three, train
-from imparfait.classifiers import as_classifier, load_classifier, load_weights
-from imparfait.commands.main import commands
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.errors import UserError
+from imparfait.cli.main import commands
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
 from imparfait.models import build
-from imparfait.models.own import fingerprint_of
-from imparfait.settings import Machine, TrainingSettings
+from imparfait.models.classifier import as_classifier
+from imparfait.models.custom import fingerprint_of
+from imparfait.models.loading import load_classifier, load_weights
+from imparfait.training.settings import TrainingSettings
 
 MY_NET = """
 from torch import nn

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imparfait.alterations import ALTERATIONS
-from imparfait.box import BOX, open_with_card
-from imparfait.decoding import decode
-from imparfait.serving.altering import altered
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.images.normalize import decode
+from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.serving.corruptions import altered
 
 SERVING = Path(__file__).parents[1] / "imparfait" / "serving"
 WEB = sorted((SERVING / "web").iterdir())

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imparfait.datasets.reading import load_data
-from imparfait.errors import UserError
-from imparfait.pictures import SUFFIXES, decode, read_picture, to_size
+from imparfait.core.errors import UserError
+from imparfait.data.images.pictures import SUFFIXES, decode, read_picture, to_size
+from imparfait.data.load import load_data
 
 GREY = np.arange(0, 240, 2, dtype=np.uint8).reshape(10, 12)
 COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], 2)

@@ -15,15 +15,15 @@ from photographed import a_seven
 from PIL import Image
 
 import imparfait
-from imparfait.answering import NOTHING, Ready, from_onnx
-from imparfait.box import BOX, folder_of, open_model
-from imparfait.classifiers import load_weights
-from imparfait.commands.main import commands
-from imparfait.configs import Threshold
-from imparfait.decoding import Frame
-from imparfait.errors import UserError
-from imparfait.keeping import COLUMNS, Kept
-from imparfait.predicting import Predicted, files_in, predict_files, predict_many
+from imparfait.cli.main import commands
+from imparfait.core.errors import UserError
+from imparfait.data.images.normalize import Frame
+from imparfait.inference.batch import Predicted, files_in, predict_files, predict_many
+from imparfait.inference.predictor import NOTHING, Ready, from_onnx
+from imparfait.inference.pretrained import BOX, folder_of, open_model
+from imparfait.inference.results_file import COLUMNS, Kept
+from imparfait.models.loading import load_weights
+from imparfait.models.metadata import Threshold
 
 SEVEN = a_seven()
 

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from conftest import draw_bars, write_idx
 
 import imparfait
-from imparfait.alterations import ALTERATIONS
-from imparfait.commands.main import commands
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.errors import UserError
-from imparfait.proving import evaluate
+from imparfait.cli.main import commands
+from imparfait.core.errors import UserError
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.evaluate import evaluate
 
 SHORT = ("--epochs", "2", "--batch-size", "20", "--learning-rate", "0.003")
 

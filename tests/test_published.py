@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from imparfait.datasets.altered import the_three
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.reading import load_data
-from imparfait.datasets.splits import split
+from imparfait.data.corrupted import the_three
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.load import load_data
+from imparfait.data.splits import split
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "results" / "pictures.json").read_text())
 

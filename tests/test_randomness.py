@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.randomness import Draw, seed_of
+from imparfait.core.rng import Draw, seed_of
 
 SOURCES = torch.arange(1000)
 
@@ -19,7 +19,7 @@ def splitmix64(state: int) -> int:
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_the_vectorised_hash_is_splitmix64(state: int) -> None:
-    from imparfait.randomness import _mix
+    from imparfait.core.rng import _mix
 
     assert int(_mix(torch.tensor(state))) % 2**64 == splitmix64(state % 2**64)
 

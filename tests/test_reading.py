@@ -14,17 +14,17 @@ from PIL import Image
 from scipy import ndimage
 
 import imparfait
-from imparfait.answering import Ready
-from imparfait.box import open_model
-from imparfait.commands.main import commands
-from imparfait.decoding import Frame
-from imparfait.errors import UserError
-from imparfait.images import Pixels, Probabilities
-from imparfait.reading import NOTHING, SURE, read_file
-from imparfait.reading.choosing import Lattice, Way
-from imparfait.reading.cuts import cut
-from imparfait.reading.hypotheses import Hypothesis
-from imparfait.reading.rules import find_rules, without_rules
+from imparfait.cli.main import commands
+from imparfait.core.errors import UserError
+from imparfait.core.types import Pixels, Probabilities
+from imparfait.data.images.normalize import Frame
+from imparfait.inference.ocr import NOTHING, SURE, read_file
+from imparfait.inference.ocr.candidates import Hypothesis
+from imparfait.inference.ocr.lattice import Lattice, Way
+from imparfait.inference.ocr.line_removal import find_rules, without_rules
+from imparfait.inference.ocr.splitting import cut
+from imparfait.inference.predictor import Ready
+from imparfait.inference.pretrained import open_model
 
 
 @lru_cache

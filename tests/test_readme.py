@@ -13,8 +13,8 @@ from conftest import draw_bars, write_idx
 from photographed import a_seven
 from PIL import Image
 
-from imparfait.selection.spaces import read_space
-from imparfait.settings import RECIPES
+from imparfait.selection.search_space import read_space
+from imparfait.training.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import draw_bars
 
-from imparfait.alterations import ALTERATIONS
-from imparfait.datasets.altered import altered
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.nothing import NOTHING
-from imparfait.refusing import accepts, is_blank
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.corrupted import altered
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.images.blank import accepts, is_blank
+from imparfait.data.ood import NOTHING
 
 
 def digits(n: int, side: int = 28) -> LabelledImages:

@@ -8,10 +8,10 @@ from answered import suite_of
 from scipy.special import expit
 from scipy.stats import binom, binomtest, ttest_1samp
 
-from imparfait.alterations.table import LEVELS
-from imparfait.robustness.rivals import Difference, Model, Verdict, difference, discordance, grouped, verdicts
-from imparfait.robustness.suites import Suite
-from imparfait.statistics import holm
+from imparfait.corruptions.base import LEVELS
+from imparfait.evaluation.model_comparison import Difference, Model, Verdict, difference, discordance, grouped, verdicts
+from imparfait.evaluation.robustness import Suite
+from imparfait.evaluation.statistics import holm
 
 SIMULATIONS = 300
 MOST_FALSE = int(binom.ppf(0.999, SIMULATIONS, 0.05))  # 28: 5 %, and what chance adds to it

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from conftest import draw_bars
 
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.suite import CLEAN, Part, shown, the_full_suite
-from imparfait.evaluation import Answers, Scores
-from imparfait.randomness import Draw
-from imparfait.report.robustness import write_report
-from imparfait.report.suite_mistakes import Pictures, worst_mistakes
-from imparfait.report.suite_tables import mnist_c, rows_of, the_three, where
-from imparfait.robustness.rivals import Model, verdicts
-from imparfait.robustness.suites import Row, Suite
-from imparfait.robustness.trust import Refusal, by_family
-from imparfait.statistics import Crossing
-from imparfait.tensors import Images
+from imparfait.core.rng import Draw
+from imparfait.core.tensors import Images
+from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.model_comparison import Model, verdicts
+from imparfait.evaluation.robustness import Row, Suite
+from imparfait.evaluation.scores import Answers, Scores
+from imparfait.evaluation.statistics import Crossing
+from imparfait.evaluation.suite import CLEAN, Part, shown, the_full_suite
+from imparfait.evaluation.uncertainty import Refusal, by_family
+from imparfait.reports.robustness import write_report
+from imparfait.reports.suite_mistakes import Pictures, worst_mistakes
+from imparfait.reports.suite_tables import mnist_c, rows_of, the_three, where
 
 DATA = draw_bars(60)
 

@@ -13,12 +13,13 @@ from malformed import a_broken_config
 from models_made_here import CLASSES, SIDE, run_folder
 from safetensors.torch import load, save
 
-from imparfait.classifiers import as_classifier, load_classifier, load_weights
-from imparfait.commands.main import commands
-from imparfait.configs import Config, Threshold, config_of
-from imparfait.errors import UserError
+from imparfait.cli.main import commands
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
 from imparfait.models import build
-from imparfait.settings import Machine
+from imparfait.models.classifier import as_classifier
+from imparfait.models.loading import load_classifier, load_weights
+from imparfait.models.metadata import Config, Threshold, config_of
 
 PICTURES = np.random.default_rng(0).random((5, 1, SIDE, SIDE), np.float32)
 CODE = "from pathlib import Path\nPath({canary!r}).touch()\ndef build(channels, classes): pass\n"

@@ -10,9 +10,9 @@ from conftest import CLASSES, draw_bars
 from torch import nn
 
 import imparfait
-from imparfait.errors import UserError
-from imparfait.settings import TrainingSettings
-from imparfait.training import Epoch
+from imparfait.core.errors import UserError
+from imparfait.training.loop import Epoch
+from imparfait.training.settings import TrainingSettings
 
 BARS = draw_bars(48)
 SETTINGS = TrainingSettings(sizes={"filters": 8, "depth": 1}, epochs=1, batch_size=16)

@@ -13,11 +13,10 @@ import pytest
 from choosing import NOWHERE, SMALL
 from conftest import draw_bars
 
-from imparfait.cells import Cell, Outcome, failure, run_cell
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.selection import searching
-from imparfait.selection.findings import Finding
-from imparfait.selection.searching import (
+from imparfait.core.compute import Machine
+from imparfait.data.dataset import LabelledImages
+from imparfait.selection.jobs import Cell, Outcome, failure, run_cell
+from imparfait.selection.search import (
     FRESH,
     METHODS,
     Search,
@@ -27,8 +26,10 @@ from imparfait.selection.searching import (
     fresh_places,
     run_trials,
 )
-from imparfait.selection.spaces import Range, values_of
-from imparfait.settings import Machine, TrainingSettings, read_settings
+from imparfait.selection.search_result import Finding
+from imparfait.selection.search_space import Range, values_of
+from imparfait.training.recipes import read_settings
+from imparfait.training.settings import TrainingSettings
 
 every_method = pytest.mark.parametrize("method", METHODS)
 SPACE = {"learning_rate": Range(low=1e-3, high=0.1, log=True), "sizes.filters": Range(low=8, high=32, step=8)}
@@ -85,8 +86,8 @@ def test_a_search_that_goes_on_proposes_what_it_would_have_without_the_stop(meth
 
 def test_what_finishes_first_changes_nothing(tmp_path: Path) -> None:
     """The engine yields its cells backwards; the trials are told in their order all the same."""
-    from imparfait.commands.choosing import run_shown
-    from imparfait.engines import Engine
+    from imparfait.cli.choosing import run_shown
+    from imparfait.selection.executors import Engine
 
     data = draw_bars(60)
     found = []
@@ -183,10 +184,10 @@ def test_trials_share_one_holdout_a_seed_and_only_the_leading_ones_are_given_fur
     before = len(world.ran)
     choose_winners([search], 5, cell_for, world.run)
     places = {(cell.partition, cell.fold) for cell in world.ran[before:]}
-    assert places == {(2, fold) for fold in range(1, searching.FOLDS)}
-    assert len(world.ran) - before == searching.LEADERS * (searching.FOLDS - 1)
-    leaders = sorted(search.trials, key=lambda t: -t.folds[0])[: searching.LEADERS]
-    assert {t.number for t in search.trials if len(t.folds) == searching.FOLDS} == {t.number for t in leaders}
+    assert places == {(2, fold) for fold in range(1, search.FOLDS)}
+    assert len(world.ran) - before == search.LEADERS * (search.FOLDS - 1)
+    leaders = sorted(search.trials, key=lambda t: -t.folds[0])[: search.LEADERS]
+    assert {t.number for t in search.trials if len(t.folds) == search.FOLDS} == {t.number for t in leaders}
     assert search.winner == max(leaders, key=lambda t: t.mean)
 
 

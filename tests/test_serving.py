@@ -16,10 +16,10 @@ from PIL import Image
 from serving_here import Here, brightness, grey, made_up, serving
 
 import imparfait
-from imparfait.box import BOX, open_with_card
-from imparfait.decoding import Frame, decode
-from imparfait.serving import facts, golden, telling
-from imparfait.serving.refusals import CODES
+from imparfait.data.images.normalize import Frame, decode
+from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.serving import model_info, schemas, self_test
+from imparfait.serving.errors import CODES
 from imparfait.serving.service import models_for
 
 
@@ -46,7 +46,7 @@ def plain() -> Iterator[Here]:
 
 def test_a_picture_is_answered_as_python_answers_it(digits: Here) -> None:
     said = digits.predict(SEVEN).json
-    telling.Predicted.model_validate(said, strict=True)
+    schemas.Predicted.model_validate(said, strict=True)
     (page,) = said["pages"]
     (answer,) = imparfait.predict(SEVEN)
     assert said["model"] == "digits"
@@ -152,7 +152,7 @@ def test_browsers_are_told_to_load_nothing_from_elsewhere(plain: Here) -> None:
 
 
 def test_the_pages_files_and_only_those_are_sent(plain: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts, "WEB", tmp_path)
+    monkeypatch.setattr(model_info, "WEB", tmp_path)
     (tmp_path / "index.html").write_text("<p>here")
     (tmp_path / "page.js").write_text("'use strict'")
     (tmp_path / "notes.txt").write_text("not for others")
@@ -165,13 +165,13 @@ def test_the_pages_files_and_only_those_are_sent(plain: Here, tmp_path: Path, mo
 
 def test_what_is_served_is_described(digits: Here) -> None:
     said = digits.ask("GET", "/v1/model").json
-    facts.Model.model_validate(said)
+    model_info.Model.model_validate(said)
     card = open_with_card("digits")[1]
     assert card
     assert (said["model"], said["beside"], said["weights"]) == ("digits", "digits-clean", card.weights)
     assert said["classes"] == list("0123456789")
     assert said["alterations"] == {"available": True, "needs": None}
-    assert facts.Gallery.model_validate(digits.ask("GET", "/v1/gallery").json).pictures
+    assert model_info.Gallery.model_validate(digits.ask("GET", "/v1/gallery").json).pictures
 
 
 def test_openapi_describes_pictures_and_every_error(plain: Here) -> None:
@@ -189,8 +189,8 @@ def test_openapi_describes_pictures_and_every_error(plain: Here) -> None:
 
 
 def test_alterations_are_those_of_python(digits: Here) -> None:
-    from imparfait.datasets.altered import altered
-    from imparfait.datasets.labelled import LabelledImages
+    from imparfait.data.corrupted import altered
+    from imparfait.data.dataset import LabelledImages
 
     listed = digits.ask("GET", "/v1/alterations").json["alterations"]
     assert [each["name"] for each in listed] == list(imparfait.ALTERATIONS)
@@ -199,8 +199,8 @@ def test_alterations_are_those_of_python(digits: Here) -> None:
     data = LabelledImages(decoded.pixels[None], nothing, nothing, ("7",), "seven", "test")
     wanted = altered(data, "impulse_noise", 0.4, seed=3).pixels
     said = digits.predict(SEVEN, "/v1/alter?name=impulse_noise&severity=0.4&seed=3").json
-    telling.Altered.model_validate(said, strict=True)
-    assert said["altered"] == telling.data_url(wanted[0])
+    schemas.Altered.model_validate(said, strict=True)
+    assert said["altered"] == schemas.data_url(wanted[0])
     answer = models_for("digits")["model"][0].answers_to(wanted)[0]
     assert said["model"]["predictions"] == answer.to_json()["predictions"]
     assert said["beside"]["model"] == "digits-clean"
@@ -208,7 +208,7 @@ def test_alterations_are_those_of_python(digits: Here) -> None:
 
 def test_what_breaks_a_picture_is_found_at_every_level(digits: Here) -> None:
     said = digits.predict(SEVEN, "/v1/break").json
-    telling.Breaking.model_validate(said, strict=True)
+    schemas.Breaking.model_validate(said, strict=True)
     clean = digits.predict(SEVEN).json["pages"][0]["predictions"][0]
     assert len(said["levels"]) == 11
     assert [each["name"] for each in said["alterations"]] == list(imparfait.ALTERATIONS)
@@ -264,13 +264,13 @@ def test_broken_pictures_are_refused_in_one_sentence(plain: Here, index: int) ->
 
 def test_each_model_of_the_package_gives_its_recorded_answer() -> None:
     for name in BOX:
-        assert golden.what_is_wrong(*open_with_card(name)) is None
+        assert self_test.what_is_wrong(*open_with_card(name)) is None
 
 
 def test_a_model_that_answers_otherwise_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = golden.record()
+    recorded = self_test.record()
     recorded["digits-clean"]["score"] -= 0.01
-    monkeypatch.setattr(golden, "record", lambda: recorded)
+    monkeypatch.setattr(self_test, "record", lambda: recorded)
     with serving(models_for("digits")) as here:
         said = here.ask("GET", "/health/ready")
         assert said.problem == (503, "starting")

@@ -17,11 +17,11 @@ import pytest
 from click.testing import CliRunner
 from serving_here import Here, Said, brightness, everything, grey, made_up, post, serving
 
-from imparfait.commands import serve
-from imparfait.commands.main import commands
-from imparfait.errors import UserError
+from imparfait.cli import serve
+from imparfait.cli.main import commands
+from imparfait.core.errors import UserError
 from imparfait.serving.connections import MOST_HEAD
-from imparfait.serving.running import listening
+from imparfait.serving.server import listening
 from imparfait.serving.settings import ServingSettings
 
 HURRIED = {"receive_seconds": 0.3, "connections": 8}

@@ -2,11 +2,14 @@
 
 import pytest
 
-from imparfait.commands.options import changed
-from imparfait.datasets.mixtures import MIXTURES
-from imparfait.errors import UserError, lookup
+from imparfait.cli.options import changed
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError, lookup
+from imparfait.core.storage import fingerprint
+from imparfait.data.augmentation import MIXTURES
 from imparfait.models import MODELS
-from imparfait.settings import LEAST_STEPS, RECIPES, Machine, TrainingSettings, enough_steps, fingerprint
+from imparfait.training.recipes import RECIPES
+from imparfait.training.settings import LEAST_STEPS, TrainingSettings, enough_steps
 
 
 def test_a_misspelt_name_says_which_one_was_meant() -> None:

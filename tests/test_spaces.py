@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from imparfait.errors import UserError
-from imparfait.selection.contenders import contender
-from imparfait.selection.spaces import Choice, Range, check, read_space, space_of, values_of, with_values
-from imparfait.settings import RECIPES
+from imparfait.core.errors import UserError
+from imparfait.selection.candidates import contender
+from imparfait.selection.search_space import Choice, Range, check, read_space, space_of, values_of, with_values
+from imparfait.training.recipes import RECIPES
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "petit", "cnn", "cnn_gru", "rnn"])

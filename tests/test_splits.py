@@ -8,9 +8,9 @@ from conftest import draw_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.splits import check_apart, fewer, fold, split
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.splits import check_apart, fewer, fold, split
 
 
 def with_copies(n: int, copies: int, seed: int) -> LabelledImages:
@@ -82,8 +82,8 @@ def test_a_planted_leak_is_refused_every_time() -> None:
     """An altered copy of a held-out picture among those to fit on, 100 times at random."""
     from choosing import small_cell
 
-    from imparfait.cells import fit_and_judge
-    from imparfait.datasets.altered import altered
+    from imparfait.data.corrupted import altered
+    from imparfait.selection.jobs import fit_and_judge
 
     data = draw_bars(60)
     random = np.random.default_rng(0)

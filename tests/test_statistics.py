@@ -5,8 +5,8 @@ import pytest
 from choosing import made_up, plan_of
 from scipy.stats import norm, ttest_1samp
 
-from imparfait.selection.verdicts import Comparison, verdict_of
-from imparfait.statistics import bootstrap_interval, corrected_difference, holm, wilson_interval
+from imparfait.evaluation.statistics import bootstrap_interval, corrected_difference, holm, wilson_interval
+from imparfait.selection.comparison import Comparison, verdict_of
 
 EVALUATIONS = 2000
 HELD = (0.93, 0.97)  # of 95 % intervals

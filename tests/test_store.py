@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from imparfait import store
-from imparfait.errors import UserError
-from imparfait.store import load_version, new_folder, only_here, save_version
+from imparfait.core import storage
+from imparfait.core.errors import UserError
+from imparfait.core.storage import load_version, new_folder, only_here, save_version
 
 SUFFIX = ".bin"
 OLD, NEW = b"old" * 40_000, b"new" * 40_000
@@ -108,7 +108,7 @@ def test_a_save_that_ends_at_any_step_leaves_a_whole_version(tmp_path: Path, whe
         assert broken == []  # nothing half-written ever has the name of a version
         save_version(tmp_path, 4, NEW, SUFFIX)
         assert load_version(tmp_path, SUFFIX) == (NEW, [])
-        assert len(list(tmp_path.iterdir())) == store.KEPT
+        assert len(list(tmp_path.iterdir())) == storage.KEPT
     assert ended >= (1 if when == "half" else 9)
 
 
@@ -117,7 +117,7 @@ def test_the_crash_test_sees_a_save_that_is_not_atomic(tmp_path: Path) -> None:
     save_version(tmp_path, 1, OLD, SUFFIX)
 
     def straight() -> None:
-        handle = os.open(tmp_path / f"000000002-{store._mark(NEW)}{SUFFIX}", os.O_WRONLY | os.O_CREAT)
+        handle = os.open(tmp_path / f"000000002-{storage._mark(NEW)}{SUFFIX}", os.O_WRONLY | os.O_CREAT)
         os.write(handle, NEW)
         os.close(handle)
 

@@ -28,11 +28,11 @@ from models_made_here import (
 )
 from onnx import TensorProto, helper
 
-from imparfait.classifiers import load_classifier
-from imparfait.errors import UserError
-from imparfait.fence import Limits
-from imparfait.readers import Told
-from imparfait.strangers import FORMATS, WAYS_OUT, format_of, open_stranger
+from imparfait.core.errors import UserError
+from imparfait.evaluation.external.base import Told
+from imparfait.evaluation.external.load import FORMATS, WAYS_OUT, format_of, open_stranger
+from imparfait.evaluation.external.sandbox.client import Limits
+from imparfait.models.loading import load_classifier
 
 MALFORMED = 500
 PICTURES = np.random.default_rng(0).random((300, 1, SIDE, SIDE), np.float32)

@@ -9,15 +9,15 @@ from choosing import made_up, plan_of
 from click.testing import CliRunner
 from conftest import draw_bars
 
-from imparfait.commands.main import commands
-from imparfait.errors import UserError
+from imparfait.cli.main import commands
+from imparfait.core.errors import UserError
+from imparfait.evaluation.statistics import wilson_interval
 from imparfait.models import MODELS
-from imparfait.settings import RECIPES
-from imparfait.statistics import wilson_interval
 from imparfait.study.claims import Claim, Study
-from imparfait.study.finals import Final, report_of
-from imparfait.study.plans import StudyPlan, mark_of
+from imparfait.study.final_runs import Final, report_of
+from imparfait.study.plan import StudyPlan, mark_of
 from imparfait.study.scales import ABLATIONS, PAIR, SCALES, SPACES
+from imparfait.training.recipes import RECIPES
 
 PARTS = ("clean", "geometric", "shrunk")
 ENTRIES = (*PAIR, *ABLATIONS)

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
 from imparfait.models import MODELS, build
-from imparfait.models import keras as layers
+from imparfait.models import keras_layers as layers
 from imparfait.models.gru import Gru
-from imparfait.settings import RECIPES, recipe_of
+from imparfait.training.recipes import RECIPES, recipe_of
 
 # Written down from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, pictures of 28 by 28 by 1.
 TRUNK = [320, 128, 9248, 128, 18496, 256, 36928, 256, 73856, 512, 147584, 512]

@@ -8,15 +8,15 @@ import torch
 from answered import suite_of
 from conftest import draw_bars
 
-from imparfait.alterations import ALTERATIONS
-from imparfait.alterations.table import LEVELS
-from imparfait.datasets.altered import THE_THREE, altered
-from imparfait.datasets.suite import CLEAN, YOURS, Part, shown, the_full_suite, the_parts_of, weights
-from imparfait.errors import UserError
-from imparfait.randomness import Draw
-from imparfait.robustness.suites import Suite, read_baseline
-from imparfait.statistics import wilson_interval
-from imparfait.tensors import Images
+from imparfait.core.errors import UserError
+from imparfait.core.rng import Draw
+from imparfait.core.tensors import Images
+from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions.base import LEVELS
+from imparfait.data.corrupted import THE_THREE, altered
+from imparfait.evaluation.robustness import Suite, read_baseline
+from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.suite import CLEAN, YOURS, Part, shown, the_full_suite, the_parts_of, weights
 
 
 def darker(images: Images, severity: float, draw: Draw) -> Images:

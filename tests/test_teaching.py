@@ -11,11 +11,12 @@ from test_commands import SHORT, run
 from test_own import refused
 from torch import nn
 
-from imparfait.classifiers import as_classifier, ensemble
+from imparfait.core.compute import Machine
 from imparfait.models import build
-from imparfait.settings import Machine, TrainingSettings
-from imparfait.teaching import Taught
-from imparfait.training import NOTHING
+from imparfait.models.classifier import as_classifier, ensemble
+from imparfait.training.distillation import Taught
+from imparfait.training.loop import NOTHING
+from imparfait.training.settings import TrainingSettings
 
 ONE_THREAD = Machine(threads=1)
 SETTINGS = TrainingSettings(sizes={"filters": 8, "depth": 1, "frame": 8}, batch_size=20, mixture="clean", epochs=30)

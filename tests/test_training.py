@@ -12,18 +12,18 @@ from conftest import draw_bars
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from imparfait.averaging import HORIZON, Average
-from imparfait.classifiers import as_classifier
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.mixtures import MIXTURES
-from imparfait.datasets.reading import load_data
-from imparfait.datasets.sealed import SealedTest
-from imparfait.errors import UserError
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
+from imparfait.core.rng import seed_of
+from imparfait.data.augmentation import MIXTURES
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.load import load_data
+from imparfait.data.sealed_test import SealedTest
 from imparfait.models import MODELS, build
-from imparfait.randomness import seed_of
-from imparfait.schedules import one_cycle, plateau
-from imparfait.settings import Machine, TrainingSettings
-from imparfait.training import NOTHING, Training, _optimiser, _targets, train
+from imparfait.models.classifier import as_classifier
+from imparfait.training.loop import NOTHING, Training, _targets, train
+from imparfait.training.optim import HORIZON, Average, _optimiser, one_cycle, plateau
+from imparfait.training.settings import TrainingSettings
 
 ONE_THREAD = Machine(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from answered import CLASSES, answers, suite_of
 from conftest import draw_bars
+from scipy.special import softmax
 
-from imparfait import calibration
-from imparfait.alterations import ALTERATIONS
-from imparfait.alterations.table import LEVELS
-from imparfait.datasets.altered import altered_by
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.datasets.nothing import LIKE, NOTHING
-from imparfait.images import Classifier
-from imparfait.refusing import is_blank
-from imparfait.robustness import calibrating
-from imparfait.robustness.calibrating import calibrate
-from imparfait.robustness.suites import Suite
-from imparfait.robustness.trust import FIT, MODERATE, Refusal, by_family, refusals, trust
+from imparfait.core.types import Classifier
+from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions.base import LEVELS
+from imparfait.data.corrupted import altered_by
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.images.blank import is_blank
+from imparfait.data.ood import LIKE, NOTHING
+from imparfait.evaluation import calibration
+from imparfait.evaluation.calibration import calibrate
+from imparfait.evaluation.robustness import Suite
+from imparfait.evaluation.uncertainty import FIT, MODERATE, Refusal, by_family, refusals, trust
 
 RIGHT = np.ones(60, bool)
 
@@ -181,9 +181,9 @@ def test_the_threshold_keeps_its_error_rate(data: LabelledImages) -> None:
     found = calibrate(lambda images: logits, data)
     assert found.threshold is not None
     assert (found.threshold.wrong, found.threshold.accepted) == (0, 1000)
-    sure = calibration.softmax(logits, found.temperature).max(1)
+    sure = softmax(logits.astype(np.float64) / found.temperature, 1).max(1)
     assert sure[~right].max() < found.threshold.confidence <= sure[right].min()
-    assert found.error_rate == calibrating.ERROR_RATE
+    assert found.error_rate == calibration.ERROR_RATE
 
 
 def test_pictures_of_nothing_are_no_answers_to_promise_by(data: LabelledImages) -> None:
@@ -202,7 +202,7 @@ def test_pictures_of_nothing_are_no_answers_to_promise_by(data: LabelledImages) 
     assert found is not None
     assert (found.wrong, found.accepted, found.coverage) == (0, seen[0], 1.0)
     nothing = LabelledImages(0 * pixels, data.labels, data.sources, CLASSES, "empty", "train")
-    nothing = nothing.select(np.flatnonzero((calibrating._shown(nothing).pixels == 0).all((1, 2, 3))))
+    nothing = nothing.select(np.flatnonzero((calibration._shown(nothing).pixels == 0).all((1, 2, 3))))
     assert calibrate(lambda images: np.zeros((len(images), 3), np.float32), nothing).threshold is None
 
 
@@ -215,13 +215,13 @@ def test_each_source_is_shown_once_and_altered_by_nothing_that_is_tested_on(
         told.append((name, few.sources, np.asarray(severity), seed))
         return altered_by(few, name, alter, severity, seed)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(calibrating, "altered_by", remembered)
-    shown = calibrating._shown(data)
+    monkeypatch.setattr(calibration, "altered_by", remembered)
+    shown = calibration._shown(data)
     assert {ALTERATIONS[name].family for name, *_ in told} == set(FIT)
     assert {name for name, *_ in told} == {name for name, known in ALTERATIONS.items() if known.family in FIT}
     sources = np.concatenate([each for _, each, *_ in told])
     assert len(set(sources)) == len(sources)
-    assert len(sources) / len(data) == pytest.approx(1 - calibrating.CLEAN, abs=0.05)
+    assert len(sources) / len(data) == pytest.approx(1 - calibration.CLEAN, abs=0.05)
     severities = np.concatenate([each for _, _, each, _ in told])
     assert severities.min() >= 0
     assert 0.95 * MODERATE < severities.max() <= MODERATE
@@ -234,7 +234,7 @@ def test_each_source_is_shown_once_and_altered_by_nothing_that_is_tested_on(
 
 def test_what_a_picture_is_shown_as_depends_on_its_source_only(data: LabelledImages) -> None:
     rows = np.array([700, 3, 41, 8])
-    assert np.array_equal(calibrating._shown(data.select(rows)).pixels, calibrating._shown(data).pixels[rows])
+    assert np.array_equal(calibration._shown(data.select(rows)).pixels, calibration._shown(data).pixels[rows])
 
 
 def test_the_fit_and_what_is_left_out_are_both_there() -> None:

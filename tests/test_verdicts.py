@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from choosing import made_up, plan_of
 
-from imparfait.cells import failure
-from imparfait.selection.verdicts import Comparison, among_pairs, verdict_of
+from imparfait.selection.comparison import Comparison, among_pairs, verdict_of
+from imparfait.selection.jobs import failure
 
 ACCURACY = {"good": 0.97, "same": 0.97, "bad": 0.9}
 
@@ -122,9 +122,10 @@ def test_where_mixture_batch_and_epochs_agree_every_model_is_shown_identical_pix
     import torch
     from conftest import draw_bars
 
-    from imparfait.cells import Cell, run_cell
-    from imparfait.datasets.mixtures import Mixture
-    from imparfait.settings import Machine, TrainingSettings
+    from imparfait.core.compute import Machine
+    from imparfait.data.augmentation import Mixture
+    from imparfait.selection.jobs import Cell, run_cell
+    from imparfait.training.settings import TrainingSettings
 
     data = draw_bars(60, 28)
     shown: list[list[torch.Tensor]] = []

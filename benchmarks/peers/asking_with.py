@@ -19,7 +19,7 @@ def torch(model: str, precision: str, threads: int) -> Ask:
     import torch as engine
 
     import imparfait
-    from imparfait.classifiers import load_network
+    from imparfait.models.loading import load_network
 
     engine.set_num_threads(threads)
     network, _ = load_network(Path(model))

@@ -10,8 +10,8 @@ import numpy as np
 from worker import Worker
 
 from imparfait import RECIPES, LabelledImages, as_classifier, build
-from imparfait.datasets.splits import for_calibration
-from imparfait.training import Epoch, Training
+from imparfait.data.splits import for_calibration
+from imparfait.training.loop import Epoch, Training
 
 
 def main() -> None:

@@ -6,17 +6,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from imparfait.datasets.labelled import LabelledImages
-from imparfait.errors import UserError, lookup
-from imparfait.models import ablations
-from imparfait.models.cnn import Cnn
+from imparfait.core.errors import UserError, lookup
+from imparfait.core.rng import seed_of
+from imparfait.models.cnn import Cnn, no_dropout, no_normalisation, one_convolution
+from imparfait.models.cnn_gru import CnnGru, Rnn, tanh
+from imparfait.models.custom import is_own, own_network
 from imparfait.models.duo import Duo
 from imparfait.models.grand import Grand
-from imparfait.models.own import is_own, own_network
 from imparfait.models.petit import Petit
-from imparfait.models.recurrent import CnnGru, Rnn
-from imparfait.randomness import seed_of
-from imparfait.settings import TrainingSettings
 
 Factory = Callable[..., nn.Module]
 """Takes `channels` and `classes`, and `height` and `width` too where the network is built for one picture size."""
@@ -28,10 +25,10 @@ MODELS: dict[str, Factory] = {
     "cnn": Cnn,
     "cnn_gru": CnnGru,
     "rnn": Rnn,
-    "cnn_one_convolution": ablations.one_convolution,
-    "cnn_no_normalisation": ablations.no_normalisation,
-    "cnn_no_dropout": ablations.no_dropout,
-    "cnn_gru_tanh": ablations.tanh,
+    "cnn_one_convolution": one_convolution,
+    "cnn_no_normalisation": no_normalisation,
+    "cnn_no_dropout": no_dropout,
+    "cnn_gru_tanh": tanh,
 }
 
 
@@ -67,20 +64,6 @@ def build(
         if isinstance(model, str) and not is_own(model):
             return factory(**given, **(sizes or {}))
         return _built_by_others(name, factory, given | dict(sizes or {}))
-
-
-def network_for(settings: TrainingSettings, data: LabelledImages) -> nn.Module:
-    """The network that `settings` name, for the channels, picture size and classes of `data`."""
-    _, channels, height, width = data.pixels.shape
-    return build(
-        settings.model,
-        channels=channels,
-        classes=len(data.classes),
-        height=height,
-        width=width,
-        sizes=settings.sizes,
-        seed=settings.seed,
-    )
 
 
 def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "the network") -> None:
@@ -137,5 +120,4 @@ __all__ = [
     "Rnn",
     "build",
     "check_answers",
-    "network_for",
 ]

@@ -3,9 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from imparfait.errors import UserError
-from imparfait.models import keras
-from imparfait.tensors import Images
+from imparfait.core.errors import UserError
+from imparfait.core.tensors import Images
+from imparfait.models import keras_layers
 
 WIDTHS = (32, 64, 128)
 
@@ -34,19 +34,19 @@ class Cnn(nn.Module):
         rows, columns = after_strokes(height, width)
 
         def layer(before: int, dropped: float) -> list[nn.Module]:
-            parts: list[nn.Module] = [keras.dense(before, 512), nn.ReLU(inplace=True)]
-            parts += [keras.Dropout(dropped)] if dropout else []
-            return parts + ([keras.normalisation(512, planes=False)] if normalise else [])
+            parts: list[nn.Module] = [keras_layers.dense(before, 512), nn.ReLU(inplace=True)]
+            parts += [keras_layers.Dropout(dropped)] if dropout else []
+            return parts + ([keras_layers.normalisation(512, planes=False)] if normalise else [])
 
         self.head = nn.Sequential(
-            *layer(rows * columns * WIDTHS[-1], 0.25), *layer(512, 0.5), keras.dense(512, classes)
+            *layer(rows * columns * WIDTHS[-1], 0.25), *layer(512, 0.5), keras_layers.dense(512, classes)
         )
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
         """Logits for pictures in 0..1."""
-        keras.check_size("cnn", self.height, self.width, images)
+        keras_layers.check_size("cnn", self.height, self.width, images)
         found = self.strokes(images)  # n, 128, height / 8, width / 8
-        logits: Tensor = self.head(keras.flatten(found))
+        logits: Tensor = self.head(keras_layers.flatten(found))
         return logits
 
 
@@ -56,10 +56,10 @@ def strokes(channels: int, convolutions: int = 2, normalise: bool = True, dropou
     before = channels
     for width in WIDTHS:
         for _ in range(convolutions):
-            parts += [keras.convolution(before, width), nn.ReLU(inplace=True)]
-            parts += [keras.normalisation(width, planes=True)] if normalise else []
+            parts += [keras_layers.convolution(before, width), nn.ReLU(inplace=True)]
+            parts += [keras_layers.normalisation(width, planes=True)] if normalise else []
             before = width
-        parts += [nn.MaxPool2d(2)] + ([keras.Dropout(0.3)] if dropout else [])
+        parts += [nn.MaxPool2d(2)] + ([keras_layers.Dropout(0.3)] if dropout else [])
     return nn.Sequential(*parts)
 
 
@@ -71,3 +71,18 @@ def after_strokes(height: int, width: int) -> tuple[int, int]:
             f"the study's networks halve a picture three times: {height}×{width} is too small, 8×8 the least; use petit"
         )
     return rows, columns
+
+
+def one_convolution(*, channels: int, classes: int, height: int, width: int) -> Cnn:
+    """`cnn` with one convolution a block instead of two."""
+    return Cnn(channels=channels, classes=classes, height=height, width=width, convolutions=1)
+
+
+def no_normalisation(*, channels: int, classes: int, height: int, width: int) -> Cnn:
+    """`cnn` without batch normalisation."""
+    return Cnn(channels=channels, classes=classes, height=height, width=width, normalise=False)
+
+
+def no_dropout(*, channels: int, classes: int, height: int, width: int) -> Cnn:
+    """`cnn` without dropout."""
+    return Cnn(channels=channels, classes=classes, height=height, width=width, dropout=False)

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from imparfait.core.tensors import Images
 from imparfait.models.petit import Look, Trunk
-from imparfait.tensors import Images
 
 QUARTER_GREY = 1 / 1024
 

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from imparfait.core.tensors import Images
 from imparfait.models.petit import Look, convolution
-from imparfait.tensors import Images
 
 
 class Grand(nn.Module):

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from imparfait.errors import UserError
-from imparfait.tensors import Images
+from imparfait.core.errors import UserError
+from imparfait.core.tensors import Images
 
 LARGEST_FRAME = 256
 # How far an unsteady look errs, either way. results/LOG.md, 2026-11-26.

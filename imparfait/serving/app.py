@@ -8,10 +8,10 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from imparfait.errors import UserError
-from imparfait.serving import facts, telling
-from imparfait.serving.places import Visit
-from imparfait.serving.refusals import CODES, RefusedError, refusal
+from imparfait.core.errors import UserError
+from imparfait.serving import model_info, schemas
+from imparfait.serving.concurrency import Visit
+from imparfait.serving.errors import CODES, RefusedError, refusal
 from imparfait.serving.service import NEEDS_TORCH, Service, can_alter
 
 PICTURE = {
@@ -22,12 +22,12 @@ PICTURE = {
         },
     }
 }
-NOTHING = Annotated[facts.Nothing, Query()]
+NOTHING = Annotated[model_info.Nothing, Query()]
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of errors with these statuses."""
-    return {status: {"model": telling.Error, "description": CODES[status].replace("_", " ")} for status in statuses}
+    return {status: {"model": schemas.Error, "description": CODES[status].replace("_", " ")} for status in statuses}
 
 
 def make_app(service: Service) -> FastAPI:
@@ -53,49 +53,49 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         body = await _received(request, service.settings.bytes)
         return _as_json(await service.in_time(work(body)))
 
-    @app.post("/v1/predict", responses=asked, response_model=telling.Predicted, openapi_extra=PICTURE)
-    async def predict(request: Request, asked: Annotated[facts.Beside, Query()]) -> Response:
+    @app.post("/v1/predict", responses=asked, response_model=schemas.Predicted, openapi_extra=PICTURE)
+    async def predict(request: Request, asked: Annotated[model_info.Beside, Query()]) -> Response:
         """What is on a picture. The body is the picture's file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
         return await answer(request, lambda body: service.predict(body, asked.beside))
 
-    @app.post("/v1/read", responses=asked, response_model=telling.Read, openapi_extra=PICTURE)
+    @app.post("/v1/read", responses=asked, response_model=schemas.Read, openapi_extra=PICTURE)
     async def read(request: Request, asked: NOTHING) -> Response:
         """All digits on a picture, line by line, with the place of each."""
         return await answer(request, service.read)
 
-    @app.post("/v1/alter", responses=altered, response_model=telling.Altered, openapi_extra=PICTURE)
-    async def alter(request: Request, asked: Annotated[facts.Alter, Query()]) -> Response:
+    @app.post("/v1/alter", responses=altered, response_model=schemas.Altered, openapi_extra=PICTURE)
+    async def alter(request: Request, asked: Annotated[model_info.Alter, Query()]) -> Response:
         """A picture as the model sees it, altered, and what the models say of that."""
-        await service.altering()
+        await service.corruptions()
         return await answer(request, lambda body: service.alter(body, asked.name, asked.severity, asked.seed))
 
-    @app.post("/v1/break", responses=altered, response_model=telling.Breaking, openapi_extra=PICTURE)
+    @app.post("/v1/break", responses=altered, response_model=schemas.Breaking, openapi_extra=PICTURE)
     async def break_it(request: Request, asked: NOTHING) -> Response:
         """What the models say of a picture under every alteration, and from which severity on it is something else."""
-        await service.altering()
+        await service.corruptions()
         return await answer(request, service.break_it)
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:
     refused = errors(403, 422)
 
-    @app.get("/v1/model", responses=refused, response_model=facts.Model)
+    @app.get("/v1/model", responses=refused, response_model=model_info.Model)
     async def model(asked: NOTHING) -> Response:
         """Which model is served, what it takes, how sure it has to be, and what there is beside it."""
-        return _as_json(facts.of(service))
+        return _as_json(model_info.of(service))
 
-    @app.get("/v1/alterations", responses=refused | errors(501), response_model=telling.Alterations)
+    @app.get("/v1/alterations", responses=refused | errors(501), response_model=schemas.Alterations)
     async def alterations(asked: NOTHING) -> Response:
         """The alterations that /v1/alter takes."""
         if not can_alter():
             raise RefusedError(501, NEEDS_TORCH)
-        altering = await service.altering()
+        altering = await service.corruptions()
         return _as_json({"alterations": [each.model_dump() for each in altering.alterations()]})
 
-    @app.get("/v1/gallery", responses=refused, response_model=facts.Gallery)
+    @app.get("/v1/gallery", responses=refused, response_model=model_info.Gallery)
     async def gallery(asked: NOTHING) -> Response:
         """Digits on which the models part, for the page."""
-        return _as_json(facts.gallery())
+        return _as_json(model_info.gallery())
 
     @app.get("/health/live")
     async def live() -> Response:
@@ -111,11 +111,11 @@ def _add_facts(app: FastAPI, service: Service) -> None:
 
     @app.get("/", include_in_schema=False)
     async def index(request: Request) -> Response:
-        return facts.file("index.html", request.headers.get("if-none-match", ""))
+        return model_info.file("index.html", request.headers.get("if-none-match", ""))
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(request: Request, name: str) -> Response:
-        return facts.file(name, request.headers.get("if-none-match", ""))
+        return model_info.file(name, request.headers.get("if-none-match", ""))
 
 
 def _add_refusals(app: FastAPI) -> None:

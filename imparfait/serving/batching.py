@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from imparfait.answering import Answer, Ready
-from imparfait.decoding import Decoded
-from imparfait.images import Pixels
+from imparfait.core.types import Pixels
+from imparfait.data.images.normalize import Decoded
+from imparfait.inference.predictor import Answer, Ready
 
 MOST = 64  # pictures asked at once: 20 to 30 ms of the network in the box
 PART = 32  # pictures of one request, after which others may come in between

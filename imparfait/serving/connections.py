@@ -9,8 +9,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from imparfait.serving.places import FULL, Places, Visit
-from imparfait.serving.refusals import RefusedError, as_body, headers_of
+from imparfait.serving.concurrency import FULL, Places, Visit
+from imparfait.serving.errors import RefusedError, as_body, headers_of
 from imparfait.serving.settings import ServingSettings
 
 MOST_HEAD = 32 << 10  # bytes of a request's first line and headers

@@ -13,18 +13,18 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from imparfait.answering import Ready
-from imparfait.box import BOX, open_with_card
-from imparfait.cards import Card
-from imparfait.decoding import Decoded, Frame, decode
-from imparfait.decoding.claims import Limits, TooLargeError
-from imparfait.decoding.reading import read_pages
-from imparfait.errors import UserError
-from imparfait.images import Pixels
-from imparfait.serving import golden, telling
+from imparfait.core.errors import UserError
+from imparfait.core.types import Pixels
+from imparfait.data.images.decode import read_pages
+from imparfait.data.images.limits import Limits, TooLargeError
+from imparfait.data.images.normalize import Decoded, Frame, decode
+from imparfait.inference.predictor import Ready
+from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.models.metadata import Card
+from imparfait.serving import schemas, self_test
 from imparfait.serving.batching import Batcher, Told
-from imparfait.serving.places import Places
-from imparfait.serving.refusals import RefusedError
+from imparfait.serving.concurrency import Places
+from imparfait.serving.errors import RefusedError
 from imparfait.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Service:
         """Have the models answer the golden picture; with the right answers the service is ready."""
         try:
             for who, batcher in self.asked.items():
-                judge = partial(golden.what_is_wrong, batcher.ready, self.cards[who])
+                judge = partial(self_test.what_is_wrong, batcher.ready, self.cards[who])
                 wrong = await self._in(self._asking, judge)
                 if wrong:
                     self.why_not_ready = wrong
@@ -121,7 +121,7 @@ class Service:
         classes = model.ready.classes
         answer: dict[str, Any] = {
             "model": model.ready.name,
-            "pages": [telling.page(each, classes, decoded) for each, decoded in zip(told, pages, strict=True)],
+            "pages": [schemas.page(each, classes, decoded) for each, decoded in zip(told, pages, strict=True)],
         }
         if other:
             answer["beside"] = _said(other, of_first[0])
@@ -135,19 +135,19 @@ class Service:
 
     async def alter(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
         """The answer to /v1/alter."""
-        altering = await self.altering()
+        corruptions = await self.corruptions()
         pages = await self._pages(content)
-        pixels = await self._in(self._altering, lambda: altering.altered(pages[0].pixels, name, severity, seed))
+        pixels = await self._in(self._altering, lambda: corruptions.altered(pages[0].pixels, name, severity, seed))
         told = await self._by_each(pixels[None])
         answers = {who: _said(batcher, told[who][0]) for who, batcher in self.asked.items()}
-        return {"altered": telling.data_url(pixels), **answers}
+        return {"altered": schemas.data_url(pixels), **answers}
 
     async def break_it(self, content: bytes) -> dict[str, Any]:
         """The answer to /v1/break."""
-        altering = await self.altering()
+        corruptions = await self.corruptions()
         pages = await self._pages(content)
         clean = pages[0].pixels[None]
-        rows = await self._in(self._altering, lambda: altering.altered_everyhow(clean[0]))
+        rows = await self._in(self._altering, lambda: corruptions.altered_everyhow(clean[0]))
         batch = np.concatenate([clean, *(row.pixels for row in rows)])
         told = await self._by_each(batch)
         start, found = 1, []
@@ -156,14 +156,14 @@ class Service:
             of_each = {who: _levels(all_[start:end], row.levels, all_[0].answer.label) for who, all_ in told.items()}
             found.append({**row.told, **of_each})
             start = end
-        return {"levels": altering.LEVELS, "models": self.names, "alterations": found}
+        return {"levels": corruptions.LEVELS, "models": self.names, "alterations": found}
 
     @property
     def names(self) -> dict[str, str]:
         """What the model is called, and the one beside it."""
         return {who: each.ready.name for who, each in self.asked.items()}
 
-    async def altering(self) -> ModuleType:
+    async def corruptions(self) -> ModuleType:
         """The module that alters, imported when it is first asked for: a second or more, which no answer's time counts.
 
         Raises RefusedError without torch.
@@ -188,7 +188,7 @@ class Service:
         return await self._in(pool, lambda: self._decoded(content))
 
     def _read(self, content: bytes, ready: Ready) -> list[dict[str, Any]]:
-        from imparfait.reading import read_page  # late: scipy.ndimage, which digits do not need
+        from imparfait.inference.ocr import read_page  # late: scipy.ndimage, which digits do not need
 
         until = time.monotonic() + self.settings.answer_seconds
         pages = []
@@ -229,9 +229,9 @@ async def _nothing() -> list[Told]:
 
 
 def _altering() -> ModuleType:
-    from imparfait.serving import altering
+    from imparfait.serving import corruptions
 
-    return altering
+    return corruptions
 
 
 def can_alter() -> bool:
@@ -240,7 +240,7 @@ def can_alter() -> bool:
 
 
 def _said(batcher: Batcher, told: Told) -> dict[str, Any]:
-    return {"model": batcher.ready.name, **telling.said(told, batcher.ready.classes)}
+    return {"model": batcher.ready.name, **schemas.said(told, batcher.ready.classes)}
 
 
 def _levels(told: list[Told], levels: tuple[float, ...], clean: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from imparfait.errors import UserError
+from imparfait.core.errors import UserError
 
 
 class ServingSettings(BaseModel, frozen=True, extra="forbid"):

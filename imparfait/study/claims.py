@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from imparfait.evaluation import percent, percents
-from imparfait.selection.findings import Finding
-from imparfait.selection.measuring import Entry
-from imparfait.selection.verdicts import Comparison, Verdict, among_pairs, verdict_of
-from imparfait.statistics import Interval
-from imparfait.study.finals import Final
+from imparfait.evaluation.scores import percent, percents
+from imparfait.evaluation.statistics import Interval
+from imparfait.selection.comparison import Comparison, Verdict, among_pairs, verdict_of
+from imparfait.selection.profiling import Entry
+from imparfait.selection.search_result import Finding
+from imparfait.study.final_runs import Final
 from imparfait.study.scales import ABLATIONS, PAIR, Scale
 
 Outcome = Literal["reproduced", "not reproduced", "not decided", "not tried"]

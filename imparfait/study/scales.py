@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from imparfait.selection.measuring import TURNS
-from imparfait.selection.spaces import Choice, Range, Space
-from imparfait.settings import RECIPES, TrainingSettings
+from imparfait.selection.profiling import TURNS
+from imparfait.selection.search_space import Choice, Range, Space
+from imparfait.training.recipes import RECIPES
+from imparfait.training.settings import TrainingSettings
 
 PAIR = ("cnn", "cnn_gru")
 """What the study is about."""

@@ -1,0 +1,67 @@
+"""Cells behind a progress bar, kept as they finish."""
+
+import signal
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from imparfait.cli import console
+from imparfait.cli.signals import Stopped
+from imparfait.core.storage import only_here
+from imparfait.data.dataset import LabelledImages
+from imparfait.selection.executors import Engine, run
+from imparfait.selection.jobs import Cell, Outcome
+
+CELLS = "cells"  # the store of outcomes, beside the runs
+
+
+Note = Callable[[float, str], None]
+"""Moves a bar on by so many seconds' worth of cells, and says how far it is."""
+
+
+@contextmanager
+def cells_bar(what: str, seconds: float) -> Iterator[Note]:
+    """A bar for cells that take so many seconds, alone and added up."""
+    with console.bar(what, seconds) as (progress, task):
+
+        def note(more: float, told: str) -> None:
+            progress.update(task, advance=more, description=f"{what}: {told}")
+
+        yield note
+
+
+def run_shown(
+    cells: Sequence[Cell], data: LabelledImages, out: Path, engine: Engine, note: Note, seconds: Sequence[float]
+) -> list[Outcome]:
+    """The outcome of each cell; `seconds` are what each takes, for the time left.
+
+    Raises Stopped on Ctrl-C and SIGTERM, with every finished cell kept.
+    """
+    expected = defaultdict[str, float](float)  # equal cells are run once and count for all of them
+    for cell, each in zip(cells, seconds, strict=True):
+        expected[cell.key] += each
+    outcomes: dict[str, Outcome] = {}
+    try:
+        for cell, outcome in run(cells, data, out / CELLS, engine):
+            outcomes[cell.key] = outcome
+            note(expected[cell.key], f"{len(outcomes)} of {len(expected)} cells")
+    except KeyboardInterrupt as error:
+        raise Stopped(
+            f"stopped; {len(outcomes)} of {len(expected)} cells are kept, the same command goes on from there",
+            128 + signal.SIGINT,
+        ) from error
+    return [outcomes[cell.key] for cell in cells]
+
+
+@contextmanager
+def alone(out: Path, doing: str) -> Iterator[None]:
+    """The only process that adds cells in `out`; SIGTERM ends it as Ctrl-C does."""
+    store = out / CELLS
+    store.mkdir(parents=True, exist_ok=True)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with only_here(store, doing):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

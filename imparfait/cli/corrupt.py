@@ -1,0 +1,165 @@
+"""`imparfait alter`: look at alterations, or write pictures altered once and for all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imparfait.cli import console, options
+from imparfait.core.errors import UserError, lookup
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from imparfait.data.dataset import LabelledImages
+    from imparfait.data.load import Dataset
+    from imparfait.data.write import Manifest, Order
+
+LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of a contact sheet
+MANY, CATALOGUED = 3, 2  # alterations above which the sheet is a catalogue, of so many pictures
+SHEET, FOLDER, MANIFEST = Path("alterations.png"), Path("altered"), "manifest.json"
+
+
+@click.command()
+@click.argument("alterations", nargs=-1)
+@click.option(
+    "--severity", "severities", type=click.FloatRange(0, 1), multiple=True,
+    help="From 0 (nothing) to 1; may be given several times.  [default: 0.2, 0.4, 0.6, 0.8 and 1]",
+)  # fmt: skip
+@options.data
+@options.size
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other pixels.")
+@click.option("--pictures", type=click.IntRange(1, 64), default=10, show_default=True, help="Pictures on the sheet.")
+@click.option(
+    "--dataset", "files", type=click.Choice(["folders", "idx"]),
+    help="Instead of a sheet, write all pictures altered: as class folders of PNGs, or as IDX files.",
+)  # fmt: skip
+@click.option(
+    "--split", "splits", multiple=True, type=click.Choice(["train", "validation", "test"]),
+    help="Which pictures --dataset writes; may be given several times.  [default: train, and validation if there]",
+)  # fmt: skip
+@click.option(
+    "--manifest", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Write again what this manifest.json describes, and check that the pixels are the same.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help=f"[default: {SHEET}, or for data sets {FOLDER}]")
+def alter(
+    alterations: tuple[str, ...],
+    severities: tuple[float, ...],
+    data: str,
+    size: int | None,
+    seed: int,
+    pictures: int,
+    files: str | None,
+    splits: tuple[str, ...],
+    manifest: Path | None,
+    out: Path | None,
+) -> None:
+    """Show ALTERATIONS (all, when none is named) of some pictures on a contact sheet, or write altered data sets.
+
+    A data set is written into --out/<alteration>-<severity>/, which --data takes; a manifest.json in --out tells how
+    to make the same pixels again. Altered test pictures open the test, which the ledger beside --out notes.
+    """
+    from imparfait.corruptions import ALTERATIONS
+
+    names = alterations or tuple(ALTERATIONS)
+    for name in names:
+        lookup("alteration", name, ALTERATIONS)
+    if manifest:
+        if alterations or severities or files or splits or seed:
+            raise UserError("--manifest tells all there is to write; with it, give only --data, --size and --out")
+        _write_again(manifest, console.loaded(data, size), out or FOLDER)
+    elif files:
+        if not severities:
+            raise UserError("--dataset wants to know how much to alter; write --severity, from 0 (nothing) to 1")
+        from imparfait.data.write import Order
+
+        found = console.loaded(data, size)
+        wanted = splits or ("train", *(["validation"] if found.validation else []))
+        told = {"alterations": names, "severities": severities, "splits": wanted, "seed": seed, "format": files}
+        order = Order.model_validate(told)
+        _write(found, order, out or FOLDER)
+        first, _, _ = next(order.each())
+        what = f"imparfait train --data {(out or FOLDER) / first} --mixture clean"
+        console.next_step(what, "learn from the altered pictures as they are")
+    else:
+        _draw_sheet(console.loaded(data, size).train, names, severities or LEVELS, seed, pictures, out or SHEET)
+
+
+def _draw_sheet(
+    data: "LabelledImages", names: Sequence[str], severities: Sequence[float], seed: int, pictures: int, out: Path
+) -> None:
+    import numpy as np
+
+    from imparfait.core.storage import write_whole
+    from imparfait.data.corrupted import altered
+    from imparfait.reports.figures import as_png, contact_sheet
+
+    if out.suffix != ".png":
+        raise UserError(f"--out {out}: a contact sheet is a PNG; write a name that ends in .png")
+    few = data.select(_one_class_after_another(data.labels, len(data.classes), pictures))
+    if len(names) > MANY:  # a catalogue: a row an alteration, each picture at all severities side by side
+        few = few.select(np.arange(min(len(few), CATALOGUED)))
+        rows = {
+            name: np.stack([altered(few, name, severity, seed).pixels for severity in severities], 1).reshape(
+                -1, *few.pixels.shape[1:]
+            )
+            for name in names
+        }
+        levels = ", ".join(f"{severity:g}" for severity in severities)
+        told = f"{len(names)} alterations, a row each: {len(few)} pictures at severities {levels}"
+    else:
+        rows = {"as it is": few.pixels}
+        for name in names:
+            rows |= {f"{name} {severity:g}": altered(few, name, severity, seed).pixels for severity in severities}
+        told = f"{len(few)} pictures, a row for each of {', '.join(rows)}"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, as_png(contact_sheet(rows)))
+    click.echo(f"{told}: {out}")
+
+
+def _one_class_after_another(labels: "np.ndarray", classes: int, pictures: int) -> "np.ndarray":
+    """Rows of the first picture of each class, then of the second of each: as many as wanted, or as there are."""
+    import numpy as np
+
+    turns = np.zeros(len(labels), np.int64)
+    for label in range(classes):
+        rows = np.flatnonzero(labels == label)
+        turns[rows] = np.arange(len(rows))
+    return np.lexsort((labels, turns))[:pictures]
+
+
+def _write(found: "Dataset", order: "Order", out: Path, expected: "Manifest | None" = None) -> None:
+    """The data sets that `order` describes, in the new folder `out`; only if they are the `expected` ones."""
+    from imparfait.core.storage import new_folder, write_json
+    from imparfait.data.sealed_test import LEDGER
+    from imparfait.data.write import write_altered
+
+    if out.exists():
+        raise UserError(f"--out {out}: it is there already; give a folder that is not, or remove it")
+    with new_folder(out) as unfinished:
+        written = write_altered(found, order, unfinished, out.parent / LEDGER, console.watch)
+        for name, sha256 in (expected.sha256 if expected else {}).items():
+            if written.sha256.get(name) != sha256:
+                raise UserError(f"{name}: the sha256 of its pixels is not the manifest's; nothing is kept")
+        write_json(unfinished / MANIFEST, written.model_dump())
+    click.echo(f"{', '.join(written.sha256)}: in {out}, described in {out / MANIFEST}")
+
+
+def _write_again(path: Path, found: "Dataset", out: Path) -> None:
+    from pydantic import ValidationError
+
+    from imparfait.data.write import Manifest
+
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "its text"
+        raise UserError(
+            f"{path}: {where}: {error.errors()[0]['msg']}; wanted is what `imparfait alter` wrote"
+        ) from error
+    if manifest.sha256_of_data.get("train", found.train.fingerprint()) != found.train.fingerprint():
+        raise UserError(f"{path} was made of {manifest.data}; --data {found.train.name} has other training pictures")
+    _write(found, manifest.order, out, manifest)
+    click.echo("the same pixels as the manifest's: every sha256 agrees")

@@ -1,0 +1,167 @@
+"""Models asked and compared, and the folder that comes of it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from imparfait.cli import console
+from imparfait.cli.asking import Asked
+from imparfait.cli.opening import opened_so_often
+from imparfait.core.errors import UserError
+from imparfait.core.hardware import environment
+from imparfait.core.storage import new_folder, write_json
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.label_errors import is_mnist_test, without_disputed
+from imparfait.data.load import Dataset
+from imparfait.data.sealed_test import LEDGER, SealedTest
+from imparfait.evaluation.model_comparison import Model, Verdict, grouped, verdicts
+from imparfait.evaluation.robustness import Suite, read_baseline
+from imparfait.evaluation.scores import evaluate, percent
+from imparfait.evaluation.suite import Part, shown, the_full_suite, the_parts_of
+from imparfait.evaluation.uncertainty import by_family, refusals
+from imparfait.reports import robustness as page
+from imparfait.reports import run as page_of_three
+from imparfait.reports.suite_json import as_json as told_as_json
+from imparfait.training.run import write_scores
+
+
+def prove(
+    models: Sequence[Asked], dataset: Dataset, test: SealedTest | None, *, full: bool, out: Path, as_json: bool
+) -> None:
+    """Ask every model every picture, and leave a folder with a report in `out`; print the result."""
+    parts = the_full_suite() if full else the_parts_of()
+    for model in models:
+        if not test and model.fitted_on_all:
+            raise UserError(f"{model.name} was fitted on the validation pictures too; leave --on validation out")
+    pictures, suites = None if test else dataset.fitting()[1], {}
+    remark = "on validation pictures; the test pictures stay sealed"
+    for model in models:
+        if test:
+            with test.open(out / LEDGER, model.settings) as opening:
+                pictures, remark = opening.pictures, opened_so_often(opening)
+                suites[model.name] = _ask(model, pictures, parts)
+                opening.result = _in_brief(suites[model.name])
+        elif pictures:
+            suites[model.name] = _ask(model, pictures, parts)
+    assert pictures is not None
+    remark = f"{len(pictures):,} pictures; {remark}" if test else f"{len(pictures):,} pictures, {remark}"
+    ending = f"-{pictures.name}{'-full' if full else ''}{'' if test else '-validation'}"
+    names = "-and-".join(model.name.replace("/", "-") for model in models)
+    folder = out / f"evaluate-{names[:80]}{ending}"
+    rivals = grouped(suites, {model.name: model.recipe for model in models}.__getitem__)
+    told = verdicts(rivals)
+    with new_folder(folder) as unfinished:
+        write_json(unfinished / "environment.json", environment(models[0].machine))
+        if full or len(models) > 1:
+            _leave_report(unfinished, models, rivals, told, pictures, parts, remark)
+        else:
+            _leave_short_report(unfinished, models[0], suites[models[0].name], pictures, parts, remark)
+    _print(models, suites, told, remark, folder, as_json)
+
+
+def _ask(model: Asked, pictures: LabelledImages, parts: Sequence[Part]) -> Suite:
+    title = f"{model.name}: {len(parts)} sets of pictures"
+    with console.watched(model.classifier, title, len(parts) * len(pictures)) as watched:
+        return Suite(evaluate(watched, shown(pictures, parts)))
+
+
+def _in_brief(suite: Suite) -> str:
+    three = suite.mean_of_the_three
+    told = [f"clean {percent(suite.clean.score.accuracy)}"]
+    told += [f"mean of the three {percent(three)}"] if three is not None else []
+    return ", ".join(told + ([f"mean of the suite {percent(suite.mean)}"] if suite.is_full else []))
+
+
+def _leave_short_report(
+    folder: Path, model: Asked, suite: Suite, pictures: LabelledImages, parts: Sequence[Part], remark: str
+) -> None:
+    write_scores(folder, suite.scores)
+    page_of_three.write_report(
+        folder,
+        title=f"{model.name} on {pictures.name}",
+        conditions=f"The classifier {model.name} on {remark}. {model.how}".strip(),
+        seen=model.seen,
+        scores=suite.scores,
+        plates=page_of_three.answers(suite.scores, list(shown(pictures, parts))),
+        facts={"settings": model.facts, "machine": environment(model.machine)},
+    )
+
+
+def _leave_report(
+    folder: Path,
+    models: Sequence[Asked],
+    rivals: Sequence[Model],
+    told: Sequence[Verdict],
+    pictures: LabelledImages,
+    parts: Sequence[Part],
+    remark: str,
+) -> None:
+    asked = {model.name: model for model in models}
+    _, channels, height, width = pictures.pixels.shape
+    trust = {rival.name: by_family(rival.seeds[0]) for rival in rivals}
+    refused = {
+        rival.name: refusals(
+            asked[rival.name].classifier, rival.seeds[0], channels, height, width, asked[rival.name].threshold
+        )
+        for rival in rivals
+    }
+    baseline = read_baseline()
+    errors = {rival.name: rival.seeds[0].corruption_error(baseline) for rival in rivals}
+    write_json(folder / "scores.json", told_as_json(rivals, told, trust, refused, errors))
+    page.write_report(
+        folder,
+        title=f"{', '.join(rival.name for rival in rivals)} on {pictures.name}",
+        conditions=f"{len(models)} network{'s' * (len(models) > 1)} on {remark}.",
+        seen=" ".join(f"{model.name}: {model.seen}" for model in models) if len(models) > 1 else models[0].seen,
+        models=rivals,
+        verdicts=told,
+        trust=trust,
+        refusals=refused,
+        data=pictures,
+        parts=parts,
+        corruption_error=errors,
+        asked={model.name: model.how for model in models if model.how},
+        disputed=_disputed(rivals),
+        facts={model.name: model.facts for model in models if model.facts}
+        | {"machine": environment(models[0].machine)},
+    )
+
+
+def _disputed(rivals: Sequence[Model]) -> dict[str, tuple[float, float]]:
+    """Clean accuracy with and without the disputed labels, where these are MNIST's test pictures."""
+    found = {}
+    for rival in rivals:
+        clean = rival.seeds[0].clean
+        if is_mnist_test(clean.truths):
+            right = clean.said == clean.truths
+            found[rival.name] = (float(right.mean()), float(right[without_disputed(clean.truths)].mean()))
+    return found
+
+
+def _print(
+    models: Sequence[Asked],
+    suites: dict[str, Suite],
+    told: Sequence[Verdict],
+    remark: str,
+    folder: Path,
+    as_json: bool,
+) -> None:
+    first = suites[models[0].name]
+    how = [f"{model.name}: {model.how}" for model in models if model.how]
+    if len(models) == 1 and not first.is_full:
+        console.result(first.scores, "\n".join([remark, *how]), folder, as_json)
+        return
+    if as_json:
+        scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        click.echo(json.dumps(scores | {"folder": str(folder)}, ensure_ascii=False))
+        return
+    if len(models) == 1:
+        rows = [(row.name, percent(row.accuracy), percent(min(row.accuracies))) for row in first.rows]
+        console.table(("alteration", "mean", "at worst"), rows, ("mean of the suite", percent(first.mean), ""))
+        click.echo(_in_brief(first))
+    else:
+        console.table(("model", "result"), [(model.name, _in_brief(suites[model.name])) for model in models])
+    for line in [*(verdict.sentence for verdict in told), *how, remark, f"report: {folder / 'report.html'}"]:
+        click.echo(line)

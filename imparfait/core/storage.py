@@ -1,0 +1,201 @@
+"""Folders and files that are written whole or not at all, and found again after a crash."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from imparfait.core.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes at the same run are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
+MAX_MODEL_BYTES = 1 << 30  # of a file with weights
+KEPT = 2  # versions: the newest, and the one before in case the newest cannot be read
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which appears at `path` when the block ends; if the block fails, nothing appears.
+
+    Its files are on the disk before it appears. A folder that was at `path` is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        mask = _umask()
+        temporary.chmod(0o777 & ~mask)  # tempfile and safetensors make what they write private
+        for file in sorted(temporary.rglob("*")):
+            file.chmod((0o777 if file.is_dir() else 0o666) & ~mask)
+            _sync(file)
+        _sync(temporary)
+        aside = temporary.with_name(f"{temporary.name}-before")
+        if path.exists():
+            path.rename(aside)  # not removed yet: a crash between these two lines loses nothing
+        temporary.rename(path)
+        _sync(path.parent)
+        shutil.rmtree(aside, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def save_version(folder: Path, number: int, content: bytes, suffix: str) -> Path:
+    """Write `content` as version `number` into `folder`; a crash at any moment leaves the versions there whole.
+
+    Its name carries its sha256, so that a torn or flipped file is recognised. The newest versions are kept.
+    """
+    target = folder / f"{number:09d}-{_mark(content)}{suffix}"
+    write_whole(target, content)
+    for old in [*_versions(folder, suffix)[:-KEPT], *folder.glob(".*.tmp")]:
+        old.unlink()
+    return target
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, where a crash at any moment leaves either what was there or all of it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync(path.parent)
+
+
+def load_version(folder: Path, suffix: str) -> tuple[bytes | None, list[Path]]:
+    """The newest version in `folder` that is whole, or None where there is none; and the broken ones passed over.
+
+    These are renamed then, so that they are no longer counted. Raises UserError when all there are are broken.
+    """
+    broken: list[Path] = []
+    for path in reversed(_versions(folder, suffix)):
+        content = path.read_bytes()
+        if path.name.removesuffix(suffix).endswith(f"-{_mark(content)}"):
+            for other in broken:
+                other.replace(other.with_name(f"{other.name}.broken"))
+            return content, broken
+        broken.append(path)
+    if broken:
+        raise UserError(
+            f"{broken[0]}: torn or changed (its sha256 is not the one in its name), and there is no whole one; "
+            f"to start again from the beginning, remove {folder}"
+        )
+    return None, []
+
+
+def keep(folder: Path, name: str, content: bytes, suffix: str) -> Path:
+    """Write `content` into `folder` under `name`, once and for all; its file's name carries its sha256 too."""
+    target = folder / f"{name}-{_mark(content)}{suffix}"
+    write_whole(target, content)
+    return target
+
+
+def kept(folder: Path, name: str, suffix: str) -> bytes | None:
+    """What was kept in `folder` under `name`; None where there is nothing, or nothing whole."""
+    for path in folder.glob(f"{name}-*{suffix}"):
+        content = path.read_bytes()
+        if path.name == f"{name}-{_mark(content)}{suffix}":
+            return content
+    return None
+
+
+def forget(folder: Path, name: str, suffix: str) -> None:
+    """Remove what was kept in `folder` under `name`."""
+    for path in folder.glob(f"{name}-*{suffix}"):
+        path.unlink()
+
+
+@contextmanager
+def only_here(folder: Path, doing: str) -> Iterator[None]:
+    """Raises UserError when another process is at work in `folder`; the lock ends with the process, however it ends."""
+    handle = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        if fcntl:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(f"{folder}: another process is {doing} there; wait for it or stop it") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _versions(folder: Path, suffix: str) -> list[Path]:
+    """The oldest first."""
+    return sorted(path for path in folder.glob(f"[0-9]*{suffix}"))
+
+
+def _mark(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """`content` as JSON that people can read."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder to flush it
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def fingerprint(*parts: BaseModel | str) -> str:
+    """A sha256 over settings and fingerprints: equal exactly when all the parts are."""
+    texts = [part.model_dump_json() if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def read_regular(file: Path, most: int) -> bytes:
+    """The content of a file in a run folder; raises UserError where it is none, no file, or has over `most` bytes."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for ever
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+    try:
+        told = os.fstat(handle)
+        if not stat.S_ISREG(told.st_mode):
+            raise UserError(f"{file}: is no regular file; wanted is the one that a training wrote")
+        if told.st_size > most:
+            raise UserError(f"{file}: has {told.st_size:,} bytes; wanted are at most {most:,}")
+        with os.fdopen(handle, "rb", closefd=False) as content:
+            return content.read(most)
+    finally:
+        os.close(handle)
+
+
+def printable(text: str, most: int = 200) -> str:
+    """Words of a stranger's, to be printed in a sentence: in one line, and not all of a novel."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)[:most]

@@ -1,0 +1,215 @@
+"""Alterations of where things are in a picture: turned, moved, stretched, shrunk, seen at an angle, wavering."""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from imparfait.core.rng import Draw
+from imparfait.core.tensors import Images
+from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
+from imparfait.corruptions.smooth_noise import keeping_variance
+
+# What severity 1 is. The first four continue MNIST-C's own five levels to their last.
+ROTATE_MOST = 1.5  # radians, 86 degrees
+SHEAR_MOST = 1.1  # radians
+SCALE_MOST = 0.62  # of the size is lost
+TRANSLATE_MOST = 9 / 28  # of the side
+PERSPECTIVE_MOST = math.radians(66)
+PERSPECTIVE_DISTANCE = 3.0  # of the eye, in halves of the shorter side: as close as one holds a page to read it
+ELASTIC_MOST = 1.9 / 28  # of the shorter side, root mean square
+ELASTIC_SMOOTH = 4 / 28  # Simard, Steinkraus & Platt's sigma of 4 pixels of 28
+
+
+def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Turn, move and stretch each picture a little, as Keras's `ImageDataGenerator` does.
+
+    Severity s turns by up to 30 s degrees, moves by up to 20 s % of the side and stretches each axis by up to
+    20 s %; pixels that turn into view repeat the nearest edge. The protocol's severity is 0.5.
+    Source: Keras's legacy `apply_affine_transform` (bilinear, `fill_mode="nearest"`), with which it agrees.
+    """
+    height, width = images.shape[-2:]
+    at_most = torch.tensor([math.radians(30), 0.2 * height, 0.2 * width, 0.2, 0.2], dtype=images.dtype)
+    drawn = 2 * draw.uniform("angle, down, right, tall, wide", 5).to(images.dtype) - 1
+    angle, down, right, tall, wide = (drawn * at_most * as_column(severity, images)[:, None]).unbind(1)
+    cos, sin = angle.cos(), angle.sin()
+    # Where each output pixel looks in the input, from the centre: turn(move(stretch(row, column))).
+    turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
+    matrix = turn * torch.stack([1 + tall, 1 + wide], 1)[:, None]
+    offset = (turn * torch.stack([down, right], 1)[:, None]).sum(2)
+    return unchanged_where_zero(severity, images, resample(images, matrix, offset))
+
+
+def rotate(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Turn each picture about its centre, to the left or to the right.
+
+    Severity s turns by exactly `ROTATE_MOST` s; what turns into view is background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), whose level turns by 0.4 rad; agrees closely.
+    """
+    angle = _either_way("turned left or right", images, draw) * as_column(severity, images) * ROTATE_MOST
+    cos, sin = angle.cos(), angle.sin()
+    matrix = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
+    return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
+
+
+def shear(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Slant each picture's upright lines about its centre, to the left or to the right.
+
+    Severity s slants them by the angle `SHEAR_MOST` s and lengthens the picture by 1 / its cosine, since the rows
+    keep their width and the slanted lines their length; what comes into view is background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), whose level slants by 0.4 rad; agrees closely. It used the
+    shear of scikit-image before 0.19, which is an angle; later ones slant by its tangent and lengthen nothing.
+    """
+    angle = _either_way("slanted left or right", images, draw) * as_column(severity, images) * SHEAR_MOST
+    cos, sin = angle.cos(), angle.sin()
+    matrix = torch.stack([cos, torch.zeros_like(cos), -sin, torch.ones_like(cos)], 1).view(-1, 2, 2)
+    return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
+
+
+def scale(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Shrink each picture about its centre, without smoothing it first.
+
+    Severity s takes `SCALE_MOST` s of its height and width; what comes into view is background (0). Nothing is drawn.
+    Source: MNIST-C (Mu & Gilmer 2019), whose level leaves 0.7 of the size; agrees closely.
+    """
+    left = (1 - as_column(severity, images) * SCALE_MOST).clamp(min=0.05)[:, None]  # past 2, still a dot
+    down, right = (_from_centre(side, images) / left + (side - 1) / 2 for side in images.shape[-2:])
+    return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
+
+
+def translate(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Move each picture up or down, and to the left or to the right.
+
+    Severity s moves by exactly `TRANSLATE_MOST` s of its height and of its width; what comes into view is
+    background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), whose level moves by 3 of 28 pixels each way; agrees closely.
+    """
+    way = _either_way("moved up or down, left or right", images, draw, 2)
+    moved = (way * as_column(severity, images)[:, None] * TRANSLATE_MOST).unbind(1)
+    down, right = (
+        torch.arange(side, dtype=images.dtype) + by[:, None] * side
+        for side, by in zip(images.shape[-2:], moved, strict=True)
+    )
+    return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
+
+
+def perspective(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Look at each picture from aslant: its plane is tilted about a line through its centre.
+
+    Severity s tilts by exactly `PERSPECTIVE_MOST` s, in any direction, seen from 1.5 times the shorter side away:
+    the far half gets smaller, the near half larger; what comes into view is background (0).
+    Source: the pinhole camera. Not in MNIST-C.
+    """
+    half = min(images.shape[-2:]) / 2
+    towards = draw.uniform("direction of the tilt").to(images.dtype) * (2 * math.pi)
+    tilt = (as_column(severity, images) * PERSPECTIVE_MOST).clamp(max=1.5)  # edge-on, at pi / 2, nothing is seen
+    cos, sin = towards.cos(), towards.sin()
+    # The ray through (along, across) meets the plane at (along / cos, across) / (1 - along tan / distance) of the tilt.
+    turn = torch.stack([cos, sin], 1)
+    longer = (1 / tilt.cos() - 1)[:, None, None] * turn[:, :, None] * turn[:, None]
+    horizon = -turn * (tilt.tan() / (PERSPECTIVE_DISTANCE * half))[:, None]
+    matrix = torch.eye(2, dtype=images.dtype) + longer
+    return unchanged_where_zero(severity, images, resample(images, matrix, horizon=horizon, outside="zeros"))
+
+
+def elastic(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Let the paper waver: each pixel comes from a little off its place, neighbours from nearly the same way off.
+
+    Severity s takes pixels from `ELASTIC_MOST` s of the shorter side off (root mean square of each axis), in a
+    field of noise smoothed with a sigma of 4/28 of it; what comes into view is background (0).
+    Source: Simard, Steinkraus & Platt 2003, whose sigma 4 and alpha 34 come to 1.4 of 28 pixels.
+    """
+    height, width = images.shape[-2:]
+    shorter = min(height, width)
+    # Four numbers of 16 bits out of each draw: there are two for each pixel.
+    bits = draw.bits("field of noise, down and right", math.ceil(height * width / 2)).view(torch.int16)
+    noise = bits[:, : 2 * height * width].view(-1, 2, height, width).to(images.dtype) / 2**15
+    tall, wide = (keeping_variance(side, ELASTIC_SMOOTH * shorter, images.dtype) for side in (height, width))
+    # Uniform noise in -1..1 has variance 1/3; the smoothers keep it, at the edges too.
+    most = ELASTIC_MOST * shorter * math.sqrt(3) * as_column(severity, images)
+    field = tall @ noise @ wide.mT * most[:, None, None, None]
+    return unchanged_where_zero(severity, images, resample(images, field=field, outside="zeros"))
+
+
+def shrunk(images: Images, severity: Severity, draw: Draw) -> Images:
+    """Put each picture at a random place of a larger empty canvas, then reduce the canvas to the picture's size.
+
+    Severity s makes the canvas 1 + s times the side (whole pixels); the place is a whole pixel, uniform; the
+    reduction averages areas, so strokes get thinner and paler. The protocol's severity is 1: half the size.
+    Source: `create_imperfect_image` of the founding study.
+    """
+    height, width = images.shape[-2:]
+    s, places = as_column(severity, images), draw.uniform("row, column", 2).to(images.dtype)
+    rows, columns = _reduction(height, s, places[:, 0]), _reduction(width, s, places[:, 1])
+    # [n, 1, height, height] @ [n, channels, height, width] @ [n, 1, width, width]: exact, and all matrix products.
+    return unchanged_where_zero(severity, images, rows[:, None] @ images @ columns[:, None].mT)
+
+
+def resample(
+    images: Images,
+    matrix: Float[Tensor, "n 2 2"] | None = None,
+    offset: Float[Tensor, "n 2"] | None = None,
+    *,
+    horizon: Float[Tensor, "n 2"] | None = None,
+    field: Float[Tensor, "n 2 height width"] | None = None,
+    outside: Literal["border", "zeros"] = "border",
+) -> Images:
+    """Each output pixel p takes the input at `(matrix @ p + offset) / (1 + horizon . p) + field[p]`, bilinear.
+
+    Pixel positions are (row, column) from the picture's centre, in pixels. Outside is the nearest edge, or zeros.
+    """
+    n, (height, width) = len(images), images.shape[-2:]
+    down, right = _from_centre(height, images), _from_centre(width, images)
+    # grid_sample wants (x, y), with the picture's outer edges at -1 and 1.
+    scale = torch.tensor([2 / width, 2 / height], dtype=images.dtype)[:, None]
+    m = (torch.eye(2, dtype=images.dtype).expand(n, 2, 2) if matrix is None else matrix).flip(1) * scale
+    o = torch.zeros(1, 2, dtype=images.dtype) if offset is None else offset.flip(1) * scale[:, 0]
+    # The grid in two planes: one addition of a column and a row for each, nothing interleaved.
+    grid = torch.empty(n, 2, height, width, dtype=images.dtype)
+    torch.add((m[..., :1] * down + o[..., None])[..., None], (m[..., 1:] * right)[..., None, :], out=grid)
+    if horizon is not None:
+        # Behind the eye there is nothing: far outside, as what is nearly there.
+        grid /= (1 + horizon[:, :1, None] * down[:, None] + horizon[:, 1:, None] * right).clamp_(min=0.05)[:, None]
+    if field is not None:
+        grid += field.flip(1) * scale[..., None]
+    grid = grid.permute(0, 2, 3, 1)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode=outside, align_corners=False)
+
+
+def _resample_axes(images: Images, down: Float[Tensor, "n height"], right: Float[Tensor, "n width"]) -> Images:
+    """Output row i takes the input at row `down[i]`, columns likewise; bilinear, zeros outside."""
+    rows, columns = (
+        (1 - (place[..., None] - torch.arange(side, dtype=images.dtype)).abs_()).clamp_(min=0)
+        for place, side in zip((down, right), images.shape[-2:], strict=True)
+    )
+    return rows[:, None] @ images @ columns[:, None].mT
+
+
+def _from_centre(side: int, images: Images) -> Float[Tensor, " side"]:
+    return torch.arange(side, dtype=images.dtype) - (side - 1) / 2
+
+
+def _either_way(name: str, images: Images, draw: Draw, *shape: int) -> Float[Tensor, "n ..."]:
+    """-1 or 1, as often."""
+    return (draw.uniform(name, *shape) < 0.5).to(images.dtype) * 2 - 1
+
+
+def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n side side"]:
+    """Matrices that place `side` pixels on a longer canvas and average it back to `side` pixels.
+
+    Entry (i, j) is the share of output pixel i that input pixel j covers.
+    """
+    canvas = (side * (1 + severity)).round()
+    start = (place * (canvas - side + 1)).floor()
+    # Few (canvas, start) are different: their matrices are made once and looked up.
+    pairs, which = torch.unique(canvas.long() * (4 * side) + start.long(), return_inverse=True)
+    canvas, start = (pairs // (4 * side)).to(severity.dtype), (pairs % (4 * side)).to(severity.dtype)
+    step = (canvas / side)[:, None, None]
+    i = torch.arange(side, dtype=severity.dtype)[None, :, None] * step
+    j = torch.arange(side, dtype=severity.dtype)[None, None, :] + start[:, None, None]
+    overlap = torch.minimum(i + step, j + 1) - torch.maximum(i, j)
+    matrices: Tensor = overlap.clamp_(min=0) / step
+    return matrices.index_select(0, which)

@@ -1,0 +1,165 @@
+"""Picture files as pages of levels."""
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image, UnidentifiedImageError
+
+from imparfait.core.errors import UserError
+from imparfait.data.images.levels import Levels, levels_of, reduction
+from imparfait.data.images.limits import (
+    THUMBNAIL,
+    Limits,
+    TooLargeError,
+    TooMuchError,
+    check_claims,
+    check_rows,
+    check_scans,
+    format_of,
+)
+from imparfait.data.images.pictures import BROKEN, ORIENTATION
+
+# What is done to a picture as it was stored, by EXIF's orientation: transposed first, then its rows and columns
+# turned round.
+TURNS = {
+    2: (False, 1, -1), 3: (False, -1, -1), 4: (False, -1, 1),
+    5: (True, 1, 1), 6: (True, 1, -1), 7: (True, -1, -1), 8: (True, -1, 1),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A page as a person sees it, and what was found in its file."""
+
+    pixels: Levels
+    size: tuple[int, int]
+    """Height and width as a person sees it, in the file's pixels; `pixels` has them divided by `reduced`."""
+    reduced: int
+    number: int
+    """From 1."""
+    pages: int
+    format: str
+    mode: str
+    """Pillow's name for how a pixel is stored."""
+    orientation: int
+    """EXIF's, 1 to 8; it has been undone."""
+    ground: str | None
+    """What was put under transparent pixels."""
+
+
+def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limits | None = None) -> Iterator[Page]:
+    """The pages of a PNG, JPEG, BMP, GIF, WebP or TIFF file, one after the other; `name` is how an error calls it.
+
+    Only TIFF has more than one: of an animation the first picture is read, and reduced copies of a page are left out.
+    Nothing is written. Memory: the file, one page as it is stored and `limits.kept` pixels of it.
+    Raises UserError when the file is no picture, is torn, or has more bytes, pixels or pages than its limits.
+    """
+    limits = limits or Limits()
+    content = source if isinstance(source, bytes) else _content(Path(source), limits)
+    name = name or ("the picture" if isinstance(source, bytes) else str(source))
+    if len(content) > limits.bytes:
+        raise UserError(f"{name}: has {len(content):,} bytes; the most that is read is {limits.bytes:,}")
+    kind = format_of(content, name)
+    with _in_one_sentence(name, content):
+        pages = check_claims(content, kind, limits)
+        if not pages:
+            raise ValueError("it has no page")
+    for number in range(1, pages + 1):
+        with _in_one_sentence(name if pages == 1 else f"{name}, page {number}", content):
+            page = _page(content, kind, number, pages, limits)
+        if page:
+            yield page
+
+
+def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) -> Page | None:
+    with Image.open(io.BytesIO(content), formats=(kind,)) as image:
+        if number > 1:
+            image.seek(number - 1)
+            if getattr(image, "tag_v2", {}).get(THUMBNAIL, 0) & 5:  # a smaller copy, or a mask
+                return None
+        width, height = image.size
+        if width * height > limits.pixels:
+            raise TooLargeError(f"{width}×{height} pixels; the most that is read is {limits.pixels:,}")
+        mode, drafted = image.mode, 1
+        if kind == "JPEG":
+            check_scans(content, width * height)
+            factor = reduction(width * height, limits.kept)
+            if factor > 1 and image.draft(None, (width // factor, height // factor)):
+                drafted = round(width / image.width)
+        orientation = _orientation(image)
+        image.load()
+        if kind == "PNG" and not np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
+            check_rows(content)
+        pixels, factor, ground = levels_of(image, limits.kept)
+        if kind != "TIFF":  # which Pillow turns itself
+            pixels = _turned(pixels, orientation)
+            if orientation >= 5:
+                height, width = width, height
+        else:
+            width, height = image.size
+        return Page(pixels, (height, width), factor * drafted, number, pages, kind, mode, orientation, ground)
+
+
+def _turned(pixels: Levels, orientation: int) -> Float32[np.ndarray, "rows columns channels"]:
+    if orientation not in TURNS:
+        return pixels
+    transposed, rows, columns = TURNS[orientation]
+    return np.ascontiguousarray((pixels.transpose(1, 0, 2) if transposed else pixels)[::rows, ::columns])
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation; 1, as it is stored, where the file has none or it cannot be read."""
+    if not image.info and image.format != "TIFF":
+        return 1
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except BROKEN:  # broken metadata are no reason to refuse a picture
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+@contextmanager
+def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
+    """What goes wrong with a file, whatever it is, as one sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata again; sizes are checked above
+            yield
+    except UserError:
+        raise
+    except TooMuchError as error:
+        raise UserError(f"{name}: {error}") from error
+    except (*BROKEN, AssertionError) as error:  # Pillow's, of colours without a palette
+        reason = "".join(letter if letter.isprintable() else " " for letter in str(error))[:200]
+        if isinstance(error, UnidentifiedImageError):  # its words are an address in memory
+            reason = "its head makes no sense"
+        if isinstance(error, AssertionError):
+            reason = "its parts do not fit together"
+        raise UserError(
+            f"{name}: a broken picture ({reason or type(error).__name__}); its first bytes are {content[:4].hex()}"
+        ) from error
+
+
+def _content(path: Path, limits: Limits) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for ever
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        told = os.fstat(handle)
+        if not stat.S_ISREG(told.st_mode):
+            raise UserError(f"{path}: is no regular file; wanted is a picture")
+        if told.st_size > limits.bytes:
+            raise UserError(f"{path}: has {told.st_size:,} bytes; the most that is read is {limits.bytes:,}")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(limits.bytes + 1)
+    finally:
+        os.close(handle)

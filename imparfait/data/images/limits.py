@@ -1,0 +1,177 @@
+"""What a picture file says of itself, checked before anything is decoded."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from imparfait.core.errors import UserError
+from imparfait.data.images.pictures import MOST_PIXELS
+
+MOST_PARTS = 100_000  # chunks, segments, strips: walking them takes 30 ms, decoding them in Pillow a second
+MOST_BYTES_RLE = 2 << 20  # of a run-length BMP, which Pillow decodes in Python: a second
+MOST_SCANNED = 10 * MOST_PIXELS  # pixels times scans of a progressive JPEG, of which a file has ten
+THUMBNAIL, STRIPS, TILES = 254, 273, 324  # tags of TIFF
+TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's type of value
+
+PNG_VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # a pixel, by the type of colour
+
+STARTS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"GIF8": "GIF",
+    b"RIFF": "WEBP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+OTHERS = {
+    b"%PDF": "a PDF; export its pages as PNG",
+    b"<svg": "an SVG drawing; export it as PNG",
+    b"<?xm": "an XML text; if it is a drawing, export it as PNG",
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"8BPS": "a Photoshop file; export it as PNG",
+    b"\0\0\1\0": "an icon file; save it as PNG",
+}
+BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one file may take."""
+
+    bytes: int = 160 << 20
+    """50 megapixels in colour, not compressed, are 150 million."""
+    pixels: int = MOST_PIXELS
+    """Of each page, as the file says before it is decoded."""
+    pages: int = 100
+    kept: int = 4_000_000
+    """Pixels of a page as it is handed on: one with more is reduced by a whole factor."""
+
+
+class TooMuchError(ValueError):
+    """A file asks for more than its limits, or more than it holds."""
+
+
+class TooLargeError(TooMuchError):
+    """A file has more pixels or pages than its limits."""
+
+
+def format_of(content: bytes, name: str) -> str:
+    """The format that a file's first bytes say, in Pillow's words; raises UserError, with a way out, for another."""
+    for start, kind in STARTS.items():
+        if content.startswith(start) and (kind != "WEBP" or content[8:12] == b"WEBP"):
+            return kind
+    what = next((words for start, words in OTHERS.items() if content.lstrip()[:8].startswith(start)), None)
+    if content[4:8] == b"ftyp" and content[8:12] in BRANDS:
+        what = f"an {BRANDS[content[8:12]]} picture; export it as JPEG or PNG"
+    if what:
+        raise UserError(f"{name}: is {what}")
+    first = f"its first bytes are {content[:4].hex()}" if content else "it is empty"
+    raise UserError(f"{name}: no picture in one of the formats {', '.join(dict.fromkeys(STARTS.values()))}; {first}")
+
+
+def check_claims(content: bytes, kind: str, limits: Limits) -> int:
+    """The number of pages in a file of format `kind`, as far as a look at its parts tells: more than one in TIFF.
+
+    Raises TooMuchError or struct.error where its parts are too many, or claim more than it holds.
+    """
+    if kind == "TIFF":
+        return _check_tiff(content, limits)
+    if kind == "PNG":
+        _check_png(content)
+    elif kind == "JPEG":
+        _check_jpeg(content)
+    elif kind == "GIF":
+        _check_gif(content)
+    elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MOST_BYTES_RLE:
+        raise TooMuchError(f"{len(content):,} bytes of runs; wanted are at most {MOST_BYTES_RLE:,}")
+    return 1
+
+
+def check_scans(content: bytes, pixels: int) -> None:
+    """Raises TooMuchError for a JPEG file that would be gone through too often: an empty scan has ten bytes."""
+    scans = content.count(b"\xff\xda")  # in the pixels' own bytes no 255 is followed by this
+    if scans > 1 and scans * pixels > MOST_SCANNED:
+        raise TooMuchError(f"{scans:,} scans over {pixels:,} pixels")
+
+
+def check_rows(content: bytes) -> None:
+    """Raises TooMuchError where a PNG's compressed rows end before its picture does: Pillow leaves the rest black."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
+    missing = height * (1 + (width * depth * PNG_VALUES.get(colour, 1) + 7) // 8)
+    inflate, place = zlib.decompressobj(), 8
+    while missing > 0 and not interlaced and not inflate.eof:
+        size = int.from_bytes(content[place : place + 4], "big")
+        if content[place + 4 : place + 8] == b"IDAT":
+            rows = content[place + 8 : place + 8 + size]
+            while rows:
+                missing -= len(inflate.decompress(rows, 1 << 20))
+                rows = inflate.unconsumed_tail
+        place += 12 + size
+        if place >= len(content):
+            break
+    if missing > 0 and not interlaced:
+        raise TooMuchError(f"its compressed rows end {missing:,} bytes before its picture does")
+
+
+def _check_png(content: bytes) -> None:
+    place, parts, end = 8, 0, len(content) - 8
+    while place <= end:
+        place += 12 + int.from_bytes(content[place : place + 4], "big")
+        parts += 1
+        if parts > MOST_PARTS:
+            raise TooMuchError(f"more than {MOST_PARTS:,} chunks")
+
+
+def _check_jpeg(content: bytes) -> None:
+    place, parts = 2, 0
+    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
+        filled = content[place + 1 : place + 2] == b"\xff"  # a byte of padding
+        place += 1 if filled else 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+        parts += 1
+        if parts > MOST_PARTS // 10:
+            raise TooMuchError(f"more than {MOST_PARTS // 10:,} segments before its pixels")
+
+
+def _check_gif(content: bytes) -> None:
+    flags = content[10] if len(content) > 10 else 0
+    place, parts = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0), 0
+    while content[place : place + 1] == b"!":
+        place += 2
+        while place < len(content) and content[place]:
+            place += 1 + content[place]
+            parts += 1
+            if parts > MOST_PARTS:
+                raise TooMuchError(f"more than {MOST_PARTS:,} blocks before its pixels")
+        place += 1
+
+
+def _check_tiff(content: bytes, limits: Limits) -> int:
+    """The number of its directories, each of which is a page."""
+    order = "<" if content[:1] == b"I" else ">"
+    big = content[2:4] in (b"+\0", b"\0+")
+    counted, entry, link = ("Q", "HHQQ", "Q") if big else ("H", "HHLL", "L")
+    (place,) = struct.unpack_from(order + link, content, 8 if big else 4)
+    seen: set[int] = set()
+    entries = claimed = 0
+    while place and place not in seen:
+        seen.add(place)
+        if len(seen) > limits.pages:
+            raise TooLargeError(f"more than {limits.pages} pages")
+        (count,) = struct.unpack_from(order + counted, content, place)
+        place += struct.calcsize(order + counted)
+        entries += count
+        if entries > MOST_PARTS // 10:
+            raise TooMuchError(f"more than {MOST_PARTS // 10:,} tags")
+        for tag, kind, values, _ in struct.iter_unpack(
+            order + entry, content[place : place + count * struct.calcsize(order + entry)]
+        ):
+            claimed += values * (TAG_BYTES[kind] if kind < len(TAG_BYTES) else 0)
+            if tag in (STRIPS, TILES) and values > MOST_PARTS:
+                raise TooMuchError(f"{values:,} strips or tiles; wanted are at most {MOST_PARTS:,}")
+        if claimed > len(content) + 8 * entries:  # a value of up to 8 bytes lies in its tag
+            raise TooMuchError(f"tags of {claimed:,} bytes in a file of {len(content):,}")
+        (place,) = struct.unpack_from(order + link, content, place + count * struct.calcsize(order + entry))
+    return len(seen)

@@ -1,0 +1,75 @@
+"""The 15 labels of MNIST's test pictures that people, asked again, did not confirm: a published fact."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from imparfait.core.types import Labels
+from imparfait.data.idx import as_idx
+from imparfait.data.load import MNIST_SHA256
+
+TEST_LABELS = MNIST_SHA256["t10k-labels-idx1-ubyte.xz"]
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """A test picture (`index` in the published order) and how many of five people chose which label."""
+
+    index: int
+    label: int
+    """The published label."""
+    guess: int
+    """The label that a classifier not trained on the picture gave, the other choice people had."""
+    for_label: int
+    for_guess: int
+    for_neither: int
+
+
+DISPUTED = tuple(
+    Disputed(*row)
+    for row in (
+        (947, 8, 9, 0, 5, 0),
+        (1621, 0, 6, 2, 3, 0),
+        (1901, 9, 4, 2, 3, 0),
+        (2130, 4, 9, 2, 2, 1),
+        (2462, 2, 0, 0, 4, 1),
+        (2597, 5, 3, 0, 4, 1),
+        (2654, 6, 1, 0, 2, 3),
+        (3520, 6, 4, 2, 0, 3),
+        (3558, 5, 0, 1, 4, 0),
+        (5937, 5, 3, 1, 3, 1),
+        (6651, 0, 6, 0, 5, 0),
+        (6783, 1, 6, 2, 3, 0),
+        (8527, 4, 9, 2, 2, 1),
+        (9679, 6, 3, 2, 0, 3),
+        (9729, 5, 6, 2, 3, 0),
+    )
+)
+"""Fewer than three of five people confirmed these labels, of about a hundred that were checked.
+
+Not all of them are wrong, and the pictures nobody was asked about may hold more.
+Source: Northcutt, Athalye & Mueller, "Pervasive label errors in test sets destabilize machine learning benchmarks"
+(NeurIPS 2021 Datasets and Benchmarks, arXiv 2103.14749), which counts these 15; the votes are in
+github.com/cleanlab/label-errors, mturk/mnist_mturk.json, at commit 5457895eee26e49187de5c4d6617b9de6f172221.
+"""
+
+
+def is_mnist_test(labels: Labels) -> bool:
+    """Whether these are the labels of all of MNIST's test pictures, in the published order."""
+    if len(labels) != 10_000 or labels.min() < 0 or labels.max() > 9:
+        return False
+    return hashlib.sha256(as_idx(labels.astype(np.uint8))).hexdigest() == TEST_LABELS
+
+
+def without_disputed(labels: Labels) -> Bool[np.ndarray, " n"]:
+    """A mask of the pictures whose label nobody disputes: all of them, unless these are MNIST's test labels.
+
+    The set is known by all its labels in the published order, altered or not. Of a part of it nothing is known:
+    mask first, then choose.
+    """
+    kept = np.ones(len(labels), bool)
+    if is_mnist_test(labels):
+        kept[[each.index for each in DISPUTED]] = False
+    return kept

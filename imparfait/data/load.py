@@ -1,0 +1,216 @@
+"""Data sets by name, by file or by folder."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imparfait.core.errors import UserError, lookup
+from imparfait.data import image_folder, npz
+from imparfait.data.dataset import LabelledImages, Split
+from imparfait.data.idx import PARTS, as_idx, find_idx, read_idx
+from imparfait.data.image_folder import ClassFolders, Watch
+from imparfait.data.sealed_test import SealedTest
+from imparfait.data.splits import split
+
+MNIST = Path(__file__).parent / "mnist"
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte.xz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte.xz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte.xz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte.xz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}  # of the whole IDX file, uncompressed: the files as published
+KINDS = "IDX files, .npy files or class folders, an .npz file"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures to learn from, and where there are any, pictures to validate on and test pictures under seal."""
+
+    train: LabelledImages
+    sealed: SealedTest | None = None
+    validation: LabelledImages | None = None
+    remark: str = ""
+    """What was done to the pictures while they were read."""
+
+    @property
+    def test(self) -> SealedTest:
+        """The sealed test pictures; raises UserError where the data set has none."""
+        if self.sealed is None:
+            raise UserError(f"{self.train.name} has no test pictures (such as {' and '.join(PARTS['test'])}, or test/)")
+        return self.sealed
+
+    def fitting(self) -> tuple[LabelledImages, LabelledImages]:
+        """Pictures to fit on and pictures to validate on: as the data set has them, else split by us."""
+        return (self.train, self.validation) if self.validation else split(self.train)
+
+    def everything(self) -> LabelledImages:
+        """All pictures that are not for the test."""
+        if not self.validation:
+            return self.train
+        both = (self.train, self.validation)
+        joined = [np.concatenate([getattr(part, name) for part in both]) for name in ("pixels", "labels", "sources")]
+        return replace(self.train, pixels=joined[0], labels=joined[1], sources=joined[2])
+
+
+def plainly(things: Iterable[Any], total: int) -> Iterable[Any]:
+    """The `Watch` that shows nothing."""
+    return things
+
+
+def load_data(data: str | Path = "mnist", size: int | None = None, watch: Watch = plainly) -> Dataset:
+    """The data set called `data`, or the one at the path `data`.
+
+    A path is a folder of IDX files (`train-images…`, `train-labels…`, `t10k-…`; plain, .gz or .xz), an .npz file or a
+    folder of .npy files (`x_train`, `y_train`, … or `train_images`, `train_labels`, …), or a folder of pictures:
+    `train|val|test/<class>/…`, or `<class>/…`. `size` brings pictures of class folders to size × size pixels.
+    The test pictures are read when they are opened. Raises UserError when a file is not what it says.
+    """
+    path = Path(data)
+    if str(data) in DATASETS or not path.exists():
+        if path.suffix or len(path.parts) > 1:
+            raise UserError(f"{data}: no such file or folder; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
+        found = lookup("data set", str(data), DATASETS)()
+    elif path.is_dir() and any(find_idx(path, part) for parts in PARTS.values() for part in parts):
+        found = _from_idx(path, path.resolve().name)
+    elif path.suffix == ".npz" or (path.is_dir() and any(path.glob("*.npy"))):
+        found = _from_arrays(path)
+    elif path.is_dir() and (there := image_folder.find_class_folders(path)):
+        return _from_folders(path, there, size, watch)
+    else:
+        raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
+    if size and found.train.pixels.shape[2:] != (size, size):
+        height, width = found.train.pixels.shape[2:]
+        raise UserError(f"--size is for folders of pictures; those of {found.train.name} are {height}×{width}")
+    return found
+
+
+def mnist() -> Dataset:
+    """MNIST as published: 60,000 pictures to learn from and 10,000 under seal; it comes with the package."""
+    return _from_idx(MNIST, "mnist", MNIST_SHA256)
+
+
+DATASETS: dict[str, Callable[[], Dataset]] = {"mnist": mnist}
+
+
+def _from_idx(folder: Path, name: str, sha256: dict[str, str] | None = None) -> Dataset:
+    def read(split: str) -> tuple[np.ndarray, np.ndarray]:
+        pair = []
+        for part in PARTS[split]:
+            path = find_idx(folder, part)
+            if path is None:
+                raise UserError(f"{folder}: no file named {part}… in it; wanted are {', '.join(PARTS[split])}")
+            pair.append(read_idx(path))
+            if sha256 and hashlib.sha256(as_idx(pair[-1])).hexdigest() != sha256[path.name]:
+                raise UserError(f"{path}: not the file as published (its sha256 differs); install imparfait again")
+        return pair[0], pair[1]
+
+    there = all(find_idx(folder, part) for part in PARTS["test"])
+    return _from_pairs(folder, name, read, {"train"} | ({"test"} if there else set()))
+
+
+def _from_arrays(path: Path) -> Dataset:
+    names = npz.names_in(path)
+    pairs = {split: pair for split in npz.NAMES if (pair := npz.find_arrays(names, split))}
+    if "train" not in pairs:
+        wanted = " or ".join(" and ".join(pair) for pair in npz.NAMES["train"])
+        raise UserError(
+            f"{path}: no training pictures in it ({', '.join(sorted(names)) or 'nothing'}); wanted {wanted}"
+        )
+
+    def read(split: str) -> tuple[np.ndarray, np.ndarray]:
+        images, labels = (npz.read_array(path, name) for name in pairs[split])
+        return images, labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+    return _from_pairs(path, path.resolve().stem, read, set(pairs))
+
+
+def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, np.ndarray]], has: set[str]) -> Dataset:
+    """A data set from arrays of pictures and labels: `read` gives those of one split."""
+    images, numbers = read("train")
+    _check_pair(path, "train", images, numbers)
+    values, counts = np.unique(numbers, return_counts=True)
+    if len(values) < 2 or counts.min() < 2:
+        few = values[counts.argmin()]
+        raise UserError(
+            f"{path}: the train labels have {len(values)} classes, {few} with {counts.min()} picture(s); "
+            "wanted are two classes or more, of two pictures each or more"
+        )
+    classes = tuple(map(str, values.tolist()))
+
+    def labelled(split: Split, images: np.ndarray, numbers: np.ndarray, first: int) -> LabelledImages:
+        places = np.searchsorted(values, numbers).clip(max=len(values) - 1)
+        if (wrong := values[places] != numbers).any():
+            raise UserError(
+                f"{path}: a {split} label is {numbers[wrong][0]}; wanted is one of the train labels, {_listed(classes)}"
+            )
+        sources = np.arange(first, first + len(numbers))
+        return LabelledImages(_planes(path, split, images), places.astype(np.int64), sources, classes, name, split)
+
+    def read_other(split: Split, first: int) -> LabelledImages:
+        pair = read(split)
+        _check_pair(path, split, *pair)
+        other = labelled(split, *pair, first)
+        return _like(train, other, path)
+
+    train = labelled("train", images, numbers, 0)
+    validation = read_other("validation", len(train)) if "validation" in has else None
+    first_test = len(train) + (len(validation) if validation else 0)
+    sealed = SealedTest(name, lambda: read_other("test", first_test)) if "test" in has else None
+    return Dataset(train, sealed, validation)
+
+
+def _from_folders(path: Path, there: dict[str, ClassFolders], size: int | None, watch: Watch) -> Dataset:
+    if "train" not in there:
+        raise UserError(f"{path}: {' and '.join(there)} but no train in it; wanted are train/<class>/… or <class>/…")
+    name, classes = path.resolve().name, there["train"].classes
+    if len(classes) < 2 or min(map(len, there["train"].files.values())) < 2:
+        raise UserError(f"{there['train'].path}: wanted are two class folders or more, of two pictures each or more")
+    remarks = []
+
+    def read(split: Split, first: int, channels: int | None) -> LabelledImages:
+        pixels, labels, remark = image_folder.read_class_folders(there[split], classes, size, channels, watch)
+        remarks.append(remark)
+        return LabelledImages(pixels, labels, np.arange(first, first + len(labels)), classes, name, split)
+
+    train = read("train", 0, None)
+    validation = _like(train, read("validation", len(train), train.channels), path) if "validation" in there else None
+    first_test = len(train) + (len(validation) if validation else 0)
+
+    def read_test() -> LabelledImages:
+        return _like(train, read("test", first_test, train.channels), path)
+
+    sealed = SealedTest(name, read_test) if "test" in there else None
+    return Dataset(train, sealed, validation, "; ".join(filter(None, remarks)))
+
+
+def _check_pair(path: Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:
+    if images.ndim not in (3, 4) or labels.ndim != 1 or len(images) != len(labels) or not images.size:
+        raise UserError(
+            f"{path}: {split} pictures of shape {images.shape} with labels of shape {labels.shape}; "
+            "wanted are [n, height, width] or [n, height, width, channels] with [n], none of them 0"
+        )
+    if images.dtype != np.uint8:
+        raise UserError(f"{path}: {split} pictures of {images.dtype}; wanted are uint8, 0 to 255")
+
+
+def _planes(path: Path, split: str, images: np.ndarray) -> np.ndarray:
+    if images.ndim == 3:
+        return np.ascontiguousarray(images)[:, None]
+    if images.shape[3] not in (1, 3):
+        raise UserError(f"{path}: {split} pictures of {images.shape[3]} channels; wanted is 1 (grey) or 3 (colour)")
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _like(train: LabelledImages, other: LabelledImages, path: Path) -> LabelledImages:
+    if other.pixels.shape[1:] != train.pixels.shape[1:]:
+        shapes = ["×".join(map(str, data.pixels.shape[1:])) for data in (other, train)]
+        raise UserError(f"{path}: {other.split} pictures of {shapes[0]} (channels×height×width), train of {shapes[1]}")
+    return other
+
+
+def _listed(classes: tuple[str, ...]) -> str:
+    return ", ".join(classes if len(classes) <= 12 else (*classes[:5], "…", *classes[-2:]))

@@ -1,0 +1,98 @@
+"""NumPy's files: an .npz archive, or a folder of .npy files such as MNIST-C's."""
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from tokenize import TokenError
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.lib import format as npy
+
+from imparfait.core.errors import UserError
+from imparfait.data.packed import MOST_DENSE, PIECE, check_size
+
+NAMES = {
+    "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
+    "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
+    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
+}
+"""Pictures and labels as Keras's mnist.npz, MedMNIST and MNIST-C call them."""
+
+
+def find_arrays(there: set[str], split: str) -> tuple[str, str] | None:
+    """The names of a split's pictures and labels among those that are `there`."""
+    return next((pair for pair in NAMES[split] if set(pair) <= there), None)
+
+
+def names_in(path: Path) -> set[str]:
+    """The arrays in an .npz file, or in a folder of .npy files."""
+    if path.is_dir():
+        return {file.stem for file in path.glob("*.npy")}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise UserError(f"{path}: not an .npz file: {error}") from error
+    if len(names) != len(set(names)):
+        raise UserError(f"{path}: two arrays of one name in it")
+    return {name.removesuffix(".npy") for name in names}
+
+
+def read_array(path: Path, name: str) -> np.ndarray:
+    """The array `name` of an .npz file or a folder of .npy files.
+
+    Raises UserError when it is not what its header says, before anything large is read. Nothing is unpickled.
+    """
+    if path.is_dir():
+        file = path / f"{name}.npy"
+        with file.open("rb") as stream:
+            return _read(file, stream, file.stat().st_size)
+    inside = Path(f"{path}[{name}]")
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+            info = archive.getinfo(f"{name}.npy")
+            dense = 1 if info.compress_type == zipfile.ZIP_STORED else MOST_DENSE[".gz"]
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                dense = MOST_DENSE[".xz"]
+            held = min(info.compress_size, path.stat().st_size) * dense
+            return _read(inside, stream, min(info.file_size, held))
+    except UserError:
+        raise
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
+        raise UserError(f"{inside}: cannot be read: {error}") from error
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """Anything bytes can be read from."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """The next `size` bytes, or fewer where it ends."""
+        ...
+
+
+def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
+    try:
+        version = npy.read_magic(stream)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, kind = header(stream)
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: not a file of NumPy's: {reason}") from error
+    if kind.kind not in "ui":
+        raise UserError(f"{path}: its values are {kind}; wanted are whole numbers (pictures uint8, 0 to 255)")
+    if any(not isinstance(length, int) or length < 0 for length in shape):
+        raise UserError(f"{path}: the header says shape {shape}; wanted are lengths from 0")
+    wanted = math.prod(shape) * kind.itemsize
+    said = f"{' x '.join(map(str, shape))} of {kind}"
+    check_size(path, wanted, said, size)
+    content = bytearray()
+    while len(content) <= wanted and (piece := stream.read(min(PIECE, wanted + 1 - len(content)))):
+        content += piece
+    if len(content) != wanted:
+        held = "more" if len(content) > wanted else str(len(content))
+        raise UserError(f"{path}: the header says {said} = {wanted} bytes, the file holds {held}")
+    values = np.frombuffer(content, kind)
+    return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)

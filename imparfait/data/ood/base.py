@@ -1,0 +1,52 @@
+"""What a set of pictures that show no digit is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from imparfait.core.rng import Draw
+from imparfait.core.types import Pixels
+
+Grey = UInt8[np.ndarray, "n height width"]
+CHUNK = 2000  # pictures drawn at once, for flat memory; the pixels do not depend on it
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Pictures of no digit, to fit on or to test on: never one set for both.
+
+    `made_from` are the files (fonts, photographs) the pictures are made from.
+    """
+
+    make: Callable[[Draw, int, int], Grey | None]
+    purpose: Literal["fitting", "testing"]
+    description: str
+    made_from: tuple[str, ...] = ()
+
+    def draw(self, n: int, height: int, width: int, channels: int, seed: int) -> Pixels | None:
+        """`n` ≥ 1 pictures, light ink on dark ground, the same in all channels; None where their source is not here.
+
+        Picture i depends on the seed and on i, not on n. Letters may differ by a grey between versions of FreeType.
+        """
+        chunks = []
+        for start in range(0, n, CHUNK):
+            sources = torch.arange(start, min(start + CHUNK, n))
+            grey = self.make(Draw(seed, f"nothing {self.make.__name__}", 0, sources), height, width)
+            if grey is None:
+                return None
+            chunks.append(grey)
+        return np.concatenate(chunks)[:, None].repeat(channels, 1)
+
+
+def as_grey(ink: np.ndarray) -> Grey:
+    """Ink of 0..1, cut to that, as pixels."""
+    return (ink.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def between(low: float, high: float, uniform: np.ndarray) -> np.ndarray:
+    """Uniform numbers of shape [n] as numbers between `low` and `high`, of shape [n, 1, 1]."""
+    return (low + (high - low) * uniform.astype(np.float64))[:, None, None]

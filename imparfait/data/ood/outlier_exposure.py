@@ -1,0 +1,26 @@
+"""Pictures of nothing to learn beside those of something: the network is to be sure of none of them."""
+
+import numpy as np
+
+from imparfait.core.types import Pixels
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.ood.registry import NOTHING
+from imparfait.data.ood.synthetic import scrambled
+
+LETTERS = ("other_letters", "signs")
+
+
+def nothing_beside(data: LabelledImages, share: float, seed: int) -> Pixels:
+    """`share` × len(data) pictures like those of `data` that show none of its classes, as many of each set.
+
+    They come from the sets for fitting and from pictures of `data` that are cut up. Letters are among them only where
+    the classes are digits: elsewhere they may be what is to be read.
+    """
+    _, channels, height, width = data.pixels.shape
+    digits = all(name.isdecimal() for name in data.classes)
+    fitting = [s for name, s in NOTHING.items() if s.purpose == "fitting" and (digits or name not in LETTERS)]
+    many = round(share * len(data))
+    each = np.bincount(np.arange(many) % (len(fitting) + 1), minlength=len(fitting) + 1).tolist()
+    drawn = [s.draw(n, height, width, channels, seed) for s, n in zip(fitting, each[1:], strict=True) if n]
+    few = np.random.default_rng(seed).choice(len(data), each[0], replace=False)
+    return np.concatenate([scrambled(data.select(few), seed), *(pixels for pixels in drawn if pixels is not None)])

@@ -1,0 +1,42 @@
+"""Random pieces of the photographs that come with scikit-learn and matplotlib."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from imparfait.core.errors import UserError
+from imparfait.core.rng import Draw
+from imparfait.data.ood.base import Grey
+
+
+def pieces(draw: Draw, height: int, width: int, photographs: Sequence[str]) -> Grey:
+    """A rectangle a picture, anywhere in one of `photographs`, grey, its contrast as it is.
+
+    As large as fits in, or down to a sixth of that (smaller ones mostly show nothing); all scales are as frequent.
+    Pieces overlap, so thousands of them show far fewer things.
+    """
+    pictures = np.empty((len(draw.sources), height, width), np.uint8)
+    for picture, (which, size, down, right) in zip(pictures, draw.uniform("piece", 4).tolist(), strict=True):
+        photograph = _grey(photographs[int(len(photographs) * which)])
+        most = min(photograph.width / width, photograph.height / height)
+        scale = most * 6 ** (size - 1)
+        left, top = right * (photograph.width - scale * width), down * (photograph.height - scale * height)
+        box = (left, top, left + scale * width, top + scale * height)
+        picture[:] = np.asarray(photograph.resize((width, height), Image.Resampling.BOX, box))
+    return pictures
+
+
+@lru_cache
+def _grey(photograph: str) -> Image.Image:
+    """The photograph at a path within a package, such as sklearn/datasets/images/china.jpg."""
+    package, _, path = photograph.partition("/")
+    spec = find_spec(package)  # found, not imported
+    file = Path(spec.origin).parent / path if spec and spec.origin else None
+    if not file or not file.exists():
+        raise UserError(f"{photograph} is not on this computer; it comes with imparfait[train]")
+    with Image.open(file) as image:
+        return image.convert("L")

@@ -1,0 +1,1 @@
+"""A child process in which an untrusted model file is opened and run."""

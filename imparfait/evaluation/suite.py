@@ -1,0 +1,110 @@
+"""What a classifier is scored on: alterations, each at its severities, made one after the other when asked for."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from imparfait.core.errors import UserError, lookup
+from imparfait.corruptions import ALTERATIONS, Alteration, Listed
+from imparfait.corruptions.base import LEVELS
+from imparfait.data.corrupted import THE_THREE, altered_by
+from imparfait.data.dataset import AlteredImages, LabelledImages
+
+CLEAN = "clean"
+YOURS = "yours"
+"""The family of a user's own alterations."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One alteration at one severity; clean where there is none."""
+
+    alteration: str
+    severity: float
+    family: str = CLEAN
+    alter: Alteration | None = None
+
+    def of(self, data: LabelledImages) -> AlteredImages:
+        """`data` altered so: the same pixels for everybody."""
+        pictures = altered_by(data, self.alteration, self.alter, self.severity) if self.alter else data
+        return AlteredImages(self.alteration, self.severity, pictures)
+
+
+def the_full_suite(alterations: Iterable[str | Alteration] = tuple(ALTERATIONS)) -> list[Part]:
+    """Clean, then each alteration at its levels, at MNIST-C's and at the protocol's severity.
+
+    `alterations` are names of ALTERATIONS or functions of one's own: `[*ALTERATIONS, mine]`.
+    """
+    parts = [Part(CLEAN, 0.0)]
+    for alteration in alterations:
+        name, known = _listed(alteration)
+        named = [level for level in (known.mnist_c, known.protocol) if level is not None]
+        levels = known.levels if len(known.levels) == 1 else sorted({*known.levels, *named})
+        parts += [Part(name, level, known.family or YOURS, known.alter) for level in levels]
+    if len({(part.alteration, part.severity) for part in parts}) < len(parts):
+        raise UserError("two alterations of the suite have the same name; give your function another")
+    return parts
+
+
+def the_parts_of(levels: Iterable[tuple[str, float]] = THE_THREE) -> list[Part]:
+    """Parts named by alteration and severity."""
+    parts = []
+    for name, severity in levels:
+        if name == CLEAN:
+            parts.append(Part(CLEAN, 0.0))
+        else:
+            known = lookup("alteration", name, ALTERATIONS)
+            parts.append(Part(name, severity, known.family or YOURS, known.alter))
+    return parts
+
+
+def shown(data: LabelledImages, parts: Iterable[Part]) -> Iterator[AlteredImages]:
+    """The parts of `data`, each made when it is its turn: the whole suite would take a gigabyte."""
+    return (part.of(data) for part in parts)
+
+
+def levels_of(parts: Iterable[tuple[str, float]]) -> dict[str, tuple[float, ...]]:
+    """The severities of each alteration that count in means: not those where only others' parameters lie."""
+    found: dict[str, list[float]] = {}
+    for name, severity in parts:
+        if name != CLEAN:
+            found.setdefault(name, []).append(severity)
+    counted = {name: ALTERATIONS[name].levels if name in ALTERATIONS else LEVELS for name in found}
+    return {
+        name: tuple(sorted(severity for severity in each if severity in counted[name]) or sorted(each))
+        for name, each in found.items()
+    }
+
+
+def is_full(parts: Iterable[tuple[str, float]]) -> bool:
+    """Whether alterations are there at several severities; the protocol's three are not."""
+    return any(len(levels) > 1 for levels in levels_of(parts).values())
+
+
+def weights(parts: Sequence[tuple[str, float]]) -> Int64[np.ndarray, " parts"]:
+    """How much each part, an alteration with its severity, counts in the headline: the one rule for it.
+
+    Of a full suite every alteration counts alike, however many levels it has, and clean not at all; of a few parts
+    (the three) each counts alike, clean among them. Whole numbers: right answers stay counts, which add up exactly.
+    """
+    if not is_full(parts):
+        return np.ones(len(parts), np.int64)
+    levels = levels_of(parts)
+    whole = math.lcm(*map(len, levels.values()))
+    each = [whole // len(levels[name]) if severity in levels.get(name, ()) else 0 for name, severity in parts]
+    return np.array(each, np.int64)
+
+
+def _listed(alteration: str | Alteration) -> tuple[str, Listed]:
+    if isinstance(alteration, str):
+        return alteration, lookup("alteration", alteration, ALTERATIONS)
+    name = getattr(alteration, "__name__", "yours")
+    for known, listed in ALTERATIONS.items():
+        if alteration is listed or alteration is listed.alter:
+            return known, listed
+    if name in (CLEAN, *ALTERATIONS):  # it would pass for that one, with its family and what is published of it
+        raise UserError(f"your alteration has the name of another, {name}; give your function one of its own")
+    return name, Listed(alteration, None, levels=LEVELS)

@@ -1,0 +1,1 @@
+"""Predictions for images, on ONNX Runtime and without torch."""

@@ -1,0 +1,137 @@
+"""Classifiers that are ready to be asked, and what they answer: labels with probabilities, or "not sure" and why."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from imparfait.core.errors import UserError
+from imparfait.core.types import Pixels, Probabilities
+from imparfait.data.images.blank import is_blank
+from imparfait.data.images.normalize import Decoded, Frame
+from imparfait.models.metadata import KEY, Card, Threshold, card_from
+
+TOP = 3
+BATCH = 256  # pictures at once: as fast as any other number, and 1 MB of activations a picture
+NOTHING = "nothing is drawn on it"
+PICTURES, PROBABILITIES, LOGITS = "pictures", "probabilities", "logits"
+"""The input and the outputs of an ONNX file of ours."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one picture."""
+
+    predictions: tuple[tuple[str, float], ...]
+    """The most probable labels with their probabilities, the best first."""
+    reason: str | None = None
+    """Why it is not sure; None where it is."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the answer is to be relied on."""
+        return self.reason is None
+
+    @property
+    def label(self) -> str:
+        """The most probable label, sure or not."""
+        return self.predictions[0][0]
+
+    @property
+    def score(self) -> float:
+        """Its probability."""
+        return self.predictions[0][1]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `predict --json` and the HTTP API write it."""
+        told: dict[str, Any] = {
+            "predictions": [{"label": label, "score": round(score, 6)} for label, score in self.predictions],
+            "sure": self.sure,
+        }
+        return told if self.sure else {**told, "reason": self.reason}
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A classifier ready to be asked; whatever it runs on."""
+
+    name: str
+    classes: tuple[str, ...]
+    frame: Frame
+    threshold: Threshold | None
+    ask: Callable[[Pixels], Probabilities]
+    """Pictures as they were in training, in any number, to calibrated probabilities."""
+
+    def answers(self, decoded: Sequence[Decoded]) -> list[Answer]:
+        """What it says of each picture."""
+        if not decoded:
+            return []
+        pixels = np.stack([each.pixels for each in decoded])
+        return self.answers_to(pixels, np.array([each.polarity is None and not each.unchanged for each in decoded]))
+
+    def answers_to(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Answer]:
+        """What it says of each of these pictures; `empty` marks those on which nothing was found."""
+        return self.answers_from(self.probabilities(pixels), pixels, empty)
+
+    def answers_from(
+        self, shares: Probabilities, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None
+    ) -> list[Answer]:
+        """What these probabilities of these pictures say; `empty` as above."""
+        blank = is_blank(pixels.astype(np.float32) / 255)
+        if empty is not None and self.frame.channels == 1:
+            blank |= empty
+        order = np.argsort(-shares, 1, kind="stable")[:, :TOP]
+        return [
+            Answer(tuple((self.classes[i], float(row[i])) for i in best), self._reason(float(row.max()), bool(nothing)))
+            for row, best, nothing in zip(shares, order, blank, strict=True)
+        ]
+
+    def probabilities(self, pixels: Pixels) -> Probabilities:
+        """Calibrated probabilities of each class, asked in batches."""
+        parts = [self.ask(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+
+    def _reason(self, score: float, blank: bool) -> str | None:
+        if blank:
+            return NOTHING
+        if self.threshold and score < self.threshold.confidence:
+            wanted, rate = self.threshold.confidence, self.threshold.error_rate
+            return (
+                f"its best answer has a probability of {score:.2f}; from {wanted:.2f} on at most {rate:.1%} are wrong"
+            )
+        return None
+
+
+def from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Ready, Card]:
+    """The classifier in an ONNX file that imparfait exported, and its card; `name` is how it is called.
+
+    Runs in this process, so it is for files one trusts. Raises UserError for another's file, or a broken one.
+    """
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting, it leaves the cores to others
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except (states.Fail, states.InvalidProtobuf, states.InvalidGraph, states.InvalidArgument, states.NotImplemented):
+        raise UserError(f"{name}: is no ONNX file, or a broken one; export it again") from None
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    inputs, outputs = ({each.name for each in side} for side in (session.get_inputs(), session.get_outputs()))
+    if text is None or inputs != {PICTURES} or not {PROBABILITIES} <= outputs:
+        raise UserError(
+            f"{name}: was not exported by imparfait, so how to ask it is not known; for a file of others there is "
+            f"imparfait evaluate {name}"
+        )
+    card = card_from(text, name)
+
+    def ask(pixels: Pixels) -> Probabilities:
+        return np.asarray(session.run([PROBABILITIES], {PICTURES: pixels})[0])
+
+    frame = Frame(card.input.height, card.input.width, card.input.channels)
+    return Ready(name, card.classes, frame, card.threshold, ask), card

@@ -1,0 +1,49 @@
+"""A network as a classifier: a function from numpy images to numpy logits."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import nn
+
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
+from imparfait.core.types import Classifier, Logits
+
+BATCH = 256  # measured: 128 to 512 are within 15 %, 2,000 takes twice as long
+
+
+def as_classifier(model: nn.Module, machine: Machine | None = None, temperature: float = 1.0) -> Classifier:
+    """`model` as a classifier; layout, precision, device and inference mode are seen to here and nowhere else.
+
+    Its logits are the model's, divided by `temperature`.
+    """
+    machine = machine or Machine(threads=torch.get_num_threads())
+    device, bf16 = machine.device, machine.precision == "bfloat16"
+
+    def classify(images: Float32[np.ndarray, "n channels height width"]) -> Logits:
+        was_training = model.training
+        model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        answers = []
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
+            for batch in torch.split(torch.from_numpy(images), BATCH):
+                answers.append(model(batch.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
+        model.train(was_training)
+        return (torch.cat(answers) / temperature).numpy()
+
+    return classify
+
+
+def ensemble(classifiers: Sequence[Classifier]) -> Classifier:
+    """Several classifiers of the same classes as one: it answers the mean of their probabilities, as logits."""
+    if not classifiers:
+        raise UserError("an ensemble of no classifiers was asked for; give at least one")
+
+    def classify(images: Float32[np.ndarray, "n channels height width"]) -> Logits:
+        logits = torch.from_numpy(np.stack([each(images) for each in classifiers]))
+        together = logits.log_softmax(2).logsumexp(0) - math.log(len(classifiers))
+        return together.numpy()
+
+    return classify

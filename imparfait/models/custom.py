@@ -1,0 +1,99 @@
+"""A network from someone's own Python file, `my_net.py:build`."""
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from torch import nn
+
+from imparfait.core.errors import UserError
+
+
+def is_own(name: str) -> bool:
+    """Whether a model's name is a file and a function in it."""
+    return ".py:" in name
+
+
+def own_network(name: str) -> Callable[..., nn.Module]:
+    """The function that `file.py:function` names; the file is run, as `python file.py` would.
+
+    Raises UserError when the file cannot be run or has no such function.
+    """
+    path, function = parts_of(name)
+    spec = importlib.util.spec_from_file_location(f"own_network_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # so that it may import what lies beside it
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{path}: running it ended in {_in_one_line(error)}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    factory = getattr(module, function, None)
+    if not callable(factory):
+        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        there = f"it has {', '.join(functions)}" if functions else "it has no function"
+        raise UserError(f"{path}: no function called {function!r} in it, {there}; wanted is one (channels, classes)")
+    return factory  # type: ignore[no-any-return]
+
+
+def fingerprint_of(name: str) -> str:
+    """sha256 of the file's text and of what it imports from beside it: another network there is another run.
+
+    Empty for a network of ours, which is part of the code that computes.
+    """
+    if not is_own(name):
+        return ""
+    digest = hashlib.sha256()
+    for file in _with_what_it_imports(parts_of(name)[0]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def parts_of(name: str) -> tuple[Path, str]:
+    """The file, with its whole path, and the function's name; raises UserError when there is no such file."""
+    file, _, function = name.rpartition(":")
+    path = Path(file).resolve()
+    if not path.is_file():
+        raise UserError(f"--model {name}: there is no file {file}; wanted is my_net.py:build, or a name of `list`")
+    return path, function
+
+
+def _with_what_it_imports(path: Path) -> list[Path]:
+    """The file, then the files beside it that it imports, and those that these import."""
+    found = [path]
+    for file in found:  # which grows meanwhile
+        for stem in _imported(file, path.parent):
+            for place in (stem.with_suffix(".py"), stem / "__init__.py"):
+                if place.is_file() and place not in found:
+                    found.append(place)
+    return found
+
+
+def _imported(file: Path, beside: Path) -> Iterator[Path]:
+    """Where what a file imports would lie, were it beside it: without the ending."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return  # running it says so
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names, start = [alias.name for alias in node.names], beside
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [module, *(f"{module}.{alias.name}".strip(".") for alias in node.names)]
+            start = file.parents[node.level - 1] if node.level else beside
+        else:
+            continue
+        for name in filter(None, names):
+            parts = name.split(".")
+            yield from (start.joinpath(*parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -1,0 +1,216 @@
+"""Where cells run: in this process, in several beside it, or on a Ray cluster; their outcomes are equal."""
+
+import importlib.util
+import logging
+import multiprocessing
+import socket
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from imparfait.core.compute import end_with_driver, usable_cores
+from imparfait.core.errors import UserError, lookup
+from imparfait.core.storage import forget, keep, kept
+from imparfait.data.dataset import LabelledImages
+from imparfait.selection.jobs import Cell, Outcome, failure, made_here, run_cell
+
+SUFFIX = ".cell"
+ATTEMPTS = 3  # of a cell whose worker is killed: a third time it is not by chance
+ANSWERS_WITHIN = 1.0  # seconds for an address
+
+Runs = Callable[[Sequence[Cell], LabelledImages], Iterator[tuple[Cell, Outcome]]]
+"""Runs cells on these training pictures and yields each with its outcome, as they finish."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where cells run, and how many of them at once."""
+
+    name: str
+    run: Runs
+    at_once: int = 1
+
+
+def run(cells: Sequence[Cell], data: LabelledImages, store: Path, engine: Engine) -> Iterator[tuple[Cell, Outcome]]:
+    """Each of `cells` with its outcome: first those that `store` has, then the others as `engine` finishes them.
+
+    An outcome is on the disk, whole, before it is yielded, and its cell is then never run again; only a failure for
+    lack of memory or of a worker is tried anew by the next call. Raises UserError when an outcome comes from other
+    code than this.
+    """
+    marks = {cell.data for cell in cells} - {data.fingerprint()}
+    assert not marks, "cells of other pictures"
+    store.mkdir(parents=True, exist_ok=True)
+    for half_written in store.glob(".*.tmp"):  # by a driver that was killed
+        half_written.unlink()
+    missing: dict[str, Cell] = {}
+    for key, cell in {cell.key: cell for cell in cells}.items():
+        content = kept(store, key, SUFFIX)
+        outcome = Outcome.from_bytes(content) if content else None
+        if outcome and outcome.lasting:
+            yield cell, outcome
+        else:
+            forget(store, key, SUFFIX)
+            missing[key] = cell
+    if not missing:
+        return
+    for cell, outcome in engine.run(list(missing.values()), data):
+        here, there = made_here(), outcome.making
+        if (there.code, there.torch) != (here.code, here.torch):
+            raise UserError(
+                f"{there.host} has PyTorch {there.torch} and imparfait's code {there.code[:8]}, this computer PyTorch "
+                f"{here.torch} and code {here.code[:8]}; install the same versions on both"
+            )
+        keep(store, cell.key, outcome.to_bytes(), SUFFIX)
+        yield cell, outcome
+
+
+def here(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, Outcome]]:
+    """One cell after the other, in this process."""
+    for cell in cells:
+        yield cell, run_cell(cell, data)
+
+
+def processes(
+    cells: Sequence[Cell], data: LabelledImages, workers: int | None = None
+) -> Iterator[tuple[Cell, Outcome]]:
+    """Cells side by side, as many as there are cores for; each worker has the pictures once.
+
+    A cell whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own: where
+    one is lost, it is known which cell it had, and the others go on.
+    """
+    there = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in there else "spawn")
+    context.set_forkserver_preload([__name__])  # imported once, not once a worker
+    threads = max(cell.machine.threads for cell in cells)
+    workers = min(workers or max(1, usable_cores() // threads), len(cells))
+
+    def hire() -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, context, _begin_work, (data,))
+
+    waiting, lost = deque(cells), Counter[str]()
+    idle = [hire() for _ in range(workers)]
+    busy: dict[Future[Outcome], tuple[ProcessPoolExecutor, Cell]] = {}
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                worker, cell = idle.pop(), waiting.popleft()
+                try:
+                    busy[worker.submit(_work, cell)] = worker, cell
+                except BrokenProcessPool:  # killed while it had nothing to do
+                    idle.append(hire())
+                    waiting.appendleft(cell)
+            done, _ = wait(busy, return_when=FIRST_COMPLETED)
+            for future in done:
+                worker, cell = busy.pop(future)
+                try:
+                    outcome = future.result()
+                except BrokenProcessPool:
+                    worker.shutdown()
+                    idle.append(hire())
+                    lost[cell.key] += 1
+                    if lost[cell.key] < ATTEMPTS:
+                        waiting.appendleft(cell)
+                        continue
+                    outcome = failure(f"its worker was killed {ATTEMPTS} times, perhaps for lack of memory", False)
+                else:
+                    idle.append(worker)
+                yield cell, outcome
+    finally:  # also when the caller stops listening: what is under way is of no more use
+        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+            for process in list((worker._processes or {}).values()):
+                process.kill()
+            worker.shutdown(wait=True, cancel_futures=True)
+
+
+_pictures: LabelledImages | None = None
+
+
+def _begin_work(data: LabelledImages) -> None:
+    global _pictures
+    _pictures = data
+    end_with_driver()
+
+
+def _work(cell: Cell) -> Outcome:
+    assert _pictures is not None
+    return run_cell(cell, _pictures)
+
+
+def on_ray(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, Outcome]]:
+    """Cells on the Ray cluster that this process has joined; a lost node's cells run elsewhere.
+
+    Thin over Ray: it places the cells, holds the pictures once a node, and retries what was lost.
+    """
+    import ray
+
+    pictures = ray.put(data)
+    remote = ray.remote(max_retries=ATTEMPTS - 1)(run_cell)
+    running = {remote.options(num_cpus=cell.machine.threads).remote(cell, pictures): cell for cell in cells}
+    try:
+        while running:
+            (done, *_), _ = ray.wait(list(running))
+            cell = running.pop(done)
+            try:
+                outcome = ray.get(done)
+            except ray.exceptions.RayError as error:
+                outcome = failure(f"Ray gave it up: {str(error).splitlines()[0][:200]}", lasting=False)
+            yield cell, outcome
+    finally:
+        for task in running:
+            ray.cancel(task, force=True)
+
+
+ENGINES: dict[str, Runs] = {"here": here, "processes": processes, "ray": on_ray}
+
+
+def engine_called(name: str | None = None, address: str | None = None, threads: int = 1) -> Engine:
+    """The engine of that name for cells of so many threads; without one, `processes` where there is room for several.
+
+    Raises UserError when it is not installed, and when nobody answers at a Ray cluster's `address`.
+    """
+    room = max(1, usable_cores() // threads)
+    name = name or ("processes" if room > 1 else "here")
+    runs = lookup("engine", name, ENGINES)
+    if address and name != "ray":
+        raise UserError(f"--address {address} is for a Ray cluster; write --engine ray with it")
+    if name != "ray":
+        return Engine(name, runs, 1 if name == "here" else room)
+    if not importlib.util.find_spec("ray"):
+        raise UserError("--engine ray needs Ray, which is not installed; write: pip install 'imparfait[ray]'")
+    if address:
+        _check_answers(address)
+    cores = _join(address)
+    return Engine(name, runs, max(1, cores // threads))
+
+
+def _join(address: str | None) -> int:
+    """Join the Ray cluster at `address`, or start one here; how many cores it has."""
+    import ray
+
+    if not ray.is_initialized():
+        # "local": one of its own, also where another program's cluster is or was running
+        told = {"address": address} if address else {"address": "local", "num_cpus": usable_cores()}
+        try:
+            ray.init(**told, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, TimeoutError) as error:
+            raise UserError(
+                f"--address {address}: what answers is no Ray cluster; `ray start --head` prints the address of one"
+            ) from error
+    return int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+
+
+def _check_answers(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"--address {address}: wanted is HOST:PORT, as `ray start --head` prints it")
+    try:
+        socket.create_connection((host, int(port)), ANSWERS_WITHIN).close()
+    except OSError as error:
+        raise UserError(
+            f"--address {address}: nobody answers there ({error.strerror or error}); "
+            "`ray start --head` on one computer starts a cluster and prints its address"
+        ) from error

@@ -1,0 +1,229 @@
+"""One training on all folds but one, judged on that one: frozen values, run by a pure function."""
+
+import ast
+import hashlib
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from jaxtyping import Bool, Int64, Integer
+from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
+
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
+from imparfait.core.storage import fingerprint
+from imparfait.core.types import Labels, Sources
+from imparfait.data.corrupted import THE_THREE
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.splits import check_apart, fewer, fold
+from imparfait.evaluation.scores import evaluate
+from imparfait.evaluation.suite import shown, the_parts_of, weights
+from imparfait.models.classifier import as_classifier
+from imparfait.models.custom import fingerprint_of
+from imparfait.training.loop import network_for, train
+from imparfait.training.settings import TrainingSettings
+
+PACKAGE = Path(__file__).parents[1]
+NUMERIC = (
+    "randomness",
+    "tensors",
+    "images",
+    "alterations",
+    "datasets/labelled",
+    "datasets/mixtures",
+    "datasets/suite",
+    "datasets/splits",
+    "datasets/altered",
+    "datasets/nothing",
+    "models",
+    "schedules",
+    "averaging",
+    "training",
+    "evaluation",
+    "classifiers",
+    "cells",
+)
+"""Modules and packages whose text decides an outcome, beside what a cell says."""
+
+
+class Cell(BaseModel, frozen=True, extra="forbid"):
+    """All that decides an outcome: the pictures, the training, the fold it is judged on, and the arithmetic."""
+
+    data: str
+    """sha256 of all pictures, wherever they were read from."""
+    settings: TrainingSettings
+    network: str = ""
+    """sha256 of the file of one's own network."""
+    machine: Machine
+    partition: NonNegativeInt
+    """Which division of the sources into folds."""
+    folds: PositiveInt = 5
+    fold: NonNegativeInt
+    """The fold held out."""
+    pictures: PositiveInt | None = None
+    """How many of the pictures are used, the held-out ones included; None for all."""
+    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    """What it is judged on: alterations with their severities."""
+
+    @model_validator(mode="after")
+    def _has_its_fold(self) -> "Cell":
+        assert self.fold < self.folds, f"fold {self.fold} of {self.folds}"
+        return self
+
+    @property
+    def key(self) -> str:
+        """sha256 of the cell, of the code that computes and of PyTorch's version."""
+        return fingerprint(self, code_digest(), torch.__version__)
+
+
+@dataclass(frozen=True)
+class Making:
+    """Where an outcome comes from, for those who doubt it."""
+
+    code: str
+    torch: str
+    host: str
+    instructions: str
+
+
+@cache
+def code_digest(package: Path = PACKAGE) -> str:
+    """sha256 of the modules that compute, without comments, docstrings and layout: edit a model and it is another."""
+    digest = hashlib.sha256()
+    for name in NUMERIC:
+        folder = package / name
+        for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [package / f"{name}.py"]:
+            digest.update(ast.dump(_without_docstrings(path.read_text(encoding="utf-8"))).encode())
+    return digest.hexdigest()
+
+
+@cache
+def made_here() -> Making:
+    """The code, PyTorch, host and instruction set of this process."""
+    return Making(code_digest(), torch.__version__, platform.node(), torch.backends.cpu.get_cpu_capability())
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a cell's network said to each held-out picture; or, where there is a `cause`, why it said nothing."""
+
+    sources: Sources
+    truths: Labels
+    said: Integer[np.ndarray, "alterations n"]
+    training_seconds: float = 0.0
+    judging_seconds: float = 0.0
+    """Both taken where cells may share cores: pictures/s are measured apart."""
+    cause: str = ""
+    lasting: bool = True
+    """Whether it would come out again: not so where memory was short or a worker was lost."""
+    making: Making = field(default_factory=made_here)
+    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    """What the rows of `said` are answers to."""
+
+    @property
+    def right(self) -> Bool[np.ndarray, "alterations n"]:
+        """Which answers are right."""
+        return np.asarray(self.said == self.truths)
+
+    @cached_property
+    def weights(self) -> Int64[np.ndarray, " alterations"]:
+        """How much each row counts in the headline."""
+        return weights(self.alterations)
+
+    @cached_property
+    def counts(self) -> Int64[np.ndarray, " alterations"]:
+        """How many pictures are read correctly, row by row."""
+        return np.asarray(self.right.sum(1))
+
+    @property
+    def hits(self) -> Int64[np.ndarray, " n"]:
+        """What each picture adds to the headline: its right answers as they count, of `weights.sum()`."""
+        return np.asarray(self.weights @ self.right)
+
+    @property
+    def mean(self) -> float:
+        """The mean over the alterations of the share of right answers: the headline; NaN for a failure."""
+        total = int(self.weights.sum()) * len(self.sources)
+        return int(self.weights @ self.counts) / total if self.said.size else float("nan")
+
+    def to_bytes(self) -> bytes:
+        """As a safetensors file, whose header tells the rest."""
+        names = ("training_seconds", "judging_seconds", "cause", "lasting", "alterations")
+        facts = {name: getattr(self, name) for name in names}
+        facts["making"] = asdict(self.making)
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("sources", "truths", "said")}
+        return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
+
+    @staticmethod
+    def from_bytes(content: bytes) -> "Outcome":
+        """The outcome that `to_bytes` wrote."""
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"]) | safetensors.numpy.load(content)
+        facts["alterations"] = tuple((name, severity) for name, severity in facts["alterations"])
+        return Outcome(**facts | {"making": Making(**facts["making"])})
+
+
+def run_cell(cell: Cell, data: LabelledImages) -> Outcome:
+    """Train as the cell says and judge on its held-out fold; whatever goes wrong is an outcome with its cause.
+
+    A function of the cell and of `data`, which are all training pictures: on equal builds and CPU types the answers
+    are equal, bit for bit. That `data` are the cell's is the caller's to see to.
+    """
+    try:
+        fit, held_out = fold(fewer(data, cell.pictures), cell.folds, cell.fold, cell.partition)
+        return fit_and_judge(cell, fit, held_out)
+    except Exception as error:
+        return failure(_in_one_line(error), lasting=not (_lacked_memory(error) or isinstance(error, ChangedError)))
+
+
+def fit_and_judge(cell: Cell, fit: LabelledImages, held_out: LabelledImages) -> Outcome:
+    """Train on `fit` and judge on `held_out`; raises UserError when they share a source picture."""
+    check_apart(fit, held_out)
+    settings = cell.settings
+    if fingerprint_of(settings.model) != cell.network:
+        raise ChangedError(f"{settings.model} is not the file it was when this was planned")
+    model = network_for(settings, fit)
+    *_, last = train(model, fit, settings, cell.machine)
+    started = time.perf_counter()
+    classifier, said = as_classifier(model, cell.machine), []
+    small = np.uint8 if len(fit.classes) <= 256 else np.int32
+    for part in shown(held_out, the_parts_of(cell.alterations)):
+        [answers] = evaluate(classifier, [part]).parts
+        said.append(answers.said.astype(small))  # probabilities are not kept: a full suite's would take 80 MB
+    judging = time.perf_counter() - started
+    rows = np.stack(said)
+    return Outcome(held_out.sources, held_out.labels, rows, last.seconds, judging, alterations=cell.alterations)
+
+
+class ChangedError(UserError):
+    """A file of one's own is another one now: put back, the cell runs."""
+
+
+def failure(cause: str, lasting: bool = True) -> Outcome:
+    """The outcome of a cell that failed."""
+    nothing = np.zeros(0, np.int64)
+    return Outcome(nothing, nothing, np.zeros((0, 0), np.uint8), cause=cause, lasting=lasting)
+
+
+def _without_docstrings(code: str) -> ast.Module:
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
+    return tree
+
+
+def _lacked_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "not enough memory" in str(error) or "can't allocate" in str(error)
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,121 @@
+"""What contenders can do on this machine, measured with nothing beside them."""
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from imparfait.core.compute import Machine
+from imparfait.core.errors import lookup
+from imparfait.core.hardware import bf16_agrees, has_bf16_units
+from imparfait.data.augmentation import MIXTURES
+from imparfait.data.corrupted import THE_THREE
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.splits import fewer
+from imparfait.models import check_answers
+from imparfait.models.classifier import as_classifier
+from imparfait.models.custom import fingerprint_of
+from imparfait.selection.candidates import Contender
+from imparfait.training.loop import Training, network_for
+from imparfait.training.settings import TrainingSettings
+
+TURNS, TURN = 3, 0.7  # the exclusive pass: each contender so often, for so many seconds
+FEW = 2000  # pictures it learns from and is asked in that pass
+AROUND = 0.02  # seconds a cell takes beside training and judging, results/2026-11-24-engines
+ALTERING = 90_000  # pictures/s that one thread alters for judging: 97,500 geometric, 86,800 shrunk, MNIST's
+ALTERING_ELSE = 25_000  # … by the suite's other thirty, all levels: 22,900 and 26,300 in CPU time, MNIST's
+
+
+class Entry(BaseModel, frozen=True):
+    """A contender with its machine, and what it can do there when it has it to itself."""
+
+    name: str
+    settings: TrainingSettings
+    network: str
+    own_epochs: int
+    """Of its recipe or file; it is judged after those in its settings."""
+    machine: Machine
+    numbers: int
+    """Weights, biases and running means and variances."""
+    learns: float
+    """Pictures/s in training, alone on `machine`."""
+    answers: float
+    """Pictures/s in judging."""
+
+    def training_seconds(self, pictures: int) -> float:
+        """What training on so many pictures takes, alone."""
+        return self.settings.epochs * shown_an_epoch(self.settings, pictures) / self.learns
+
+    def cell_seconds(self, fit: int, held_out: int, alterations: Sequence[tuple[str, float]] = THE_THREE) -> float:
+        """What a cell that is judged on `alterations` takes, alone."""
+        quick = {name for name, _ in THE_THREE}
+        altering = sum(1 / (ALTERING if name in quick else ALTERING_ELSE) for name, level in alterations if level > 0)
+        judging = held_out * (len(alterations) / self.answers + altering)
+        return self.training_seconds(fit) + judging + AROUND
+
+
+def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) -> tuple[nn.Module, Machine]:
+    """The network of these settings for such pictures, and the machine of its cells: so many threads of a CPU.
+
+    Precision by the fixed rule: bfloat16 where there are units for it and the network's answers agree. Raises UserError
+    when the network does not answer as it must.
+    """
+    torch.set_num_threads(threads)
+    model = network_for(settings, few)
+    images = torch.from_numpy(few.pixels[: settings.batch_size]) / 255
+    check_answers(model, images, len(few.classes), settings.model)
+    fast = has_bf16_units() and bf16_agrees(model, images)
+    return model, Machine(threads=threads, precision="bfloat16" if fast else "float32")
+
+
+def measured(
+    contenders: Sequence[Contender], data: LabelledImages, threads: int = 1, turns: int = TURNS
+) -> list[Entry]:
+    """What each contender can do, measured in turn with nothing beside it: A B C A B C A B C, the median of each."""
+    few = fewer(data, FEW)
+    images = few.pixels.astype("float32") / 255
+    trials = []
+    for each in contenders:
+        lookup("mixture", each.settings.mixture, MIXTURES)
+        model, machine = network_of(each.settings, few, threads)
+        # It learns nothing here: a step size at which it diverges is for its cells to find out.
+        endless = each.settings.model_copy(update={"epochs": 10**6, "learning_rate": 1e-9})
+        training = Training(model, few, endless, machine)
+        trials.append((each, machine, model, training, iter(training)))
+    learns: list[list[float]] = [[] for _ in trials]
+    answers: list[list[float]] = [[] for _ in trials]
+    for turn in range(turns):
+        for index, (each, machine, model, training, steps) in enumerate(trials):
+            if turn == 0:
+                for _ in range(3):  # the first steps set up what later ones use
+                    next(steps)
+            a_step = shown_an_epoch(each.settings, len(few)) / training.steps_an_epoch
+            done, started = 0, time.perf_counter()
+            while time.perf_counter() - started < TURN:
+                next(steps)
+                done += 1
+            learns[index].append(a_step * done / (time.perf_counter() - started))
+            started = time.perf_counter()
+            as_classifier(model, machine)(images)
+            answers[index].append(len(few) / (time.perf_counter() - started))
+    return [
+        Entry(
+            name=each.name,
+            settings=each.settings,
+            own_epochs=each.settings.epochs,
+            network=fingerprint_of(each.settings.model),
+            machine=machine,
+            numbers=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
+            learns=statistics.median(learns[index]),
+            answers=statistics.median(answers[index]),
+        )
+        for index, (each, machine, model, _, _) in enumerate(trials)
+    ]
+
+
+def shown_an_epoch(settings: TrainingSettings, pictures: int) -> int:
+    """Pictures that an epoch shows, of so many to fit on and those of nothing beside them."""
+    return MIXTURES[settings.mixture].shown(pictures + round(settings.nothing * pictures))

@@ -1,0 +1,167 @@
+"""What a search may vary, and between which values."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna.distributions as distributions
+from pydantic import BaseModel, ValidationError, model_validator
+
+from imparfait.core.errors import UserError, lookup
+from imparfait.models import MODELS
+from imparfait.models.custom import is_own, own_network
+from imparfait.training.settings import TrainingSettings, changed, read_toml
+
+Value = int | float | str
+
+
+class Range(BaseModel, frozen=True, extra="forbid"):
+    """Numbers from `low` to `high`: whole ones when both are, evenly by their logarithm where `log`."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Range":
+        if self.low > self.high or (self.log and (self.low <= 0 or self.step)):
+            raise ValueError("low must not be over high; with log, low must be over 0 and there is no step")
+        if self.step and (self.high - self.low) % self.step:
+            raise ValueError("high must be a whole number of steps above low")
+        return self
+
+    def __contains__(self, value: Value) -> bool:
+        on_step = self.step is None or (not isinstance(value, str) and (value - self.low) % self.step == 0)
+        return not isinstance(value, str) and self.low <= value <= self.high and on_step
+
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """Values that must be allowed for all to be."""
+        return self.low, self.high
+
+    def for_optuna(self) -> distributions.BaseDistribution:
+        """As Optuna writes it."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return distributions.IntDistribution(self.low, self.high, log=self.log, step=self.step or 1)
+        return distributions.FloatDistribution(self.low, self.high, log=self.log, step=self.step)
+
+
+class Choice(BaseModel, frozen=True, extra="forbid"):
+    """One of these values."""
+
+    of: tuple[Value, ...]
+
+    def __contains__(self, value: Value) -> bool:
+        return value in self.of
+
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """Values that must be allowed for all to be."""
+        return self.of
+
+    def for_optuna(self) -> distributions.BaseDistribution:
+        """As Optuna writes it."""
+        return distributions.CategoricalDistribution(self.of)
+
+
+Space = dict[str, Range | Choice]
+"""Settings by name; the network's sizes as "sizes.filters"."""
+
+
+def _decays(decay: float) -> Range:
+    return Range(low=decay / 10, high=decay * 10, log=True) if decay else Range(low=0.0, high=0.1)
+
+
+# From a recipe's value, what is tried: a step size an eighth to four times as large, and so on. Epochs can be varied
+# too (`--space`), but more of them are nearly always better, and a search that may buy accuracy with time does.
+AROUND: dict[str, Callable[[Any], Range | Choice]] = {
+    "learning_rate": lambda rate: Range(low=rate / 8, high=rate * 4, log=True),
+    "weight_decay": _decays,
+    "label_smoothing": lambda share: Range(low=0.0, high=max(0.15, share)),
+    "batch_size": lambda size: Choice(of=tuple(sorted({max(1, size // 2), size, 2 * size}))),
+}
+
+
+def sizes_of(model: str) -> dict[str, int]:
+    """The whole-numbered sizes that a model has, with its own values."""
+    factory = own_network(model) if is_own(model) else lookup("model", model, MODELS)
+    taken = inspect.signature(factory).parameters
+    given = ("channels", "classes", "height", "width")  # by the data
+    return {name: each.default for name, each in taken.items() if type(each.default) is int and name not in given}
+
+
+def space_of(settings: TrainingSettings) -> Space:
+    """Around these settings, and half to twice each size of their network, with the size itself among the steps."""
+    space: Space = {name: around(getattr(settings, name)) for name, around in AROUND.items()}
+    for name, size in (sizes_of(settings.model) | settings.sizes).items():
+        half = max(1, size // 2)
+        space[f"sizes.{name}"] = Range(low=half, high=2 * size, step=half if size == 2 * half else 1)
+    return space
+
+
+def read_space(path: Path, settings: TrainingSettings) -> tuple[Space, TrainingSettings]:
+    """`space_of(settings)` as a TOML file changes it, and the settings that it fixes.
+
+    In the file a setting is `{low = 0.001, high = 0.1, log = true}`, a list of values, or one value, which is then not
+    varied; sizes are in `[sizes]`. Raises UserError when it names no setting or a value that the setting cannot have.
+    """
+    told = read_toml(path)
+    named = {name: value for name, value in told.items() if name != "sizes"}
+    settable = [name for name in TrainingSettings.model_fields if name not in ("sizes", "seed", "model")]
+    sizes = told.get("sizes", {})
+    if not isinstance(sizes, Mapping):
+        raise UserError(f"{path}: sizes was given as {sizes!r}; wanted is [sizes], below it filters = [16, 32]")
+    for kind, names, there in (
+        ("setting that can be searched", named, settable),
+        (f"size of {settings.model}", sizes, list(sizes_of(settings.model))),
+    ):
+        for name in names:
+            try:
+                lookup(kind, name, dict.fromkeys(there))
+            except UserError as error:
+                raise UserError(f"{path}: {error}") from error
+    space, fixed = space_of(settings), settings
+    for name, value in (named | {f"sizes.{size}": value for size, value in sizes.items()}).items():
+        if isinstance(value, Value):
+            space.pop(name, None)
+            fixed = with_values(fixed, {name: value}, f"{path}: ")
+        else:
+            space[name] = _read(value, f"{path}: {name}")
+    check(space, fixed, f"{path}: ")
+    return space, fixed
+
+
+def with_values(settings: TrainingSettings, values: Mapping[str, Value], where: str = "") -> TrainingSettings:
+    """The settings with these values of a space."""
+    plain = {name: value for name, value in values.items() if not name.startswith("sizes.")}
+    sizes = {name.removeprefix("sizes."): value for name, value in values.items() if name.startswith("sizes.")}
+    return changed(settings, plain | {"sizes": settings.sizes | sizes}, where)
+
+
+def values_of(settings: TrainingSettings, space: Space) -> dict[str, Value]:
+    """What the settings have for the names in a space."""
+    sizes = sizes_of(settings.model) | settings.sizes
+    found = {name: sizes.get(name.removeprefix("sizes."), getattr(settings, name, None)) for name in space}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def check(space: Space, settings: TrainingSettings, where: str = "") -> None:
+    """Raises UserError when a setting cannot have a value that the space holds."""
+    if not space:
+        raise UserError(f"{where}nothing is left to vary; give a setting a range or a list of values")
+    for name, values in space.items():
+        for end in values.ends:
+            with_values(settings, {name: end}, where)
+
+
+def _read(value: Any, where: str) -> Range | Choice:
+    try:
+        return Choice(of=tuple(value)) if isinstance(value, list) and value else Range.model_validate(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f"{where} was given as {value!r}: {reason[0].lower()}{reason[1:]}; "
+            "wanted is {low = 0.001, high = 0.1, log = true} or a list of values"
+        ) from error

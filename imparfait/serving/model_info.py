@@ -1,0 +1,122 @@
+"""What is known before any picture comes: the model's card, the page's files, parameters of requests."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+from imparfait.models.metadata import Input, Parity, Threshold
+from imparfait.serving import schemas
+from imparfait.serving.errors import RefusedError
+from imparfait.serving.service import NEEDS_TORCH, Service, can_alter
+
+HERE = Path(__file__).parent
+WEB, GALLERY = HERE / "web", HERE / "gallery.json"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+}
+
+
+class Nothing(BaseModel, extra="forbid"):
+    """No parameters."""
+
+
+class Beside(BaseModel, extra="forbid"):
+    """Parameters of /v1/predict."""
+
+    beside: bool = Field(False, description="ask the second model of the package about the first page too")
+
+
+class Alter(BaseModel, extra="forbid"):
+    """Parameters of /v1/alter."""
+
+    name: str = Field(min_length=1, max_length=100, description="an alteration of GET /v1/alterations")
+    severity: float = Field(ge=0, le=1, description="0 changes nothing")
+    seed: int = Field(0, ge=0, lt=2**31, description="another seed, other chance")
+
+
+class Altering(BaseModel):
+    """Whether pictures can be altered here."""
+
+    available: bool
+    needs: str | None = Field(None, description="what to install, where they cannot")
+
+
+class Model(BaseModel):
+    """What is served."""
+
+    model: str
+    network: str | None = None
+    recipe: str | None = None
+    classes: list[str]
+    input: Input
+    threshold: Threshold | None = Field(None, description="from which probability on it is sure")
+    temperature: float | None = None
+    parity: Parity | None = Field(None, description="how the file answered beside what it was exported from")
+    weights: str | None = Field(None, description="sha256 of the weights it was exported from")
+    beside: str | None = Field(None, description="the second model, that /v1/predict?beside=1 asks too")
+    alterations: Altering
+
+
+class Shown(BaseModel):
+    """A digit on which the models part."""
+
+    truth: str
+    alteration: str
+    severity: float
+    picture: str = Field(description="the digit as it was: a PNG, as a data URL")
+    altered: str
+    model: schemas.Said
+    beside: schemas.Said
+
+
+class Gallery(BaseModel):
+    """The answer to /v1/gallery."""
+
+    models: dict[str, str] = Field({}, description="sha256 of the weights of each model that was asked")
+    looked_at: int = Field(0, description="how many digits were altered in every way to find these")
+    pictures: list[Shown] = []
+
+
+def of(service: Service) -> dict[str, Any]:
+    """The answer to /v1/model."""
+    ready, card = service.asked["model"].ready, service.cards["model"]
+    frame = ready.frame
+    return Model(
+        model=ready.name,
+        network=card.model if card else None,
+        recipe=card.recipe if card else None,
+        classes=list(ready.classes),
+        input=Input(channels=frame.channels, height=frame.height, width=frame.width),
+        threshold=ready.threshold,
+        temperature=card.temperature if card else None,
+        parity=card.parity if card else None,
+        weights=card.weights if card else None,
+        beside=service.names.get("beside"),
+        alterations=Altering(available=True) if can_alter() else Altering(available=False, needs=NEEDS_TORCH),
+    ).model_dump(mode="json")
+
+
+def gallery() -> Any:
+    """The answer to /v1/gallery; without pictures where none have been looked for."""
+    return json.loads(GALLERY.read_bytes()) if GALLERY.exists() else Gallery().model_dump()
+
+
+def file(name: str, known: str) -> Response:
+    """A file of the page; only those that lie in its folder have a name here. `known` is the tag of the one at hand."""
+    for path in sorted(WEB.glob("*")):
+        if path.name == name and path.suffix in TYPES:
+            content = path.read_bytes()
+            headers = {"etag": f'"{sha256(content).hexdigest()[:32]}"', "cache-control": "no-cache"}
+            if headers["etag"] == known:
+                return Response(None, 304, headers)
+            return Response(content, media_type=TYPES[path.suffix], headers=headers)
+    raise RefusedError(404, "there is no such file")
