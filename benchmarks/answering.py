@@ -24,7 +24,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from claims import leave
-from photographed import SCENES, file
+from helpers.photos import SCENES, file
 
 from imparfait import load_data, split
 from imparfait.core.compute import Machine, usable_cores

@@ -24,8 +24,8 @@ from imparfait.core.compute import Machine
 from imparfait.core.hardware import environment
 
 CHILD = """
-from imparfait.commands import learning
-from imparfait.commands.main import main
+from imparfait.cli import learning
+from imparfait.cli.main import main
 learning.EVERY, learning.SHARE = 0.25, 0
 main()
 """

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from claims import leave
-from malformed import KINDS, outcome
+from helpers.fuzz_models import KINDS, outcome
 
 
 def gist(sentence: str, folder: Path) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from claims import leave
-from malformed_pictures import BOMBS, FRAME, outcome
+from helpers.fuzz_images import BOMBS, FRAME, outcome
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import decode

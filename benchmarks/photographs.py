@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from claims import leave
-from photographed import SCENES, file
+from helpers.photos import SCENES, file
 
 from imparfait import load_data, split
 from imparfait.data.images.normalize import Decoded, Frame, decode

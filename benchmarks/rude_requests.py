@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from malformed_pictures import BOMBS, a_broken_picture, a_sign, files_of
+from helpers.fuzz_images import BOMBS, a_broken_picture, a_sign, files_of
 
 INTENDED = {501, 503}  # of the statuses from 500 on, those that the API describes
 ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) ")

@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from claims import leave
-from stored import variants
+from helpers.image_variants import variants
 
 from imparfait import load_data, split
 from imparfait.data.images.normalize import Frame, decode

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from photographed import a_seven
+from helpers.photos import a_seven
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +91,7 @@ def test_what_needs_torch_says_what_to_install(empty_environment: Path) -> None:
 def test_help_imports_nothing_heavy() -> None:
     """What makes `imparfait --help` quick (0.3 s): none of these is imported for it."""
     program = (
-        "import sys, imparfait, imparfait.commands.main as m\n"
+        "import sys, imparfait, imparfait.cli.main as m\n"
         "m.commands.main(['train', '--help'], standalone_mode=False)\n"
         "print([n for n in ('torch', 'numpy', 'matplotlib', 'sklearn', 'scipy', 'pandas') if n in sys.modules])"
     )

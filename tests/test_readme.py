@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import draw_bars, write_idx
-from photographed import a_seven
+from helpers.bars import draw_bars, write_idx
+from helpers.photos import a_seven
 from PIL import Image
 
 from imparfait.selection.search_space import read_space

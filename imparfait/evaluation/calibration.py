@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy.special import betaincinv, logsumexp, softmax
 
 from imparfait.core.rng import Draw
@@ -13,7 +13,7 @@ from imparfait.corruptions import ALTERATIONS
 from imparfait.data.corrupted import altered_by
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
-from imparfait.evaluation.metrics import Confidence, Truths
+from imparfait.evaluation.metrics import Confidence, Truths, _accepted
 from imparfait.evaluation.uncertainty import FIT, MODERATE, sureness
 
 STARTS = (0.25, 0.5, 0.75, 0.95)
@@ -80,21 +80,6 @@ def fit_temperature(logits: Float[np.ndarray, "n classes"], truths: Truths) -> f
     low, high = np.log(TEMPERATURES).tolist()
     found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x))
-
-
-def _with_rank(scores: Confidence, rank: int) -> float:
-    """The score that `rank` pictures reach, such as the third largest."""
-    return float(np.partition(scores, -rank)[-rank])
-
-
-def _accepted(
-    confidence: Confidence, right: Bool[np.ndarray, " n"]
-) -> tuple[Float[np.ndarray, " t"], Int[np.ndarray, " t"], Int[np.ndarray, " t"]]:
-    """For each different confidence, from the highest: itself, how many pictures reach it, how many of them err."""
-    order = np.argsort(-confidence, kind="stable")
-    ordered = confidence[order]
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    return ordered[last], last + 1, np.cumsum(~right[order])[last]
 
 
 ERROR_RATE = 0.01  # of the answers that are accepted, on pictures like those of the calibration

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from imparfait.evaluation.calibration import _accepted, _with_rank
 from imparfait.evaluation.statistics import Interval
 
 Shares = Float[np.ndarray, "n classes"]
@@ -180,3 +179,18 @@ def _bins(confidence: Confidence, bins: int) -> Int[np.ndarray, " n"]:
 def _error(members: Int[np.ndarray, " n"], gaps: Float[np.ndarray, " n"]) -> float:
     """ECE from each picture's bin and its right − confidence."""
     return float(np.abs(np.bincount(members, gaps)).sum() / len(gaps))
+
+
+def _with_rank(scores: Confidence, rank: int) -> float:
+    """The score that `rank` pictures reach, such as the third largest."""
+    return float(np.partition(scores, -rank)[-rank])
+
+
+def _accepted(
+    confidence: Confidence, right: Bool[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " t"], Int[np.ndarray, " t"], Int[np.ndarray, " t"]]:
+    """For each different confidence, from the highest: itself, how many pictures reach it, how many of them err."""
+    order = np.argsort(-confidence, kind="stable")
+    ordered = confidence[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    return ordered[last], last + 1, np.cumsum(~right[order])[last]

@@ -31,26 +31,6 @@ from imparfait.training.loop import network_for, train
 from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(__file__).parents[1]
-NUMERIC = (
-    "randomness",
-    "tensors",
-    "images",
-    "alterations",
-    "datasets/labelled",
-    "datasets/mixtures",
-    "datasets/suite",
-    "datasets/splits",
-    "datasets/altered",
-    "datasets/nothing",
-    "models",
-    "schedules",
-    "averaging",
-    "training",
-    "evaluation",
-    "classifiers",
-    "cells",
-)
-"""Modules and packages whose text decides an outcome, beside what a cell says."""
 
 
 class Cell(BaseModel, frozen=True, extra="forbid"):
@@ -95,13 +75,38 @@ class Making:
 
 @cache
 def code_digest(package: Path = PACKAGE) -> str:
-    """sha256 of the modules that compute, without comments, docstrings and layout: edit a model and it is another."""
+    """sha256 of the code a job's result can depend on, without comments, docstrings and layout.
+
+    That is this module and all that it imports from the package, at any depth: edit a model and it is another.
+    """
     digest = hashlib.sha256()
-    for name in NUMERIC:
-        folder = package / name
-        for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [package / f"{name}.py"]:
-            digest.update(ast.dump(_without_docstrings(path.read_text(encoding="utf-8"))).encode())
+    for path in imported_files(package / "selection" / "jobs.py", package):
+        digest.update(ast.dump(_without_docstrings(path.read_text(encoding="utf-8"))).encode())
     return digest.hexdigest()
+
+
+def imported_files(start: Path, package: Path = PACKAGE) -> list[Path]:
+    """The file `start` and those of the package that it imports, directly or not, sorted; imports in functions too."""
+    found, waiting = set[Path](), [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imparfait."):
+                for name in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    waiting += _files_of(name, package)
+    return sorted(found)
+
+
+def _files_of(module: str, package: Path) -> list[Path]:
+    """The files that importing a module of the package executes: its own and its packages' `__init__`."""
+    _, *parts = module.split(".")
+    place = package.joinpath(*parts)
+    own = [place.with_suffix(".py"), place / "__init__.py"]
+    above = [package.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
+    return [path for path in (*own, *above) if path.is_file()]
 
 
 @cache

@@ -1,0 +1,166 @@
+"""The commands as a person uses them, on small pictures in a folder."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.bars import draw_bars, write_idx
+from helpers.commands import SHORT, run
+
+from imparfait.cli.main import main
+from imparfait.models.loading import load_classifier
+
+IN_A_RUN = {
+    "settings.json", "environment.json", "epochs.csv", "model.safetensors", "config.json", "README.md", "scores.json",
+    "predictions.csv", "accuracy_loss.png", "confusion_clean.png", "confusion_geometric.png", "confusion_shrunk.png",
+    "mistakes.png", "alterations.png", "report.html",
+}  # fmt: skip
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    return write_idx(home / "bars", draw_bars(120), draw_bars(30, first_source=120))
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> Path:
+    """A run on validation."""
+    out = folder.parent / "runs"
+    run("train", "--data", folder, "--out", out, *SHORT)
+    return next(out.glob("default-s0-*"))
+
+
+@pytest.fixture(scope="module")
+def final(folder: Path) -> Path:
+    """A run on all training pictures, with the test opened once."""
+    out = folder.parent / "final"
+    run("train", "--data", folder, "--out", out, "--final", *SHORT)
+    return next(out.glob("default-s0-*"))
+
+
+def test_a_run_folder_explains_itself(trained: Path, final: Path) -> None:
+    for path in (trained, final):
+        assert {file.name for file in path.iterdir()} == IN_A_RUN
+        settings = json.loads((path / "settings.json").read_text())
+        assert path.name.endswith(settings["hash"][:6])
+        assert settings["settings"]["epochs"] == 2
+        environment = json.loads((path / "environment.json").read_text())
+        assert {"torch", "processor", "threads", "precision", "commit"} <= set(environment)
+        assert len(rows_of(path / "epochs.csv")) == 2
+        assert json.loads((path / "config.json").read_text())["classes"] == ["0", "1", "2"]
+
+
+def test_training_reports_on_validation_and_keeps_the_test_sealed(trained: Path) -> None:
+    assert not (trained.parent / "TEST_LEDGER.csv").exists()
+    assert [part["total"] for part in json.loads((trained / "scores.json").read_text())["parts"]] == [20, 20, 20]
+
+
+def test_final_fits_on_everything_and_opens_the_test_once(final: Path) -> None:
+    lines = rows_of(final.parent / "TEST_LEDGER.csv")
+    settings = json.loads((final / "settings.json").read_text())
+    assert [line["settings"] for line in lines] == [settings["hash"]]
+    assert settings["data"]["pictures"] == 120
+    assert [part["total"] for part in json.loads((final / "scores.json").read_text())["parts"]] == [30, 30, 30]
+    assert "opened 1 time here" in (final / "report.html").read_text()
+
+
+def test_the_same_command_again_trains_nothing_and_opens_nothing(final: Path, folder: Path) -> None:
+    ledger = (final.parent / "TEST_LEDGER.csv").read_text()
+    said = run("train", "--data", folder, "--out", final.parent, "--final", *SHORT)
+    assert "already trained" in said
+    assert (final.parent / "TEST_LEDGER.csv").read_text() == ledger
+
+
+def test_predictions_hold_every_answer(final: Path) -> None:
+    rows = rows_of(final / "predictions.csv")
+    counts = {part["alteration"]: part["right"] for part in json.loads((final / "scores.json").read_text())["parts"]}
+    for alteration, right in counts.items():
+        mine = [row for row in rows if row["alteration"] == alteration]
+        chances = np.array([[float(row[f"p_{name}"]) for name in "012"] for row in mine])
+        assert np.allclose(chances.sum(1), 1, atol=1e-4)
+        truths = np.array([int(row["truth"]) for row in mine])
+        assert (chances.argmax(1) == truths).sum() == pytest.approx(right, abs=1)  # a tie in the fifth decimal
+
+
+def test_evaluate_finds_what_training_found_and_counts_the_opening(final: Path, folder: Path) -> None:
+    found = json.loads(run("evaluate", final, "--data", folder, "--out", final.parent, "--json"))
+    assert found["parts"] == json.loads((final / "scores.json").read_text())["parts"]
+    assert len(rows_of(final.parent / "TEST_LEDGER.csv")) == 2
+    assert "opened 2 times here" in (Path(found["folder"]) / "report.html").read_text()
+
+
+def test_a_run_is_loaded_as_a_classifier(final: Path) -> None:
+    data = draw_bars(30, first_source=120)
+    logits = load_classifier(final)((data.pixels / 255).astype(np.float32))
+    right = json.loads((final / "scores.json").read_text())["parts"][0]["right"]
+    assert (logits.argmax(1) == data.labels).sum() == right
+
+
+def test_the_report_needs_nothing_from_elsewhere(final: Path) -> None:
+    page = (final / "report.html").read_text()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert page.count('src="data:image/png;base64,') == 6
+
+
+def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path: Path) -> None:
+    run("train", "--data", folder, "--out", tmp_path, *SHORT)
+    again = next(tmp_path.glob("default-s0-*"))
+    assert again.name == trained.name
+    assert (again / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "--recipe", "defualt"], "no recipe is called 'defualt'; did you mean 'default'?"),
+        (["train", "--data", "mnits"], "no data set is called 'mnits'; did you mean 'mnist'?"),
+        (["train", "--data", "no/folder"], "no/folder: no such file or folder; --data wants"),
+        (["train", "--epochs", "0"], "--epochs was given as '0'"),
+        (["train", "--mixture", "frsh", "--data", "{bars}"], "no mixture is called 'frsh'; did you mean 'fresh'?"),
+        (["train", "--model", "pettit", "--data", "{bars}"], "no model is called 'pettit'; did you mean 'petit'?"),
+        (["train", "--device", "gpu", "--data", "{bars}"], "no device is called 'gpu'; did you mean 'cpu'?"),
+        (["train", "--final", "--data", "{train only}"], "has no test pictures"),
+        (
+            ["train", "--learning-rate", "1e30", "--data", "{bars}", "--batch-size", "5"],
+            "write a smaller --learning-rate",
+        ),
+        (["evaluate", "nowhere"], "nowhere: no classifier there; give a run folder"),
+        (["train", "--recipee", "quick"], "No such option"),
+        (["trian"], "No such command 'trian'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_sentence_and_nothing_is_left_behind(
+    words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = {
+        "{bars}": write_idx(tmp_path / "bars", draw_bars(30), draw_bars(6)),
+        "{train only}": write_idx(tmp_path / "train only", draw_bars(30), None),
+    }
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "argv", ["imparfait", *(str(folders.get(word, word)) for word in words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert sentence in said
+    assert "Traceback" not in said
+    assert list((tmp_path / "here").rglob("*.json")) == []
+    assert not (tmp_path / "here" / "runs" / "TEST_LEDGER.csv").exists()
+
+
+def test_list_prints_every_name() -> None:
+    said = run("list")
+    for name in ("quick", "default", "petit", "fresh", "study", "balanced", "clean", "geometric", "shrunk", "mnist"):
+        assert f"  {name} " in said

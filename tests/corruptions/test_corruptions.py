@@ -1,0 +1,143 @@
+"""What holds for every alteration, and what the two of the protocol do exactly."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+from helpers.bars import draw_bars
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imparfait.core.rng import Draw
+from imparfait.corruptions import ALTERATIONS, Alteration, geometric, shrunk
+
+every_alteration = pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS.keys())
+
+
+def draw(n: int, first: int = 0, seed: int = 0) -> Draw:
+    return Draw(seed, "test", 0, torch.arange(first, first + n))
+
+
+def draw_discs(n: int) -> torch.Tensor:
+    """Discs in the middle, each of another width and height: moved or shrunk, they always lose some of their place."""
+    across = torch.arange(28) - 13.5
+    tall, wide = 6 + 4 * torch.rand(2, n, 1, 1, generator=torch.Generator().manual_seed(0))
+    distance = ((across[:, None] / tall) ** 2 + (across / wide) ** 2).sqrt()
+    return (4 * (1.2 - distance)).clamp(0, 1)[:, None]
+
+
+@every_alteration
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [8, 28, 33])
+def test_any_size_and_any_number_of_channels_keep_their_shape(alter: Alteration, side: int, channels: int) -> None:
+    images = torch.from_numpy(draw_bars(6, side, channels).pixels) / 255
+    altered = alter(images, 1.0, draw(6))
+    assert altered.shape == images.shape
+    assert altered.dtype == images.dtype
+    assert altered.min() >= 0
+    assert altered.max() <= 1 + 1e-6
+
+
+@every_alteration
+def test_severity_zero_returns_the_very_same_pixels(alter: Alteration, images: torch.Tensor) -> None:
+    assert torch.equal(alter(images, 0.0, draw(32)), images)
+    severity = torch.tensor([0.0, 1.0]).repeat(16)
+    altered = alter(images, severity, draw(32))
+    assert torch.equal(altered[::2], images[::2])
+    assert not torch.equal(altered[1::2], images[1::2])
+
+
+@every_alteration
+@pytest.mark.parametrize("size", [1, 7, 256, 1000])
+def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch(alter: Alteration, size: int) -> None:
+    images = torch.from_numpy(draw_bars(1000).pixels) / 255
+    whole = alter(images, 0.7, draw(1000))
+    starts = range(0, 1000, size) if size > 1 else range(0, 1000, 111)
+    for start in starts:
+        part = images[start : start + size]
+        assert torch.equal(alter(part, 0.7, draw(len(part), start)), whole[start : start + size])
+
+
+@every_alteration
+def test_one_severity_a_picture_is_the_same_as_one_for_all(alter: Alteration, images: torch.Tensor) -> None:
+    assert torch.equal(alter(images, torch.full((32,), 0.4), draw(32)), alter(images, 0.4, draw(32)))
+
+
+@every_alteration
+def test_more_severity_never_changes_less(alter: Alteration) -> None:
+    images = draw_discs(256)
+    changes = [float((alter(images, s, draw(256)) - images).abs().mean()) for s in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    assert changes == sorted(changes)
+
+
+def test_no_two_alterations_draw_the_same_numbers(images: torch.Tensor) -> None:
+    """One after the other on the same pictures, they are independent."""
+    drawn: dict[str, set[str]] = {}
+
+    class Watched(Draw):
+        def bits(self, name: str, *shape: int) -> torch.Tensor:
+            drawn.setdefault(name, set()).add(self.purpose)
+            return super().bits(name, *shape)
+
+    for name, alteration in ALTERATIONS.items():
+        alteration(images, 1.0, Watched(0, name, 0, torch.arange(32)))
+    assert {name: by for name, by in drawn.items() if len(by) > 1} == {}
+
+
+@every_alteration
+def test_float32_and_float64_agree(alter: Alteration, images: torch.Tensor) -> None:
+    torch.testing.assert_close(
+        alter(images, 0.8, draw(32)).double(), alter(images.double(), 0.8, draw(32)), atol=1e-4, rtol=0
+    )
+
+
+@every_alteration
+def test_the_input_is_left_as_it_was(alter: Alteration, images: torch.Tensor) -> None:
+    before = images.clone()
+    alter(images, 1.0, draw(32))
+    assert torch.equal(images, before)
+
+
+def test_geometric_is_what_keras_does() -> None:
+    """The slow twin: Keras's matrices, one picture at a time, through SciPy as Keras does it."""
+    images = torch.from_numpy(draw_bars(20, 28).pixels).double() / 255
+    random = draw(20)
+    angle, down, right, tall, wide = 2 * random.uniform("angle, down, right, tall, wide", 5).double().numpy().T - 1
+    severity = 0.5
+    altered = geometric(images, severity, random)
+    for index in range(20):
+        theta = math.radians(30 * severity * angle[index])
+        shift = 0.2 * severity * 28 * np.array([down[index], right[index]])
+        turn = np.array([[math.cos(theta), -math.sin(theta)], [math.sin(theta), math.cos(theta)]])
+        matrix = turn @ np.diag([1 + 0.2 * severity * tall[index], 1 + 0.2 * severity * wide[index]])
+        centre = np.array([13.5, 13.5])
+        offset = turn @ shift + centre - matrix @ centre
+        slow = scipy.ndimage.affine_transform(images[index, 0].numpy(), matrix, offset, order=1, mode="nearest")
+        np.testing.assert_allclose(altered[index, 0].numpy(), slow, atol=1e-9)
+
+
+@given(st.integers(2, 40), st.floats(0.01, 1), st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_shrunk_is_a_canvas_averaged_over_areas(side: int, severity: float, source: int) -> None:
+    """The slow twin: paste, repeat each pixel `side` times, and average blocks of `canvas` pixels."""
+    image = torch.rand(1, 1, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(source))
+    random = draw(1, source)
+    canvas_side = round(side * (1 + severity))
+    row, column = (int(place * (canvas_side - side + 1)) for place in random.uniform("row, column", 2)[0])
+    canvas = np.zeros((canvas_side, canvas_side))
+    canvas[row : row + side, column : column + side] = image[0, 0].numpy()
+    fine = canvas.repeat(side, 0).repeat(side, 1)
+    slow = fine.reshape(side, canvas_side, side, canvas_side).mean((1, 3))
+    np.testing.assert_allclose(shrunk(image, severity, random)[0, 0].numpy(), slow, atol=1e-12)
+
+
+def test_shrunk_keeps_the_ink_and_uses_the_whole_canvas() -> None:
+    images = torch.zeros(4000, 1, 28, 28)
+    images[:, :, 10:18, 10:18] = 1
+    altered = shrunk(images, 1.0, draw(4000))
+    torch.testing.assert_close(altered.sum((1, 2, 3)), torch.full((4000,), 16.0))  # a quarter of 64
+    rows = altered.sum((1, 3)).argmax(1)
+    assert rows.min() == 5
+    assert rows.max() >= 19

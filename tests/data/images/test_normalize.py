@@ -1,0 +1,240 @@
+"""Pictures as people have them become what a model was trained on, and it is said what was done."""
+
+import io
+
+import numpy as np
+import pytest
+from helpers.fuzz_images import a_sign
+from helpers.image_variants import Variant, variants
+from helpers.photos import SCENES, a_seven, file, page
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from imparfait.data.images.foreground import find_ink
+from imparfait.data.images.normalize import Decoded, Frame, decode
+from imparfait.data.images.paper import find_paper
+from imparfait.data.images.placement import areas, place, resized, stroke_width, thickened
+
+FRAME = Frame(28, 28)
+SEVEN = a_seven()
+WAYS = list(variants())
+
+
+def decoded(content: bytes, frame: Frame = FRAME) -> Decoded:
+    (only,) = decode(content, frame)
+    return only
+
+
+def alike(pixels: np.ndarray, wanted: np.ndarray = SEVEN) -> float:
+    """How far two pictures agree, moved by a pixel at most: 1 where they are proportional."""
+    second = wanted.astype(float).ravel()
+    moved = [np.roll(pixels[0].astype(float), (down, across), (0, 1)) for down in (-1, 0, 1) for across in (-1, 0, 1)]
+    return max(float(each.ravel() @ second / np.sqrt((each**2).sum() * (second @ second) + 1e-9)) for each in moved)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.lossless][::6], ids=str)
+def test_a_training_picture_comes_back_bit_for_bit_however_it_was_stored(way: Variant) -> None:
+    got = decoded(way.store(SEVEN))
+    assert np.array_equal(got.pixels[0], SEVEN)
+    assert got.unchanged
+    assert got.polarity == ("dark on light" if way.dark else "light on dark")
+    assert got.scale == 1 / way.times
+    assert "is as the training pictures are" in got.said
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.lossless][::4], ids=str)
+def test_a_training_picture_stored_with_losses_comes_back_nearly(way: Variant) -> None:
+    assert alike(decoded(way.store(SEVEN)).pixels) > 0.97
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(WAYS))
+@settings(max_examples=150, deadline=None)
+def test_any_picture_on_an_empty_ground_comes_back_bit_for_bit(seed: int, way: Variant) -> None:
+    if not way.lossless or way.mode in ("ink", "tRNS"):  # there a ground of its own is guessed
+        return
+    random = np.random.default_rng(seed)
+    height, width = random.integers(6, 40, 2)
+    picture = np.zeros((height, width), np.uint8)
+    picture[1:-1, 1:-1] = random.integers(0, 256, (height - 2, width - 2)) * (
+        random.random((height - 2, width - 2)) < 0.5
+    )
+    picture[height // 2, width // 2] = 255
+    assert np.array_equal(decoded(way.store(picture), Frame(int(height), int(width))).pixels[0], picture)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_sign_is_found_whatever_it_is_written_on_and_with(scene: str, kind: str) -> None:
+    got = decoded(file(SCENES[scene](SEVEN, np.random.default_rng(0)), kind))
+    assert alike(got.pixels) > 0.85, got.said
+    assert not got.unchanged
+
+
+def test_what_was_done_is_said_in_the_pictures_own_pixels() -> None:
+    picture = page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200)
+    got = decoded(file(picture, "PNG"))
+    rows, columns = (np.flatnonzero((picture[..., 0] < 128).any(axis)) for axis in (1, 0))
+    wanted = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    assert np.abs(np.subtract(got.box, wanted)).max() <= 1
+    assert got.polarity == "dark on light"
+    assert got.scale == pytest.approx(20 / (rows[-1] + 1 - rows[0]), rel=0.02)
+    assert got.said.startswith(f"dark on light; cut out {got.box[2] - got.box[0]}×{got.box[3] - got.box[1]} pixels at")
+
+
+def test_of_a_turned_file_the_box_is_where_a_person_sees_it() -> None:
+    ink = np.zeros((120, 90), np.uint8)
+    ink[10:60, 20:24] = 255
+    got = decoded(Variant("PNG", "L", True, 6, 1, True).store(ink))
+    assert got.box == (20, 10, 24, 60)
+    assert got.said.endswith("turned as its EXIF data say")
+
+
+def test_the_sheet_is_named_and_of_a_large_picture_the_box_is_its_own() -> None:
+    picture = SCENES["a sheet on a desk"](SEVEN, np.random.default_rng(0))
+    large = picture.repeat(4, 0).repeat(4, 1)
+    small, got = (decoded(file(each)) for each in (picture, large))
+    assert "of a sheet" in got.said
+    assert np.abs(np.array(small.box) * 4 - got.box).max() <= 12
+    assert got.scale == pytest.approx(small.scale / 4, rel=0.03)
+    assert alike(got.pixels, small.pixels[0]) > 0.97
+
+
+@given(
+    st.floats(0.25, 0.7), st.integers(60, 500), st.tuples(*[st.floats(0, 1)] * 6), st.sampled_from([1, 3]),
+    st.floats(0, 1), st.floats(0, 1),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
+    share: float, side: int, colours: tuple[float, ...], channels: int, across: float, down: float
+) -> None:
+    ground, ink = np.float32(colours[:channels]), np.float32(colours[3 : 3 + channels])
+    if np.abs(ground - ink).max() < 0.3:
+        return
+    tall = round(share * side)
+    sign = np.asarray(Image.fromarray(SEVEN).resize((tall, tall), Image.Resampling.BICUBIC)) / np.float32(255)
+    covered = np.zeros((side, side, 1), np.float32)
+    top, left = 1 + round(down * (side - tall - 2)), 1 + round(across * (side - tall - 2))
+    covered[top : top + tall, left : left + tall, 0] = sign
+    levels = (ground + (ink - ground) * covered).astype(np.float32)
+    quick = find_ink(levels)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("imparfait.data.images.foreground.flat", lambda levels: None)
+        slow = find_ink(levels)
+    assert quick
+    assert slow
+    assert quick.polarity == slow.polarity
+    assert quick.box == pytest.approx(slow.box, abs=2 * quick.reduced)
+    both = [place(each.pixels, each.edges, 28, 28)[0] for each in (quick, slow)]
+    assert np.abs(both[0] - both[1]).mean() < 0.01
+
+
+@pytest.mark.parametrize("height", [9, 12, 20])
+@pytest.mark.parametrize("margin", [0, 2])
+def test_tiny_pictures_are_enlarged(height: int, margin: int) -> None:
+    cut = Image.fromarray(255 - SEVEN[7:28, 6:21]).resize((round(height * 0.7), height), Image.Resampling.BOX)
+    picture = np.pad(np.asarray(cut), margin, constant_values=255)
+    assert alike(decoded(file(picture, "PNG")).pixels) > 0.75
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (3, 3), (28, 28), (200, 300)])
+@pytest.mark.parametrize("noise", [0, 12])
+def test_on_an_empty_page_nothing_is_found(shape: tuple[int, int], noise: int) -> None:
+    if noise and min(shape) < 9:  # a few pixels of noise are as good as a sign
+        return
+    picture = np.random.default_rng(0).normal(128, noise, shape)
+    got = decoded(file(picture, "PNG"))
+    assert not got.pixels.any()
+    assert got.polarity is None
+    assert got.said == "nothing is drawn on it"
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from([1, 3]))
+@settings(max_examples=80, deadline=None)
+def test_any_levels_are_decoded(height: int, width: int, seed: int, channels: int) -> None:
+    random = np.random.default_rng(seed)
+    picture = random.integers(0, 256, (height, width, 3)) * (random.random((height, width, 1)) < random.random())
+    frame = Frame(20, 24, channels)
+    got = decoded(file(picture, "PNG"), frame)
+    assert got.pixels.shape == (channels, 20, 24)
+    left, top, right, bottom = got.box
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "share"), [(28, 28, 20 / 28), (16, 16, 0.75), (40, 32, 0.5), (64, 64, 0.7)]
+)
+def test_a_sign_fills_its_share_of_any_frame_and_its_mass_lies_in_the_middle(
+    height: int, width: int, share: float
+) -> None:
+    pixels = decoded(
+        file(page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200)), Frame(height, width, 1, share)
+    ).pixels[0]
+    tall, wide = (np.ptp(np.flatnonzero((pixels > 60).any(axis))) + 1 for axis in (1, 0))
+    assert max(tall / (share * height), wide / (share * width)) == pytest.approx(
+        1, abs=1.5 / (share * min(height, width))
+    )
+    for axis, side in ((1, height), (0, width)):
+        mass = pixels.sum(axis, dtype=float)
+        assert abs(mass @ np.arange(side) / mass.sum() - side / 2) <= 0.55
+
+
+def test_areas_are_averaged_exactly() -> None:
+    plane = np.random.default_rng(0).random((30, 42)).astype(np.float32)
+    assert np.allclose(resized(plane, 10, 6), plane.reshape(10, 3, 6, 7).mean((1, 3)), atol=1e-6)
+    for side, start, scale in ((7, 0.0, 0.4), (20, 1.3, 0.37), (9, 2.0, 1.0)):
+        assert areas(side, start, scale).sum(0) == pytest.approx(np.full(side, scale))
+
+
+def test_thin_strokes_are_thickened_and_others_are_not() -> None:
+    plain, thin = (a_seven(280, pen).astype(np.float32) / 255 for pen in (2.4, 0.5))
+    edges = (80.0, 50.0, 200.0, 230.0)
+    assert thickened(plain, edges)[0] is plain
+    widths = [stroke_width(each > 0.5) for each in (plain, thickened(thin, edges)[0])]
+    assert widths[1] == pytest.approx(widths[0], rel=0.25)
+    assert place(thin, edges, 28, 28)[0].max() > 0.9
+
+
+@pytest.mark.parametrize("size", [(28, 28), (60, 40), (10, 30), (500, 500)])
+def test_a_colour_model_is_shown_the_picture_in_a_square(size: tuple[int, int]) -> None:
+    picture = np.empty((*size, 3))
+    picture[:] = (200, 100, 50)
+    got = decoded(file(picture, "PNG"), Frame(28, 28, 3))
+    assert (got.pixels == np.array([200, 100, 50])[:, None, None]).all()
+    assert got.box == (0, 0, size[1], size[0])
+    assert got.unchanged == (size == (28, 28))
+
+
+def test_a_grey_picture_for_a_colour_model_has_three_equal_channels() -> None:
+    got = decoded(file(SEVEN, "PNG"), Frame(28, 28, 3))
+    assert np.array_equal(got.pixels, np.stack([SEVEN] * 3))
+
+
+def test_every_page_of_a_tiff_file_is_decoded() -> None:
+    buffer = io.BytesIO()
+    first, second = (Image.fromarray(picture) for picture in (SEVEN, 255 - SEVEN.T))
+    first.save(buffer, "TIFF", save_all=True, append_images=[second])
+    pages = list(decode(buffer.getvalue(), FRAME))
+    assert [np.array_equal(page.pixels[0], ink) for page, ink in zip(pages, (SEVEN, SEVEN.T), strict=True)] == [
+        True
+    ] * 2
+
+
+def test_a_thick_nought_is_no_sheet_of_paper() -> None:
+    y, x = np.mgrid[-1:1:200j, -1:1:160j]
+    ring = (np.hypot(x, y) < 0.95) & (np.hypot(x, y) > 0.45)
+    assert find_paper(ring.astype(np.float32)) is None
+    found = find_ink(ring.astype(np.float32)[..., None])
+    assert found is not None
+    assert found.polarity == "light on dark"
+    assert found.paper is None
+
+
+def test_light_that_fades_is_no_sheet_of_paper() -> None:
+    assert find_paper(np.broadcast_to(np.linspace(0.2, 0.9, 300, dtype=np.float32), (200, 300)).copy()) is None
+
+
+def test_signs_of_other_models_are_as_large_as_theirs() -> None:
+    cross = decoded(file(255 - a_sign(64), "PNG"), Frame(64, 64)).pixels
+    assert np.array_equal(cross[0], a_sign(64))

@@ -1,0 +1,205 @@
+"""Reading, splitting and mixing pictures, and the seal on the test."""
+
+import csv
+import gzip
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.bars import draw_bars, write_idx
+
+from imparfait.core.errors import UserError
+from imparfait.core.rng import Draw
+from imparfait.corruptions import ALTERATIONS
+from imparfait.data.augmentation import MIXTURES, Mixture, Share, seen_in_training
+from imparfait.data.corrupted import altered
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.load import load_data
+from imparfait.data.sealed_test import times_opened
+from imparfait.data.splits import split
+
+
+@pytest.fixture(scope="module")
+def mnist() -> LabelledImages:
+    return load_data("mnist").train
+
+
+def test_mnist_is_whole(mnist: LabelledImages) -> None:
+    assert repr(mnist) == "<60,000 train pictures of mnist: 28×28, 1 channel, 10 classes>"
+    assert np.bincount(mnist.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert len(np.unique(mnist.sources)) == 60_000
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["plain", "gz", "xz"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path, pack, channels: int) -> None:
+    train, test = draw_bars(12, channels=channels), draw_bars(6, channels=channels, first_source=12)
+    folder = write_idx(tmp_path / "mine", train, test)
+    for path in list(folder.iterdir()):
+        suffix = {gzip.compress: ".gz", lzma.compress: ".xz"}.get(pack, "")
+        content = pack(path.read_bytes())
+        path.unlink()
+        path.with_name(path.name + suffix).write_bytes(content)
+    data = load_data(folder)
+    assert np.array_equal(data.train.pixels, train.pixels)
+    assert data.train.classes == ("0", "1", "2")
+    with data.test.open(tmp_path / "ledger.csv", "hash") as opening:
+        assert np.array_equal(opening.pictures.labels, test.labels)
+        assert not set(opening.pictures.sources) & set(data.train.sources)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("train-labels-idx", lambda b: b[:-1], "the header says 12 = 12 values, the file holds 11"),
+        ("train-images-idx", lambda b: b + b"x", "the header says 12 x 16 x 16 = 3072 values, the file holds more"),
+        (
+            "train-images-idx",
+            lambda b: b"\x89PNG" + b[4:],
+            "not an IDX file of bytes; its first four bytes are 89504e47",
+        ),
+        ("train-images-idx", lambda b: b"", "its first four bytes are missing"),
+        ("train-images-idx", lambda b: b[:6], "the header says 3 dimensions, the file ends before their sizes"),
+        (
+            "t10k-labels-idx",
+            lambda b: b[:-1] + b"\x09",
+            "a test label is 9; wanted is one of the train labels, 0, 1, 2",
+        ),
+    ],
+)
+def test_a_lying_file_is_named_in_one_sentence(tmp_path: Path, file: str, change, sentence: str) -> None:
+    folder = write_idx(tmp_path / "mine", draw_bars(12), draw_bars(6))
+    (folder / file).write_bytes(change((folder / file).read_bytes()))
+    with pytest.raises(UserError) as error, load_data(folder).test.open(tmp_path / "ledger.csv", "hash"):
+        pass
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_data_set_says_which_one_was_meant() -> None:
+    with pytest.raises(UserError, match="no data set is called 'mnits'; did you mean 'mnist'"):
+        load_data("mnits")
+
+
+def test_a_folder_that_is_not_there_is_said_so() -> None:
+    with pytest.raises(UserError, match="my/pictures: no such file or folder"):
+        load_data("my/pictures")
+
+
+def test_copies_of_a_source_stay_on_one_side_of_the_split() -> None:
+    once = draw_bars(60)
+    rows = np.concatenate([np.arange(60), np.arange(60), np.arange(0, 60, 2)])
+    fit, validation = split(once.select(rows))
+    assert not set(fit.sources) & set(validation.sources)
+    assert len(fit) + len(validation) == len(rows)
+    assert np.bincount(once.labels[np.unique(validation.sources)]).tolist() in ([3, 3, 4], [3, 4, 3], [4, 3, 3])
+
+
+def test_the_split_does_not_depend_on_the_order_of_the_pictures() -> None:
+    data = draw_bars(60)
+    _, validation = split(data)
+    _, shuffled = split(data.select(np.random.default_rng(0).permutation(60)))
+    assert set(shuffled.sources) == set(validation.sources)
+
+
+def test_test_pictures_are_not_split(bars: LabelledImages) -> None:
+    with pytest.raises(UserError, match="these are test pictures"):
+        split(bars.select(np.arange(32), "test"))
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_a_mixture_shows_what_it_says(name: str) -> None:
+    sources = torch.arange(60, dtype=torch.int64) + 100
+    mixture = MIXTURES[name]
+    for epoch in range(3):
+        source, share = mixture.rows(0, epoch, sources).T
+        counts = torch.bincount(share, minlength=len(mixture.shares)).tolist()
+        expected = {"clean": [60], "balanced": [60, 60, 60], "study": [60, 20, 25]}
+        if mixture.by_turns:
+            assert sorted(source.tolist()) == list(range(60))
+        else:
+            assert counts == expected[name]
+            assert len(set(zip(source.tolist(), share.tolist(), strict=True))) == len(source)
+
+
+def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out() -> None:
+    for name, mixture in MIXTURES.items():
+        shown = {share.alteration for share in mixture.shares} - {"clean"}
+        if mixture.by_turns:
+            assert sum(share.part for share in mixture.shares) == pytest.approx(1)
+        if name.startswith("without_"):
+            left_out = {key for key, known in ALTERATIONS.items() if known.family == name.removeprefix("without_")}
+            assert left_out
+            assert shown == set(ALTERATIONS) - left_out
+        if name == "unlike_mnist_c":
+            assert not any(ALTERATIONS[key].mnist_c for key in shown)
+            assert len(shown) == len(ALTERATIONS) - 15
+    assert {share.alteration for share in MIXTURES["everything"].shares} == {"clean", *ALTERATIONS}
+
+
+def test_a_range_of_severities_is_drawn_anew_for_each_picture() -> None:
+    mixture = Mixture("", (Share("brightness", (0.2, 0.8), 1.0),), anew=True)
+    images, sources = torch.zeros(500, 1, 8, 8), torch.arange(500)
+    first, second = (
+        mixture.show(images.clone(), torch.zeros(500, dtype=torch.int64), 0, epoch, sources)[:, 0, 0, 0]
+        for epoch in (0, 1)
+    )
+    most = float(ALTERATIONS["brightness"](images[:1], 1.0, Draw(0, "", 0, sources[:1])).max())
+    assert 0.2 * most - 1e-6 <= first.min() < 0.25 * most
+    assert 0.75 * most < first.max() <= 0.8 * most + 1e-6
+    assert not torch.equal(first, second)
+
+
+def test_a_mixture_says_which_alterations_it_shows() -> None:
+    assert seen_in_training(MIXTURES["everything"]).endswith("all of them.")
+    assert "all but shot_noise, impulse_noise, gaussian_noise" in seen_in_training(MIXTURES["without_noise"])
+    assert seen_in_training(MIXTURES["fresh"]).startswith(
+        "In training it saw pictures altered as geometric and shrunk;"
+    )
+    assert seen_in_training(MIXTURES["clean"]) == "No altered picture was seen in training."
+
+
+def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
+    sources = torch.arange(600)
+    seen = torch.stack([r[r[:, 0].argsort(), 1] for r in (MIXTURES["fresh"].rows(1, e, sources) for e in range(3))])
+    assert (seen.sort(0).values == torch.tensor([[0], [1], [2]])).all()
+
+
+@pytest.mark.parametrize(("name", "anew"), [("fresh", True), ("study", False), ("balanced", False)])
+def test_pictures_are_drawn_once_or_anew_as_the_mixture_says(name: str, anew: bool, images: torch.Tensor) -> None:
+    share, sources = torch.ones(32, dtype=torch.int64), torch.arange(32)
+    first, later = (MIXTURES[name].show(images.clone(), share, 0, epoch, sources) for epoch in (0, 7))
+    assert torch.equal(first, later) != anew
+
+
+def test_the_order_changes_every_epoch_and_with_the_seed() -> None:
+    sources = torch.arange(50)
+    orders = {tuple(MIXTURES["clean"].rows(s, e, sources)[:, 0].tolist()) for s, e in ((0, 0), (0, 1), (1, 0))}
+    assert len(orders) == 3
+
+
+def test_scored_pictures_are_the_same_whichever_are_asked_for() -> None:
+    data = draw_bars(50)
+    assert np.array_equal(
+        altered(data.select(np.arange(20, 30)), "geometric", 0.5).pixels, altered(data, "geometric", 0.5).pixels[20:30]
+    )
+
+
+def test_each_opening_of_the_test_is_a_line_in_the_ledger(bars_folder: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "runs" / "TEST_LEDGER.csv"
+    test = load_data(bars_folder).test
+    for times in (1, 2):
+        with test.open(ledger, "abc") as opening:
+            opening.result = "90 %"
+            mark = opening.pictures.fingerprint()
+        assert opening.times == times
+    with pytest.raises(ZeroDivisionError), test.open(ledger, "abc"):
+        _ = 1 / 0
+    with ledger.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["result"] for line in lines] == ["90 %", "90 %", "no result"]
+    assert {line["test_pictures"] for line in lines} == {mark}
+    assert times_opened(ledger, mark) == 3
+    assert times_opened(ledger, "another test set") == 0

@@ -1,0 +1,190 @@
+"""Pictures of no digit: reproducible, and those to fit on share nothing with those to test on."""
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+from string import ascii_letters
+
+import matplotlib
+import numpy as np
+import pytest
+from helpers.bars import draw_bars
+from PIL import ImageFont
+
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.ood import LIKE, NOTHING, base, glyphs, held_out, nothing_beside, scrambled, synthetic
+from imparfait.data.ood.outlier_exposure import LETTERS
+from imparfait.data.ood.photos import _grey
+
+every_set = pytest.mark.parametrize("name", NOTHING)
+
+
+def drawn(name: str, n: int, height: int = 28, width: int = 28, channels: int = 1, seed: int = 0) -> np.ndarray:
+    pixels = NOTHING[name].draw(n, height, width, channels, seed)
+    if pixels is None:
+        pytest.skip(f"the source of {name} is not on this computer")
+    return pixels
+
+
+def halves() -> tuple[list, list]:
+    return tuple([each for each in NOTHING.values() if each.purpose == purpose] for purpose in ("fitting", "testing"))
+
+
+@every_set
+@pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (16, 20, 3), (40, 32, 1)])
+def test_pictures_have_the_shape_asked_for_and_are_the_same_in_all_channels(
+    name: str, height: int, width: int, channels: int
+) -> None:
+    pixels = drawn(name, 6, height, width, channels)
+    assert pixels.shape == (6, channels, height, width)
+    assert pixels.dtype == np.uint8
+    assert (pixels == pixels[:, :1]).all()
+
+
+@every_set
+def test_a_picture_depends_on_its_number_and_the_seed_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = drawn(name, 50)
+    assert np.array_equal(many, drawn(name, 50))
+    assert np.array_equal(many[:5], drawn(name, 5))
+    monkeypatch.setattr(base, "CHUNK", 7)
+    assert np.array_equal(many, drawn(name, 50))
+    assert not np.array_equal(many, drawn(name, 50, seed=1))
+
+
+@every_set
+def test_pictures_differ_and_use_the_greys(name: str) -> None:
+    pixels = drawn(name, 60)
+    assert len(np.unique(pixels.reshape(60, -1), axis=0)) > 45  # some of the blank ones are quite empty
+    assert pixels.max() > 200
+    assert pixels.min() < 20
+
+
+def test_the_halves_share_no_function_font_family_photograph_or_file() -> None:
+    fitting, testing = halves()
+    assert {each.make.__name__ for each in fitting}.isdisjoint(each.make.__name__ for each in testing)
+    assert {path for each in fitting for path in each.made_from}.isdisjoint(
+        path for each in testing for path in each.made_from
+    )
+    assert all(each.make.__module__.endswith("synthetic") for each in fitting)
+    assert all(each.make.__module__.endswith("held_out") for each in testing)
+    families = [{family(font) for font in fonts} for fonts in (synthetic.OTHER_FONTS, held_out.FONTS)]
+    assert families == [{"DejaVu"}, {"STIXGeneral", "cm"}]
+
+
+def family(font: str) -> str:
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / font
+    name = ImageFont.truetype(str(path), 20).getname()[0] or ""
+    return "cm" if name.startswith("cm") else name.split()[0]
+
+
+def test_the_halves_call_none_of_each_others_functions() -> None:
+    """What both call draws letters of any font and pieces of any photograph, and knows of none."""
+    for module, other in ((synthetic, "held_out"), (held_out, "synthetic")):
+        tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
+        imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        assert not any(name.endswith(other) for name in imported)
+
+
+def test_every_name_is_its_functions_and_the_table_names_what_the_pictures_are_made_from() -> None:
+    for name, each in NOTHING.items():
+        assert each.make.__name__ == name
+        assert each.description
+        if "letters" in name:
+            assert each.made_from == (held_out.FONTS if each.purpose == "testing" else synthetic.OTHER_FONTS)
+
+
+@pytest.mark.parametrize("photograph", [*held_out.PHOTOGRAPHS, *synthetic.OTHER_PHOTOGRAPHS])
+def test_the_photographs_are_there(photograph: str) -> None:
+    assert min(_grey(photograph).size) > 300
+
+
+@pytest.mark.parametrize("photograph", ["sklearn/datasets/images/none.jpg", "no_such_package/none.jpg"])
+def test_a_photograph_that_is_not_there_is_named(photograph: str) -> None:
+    with pytest.raises(UserError, match=r"none.jpg is not on this computer; it comes with imparfait\[train\]"):
+        _grey(photograph)
+
+
+def test_letters_leave_out_those_like_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(glyphs.UNLIKE_DIGITS) | set(glyphs.LIKE_DIGITS) == set(ascii_letters)
+    assert set("OoIlSsZzBQgqb") <= set(glyphs.LIKE_DIGITS)
+    seen: dict[str, set[str]] = {}
+    plain = glyphs._glyph
+    for name in ("letters", "other_letters", LIKE):
+        seen[name] = set()
+
+        def remembered(font: str, letter: str, thicker: int, into: set[str] = seen[name]):
+            into.add(letter)
+            return plain(font, letter, thicker)
+
+        monkeypatch.setattr(glyphs, "_glyph", remembered)
+        drawn(name, 600)
+    assert seen == {
+        "letters": set(glyphs.UNLIKE_DIGITS),
+        "other_letters": set(glyphs.UNLIKE_DIGITS),
+        LIKE: set(glyphs.LIKE_DIGITS),
+    }
+
+
+@pytest.mark.parametrize("name", ["letters", LIKE, "other_letters"])
+def test_letters_are_about_as_large_and_as_thick_as_mnist_digits(name: str) -> None:
+    """MNIST's fill 20 pixels of 28, and have a mean of 33."""
+    pixels = drawn(name, 300)[:, 0]
+    sides = [max(np.ptp(np.flatnonzero(picture.any(axis))) + 1 for axis in (0, 1)) for picture in pixels > 64]
+    assert 17 <= np.median(sides) <= 23
+    assert 22 <= pixels.mean() <= 45
+    assert pixels[:, :2].mean() < 5  # hardly any touches the upper edge
+
+
+def test_fashion_gives_each_picture_once_and_no_more_than_there_are() -> None:
+    pixels = drawn("fashion", 10_000)
+    assert len(np.unique(pixels.reshape(10_000, -1), axis=0)) > 9990
+    with pytest.raises(UserError, match="Fashion-MNIST has 10000 test pictures, wanted were 10001"):
+        drawn("fashion", 10_001)
+
+
+def test_where_fashion_is_not_installed_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(held_out, "FASHION", tmp_path / "none")
+    assert NOTHING["fashion"].draw(5, 28, 28, 1, 0) is None
+
+
+@pytest.mark.parametrize(("side", "channels"), [(16, 1), (28, 3)])
+def test_scrambled_digits_keep_their_ink_in_pieces_that_changed_places(side: int, channels: int) -> None:
+    data = draw_bars(40, side=side, channels=channels)
+    pixels = scrambled(data, 0)
+    assert pixels.shape == data.pixels.shape
+    assert np.array_equal(np.sort(pixels.reshape(40, -1)), np.sort(data.pixels.reshape(40, -1)))
+    assert (pixels != data.pixels).any((1, 2, 3)).mean() > 0.9
+    piece = side // 4
+    for before, after in zip(data.pixels, pixels, strict=True):
+        assert pieces_of(before, piece) == pieces_of(after, piece)
+
+
+def pieces_of(picture: np.ndarray, side: int) -> list[bytes]:
+    places = range(0, picture.shape[1], side)
+    return sorted(picture[:, row : row + side, column : column + side].tobytes() for row in places for column in places)
+
+
+def test_a_scrambled_digit_depends_on_its_source_and_the_seed_only(bars: LabelledImages) -> None:
+    whole = scrambled(bars, 0)
+    rows = np.array([5, 3, 20])
+    assert np.array_equal(scrambled(bars.select(rows), 0), whole[rows])
+    assert not np.array_equal(scrambled(bars, 1), whole)
+    assert scrambled(draw_bars(3, side=18), 0).shape == (3, 1, 18, 18)
+
+
+def test_test_pictures_are_not_scrambled(bars: LabelledImages) -> None:
+    with pytest.raises(UserError, match="not made of test pictures"):
+        scrambled(bars.select(np.arange(3), "test"), 0)
+
+
+def test_a_training_gets_as_many_of_each_set_and_letters_only_where_digits_are_read() -> None:
+    digits = replace(draw_bars(30), classes=("0", "1", "2"))
+    fitting = [name for name, each in NOTHING.items() if each.purpose == "fitting"]
+    for data, left_out in ((digits, set()), (draw_bars(30), set(LETTERS))):
+        sets = 1 + len(set(fitting) - left_out)  # and pieces of its own pictures
+        found = nothing_beside(data, 0.5 * sets / 15, seed=0)
+        assert found.shape == (sets, 1, 16, 16)
+        there = {name for name in fitting if any((found == NOTHING[name].draw(1, 16, 16, 1, 0)).all((1, 2, 3)))}
+        assert there == set(fitting) - left_out
+    assert not np.array_equal(nothing_beside(digits, 0.5, seed=0), nothing_beside(digits, 0.5, seed=1))

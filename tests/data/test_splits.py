@@ -1,0 +1,101 @@
+"""Folds: every source is held out once, with all its copies, and never fitted on by then."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.bars import draw_bars
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.splits import check_apart, fewer, fold, split
+
+
+def with_copies(n: int, copies: int, seed: int) -> LabelledImages:
+    """Bars, each source with so many copies, in a random order."""
+    data = draw_bars(n)
+    rows = np.random.default_rng(seed).permutation(np.repeat(np.arange(n), copies))
+    return data.select(rows)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(12, 60), st.integers(1, 3), st.integers(2, 4), st.integers(0, 1000))
+def test_each_source_is_held_out_exactly_once_with_all_its_copies(n: int, copies: int, folds: int, seed: int) -> None:
+    data = with_copies(n, copies, seed)
+    held_out = []
+    for number in range(folds):
+        fit, held = fold(data, folds, number, seed)
+        check_apart(fit, held)
+        assert len(fit) + len(held) == len(data)
+        held_out += np.unique(held.sources).tolist()
+    assert sorted(held_out) == np.unique(data.sources).tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(15, 90), st.integers(2, 5), st.integers(0, 1000))
+def test_folds_have_one_size_and_each_class_in_proportion(n: int, folds: int, seed: int) -> None:
+    data = draw_bars(n)
+    held = [fold(data, folds, number, seed)[1] for number in range(folds)]
+    counts = np.array([np.bincount(part.labels, minlength=3) for part in held])
+    assert (np.ptp(counts, 0) <= 1).all()
+    assert np.ptp([len(part) for part in held]) <= 1
+
+
+def test_each_partition_is_another_division_and_always_the_same() -> None:
+    data = draw_bars(90)
+    parts = [frozenset(fold(data, 5, 0, partition)[1].sources.tolist()) for partition in range(20)]
+    assert len(set(parts)) == 20
+    assert parts[3] == frozenset(fold(data, 5, 0, 3)[1].sources.tolist())
+
+
+def test_the_order_of_the_pictures_changes_no_fold() -> None:
+    data = draw_bars(60)
+    mixed = data.select(np.random.default_rng(0).permutation(60))
+    assert set(fold(data, 5, 2, 1)[1].sources) == set(fold(mixed, 5, 2, 1)[1].sources)
+
+
+def test_more_folds_than_pictures_of_a_class_are_refused() -> None:
+    data = draw_bars(30).select(np.array([0, 3, 6, 9, 12, 1, 4, 7, 10, 2, 5, 8]))
+    with pytest.raises(UserError, match="class steep has 4 pictures, fewer than the 5 folds; write --folds 4"):
+        fold(data, 5, 0, 0)
+
+
+def test_validation_pictures_are_not_divided() -> None:
+    _, validation = split(draw_bars(60))
+    with pytest.raises(UserError, match="only training pictures"):
+        fold(validation, 5, 0, 0)
+
+
+def test_fewer_pictures_are_some_of_the_more_with_each_class_in_proportion() -> None:
+    data = draw_bars(120)
+    few, more = fewer(data, 30), fewer(data, 60)
+    assert len(few) == 30
+    assert set(few.sources) < set(more.sources)
+    assert np.bincount(few.labels).tolist() == [10, 10, 10]
+    assert fewer(data, None) is data
+    assert fewer(data, 500) is data
+
+
+def test_a_planted_leak_is_refused_every_time() -> None:
+    """An altered copy of a held-out picture among those to fit on, 100 times at random."""
+    from helpers.fake_jobs import small_cell
+
+    from imparfait.data.corrupted import altered
+    from imparfait.selection.jobs import fit_and_judge
+
+    data = draw_bars(60)
+    random = np.random.default_rng(0)
+    for turn in range(100):
+        fit, held = fold(data, 3, turn % 3, turn)
+        leak = altered(held.select(random.integers(0, len(held), 1)), ("geometric", "shrunk")[turn % 2], 0.5)
+        row = random.integers(0, len(fit) + 1)
+        joined = replace(
+            fit,
+            pixels=np.insert(fit.pixels, row, leak.pixels[0], 0),
+            labels=np.insert(fit.labels, row, leak.labels[0]),
+            sources=np.insert(fit.sources, row, leak.sources[0]),
+        )
+        with pytest.raises(UserError, match="1 of the source pictures held out"):
+            fit_and_judge(small_cell(data), joined, held)

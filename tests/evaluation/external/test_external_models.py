@@ -1,0 +1,342 @@
+"""Other people's model files: answered as their makers' programs do, or refused in one sentence with the way out."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from helpers.fuzz_models import KINDS, outcome
+from helpers.model_files import (
+    CLASSES,
+    SIDE,
+    keras_config,
+    keras_file,
+    keras_weights,
+    lambda_layer,
+    model_of,
+    onnx_model,
+    run_folder,
+    zipped,
+)
+from onnx import TensorProto, helper
+
+from imparfait.core.errors import UserError
+from imparfait.evaluation.external.base import Told
+from imparfait.evaluation.external.load import FORMATS, WAYS_OUT, format_of, open_stranger
+from imparfait.evaluation.external.sandbox.client import Limits
+from imparfait.models.loading import load_classifier
+
+MALFORMED = 500
+PICTURES = np.random.default_rng(0).random((300, 1, SIDE, SIDE), np.float32)
+
+
+def written(path: Path, model: onnx.ModelProto | bytes) -> Path:
+    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    return path
+
+
+def refused(path: Path, limits: Limits | None = None) -> str:
+    """What is said of a file, after its name."""
+    with pytest.raises(UserError) as error, open_stranger(path, limits=limits):
+        pass
+    sentence = str(error.value)
+    assert sentence.startswith(f"{path}: ")
+    assert sentence.isprintable()
+    return sentence.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("fixed", ["n", 1, 7, 512])
+def test_an_onnx_file_answers_as_onnx_runtime_does_whatever_batch_it_is_fixed_to(tmp_path: Path, fixed: Any) -> None:
+    twin = onnxruntime.InferenceSession(onnx_model().SerializeToString(), providers=["CPUExecutionProvider"])
+    (wanted,) = twin.run(None, {"pictures": PICTURES})
+    path = written(tmp_path / "model.onnx", onnx_model((fixed, 1, SIDE, SIDE)))
+    with open_stranger(path, threads=2) as model:
+        length = None if fixed == "n" else fixed
+        assert model.told == Told(shape=(length, 1, SIDE, SIDE), classes=CLASSES, outputs="probabilities")
+        for count in (1, 3, 300):
+            assert np.allclose(model(PICTURES[:count]), wanted[:count], atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("FLOAT16", 2e-3), ("FLOAT", 1e-6), ("DOUBLE", 1e-6), ("UINT8", 1e-6)])
+def test_each_type_of_input_is_served(tmp_path: Path, kind: str, tolerance: float) -> None:
+    numbers = {"size": np.array(255, np.float32), "head": np.eye(SIDE * SIDE, CLASSES, dtype=np.float32)}
+    nodes = [
+        helper.make_node("Cast", ["pictures"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["real", "size"], ["small"]),
+        helper.make_node("Flatten", ["small"], ["row"]),
+        helper.make_node("Gemm", ["row", "head"], ["answers"]),
+    ]
+    shape = ("n", SIDE, SIDE)
+    path = written(tmp_path / "model.onnx", model_of(nodes, shape, numbers, TensorProto.DataType.Value(kind)))
+    whole = np.rint(PICTURES[:, 0] * 255)
+    with open_stranger(path) as model:
+        assert model.told == Told(shape=(None, SIDE, SIDE), classes=CLASSES, range="255", outputs="logits")
+        assert np.allclose(model(whole), whole[:, 0, :CLASSES] / 255, atol=tolerance)
+
+
+def test_labels_are_taken_where_a_model_answers_nothing_else(tmp_path: Path) -> None:
+    model = onnx_model()
+    model.graph.node.append(helper.make_node("ArgMax", ["answers"], ["label"], axis=1, keepdims=0))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]))
+    with open_stranger(written(tmp_path / "model.onnx", model)) as function:
+        assert function.told.outputs == "labels"
+        assert function(PICTURES).dtype == np.int64
+
+
+def with_external_data() -> onnx.ModelProto:
+    model = onnx_model()
+    tensor = model.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../../../etc/passwd")
+    return model
+
+
+def with_external_data_in_a_branch() -> onnx.ModelProto:
+    """Where a search of the initialisers alone does not look."""
+    model = onnx_model()
+    hidden = helper.make_node("Constant", [], ["x"], value=with_external_data().graph.initializer[0])
+    branch = helper.make_graph([hidden], "branch", [], [helper.make_tensor_value_info("x", 1, None)])
+    model.graph.node.append(helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch))
+    return model
+
+
+def with_a_foreign_operator() -> onnx.ModelProto:
+    model = onnx_model()
+    model.graph.node[1].domain = "com.example"
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    return model
+
+
+def with_its_own_function() -> onnx.ModelProto:
+    model = onnx_model()
+    node = helper.make_node("Relu", ["a"], ["b"])
+    model.functions.append(helper.make_function("", "Mine", ["a"], ["b"], [node], model.opset_import))
+    return model
+
+
+def with_too_many_nodes() -> onnx.ModelProto:
+    nodes = [helper.make_node("Relu", ["pictures"], [f"n{index}"]) for index in range(20_001)]
+    return model_of(nodes, ("n", 1, SIDE, SIDE), {})
+
+
+def with_two_inputs() -> onnx.ModelProto:
+    model = onnx_model()
+    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, ["n", 3]))
+    return model
+
+
+def without_numbers_for_classes() -> onnx.ModelProto:
+    model = onnx_model()
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n"]))
+    model.graph.node[-1].CopyFrom(helper.make_node("ReduceMean", ["scores"], ["answers"], axes=[1], keepdims=0))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (with_external_data, "keeps weights in other files, which are not opened; write: onnx.save(onnx.load("),
+        (with_external_data_in_a_branch, "keeps weights in other files"),
+        (with_a_foreign_operator, "asks for Relu of the domain com.example; wanted are ONNX's own operators"),
+        (with_its_own_function, "defines functions of its own, which are not opened; write: onnx.save(onnx.inliner."),
+        (with_too_many_nodes, "has 20,001 nodes; wanted are 1 to 20,000"),
+        (with_two_inputs, "takes 2 inputs (pictures, more); wanted is one: the pictures"),
+        (without_numbers_for_classes, "answers with answers: tensor(float); wanted is a number a class"),
+        (lambda: b"", "has 0 nodes; wanted are 1 to 20,000"),
+        (lambda: b"hello, this is text", "is no ONNX file, or a broken one; export it anew"),
+    ],
+)
+def test_an_onnx_file_that_is_not_opened_says_why(tmp_path: Path, make: Any, words: str) -> None:
+    assert refused(written(tmp_path / "model.onnx", make())).startswith(words)
+
+
+def test_bombs_in_onnx_files_stop_at_memory_and_time(tmp_path: Path) -> None:
+    huge = [
+        helper.make_node("ConstantOfShape", ["size"], ["answers"]),
+        helper.make_node("Identity", ["pictures"], ["rest"]),
+    ]
+    path = written(tmp_path / "huge.onnx", model_of(huge, ("n", 1, SIDE, SIDE), {"size": np.array([1 << 20, 1 << 20])}))
+    limits = Limits(memory=256 << 20, seconds=2)
+    with pytest.raises(UserError, match="GiB of memory"), open_stranger(path, limits=limits) as model:
+        model(PICTURES)
+
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Relu", ["x"], ["y"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, SIDE, SIDE]),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, SIDE, SIDE]),
+        ],
+    )
+    for_ever = [
+        helper.make_node("Loop", ["", "yes", "pictures"], ["z"], body=body),
+        helper.make_node("Flatten", ["z"], ["answers"]),
+    ]
+    path = written(tmp_path / "loop.onnx", model_of(for_ever, ("n", 1, SIDE, SIDE), {"yes": np.array(True)}))
+    with pytest.raises(UserError, match="after 2 s of answering 256"), open_stranger(path, limits=limits) as model:
+        model(PICTURES)
+
+
+def test_a_keras_file_answers_as_its_layers_do(tmp_path: Path) -> None:
+    with h5py.File(io.BytesIO(keras_weights())) as file:
+        kernel, bias, head, head_bias = (
+            torch.from_numpy(file[f"layers/{name}"][()])
+            for name in ("conv2d/vars/0", "conv2d/vars/1", "dense/vars/0", "dense/vars/1")
+        )
+    strokes = torch.conv2d(torch.from_numpy(PICTURES), kernel.permute(3, 2, 0, 1), bias).relu()
+    wanted = (strokes.permute(0, 2, 3, 1).flatten(1) @ head + head_bias).softmax(1)
+    with open_stranger(written(tmp_path / "model.keras", keras_file()), threads=2) as model:
+        assert model.told == Told(shape=(None, SIDE, SIDE, 1), classes=CLASSES, outputs="probabilities")
+        assert np.allclose(model(PICTURES.transpose(0, 2, 3, 1)), wanted.numpy(), atol=1e-5)
+
+
+def keras_layers(*more: dict[str, Any]) -> bytes:
+    """A .keras file with other layers after its input."""
+    config = keras_config()
+    config["config"]["layers"][1:1] = more
+    return keras_file(config)
+
+
+def layer(kind: str, module: str = "keras.layers", /, **config: Any) -> dict[str, Any]:
+    return {"module": module, "class_name": kind, "config": config, "registered_name": None}
+
+
+def test_a_keras_file_that_begins_by_rescaling_says_so(tmp_path: Path) -> None:
+    content = keras_layers(layer("Rescaling", scale=1 / 255, offset=0.0, name="rescaling"))
+    with open_stranger(written(tmp_path / "model.keras", content)) as model:
+        assert model.told.range == "255"
+        with open_stranger(written(tmp_path / "plain.keras", keras_file())) as plain:
+            pictures = PICTURES.transpose(0, 2, 3, 1)
+            assert np.allclose(model(pictures * 255), plain(pictures), atol=1e-5)
+
+
+def test_code_in_a_keras_file_is_refused_and_not_run(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    hidden = lambda_layer(canary)
+    as_activation = keras_config()
+    as_activation["config"]["layers"][1]["config"]["activation"] = hidden["config"]["function"]
+    custom = layer("Mine", "my_code") | {"registered_name": "mine>Mine"}
+    for content, words in (
+        (keras_layers(hidden), "holds a Lambda, which is code of its maker's; write, where it was made: model.export"),
+        (keras_file(as_activation), "holds a __lambda__, which is code"),
+        (keras_layers(layer("TorchModuleWrapper")), "holds a TorchModuleWrapper, which is code"),
+        (keras_layers(layer("system", "os", command=f"touch {canary}")), "holds system of os, which is none of"),
+        (keras_layers(layer("get_file", "keras.utils", origin="http://x")), "holds get_file of keras.utils, which is"),
+        (keras_layers(custom), "holds mine>Mine of my_code, which is none of Keras's layers; write, where it was"),
+        (keras_layers(layer("StringLookup", vocabulary="/etc/passwd")), "holds StringLookup of keras.layers"),
+    ):
+        assert refused(written(tmp_path / "model.keras", content)).startswith(words)
+    assert not canary.exists()
+
+
+def linked_weights() -> bytes:
+    """HDF5 whose kernel is a link into another file."""
+    content = io.BytesIO(keras_weights())
+    with h5py.File(content, "r+") as file:
+        del file["layers/dense/vars/0"]
+        file["layers/dense/vars/0"] = h5py.ExternalLink("/etc/passwd", "/")
+    return content.getvalue()
+
+
+def test_archives_that_keras_did_not_write_are_refused(tmp_path: Path) -> None:
+    good = {"metadata.json": b"{}", "config.json": json.dumps(keras_config()).encode()}
+    good["model.weights.h5"] = keras_weights()
+    for content, words in (
+        (
+            zipped(good | {"../../evil.py": b"x"}),
+            "holds metadata.json, config.json, model.weights.h5, ../../evil.py; want",
+        ),
+        (zipped(good | {"/tmp/evil.py": b"x"}), "holds metadata.json"),
+        (zipped({"config.json": b"{}"}), "holds config.json; wanted are config.json, metadata.json, model.weights.h5"),
+        (zipped(good | {"config.json": b" " * (200 << 20)}, packed=True), "config.json in it unpacks to 209,715,200"),
+        (zipped(good | {"config.json": b'{"a":' * 100_000}), "is no .keras file, or a broken one: maximum recur"),
+        (zipped(good | {"config.json": b"{"}), "is no .keras file, or a broken one"),
+        (
+            keras_file(weights=linked_weights()),
+            "Not allowed: H5 file with ExternalLink",
+        ),
+        (b"PK\x03\x04", "is no .keras file, or a broken one"),
+        (b"hello", "is no zip archive, which a .keras file is; save it anew"),
+    ):
+        assert words in refused(written(tmp_path / "model.keras", content))
+    assert {path.name for path in tmp_path.iterdir()} == {"model.keras"}
+
+
+@pytest.mark.parametrize("suffix", WAYS_OUT)
+def test_formats_that_are_not_opened_name_the_way_out(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path / f"model{suffix}", b"anything")
+    assert any(way in refused(path) for way in ("write: ", "evaluate its predict function", "give the run folder"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("model.keras", b"\x89HDF\r\n\x1a\nrest", "keras.saving.load_model('model.keras').save('model.keras')"),
+        ("model.onnx", b"\x80\x04\x95rest of it", "is a pickle, which runs code when it is opened"),
+        ("model.onnx", b"\x1c\0\0\0TFL3", "is TensorFlow Lite's format"),
+        ("model.onnx", b"PK\x03\x04", "is a zip archive, which an .onnx file is not"),
+        ("model", b"anything", "is no run folder and no model file known here; wanted are .onnx, .keras files"),
+    ],
+)
+def test_what_a_file_is_counts_more_than_what_it_is_called(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    assert words in refused(written(tmp_path / name, content))
+
+
+def test_folders_pipes_and_giants_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    assert refused(tmp_path / "pipe.onnx").startswith("is no regular file")
+    with (tmp_path / "giant.onnx").open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    assert refused(tmp_path / "giant.onnx") == "has 1,073,741,825 bytes; wanted are at most 1,073,741,824"
+    assert refused(tmp_path).startswith("is a folder; wanted is a run folder, or a .onnx or .keras file")
+    (tmp_path / "saved_model.pb").touch()
+    assert "tf2onnx.convert --saved-model" in refused(tmp_path)
+    assert refused(tmp_path / "nothing.onnx") == "there is no such file"
+
+
+def test_a_missing_package_is_named_with_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "model.keras", keras_file())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert refused(path) == "to open it, keras is needed; write: pip install 'imparfait[keras]'"
+    assert format_of(path) == FORMATS[".keras"]
+
+
+def test_500_malformed_files_end_in_one_sentence_or_a_working_model(tmp_path: Path) -> None:
+    """Anything else that is raised here, or a dead process, fails the test."""
+    canary, folder = tmp_path / "canary", tmp_path / "broken"
+    folder.mkdir()
+    outcomes = [outcome(index, folder, canary) for index in range(MALFORMED)]
+    assert not canary.exists()
+    for kind in KINDS:
+        said = [words for which, words in outcomes if which == kind]
+        assert 0 < said.count("works") < len(said) / 2  # some damage is none
+        for sentence in set(said) - {"works"}:
+            assert sentence.startswith(str(folder))
+            assert sentence.isprintable()
+            assert len(sentence) < 700
+
+
+def test_what_is_broken_in_that_test_works_when_it_is_whole(tmp_path: Path) -> None:
+    for name, content in run_folder().items():
+        (tmp_path / name).write_bytes(content)
+    assert load_classifier(tmp_path, "cpu")(PICTURES).shape == (300, CLASSES)
+    assert zipfile.is_zipfile(io.BytesIO(keras_file()))

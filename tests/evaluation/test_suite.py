@@ -1,0 +1,265 @@
+"""The full suite: what is in it, and what its means are by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers.bars import draw_bars
+from helpers.fake_suites import suite_of
+
+from imparfait.core.errors import UserError
+from imparfait.core.rng import Draw
+from imparfait.core.tensors import Images
+from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions.base import LEVELS
+from imparfait.data.corrupted import THE_THREE, altered
+from imparfait.evaluation.robustness import Suite, read_baseline
+from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.suite import CLEAN, YOURS, Part, shown, the_full_suite, the_parts_of, weights
+
+
+def darker(images: Images, severity: float, draw: Draw) -> Images:
+    return images * (1 - severity)
+
+
+def test_the_full_suite_has_clean_once_and_every_alteration_at_all_its_severities() -> None:
+    parts = the_full_suite()
+    assert [part for part in parts if part.alteration == CLEAN] == [Part(CLEAN, 0.0)]
+    for name, known in ALTERATIONS.items():
+        severities = [part.severity for part in parts if part.alteration == name]
+        assert severities == sorted(set(severities))
+        assert set(severities) == {*known.levels, *{known.mnist_c, known.protocol} - {None}}
+        assert {part.family for part in parts if part.alteration == name} == {known.family}
+    assert len(parts) == 1 + sum(len({*a.levels, *{a.mnist_c, a.protocol} - {None}}) for a in ALTERATIONS.values())
+
+
+def test_every_severity_is_one_that_an_alteration_can_have() -> None:
+    for part in the_full_suite():
+        assert 0 <= part.severity <= 1
+    assert sum(known.mnist_c is not None for known in ALTERATIONS.values()) == 15
+    assert {(name, known.protocol) for name, known in ALTERATIONS.items() if known.protocol} == set(THE_THREE[1:])
+
+
+def test_ones_own_alteration_is_in_it_under_its_name() -> None:
+    parts = the_full_suite(["rotate", darker])
+    mine = [part for part in parts if part.alteration == "darker"]
+    assert [part.severity for part in mine] == list(LEVELS)
+    assert {part.family for part in mine} == {YOURS}
+    data = draw_bars(8)
+    (half,) = (part for part in mine if part.severity == 0.6)
+    assert np.array_equal(half.of(data).data.pixels, np.round(data.pixels * 0.4).astype(np.uint8))
+
+
+def test_a_function_of_the_table_is_the_tables() -> None:
+    by_name = the_full_suite(["rotate"])
+    assert the_full_suite([ALTERATIONS["rotate"]]) == by_name
+    assert the_full_suite([ALTERATIONS["rotate"].alter]) == by_name
+
+
+def called(name: str) -> object:
+    def mine(images: Images, severity: float, draw: Draw) -> Images:
+        return images
+
+    mine.__name__ = name
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("alterations", "sentence"),
+    [
+        (["rotate", "rotate"], "two alterations of the suite have the same name"),
+        ([darker, called("darker")], "two alterations of the suite have the same name"),
+        (["rotat"], "no alteration is called 'rotat'; did you mean 'rotate'?"),
+        ([called("rotate")], "your alteration has the name of another, rotate; give your function one of its own"),
+        ([called("clean")], "your alteration has the name of another, clean"),
+    ],
+)
+def test_names_that_are_no_use_are_one_sentence(alterations: list, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence.replace("?", r"\?")):
+        the_full_suite(alterations)
+
+
+def test_parts_by_name_are_the_published_pixels() -> None:
+    data = draw_bars(6)
+    for (name, severity), part in zip(THE_THREE, shown(data, the_parts_of()), strict=True):
+        assert (part.alteration, part.severity) == (name, severity)
+        assert np.array_equal(part.data.pixels, altered(data, name, severity).pixels)
+    with pytest.raises(UserError, match="no alteration is called 'shrunken'; did you mean 'shrunk'"):
+        the_parts_of([("shrunken", 1.0)])
+
+
+def test_parts_are_made_one_after_the_other_when_asked_for() -> None:
+    made = []
+
+    def counting(images: Images, severity: float, draw: Draw) -> Images:
+        made.append(severity)
+        return images
+
+    parts = shown(draw_bars(4), the_full_suite([counting]))
+    assert made == []
+    assert next(iter(parts)).alteration == CLEAN
+    assert made == []
+    next(iter(parts))
+    assert made == [LEVELS[0]]
+
+
+def test_a_users_alteration_may_draw_and_then_draws_the_same_for_everybody() -> None:
+    def speckled(images: Images, severity: float, draw: Draw) -> Images:
+        return torch.where(draw.uniform("specks", *images.shape[1:]) < severity, 1.0, images)
+
+    part = the_full_suite([speckled])[3]
+    data = draw_bars(12)
+    few = data.select(np.array([7, 2]))
+    assert np.array_equal(part.of(data).data.pixels[[7, 2]], part.of(few).data.pixels)
+
+
+RIGHT = {
+    ("darker", 0.2): [1, 1, 1, 1],
+    ("darker", 0.4): [1, 1, 1, 0],
+    ("darker", 0.6): [1, 1, 0, 0],
+    ("darker", 0.8): [1, 0, 0, 0],
+    ("darker", 1.0): [0, 0, 0, 0],
+    ("rotate", 0.2): [1, 1, 1, 1],
+    ("rotate", 0.4): [0, 1, 1, 1],
+    ("rotate", 0.6): [0, 1, 1, 1],
+    ("rotate", 0.8): [0, 0, 1, 1],
+    ("rotate", 1.0): [0, 0, 1, 1],
+    ("stripe", 1.0): [0, 0, 0, 1],
+}
+OF_ROTATE = {0.2: 4, 0.4: 3, 0.6: 3, 0.8: 2, 1.0: 2}
+
+
+def test_means_add_up_from_the_counts() -> None:
+    suite = suite_of(RIGHT)
+    assert [(row.alteration, row.family, row.accuracy) for row in suite.rows] == [
+        ("darker", YOURS, pytest.approx(10 / 20)),
+        ("rotate", "geometry", pytest.approx(14 / 20)),
+        ("stripe", "strokes", pytest.approx(1 / 4)),  # one level, and as much weight as the others
+    ]
+    assert suite.mean == pytest.approx((10 / 20 + 14 / 20 + 1 / 4) / 3)
+    rotate = suite.rows[1]
+    assert rotate.severities == LEVELS
+    assert rotate.accuracies == tuple(right / 4 for right in OF_ROTATE.values())
+    assert rotate.intervals == tuple(wilson_interval(right, 4) for right in OF_ROTATE.values())
+    assert suite.is_full
+
+
+def test_the_mean_is_that_over_sources_and_its_interval_is_theirs() -> None:
+    suite = suite_of(RIGHT)
+    each = [
+        (4 / 5 + 1 / 5 + 0) / 3,
+        (3 / 5 + 3 / 5 + 0) / 3,
+        (2 / 5 + 5 / 5 + 0) / 3,
+        (1 / 5 + 5 / 5 + 1) / 3,
+    ]
+    assert suite.by_source() == pytest.approx(each)
+    assert suite.by_source("rotate") == pytest.approx([1 / 5, 3 / 5, 1, 1])
+    assert suite.mean == pytest.approx(sum(each) / 4)
+    half = 1.959964 * np.std(each, ddof=1) / math.sqrt(4)
+    assert suite.mean_interval == pytest.approx((suite.mean - half, suite.mean + half))
+
+
+def test_the_interval_of_the_mean_holds_the_truth() -> None:
+    """Sources differ and their copies go with them: an interval over single pictures would be too narrow."""
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        ease = random.beta(4, 1, 150)  # mean 0.8
+        suite = suite_of({("darker", level): random.random(150) < ease for level in LEVELS})
+        low, high = suite.mean_interval
+        held += low <= 0.8 <= high
+    assert 0.90 <= held / 200 <= 0.99
+
+
+def test_severities_of_others_parameters_are_told_and_do_not_enter_the_mean() -> None:
+    theirs = ALTERATIONS["rotate"].mnist_c
+    assert theirs not in LEVELS
+    suite = suite_of(RIGHT | {("rotate", theirs): [0, 0, 0, 0], ("darker", 0.5): [0, 0, 0, 0]})
+    assert suite.mean == pytest.approx(suite_of(RIGHT).mean)
+    assert suite.by_source() == pytest.approx(suite_of(RIGHT).by_source())
+    assert (suite.rows[1].mnist_c, suite.rows[1].severities) == (0.0, LEVELS)
+    assert suite_of(RIGHT).rows[1].mnist_c is None
+
+
+def test_the_means_to_compare_with_others_exist_only_where_all_their_parts_do() -> None:
+    assert suite_of(RIGHT).mean_of_mnist_c is None
+    assert suite_of(RIGHT).mean_of_the_three is None
+    everything = {(part.alteration, part.severity): [1, 1, 0, 0] for part in the_full_suite() if part.alter}
+    named = {(name, known.mnist_c): [1, 0, 0, 0] for name, known in ALTERATIONS.items() if known.mnist_c}
+    protocol = {(name, severity): [1, 1, 1, 0] for name, severity in THE_THREE}
+    suite = suite_of(everything | named | protocol)
+    assert suite.mean_of_mnist_c == pytest.approx(1 / 4)
+    assert suite.mean_of_the_three == pytest.approx(3 / 4)
+
+
+def test_a_suite_of_the_three_has_their_plain_mean() -> None:
+    suite = suite_of({("clean", 0.0): [1, 1, 1, 1], ("geometric", 0.5): [1, 1, 1, 0], ("shrunk", 1.0): [1, 0, 0, 0]})
+    assert not suite.is_full
+    assert suite.mean == pytest.approx((1 + 3 / 4 + 1 / 4) / 3)
+    assert suite.mean == pytest.approx(suite.mean_of_the_three)
+    assert suite.by_source().mean() == pytest.approx(suite.mean)
+
+
+def test_every_alteration_counts_alike_however_many_levels_it_has_and_clean_does_not() -> None:
+    parts = [(part.alteration, part.severity) for part in the_full_suite()]
+    of = dict(zip(parts, weights(parts).tolist(), strict=True))
+    sums = {name: sum(weight for (other, _), weight in of.items() if other == name) for name in ALTERATIONS}
+    assert len(set(sums.values())) == 1
+    assert of[CLEAN, 0.0] == 0
+    for (name, severity), weight in of.items():
+        assert (weight > 0) == (name != CLEAN and severity in ALTERATIONS[name].levels)
+    turned = weights(parts[::-1]).tolist()
+    assert turned == list(of.values())[::-1]
+
+
+def test_a_few_parts_count_alike_clean_among_them() -> None:
+    assert weights(THE_THREE).tolist() == [1, 1, 1]
+    assert weights([(CLEAN, 0.0), ("invert", 1.0)]).tolist() == [1, 1]
+
+
+def test_the_worst_is_the_lowest_of_all_levels() -> None:
+    assert suite_of(RIGHT).worst == ("darker", 1.0, 0.0)
+    assert suite_of(RIGHT | {("darker", 1.0): [1, 1, 1, 1]}).worst == ("darker", 0.8, 1 / 4)
+
+
+def test_the_crossing_is_where_a_straight_line_falls_below_95_percent() -> None:
+    n = 1000
+    right = {("darker", level): np.arange(n) < n * (1 - level / 2) for level in LEVELS}
+    (row,) = suite_of(right).rows
+    assert row.crossing.severity == pytest.approx(0.1, abs=1e-9)
+    assert row.crossing.low < 0.1 < row.crossing.high
+
+
+def test_the_corruption_error_is_a_ratio_of_summed_errors() -> None:
+    baseline = {"rotate": {f"{level:g}": 0.2 for level in LEVELS}, "stripe": {"1": 0.5}, "fog": {"1": 0.5}}
+    found = suite_of(RIGHT).corruption_error(baseline)
+    assert found == {
+        "rotate": pytest.approx(sum((4 - right) / 4 for right in OF_ROTATE.values()) / 1.0),
+        "stripe": pytest.approx(0.75 / 0.5),
+    }
+    itself = {
+        row.alteration: {f"{s:g}": 1 - a for s, a in zip(row.severities, row.accuracies, strict=True)}
+        for row in suite_of(RIGHT).rows
+    }
+    assert suite_of(RIGHT).corruption_error(itself) == {name: pytest.approx(1) for name in itself}
+
+
+def test_the_baseline_has_each_level_of_each_alteration() -> None:
+    baseline = read_baseline()
+    for name, known in ALTERATIONS.items():
+        assert {f"{level:g}" for level in known.levels} <= set(baseline[name])
+
+
+def test_a_row_that_agrees_in_kind_only_is_called_so() -> None:
+    names = {name: f"{name}-like" if known.in_kind else name for name, known in ALTERATIONS.items()}
+    suite = suite_of({(name, known.levels[-1]): [1, 0] for name, known in ALTERATIONS.items()})
+    assert {row.alteration: row.name for row in suite.rows} == names
+    assert names["fog"] == "fog-like"
+
+
+def test_the_order_of_parts_does_not_matter() -> None:
+    suite = suite_of(RIGHT)
+    turned = Suite(type(suite.scores)(suite.scores.parts[::-1], suite.scores.classes))
+    assert turned.mean == pytest.approx(suite.mean)
+    assert {row.alteration: row for row in turned.rows} == {row.alteration: row for row in suite.rows}

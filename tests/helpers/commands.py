@@ -1,0 +1,25 @@
+"""Commands run in this process."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from imparfait.cli.main import commands
+from imparfait.core.errors import UserError
+
+SHORT = ["--epochs", "2", "--batch-size", "20", "--learning-rate", "0.003"]
+
+
+def run(*words: str | Path) -> str:
+    result = CliRunner().invoke(commands, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*words: str | Path) -> str:
+    """What is said of a mistake."""
+    with pytest.raises(UserError) as error:
+        commands.main([str(word) for word in words], standalone_mode=False)
+    assert "\n" not in str(error.value)
+    return str(error.value)

@@ -1,0 +1,227 @@
+"""Networks from one's own file, and trainings that start from trained weights."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.bars import draw_bars, write_idx
+from helpers.commands import SHORT, refused, run
+from torch import nn
+
+from imparfait import evaluate, the_three, train
+from imparfait.cli.main import commands
+from imparfait.core.compute import Machine
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages
+from imparfait.models import build
+from imparfait.models.classifier import as_classifier
+from imparfait.models.custom import fingerprint_of
+from imparfait.models.loading import load_classifier, load_weights
+from imparfait.training.settings import TrainingSettings
+
+MY_NET = """
+from torch import nn
+from beside import head
+
+def build(channels, classes):
+    return nn.Sequential(nn.Conv2d(channels, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+                         head(8 * 4, classes))
+"""
+BESIDE = """
+from torch import nn
+
+def head(before, classes):
+    return nn.Linear(before, classes)
+"""
+
+
+@pytest.fixture
+def my_net(tmp_path: Path) -> Path:
+    (tmp_path / "beside.py").write_text(BESIDE)
+    path = tmp_path / "my_net.py"
+    path.write_text(MY_NET)
+    return path
+
+
+@pytest.fixture
+def bars_folder(tmp_path: Path) -> Path:
+    return write_idx(tmp_path / "bars", draw_bars(120), draw_bars(30, first_source=120))
+
+
+def test_ones_own_network_is_trained_scored_and_loaded_like_ours(my_net: Path, bars_folder: Path) -> None:
+    out = my_net.parent / "runs"
+    run("train", "--model", f"{my_net}:build", "--data", bars_folder, "--out", out, *SHORT)
+    (folder,) = out.iterdir()
+    assert folder.name.startswith("default-my_net-s0-")
+    assert (folder / "my_net.py").read_text() == MY_NET
+    network = f"{my_net}:build"
+    said = json.loads(run("evaluate", folder, "--network", network, "--data", bars_folder, "--out", out, "--json"))
+    assert len(said["parts"]) == 3
+    answers = load_classifier(folder, network=network)(draw_bars(4).pixels.astype("float32") / 255)
+    assert answers.shape == (4, 3)
+
+
+def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_folder: Path) -> None:
+    out = my_net.parent / "runs"
+    for text in (MY_NET, MY_NET.replace("8", "6")):
+        my_net.write_text(text)
+        run("train", "--model", f"{my_net}:build", "--data", bars_folder, "--out", out, *SHORT)
+    assert len(list(out.iterdir())) == 2
+    first = next(folder for folder in out.iterdir() if (folder / "my_net.py").read_text() == MY_NET)
+    with pytest.raises(UserError, match="has changed since it was trained; put it back as it was"):
+        load_classifier(first, network=f"{my_net}:build")
+
+
+def test_what_a_network_imports_from_beside_it_is_part_of_it(my_net: Path) -> None:
+    name = f"{my_net}:build"
+    first = fingerprint_of(name)
+    (my_net.parent / "unrelated.py").write_text("1")
+    assert fingerprint_of(name) == first
+    (my_net.parent / "parts").mkdir()
+    (my_net.parent / "parts" / "__init__.py").write_text("from .deep import bias")
+    (my_net.parent / "parts" / "deep.py").write_text("bias = False")
+    for file, text in (
+        ("beside.py", f"import parts\n{BESIDE}"),
+        ("parts/deep.py", "bias = True"),
+        ("my_net.py", MY_NET.replace("8", "6")),
+    ):
+        (my_net.parent / file).write_text(text)
+        assert fingerprint_of(name) != first, file
+        first = fingerprint_of(name)
+
+
+def test_a_training_does_not_report_on_what_its_first_weights_were_fitted_on(bars_folder: Path, tmp_path: Path) -> None:
+    words = ["--data", bars_folder, "--out", tmp_path / "runs", *SHORT]
+    run("train", *words, "--final")
+    (seen,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
+    assert "was fitted on the validation pictures too" in refused("train", *words, "--from", seen)
+    run("train", "--data", write_idx(tmp_path / "others", draw_bars(60, first_source=500), None), "--out", tmp_path,
+        "--from", seen, *SHORT)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("def build(channels, classes): return 3", "returned a int; wanted is a torch.nn.Module"),
+        ("def build(channels, classes): return 1 / 0", "building it ended in ZeroDivisionError: division by zero"),
+        ("def other(channels, classes): pass", "no function called 'build' in it, it has other; wanted is one"),
+        ("import nothing_of_this_name", "running it ended in ModuleNotFoundError"),
+        ("def build(:", "running it ended in SyntaxError"),
+        (
+            "from torch import nn\ndef build(channels, classes): return nn.Flatten()",
+            "answered 2 pictures with shape [2, 256]; wanted are logits of shape [2, 3], one a class",
+        ),
+        (
+            "from torch import nn\ndef build(channels, classes): return nn.Linear(7, classes)",
+            "fails on pictures of shape [2, 1, 16, 16]: mat1 and mat2 shapes cannot be multiplied",
+        ),
+        (
+            "from torch import nn\nclass Tuple(nn.Linear):\n    def forward(self, x): return (x, x)\n"
+            "def build(channels, classes): return Tuple(3, 3)",
+            "answered 2 pictures with tuple; wanted are logits",
+        ),
+        (
+            "from torch import nn\nclass Blind(nn.Module):\n    def forward(self, x): return x.flatten(1)[:, :3]\n"
+            "def build(channels, classes): return Blind()",
+            "has no weights to train",
+        ),
+    ],
+)
+def test_a_network_that_cannot_be_used_is_told_so_before_training(
+    tmp_path: Path, bars_folder: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "net.py").write_text(text)
+    assert sentence in refused(
+        "train", "--model", f"{tmp_path / 'net.py'}:build", "--data", bars_folder, "--out", tmp_path / "runs"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_that_is_not_there_is_one_sentence(bars_folder: Path, tmp_path: Path) -> None:
+    words = ["train", "--model", "no_net.py:build", "--data", bars_folder, "--out", tmp_path / "runs"]
+    assert "--model no_net.py:build: there is no file no_net.py; wanted is my_net.py:build" in refused(*words)
+
+
+def test_in_python_any_function_makes_a_network(bars: LabelledImages) -> None:
+    def small(inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(256 * inputs, outputs))
+
+    def named(*, channels: int, classes: int, height: int, width: int, units: int = 4) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, units), nn.Linear(units, classes))
+
+    first = build(small, channels=1, classes=3)
+    assert torch.equal(first[1].weight, build(small, channels=1, classes=3)[1].weight)
+    second = build(named, channels=1, classes=3, height=16, width=16, sizes={"units": 5})
+    for model in (first, second):
+        list(train(model, bars, TrainingSettings(epochs=1, batch_size=8), Machine()))
+        assert len(evaluate(as_classifier(model), the_three(bars)).parts) == 3
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("trained")
+    run("train", "--data", write_idx(home / "bars", draw_bars(120), None), "--out", home / "runs", *SHORT)
+    return next((home / "runs").iterdir())
+
+
+def test_a_training_starts_from_trained_weights(trained: Path, bars_folder: Path, tmp_path: Path) -> None:
+    words = ["train", "--data", bars_folder, "--out", tmp_path / "runs", "--epochs", "1", "--learning-rate", "1e-9"]
+    run(*words, "--from", trained)
+    run(*words)
+    began, anew = (
+        next(
+            folder
+            for folder in (tmp_path / "runs").iterdir()
+            if ("weights" in json.loads((folder / "settings.json").read_text())["origins"]) == is_from
+        )
+        for is_from in (True, False)
+    )
+    before, after, other = (load_weights(folder).tensors["head.weight"] for folder in (trained, began, anew))
+    torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
+    assert not torch.allclose(before, other, atol=1e-3)
+
+
+def test_ones_own_network_goes_on_from_its_own_weights(my_net: Path, bars_folder: Path) -> None:
+    out = my_net.parent / "runs"
+    words = ["train", "--model", f"{my_net.parent}/./my_net.py:build", "--data", bars_folder, "--out", out, *SHORT]
+    run(*words)
+    (first,) = out.iterdir()
+    run(*words, "--from", first)
+    assert len(list(out.iterdir())) == 2
+    without = [word for word in words if word not in words[1:3]]
+    assert (
+        f"no --model with --from {first}, whose network is from a file, my_net.py:build; "
+        "if you trust yours, name it: --model my_net.py:build"
+    ) in refused(*without, "--from", first)
+    assert "--model petit with --from" in refused(*without, "--model", "petit", "--from", first)
+    copy = f"{first / 'my_net.py'}:build"
+    assert "files are to read, not to run" in refused(*without, "--model", copy, "--from", first)
+
+
+def test_other_classes_get_a_new_last_layer_and_it_is_said(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = draw_bars(60)
+    two = data.select(data.labels != 2)
+    folder = write_idx(tmp_path / "two", two, None)
+    commands.main(
+        ["train", "--data", str(folder), "--out", str(tmp_path / "runs"), "--from", str(trained), *SHORT],
+        standalone_mode=False,
+    )
+    assert f"other classes than {trained} has (0, 1, 2): the last layer starts anew" in capsys.readouterr().err
+    (began,) = (tmp_path / "runs").iterdir()
+    assert load_classifier(began)(two.pixels.astype("float32") / 255).shape == (40, 2)
+
+
+def test_weights_that_do_not_fit_are_one_sentence(trained: Path, tmp_path: Path, bars_folder: Path) -> None:
+    colour = write_idx(tmp_path / "colour", draw_bars(60, channels=3), None)
+    words = ["train", "--out", tmp_path / "runs", "--from"]
+    assert "its weights do not fit these pictures: normalise.running_mean is [1] there and [3] here" in refused(
+        *words, trained, "--data", colour
+    )
+    assert f"--model cnn with --from {trained}, which is a petit; leave --model out" in refused(
+        *words, trained, "--data", bars_folder, "--model", "cnn"
+    )
+    assert "nowhere: no classifier there; give a run folder" in refused(*words, "nowhere", "--data", bars_folder)
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,243 @@
+"""The report of a full suite: one page that opens offline, and tables that agree with the counts."""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.bars import draw_bars
+
+from imparfait.core.rng import Draw
+from imparfait.core.tensors import Images
+from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.model_comparison import Model, verdicts
+from imparfait.evaluation.robustness import Row, Suite
+from imparfait.evaluation.scores import Answers, Scores
+from imparfait.evaluation.statistics import Crossing
+from imparfait.evaluation.suite import CLEAN, Part, shown, the_full_suite
+from imparfait.evaluation.uncertainty import Refusal, by_family
+from imparfait.reports.robustness import write_report
+from imparfait.reports.suite_mistakes import Pictures, worst_mistakes
+from imparfait.reports.suite_tables import mnist_c, rows_of, the_three, where
+
+DATA = draw_bars(60)
+
+
+def half_grey(images: Images, severity: float, draw: Draw) -> Images:
+    return images * (1 - severity / 2)
+
+
+PARTS = the_full_suite(["geometric", "gaussian_noise", "fog", "stripe", half_grey])
+
+
+def suite_of(seed: int, strength: float, parts: Sequence[Part] = PARTS) -> Suite:
+    """Answers that are right less often the more a picture is altered; no classifier is asked."""
+    random = np.random.default_rng(seed)
+    n, classes = len(DATA), len(DATA.classes)
+    answers = []
+    for part in parts:
+        wrong = random.random(n) < part.severity * (1 - strength)
+        said = np.where(wrong, (DATA.labels + 1) % classes, DATA.labels)
+        sure = random.uniform(0.5, 1, n)[:, None]
+        probabilities = np.where(np.arange(classes) == said[:, None], sure, (1 - sure) / (classes - 1))
+        answers.append(
+            Answers(part.alteration, part.severity, DATA.sources, DATA.labels, probabilities.astype(np.float32))
+        )
+    return Suite(Scores(tuple(answers), DATA.classes))
+
+
+def written(folder: Path, models: list[Model], **more: object) -> str:
+    refusals = [
+        Refusal("letters_like_digits", "letters with a digit's shape", 10, 0.4, 0.9, 0.5, has_right_answer=False),
+        Refusal("noise", "uniform noise", 10, 0.7, 0.2, None),
+    ]
+    write_report(
+        folder,
+        title="the suite",
+        conditions="On bars.",
+        seen="Trained on nothing.",
+        models=models,
+        verdicts=verdicts(models),
+        trust={model.name: by_family(model.seeds[0]) for model in models},
+        refusals={model.name: refusals for model in models},
+        data=DATA,
+        parts=PARTS,
+        facts={"settings": {"epochs": 1}},
+        **more,  # type: ignore[arg-type]
+    )
+    return " ".join((folder / "report.html").read_text(encoding="utf-8").split()).replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model, str]:
+    folder, model = tmp_path_factory.mktemp("one"), Model("a_50%", (suite_of(0, 0.5),))
+    errors = {model.name: {"geometric": 0.5, "fog": 1.5}}
+    page = written(folder, [model], corruption_error=errors, disputed={model.name: (0.99, 0.995)})
+    return folder, model, page
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Model], str]:
+    folder = tmp_path_factory.mktemp("several")
+    models = [
+        Model("strong", (suite_of(0, 0.9), suite_of(1, 0.9))),
+        Model("<weak>", (suite_of(2, 0.2), suite_of(3, 0.2))),
+    ]
+    return folder, models, written(folder, models, asked={"<weak>": "it wants dark ink."})
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_page_has_its_sections_in_order(one: tuple[Path, Model, str]) -> None:
+    _, model, page = one
+    wanted = [
+        f'<div class="headline">{100 * model.mean:.2f} %',
+        "It breaks first under",
+        "Where it breaks",
+        "Alteration by severity",
+        "Accuracy over severity",
+        "Alteration by alteration",
+        "must not be compared with a published mCE",
+        "How far its confidence can be trusted",
+        "<th>NLL</th><th>Brier</th><th>ECE",
+        "Confidence in pictures",
+        "uniform noise",
+        "there is no right answer",
+        "letters with a digit",
+        "What is taken for what",
+        "The worst mistakes",
+        "99.00 % of the pictures as they are; 99.50 % without those 15",
+        '<h2 id="conditions">',
+    ]
+    places = [page.find(words) for words in wanted]
+    assert -1 not in places, wanted[places.index(-1)]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("which", ["one", "several"])
+def test_the_page_needs_nothing_from_elsewhere(which: str, request: pytest.FixtureRequest) -> None:
+    page = request.getfixturevalue(which)[2]
+    for link in re.findall(r'(?:src|srcset|href)="([^"]*)"', page):
+        assert link.startswith(("data:image/png;base64,", "#")), link[:80]
+    assert not re.search(r"https?:|url\(|@import|<script", re.sub(r"base64,[^\"]*", "", page))
+
+
+def test_the_tables_agree_with_the_scores(one: tuple[Path, Model, str]) -> None:
+    folder, model, page = one
+    suite = model.seeds[0]
+    counted: dict[tuple[str, float], list[int]] = {}
+    for line in table(folder / "scores.csv"):
+        right, total = counted.setdefault((line["alteration"], float(line["severity"])), [0, 0])
+        counted[line["alteration"], float(line["severity"])] = [right + int(line["right"]), total + int(line["total"])]
+    scores = suite.scores.each
+    assert counted == {(s.alteration, float(f"{s.severity:.6g}")): [s.right, s.total] for s in scores}
+    rows = {row.name: row for row in suite.rows}
+    lines = table(folder / "table.csv")
+    assert {line["alteration"] for line in lines} == set(rows)
+    latex = (folder / "table.tex").read_text()
+    for line in lines:
+        row = rows[line["alteration"]]
+        assert float(line["mean"]) == pytest.approx(row.accuracy, abs=1e-6)
+        for name, value in (("mnist_c", row.mnist_c), ("protocol", row.protocol)):
+            assert line[name] == ("" if value is None else f"{value:.6f}")
+        assert f"<td>{row.name}</td><td>{row.family}</td><td>{100 * row.accuracy:.2f}</td>" in page
+        assert f"{row.name} & {row.family} & {100 * row.accuracy:.2f} &".replace("_", "\\_") in latex
+    assert next(line for line in lines if line["alteration"] == "fog-like")["corruption_error"] == "1.500000"
+    assert np.mean([float(line["mean"]) for line in lines]) == pytest.approx(suite.mean, abs=1e-6)
+
+
+def test_the_latex_has_nothing_unescaped(one: tuple[Path, Model, str]) -> None:
+    lines = (one[0] / "table.tex").read_text().splitlines()
+    body = [line for line in lines if not line.startswith("%")]
+    assert not any(re.search(r"(?<!\\)[%_#$]", line.replace(r"$\geq$", "")) for line in body)
+    assert all(line.count("&") == 6 for line in body if line.endswith(r"\\"))
+    assert all(ord(sign) < 128 for line in body for sign in line)
+    assert sum("\\begin{tabular}" in line for line in body) == sum("\\end{tabular}" in line for line in body) == 1
+
+
+def test_one_s_own_alteration_is_among_the_others(one: tuple[Path, Model, str]) -> None:
+    folder, _, page = one
+    assert "<td>half_grey</td><td>yours</td>" in page
+    assert (folder / "mistakes_yours.png").exists()
+
+
+def test_where_it_is_not_known_how_pictures_were_altered_there_are_none() -> None:
+    suite = suite_of(0, 0.5)
+    plates = worst_mistakes(suite, suite.rows, Pictures(DATA, {}))
+    assert {plate.heading for plate in plates} == {"geometry", "noise", "light", "strokes"}
+
+
+def test_several_models_get_their_verdict_and_what_one_reads_and_the_other_does_not(
+    several: tuple[Path, list[Model], str],
+) -> None:
+    folder, models, page = several
+    assert "strong is better than &lt;weak&gt; by" in page
+    assert "<weak>" not in page
+    assert "&lt;weak&gt;: it wants dark ink." in page
+    assert "Read by strong, not by &lt;weak&gt;" in page
+    assert "strong less &lt;weak&gt;" in page
+    assert (folder / "difference.png").exists()
+    assert "published mCE" not in page
+    assert "disputed" not in page
+    assert {(line["model"], line["seed"]) for line in table(folder / "scores.csv")} == {
+        (model.name, str(seed)) for model in models for seed in range(2)
+    }
+    for model in models:
+        means = [float(line["mean"]) for line in table(folder / "table.csv") if line["model"] == model.name]
+        assert np.mean(means) == pytest.approx(model.mean, abs=1e-6)
+
+
+def test_who_makes_no_mistake_is_told_so(tmp_path: Path) -> None:
+    page = written(tmp_path, [Model("knows", (suite_of(0, 1.0),))])
+    assert '<div class="headline">100.00 %' in page
+    assert "Never below 95 %: " in page
+    assert "No mistake at all under" in page
+    assert "Where it breaks" not in page
+
+
+def test_rows_of_several_seeds_are_means(several: tuple[Path, list[Model], str]) -> None:
+    model = several[1][1]
+    first, second = (suite.rows for suite in model.seeds)
+    for row, a, b in zip(rows_of(model), first, second, strict=True):
+        assert row.accuracies == pytest.approx(np.mean([a.accuracies, b.accuracies], 0))
+        assert row.crossing.severity is not None
+        ends = sorted((a.crossing.severity or 0, b.crossing.severity or 0))
+        assert ends[0] - 0.2 <= row.crossing.severity <= ends[1] + 0.2
+
+
+def test_the_means_of_others_conventions_are_told_where_all_their_alterations_are_there() -> None:
+    full = Model("full", tuple(suite_of(seed, 0.5, the_full_suite()) for seed in range(2)))
+    assert mnist_c(full) == pytest.approx(np.mean([suite.mean_of_mnist_c for suite in full.seeds]))
+    assert the_three(full) == pytest.approx(np.mean([suite.mean_of_the_three for suite in full.seeds]))
+    assert mnist_c(Model("few", (suite_of(0, 0.5),))) is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_made_again_are_those_that_were_scored(channels: int) -> None:
+    data: LabelledImages = draw_bars(12, channels=channels)
+    pictures = Pictures(data, {"half_grey": half_grey})
+    chosen = data.sources[[7, 2, 2]]
+    for part in shown(data, PARTS):
+        assert np.array_equal(pictures.of(part.alteration, part.severity, chosen), part.data.pixels[[7, 2, 2]])
+    places = [("fog", 0.4, 7), (CLEAN, 0.0, 2), ("fog", 0.4, 2)]
+    assert np.array_equal(pictures.each_of(places)[1], data.pixels[2])
+
+
+def row_with(found: Crossing, levels: int = 5) -> Row:
+    severities = tuple((np.arange(levels) + 1.0) / levels)
+    return Row("fog", "light", severities, (0.9,) * levels, ((0.8, 1.0),) * levels, found)
+
+
+def test_a_crossing_in_words() -> None:
+    assert where(row_with(Crossing(0.321, 0.3, 0.34))) == "0.32 (0.30 – 0.34)"
+    assert where(row_with(Crossing(0.0071, 0.006, 0.0082))) == "before 0.2"
+    assert where(row_with(Crossing(0.9, 0.8, None))) == "0.90 (0.80 – beyond)"
+    assert where(row_with(Crossing(None, None, None))) == "not reached"
+    assert where(row_with(Crossing(None, 0.91, None))) == "not reached (≥ 0.91)"
+    assert where(row_with(Crossing(0.0, 0.0, 0.0))) == "as they are"
+    assert where(row_with(Crossing(0.1, 0.1, 0.1), levels=1)) == "at its one level"

@@ -1,0 +1,55 @@
+"""The verdict on real trainings: equal recipes are not told apart, and a planted difference is found.
+
+The outcomes are those of 40 trainings of `quick` on MNIST (benchmarks/engines.py): 5 folds of 2 partitions, each with
+4 training seeds. Two of the four make a pair of equal contenders, drawn anew for each fold.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imparfait.selection.comparison import verdict_of
+
+CELLS = Path(__file__).parents[2] / "results" / "2026-11-24-engines" / "cells.csv"
+PAIRINGS, FALSE = 300, 23  # the 97.5 % limit of a binomial with 5 %
+
+
+@pytest.fixture(scope="module")
+def right() -> np.ndarray:
+    return read(CELLS)
+
+
+def read(path: Path) -> np.ndarray:
+    """Right answers [partition, fold, seed, alteration], and how many there could be."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = np.zeros((2, 5, 4, 4), np.int64)
+    for row in rows:
+        place = int(row["partition"]), int(row["fold"]), int(row["seed"])
+        found[place] = [int(row[name]) for name in ("clean", "geometric", "shrunk", "pictures")]
+    assert len(rows) == 40
+    assert (found[..., 3] == 6000).all()
+    return found
+
+
+def shown(right: np.ndarray, planted: float = 0.0) -> float:
+    """How many of the pairings are told apart, where `planted` of the second one's right answers are made wrong."""
+    random, found = np.random.default_rng(0), 0
+    for _ in range(PAIRINGS):
+        pairs = random.permuted(np.broadcast_to(np.arange(4), (2, 5, 4)), axis=2)[..., :2]
+        one, other = (np.take_along_axis(right, pairs[..., i, None, None], 2)[:, :, 0] for i in (0, 1))
+        lost = random.binomial(other[..., :3], planted)
+        means = [(each / one[..., 3:]).mean(2) for each in (one[..., :3], other[..., :3] - lost)]
+        verdict = verdict_of(("one", "other"), (means[0] - means[1]).ravel(), 1 / 4)
+        found += verdict.shown and (planted == 0 or verdict.names[0] == "one")
+    return found
+
+
+def test_equal_recipes_are_told_apart_at_most_as_often_as_the_level_allows(right: np.ndarray) -> None:
+    assert shown(right) <= FALSE
+
+
+def test_a_planted_difference_of_0_3_points_is_found(right: np.ndarray) -> None:
+    assert shown(right, planted=0.003) >= 0.8 * PAIRINGS

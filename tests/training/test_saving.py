@@ -1,0 +1,69 @@
+"""A network trained from Python is saved as a run, which is opened and exported as one that the command left."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.bars import CLASSES, draw_bars
+from torch import nn
+
+import imparfait
+from imparfait.core.errors import UserError
+from imparfait.training.loop import Epoch
+from imparfait.training.settings import TrainingSettings
+
+BARS = draw_bars(48)
+SETTINGS = TrainingSettings(sizes={"filters": 8, "depth": 1}, epochs=1, batch_size=16)
+
+
+def learned() -> tuple[nn.Module, list[Epoch]]:
+    model = imparfait.build("petit", channels=1, classes=len(CLASSES), sizes=SETTINGS.sizes)
+    return model, list(imparfait.train(model, BARS, SETTINGS))
+
+
+def test_a_saved_network_answers_as_it_did_and_can_be_exported(tmp_path: Path) -> None:
+    model, epochs = learned()
+    run = imparfait.save(tmp_path / "mine", model, BARS, SETTINGS, epochs)
+    pictures = BARS.pixels.astype(np.float32) / 255
+    again = imparfait.load_classifier(run, precision="float32")
+    np.testing.assert_allclose(again(pictures), imparfait.as_classifier(model)(pictures), atol=1e-6)
+    assert imparfait.export(run, out=tmp_path / "mine.onnx").card.name == "mine"
+
+
+def test_a_saved_run_says_where_it_was_trained_and_whether_on_validation_pictures_too(tmp_path: Path) -> None:
+    model, epochs = learned()
+    machine = imparfait.Machine(threads=3, precision="float32")
+    told = json.loads(
+        (imparfait.save(tmp_path / "a", model, BARS, SETTINGS, epochs, machine) / "settings.json").read_text()
+    )
+    assert (told["machine"]["threads"], told["final"]) == (3, False)
+    told = json.loads(
+        (imparfait.save(tmp_path / "b", model, BARS, SETTINGS, epochs, final=True) / "settings.json").read_text()
+    )
+    assert told["final"]
+
+
+def test_saving_again_replaces_a_run_but_nothing_else(tmp_path: Path) -> None:
+    model, epochs = learned()
+    run = imparfait.save(tmp_path / "mine", model, BARS, SETTINGS, epochs)
+    before = (run / "model.safetensors").read_bytes()
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    imparfait.save(run, model, BARS, SETTINGS, epochs)
+    assert (run / "model.safetensors").read_bytes() != before
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for other in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(UserError, match="is there and is no run"):
+            imparfait.save(other, model, BARS, SETTINGS, epochs)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_what_cannot_be_saved_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    model, epochs = learned()
+    with pytest.raises(UserError, match=r"epochs = list\(train"):
+        imparfait.save(tmp_path / "mine", model, BARS, SETTINGS, [])
+    with pytest.raises(UserError, match="one a class"):
+        imparfait.save(tmp_path / "mine", nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), BARS, SETTINGS, epochs)
+    assert not list(tmp_path.iterdir())
