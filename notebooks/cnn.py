@@ -67,7 +67,7 @@ if QUICK:
     fit, validation = fit.select(np.arange(1000)), validation.select(np.arange(300))
 display(fit, validation)
 
-three = imparfait.the_three(validation)
+three = imparfait.core_suite(validation)
 one_of_each = [int(np.flatnonzero(validation.labels == digit)[0]) for digit in range(10)]
 show_pictures({part.alteration: part.data.pixels[one_of_each] for part in three})
 

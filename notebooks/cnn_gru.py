@@ -46,7 +46,7 @@ COLOURS = {"cnn": "tab:blue", "cnn_gru": "tab:orange"}
 fit, validation = imparfait.split(imparfait.load_data("mnist").train)
 if QUICK:
     fit, validation = fit.select(np.arange(800)), validation.select(np.arange(300))
-three = imparfait.the_three(validation)
+three = imparfait.core_suite(validation)
 
 one_of_each = [int(np.flatnonzero(validation.labels == digit)[0]) for digit in range(10)]
 _, grid = plt.subplots(3, 10, figsize=(10, 3.2), layout="constrained")
@@ -112,7 +112,7 @@ some = fit.select(np.arange(FOLD_PICTURES))
 means = {name: [] for name in RECIPES}
 for number in range(FOLDS):
     others, held_out = imparfait.fold(some, FOLDS, number, partition=0)
-    parts = imparfait.the_three(held_out)
+    parts = imparfait.core_suite(held_out)
     for name in RECIPES:
         _, _, scores = learn(name, others, parts, learning_rate=1e-3)
         means[name].append(scores.mean)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imparfait.data.corrupted import the_three
+from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.data.splits import split
@@ -15,7 +15,7 @@ PUBLISHED = json.loads((Path(__file__).parents[1] / "results" / "pictures.json")
 
 
 def sha256(data: LabelledImages) -> dict[str, str]:
-    return {part.alteration: hashlib.sha256(part.data.pixels.tobytes()).hexdigest() for part in the_three(data)}
+    return {part.alteration: hashlib.sha256(part.data.pixels.tobytes()).hexdigest() for part in core_suite(data)}
 
 
 def test_the_development_pictures_are_the_published_ones() -> None:

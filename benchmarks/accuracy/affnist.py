@@ -19,12 +19,12 @@ from claims import development_run, leave
 from torch import Tensor
 
 import imparfait
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.core.types import Classifier
 from imparfait.corruptions.geometry import resample
-from imparfait.data.corrupted import altered_by
-from imparfait.data.dataset import AlteredImages, LabelledImages
+from imparfait.data.corrupted import corrupt_with
+from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.load import Dataset
 from imparfait.data.sealed_test import LEDGER
 from imparfait.reports.figures import as_png, contact_sheet
@@ -34,7 +34,7 @@ TURN, SLANT, STRETCH = math.radians(20), 0.2, 0.2
 INK = 0.02  # what is paler than this does not hold a digit back from the edge
 
 
-def affnist(images: Images, severity: float, draw: Draw) -> Images:
+def affnist(images: Images, severity: float, draw: CounterRng) -> Images:
     """The pictures on a canvas 12 pixels larger, as affNIST has them."""
     images = F.pad(images, (RIM, RIM, RIM, RIM))
     n, side = len(images), images.shape[-1]
@@ -68,9 +68,9 @@ def _extent(images: Images, forward: Tensor) -> tuple[Tensor, Tensor]:
     return low.clamp(max=0), high.clamp(min=0)
 
 
-def altered(data: LabelledImages) -> AlteredImages:
+def altered(data: LabelledImages) -> ConditionImages:
     """All of `data`, so."""
-    return AlteredImages("affnist", 1.0, altered_by(data, "affnist", affnist, 1.0))
+    return ConditionImages("affnist", 1.0, corrupt_with(data, "affnist", affnist, 1.0))
 
 
 def main() -> None:

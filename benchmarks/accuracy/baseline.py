@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import has_bf16_units
 from imparfait.data.load import load_data
 from imparfait.evaluation.robustness import BASELINE
-from imparfait.evaluation.suite import the_full_suite
-from imparfait.selection.executors import engine_called, run
-from imparfait.selection.jobs import Cell
+from imparfait.evaluation.suite import full_suite
+from imparfait.selection.executors import executor_named, run
+from imparfait.selection.jobs import Job
 from imparfait.training.recipes import RECIPES
 
 
@@ -33,12 +33,12 @@ def main() -> None:
     options = parser.parse_args()
     data = load_data("mnist").everything()
     recipe = RECIPES["study"].settings.model_copy(update={"mixture": "clean", "epochs": options.epochs})
-    parts = tuple((part.alteration, part.severity) for part in the_full_suite())
+    parts = tuple((part.alteration, part.severity) for part in full_suite())
     cells = [
-        Cell(
+        Job(
             data=data.fingerprint(),
             settings=recipe.model_copy(update={"seed": seed}),
-            machine=Machine(threads=1, precision="bfloat16" if has_bf16_units() else "float32"),
+            machine=ComputeConfig(threads=1, precision="bfloat16" if has_bf16_units() else "float32"),
             partition=seed,
             folds=6,
             fold=0,
@@ -47,7 +47,7 @@ def main() -> None:
         for seed in range(options.seeds)
     ]
     errors = []
-    for cell, outcome in run(cells, data, options.store, engine_called()):
+    for cell, outcome in run(cells, data, options.store, executor_named()):
         if outcome.cause:
             raise SystemExit(f"seed {cell.settings.seed}: {outcome.cause}")
         errors.append(1 - outcome.right.mean(1))

@@ -26,7 +26,7 @@ from imparfait.data.label_errors import is_mnist_test, without_disputed
 from imparfait.data.sealed_test import LEDGER
 from imparfait.evaluation.calibration import softmax
 
-THE_THREE = ("clean", "geometric", "shrunk")
+CORE_SUITE = ("clean", "geometric", "shrunk")
 Shares = dict[str, np.ndarray]
 """By alteration, the probabilities of each picture's classes."""
 
@@ -34,7 +34,7 @@ Shares = dict[str, np.ndarray]
 def answers(run: Path, data: LabelledImages) -> Shares:
     """What a run says to the three, and to affNIST's canvas."""
     classify = imparfait.load_classifier(run)
-    parts = [*imparfait.the_three(data), affnist.altered(data)]
+    parts = [*imparfait.core_suite(data), affnist.altered(data)]
     return {p.alteration: softmax(classify(p.data.pixels.astype(np.float32) / 255)) for p in parts}
 
 
@@ -46,7 +46,7 @@ def accuracies(members: list[Shares], data: LabelledImages) -> dict[str, float]:
         found[name] = 100 * float(right.mean())
         if name == "clean" and is_mnist_test(data.labels):
             found["clean without disputed labels"] = 100 * float(right[without_disputed(data.labels)].mean())
-    return found | {"mean of the three": statistics.mean(found[name] for name in THE_THREE)}
+    return found | {"mean of the three": statistics.mean(found[name] for name in CORE_SUITE)}
 
 
 def jackknife(without: list[float]) -> float:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import imparfait
 from imparfait.cli.learning import at_work, learn
-from imparfait.core.storage import new_folder
-from imparfait.data.splits import for_calibration
+from imparfait.core.storage import atomic_directory
+from imparfait.data.splits import split_calibration
 from imparfait.evaluation.calibration import calibrate
 from imparfait.models.classifier import as_classifier
 from imparfait.training import run as runs
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--taught-by", type=Path, nargs="+", default=[], metavar="RUN")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     options = parser.parse_args()
-    fit, calibration = for_calibration(imparfait.load_data("mnist").train)
+    fit, calibration = split_calibration(imparfait.load_data("mnist").train)
     teachers = load_teachers(options.taught_by, fit)
     for seed in options.seeds:
         settings = imparfait.RECIPES[options.recipe].settings.model_copy(update={"seed": seed})
@@ -43,7 +43,7 @@ def main() -> None:
         with at_work(run, options.out) as unfinished:
             learned = learn(run, model, [], unfinished)
             found = calibrate(as_classifier(model, run.machine), calibration) if calibration else None
-            with new_folder(folder) as new:
+            with atomic_directory(folder) as new:
                 runs.write_run(new, run, model, learned.epochs, learned.course, found)
         print(folder, f"{learned.epochs[-1].seconds:.0f} s")
 

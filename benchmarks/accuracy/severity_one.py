@@ -13,12 +13,12 @@ import csv
 import os
 from pathlib import Path
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import has_bf16_units
-from imparfait.corruptions import ALTERATIONS
-from imparfait.data.augmentation import MIXTURES, Mixture, Share
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.data.augmentation import AUGMENTATIONS, Augmentation, Share
 from imparfait.data.corrupted import altered
-from imparfait.data.dataset import AlteredImages
+from imparfait.data.dataset import ConditionImages
 from imparfait.data.load import load_data
 from imparfait.evaluation.scores import evaluate
 from imparfait.models.classifier import as_classifier
@@ -28,32 +28,32 @@ from imparfait.training.settings import TrainingSettings
 WITNESS = f"{Path(__file__).with_name('witness.py')}:build"
 
 
-def accuracy(name: str, severity: float, epochs: int, machine: Machine) -> tuple[int, int]:
+def accuracy(name: str, severity: float, epochs: int, machine: ComputeConfig) -> tuple[int, int]:
     """Right answers and pictures of the witness trained and judged at this one severity."""
     fit, validation = load_data("mnist").fitting()
-    MIXTURES["one"] = Mixture("one alteration at one severity", (Share(name, severity, 1.0),), anew=True)
+    AUGMENTATIONS["one"] = Augmentation("one alteration at one severity", (Share(name, severity, 1.0),), anew=True)
     settings = TrainingSettings(model=WITNESS, mixture="one", epochs=epochs)
     network = network_for(settings, fit)
     for _ in train(network, fit, settings, machine):
         pass
-    part = AlteredImages(name, severity, altered(validation, name, severity))
+    part = ConditionImages(name, severity, altered(validation, name, severity))
     score = evaluate(as_classifier(network, machine), [part]).each[0]
     return score.right, score.total
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("alterations", nargs="*", default=list(ALTERATIONS))
+    parser.add_argument("alterations", nargs="*", default=list(CORRUPTIONS))
     parser.add_argument("--beyond", type=float, default=1.15)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     precision = "bfloat16" if has_bf16_units() else "float32"
-    machine = Machine.model_validate({"threads": options.threads, "precision": precision})
+    machine = ComputeConfig.model_validate({"threads": options.threads, "precision": precision})
     rows = []
     for name in options.alterations:
-        levels = (1.0,) if len(ALTERATIONS[name].levels) == 1 else (1.0, options.beyond)
+        levels = (1.0,) if len(CORRUPTIONS[name].levels) == 1 else (1.0, options.beyond)
         for severity in levels:
             right, total = accuracy(name, severity, options.epochs, machine)
             rows.append({"alteration": name, "severity": severity, "right": right, "total": total})

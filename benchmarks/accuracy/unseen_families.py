@@ -22,19 +22,19 @@ from typing import get_args
 import numpy as np
 
 from imparfait import load_data
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import environment, has_bf16_units
 from imparfait.core.storage import write_json
-from imparfait.corruptions import ALTERATIONS, Family
-from imparfait.evaluation.suite import the_full_suite
-from imparfait.selection.executors import engine_called, run
-from imparfait.selection.jobs import Cell, Outcome
+from imparfait.corruptions import CORRUPTIONS, Family
+from imparfait.evaluation.suite import full_suite
+from imparfait.selection.executors import executor_named, run
+from imparfait.selection.jobs import Job, JobResult
 from imparfait.training.recipes import RECIPES
 
 BESIDE = {"clean": "clean", "geometric, shrunk": "fresh", "everything": "everything"}
 CLAIM = "not seen"
 UNLIKE = "unlike_mnist_c"
-MNIST_C = {name: known.mnist_c for name, known in ALTERATIONS.items() if known.mnist_c is not None}
+MNIST_C = {name: known.mnist_c for name, known in CORRUPTIONS.items() if known.mnist_c is not None}
 
 # Generators of UNLIKE that do to pixels what one of MNIST-C's does, with other parameters or beside other things. For
 # the others it is at most that one of the same family is used.
@@ -53,21 +53,21 @@ def overlap(name: str) -> str:
     """How near the generators used in claim 2 come to this one of MNIST-C's."""
     if name in SAME_OPERATOR:
         return OVERLAPS[0]
-    used = {known.family for known in ALTERATIONS.values() if known.mnist_c is None}
-    return OVERLAPS[1] if ALTERATIONS[name].family in used else OVERLAPS[2]
+    used = {known.family for known in CORRUPTIONS.values() if known.mnist_c is None}
+    return OVERLAPS[1] if CORRUPTIONS[name].family in used else OVERLAPS[2]
 
 
 def parts_of(mixture: str) -> tuple[tuple[str, float], ...]:
     """What networks of this mixture are scored on: of a family that was left out that one only, beside clean."""
     family = mixture.removeprefix("without_")
-    names = [name for name, known in ALTERATIONS.items() if known.family == family or family == mixture]
-    return tuple((part.alteration, part.severity) for part in the_full_suite(names))
+    names = [name for name, known in CORRUPTIONS.items() if known.family == family or family == mixture]
+    return tuple((part.alteration, part.severity) for part in full_suite(names))
 
 
 class Accuracies:
     """Of each mixture's networks, in the order of their seeds."""
 
-    def __init__(self, outcomes: dict[str, list[Outcome]]):
+    def __init__(self, outcomes: dict[str, list[JobResult]]):
         self.found = {
             mixture: dict(zip(parts_of(mixture), np.array([o.right.mean(1) for o in each]).T, strict=True))
             for mixture, each in outcomes.items()
@@ -79,11 +79,11 @@ class Accuracies:
 
     def over_levels(self, mixture: str, alteration: str) -> np.ndarray:
         """The mean over its levels, [seeds]."""
-        return np.asarray(np.mean([self.at(mixture, alteration, s) for s in ALTERATIONS[alteration].levels], 0))
+        return np.asarray(np.mean([self.at(mixture, alteration, s) for s in CORRUPTIONS[alteration].levels], 0))
 
     def of_family(self, mixture: str, family: str) -> np.ndarray:
         """The mean over a family's alterations, [seeds]."""
-        members = [name for name, known in ALTERATIONS.items() if known.family == family]
+        members = [name for name, known in CORRUPTIONS.items() if known.family == family]
         return np.asarray(np.mean([self.over_levels(mixture, name) for name in members], 0))
 
     def of_mnist_c(self, mixture: str, names: Sequence[str]) -> np.ndarray:
@@ -109,12 +109,12 @@ def main() -> None:
     options = parser.parse_args()
 
     data, mark = load_data("mnist").everything(), load_data("mnist").everything().fingerprint()
-    machine = Machine(threads=1, precision="bfloat16" if has_bf16_units() else "float32")
+    machine = ComputeConfig(threads=1, precision="bfloat16" if has_bf16_units() else "float32")
     settings = RECIPES["robust"].settings.model_copy(update={"nothing": 0.0, "epochs": options.epochs})
     families = get_args(Family)
     mixtures = [*BESIDE.values(), UNLIKE, *(f"without_{family}" for family in families)]
     cells = {
-        (mixture, seed): Cell(
+        (mixture, seed): Job(
             data=mark,
             settings=settings.model_copy(update={"mixture": mixture, "seed": seed}),
             machine=machine,
@@ -127,7 +127,7 @@ def main() -> None:
         for mixture in mixtures
     }
     outcomes = {}
-    for cell, outcome in run(list(cells.values()), data, options.store, engine_called()):
+    for cell, outcome in run(list(cells.values()), data, options.store, executor_named()):
         outcomes[cell.key] = outcome
         told = outcome.cause or f"{outcome.mean:.2%}, {outcome.training_seconds:.0f} s"
         print(f"{cell.settings.mixture} {cell.settings.seed}: {told}", flush=True)

@@ -22,13 +22,13 @@ from claims import leave
 from helpers.photos import SCENES, file
 
 from imparfait import load_data, split
-from imparfait.data.images.normalize import Decoded, Frame, decode
+from imparfait.data.images.normalize import Frame, NormalizedImage, decode
 from imparfait.inference.pretrained import open_model
 
 TALL = 120  # pixels of a row of the sheet
 
 
-def tile(picture: np.ndarray, decoded: Decoded) -> Image.Image:
+def tile(picture: np.ndarray, decoded: NormalizedImage) -> Image.Image:
     """A picture, what was cut out of it in a frame, and what it became."""
     image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
     scale = TALL / image.height

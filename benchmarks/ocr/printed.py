@@ -18,7 +18,7 @@ from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.data.images.normalize import decode
-from imparfait.inference.predictor import Ready
+from imparfait.inference.predictor import Predictor
 from imparfait.inference.pretrained import open_model
 
 SIZES = (120, 24)
@@ -63,7 +63,7 @@ def main() -> None:
         leave(options.out, told)
 
 
-def score(ready: Ready, fonts: list[Path], size: int) -> dict[str, object]:
+def score(ready: Predictor, fonts: list[Path], size: int) -> dict[str, object]:
     wrong, accepted, accepted_wrong, right = defaultdict(list), 0, 0, 0
     for path in fonts:
         for digit in "0123456789":

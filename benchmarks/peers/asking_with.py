@@ -25,7 +25,7 @@ def torch(model: str, precision: str, threads: int) -> Ask:
     network, _ = load_network(Path(model))
     classify = imparfait.as_classifier(
         network,
-        imparfait.Machine(threads=threads, precision=precision),  # type: ignore[arg-type]
+        imparfait.ComputeConfig(threads=threads, precision=precision),  # type: ignore[arg-type]
     )
     return lambda pixels: classify(pixels.astype(np.float32) / 255).argmax(1)
 
@@ -50,12 +50,12 @@ def openvino(model: str, precision: str, threads: int) -> Ask:
     return lambda pixels: compiled([pixels])["probabilities"].argmax(1)
 
 
-ENGINES = {"torch": torch, "onnxruntime": onnxruntime, "openvino": openvino}
+EXECUTORS = {"torch": torch, "onnxruntime": onnxruntime, "openvino": openvino}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("engine", choices=ENGINES)
+    parser.add_argument("engine", choices=EXECUTORS)
     parser.add_argument("model")
     parser.add_argument("precision")
     parser.add_argument("--pixels", required=True)
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     options = parser.parse_args()
     pixels = np.load(options.pixels)["pixels"]
-    ask = ENGINES[options.engine](options.model, options.precision, options.threads)
+    ask = EXECUTORS[options.engine](options.model, options.precision, options.threads)
     for size in (1, options.batch):
         for _ in range(3):
             ask(pixels[:size])

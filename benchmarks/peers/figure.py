@@ -23,7 +23,7 @@ from imparfait.evaluation.statistics import bootstrap_interval
 from imparfait.reports.figures import THEMES, Theme, as_png
 from imparfait.reports.figures.drawing import figure_on
 
-THE_THREE = ("clean", "geometric", "shrunk")
+CORE_SUITE = ("clean", "geometric", "shrunk")
 NAMES = {
     "ultralytics": "Ultralytics yolo26n-cls",
     "timm": "timm resnet18",
@@ -74,7 +74,7 @@ def read(folder: Path) -> list[Found]:
         right = []
         for place, score in zip(places, scores, strict=True):
             with np.load(place / "right.npz") as file:
-                bits = np.stack([file[part] for part in THE_THREE])
+                bits = np.stack([file[part] for part in CORE_SUITE])
             right.append(np.unpackbits(bits, axis=1, count=score["development_pictures"]).astype(bool))
         found.append(Found(peer, on, scores, rows, right))
     for on in WAYS:
@@ -94,7 +94,7 @@ def ahead(ours: Found, theirs: Found) -> tuple[float, tuple[float, float]] | Non
     if not pairs:
         return None
     difference = sum(mine.sum(0).astype(int) - right.sum(0) for mine, right in pairs)
-    each = len(THE_THREE) * len(pairs)
+    each = len(CORE_SUITE) * len(pairs)
     low, high = bootstrap_interval(difference, each)
     return 100 * float(difference.mean() / each), (100 * low, 100 * high)
 
@@ -110,7 +110,7 @@ def table(found: Sequence[Found], ours: str) -> str:
     for on in WAYS:
         for one in (one for one in found if one.on == on):
             total = one.scores[0]["development_pictures"]
-            parts = [100 * np.mean([score["right"][part] for score in one.scores]) / total for part in THE_THREE]
+            parts = [100 * np.mean([score["right"][part] for score in one.scores]) / total for part in CORE_SUITE]
             difference = ahead(mine[on], one) if on in mine and one.peer != ours else None
             told = "" if difference is None else "{:+.2f} ({:+.2f} to {:+.2f})".format(difference[0], *difference[1])
             cells = [on, NAMES.get(one.peer, one.peer), str(len(one.scores)), f"{one.mean('epochs'):g}"]

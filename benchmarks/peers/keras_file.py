@@ -19,10 +19,10 @@ from claims import leave
 
 from imparfait import load_data, split
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.external.adapter import adapted
+from imparfait.evaluation.external.adapter import adapt
 from imparfait.evaluation.external.infer_spec import found
-from imparfait.evaluation.external.input_spec import Known
-from imparfait.evaluation.external.load import open_stranger
+from imparfait.evaluation.external.input_spec import SpecHint
+from imparfait.evaluation.external.load import open_external
 
 PARTS = ("clean", "geometric", "shrunk")
 THEIRS = """
@@ -71,11 +71,11 @@ def main() -> None:
         theirs = np.load(answers)
         with np.load(pixels) as file:
             images = np.concatenate([file[name] for name in names]).transpose(0, 3, 1, 2).astype(np.float32) / 255
-        with open_stranger(model, threads=options.threads) as function:
+        with open_external(model, threads=options.threads) as function:
             start = time.perf_counter()
-            taken = found(function, function.told, development, Known(range=options.range))
+            taken = found(function, function.told, development, SpecHint(range=options.range))
             seconds_to_find = time.perf_counter() - start
-            classifier = adapted(function, taken.conventions, development.classes)
+            classifier = adapt(function, taken.conventions, development.classes)
             start = time.perf_counter()
             ours = classifier(images)
             seconds = time.perf_counter() - start

@@ -34,15 +34,15 @@ from claims import command
 from PIL import Image
 from study import as_shown
 
-from imparfait import RECIPES, Machine, load_data, split, the_three
+from imparfait import RECIPES, ComputeConfig, core_suite, load_data, split
 from imparfait.core.compute import usable_cores
 from imparfait.core.hardware import environment
-from imparfait.core.storage import new_folder, write_json, write_whole
-from imparfait.data.splits import fewer
+from imparfait.core.storage import atomic_directory, atomic_write, write_json
+from imparfait.data.splits import subsample
 
 WORKERS = Path(__file__).with_name("peers")
 PEERS = ("imparfait", "ultralytics", "timm", "pytorch", "scikit-learn", "keras")
-THE_THREE = ("clean", "geometric", "shrunk")
+CORE_SUITE = ("clean", "geometric", "shrunk")
 VALIDATED = 10  # pictures a class, of those learned from, for who insists on validation pictures
 
 
@@ -63,10 +63,10 @@ def saved_pixels(folder: Path, on: str, pictures: int | None) -> Path:
     if place.exists():
         return place
     fit, development = split(load_data().train)
-    fit, development = fewer(fit, pictures), development.select(np.arange(len(development))[:pictures])
+    fit, development = subsample(fit, pictures), development.select(np.arange(len(development))[:pictures])
     shown = as_shown(fit) if on == "mixture" else fit
-    with new_folder(place) as new:
-        scored = {f"score {part.alteration}": part.data.pixels[:, 0] for part in the_three(development)}
+    with atomic_directory(place) as new:
+        scored = {f"score {part.alteration}": part.data.pixels[:, 0] for part in core_suite(development)}
         np.savez(new / "pixels.npz", x=shown.pixels[:, 0], y=shown.labels, sources=shown.sources, **scored)
         np.save(new / "labels.npy", development.labels)
         (new / "mark.txt").write_text(shown.fingerprint())
@@ -129,11 +129,11 @@ def measured(training: Training, labels: np.ndarray, seconds: float, out: Path) 
     """A row for each epoch, until one ends after so many seconds; in `out` the newest right answers, and versions."""
     for epoch, line in enumerate(training):
         if epoch == 0:
-            machine = environment(Machine(threads=usable_cores()))
+            machine = environment(ComputeConfig(threads=usable_cores()))
             same = {key: machine[key] for key in ("system", "processor", "instructions", "threads", "commit")}
             write_json(out / "environment.json", same | {"peer": line["versions"]})
             continue
-        right = {part: np.array(line["said"][part]) == labels for part in THE_THREE}
+        right = {part: np.array(line["said"][part]) == labels for part in CORE_SUITE}
         row = {"epoch": epoch, "seconds": round(line["seconds"], 2)}
         row["right"] = {part: int(each.sum()) for part, each in right.items()}
         row["mean_of_the_three"] = round(100 * sum(row["right"].values()) / (3 * len(labels)), 3)
@@ -196,7 +196,7 @@ def main() -> None:
     scores |= {"development_pictures": len(labels), "epochs": len(rows)}
     scores |= {key: rows[-1][key] for key in ("seconds", "right", "mean_of_the_three", "precision")}
     scores["peak_memory_GiB"] = max(row["memory_GiB"] for row in rows)
-    write_whole(out / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
+    atomic_write(out / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -29,14 +29,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from claims import command
-from study_summary import APART, BETTER, EXACT, FAST, THE_THREE, tell
+from study_summary import APART, BETTER, CORE_SUITE, EXACT, FAST, tell
 
-from imparfait import RECIPES, LabelledImages, Machine, load_data, split, the_three
+from imparfait import RECIPES, ComputeConfig, LabelledImages, core_suite, load_data, split
 from imparfait.core.compute import usable_cores
 from imparfait.core.hardware import environment, has_bf16_units
-from imparfait.core.storage import write_json, write_whole
-from imparfait.data.augmentation import MIXTURES
-from imparfait.data.splits import fewer
+from imparfait.core.storage import atomic_write, write_json
+from imparfait.data.augmentation import AUGMENTATIONS
+from imparfait.data.splits import subsample
 from imparfait.evaluation.statistics import bootstrap_interval
 from imparfait.training.recipes import recipe_of
 
@@ -93,7 +93,7 @@ class Process:
 
 def as_shown(data: LabelledImages) -> LabelledImages:
     """The pictures that the study's mixture shows of `data`, altered once and kept as uint8."""
-    mixture, sources = MIXTURES["study"], torch.from_numpy(data.sources)
+    mixture, sources = AUGMENTATIONS["study"], torch.from_numpy(data.sources)
     rows = mixture.rows(0, 0, sources)
     shown = [
         mixture.show(torch.from_numpy(data.pixels[source]) / 255, share, 0, 0, sources[source])
@@ -106,9 +106,9 @@ def as_shown(data: LabelledImages) -> LabelledImages:
 def save_pixels(file: Path, pictures: int | None) -> tuple[np.ndarray, int, int, str]:
     """Save what all learn and are scored on; returns the labels scored, how many are shown and fitted, and a mark."""
     fit, development = split(load_data().train)
-    fit = fewer(fit, pictures)
+    fit = subsample(fit, pictures)
     shown = as_shown(fit)
-    scored = {f"score {part.alteration}": part.data.pixels[:, 0] for part in the_three(development)}
+    scored = {f"score {part.alteration}": part.data.pixels[:, 0] for part in core_suite(development)}
     ours = {"fit": fit.pixels[:, 0], "fit_y": fit.labels, "fit_sources": fit.sources}
     np.savez(file, shown=shown.pixels[:, 0], shown_y=shown.labels, **ours, **scored)
     return development.labels, len(shown), len(fit), shown.fingerprint()
@@ -164,10 +164,10 @@ def measured(
             taken = working[name]("fit", None)["seconds"]
             seconds[name] += taken
             said = working[name]("score", None)
-            right[name] = np.stack([np.array(said[part]) == labels for part in THE_THREE])
+            right[name] = np.stack([np.array(said[part]) == labels for part in CORE_SUITE])
             row = {"seed": seed, "epoch": epoch, "system": name, "seconds": round(taken, 2)}
             row["seconds_so_far"] = round(seconds[name], 2)
-            row["right"] = dict(zip(THE_THREE, right[name].sum(1).tolist(), strict=True))
+            row["right"] = dict(zip(CORE_SUITE, right[name].sum(1).tolist(), strict=True))
             row["mean_of_the_three"] = round(100 * float(right[name].mean()), 3)
             row["memory_GiB"] = round(working[name].memory(), 3)
             row["load_average"] = round(os.getloadavg()[0], 1)
@@ -188,7 +188,7 @@ def complete(file: Path, rows_a_seed: int) -> dict[int, list[dict]]:
             row = json.loads(line)
             found.setdefault(row["seed"], []).append(row)
     whole = {seed: rows for seed, rows in found.items() if len(rows) == rows_a_seed}
-    write_whole(file, "".join(json.dumps(row) + "\n" for rows in whole.values() for row in rows).encode())
+    atomic_write(file, "".join(json.dumps(row) + "\n" for rows in whole.values() for row in rows).encode())
     return whole
 
 
@@ -220,7 +220,7 @@ def main() -> None:
         }
         if not fast:  # here bfloat16 would be the slower one
             del systems[FAST]
-        machine = environment(Machine(threads=threads))
+        machine = environment(ComputeConfig(threads=threads))
         conditions = {
             "network": options.network,
             "pictures_an_epoch": {name: system.shown for name, system in systems.items()},

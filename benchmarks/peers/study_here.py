@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from imparfait import RECIPES, LabelledImages, Machine, as_classifier, build
+from imparfait import RECIPES, ComputeConfig, LabelledImages, as_classifier, build
 from imparfait.core.hardware import bf16_agrees
 from imparfait.models.gru import Gru
 from imparfait.training.loop import Step, Training
@@ -24,7 +24,7 @@ from imparfait.training.loop import Step, Training
 class Ours:
     """A network in training, as `imparfait train` would train it at this precision."""
 
-    def __init__(self, pixels: Mapping[str, np.ndarray], recipe: str, machine: Machine, epochs: int, seed: int):
+    def __init__(self, pixels: Mapping[str, np.ndarray], recipe: str, machine: ComputeConfig, epochs: int, seed: int):
         settings, labels = RECIPES[recipe].settings, pixels["shown_y"]
         if settings.mixture == "study":  # these pictures are mixed already; each is a source, to be shuffled by itself
             x, sources = pixels["shown"], np.arange(len(labels))
@@ -75,7 +75,7 @@ def main() -> None:
         answer: dict[str, object] = {}
         if command == "build":
             recipe, precision, epochs, seed = words
-            ours = Ours(pixels, recipe, Machine(threads=int(sys.argv[2]), precision=precision), epochs, seed)
+            ours = Ours(pixels, recipe, ComputeConfig(threads=int(sys.argv[2]), precision=precision), epochs, seed)
             values = ours.model.state_dict().values()
             answer = {"numbers": sum(value.numel() for value in values if value.is_floating_point())}
         elif command == "fit":

@@ -14,7 +14,7 @@ from imparfait.reports.figures import LIGHT, as_png
 from imparfait.reports.figures.drawing import figure_on
 
 WANTED = 98.0  # percent, on the mean of the three
-THE_THREE = ("clean", "geometric", "shrunk")
+CORE_SUITE = ("clean", "geometric", "shrunk")
 EXACT, FAST, BETTER = "imparfait, float32", "imparfait, bfloat16", "imparfait, default recipe"
 STEPS = {EXACT: "engine", FAST: "bfloat16", BETTER: "recipe and network"}
 """What each system changes of the one before it."""
@@ -69,7 +69,7 @@ def summary(courses: Mapping[str, Sequence[Sequence[dict]]]) -> dict:
             f"seconds_to_{WANTED:g}_percent": over_seeds(reached[name]),
             "after_epochs": last[0]["epoch"],
             "mean_of_the_three": over_seeds([row["mean_of_the_three"] for row in last], 3),
-            "right": {part: [row["right"][part] for row in last] for part in THE_THREE},
+            "right": {part: [row["right"][part] for row in last] for part in CORE_SUITE},
             "peak_memory_GiB": max(row["memory_GiB"] for row in last),
         }
         if "ahead_of_keras" in last[0]:

@@ -10,7 +10,7 @@ import numpy as np
 from worker import Worker
 
 from imparfait import RECIPES, LabelledImages, as_classifier, build
-from imparfait.data.splits import for_calibration
+from imparfait.data.splits import split_calibration
 from imparfait.training.loop import Epoch, Training
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     worker.begin()
     classes = tuple("0123456789")
     data = LabelledImages(worker.x[:, None], worker.y, worker.sources, classes, "saved pixels", "train")
-    data, _ = for_calibration(data)
+    data, _ = split_calibration(data)
     if not worker.own_alterations:  # an order is drawn by source, and here a source comes up to three times
         data = LabelledImages(data.pixels, data.labels, np.arange(len(data)), classes, data.name, "train")
     model = build(settings.model, channels=1, classes=10, height=28, width=28, seed=worker.seed, sizes=settings.sizes)

@@ -38,8 +38,8 @@ def main() -> None:
     worker.begin()
     images, labels = as_tensor(worker.x), torch.from_numpy(worker.y).long()
     model = network()
-    optimiser = torch.optim.Adadelta(model.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.7)
+    optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
 
     def answer(x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -48,9 +48,9 @@ def main() -> None:
     for _ in range(worker.epochs or 14):
         model.train()
         for batch in torch.randperm(len(labels)).split(64):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
-            optimiser.step()
+            optimizer.step()
         schedule.step()
         model.eval()
         if not worker.after_epoch(answer):

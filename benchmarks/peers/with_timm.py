@@ -62,15 +62,15 @@ def network() -> nn.Module:
     return create_model("resnet18", in_chans=1, num_classes=10)
 
 
-def epoch_of(model: nn.Module, optimiser: torch.optim.Optimizer, loader: DataLoader, steps: int | None = None) -> None:
+def epoch_of(model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader, steps: int | None = None) -> None:
     loss_of = LabelSmoothingCrossEntropy(0.1)
     model.train()
     for step, (images, labels) in enumerate(loader):
         if step == steps:
             break
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss_of(model(images), labels).backward()
-        optimiser.step()
+        optimizer.step()
 
 
 def optimiser_of(model: nn.Module) -> torch.optim.Optimizer:
@@ -80,11 +80,11 @@ def optimiser_of(model: nn.Module) -> torch.optim.Optimizer:
 def epochs_in(worker: Worker) -> int:
     """How many epochs fit in the time, from a few steps of another network; at most the 300 of train.py."""
     model = network()
-    loader, optimiser = loader_of(worker), optimiser_of(model)
+    loader, optimizer = loader_of(worker), optimiser_of(model)
     steps = min(TRIAL, len(loader))
-    epoch_of(model, optimiser, loader, 2)  # the first steps are slower
+    epoch_of(model, optimizer, loader, 2)  # the first steps are slower
     before = time.perf_counter()
-    epoch_of(model, optimiser, loader, steps)
+    epoch_of(model, optimizer, loader, steps)
     return min(300, max(1, round(worker.budget / ((time.perf_counter() - before) / steps * len(loader)))))
 
 
@@ -96,9 +96,9 @@ def main() -> None:
     random_seed(worker.seed)
     worker.begin()
     model, loader = network(), loader_of(worker)
-    optimiser = optimiser_of(model)
+    optimizer = optimiser_of(model)
     schedule, _ = create_scheduler_v2(
-        optimiser, "cosine", num_epochs=epochs, warmup_epochs=min(5, epochs // 8), warmup_lr=1e-5
+        optimizer, "cosine", num_epochs=epochs, warmup_epochs=min(5, epochs // 8), warmup_lr=1e-5
     )
     transform = create_transform(SIZE, mean=MEAN, std=STD, crop_pct=1.0)
 
@@ -108,7 +108,7 @@ def main() -> None:
             return torch.cat([model(part).argmax(1) for part in images.split(500)]).numpy()
 
     for epoch in range(epochs):
-        epoch_of(model, optimiser, loader)
+        epoch_of(model, optimizer, loader)
         schedule.step(epoch + 1)
         model.eval()
         if not worker.after_epoch(answer):

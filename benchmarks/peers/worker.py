@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-Answer = Callable[[np.ndarray], np.ndarray]
+Prediction = Callable[[np.ndarray], np.ndarray]
 """From pictures, uint8 [n, 28, 28], to classes, integers [n]; asked for some thousands at a time."""
 AT_ONCE = 5000
 
@@ -56,7 +56,7 @@ class Worker:
         """Of training, so far."""
         return self._taken + time.perf_counter() - self._since
 
-    def after_epoch(self, answer: Answer, alone: bool = False) -> bool:
+    def after_epoch(self, answer: Prediction, alone: bool = False) -> bool:
         """Say what `answer` takes the scored pictures for; whether another epoch is wanted.
 
         `alone`: what was learned before has no part in this one, so that its seconds count from now on anew.

@@ -27,7 +27,7 @@ from playwright.sync_api import sync_playwright
 
 import imparfait
 from imparfait.inference.predictor import PICTURES, PROBABILITIES
-from imparfait.inference.pretrained import BOX, open_model
+from imparfait.inference.pretrained import PRETRAINED, open_model
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
 ON_THE_PAGE = """
@@ -44,7 +44,7 @@ async (pictures) => {
 """
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 
-Answers = list[tuple[str, float]]
+ConditionResult = list[tuple[str, float]]
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def server() -> Iterator[str]:
         process.wait(20)
 
 
-def by_http(files: list[Path], address: str) -> Answers:
+def by_http(files: list[Path], address: str) -> ConditionResult:
     line, answers = http.client.HTTPConnection(address), []
     for file in files:
         line.request("POST", "/v1/predict", file.read_bytes(), {"Content-Type": "image/png"})
@@ -75,7 +75,7 @@ def by_http(files: list[Path], address: str) -> Answers:
     return answers
 
 
-def by_page(files: list[Path], address: str) -> Answers:
+def by_page(files: list[Path], address: str) -> ConditionResult:
     answers = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
@@ -88,7 +88,7 @@ def by_page(files: list[Path], address: str) -> Answers:
     return answers
 
 
-def by_command(folder: Path) -> Answers:
+def by_command(folder: Path) -> ConditionResult:
     out = folder / "answers.jsonl"
     subprocess.run(
         [sys.executable, "-m", "imparfait", "predict", str(folder), "--out", str(out)], check=True, capture_output=True
@@ -97,7 +97,7 @@ def by_command(folder: Path) -> Answers:
     return [(each["label"], each["score"]) for each in best]
 
 
-def best_of(shares: np.ndarray, classes: tuple[str, ...]) -> Answers:
+def best_of(shares: np.ndarray, classes: tuple[str, ...]) -> ConditionResult:
     return [(classes[row.argmax()], float(row.max())) for row in shares]
 
 
@@ -109,12 +109,12 @@ def main() -> None:
     _, development = imparfait.split(imparfait.load_data().train)
     pixels = development.pixels[: options.pictures]
     ready = open_model("digits")
-    weights = open_model(str(BOX["digits"].folder))  # the folder: PyTorch answers
+    weights = open_model(str(PRETRAINED["digits"].folder))  # the folder: PyTorch answers
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place) / f"{row:06d}.png" for row in range(len(pixels))]
         for file, picture in zip(files, pixels[:, 0], strict=True):
             Image.fromarray(255 - picture).save(file)
-        session = onnxruntime.InferenceSession(BOX["digits"].folder / "model.onnx")
+        session = onnxruntime.InferenceSession(PRETRAINED["digits"].folder / "model.onnx")
         parts = [session.run([PROBABILITIES], {PICTURES: part})[0] for part in np.array_split(pixels, 40)]
         wanted = best_of(np.concatenate(parts), ready.classes)
         python = [(each.label, each.score) for file in files for each in imparfait.predict(file, ready)]

@@ -26,7 +26,7 @@ from helpers.fuzz_images import BOMBS, a_broken_picture, a_sign, files_of
 
 INTENDED = {501, 503}  # of the statuses from 500 on, those that the API describes
 ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) ")
-ALTERATIONS = ("rotate", "fog", "stripe", "rotatoin", "%00", "a" * 200)
+CORRUPTIONS = ("rotate", "fog", "stripe", "rotatoin", "%00", "a" * 200)
 HEADERS = (
     b"Connection: close", b"Connection: Upgrade\r\nUpgrade: websocket", b"Expect: 100-continue", b"Host: evil.example",
     b"Origin: http://evil.example", b"Content-Type: text/plain", b"Content-Type: \xff\xfe", b"Content-Length: 0",
@@ -46,7 +46,7 @@ def a_good_request(chance: random.Random) -> tuple[bytes, list[bytes], bytes]:
             path = chance.choice(("/v1/model", "/health/ready", "/", "/static/x.js", "/openapi.json", "/v1/gallery"))
             return f"GET {path} HTTP/1.1".encode(), headers[:1], b""
         case 1:
-            name, severity = chance.choice(ALTERATIONS), chance.choice((0, 0.5, 1, -1, "nan", 1e999))
+            name, severity = chance.choice(CORRUPTIONS), chance.choice((0, 0.5, 1, -1, "nan", 1e999))
             return f"POST /v1/alter?name={name}&severity={severity} HTTP/1.1".encode(), headers, body
         case 2:
             return b"POST /v1/read HTTP/1.1", headers, body

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from claims import leave
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import environment
 
 CHILD = """
@@ -78,7 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     random.seed(0)
     rows, kills = [], 0
-    about = environment(Machine())
+    about = environment(ComputeConfig())
     with tempfile.TemporaryDirectory() as folder:
         while kills < options.kills:
             seed = len(rows)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from claims import leave
 
-from imparfait import ALTERATIONS, Draw, Machine, load_data
+from imparfait import CORRUPTIONS, ComputeConfig, CounterRng, load_data
 from imparfait.core.compute import usable_cores
 from imparfait.core.hardware import environment
 
@@ -33,13 +33,13 @@ WORKER = Path(__file__).with_name("peers") / "altering_with.py"
 
 
 def ours(images: torch.Tensor, name: str, severity: float) -> Callable[[], float]:
-    draw = Draw(0, "benchmark", 0, torch.arange(len(images)))
+    draw = CounterRng(0, "benchmark", 0, torch.arange(len(images)))
 
     def work() -> float:
         start = time.perf_counter()
         # 4,000 at a time was the fastest of 250 to 10,000 here; 250 to 500 reach half of it
         for part, rows in zip(images.split(4000), torch.arange(len(images)).split(4000), strict=True):
-            ALTERATIONS[name](part, severity, draw.at(rows))
+            CORRUPTIONS[name](part, severity, draw.at(rows))
         return time.perf_counter() - start
 
     return work
@@ -80,7 +80,7 @@ def main() -> None:
     torch.set_num_threads(threads)
     pixels = load_data().train.pixels[:OURS]
     images = torch.from_numpy(pixels) / 255
-    contenders: dict[str, tuple[Callable[[], float], int]] = {
+    candidates: dict[str, tuple[Callable[[], float], int]] = {
         "geometric": (ours(images, "geometric", 0.5), OURS),
         "shrunk": (ours(images, "shrunk", 1.0), OURS),
     }
@@ -91,12 +91,12 @@ def main() -> None:
             file = Path(folder) / f"{peer}.npy"
             np.save(file, pixels[: PEERS[peer], 0])
             work, version = theirs(peer, python, file, threads, Path(folder) / f"{peer}.log")
-            contenders[NAMES.get(peer, peer)] = work, PEERS[peer]
+            candidates[NAMES.get(peer, peer)] = work, PEERS[peer]
             versions |= version
-        for work, _ in contenders.values():
+        for work, _ in candidates.values():
             work()  # the first time is slower
         for _ in range(ROUNDS):
-            for name, (work, pictures) in contenders.items():
+            for name, (work, pictures) in candidates.items():
                 rates.setdefault(name, []).append(pictures / work())
     medians = {name: round(statistics.median(values)) for name, values in rates.items()}
     summary: dict[str, object] = {
@@ -109,7 +109,7 @@ def main() -> None:
         summary[f"ratio_to_{name}"] = ratios
     summary["rounds_in_turn"] = ROUNDS
     pythons = {f"{peer.upper()}_PYTHON": python for peer, python in options.peer}
-    leave(options.out, summary, environment(Machine(threads=threads)) | {"peers": versions}, **pythons)
+    leave(options.out, summary, environment(ComputeConfig(threads=threads)) | {"peers": versions}, **pythons)
     print(json.dumps(summary, indent=2))
 
 

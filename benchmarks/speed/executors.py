@@ -18,24 +18,24 @@ from pathlib import Path
 from claims import leave
 
 from imparfait import load_data
-from imparfait.core.compute import Machine, usable_cores
+from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection.candidates import contender
-from imparfait.selection.executors import Engine, engine_called, run
-from imparfait.selection.jobs import Cell, Outcome
+from imparfait.selection.candidates import candidate_named
+from imparfait.selection.executors import Executor, executor_named, run
+from imparfait.selection.jobs import Job, JobResult
 from imparfait.selection.profiling import network_of
 
 FOLDS, PARTITIONS, SEEDS, PICTURES = 5, 2, 4, 30_000
 TINY, TINY_CELLS = 600, 30  # pictures and cells for the cost beside them
 
 
-def cells(data: LabelledImages, machine: Machine, pictures: int) -> list[tuple[int, int, int, Cell]]:
-    settings, mark = contender("quick").settings, data.fingerprint()
+def cells(data: LabelledImages, machine: ComputeConfig, pictures: int) -> list[tuple[int, int, int, Job]]:
+    settings, mark = candidate_named("quick").settings, data.fingerprint()
     places = [(p, s, f) for p in range(PARTITIONS) for s in range(SEEDS) for f in range(FOLDS)]
     return [
         (
             *place,
-            Cell(
+            Job(
                 data=mark,
                 settings=settings.model_copy(update={"seed": 100 * place[0] + place[1]}),
                 machine=machine,
@@ -49,7 +49,7 @@ def cells(data: LabelledImages, machine: Machine, pictures: int) -> list[tuple[i
     ]
 
 
-def timed(engine: Engine, wanted: list[Cell], data: LabelledImages) -> tuple[float, dict[str, Outcome]]:
+def timed(engine: Executor, wanted: list[Job], data: LabelledImages) -> tuple[float, dict[str, JobResult]]:
     """Seconds until all outcomes are on the disk, in a store of their own."""
     with tempfile.TemporaryDirectory() as store:
         started = time.perf_counter()
@@ -57,7 +57,7 @@ def timed(engine: Engine, wanted: list[Cell], data: LabelledImages) -> tuple[flo
         return time.perf_counter() - started, found
 
 
-def beside(engine: Engine, wanted: list[Cell], data: LabelledImages) -> float:
+def beside(engine: Executor, wanted: list[Job], data: LabelledImages) -> float:
     """Seconds a cell beside training and judging, on an engine that is warm."""
     timed(engine, wanted[:4], data)
     seconds, found = timed(engine, wanted, data)
@@ -73,21 +73,21 @@ def main() -> None:
 
     data = load_data("mnist").train
     cores = usable_cores()
-    _, one = network_of(contender("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
+    _, one = network_of(candidate_named("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
     every = one.model_copy(update={"threads": cores})
     places = cells(data, one, PICTURES)
     alone, together = [cell for *_, cell in places], [cell for *_, cell in cells(data, every, PICTURES)]
     tiny = [cell for *_, cell in cells(data, one, TINY)][:TINY_CELLS]
-    overhead = {"here": beside(engine_called("here"), tiny, data)}
-    overhead["ray, warm"] = beside(engine_called("ray"), tiny, data)
+    overhead = {"here": beside(executor_named("here"), tiny, data)}
+    overhead["ray, warm"] = beside(executor_named("ray"), tiny, data)
     print(overhead, flush=True)
     ways = {
-        f"processes ({cores} × 1 thread)": (engine_called("processes"), alone),
-        f"here ({cores} threads)": (engine_called("here"), together),
-        "here (1 thread)": (engine_called("here"), alone),
+        f"processes ({cores} × 1 thread)": (executor_named("processes"), alone),
+        f"here ({cores} threads)": (executor_named("here"), together),
+        "here (1 thread)": (executor_named("here"), alone),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    outcomes: dict[str, dict[str, Outcome]] = {}
+    outcomes: dict[str, dict[str, JobResult]] = {}
     for _ in range(options.rounds):
         for name, (engine, wanted) in ways.items():
             took, outcomes[name] = timed(engine, wanted, data)

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from imparfait import load_data
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import environment, has_bf16_units
 from imparfait.core.storage import write_json
-from imparfait.data.dataset import AlteredImages
-from imparfait.evaluation.robustness import Suite
+from imparfait.data.dataset import ConditionImages
+from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import evaluate
-from imparfait.evaluation.suite import shown, the_full_suite
+from imparfait.evaluation.suite import full_suite, shown
 from imparfait.models import build
 from imparfait.models.classifier import as_classifier
 
@@ -33,15 +33,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     threads, precision = os.cpu_count() or 1, "bfloat16" if has_bf16_units() else "float32"
-    machine = Machine.model_validate({"threads": threads, "precision": precision})
+    machine = ComputeConfig.model_validate({"threads": threads, "precision": precision})
     _, pictures = load_data("mnist").fitting()
     _, channels, height, width = pictures.pixels.shape
     model = build(options.model, channels=channels, classes=len(pictures.classes), height=height, width=width)
-    classifier, parts = as_classifier(model, machine), the_full_suite()
+    classifier, parts = as_classifier(model, machine), full_suite()
     classifier(pictures.pixels[:2000].astype(np.float32) / 255)  # what is set up once is set up
     seconds = {"altering": 0.0, "answering": 0.0}
 
-    def altering() -> Iterator[AlteredImages]:
+    def altering() -> Iterator[ConditionImages]:
         made = shown(pictures, parts)
         while True:
             started = time.perf_counter()
@@ -58,7 +58,7 @@ def main() -> None:
         return logits
 
     started = time.perf_counter()
-    suite = Suite(evaluate(answering, altering()))
+    suite = SuiteResult(evaluate(answering, altering()))
     print(
         f"{len(suite.rows)} alterations, {suite.mean:.2%}, {suite.mean_interval}"
     )  # crossings and intervals belong to it

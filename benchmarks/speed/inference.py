@@ -95,10 +95,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     fit, validation = imparfait.split(imparfait.load_data("mnist").train)
-    three = imparfait.the_three(validation.select(slice(0, options.pictures)))
+    three = imparfait.core_suite(validation.select(slice(0, options.pictures)))
     truths = np.concatenate([part.data.labels for part in three])
     few = fit.select(slice(0, 334))
-    seen = np.concatenate([part.data.pixels for part in imparfait.the_three(few)])
+    seen = np.concatenate([part.data.pixels for part in imparfait.core_suite(few)])
     rows = []
     with tempfile.TemporaryDirectory() as place:
         shown = Path(place) / "pixels.npz"
@@ -121,7 +121,7 @@ def main() -> None:
                 print(rows[-1], flush=True)
     print(table(rows))
     if options.out:
-        leave(options.out, rows, imparfait.Machine(threads=usable_cores()), OPENVINO_PYTHON=options.openvino)
+        leave(options.out, rows, imparfait.ComputeConfig(threads=usable_cores()), OPENVINO_PYTHON=options.openvino)
         (options.out / "table.md").write_text(table(rows) + "\n")
 
 

@@ -27,7 +27,7 @@ from claims import leave
 from helpers.photos import SCENES, file
 
 from imparfait import load_data, split
-from imparfait.core.compute import Machine, usable_cores
+from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.hardware import has_bf16_units
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
@@ -81,7 +81,7 @@ def arrays(rounds: int) -> dict[str, object]:
     import torch
 
     from imparfait.export import onnx
-    from imparfait.inference.predictor import from_onnx
+    from imparfait.inference.predictor import predictor_from_onnx
     from imparfait.models import build
     from imparfait.models.classifier import as_classifier
     from imparfait.models.metadata import Card, Input
@@ -99,10 +99,10 @@ def arrays(rounds: int) -> dict[str, object]:
         card = Card(
             name=name, model=name, recipe="none", classes=tuple("0123456789"), input=shown, weights=mark, settings=mark
         )
-        ready, _ = from_onnx(onnx.told(onnx.content_of(model, card), card), name, threads=cores)
+        ready, _ = predictor_from_onnx(onnx.told(onnx.content_of(model, card), card), name, threads=cores)
         ways: dict[str, Callable[[], object]] = {"onnxruntime_float32": lambda: ready.probabilities(pixels)}  # noqa: B023
         for precision in ("float32", "bfloat16") if has_bf16_units() else ("float32",):
-            classifier = as_classifier(model, Machine(threads=cores, precision=precision))
+            classifier = as_classifier(model, ComputeConfig(threads=cores, precision=precision))
             ways[f"torch_{precision}"] = lambda ask=classifier: ask(images)
         times: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(rounds):
@@ -126,7 +126,7 @@ def main() -> None:
         told[name] = work(rounds)
         print(name, json.dumps(told[name]), flush=True)
     if options.out:
-        leave(options.out, told, Machine(threads=usable_cores()))
+        leave(options.out, told, ComputeConfig(threads=usable_cores()))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
 import imparfait
-from imparfait.core.compute import Machine
-from imparfait.models.petit import Look
+from imparfait.core.compute import ComputeConfig
+from imparfait.models.petit import SpatialNormalizer
 from imparfait.training.loop import Step, Training, network_for
 from imparfait.training.recipes import RECIPES
 
@@ -59,7 +59,7 @@ def marked(training: Training) -> None:
 
     training.mixture = SimpleNamespace(rows=mixture.rows, show=altering)  # type: ignore[assignment]
     for module in training.model.modules():
-        if isinstance(module, Look):
+        if isinstance(module, SpatialNormalizer):
             forward = module.forward
 
             def look(images: torch.Tensor, forward: Any = forward) -> torch.Tensor:
@@ -116,7 +116,7 @@ def main() -> None:
     for told in found:
         print(told)
     if options.out:
-        leave(options.out, found, Machine(threads=found[0]["threads"], precision=found[0]["precision"]))
+        leave(options.out, found, ComputeConfig(threads=found[0]["threads"], precision=found[0]["precision"]))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from claims import leave
 
-from imparfait import evaluate, load_classifier, load_data, split, the_three
-from imparfait.models.loading import machine_of
+from imparfait import core_suite, evaluate, load_classifier, load_data, split
+from imparfait.models.loading import compute_for
 
 ROUNDS = 7
 
@@ -28,7 +28,7 @@ def main() -> None:
     drawing, scoring = [], []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        parts = the_three(development)
+        parts = core_suite(development)
         drawing.append(time.perf_counter() - start)
         start = time.perf_counter()
         scores = evaluate(classifier, parts)
@@ -40,7 +40,7 @@ def main() -> None:
         "rounds": ROUNDS,
         "peak_memory_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
-    leave(options.out, summary, machine_of(options.run))
+    leave(options.out, summary, compute_for(options.run))
     print(json.dumps(summary, indent=2))
 
 

@@ -23,8 +23,8 @@ from claims import leave
 from torch.utils.flop_counter import FlopCounterMode
 
 import imparfait
-from imparfait.core.compute import Machine
-from imparfait.core.hardware import choose_machine
+from imparfait.core.compute import ComputeConfig
+from imparfait.core.hardware import choose_compute
 from imparfait.data.dataset import LabelledImages
 from imparfait.training.loop import Training
 from imparfait.training.recipes import RECIPES
@@ -72,7 +72,7 @@ def multiply_adds(model: torch.nn.Module, fit: LabelledImages) -> float:
     return counter.get_total_flops() / 2 / len(images)
 
 
-def train_once(goal: Goal, fit: LabelledImages, seed: int, machine: Machine, steps: int | None = None) -> Any:
+def train_once(goal: Goal, fit: LabelledImages, seed: int, machine: ComputeConfig, steps: int | None = None) -> Any:
     """A trained network, and the seconds that took."""
     settings = RECIPES["quick"].settings.model_copy(update=goal.settings | {"seed": seed})
     torch.manual_seed(seed)
@@ -87,12 +87,12 @@ def train_once(goal: Goal, fit: LabelledImages, seed: int, machine: Machine, ste
     return model, settings, len(few), time.perf_counter() - started
 
 
-def run(name: str, goal: Goal, seeds: int, machine: Machine) -> dict[str, Any]:
+def run(name: str, goal: Goal, seeds: int, machine: ComputeConfig) -> dict[str, Any]:
     """All seeds of a goal."""
     started = time.perf_counter()
     fit, validation = imparfait.split(imparfait.load_data("mnist").train)
     loading = time.perf_counter() - started
-    three = imparfait.the_three(validation)
+    three = imparfait.core_suite(validation)
     warm_up = train_once(goal, fit, 0, machine, steps=10)[3]
     rows = []
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
@@ -133,7 +133,7 @@ def main() -> None:
     options = parser.parse_args()
     fit, _ = imparfait.split(imparfait.load_data("mnist").train)
     network = imparfait.build("petit", channels=fit.channels, classes=len(fit.classes))
-    machine = choose_machine(network, torch.from_numpy(fit.pixels[:64]) / 255)
+    machine = choose_compute(network, torch.from_numpy(fit.pixels[:64]) / 255)
     found = [run(name, GOALS[name], options.seeds, machine) for name in options.goals or GOALS]
     for told in found:
         print(json.dumps({k: v for k, v in told.items() if k != "seeds"}, indent=2))

@@ -1,9 +1,9 @@
-"""Digits for the page's gallery: altered, digits-clean is sure of a wrong answer and digits of the right one.
+"""Build the web page's gallery: corrupted digits that `digits` classifies correctly and `digits-clean` confidently wrong.
 
-python benchmarks/gallery.py
+python benchmarks/tools/build_gallery.py
 
-It looks among development pictures, never the test's, altered as the page's server alters them, and writes
-imparfait/serving/gallery.json: to be run again whenever the models in the package change (about 4 minutes).
+Uses validation images, corrupted as the server corrupts them, and writes imparfait/serving/gallery.json. Run it again
+whenever a pretrained model changes (about 4 minutes).
 """
 
 import argparse
@@ -18,120 +18,121 @@ import numpy as np
 from imparfait import load_data, split
 from imparfait.core.storage import write_json
 from imparfait.core.types import Pixels
-from imparfait.corruptions import ALTERATIONS
-from imparfait.data.corrupted import altered_by
-from imparfait.inference.predictor import Ready
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.data.corrupted import corrupt_with
+from imparfait.inference.predictor import Predictor
 from imparfait.inference.pretrained import open_with_card
 from imparfait.serving.corruptions import altered
 from imparfait.serving.schemas import data_url
 
-OUT = Path(__file__).parents[1] / "imparfait" / "serving" / "gallery.json"
-SEVERITIES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # more than that people may doubt too
-SURE = 0.9  # the least probability of the wrong answer of the one, and of the right answer of the other
-CANDIDATES = 40  # of each alteration and severity, the clearest
+OUT = Path(__file__).parents[2] / "imparfait" / "serving" / "gallery.json"
+SEVERITIES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # above 0.8 people may be in doubt too
+MIN_PROBABILITY = 0.9  # of digits-clean for the wrong class, and of digits for the correct one
+CANDIDATES = 40  # per corruption and severity, those with the highest margin
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture on which the two part."""
+    """A corrupted image on which the two models disagree."""
 
-    picture: int
-    alteration: str
+    image: int
+    corruption: str
     severity: float
-    truth: int
-    wrong: int
-    clear: float
-    """The lower of both probabilities."""
+    label: int
+    wrong_label: int
+    margin: float
+    """The lower of the two models' probabilities."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=600, help="development pictures to look at (default 600)")
-    parser.add_argument("--keep", type=int, default=12)
+    parser.add_argument("--images", type=int, default=600, help="number of validation images to search [default: 600]")
+    parser.add_argument("--keep", type=int, default=12, help="number of images in the gallery [default: 12]")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     start = time.time()
-    opened = {name: open_with_card(name) for name in ("digits", "digits-clean")}
-    ours, clean = (model for model, _ in opened.values())
-    _, development = split(load_data().train)
-    few = development.select(np.arange(min(options.pictures, len(development))))
-    few = replace(few, sources=np.zeros(len(few), np.int64))  # as the server draws, which knows of no source
-    read = np.ones(len(few), bool)  # by both, and surely, before it is altered
+    open_for_evaluation = {name: open_with_card(name) for name in ("digits", "digits-clean")}
+    ours, clean = (model for model, _ in open_for_evaluation.values())
+    _, validation = split(load_data().train)
+    subset = validation.select(np.arange(min(options.images, len(validation))))
+    subset = replace(subset, sources=np.zeros(len(subset), np.int64))  # the server has no source ids
+    clear = np.ones(len(subset), bool)  # both models are correct and confident on the clean image
     for model in (ours, clean):
-        read &= model.probabilities(few.pixels)[np.arange(len(few)), few.labels] >= SURE
-    few = few.select(np.flatnonzero(read))
-    found: list[Candidate] = []
-    for name, each in ALTERATIONS.items():
-        for severity in SEVERITIES if len(each.levels) > 1 else (1.0,):
-            changed = altered_by(few, name, each, severity).pixels
-            found += parting(name, severity, changed, few.labels, ours, clean)
-    kept = varied(found, options.keep)
-    pictures = [told(few.pixels[each.picture], each, ours, clean) for each in kept]
+        clear &= model.probabilities(subset.pixels)[np.arange(len(subset)), subset.labels] >= MIN_PROBABILITY
+    subset = subset.select(np.flatnonzero(clear))
+    candidates: list[Candidate] = []
+    for name, corruption in CORRUPTIONS.items():
+        for severity in SEVERITIES if len(corruption.levels) > 1 else (1.0,):
+            corrupted = corrupt_with(subset, name, corruption, severity).pixels
+            candidates += disagreements(name, severity, corrupted, subset.labels, ours, clean)
+    kept = diverse(candidates, options.keep)
+    images = [entry(subset.pixels[each.image], each, ours, clean) for each in kept]
     write_json(
         options.out,
         {
-            "models": {name: card.weights for name, (_, card) in opened.items() if card},
-            "looked_at": len(few),
-            "pictures": pictures,
+            "models": {name: card.weights for name, (_, card) in open_for_evaluation.items() if card},
+            "looked_at": len(subset),
+            "pictures": images,
         },
     )
     seconds = time.time() - start
-    print(f"{len(found)} found among {len(few)} pictures, {len(pictures)} kept: {options.out}, {seconds:.0f} s")
+    print(f"{len(candidates)} found in {len(subset)} images, {len(images)} kept: {options.out}, {seconds:.0f} s")
     for each in kept:
-        print(f"{each.truth} {each.alteration} {each.severity:g}: digits-clean reads {each.wrong}; {each.clear:.3f}")
+        print(f"{each.label} {each.corruption} {each.severity:g}: digits-clean predicts {each.wrong_label}; {each.margin:.3f}")
 
 
-def parting(
-    name: str, severity: float, pixels: Pixels, labels: np.ndarray, ours: Ready, clean: Ready
+def disagreements(
+    name: str, severity: float, pixels: Pixels, labels: np.ndarray, ours: Predictor, clean: Predictor
 ) -> list[Candidate]:
-    """The clearest of those where the one is sure and wrong, and the other sure and right."""
-    wrong = clean.probabilities(pixels)
-    labelled = np.arange(len(labels))
-    guesses = wrong.argmax(1)
-    clear = np.minimum(wrong.max(1), ours.probabilities(pixels)[labelled, labels])
-    clear[guesses == labels] = 0
-    best = [row for row in np.argsort(-clear, kind="stable")[:CANDIDATES] if clear[row] >= SURE]
-    return [Candidate(int(row), name, severity, int(labels[row]), int(guesses[row]), float(clear[row])) for row in best]
+    """Images on which `clean` is confidently wrong and `ours` confidently correct, highest margin first."""
+    probabilities = clean.probabilities(pixels)
+    predicted = probabilities.argmax(1)
+    margins = np.minimum(probabilities.max(1), ours.probabilities(pixels)[np.arange(len(labels)), labels])
+    margins[predicted == labels] = 0
+    best = [row for row in np.argsort(-margins, kind="stable")[:CANDIDATES] if margins[row] >= MIN_PROBABILITY]
+    return [
+        Candidate(int(row), name, severity, int(labels[row]), int(predicted[row]), float(margins[row])) for row in best
+    ]
 
 
-def varied(found: list[Candidate], most: int) -> list[Candidate]:
-    """One after the other: of the alteration, the digit and the mistake that there are fewest of, the least altered."""
+def diverse(candidates: list[Candidate], count: int) -> list[Candidate]:
+    """Choose greedily: rarest corruption first, then rarest digit and mistake at the lowest severity."""
     kept: list[Candidate] = []
     uses: Counter[Any] = Counter()
-    left = list(found)
-    while left and len(kept) < most:
+    left = list(candidates)
+    while left and len(kept) < count:
         best = min(
             left,
             key=lambda one: (
-                uses[one.alteration],
-                uses["truth", one.truth] + 0.5 * uses["wrong", one.wrong] + 4 * one.severity,
-                -one.clear,
+                uses[one.corruption],
+                uses["label", one.label] + 0.5 * uses["wrong", one.wrong_label] + 4 * one.severity,
+                -one.margin,
             ),
         )
         kept.append(best)
-        uses.update([best.alteration, ("truth", best.truth), ("wrong", best.wrong)])
-        left = [one for one in left if one.picture != best.picture]
-    return sorted(kept, key=lambda one: (one.truth, one.severity))
+        uses.update([best.corruption, ("label", best.label), ("wrong", best.wrong_label)])
+        left = [one for one in left if one.image != best.image]
+    return sorted(kept, key=lambda one: (one.label, one.severity))
 
 
-def told(picture: np.ndarray, one: Candidate, ours: Ready, clean: Ready) -> dict[str, Any]:
-    """A picture as the page takes it, with both answers as the API would give them."""
-    changed = altered(picture, one.alteration, one.severity)
+def entry(image: np.ndarray, one: Candidate, ours: Predictor, clean: Predictor) -> dict[str, Any]:
+    """A gallery entry: the images as data URLs, and both predictions as the API returns them."""
+    corrupted = altered(image, one.corruption, one.severity)
     return {
-        "truth": ours.classes[one.truth],
-        "alteration": one.alteration,
+        "truth": ours.classes[one.label],
+        "alteration": one.corruption,
         "severity": one.severity,
-        "picture": data_url(picture),
-        "altered": data_url(changed),
-        **{side: said(model, changed) for side, model in (("model", ours), ("beside", clean))},
+        "picture": data_url(image),
+        "altered": data_url(corrupted),
+        **{side: prediction_of(model, corrupted) for side, model in (("model", ours), ("beside", clean))},
     }
 
 
-def said(model: Ready, pixels: np.ndarray) -> dict[str, Any]:
-    """What a model says of a picture."""
-    (answer,), (shares,) = model.answers_to(pixels[None]), model.probabilities(pixels[None])
-    probabilities = {name: round(float(share), 6) for name, share in zip(model.classes, shares, strict=True)}
-    return {"model": model.name, "probabilities": probabilities, **answer.to_json()}
+def prediction_of(model: Predictor, pixels: np.ndarray) -> dict[str, Any]:
+    """One model's prediction for an image, as the API returns it."""
+    (prediction,), (probabilities,) = model.predict_pixels(pixels[None]), model.probabilities(pixels[None])
+    by_class = {name: round(float(p), 6) for name, p in zip(model.classes, probabilities, strict=True)}
+    return {"model": model.name, "probabilities": by_class, **prediction.to_json()}
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
-"""Record how the models in the package answer the golden picture; to be run whenever one of them is replaced.
+"""Record the predictions of the pretrained models for the self-test image.
 
-python benchmarks/golden.py
+python benchmarks/tools/record_self_test.py
+
+Run it whenever a pretrained model is replaced.
 """
 
 import json
 
-from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.inference.pretrained import PRETRAINED, open_with_card
 from imparfait.serving.self_test import RECORDED, answered
 
 
 def main() -> None:
     recorded = {}
-    for name in BOX:
-        ready, card = open_with_card(name)
+    for name in PRETRAINED:
+        predictor, card = open_with_card(name)
         assert card
-        label, shares = answered(ready)
-        recorded[name] = {"weights": card.weights, "label": label, "score": round(float(shares.max()), 6)}
+        label, probabilities = answered(predictor)
+        recorded[name] = {"weights": card.weights, "label": label, "score": round(float(probabilities.max()), 6)}
     RECORDED.write_text(json.dumps(recorded, indent=2) + "\n")
     print(RECORDED.read_text(), end="")
 

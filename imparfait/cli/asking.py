@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ValidationError
 
-from imparfait.core.compute import Machine, usable_cores
+from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import fingerprint, read_regular
 from imparfait.core.types import Classifier
-from imparfait.data.augmentation import MIXTURES, seen_in_training
+from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import Dataset
-from imparfait.evaluation.evaluate import understood
-from imparfait.evaluation.external.input_spec import Known
-from imparfait.evaluation.external.load import open_stranger
-from imparfait.inference.pretrained import folder_of
-from imparfait.models.loading import load_classifier, machine_of
+from imparfait.evaluation.evaluate import wrap_external
+from imparfait.evaluation.external.input_spec import SpecHint
+from imparfait.evaluation.external.load import open_external
+from imparfait.inference.pretrained import resolve_folder
+from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import MAX_JSON_BYTES, Sha256, config_of
 from imparfait.training.settings import TrainingSettings
 
@@ -28,7 +28,7 @@ NOT_OURS = "What its training showed it is not known here; these pictures may ha
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class LoadedModel:
     """A model ready to be asked."""
 
     name: str
@@ -37,7 +37,7 @@ class Asked:
     """Equal for runs that differ only in their seed."""
     settings: str
     """For the ledger."""
-    machine: Machine
+    machine: ComputeConfig
     seen: str = NOT_OURS
     how: str = ""
     """How another's model is asked, and how that was found."""
@@ -50,7 +50,7 @@ class _Data(BaseModel, frozen=True):
     sha256: Sha256
 
 
-class Told(BaseModel, frozen=True):
+class RunManifest(BaseModel, frozen=True):
     """What a run's settings.json says of its training, as far as it matters when it is asked."""
 
     settings: TrainingSettings
@@ -66,42 +66,44 @@ def names_of(paths: Sequence[Path]) -> list[str]:
 
 
 @contextmanager
-def opened(path: Path, name: str, dataset: Dataset, known: Known, device: str, network: str | None) -> Iterator[Asked]:
+def open_for_evaluation(
+    path: Path, name: str, dataset: Dataset, known: SpecHint, device: str, network: str | None
+) -> Iterator[LoadedModel]:
     """The model at `path`, a run folder of ours or someone's file; a file's process ends with the block."""
     if path.is_dir() or not path.exists():
-        yield _run(folder_of(path), name, dataset.train, device, network)
+        yield _run(resolve_folder(path), name, dataset.train, device, network)
         return
     _, validation = dataset.fitting()
-    machine = Machine(threads=usable_cores())
-    with open_stranger(path, threads=machine.threads) as stranger:
-        classifier, found = understood(stranger, stranger.told, validation, known)
-        yield Asked(name, classifier, name, fingerprint(name, str(found.conventions)), machine, how=str(found))
+    machine = ComputeConfig(threads=usable_cores())
+    with open_external(path, threads=machine.threads) as stranger:
+        classifier, found = wrap_external(stranger, stranger.told, validation, known)
+        yield LoadedModel(name, classifier, name, fingerprint(name, str(found.conventions)), machine, how=str(found))
 
 
-def told_of(path: Path) -> Told:
+def read_manifest(path: Path) -> RunManifest:
     """What settings.json in a run folder says; raises UserError when it cannot be read."""
     file = path / "settings.json"
     try:
-        return Told.model_validate_json(read_regular(file, MAX_JSON_BYTES))
+        return RunManifest.model_validate_json(read_regular(file, MAX_JSON_BYTES))
     except ValidationError as error:
         raise UserError(f"{file}: not as a training wrote it; train again, or copy it from where you did") from error
 
 
-def _run(path: Path, name: str, train: LabelledImages, device: str, network: str | None) -> Asked:
+def _run(path: Path, name: str, train: LabelledImages, device: str, network: str | None) -> LoadedModel:
     config = config_of(path)
     classifier = load_classifier(path, device, network)
     if list(config.classes) != list(train.classes):
         came, wanted = ", ".join(train.classes), ", ".join(config.classes)
         raise UserError(f"--data {train.name} has the classes {came}; {path} was trained on {wanted}")
-    told = told_of(path)
+    told = read_manifest(path)
     seedless = told.settings.model_copy(update={"seed": 0})
-    return Asked(
+    return LoadedModel(
         name,
         classifier,
         fingerprint(seedless, told.data.sha256, f"final={told.final}"),
         told.hash,
-        machine_of(path, device).model_copy(update={"threads": torch.get_num_threads()}),
-        seen_in_training(lookup("mixture", told.settings.mixture, MIXTURES)),
+        compute_for(path, device).model_copy(update={"threads": torch.get_num_threads()}),
+        describe_overlap(lookup("mixture", told.settings.mixture, AUGMENTATIONS)),
         threshold=config.threshold.confidence if config.threshold else None,
         fitted_on_all=told.final,
         facts=told.settings.model_dump(),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from imparfait.cli import console
 from imparfait.cli.signals import Stopped
-from imparfait.core.storage import only_here
+from imparfait.core.storage import exclusive_lock
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection.executors import Engine, run
-from imparfait.selection.jobs import Cell, Outcome
+from imparfait.selection.executors import Executor, run
+from imparfait.selection.jobs import Job, JobResult
 
-CELLS = "cells"  # the store of outcomes, beside the runs
+JOBS_FOLDER = "cells"  # the store of outcomes, beside the runs
 
 
 Note = Callable[[float, str], None]
@@ -21,7 +21,7 @@ Note = Callable[[float, str], None]
 
 
 @contextmanager
-def cells_bar(what: str, seconds: float) -> Iterator[Note]:
+def jobs_bar(what: str, seconds: float) -> Iterator[Note]:
     """A bar for cells that take so many seconds, alone and added up."""
     with console.bar(what, seconds) as (progress, task):
 
@@ -32,8 +32,8 @@ def cells_bar(what: str, seconds: float) -> Iterator[Note]:
 
 
 def run_shown(
-    cells: Sequence[Cell], data: LabelledImages, out: Path, engine: Engine, note: Note, seconds: Sequence[float]
-) -> list[Outcome]:
+    cells: Sequence[Job], data: LabelledImages, out: Path, engine: Executor, note: Note, seconds: Sequence[float]
+) -> list[JobResult]:
     """The outcome of each cell; `seconds` are what each takes, for the time left.
 
     Raises Stopped on Ctrl-C and SIGTERM, with every finished cell kept.
@@ -41,9 +41,9 @@ def run_shown(
     expected = defaultdict[str, float](float)  # equal cells are run once and count for all of them
     for cell, each in zip(cells, seconds, strict=True):
         expected[cell.key] += each
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, JobResult] = {}
     try:
-        for cell, outcome in run(cells, data, out / CELLS, engine):
+        for cell, outcome in run(cells, data, out / JOBS_FOLDER, engine):
             outcomes[cell.key] = outcome
             note(expected[cell.key], f"{len(outcomes)} of {len(expected)} cells")
     except KeyboardInterrupt as error:
@@ -57,11 +57,11 @@ def run_shown(
 @contextmanager
 def alone(out: Path, doing: str) -> Iterator[None]:
     """The only process that adds cells in `out`; SIGTERM ends it as Ctrl-C does."""
-    store = out / CELLS
+    store = out / JOBS_FOLDER
     store.mkdir(parents=True, exist_ok=True)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with only_here(store, doing):
+        with exclusive_lock(store, doing):
             yield
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -67,18 +67,18 @@ def compare(
     """
     if epochs and seconds:
         raise UserError("--epochs and --seconds both say how long to train; leave one out")
-    from imparfait.selection.candidates import contenders
+    from imparfait.selection.candidates import candidates
 
-    given = contenders(names)  # what can be refused is, before the rest is imported
-    from imparfait.selection.executors import engine_called
+    given = candidates(names)  # what can be refused is, before the rest is imported
+    from imparfait.selection.executors import executor_named
 
-    runs_on = engine_called(engine, address, threads)
-    from imparfait.cli.choosing import alone, cells_bar, run_shown
+    runs_on = executor_named(engine, address, threads)
+    from imparfait.cli.choosing import alone, jobs_bar, run_shown
     from imparfait.cli.train import train_and_prove
-    from imparfait.core.storage import fingerprint, new_folder
-    from imparfait.data.splits import for_calibration
-    from imparfait.evaluation.suite import the_full_suite, the_parts_of
-    from imparfait.models.custom import fingerprint_of
+    from imparfait.core.storage import atomic_directory, fingerprint
+    from imparfait.data.splits import split_calibration
+    from imparfait.evaluation.suite import conditions_from, full_suite
+    from imparfait.models.custom import custom_fingerprint
     from imparfait.reports.comparison import write_comparison
     from imparfait.selection.comparison import Comparison
     from imparfait.selection.plan import plan
@@ -92,10 +92,10 @@ def compare(
     given = [
         replace(each, settings=console.long_enough(each.settings, fit, each.fixed | kept, each.name)) for each in given
     ]
-    parts = the_full_suite() if suite == "full" else the_parts_of()
+    parts = full_suite() if suite == "full" else conditions_from()
     alterations = [(part.alteration, part.severity) for part in parts]
     asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads, alterations])
-    networks = [fingerprint_of(each.settings.model) for each in given]
+    networks = [custom_fingerprint(each.settings.model) for each in given]
     mark = fingerprint(pool.fingerprint(), asked, *networks, *(each.settings for each in given))
     names_of_all = "-".join(each.name for each in given)
     folder = out / f"compare-{names_of_all}{'-full' if suite == 'full' else ''}-{mark[:6]}"
@@ -122,11 +122,11 @@ def compare(
         places = planned.places()
         cells = [planned.cell(*place) for place in places]
         expected = [planned.cell_seconds(entry) for entry, _, _ in places]
-        with cells_bar("comparing", sum(expected)) as note:
+        with jobs_bar("comparing", sum(expected)) as note:
             outcomes = run_shown(cells, pool, out, runs_on, note, expected)
         found = {(e.name, seed, fold): outcome for (e, seed, fold), outcome in zip(places, outcomes, strict=True)}
         comparison = Comparison(planned, pool.classes, found)
-        with new_folder(folder) as unfinished:
+        with atomic_directory(folder) as unfinished:
             (unfinished / PLAN).write_text(planned.model_dump_json(indent=2), encoding="utf-8")
             write_comparison(unfinished, folder.name, comparison, pool)
         _plan_under_way(folder).unlink(missing_ok=True)
@@ -141,7 +141,7 @@ def compare(
         for verdict in comparison.verdicts:
             if verdict.names[0] == best.name and not verdict.shown:
                 click.echo(f"{best.name} has the highest mean, and is not shown to be better than {verdict.names[1]}")
-        fitted_on, calibration = for_calibration(pool)
+        fitted_on, calibration = split_calibration(pool)
         run, model = runs.start(best.name, best.settings, fitted_on, final=True)
         train_and_prove(run, model, None, test, out, as_json, calibration)
     elif dataset.sealed:
@@ -152,7 +152,7 @@ def _planned(folder: Path, make: "Callable[[], Plan]") -> "Plan":
     """The plan of a comparison begun or finished earlier, so that it goes on as it was; else a new one."""
     from pydantic import ValidationError
 
-    from imparfait.core.storage import write_whole
+    from imparfait.core.storage import atomic_write
     from imparfait.selection.plan import Plan
 
     for path in (folder / PLAN, _plan_under_way(folder)):
@@ -160,7 +160,7 @@ def _planned(folder: Path, make: "Callable[[], Plan]") -> "Plan":
             return Plan.model_validate_json(path.read_bytes())
     click.echo("measuring what each can do, in turn", err=True)
     made = make()
-    write_whole(_plan_under_way(folder), made.model_dump_json(indent=2).encode())
+    atomic_write(_plan_under_way(folder), made.model_dump_json(indent=2).encode())
     return made
 
 

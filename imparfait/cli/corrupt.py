@@ -61,11 +61,11 @@ def alter(
     A data set is written into --out/<alteration>-<severity>/, which --data takes; a manifest.json in --out tells how
     to make the same pixels again. Altered test pictures open the test, which the ledger beside --out notes.
     """
-    from imparfait.corruptions import ALTERATIONS
+    from imparfait.corruptions import CORRUPTIONS
 
-    names = alterations or tuple(ALTERATIONS)
+    names = alterations or tuple(CORRUPTIONS)
     for name in names:
-        lookup("alteration", name, ALTERATIONS)
+        lookup("alteration", name, CORRUPTIONS)
     if manifest:
         if alterations or severities or files or splits or seed:
             raise UserError("--manifest tells all there is to write; with it, give only --data, --size and --out")
@@ -92,7 +92,7 @@ def _draw_sheet(
 ) -> None:
     import numpy as np
 
-    from imparfait.core.storage import write_whole
+    from imparfait.core.storage import atomic_write
     from imparfait.data.corrupted import altered
     from imparfait.reports.figures import as_png, contact_sheet
 
@@ -115,7 +115,7 @@ def _draw_sheet(
             rows |= {f"{name} {severity:g}": altered(few, name, severity, seed).pixels for severity in severities}
         told = f"{len(few)} pictures, a row for each of {', '.join(rows)}"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, as_png(contact_sheet(rows)))
+    atomic_write(out, as_png(contact_sheet(rows)))
     click.echo(f"{told}: {out}")
 
 
@@ -132,14 +132,14 @@ def _one_class_after_another(labels: "np.ndarray", classes: int, pictures: int) 
 
 def _write(found: "Dataset", order: "Order", out: Path, expected: "Manifest | None" = None) -> None:
     """The data sets that `order` describes, in the new folder `out`; only if they are the `expected` ones."""
-    from imparfait.core.storage import new_folder, write_json
+    from imparfait.core.storage import atomic_directory, write_json
     from imparfait.data.sealed_test import LEDGER
-    from imparfait.data.write import write_altered
+    from imparfait.data.write import write_corrupted
 
     if out.exists():
         raise UserError(f"--out {out}: it is there already; give a folder that is not, or remove it")
-    with new_folder(out) as unfinished:
-        written = write_altered(found, order, unfinished, out.parent / LEDGER, console.watch)
+    with atomic_directory(out) as unfinished:
+        written = write_corrupted(found, order, unfinished, out.parent / LEDGER, console.watch)
         for name, sha256 in (expected.sha256 if expected else {}).items():
             if written.sha256.get(name) != sha256:
                 raise UserError(f"{name}: the sha256 of its pixels is not the manifest's; nothing is kept")

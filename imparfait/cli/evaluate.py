@@ -53,18 +53,18 @@ def evaluate(
     test is opened once for each MODEL, which is written into the ledger in --out. Files of others run in a fenced
     process. An alteration is what others call a corruption.
     """
-    from imparfait.cli.asking import names_of, opened
+    from imparfait.cli.asking import names_of, open_for_evaluation
     from imparfait.cli.proving import prove
-    from imparfait.evaluation.external.input_spec import Known
+    from imparfait.evaluation.external.input_spec import SpecHint
 
-    known = Known(layout, value_range, ink, outputs)
+    known = SpecHint(layout, value_range, ink, outputs)
     if len({path.resolve() for path in models}) < len(models):
         raise UserError("a MODEL is given twice; give each once")
     dataset = console.loaded(data, size)
     test = dataset.test if split == "test" else None
     with ExitStack() as stack:
         asked = [
-            stack.enter_context(opened(path, name, dataset, known, device, network))
+            stack.enter_context(open_for_evaluation(path, name, dataset, known, device, network))
             for path, name in zip(models, names_of(models), strict=True)
         ]
         prove(asked, dataset, test, full=suite == "full", out=out, as_json=as_json)

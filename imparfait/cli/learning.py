@@ -15,12 +15,12 @@ from torch import nn
 from imparfait.cli import console
 from imparfait.cli.signals import Stopped, asked_to_stop
 from imparfait.core.errors import UserError
-from imparfait.core.storage import only_here, write_json
-from imparfait.data.dataset import AlteredImages
+from imparfait.core.storage import exclusive_lock, write_json
+from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.scores import Score, Scores, evaluate, percent
 from imparfait.models.classifier import as_classifier
 from imparfait.training.checkpoints import has_state, load_state, save_state
-from imparfait.training.distillation import Taught
+from imparfait.training.distillation import DistillationTraining
 from imparfait.training.loop import Epoch, Training
 from imparfait.training.run import Run
 
@@ -30,7 +30,7 @@ GOES_ON = "the same command goes on from there"
 
 
 @dataclass
-class Learned:
+class TrainingResult:
     """How a training went: its epochs, and their scores on validation."""
 
     epochs: Sequence[Epoch]
@@ -47,7 +47,7 @@ def at_work(run: Run, out: Path) -> Iterator[Path]:
     """
     unfinished = out / f"{run.name}.unfinished"
     unfinished.mkdir(parents=True, exist_ok=True)
-    with only_here(unfinished, "training"):
+    with exclusive_lock(unfinished, "training"):
         for half_written in out.glob(f".{run.name}-*"):  # by a process that was killed
             shutil.rmtree(half_written)
         try:
@@ -62,7 +62,7 @@ def at_work(run: Run, out: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished)
 
 
-def learn(run: Run, model: nn.Module, parts: list[AlteredImages], unfinished: Path) -> Learned:
+def learn(run: Run, model: nn.Module, parts: list[ConditionImages], unfinished: Path) -> TrainingResult:
     """Train behind a progress bar, from the last checkpoint where there is one; scored on `parts` after each epoch.
 
     Raises Stopped, with everything saved, within a step of Ctrl-C or SIGTERM.
@@ -73,7 +73,7 @@ def learn(run: Run, model: nn.Module, parts: list[AlteredImages], unfinished: Pa
             f"{path}: torn or changed (its sha256 is not the one in its name); going on from the one before it",
             err=True,
         )
-    begin = partial(Taught, run.teachers) if run.teachers else Training
+    begin = partial(DistillationTraining, run.teachers) if run.teachers else Training
     training = begin(model, run.data, run.settings, run.machine, state)
     course = [[Score(**score) for score in scores] for scores in beside.get("course", [])]
     latest, saved, pause = None, time.monotonic(), EVERY
@@ -110,7 +110,7 @@ def learn(run: Run, model: nn.Module, parts: list[AlteredImages], unfinished: Pa
                     f"stopped after step {step.number:,} of {step.of:,}, all of it saved; {GOES_ON}",
                     stop.code,
                 )
-    return Learned(training.progress.epochs, course, latest)
+    return TrainingResult(training.progress.epochs, course, latest)
 
 
 def _mean(scores: Sequence[Score]) -> float:

@@ -14,8 +14,8 @@ def list_names() -> None:
     click.echo("recipes: the network, how long it trains on 2 cores, the mean of the three on development pictures")
     _show({name: f"{each.settings.model}, {each.cost}, {each.expect}" for name, each in RECIPES.items()})
     try:
-        from imparfait.corruptions import ALTERATIONS
-        from imparfait.data.augmentation import MIXTURES
+        from imparfait.corruptions import CORRUPTIONS
+        from imparfait.data.augmentation import AUGMENTATIONS
         from imparfait.data.load import DATASETS
         from imparfait.models import MODELS
     except ModuleNotFoundError as error:
@@ -23,8 +23,8 @@ def list_names() -> None:
         return
     tables: dict[str, Mapping[str, Any]] = {
         "models": MODELS,
-        "mixtures": MIXTURES,
-        "alterations (others say corruptions or augmentations)": ALTERATIONS,
+        "mixtures": AUGMENTATIONS,
+        "alterations (others say corruptions or augmentations)": CORRUPTIONS,
         "data": DATASETS,
     }
     for kind, table in tables.items():

@@ -4,29 +4,29 @@ from pathlib import Path
 
 from imparfait.cli import console
 from imparfait.core.types import Classifier
-from imparfait.data.corrupted import the_three
-from imparfait.data.dataset import AlteredImages
-from imparfait.data.sealed_test import LEDGER, Opening, SealedTest
+from imparfait.data.corrupted import core_suite
+from imparfait.data.dataset import ConditionImages
+from imparfait.data.sealed_test import LEDGER, SealedTest, TestAccess
 from imparfait.evaluation.scores import Scores, evaluate, percent
 
 
-def score_test(
+def evaluate_on_test(
     classifier: Classifier, test: SealedTest, out: Path, settings: str
-) -> tuple[Scores, list[AlteredImages], str]:
+) -> tuple[Scores, list[ConditionImages], str]:
     """Open `test` once and score on the three; `settings` is the hash of the settings for the ledger in `out`.
 
     Also returns the pictures, for the report, and a sentence on how often they have been opened.
     """
     with test.open(out / LEDGER, settings) as opening:
-        parts = the_three(opening.pictures)
+        parts = core_suite(opening.pictures)
         with console.watched(classifier, "scoring the test pictures", sum(len(part.data) for part in parts)) as watched:
             scores = evaluate(watched, parts)
         accuracies = [f"{score.alteration} {percent(score.accuracy)}" for score in scores.each]
         opening.result = ", ".join([*accuracies, f"mean {percent(scores.mean)}"])
-    return scores, parts, opened_so_often(opening)
+    return scores, parts, describe_accesses(opening)
 
 
-def opened_so_often(opening: Opening) -> str:
+def describe_accesses(opening: TestAccess) -> str:
     """How often these test pictures have been opened, in words."""
     times = "1 time" if opening.times == 1 else f"{opening.times} times"
     return f"these test pictures have been opened {times} here"

@@ -16,9 +16,9 @@ from imparfait.core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imparfait.inference.batch import Predicted
+    from imparfait.inference.batch import FileResult
 
-    Ask = Callable[[list[str]], Iterator[Predicted]]
+    Ask = Callable[[list[str]], Iterator[FileResult]]
 
 SHEET = Path("imparfait-seen.png")
 AT_ONCE = 256  # answers written together
@@ -49,9 +49,9 @@ def predict(pictures: tuple[Path, ...], model: str, form: str, out: Path | None,
     ready = open_model(model)
     files = list(files_in(pictures))
     failed = []
-    seen: list[Predicted] = []
+    seen: list[FileResult] = []
 
-    def ask(files: list[str]) -> Iterator["Predicted"]:
+    def ask(files: list[str]) -> Iterator["FileResult"]:
         answers = predict_files(files, ready) if len(files) < MANY else predict_many(files, model)
         for each in answers:
             if each.error is not None:
@@ -76,7 +76,7 @@ def predict(pictures: tuple[Path, ...], model: str, form: str, out: Path | None,
         raise UserError(f"{len(failed)} of {len(files)} could not be read; the first was {failed[0].file}")
 
 
-def _print(answers: Iterable["Predicted"], form: str, model: str, several: bool) -> None:
+def _print(answers: Iterable["FileResult"], form: str, model: str, several: bool) -> None:
     from imparfait.inference.results_file import COLUMNS, as_row
 
     rows = csv.writer(sys.stdout, lineterminator="\n")
@@ -94,16 +94,16 @@ def _print(answers: Iterable["Predicted"], form: str, model: str, several: bool)
             click.echo(_line(each))
 
 
-def _line(predicted: "Predicted") -> str:
+def _line(predicted: "FileResult") -> str:
     """What is said of a page, for people: the label first, then how probable, then what else it may be."""
-    from imparfait.inference.predictor import NOTHING
+    from imparfait.inference.predictor import BLANK_MESSAGE
 
     answer = predicted.answer
     assert answer
     others = ", ".join(f"{label} {score:.1%}" for label, score in answer.predictions[1:] if score >= 0.001)
     name = predicted.file + (f", page {predicted.page}" if predicted.page else "")
-    if answer.reason == NOTHING:
-        return f"{'–':>4}  {'':6}  {name}\n       not sure: {NOTHING}"
+    if answer.reason == BLANK_MESSAGE:
+        return f"{'–':>4}  {'':6}  {name}\n       not sure: {BLANK_MESSAGE}"
     label = answer.label if answer.sure else f"({answer.label})"
     doubt = "" if answer.sure else f"\n       not sure: {answer.reason}"
     return (
@@ -114,11 +114,11 @@ def _line(predicted: "Predicted") -> str:
 def _into(out: Path, files: list[str], ask: "Ask", model: str) -> None:
     from imparfait.cli.console import bar
     from imparfait.cli.signals import Stopped, asked_to_stop
-    from imparfait.inference.results_file import Kept
+    from imparfait.inference.results_file import ResultsWriter
 
     if any(Path(file).resolve() == out.resolve() for file in files):
         raise UserError(f"{out}: is one of the pictures; name another file for the answers")
-    with asked_to_stop() as stop, Kept(out, model) as kept:
+    with asked_to_stop() as stop, ResultsWriter(out, model) as kept:
         waiting = [file for file in files if file not in kept.done]
         with bar("asking", len(files)) as (progress, task):
             progress.advance(task, len(files) - len(waiting))

@@ -7,20 +7,20 @@ from pathlib import Path
 import click
 
 from imparfait.cli import console
-from imparfait.cli.asking import Asked
-from imparfait.cli.opening import opened_so_often
+from imparfait.cli.asking import LoadedModel
+from imparfait.cli.opening import describe_accesses
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import environment
-from imparfait.core.storage import new_folder, write_json
+from imparfait.core.storage import atomic_directory, write_json
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_disputed
 from imparfait.data.load import Dataset
 from imparfait.data.sealed_test import LEDGER, SealedTest
-from imparfait.evaluation.model_comparison import Model, Verdict, grouped, verdicts
-from imparfait.evaluation.robustness import Suite, read_baseline
+from imparfait.evaluation.model_comparison import ModelGroup, Verdict, grouped, verdicts
+from imparfait.evaluation.robustness import SuiteResult, read_baseline
 from imparfait.evaluation.scores import evaluate, percent
-from imparfait.evaluation.suite import Part, shown, the_full_suite, the_parts_of
-from imparfait.evaluation.uncertainty import by_family, refusals
+from imparfait.evaluation.suite import Condition, conditions_from, full_suite, shown
+from imparfait.evaluation.uncertainty import by_family, ood_reports
 from imparfait.reports import robustness as page
 from imparfait.reports import run as page_of_three
 from imparfait.reports.suite_json import as_json as told_as_json
@@ -28,10 +28,10 @@ from imparfait.training.run import write_scores
 
 
 def prove(
-    models: Sequence[Asked], dataset: Dataset, test: SealedTest | None, *, full: bool, out: Path, as_json: bool
+    models: Sequence[LoadedModel], dataset: Dataset, test: SealedTest | None, *, full: bool, out: Path, as_json: bool
 ) -> None:
     """Ask every model every picture, and leave a folder with a report in `out`; print the result."""
-    parts = the_full_suite() if full else the_parts_of()
+    parts = full_suite() if full else conditions_from()
     for model in models:
         if not test and model.fitted_on_all:
             raise UserError(f"{model.name} was fitted on the validation pictures too; leave --on validation out")
@@ -40,7 +40,7 @@ def prove(
     for model in models:
         if test:
             with test.open(out / LEDGER, model.settings) as opening:
-                pictures, remark = opening.pictures, opened_so_often(opening)
+                pictures, remark = opening.pictures, describe_accesses(opening)
                 suites[model.name] = _ask(model, pictures, parts)
                 opening.result = _in_brief(suites[model.name])
         elif pictures:
@@ -52,7 +52,7 @@ def prove(
     folder = out / f"evaluate-{names[:80]}{ending}"
     rivals = grouped(suites, {model.name: model.recipe for model in models}.__getitem__)
     told = verdicts(rivals)
-    with new_folder(folder) as unfinished:
+    with atomic_directory(folder) as unfinished:
         write_json(unfinished / "environment.json", environment(models[0].machine))
         if full or len(models) > 1:
             _leave_report(unfinished, models, rivals, told, pictures, parts, remark)
@@ -61,21 +61,26 @@ def prove(
     _print(models, suites, told, remark, folder, as_json)
 
 
-def _ask(model: Asked, pictures: LabelledImages, parts: Sequence[Part]) -> Suite:
+def _ask(model: LoadedModel, pictures: LabelledImages, parts: Sequence[Condition]) -> SuiteResult:
     title = f"{model.name}: {len(parts)} sets of pictures"
     with console.watched(model.classifier, title, len(parts) * len(pictures)) as watched:
-        return Suite(evaluate(watched, shown(pictures, parts)))
+        return SuiteResult(evaluate(watched, shown(pictures, parts)))
 
 
-def _in_brief(suite: Suite) -> str:
-    three = suite.mean_of_the_three
+def _in_brief(suite: SuiteResult) -> str:
+    three = suite.core_mean
     told = [f"clean {percent(suite.clean.score.accuracy)}"]
     told += [f"mean of the three {percent(three)}"] if three is not None else []
     return ", ".join(told + ([f"mean of the suite {percent(suite.mean)}"] if suite.is_full else []))
 
 
 def _leave_short_report(
-    folder: Path, model: Asked, suite: Suite, pictures: LabelledImages, parts: Sequence[Part], remark: str
+    folder: Path,
+    model: LoadedModel,
+    suite: SuiteResult,
+    pictures: LabelledImages,
+    parts: Sequence[Condition],
+    remark: str,
 ) -> None:
     write_scores(folder, suite.scores)
     page_of_three.write_report(
@@ -91,18 +96,18 @@ def _leave_short_report(
 
 def _leave_report(
     folder: Path,
-    models: Sequence[Asked],
-    rivals: Sequence[Model],
+    models: Sequence[LoadedModel],
+    rivals: Sequence[ModelGroup],
     told: Sequence[Verdict],
     pictures: LabelledImages,
-    parts: Sequence[Part],
+    parts: Sequence[Condition],
     remark: str,
 ) -> None:
     asked = {model.name: model for model in models}
     _, channels, height, width = pictures.pixels.shape
     trust = {rival.name: by_family(rival.seeds[0]) for rival in rivals}
     refused = {
-        rival.name: refusals(
+        rival.name: ood_reports(
             asked[rival.name].classifier, rival.seeds[0], channels, height, width, asked[rival.name].threshold
         )
         for rival in rivals
@@ -129,7 +134,7 @@ def _leave_report(
     )
 
 
-def _disputed(rivals: Sequence[Model]) -> dict[str, tuple[float, float]]:
+def _disputed(rivals: Sequence[ModelGroup]) -> dict[str, tuple[float, float]]:
     """Clean accuracy with and without the disputed labels, where these are MNIST's test pictures."""
     found = {}
     for rival in rivals:
@@ -141,8 +146,8 @@ def _disputed(rivals: Sequence[Model]) -> dict[str, tuple[float, float]]:
 
 
 def _print(
-    models: Sequence[Asked],
-    suites: dict[str, Suite],
+    models: Sequence[LoadedModel],
+    suites: dict[str, SuiteResult],
     told: Sequence[Verdict],
     remark: str,
     folder: Path,

@@ -90,13 +90,13 @@ def _told(file: str, page: "Page", reading: "Reading", model: str) -> dict[str, 
 
 
 def _print(file: str, page: "Page", reading: "Reading", several: bool) -> None:
-    from imparfait.inference.ocr import NOTHING
+    from imparfait.inference.ocr import NO_DIGITS_MESSAGE
 
     name = file + (f", page {page.number}" if page.pages > 1 else "")
     if several or page.pages > 1:
         click.echo(f"{name}:")
     if not reading.lines:
-        click.echo(f"{name}: {NOTHING}", err=True)
+        click.echo(f"{name}: {NO_DIGITS_MESSAGE}", err=True)
     for line in reading.lines:
         click.echo(" ".join(map(_marked, line.fields)))
 

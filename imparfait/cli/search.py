@@ -67,9 +67,9 @@ def search(
     again where no trial was, and only that is called its accuracy. The test pictures stay sealed.
     Ctrl-C keeps what is finished: the same command goes on, and proposes what it would have without the stop.
     """
-    from imparfait.selection.candidates import Contender, contender
+    from imparfait.selection.candidates import Candidate, candidate_named
 
-    given = contender(model)  # what can be refused is, before the rest is imported
+    given = candidate_named(model)  # what can be refused is, before the rest is imported
     from imparfait.selection import search
     from imparfait.selection.search_space import read_space, space_of
 
@@ -78,12 +78,12 @@ def search(
         lookup("method", name, search.METHODS)
     if space:
         read_space(space, given.settings)  # only to refuse what cannot be
-    from imparfait.selection.executors import engine_called
+    from imparfait.selection.executors import executor_named
 
-    runs_on = engine_called(engine, address, threads)
-    from imparfait.cli.choosing import Note, alone, cells_bar, run_shown
-    from imparfait.core.storage import new_folder
-    from imparfait.data.splits import fewer, fold
+    runs_on = executor_named(engine, address, threads)
+    from imparfait.cli.choosing import Note, alone, jobs_bar, run_shown
+    from imparfait.core.storage import atomic_directory
+    from imparfait.data.splits import fold, subsample
     from imparfait.reports.search import write_search
     from imparfait.selection.plan import crowded, told
     from imparfait.selection.profiling import measured
@@ -91,7 +91,7 @@ def search(
 
     dataset = console.loaded(data, size)
     pool = dataset.everything()
-    part = fewer(pool, pictures)
+    part = subsample(pool, pictures)
     fit, held_out = fold(part, folds, 0, 0)
     start = changed(given.settings, {"epochs": epochs}) if epochs else given.settings
     start = console.long_enough(start, len(fit), given.fixed | ({"epochs"} if epochs else set()))
@@ -103,7 +103,7 @@ def search(
     searches = [search.Search(name, repeat, start, varied) for repeat in range(repeats) for name in methods]
 
     click.echo(f"{given.name}, varying {', '.join(varied)}", err=True)
-    [entry] = measured([Contender(given.name, start)], part, threads)
+    [entry] = measured([Candidate(given.name, start)], part, threads)
     each = entry.cell_seconds(len(fit), len(held_out))
     expected = crowded(each * trials * len(searches), runs_on.at_once)
     cost = f"{len(searches) * trials} trials × about {each:.1f} s, {runs_on.at_once} at once: {told(expected)}"
@@ -114,7 +114,7 @@ def search(
             return lambda cells: run_shown(cells, pool, out, runs_on, note, [each] * len(cells))
 
         deadline = time.monotonic() + 60 * minutes if minutes else math.inf
-        with cells_bar("trials", each * trials * len(searches)) as note:
+        with jobs_bar("trials", each * trials * len(searches)) as note:
 
             def note_trials(more: float, told: str) -> None:
                 note(more, _best_of(searches))
@@ -126,10 +126,10 @@ def search(
                 pass
         places = search.fresh_places(CONFIRMED, folds)
         further = len(searches) * (search.LEADERS * (search.FOLDS - 1) + len(places)) + len(places)
-        with cells_bar("measuring what leads", each * further) as note:
+        with jobs_bar("measuring what leads", each * further) as note:
             own = search.conclude(searches, folds, places, cell_for, running(note))
         finding = Finding(given.name, start, varied, searches, own, len(fit), len(held_out))
-        with new_folder(folder) as unfinished:
+        with atomic_directory(folder) as unfinished:
             write_search(unfinished, folder.name, finding, entry.machine)
     _print(finding, folder, as_json)
     if not finding.best:

@@ -52,14 +52,14 @@ def study(
     if threads != 1:
         raise UserError(f"--threads {threads}: the study's cells have one thread each; leave it out")
     from imparfait.cli import study_stages
-    from imparfait.core.storage import new_folder
-    from imparfait.selection.executors import engine_called
+    from imparfait.core.storage import atomic_directory
+    from imparfait.selection.executors import executor_named
     from imparfait.study.report import write_study
     from imparfait.study.scales import SCALES
 
     name = "quick" if quick else "larger" if larger else "full"
-    scale, runs_on = SCALES[name], engine_called(engine, address, 1)
-    sitting = study_stages.Sitting(name, scale, runs_on, out)
+    scale, runs_on = SCALES[name], executor_named(engine, address, 1)
+    sitting = study_stages.StudyRun(name, scale, runs_on, out)
     planned = sitting.planned(out / f"{name}.{PLAN}")
     listed = planned.stages(scale, len(sitting.fit))
     if stages:
@@ -72,7 +72,7 @@ def study(
     _print_stages(listed, planned.seconds(listed), runs_on.at_once)
     found = sitting.through()
     folder = out / ("study" if name == "full" else f"study-{name}")
-    with new_folder(folder) as unfinished:
+    with atomic_directory(folder) as unfinished:
         write_study(unfinished, folder.name, found, sitting.pool, sitting.kept)
         exported = study_stages.export_keras(found, unfinished / "model" / "mon_model.keras")
     _print(found, exported, folder, as_json)

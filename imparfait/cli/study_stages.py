@@ -15,20 +15,20 @@ from pydantic import ValidationError
 from torch import nn
 
 from imparfait.cli import console
-from imparfait.cli.choosing import Note, alone, cells_bar, run_shown
+from imparfait.cli.choosing import Note, alone, jobs_bar, run_shown
 from imparfait.cli.learning import GOES_ON
 from imparfait.cli.signals import Stopped
 from imparfait.cli.train import leave_run
 from imparfait.core.compute import usable_cores
 from imparfait.core.errors import UserError
-from imparfait.core.storage import write_whole
-from imparfait.data.splits import fewer, fold, for_calibration, split
+from imparfait.core.storage import atomic_write
+from imparfait.data.splits import fold, split, split_calibration, subsample
 from imparfait.selection import search
 from imparfait.selection.comparison import Comparison
-from imparfait.selection.executors import Engine
-from imparfait.selection.jobs import Outcome
+from imparfait.selection.executors import Executor
+from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan
-from imparfait.selection.profiling import Entry
+from imparfait.selection.profiling import CandidateProfile
 from imparfait.selection.search_result import Finding
 from imparfait.study.claims import Study
 from imparfait.study.final_runs import read_final
@@ -40,22 +40,22 @@ Place = tuple[str, int, int]
 Step = Callable[[], None]
 
 
-class Sitting:
+class StudyRun:
     """What the stages need, and what came of them."""
 
-    def __init__(self, name: str, scale: Scale, engine: Engine, out: Path):
+    def __init__(self, name: str, scale: Scale, engine: Executor, out: Path):
         dataset = console.loaded("mnist")
         self.name, self.scale, self.engine, self.out = name, scale, engine, out
         self.pool = dataset.everything()
         self.test = dataset.test if scale.opens_test else None
         if scale.opens_test:
-            self.fit, kept = for_calibration(self.pool)
+            self.fit, kept = split_calibration(self.pool)
             assert kept
             self.kept = kept
         else:
-            self.fit, self.kept = split(fewer(self.pool, scale.final_pictures))
+            self.fit, self.kept = split(subsample(self.pool, scale.final_pictures))
         self.searches: dict[str, Finding] = {}
-        self.outcomes: dict[Place, Outcome] = {}
+        self.outcomes: dict[Place, JobResult] = {}
 
     def planned(self, path: Path) -> StudyPlan:
         """The plan of a study begun earlier, so that it goes on as it was; else a new one."""
@@ -66,7 +66,7 @@ class Sitting:
         click.echo("measuring what each network can do, in turn", err=True)
         self.plan = study_plan(self.scale, self.pool, self.engine.at_once)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, self.plan.model_dump_json(indent=2).encode())
+        atomic_write(path, self.plan.model_dump_json(indent=2).encode())
         return self.plan
 
     def steps(self) -> list[Step]:
@@ -102,16 +102,16 @@ class Sitting:
             {entry.name: read_final(entry.name, self.out / self._run(entry)[0].name) for entry in plan.finals},
         )
 
-    def _search(self, entry: Entry) -> None:
+    def _search(self, entry: CandidateProfile) -> None:
         scale, start, space = self.scale, entry.settings, SPACES[entry.name]
-        part = fewer(self.pool, scale.searched_pictures)
+        part = subsample(self.pool, scale.searched_pictures)
         fit, held_out = fold(part, scale.searched_folds, 0, 0)
         each = entry.cell_seconds(len(fit), len(held_out))
         cell_for = search.cells_on(self.pool, scale.searched_pictures, scale.searched_folds, 1)
         searches = [search.Search(method, 0, start, space) for method in METHODS]
         places = search.fresh_places(CONFIRMED, scale.searched_folds)
         total = each * self.plan.cells_of_search(scale)
-        with alone(self.out, "choosing"), cells_bar(f"search for {entry.name}", total) as note:
+        with alone(self.out, "choosing"), jobs_bar(f"search for {entry.name}", total) as note:
             run = self._running(note, each)
             for _ in search.run_trials(searches, scale.trials, cell_for, run, lambda: True):
                 pass
@@ -121,11 +121,11 @@ class Sitting:
     def _running(self, note: Note, each: float) -> search.RunCells:
         return lambda cells: run_shown(cells, self.pool, self.out, self.engine, note, [each] * len(cells))
 
-    def _validate(self, plan: Plan, entry: Entry) -> None:
+    def _validate(self, plan: Plan, entry: CandidateProfile) -> None:
         places = [(entry.name, seed, number) for seed in range(plan.seeds) for number in range(plan.folds)]
         cells = [plan.cell(entry, seed, number) for _, seed, number in places]
         each = plan.cell_seconds(entry)
-        with alone(self.out, "choosing"), cells_bar(f"cross-validation of {entry.name}", each * len(cells)) as note:
+        with alone(self.out, "choosing"), jobs_bar(f"cross-validation of {entry.name}", each * len(cells)) as note:
             self.outcomes |= dict(zip(places, self._running(note, each)(cells), strict=True))
 
     def _comparison(self, plan: Plan) -> Comparison:
@@ -133,13 +133,13 @@ class Sitting:
         places = [(e.name, seed, number) for e, seed, number in plan.places()]
         return Comparison(plan, self.pool.classes, {place: self.outcomes[place] for place in places})
 
-    def _run(self, entry: Entry) -> tuple[runs.Run, nn.Module]:
+    def _run(self, entry: CandidateProfile) -> tuple[runs.Run, nn.Module]:
         """A final network as it starts: on one thread, so that several are trained side by side."""
         recipe, settings = self.scale.finals()[entry.name]
         run, model = runs.start(recipe, settings, self.fit, final=bool(self.test))
         return replace(run, machine=run.machine.model_copy(update={"threads": 1})), model
 
-    def _train(self, entry: Entry) -> None:
+    def _train(self, entry: CandidateProfile) -> None:
         run, model = self._run(entry)
         if not (self.out / run.name).exists():
             leave_run(run, model, self.kept, self.test, self.out, self.kept if self.test else None)

@@ -14,11 +14,11 @@ from imparfait.training.settings import read_toml
 if TYPE_CHECKING:
     from torch import nn
 
-    from imparfait.cli.learning import Learned
-    from imparfait.data.dataset import AlteredImages, LabelledImages
+    from imparfait.cli.learning import TrainingResult
+    from imparfait.data.dataset import ConditionImages, LabelledImages
     from imparfait.data.sealed_test import SealedTest
     from imparfait.evaluation.scores import Scores
-    from imparfait.models.loading import Weights
+    from imparfait.models.loading import PretrainedWeights
     from imparfait.training.run import Run
     from imparfait.training.settings import TrainingSettings
 
@@ -70,8 +70,8 @@ def train(
         base, fixed = lookup("recipe", name, RECIPES).settings, set()
     settings = options.changed(base, flags)
 
-    from imparfait.data.splits import for_calibration
-    from imparfait.inference.pretrained import folder_of
+    from imparfait.data.splits import split_calibration
+    from imparfait.inference.pretrained import resolve_folder
     from imparfait.models.loading import load_weights
     from imparfait.training import run as runs
     from imparfait.training.distillation import load_teachers
@@ -79,11 +79,11 @@ def train(
     dataset = console.loaded(data, size)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     fit, validation = (dataset.everything(), None) if final else dataset.fitting()
-    fit, calibration = for_calibration(fit)
-    weights = load_weights(folder_of(start)) if start else None
+    fit, calibration = split_calibration(fit)
+    weights = load_weights(resolve_folder(start)) if start else None
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
-    folders = [folder_of(teacher) for teacher in teachers]
+    folders = [resolve_folder(teacher) for teacher in teachers]
     taught_by = load_teachers(folders, fit)
     if not final:
         for origin in (*([weights.path] if weights else []), *folders):
@@ -98,11 +98,11 @@ def train(
 
 def _check_not_seen(origin: Path, everything: "LabelledImages") -> None:
     """Raises UserError when a run to start from, or a teacher, was fitted on pictures that would be reported on."""
-    from imparfait.cli.asking import told_of
-    from imparfait.data.splits import for_calibration
+    from imparfait.cli.asking import read_manifest
+    from imparfait.data.splits import split_calibration
 
-    told = told_of(origin)
-    if told.final and told.data.sha256 in {everything.fingerprint(), for_calibration(everything)[0].fingerprint()}:
+    told = read_manifest(origin)
+    if told.final and told.data.sha256 in {everything.fingerprint(), split_calibration(everything)[0].fingerprint()}:
         raise UserError(
             f"{origin} was fitted on the validation pictures too, which would be reported on here; "
             "write --final, or name a run that was trained without it"
@@ -145,9 +145,9 @@ def leave_run(
     With both, validation gives the course only. Returns the scores, a sentence on what they are of, and the folder.
     """
     from imparfait.cli.learning import at_work, learn
-    from imparfait.cli.opening import score_test
-    from imparfait.core.storage import new_folder
-    from imparfait.data.corrupted import the_three
+    from imparfait.cli.opening import evaluate_on_test
+    from imparfait.core.storage import atomic_directory
+    from imparfait.data.corrupted import core_suite
     from imparfait.evaluation.calibration import calibrate
     from imparfait.evaluation.scores import evaluate
     from imparfait.models.classifier import as_classifier
@@ -155,13 +155,13 @@ def leave_run(
 
     folder = out / run.name
     with at_work(run, out) as unfinished_training:  # made first: a disk that refuses says so before the training
-        parts = the_three(validation) if validation else []
+        parts = core_suite(validation) if validation else []
         learned = learn(run, model, parts, unfinished_training)
         found = calibrate(as_classifier(model, run.machine), calibration) if calibration else None
         classifier = as_classifier(model, run.machine, found.temperature if found else 1.0)
-        with new_folder(folder) as unfinished:
+        with atomic_directory(folder) as unfinished:
             if test:
-                scores, parts, remark = score_test(classifier, test, out, run.hash)
+                scores, parts, remark = evaluate_on_test(classifier, test, out, run.hash)
             else:
                 scores = evaluate(classifier, parts) if found or not learned.latest else learned.latest
                 kept = len(parts[0].data)
@@ -172,21 +172,21 @@ def leave_run(
 
 
 def _with_the_network_of(
-    weights: "Weights", settings: "TrainingSettings", model: str | None, data: "LabelledImages"
+    weights: "PretrainedWeights", settings: "TrainingSettings", model: str | None, data: "LabelledImages"
 ) -> "TrainingSettings":
     """The settings for going on with these weights: their network, of their sizes.
 
     Where that is from a file, it is the one that the user names: a run folder has no code run by itself.
     """
-    from imparfait.models.custom import is_own
+    from imparfait.models.custom import is_custom
     from imparfait.models.loading import check_named
 
     theirs = weights.config.model
-    model = model or (settings.model if is_own(settings.model) else None)  # a --settings file may name it too
-    if not is_own(theirs) and model not in (None, theirs):
+    model = model or (settings.model if is_custom(settings.model) else None)  # a --settings file may name it too
+    if not is_custom(theirs) and model not in (None, theirs):
         raise UserError(f"--model {model} with --from {weights.path}, which is a {theirs}; leave --model out")
-    if is_own(theirs):
-        if model is None or not is_own(model):
+    if is_custom(theirs):
+        if model is None or not is_custom(model):
             came = f"--model {model}" if model else "no --model"
             raise UserError(
                 f"{came} with --from {weights.path}, whose network is from a file, {theirs.rpartition('/')[2][:200]}; "
@@ -202,21 +202,21 @@ def _with_the_network_of(
 def _write_result(
     folder: Path,
     run: "Run",
-    learned: "Learned",
+    learned: "TrainingResult",
     scores: "Scores",
-    parts: list["AlteredImages"],
+    parts: list["ConditionImages"],
     remark: str,
     calibrated: int,
 ) -> None:
     from imparfait.core.hardware import environment
-    from imparfait.data.augmentation import MIXTURES, seen_in_training
+    from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
     from imparfait.reports import run as report
     from imparfait.training.run import write_card, write_scores
 
     seconds = f"trained for {learned.epochs[-1].seconds:.0f} s on {len(run.data):,} pictures"
     if calibrated:
         seconds += f", calibrated on {calibrated:,} others"
-    seen = seen_in_training(MIXTURES[run.settings.mixture])
+    seen = describe_overlap(AUGMENTATIONS[run.settings.mixture])
     conditions = f"{run.recipe}, seed {run.settings.seed}: {seconds}; {remark}."
     write_scores(folder, scores)
     write_card(folder, run, scores, f"{conditions} {seen}")

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, PositiveInt
 
 
-class Machine(BaseModel, frozen=True, extra="forbid"):
+class ComputeConfig(BaseModel, frozen=True, extra="forbid"):
     """Where arithmetic happens; part of what a result depends on, so it is recorded and reused."""
 
     device: Literal["cpu", "cuda", "mps"] = "cpu"
@@ -26,14 +26,14 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def end_with_driver() -> None:
+def exit_with_parent() -> None:
     """Begin to work for the process that started this one: Ctrl-C is its affair, and its end, however, is ours too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends its workers
     driver = multiprocessing.parent_process()
     assert driver is not None
-    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(driver,), daemon=True).start()
 
 
-def _end_with(driver: multiprocessing.process.BaseProcess) -> None:
+def _exit_after(driver: multiprocessing.process.BaseProcess) -> None:
     driver.join()
     os._exit(1)  # nobody would take the outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from imparfait.core.compute import Machine, usable_cores
+from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError, lookup
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
@@ -23,7 +23,7 @@ AVAILABLE: dict[str, Callable[[], bool]] = {
 }
 
 
-def choose_machine(model: nn.Module, images: Tensor, device: str = "auto") -> Machine:
+def choose_compute(model: nn.Module, images: Tensor, device: str = "auto") -> ComputeConfig:
     """The machine a run uses: always the same on the same computer.
 
     Device: the first of cuda, mps, cpu that is there (only cpu is exercised by our tests). Threads: one for each
@@ -33,7 +33,7 @@ def choose_machine(model: nn.Module, images: Tensor, device: str = "auto") -> Ma
     device = choose_device(device)
     threads = min(usable_cores(), MOST_THREADS)
     fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
-    return Machine.model_validate(
+    return ComputeConfig.model_validate(
         {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
     )
 
@@ -78,7 +78,7 @@ def bf16_agrees(model: nn.Module, images: Tensor) -> bool:
     return all(bool((a - b).norm() <= 0.1 * a.norm()) for a, b in zip(exact, rounded, strict=True))
 
 
-def keep_memory() -> None:
+def tune_malloc() -> None:
     """Have glibc keep the memory of freed activations for the next step instead of returning it to the system.
 
     A step takes and frees tens of megabytes; getting them anew from the system costs a page fault every 4 KiB.
@@ -90,7 +90,7 @@ def keep_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def environment(machine: Machine) -> dict[str, str | int]:
+def environment(machine: ComputeConfig) -> dict[str, str | int]:
     """Versions, processor and commit: what someone needs to repeat a run."""
     packages = ("imparfait", "torch", "numpy", "optuna", "scikit-learn", "scipy", "matplotlib")
     return {

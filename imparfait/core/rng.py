@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Draw:
+class CounterRng:
     """Random numbers for `n` pictures: each picture's depend on its source id and on nothing else in the batch.
 
     The same (seed, purpose, epoch, source, name) gives the same number for any batch size, order or number of
@@ -40,9 +40,9 @@ class Draw:
         normal: Tensor = torch.special.ndtri(self.uniform(name, *shape).to(dtype).clamp(min=2.0**-25))
         return normal
 
-    def at(self, rows: Tensor) -> "Draw":
+    def at(self, rows: Tensor) -> "CounterRng":
         """The same draw for some of the pictures; `rows` are indices or a mask."""
-        return Draw(self.seed, self.purpose, self.epoch, self.sources[rows])
+        return CounterRng(self.seed, self.purpose, self.epoch, self.sources[rows])
 
 
 def seed_of(*parts: int | str) -> int:

@@ -26,7 +26,7 @@ KEPT = 2  # versions: the newest, and the one before in case the newest cannot b
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path) -> Iterator[Path]:
     """A folder to fill, which appears at `path` when the block ends; if the block fails, nothing appears.
 
     Its files are on the disk before it appears. A folder that was at `path` is replaced.
@@ -58,13 +58,13 @@ def save_version(folder: Path, number: int, content: bytes, suffix: str) -> Path
     Its name carries its sha256, so that a torn or flipped file is recognised. The newest versions are kept.
     """
     target = folder / f"{number:09d}-{_mark(content)}{suffix}"
-    write_whole(target, content)
+    atomic_write(target, content)
     for old in [*_versions(folder, suffix)[:-KEPT], *folder.glob(".*.tmp")]:
         old.unlink()
     return target
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes) -> None:
     """Write `content` to `path`, where a crash at any moment leaves either what was there or all of it."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -108,7 +108,7 @@ def load_version(folder: Path, suffix: str) -> tuple[bytes | None, list[Path]]:
 def keep(folder: Path, name: str, content: bytes, suffix: str) -> Path:
     """Write `content` into `folder` under `name`, once and for all; its file's name carries its sha256 too."""
     target = folder / f"{name}-{_mark(content)}{suffix}"
-    write_whole(target, content)
+    atomic_write(target, content)
     return target
 
 
@@ -128,7 +128,7 @@ def forget(folder: Path, name: str, suffix: str) -> None:
 
 
 @contextmanager
-def only_here(folder: Path, doing: str) -> Iterator[None]:
+def exclusive_lock(folder: Path, doing: str) -> Iterator[None]:
     """Raises UserError when another process is at work in `folder`; the lock ends with the process, however it ends."""
     handle = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
     try:

@@ -8,23 +8,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 
 Severity = float | Float[Tensor, " n"]
 """0 is exactly "nothing happened", 1 as far as the information is still there (measured, see ALTERATIONS)."""
 
-Alteration = Callable[[Images, Severity, Draw], Images]
+CorruptionFunction = Callable[[Images, Severity, CounterRng], Images]
 Family = Literal["geometry", "pen", "noise", "blur", "light", "strokes", "edges"]
 LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
 ONCE = (1.0,)
 
 
 @dataclass(frozen=True)
-class Listed:
+class Corruption:
     """An alteration of the table; called like its function."""
 
-    alter: Alteration
+    alter: CorruptionFunction
     family: Family | None
     """None for one that is not of the table."""
     mnist_c: float | None = None
@@ -47,7 +47,7 @@ class Listed:
             told.append(f"the protocol's at {self.protocol:g}")
         return f"{does} ({', '.join(told)})"
 
-    def __call__(self, images: Images, severity: Severity, draw: Draw) -> Images:
+    def __call__(self, images: Images, severity: Severity, draw: CounterRng) -> Images:
         """The altered pictures."""
         return self.alter(images, severity, draw)
 

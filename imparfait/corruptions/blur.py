@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, pixel, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import gaussians
@@ -34,7 +34,7 @@ LUMINANCE = (
 )
 
 
-def glass_blur(images: Images, severity: Severity, draw: Draw) -> Images:
+def glass_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Look through frosted glass: smooth, let each pixel look a little past its place, smooth again.
 
     Severity s smooths with a sigma of `GLASS_SIGMA` s pixels and lets each pixel look up to `GLASS_REACH` sigmas off
@@ -58,7 +58,7 @@ def glass_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, (rows @ seen @ columns.mT).clamp_(0, 1))
 
 
-def motion_blur(images: Images, severity: Severity, draw: Draw) -> Images:
+def motion_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Let each picture leave a trail, as if the camera had moved.
 
     Severity s gives a trail to the left that pales like half a Gaussian with a sigma of `MOTION_SIGMA` s pixels, at
@@ -89,7 +89,7 @@ def motion_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, (trail / total).view_as(images))
 
 
-def defocus_blur(images: Images, severity: Severity, draw: Draw) -> Images:
+def defocus_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Put each picture out of focus: a point becomes a disc.
 
     Severity s gives discs with a radius from 0.5 up to `DEFOCUS_MOST` pixels,
@@ -111,7 +111,7 @@ def defocus_blur(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, blurred.clamp_(0, 1))
 
 
-def pixelate(images: Images, severity: Severity, draw: Draw) -> Images:
+def pixelate(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Take each picture with fewer, larger pixels.
 
     Severity s makes square blocks of 1 up to `PIXELATE_MOST` pixels a side, from
@@ -126,7 +126,7 @@ def pixelate(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, (rows @ images @ columns.mT).clamp_(0, 1))
 
 
-def jpeg(images: Images, severity: Severity, draw: Draw) -> Images:
+def jpeg(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Store each picture as a JPEG of low quality, each channel as a grey picture.
 
     Severity s is a quality from 100 down to `JPEG_LEAST`: the frequencies of each block of 8 x 8 pixels are rounded

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import keeping_variance
@@ -24,7 +24,7 @@ ELASTIC_MOST = 1.9 / 28  # of the shorter side, root mean square
 ELASTIC_SMOOTH = 4 / 28  # Simard, Steinkraus & Platt's sigma of 4 pixels of 28
 
 
-def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
+def geometric(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Turn, move and stretch each picture a little, as Keras's `ImageDataGenerator` does.
 
     Severity s turns by up to 30 s degrees, moves by up to 20 s % of the side and stretches each axis by up to
@@ -43,7 +43,7 @@ def geometric(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, resample(images, matrix, offset))
 
 
-def rotate(images: Images, severity: Severity, draw: Draw) -> Images:
+def rotate(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Turn each picture about its centre, to the left or to the right.
 
     Severity s turns by exactly `ROTATE_MOST` s; what turns into view is background (0).
@@ -55,7 +55,7 @@ def rotate(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
 
 
-def shear(images: Images, severity: Severity, draw: Draw) -> Images:
+def shear(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Slant each picture's upright lines about its centre, to the left or to the right.
 
     Severity s slants them by the angle `SHEAR_MOST` s and lengthens the picture by 1 / its cosine, since the rows
@@ -69,7 +69,7 @@ def shear(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
 
 
-def scale(images: Images, severity: Severity, draw: Draw) -> Images:
+def scale(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Shrink each picture about its centre, without smoothing it first.
 
     Severity s takes `SCALE_MOST` s of its height and width; what comes into view is background (0). Nothing is drawn.
@@ -80,7 +80,7 @@ def scale(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
 
 
-def translate(images: Images, severity: Severity, draw: Draw) -> Images:
+def translate(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Move each picture up or down, and to the left or to the right.
 
     Severity s moves by exactly `TRANSLATE_MOST` s of its height and of its width; what comes into view is
@@ -96,7 +96,7 @@ def translate(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
 
 
-def perspective(images: Images, severity: Severity, draw: Draw) -> Images:
+def perspective(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Look at each picture from aslant: its plane is tilted about a line through its centre.
 
     Severity s tilts by exactly `PERSPECTIVE_MOST` s, in any direction, seen from 1.5 times the shorter side away:
@@ -115,7 +115,7 @@ def perspective(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, resample(images, matrix, horizon=horizon, outside="zeros"))
 
 
-def elastic(images: Images, severity: Severity, draw: Draw) -> Images:
+def elastic(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Let the paper waver: each pixel comes from a little off its place, neighbours from nearly the same way off.
 
     Severity s takes pixels from `ELASTIC_MOST` s of the shorter side off (root mean square of each axis), in a
@@ -134,7 +134,7 @@ def elastic(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, resample(images, field=field, outside="zeros"))
 
 
-def shrunk(images: Images, severity: Severity, draw: Draw) -> Images:
+def shrunk(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Put each picture at a random place of a larger empty canvas, then reduce the canvas to the picture's size.
 
     Severity s makes the canvas 1 + s times the side (whole pixels); the place is a whole pixel, uniform; the
@@ -192,7 +192,7 @@ def _from_centre(side: int, images: Images) -> Float[Tensor, " side"]:
     return torch.arange(side, dtype=images.dtype) - (side - 1) / 2
 
 
-def _either_way(name: str, images: Images, draw: Draw, *shape: int) -> Float[Tensor, "n ..."]:
+def _either_way(name: str, images: Images, draw: CounterRng, *shape: int) -> Float[Tensor, "n ..."]:
     """-1 or 1, as often."""
     return (draw.uniform(name, *shape) < 0.5).to(images.dtype) * 2 - 1
 

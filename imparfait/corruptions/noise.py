@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
 
@@ -13,7 +13,7 @@ GAUSSIAN_MOST = 0.52  # standard deviation at severity 1, where white is 1
 FEW = 20.0  # photons up to which the Poisson distribution is summed; above, its quantiles are a formula
 
 
-def shot_noise(images: Images, severity: Severity, draw: Draw) -> Images:
+def shot_noise(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Count each pixel's photons: where it is dark there is no noise, where it is light there is most.
 
     At severity s a white pixel gets `PHOTONS` / s² photons on average, Poisson distributed, so the relative error
@@ -29,7 +29,7 @@ def shot_noise(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, altered)
 
 
-def impulse_noise(images: Images, severity: Severity, draw: Draw) -> Images:
+def impulse_noise(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Turn a random share of the pixels fully black or fully white, half to each.
 
     Severity s changes `IMPULSE_MOST` s of them. Source: MNIST-C (salt and pepper), whose level 4 changes 17 %.
@@ -40,7 +40,7 @@ def impulse_noise(images: Images, severity: Severity, draw: Draw) -> Images:
     return torch.where(struck, colour, images)
 
 
-def gaussian_noise(images: Images, severity: Severity, draw: Draw) -> Images:
+def gaussian_noise(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Add normally distributed noise to every pixel, of standard deviation `GAUSSIAN_MOST` s where white is 1."""
     normal = draw.normal("noise", *images.shape[1:], dtype=images.dtype)
     spread = (GAUSSIAN_MOST * as_column(severity, images))[:, None, None, None]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import SIDE, Severity, as_column, pixel, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import gaussians, keeping_variance
@@ -23,7 +23,7 @@ HALF_STROKE = 1.8  # of a neighbour, where its ink ends
 RULED_MOST = 5.0  # a line's width at severity 1
 
 
-def stripe(images: Images, severity: Severity, draw: Draw) -> Images:
+def stripe(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Invert the left and the right quarter. It has no degrees: any severity above 0 is all of it.
 
     Source: MNIST-C. It draws nothing.
@@ -35,7 +35,7 @@ def stripe(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, striped)
 
 
-def dotted_line(images: Images, severity: Severity, draw: Draw) -> Images:
+def dotted_line(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Draw dotted lines from the left edge to the right.
 
     Severity s draws `DOTTED_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
@@ -49,7 +49,7 @@ def dotted_line(images: Images, severity: Severity, draw: Draw) -> Images:
     return _with_lines(images, severity, DOTTED_MOST, torch.where(inked, distance, FALL))
 
 
-def zigzag(images: Images, severity: Severity, draw: Draw) -> Images:
+def zigzag(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Draw zigzags across: waves 8 pixels long and 2 high.
 
     Severity s draws `ZIGZAG_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
@@ -68,7 +68,7 @@ def zigzag(images: Images, severity: Severity, draw: Draw) -> Images:
     return _with_lines(images, severity, ZIGZAG_MOST, torch.where(inside, (across + wave).abs(), FALL))
 
 
-def ruled_lines(images: Images, severity: Severity, draw: Draw) -> Images:
+def ruled_lines(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Rule the paper: parallel lines nearly along the rows, on every other picture also down the columns.
 
     Severity s makes them `RULED_MOST` s wide; a line narrower than a pixel is pale. Their
@@ -88,7 +88,7 @@ def ruled_lines(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, torch.maximum(images, grey * lines))
 
 
-def spatter(images: Images, severity: Severity, draw: Draw) -> Images:
+def spatter(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Splash mud on the picture: grey spots with soft edges.
 
     A smooth random field is a liquid; where it stands higher than a threshold, there is mud. At severity s the
@@ -108,7 +108,7 @@ def spatter(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, images * (1 - mud) + MUD * mud)
 
 
-def occlusion(images: Images, severity: Severity, draw: Draw) -> Images:
+def occlusion(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Put a square of one grey in front of the picture, at a random place.
 
     At severity s its side is `OCCLUSION_MOST` s.
@@ -122,7 +122,7 @@ def occlusion(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, images * (1 - covered) + grey * covered)
 
 
-def clutter(images: Images, severity: Severity, draw: Draw) -> Images:
+def clutter(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Let pieces of neighbouring digits reach in over each edge: rounds and bars, as digits are made of.
 
     At severity s they reach in by half to all of `CLUTTER_MOST` s. They are drawn, not taken

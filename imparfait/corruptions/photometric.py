@@ -2,7 +2,7 @@
 
 import math
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import cloud
@@ -14,7 +14,7 @@ FOG_DECAY = 1.4  # from one scale of the fog to the next, as MNIST-C's level 5
 LIGHT_MOST = 1.0  # share of the light lost where the shadow is darkest, at severity 1
 
 
-def brightness(images: Images, severity: Severity, draw: Draw) -> Images:
+def brightness(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Add the same to every pixel; what is above white is white.
 
     Severity s adds `BRIGHTNESS_MOST` s. Source: MNIST-C, whose level 5 adds 0.5. It draws nothing.
@@ -22,7 +22,7 @@ def brightness(images: Images, severity: Severity, draw: Draw) -> Images:
     return (images + (BRIGHTNESS_MOST * as_column(severity, images))[:, None, None, None]).clamp_(max=1)
 
 
-def contrast(images: Images, severity: Severity, draw: Draw) -> Images:
+def contrast(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Bring every pixel nearer to the picture's mean, channel by channel; severity s by `CONTRAST_MOST` s.
 
     It draws nothing.
@@ -32,7 +32,7 @@ def contrast(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, ((images - mean) * kept + mean).clamp_(0, 1))
 
 
-def fog(images: Images, severity: Severity, draw: Draw) -> Images:
+def fog(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Put a random fog before the picture, then bring the sum down to the picture's own white.
 
     Severity s makes the fog `FOG_MOST` s thick: of that many times the digit's light where it is densest.
@@ -46,7 +46,7 @@ def fog(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, foggy.clamp_(0, 1))
 
 
-def uneven_light(images: Images, severity: Severity, draw: Draw) -> Images:
+def uneven_light(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Shade the paper from a random side, with a soft cloud in the shadow, as a hand or a lamp does.
 
     Light ink on a dark ground is the negative of ink on paper: where a share of the light is lost, the ground
@@ -63,6 +63,6 @@ def uneven_light(images: Images, severity: Severity, draw: Draw) -> Images:
     return unchanged_where_zero(severity, images, (1 - light * (1 - images)).clamp_(0, 1))
 
 
-def invert(images: Images, severity: Severity, draw: Draw) -> Images:
+def invert(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """Dark for light and light for dark. It has no degrees: any severity above 0 is all of it. It draws nothing."""
     return unchanged_where_zero(severity, images, 1 - images)

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 
 
 def cloud(
-    draw: Draw, name: str, decay: float, height: int, width: int, dtype: torch.dtype
+    draw: CounterRng, name: str, decay: float, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "n 1 height width"]:
     """Random fields of mean 0 and standard deviation about 1, rough at every scale from the picture's to the pixel's.
 

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions import ALTERATIONS, Family, Severity
+from imparfait.corruptions import CORRUPTIONS, Family, Severity
 
 
 @dataclass(frozen=True)
-class Share:
+class AugmentationShare:
     """A part of the sources, shown altered (or as they are, when `alteration` is "clean")."""
 
     alteration: str
@@ -24,11 +24,11 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Augmentation:
     """Shares of the sources; drawn once for the whole training, or anew every epoch."""
 
     summary: str
-    shares: tuple[Share, ...]
+    shares: tuple[AugmentationShare, ...]
     anew: bool = False
     by_turns: bool = False
     """Each source is in one share an epoch, and in the next share the next epoch; the parts then make 1."""
@@ -36,7 +36,7 @@ class Mixture:
     def rows(self, seed: int, epoch: int, sources: Int64[Tensor, " n"]) -> Int64[Tensor, "m 2"]:
         """What this epoch shows, in a random order: pairs of (index of a source, index of a share)."""
         drawn = epoch if self.anew else 0
-        draw = Draw(seed, "mixture", 0 if self.by_turns else drawn, sources)
+        draw = CounterRng(seed, "mixture", 0 if self.by_turns else drawn, sources)
         chosen = []
         if self.by_turns:
             turn = (draw.uniform("share") + epoch / len(self.shares)) % 1
@@ -47,7 +47,7 @@ class Mixture:
                 taken = draw.bits(f"share {index}").argsort(stable=True)[: round(share.part * len(sources))]
                 chosen.append(torch.stack([taken, torch.full_like(taken, index)], 1))
         rows = torch.cat(chosen)
-        order = Draw(seed, "order", epoch, sources[rows[:, 0]]).bits("order", len(self.shares))
+        order = CounterRng(seed, "order", epoch, sources[rows[:, 0]]).bits("order", len(self.shares))
         return rows[order.gather(1, rows[:, 1:]).flatten().argsort(stable=True)]
 
     def shown(self, sources: int) -> int:
@@ -58,29 +58,29 @@ class Mixture:
         self, images: Images, share: Int64[Tensor, " n"], seed: int, epoch: int, sources: Int64[Tensor, " n"]
     ) -> Images:
         """The pictures as this epoch shows them, each altered as its share says. Changes `images` in place."""
-        draw = Draw(seed, "train", epoch if self.anew else 0, sources)
+        draw = CounterRng(seed, "train", epoch if self.anew else 0, sources)
         for index, kind in enumerate(self.shares):
             if kind.alteration != "clean":
                 rows = (share == index).nonzero()[:, 0]
                 severity = _severities(kind.severity, draw.at(rows))
-                images[rows] = ALTERATIONS[kind.alteration](images[rows], severity, draw.at(rows))
+                images[rows] = CORRUPTIONS[kind.alteration](images[rows], severity, draw.at(rows))
         return images
 
 
-def _severities(severity: float | tuple[float, float], draw: Draw) -> Severity:
+def _severities(severity: float | tuple[float, float], draw: CounterRng) -> Severity:
     if isinstance(severity, float):
         return severity
     least, most = severity
     return least + (most - least) * draw.uniform("severity")
 
 
-def seen_in_training(mixture: Mixture) -> str:
+def describe_overlap(mixture: Augmentation) -> str:
     """A sentence on which alterations a network trained on `mixture` has seen: its scores speak of no others."""
     names = [share.alteration for share in mixture.shares if share.alteration != "clean"]
     if not names:
         return "No altered picture was seen in training."
     if len(names) > 3:
-        unseen = [name for name in ALTERATIONS if name not in names]
+        unseen = [name for name in CORRUPTIONS if name not in names]
         seen = f"In training it saw pictures altered in {len(names)} ways of the table"
         return f"{seen}: all but {', '.join(unseen)}." if unseen else f"{seen}: all of them."
     return (
@@ -88,7 +88,7 @@ def seen_in_training(mixture: Mixture) -> str:
     )
 
 
-CLEAN = Share("clean", 0.0, 1.0)
+CLEAN = AugmentationShare("clean", 0.0, 1.0)
 HARD = (0.25, 1.0)  # severities; the lesser ones are easy for who knows these
 OF_THE_THREE = 0.08  # the share of each in a mixture of many, which they would else be lost in
 
@@ -97,51 +97,55 @@ TWICE = ("rotate", "translate", "spatter", "defocus_blur", "fog", "zigzag")
 """Shown twice as often in a mixture of many: read worst after 14 epochs on everything (development pictures)."""
 
 
-def of_many(summary: str, names: Iterable[str]) -> Mixture:
+def of_many(summary: str, names: Iterable[str]) -> Augmentation:
     """The protocol's three, those of them that are among `names`, and the other alterations."""
     others = [name for name in names if name not in ("geometric", "shrunk")]
-    three = [Share("clean", 0.0, OF_THE_THREE)]
+    three = [AugmentationShare("clean", 0.0, OF_THE_THREE)]
     three += [
-        Share(name, ALTERATIONS[name].protocol or 1.0, OF_THE_THREE)
+        AugmentationShare(name, CORRUPTIONS[name].protocol or 1.0, OF_THE_THREE)
         for name in ("geometric", "shrunk")
         if name in names
     ]
     each = (1 - OF_THE_THREE * len(three)) / (len(others) + sum(name in TWICE for name in others))
-    return Mixture(
+    return Augmentation(
         summary,
-        (*three, *(Share(name, HARD, each * (1 + (name in TWICE))) for name in others)),
+        (*three, *(AugmentationShare(name, HARD, each * (1 + (name in TWICE))) for name in others)),
         anew=True,
         by_turns=True,
     )
 
 
-MIXTURES: dict[str, Mixture] = {
-    "fresh": Mixture(
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "fresh": Augmentation(
         "each picture once an epoch: clean, geometric or shrunk by turns, altered anew every time",
-        (Share("clean", 0.0, 1 / 3), Share("geometric", 0.5, 1 / 3), Share("shrunk", 1.0, 1 / 3)),
+        (
+            AugmentationShare("clean", 0.0, 1 / 3),
+            AugmentationShare("geometric", 0.5, 1 / 3),
+            AugmentationShare("shrunk", 1.0, 1 / 3),
+        ),
         anew=True,
         by_turns=True,
     ),
-    "balanced": Mixture(
+    "balanced": Augmentation(
         "each picture three times an epoch: clean, geometric and shrunk, drawn once",
-        (CLEAN, Share("geometric", 0.5, 1.0), Share("shrunk", 1.0, 1.0)),
+        (CLEAN, AugmentationShare("geometric", 0.5, 1.0), AugmentationShare("shrunk", 1.0, 1.0)),
     ),
-    "study": Mixture(
+    "study": Augmentation(
         "the founding study's: of 60,000 pictures, all clean, 20,000 geometric and 25,000 shrunk, drawn once",
-        (CLEAN, Share("geometric", 0.5, 1 / 3), Share("shrunk", 1.0, 5 / 12)),
+        (CLEAN, AugmentationShare("geometric", 0.5, 1 / 3), AugmentationShare("shrunk", 1.0, 5 / 12)),
     ),
-    "clean": Mixture("the pictures as they are", (CLEAN,)),
+    "clean": Augmentation("the pictures as they are", (CLEAN,)),
     "everything": of_many(
-        "each picture once an epoch: the three, and every alteration at severities from 0.25 to 1", ALTERATIONS
+        "each picture once an epoch: the three, and every alteration at severities from 0.25 to 1", CORRUPTIONS
     ),
     "unlike_mnist_c": of_many(
         "the three, and every alteration that is none of MNIST-C's 15",
-        [name for name, known in ALTERATIONS.items() if known.mnist_c is None],
+        [name for name, known in CORRUPTIONS.items() if known.mnist_c is None],
     ),
     **{
         f"without_{family}": of_many(
             f"everything but the alterations of {family}",
-            [name for name, known in ALTERATIONS.items() if known.family != family],
+            [name for name, known in CORRUPTIONS.items() if known.family != family],
         )
         for family in get_args(Family)
     },

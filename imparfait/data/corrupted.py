@@ -6,19 +6,19 @@ import numpy as np
 import torch
 
 from imparfait.core.errors import lookup
-from imparfait.core.rng import Draw
-from imparfait.corruptions import ALTERATIONS, Alteration, Severity
-from imparfait.data.dataset import AlteredImages, LabelledImages
+from imparfait.core.rng import CounterRng
+from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Severity
+from imparfait.data.dataset import ConditionImages, LabelledImages
 
-THE_THREE = (("clean", 0.0), ("geometric", 0.5), ("shrunk", 1.0))
+CORE_SUITE = (("clean", 0.0), ("geometric", 0.5), ("shrunk", 1.0))
 """The protocol's parts, with their severities."""
 
 CHUNK = 500  # pictures altered at once: 3 MB of MNIST in float64; the pixels do not depend on it
 
 
-def the_three(data: LabelledImages) -> list[AlteredImages]:
+def core_suite(data: LabelledImages) -> list[ConditionImages]:
     """`data` as the protocol scores it: clean, geometric and shrunk."""
-    return [AlteredImages(name, severity, altered(data, name, severity)) for name, severity in THE_THREE]
+    return [ConditionImages(name, severity, altered(data, name, severity)) for name, severity in CORE_SUITE]
 
 
 def altered(data: LabelledImages, alteration: str, severity: float, seed: int = 0) -> LabelledImages:
@@ -28,17 +28,19 @@ def altered(data: LabelledImages, alteration: str, severity: float, seed: int = 
     """
     if alteration == "clean":
         return data
-    return altered_by(data, alteration, lookup("alteration", alteration, ALTERATIONS), severity, seed)
+    return corrupt_with(data, alteration, lookup("alteration", alteration, CORRUPTIONS), severity, seed)
 
 
-def altered_by(data: LabelledImages, name: str, alter: Alteration, severity: Severity, seed: int = 0) -> LabelledImages:
+def corrupt_with(
+    data: LabelledImages, name: str, alter: CorruptionFunction, severity: Severity, seed: int = 0
+) -> LabelledImages:
     """`data` altered by any function, as `altered` does; its numbers are drawn by its `name`."""
     chunks = []
     for start in range(0, len(data), CHUNK):
         images = torch.from_numpy(data.pixels[start : start + CHUNK]).double() / 255
         sources = torch.from_numpy(data.sources[start : start + CHUNK])
         level = severity if isinstance(severity, float) else severity[start : start + CHUNK]
-        changed = alter(images, level, Draw(seed, f"score {name}", 0, sources))
+        changed = alter(images, level, CounterRng(seed, f"score {name}", 0, sources))
         # Snapped to a grid finer than any noise first: a tie, which averaging four pixels often gives, then rounds
         # the same way on every processor.
         snapped = (changed * (255 * 2**20)).round() / 2**20

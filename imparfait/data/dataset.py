@@ -58,7 +58,7 @@ class LabelledImages:
 
 
 @dataclass(frozen=True)
-class AlteredImages:
+class ConditionImages:
     """Labelled pictures to be scored on, and what was done to them."""
 
     alteration: str

@@ -14,7 +14,7 @@ COLUMNS = ("date", "test_pictures", "settings", "result")
 
 
 @dataclass
-class Opening:
+class TestAccess:
     """Opened test pictures; `result` is what the ledger will say came of it."""
 
     pictures: LabelledImages
@@ -35,14 +35,14 @@ class SealedTest:
     _read: Callable[[], LabelledImages] = field(repr=False)
 
     @contextmanager
-    def open(self, ledger: Path, settings: str) -> Iterator[Opening]:
+    def open(self, ledger: Path, settings: str) -> Iterator[TestAccess]:
         """The test pictures, for one scoring of the classifier whose settings have the hash `settings`.
 
         On leaving, whatever happened inside, one line is added to the CSV file `ledger`.
         """
         pictures = self._read()
         mark = pictures.fingerprint()
-        opening = Opening(pictures, earlier=times_opened(ledger, mark))
+        opening = TestAccess(pictures, earlier=count_accesses(ledger, mark))
         try:
             yield opening
         finally:
@@ -54,7 +54,7 @@ class SealedTest:
                 writer.writerow([datetime.now(UTC).isoformat(timespec="seconds"), mark, settings, opening.result])
 
 
-def times_opened(ledger: Path, test_pictures: str) -> int:
+def count_accesses(ledger: Path, test_pictures: str) -> int:
     """How many lines of `ledger` are about the test pictures with this fingerprint."""
     if not ledger.exists():
         return 0

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int64
 
 from imparfait.core.errors import UserError
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.data.dataset import LabelledImages
 
 VALIDATION_SHARE = 1 / 6  # of MNIST's 60,000: 10,000, as many as its test pictures
@@ -31,7 +31,7 @@ CALIBRATION_SHARE = 1 / 20  # of the pictures to fit on: of MNIST's 50,000 or 60
 LEAST_FOR_CALIBRATION = 500  # pictures: with fewer no threshold keeps an error rate of 1 %
 
 
-def for_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledImages | None]:
+def split_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledImages | None]:
     """Pictures to fit on, and pictures that temperature and threshold are found on; None where `data` are few.
 
     By source, stratified, always the same ones.
@@ -42,7 +42,7 @@ def for_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledImage
     return data.select(~mask), data.select(mask, "validation")
 
 
-def fewer(data: LabelledImages, pictures: int | None) -> LabelledImages:
+def subsample(data: LabelledImages, pictures: int | None) -> LabelledImages:
     """About so many of the training pictures (all for None): by source, stratified, always the same ones."""
     if pictures is None or pictures >= len(data):
         return data
@@ -97,7 +97,7 @@ def _by_class(data: LabelledImages, purpose: str, seed: int) -> Iterator[Int64[n
         raise UserError(f"only training pictures are split for fitting; these are {data.split} pictures")
     sources, first = np.unique(data.sources, return_index=True)
     labels = data.labels[first]
-    order = Draw(seed, purpose, 0, torch.from_numpy(sources)).bits("order").numpy()
+    order = CounterRng(seed, purpose, 0, torch.from_numpy(sources)).bits("order").numpy()
     for label in range(len(data.classes)):
         members = np.flatnonzero(labels == label)
         yield sources[members[np.argsort(order[members], kind="stable")]]

@@ -51,7 +51,7 @@ class Manifest(BaseModel, frozen=True):
     imparfait: str
 
 
-def write_altered(
+def write_corrupted(
     dataset: Dataset, order: Order, folder: Path, ledger: Path, watch: Callable[[str], Watch]
 ) -> Manifest:
     """Write what `order` says into `folder`, one folder a data set; `watch(what)` may show how far it is.

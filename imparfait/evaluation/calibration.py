@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Bool, Float
 from scipy.special import betaincinv, logsumexp, softmax
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.types import Classifier
-from imparfait.corruptions import ALTERATIONS
-from imparfait.data.corrupted import altered_by
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
 from imparfait.evaluation.metrics import Confidence, Truths, _accepted
-from imparfait.evaluation.uncertainty import FIT, MODERATE, sureness
+from imparfait.evaluation.uncertainty import FIT, MODERATE, max_probability
 
 STARTS = (0.25, 0.5, 0.75, 0.95)
 """Coverages from which `threshold_for` looks on: of several sets tried on simulated curves, good on all of them."""
@@ -114,19 +114,19 @@ def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = 
     answered = ~is_blank(images)  # the others are refused whatever the threshold is: they are no accepted answers
     threshold = None
     if answered.any():
-        threshold = threshold_for(sureness(probabilities)[answered], right[answered], error_rate)
+        threshold = threshold_for(max_probability(probabilities)[answered], right[answered], error_rate)
     return Calibration(temperature, threshold, error_rate, len(shown))
 
 
 def _shown(data: LabelledImages) -> LabelledImages:
     """The pictures to calibrate on: one of each source, so that they are independent."""
-    names = [name for name, known in ALTERATIONS.items() if known.family in FIT]
-    draw = Draw(0, "calibration", 0, torch.from_numpy(data.sources))
+    names = [name for name, known in CORRUPTIONS.items() if known.family in FIT]
+    draw = CounterRng(0, "calibration", 0, torch.from_numpy(data.sources))
     which = (draw.uniform("alteration") * len(names) / (1 - CLEAN)).long().numpy()  # beyond the last one: clean
     severity = (draw.uniform("severity") * MODERATE).double()
     pixels = data.pixels.copy()
     for index, name in enumerate(names):
         rows = np.flatnonzero(which == index)
         if len(rows):
-            pixels[rows] = altered_by(data.select(rows), name, ALTERATIONS[name], severity[rows], seed=1).pixels
+            pixels[rows] = corrupt_with(data.select(rows), name, CORRUPTIONS[name], severity[rows], seed=1).pixels
     return replace(data, pixels=pixels)

@@ -8,16 +8,16 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtr, stdtrit
 
-from imparfait.evaluation.robustness import Suite
+from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.statistics import Discordance, Interval, holm, mcnemar
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class ModelGroup:
     """Runs of one recipe: the suite of each seed, over the same pictures."""
 
     name: str
-    seeds: tuple[Suite, ...]
+    seeds: tuple[SuiteResult, ...]
 
     @property
     def means(self) -> list[float]:
@@ -93,7 +93,7 @@ class Verdict:
         return f"{said}; one network of {self.single[0]}, so this is not about its recipe" if self.single else said
 
 
-def verdicts(models: Sequence[Model]) -> list[Verdict]:
+def verdicts(models: Sequence[ModelGroup]) -> list[Verdict]:
     """One verdict a pair of models, on the mean of the suite; Holm over the pairs."""
     pairs = list(combinations(models, 2))
     primary = [difference(a, b) for a, b in pairs]
@@ -108,7 +108,7 @@ def verdicts(models: Sequence[Model]) -> list[Verdict]:
     return found
 
 
-def difference(a: Model, b: Model, alteration: str | None = None) -> Difference:
+def difference(a: ModelGroup, b: ModelGroup, alteration: str | None = None) -> Difference:
     """The paired difference of two models on the suite's mean, or on one alteration's mean over its levels.
 
     Two sources of chance are added: which pictures were tried (paired, source by source), and which seeds (Welch's,
@@ -126,15 +126,15 @@ def difference(a: Model, b: Model, alteration: str | None = None) -> Difference:
     return Difference(float(ahead.mean()), variance**0.5, freedom)
 
 
-def discordance(a: Suite, b: Suite, alteration: str, severity: float) -> Discordance:
+def discordance(a: SuiteResult, b: SuiteResult, alteration: str, severity: float) -> Discordance:
     """McNemar's exact test of two single models on one alteration at one severity, a row a picture."""
     first, second = (suite.parts[alteration, severity] for suite in (a, b))
     return mcnemar(first.said == first.truths, second.said == second.truths)
 
 
-def grouped(suites: Mapping[str, Suite], recipe_of: Callable[[str], str]) -> list[Model]:
+def grouped(suites: Mapping[str, SuiteResult], recipe_of: Callable[[str], str]) -> list[ModelGroup]:
     """Models from runs: those of one recipe (whatever the seed) are one; each is called by its first run."""
     found: dict[str, list[str]] = {}
     for name in suites:
         found.setdefault(recipe_of(name), []).append(name)
-    return [Model(names[0], tuple(suites[name] for name in names)) for names in found.values()]
+    return [ModelGroup(names[0], tuple(suites[name] for name in names)) for names in found.values()]

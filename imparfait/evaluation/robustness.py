@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from imparfait.corruptions import ALTERATIONS
-from imparfait.evaluation.scores import Answers, Scores
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.evaluation.scores import ConditionResult, Scores
 from imparfait.evaluation.statistics import Crossing, Interval, crossing
 from imparfait.evaluation.suite import CLEAN, YOURS, is_full, levels_of, weights
 
@@ -22,7 +22,7 @@ Z = 1.959964  # of a normal 95 % interval
 
 
 @dataclass(frozen=True)
-class Row:
+class CorruptionSummary:
     """An alteration over its severities."""
 
     alteration: str
@@ -50,18 +50,18 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class Suite:
+class SuiteResult:
     """What `scores` of a full suite say."""
 
     scores: Scores
 
     @cached_property
-    def parts(self) -> dict[tuple[str, float], Answers]:
+    def parts(self) -> dict[tuple[str, float], ConditionResult]:
         """The answers by alteration and severity."""
         return {(part.alteration, part.severity): part for part in self.scores.parts}
 
     @property
-    def clean(self) -> Answers:
+    def clean(self) -> ConditionResult:
         """The answers to the pictures as they are."""
         return self.parts[CLEAN, 0.0]
 
@@ -71,7 +71,7 @@ class Suite:
         return levels_of(self.parts)
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[CorruptionSummary]:
         """A row an alteration."""
         return [self._row(name, levels) for name, levels in self.levels.items()]
 
@@ -104,16 +104,16 @@ class Suite:
         return lowest.alteration, lowest.severities[level], lowest.accuracies[level]
 
     @property
-    def mean_of_mnist_c(self) -> float | None:
+    def mnist_c_mean(self) -> float | None:
         """The mean over MNIST-C's 15 at the severity of its published parameters, where all are in the suite."""
         found = [row.mnist_c for row in self.rows if row.mnist_c is not None]
-        return float(np.mean(found)) if len(found) == sum(a.mnist_c is not None for a in ALTERATIONS.values()) else None
+        return float(np.mean(found)) if len(found) == sum(a.mnist_c is not None for a in CORRUPTIONS.values()) else None
 
     @property
-    def mean_of_the_three(self) -> float | None:
+    def core_mean(self) -> float | None:
         """The mean of the protocol's clean, geometric and shrunk, where all are in the suite."""
         found = [row.protocol for row in self.rows if row.protocol is not None]
-        wanted = sum(a.protocol is not None for a in ALTERATIONS.values())
+        wanted = sum(a.protocol is not None for a in CORRUPTIONS.values())
         return float(np.mean([self.clean.score.accuracy, *found])) if len(found) == wanted else None
 
     def by_source(self, alteration: str | None = None) -> Float[np.ndarray, " sources"]:
@@ -141,12 +141,12 @@ class Suite:
         part = self.parts[alteration, severity]
         return np.asarray(part.said == part.truths)
 
-    def _row(self, name: str, levels: Sequence[float]) -> Row:
+    def _row(self, name: str, levels: Sequence[float]) -> CorruptionSummary:
         scores = [self.parts[name, level].score for level in levels]
-        known = ALTERATIONS.get(name)
+        known = CORRUPTIONS.get(name)
         steps = np.array([0.0, *levels])
         right = np.stack([self._right(CLEAN, 0.0), *(self._right(name, level) for level in levels)])
-        return Row(
+        return CorruptionSummary(
             name,
             (known.family if known else None) or YOURS,
             tuple(levels),

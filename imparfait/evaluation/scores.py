@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Labels, Probabilities, Sources
-from imparfait.data.dataset import AlteredImages
+from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.statistics import Interval, bootstrap_interval, wilson_interval
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ConditionResult:
     """What a classifier said to each picture of one part."""
 
     alteration: str
@@ -71,7 +71,7 @@ class Answers:
 class Scores:
     """The answers to all parts, and what follows from them. In a notebook it shows as a table."""
 
-    parts: tuple[Answers, ...]
+    parts: tuple[ConditionResult, ...]
     classes: tuple[str, ...]
 
     @property
@@ -171,8 +171,8 @@ def percents(interval: Interval) -> str:
     return " – ".join(f"{100 * end:.2f}" for end in interval)
 
 
-def evaluate(classifier: Classifier, parts: Iterable[AlteredImages]) -> Scores:
-    """Ask `classifier` every picture of `parts` (such as `the_three(data)`) and keep what it said.
+def evaluate(classifier: Classifier, parts: Iterable[ConditionImages]) -> Scores:
+    """Ask `classifier` every picture of `parts` (such as `core_suite(data)`) and keep what it said.
 
     Parts may be made one after the other: of their pictures nothing is kept. Raises UserError when the answers are
     not one finite number a class for each picture.
@@ -185,7 +185,7 @@ def evaluate(classifier: Classifier, parts: Iterable[AlteredImages]) -> Scores:
     return Scores(tuple(answers), classes)
 
 
-def _answers(classifier: Classifier, part: AlteredImages) -> Answers:
+def _answers(classifier: Classifier, part: ConditionImages) -> ConditionResult:
     data = part.data
     logits = []
     for start in range(0, len(data), BATCH):
@@ -198,4 +198,4 @@ def _answers(classifier: Classifier, part: AlteredImages) -> Answers:
             )
         logits.append(np.asarray(answer, np.float64))
     probabilities = softmax(np.concatenate(logits), 1).astype(np.float32)
-    return Answers(part.alteration, part.severity, data.sources, data.labels, probabilities)
+    return ConditionResult(part.alteration, part.severity, data.sources, data.labels, probabilities)

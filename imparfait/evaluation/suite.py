@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from imparfait.core.errors import UserError, lookup
-from imparfait.corruptions import ALTERATIONS, Alteration, Listed
+from imparfait.corruptions import CORRUPTIONS, Corruption, CorruptionFunction
 from imparfait.corruptions.base import LEVELS
-from imparfait.data.corrupted import THE_THREE, altered_by
-from imparfait.data.dataset import AlteredImages, LabelledImages
+from imparfait.data.corrupted import CORE_SUITE, corrupt_with
+from imparfait.data.dataset import ConditionImages, LabelledImages
 
 CLEAN = "clean"
 YOURS = "yours"
@@ -19,49 +19,49 @@ YOURS = "yours"
 
 
 @dataclass(frozen=True)
-class Part:
+class Condition:
     """One alteration at one severity; clean where there is none."""
 
     alteration: str
     severity: float
     family: str = CLEAN
-    alter: Alteration | None = None
+    alter: CorruptionFunction | None = None
 
-    def of(self, data: LabelledImages) -> AlteredImages:
+    def of(self, data: LabelledImages) -> ConditionImages:
         """`data` altered so: the same pixels for everybody."""
-        pictures = altered_by(data, self.alteration, self.alter, self.severity) if self.alter else data
-        return AlteredImages(self.alteration, self.severity, pictures)
+        pictures = corrupt_with(data, self.alteration, self.alter, self.severity) if self.alter else data
+        return ConditionImages(self.alteration, self.severity, pictures)
 
 
-def the_full_suite(alterations: Iterable[str | Alteration] = tuple(ALTERATIONS)) -> list[Part]:
+def full_suite(alterations: Iterable[str | CorruptionFunction] = tuple(CORRUPTIONS)) -> list[Condition]:
     """Clean, then each alteration at its levels, at MNIST-C's and at the protocol's severity.
 
-    `alterations` are names of ALTERATIONS or functions of one's own: `[*ALTERATIONS, mine]`.
+    `alterations` are names of ALTERATIONS or functions of one's own: `[*CORRUPTIONS, mine]`.
     """
-    parts = [Part(CLEAN, 0.0)]
+    parts = [Condition(CLEAN, 0.0)]
     for alteration in alterations:
         name, known = _listed(alteration)
         named = [level for level in (known.mnist_c, known.protocol) if level is not None]
         levels = known.levels if len(known.levels) == 1 else sorted({*known.levels, *named})
-        parts += [Part(name, level, known.family or YOURS, known.alter) for level in levels]
+        parts += [Condition(name, level, known.family or YOURS, known.alter) for level in levels]
     if len({(part.alteration, part.severity) for part in parts}) < len(parts):
         raise UserError("two alterations of the suite have the same name; give your function another")
     return parts
 
 
-def the_parts_of(levels: Iterable[tuple[str, float]] = THE_THREE) -> list[Part]:
+def conditions_from(levels: Iterable[tuple[str, float]] = CORE_SUITE) -> list[Condition]:
     """Parts named by alteration and severity."""
     parts = []
     for name, severity in levels:
         if name == CLEAN:
-            parts.append(Part(CLEAN, 0.0))
+            parts.append(Condition(CLEAN, 0.0))
         else:
-            known = lookup("alteration", name, ALTERATIONS)
-            parts.append(Part(name, severity, known.family or YOURS, known.alter))
+            known = lookup("alteration", name, CORRUPTIONS)
+            parts.append(Condition(name, severity, known.family or YOURS, known.alter))
     return parts
 
 
-def shown(data: LabelledImages, parts: Iterable[Part]) -> Iterator[AlteredImages]:
+def shown(data: LabelledImages, parts: Iterable[Condition]) -> Iterator[ConditionImages]:
     """The parts of `data`, each made when it is its turn: the whole suite would take a gigabyte."""
     return (part.of(data) for part in parts)
 
@@ -72,7 +72,7 @@ def levels_of(parts: Iterable[tuple[str, float]]) -> dict[str, tuple[float, ...]
     for name, severity in parts:
         if name != CLEAN:
             found.setdefault(name, []).append(severity)
-    counted = {name: ALTERATIONS[name].levels if name in ALTERATIONS else LEVELS for name in found}
+    counted = {name: CORRUPTIONS[name].levels if name in CORRUPTIONS else LEVELS for name in found}
     return {
         name: tuple(sorted(severity for severity in each if severity in counted[name]) or sorted(each))
         for name, each in found.items()
@@ -98,13 +98,13 @@ def weights(parts: Sequence[tuple[str, float]]) -> Int64[np.ndarray, " parts"]:
     return np.array(each, np.int64)
 
 
-def _listed(alteration: str | Alteration) -> tuple[str, Listed]:
+def _listed(alteration: str | CorruptionFunction) -> tuple[str, Corruption]:
     if isinstance(alteration, str):
-        return alteration, lookup("alteration", alteration, ALTERATIONS)
+        return alteration, lookup("alteration", alteration, CORRUPTIONS)
     name = getattr(alteration, "__name__", "yours")
-    for known, listed in ALTERATIONS.items():
+    for known, listed in CORRUPTIONS.items():
         if alteration is listed or alteration is listed.alter:
             return known, listed
-    if name in (CLEAN, *ALTERATIONS):  # it would pass for that one, with its family and what is published of it
+    if name in (CLEAN, *CORRUPTIONS):  # it would pass for that one, with its family and what is published of it
         raise UserError(f"your alteration has the name of another, {name}; give your function one of its own")
-    return name, Listed(alteration, None, levels=LEVELS)
+    return name, Corruption(alteration, None, levels=LEVELS)

@@ -9,10 +9,10 @@ from scipy.special import softmax
 
 from imparfait.core.types import Classifier
 from imparfait.data.images.blank import accepts
-from imparfait.data.ood import LIKE, NOTHING
+from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.evaluation import metrics
-from imparfait.evaluation.robustness import Suite
-from imparfait.evaluation.scores import Answers
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import ConditionResult
 from imparfait.evaluation.statistics import Interval
 
 FIT = ("geometry", "noise", "light")
@@ -23,7 +23,7 @@ SURE = 0.99  # the share of the most confident whose errors are counted
 
 
 @dataclass(frozen=True)
-class Trust:
+class CalibrationReport:
     """What the probabilities on some pictures are worth; lower is better everywhere."""
 
     pictures: str
@@ -41,7 +41,7 @@ class Trust:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class OodReport:
     """How well confidence tells altered digits from pictures of one set that are none."""
 
     name: str
@@ -55,7 +55,7 @@ class Refusal:
     has_right_answer: bool = True
 
 
-def trust(pictures: str, parts: Sequence[Answers]) -> Trust:
+def calibration_report(pictures: str, parts: Sequence[ConditionResult]) -> CalibrationReport:
     """What the probabilities of all `parts` together are worth."""
     probabilities = np.concatenate([part.probabilities for part in parts])
     truths = np.concatenate([part.truths for part in parts])
@@ -63,7 +63,7 @@ def trust(pictures: str, parts: Sequence[Answers]) -> Trust:
     # The interval is a bootstrap over rows, which must be independent: of each source picture one copy, drawn.
     n = len(parts[0].truths)
     few = np.random.default_rng(0).integers(len(parts), size=n) * n + np.arange(n)
-    return Trust(
+    return CalibrationReport(
         pictures,
         len(truths),
         metrics.log_loss(probabilities, truths),
@@ -76,37 +76,43 @@ def trust(pictures: str, parts: Sequence[Answers]) -> Trust:
     )
 
 
-def by_family(suite: Suite) -> list[Trust]:
+def by_family(suite: SuiteResult) -> list[CalibrationReport]:
     """Clean; each family up to severity 0.6 (or its one level); those in the temperature's fit; those left out."""
-    families: dict[str, list[Answers]] = {}
+    families: dict[str, list[ConditionResult]] = {}
     for row in suite.rows:
         levels = [level for level in row.severities if level <= MODERATE] or list(row.severities)
         families.setdefault(row.family, []).extend(suite.parts[row.alteration, level] for level in levels)
-    found = [trust("clean", [suite.clean])]
-    found += [trust(family, parts) for family, parts in families.items()]
+    found = [calibration_report("clean", [suite.clean])]
+    found += [calibration_report(family, parts) for family, parts in families.items()]
     for name, inside in (("families in the fit", True), ("families left out", False)):
         parts = [part for family, each in families.items() if (family in FIT) == inside for part in each]
         if parts:
-            found.append(trust(name, parts))
+            found.append(calibration_report(name, parts))
     return found
 
 
-def sureness(probabilities: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, " n"]:
+def max_probability(probabilities: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, " n"]:
     """How sure an answer is: the largest probability."""
     return np.asarray(probabilities.max(1))
 
 
-def refusals(
-    classifier: Classifier, suite: Suite, channels: int, height: int, width: int, threshold: float | None, n: int = 2000
-) -> list[Refusal]:
+def ood_reports(
+    classifier: Classifier,
+    suite: SuiteResult,
+    channels: int,
+    height: int,
+    width: int,
+    threshold: float | None,
+    n: int = 2000,
+) -> list[OodReport]:
     """How well it refuses each set of pictures that show nothing it knows, the worst first.
 
     The other side are pictures of the suite at all its severities: altered ones, for clean ones would be too easy.
     """
     levels = [(name, level) for name, each in suite.levels.items() for level in each]
-    known = np.concatenate([sureness(suite.parts[which].probabilities) for which in levels])
+    known = np.concatenate([max_probability(suite.parts[which].probabilities) for which in levels])
     found = []
-    for name, nothing in NOTHING.items():
+    for name, nothing in OOD_SETS.items():
         if nothing.purpose != "testing":
             continue
         pixels = nothing.draw(n, height, width, channels, seed=0)
@@ -114,11 +120,11 @@ def refusals(
             continue
         images = pixels.astype(np.float32) / 255
         probabilities = softmax(classifier(images).astype(np.float64), 1)
-        sure = sureness(probabilities)
+        sure = max_probability(probabilities)
         like_known = sure.astype(known.dtype)  # else 1 - 1e-9 would be less sure here than there, where it is 1
         accepted = None if threshold is None else float(accepts(images, sure, threshold).mean())
         found.append(
-            Refusal(
+            OodReport(
                 name,
                 nothing.description,
                 len(pixels),

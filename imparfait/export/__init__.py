@@ -13,15 +13,15 @@ from pydantic import BaseModel, ValidationError
 from scipy.special import softmax
 from torch import nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
-from imparfait.core.storage import printable, read_regular, write_whole
+from imparfait.core.storage import atomic_write, printable, read_regular
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.export.parity import Ask, parity_of
-from imparfait.inference.predictor import from_onnx
-from imparfait.inference.pretrained import BOX
+from imparfait.inference.predictor import predictor_from_onnx
+from imparfait.inference.pretrained import PRETRAINED
 from imparfait.models.classifier import as_classifier
-from imparfait.models.custom import is_own
+from imparfait.models.custom import is_custom
 from imparfait.models.loading import load_network
 from imparfait.models.metadata import MAX_JSON_BYTES, Card, Config, Name, Parity, Sha256
 
@@ -72,16 +72,18 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     Raises UserError, and writes nothing, where the file would not answer 1,000 altered pictures as the run does.
     """
     kind = lookup("format", to, FORMATS)
-    folder = BOX[str(run)].folder if str(run) in BOX else Path(run)
+    folder = PRETRAINED[str(run)].folder if str(run) in PRETRAINED else Path(run)
     if not folder.is_dir():
-        raise UserError(f"{run}: no such run; wanted is a run folder, such as runs/default-s0-…, or {' or '.join(BOX)}")
+        raise UserError(
+            f"{run}: no such run; wanted is a run folder, such as runs/default-s0-…, or {' or '.join(PRETRAINED)}"
+        )
     model, config = load_network(folder, network)
-    card = card_of(str(run) if str(run) in BOX else printable(folder.resolve().name), folder, config)
+    card = card_of(str(run) if str(run) in PRETRAINED else printable(folder.resolve().name), folder, config)
     path = _writable(Path(out) if out is not None else Path(f"{card.name}{kind.suffix}"), kind)
     make, told, ask = _format(to, path)
     content = make(model, card)
     threads = torch.get_num_threads()
-    machine = Machine(device="cpu", threads=threads, precision="float32")
+    machine = ComputeConfig(device="cpu", threads=threads, precision="float32")
     answered = as_classifier(model, machine, card.temperature)
 
     def original(pixels: Pixels) -> Probabilities:
@@ -90,7 +92,7 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     parity = parity_of(original, ask(content, card, threads), card.input, str(path))
     card = card.model_copy(update={"parity": parity})
     content = told(content, card)
-    write_whole(path, content)
+    atomic_write(path, content)
     return Exported(path, len(content), card)
 
 
@@ -108,7 +110,7 @@ def card_of(name: str, folder: Path, config: Config) -> Card:
     try:
         return Card(
             name=name,
-            model=f"{Path(own).name}:{function}" if is_own(config.model) else config.model,
+            model=f"{Path(own).name}:{function}" if is_custom(config.model) else config.model,
             recipe=told.recipe,
             classes=config.classes,
             input=config.input,
@@ -124,8 +126,8 @@ def card_of(name: str, folder: Path, config: Config) -> Card:
 def _told(folder: Path) -> _Told | Card:
     """The recipe and the hash of a run; a model of the package has them in the card of its ONNX file."""
     file = folder / "settings.json"
-    if folder in (boxed.folder for boxed in BOX.values()) and not file.exists():
-        return from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]
+    if folder in (boxed.folder for boxed in PRETRAINED.values()) and not file.exists():
+        return predictor_from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]
     try:
         return _Told.model_validate_json(read_regular(file, MAX_JSON_BYTES))
     except ValidationError as error:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable
 from imparfait.export.parity import Ask
-from imparfait.inference.predictor import LOGITS, PICTURES, PROBABILITIES, from_onnx
+from imparfait.inference.predictor import LOGITS, PICTURES, PROBABILITIES, predictor_from_onnx
 from imparfait.models.gru import Gru, Sequences, States
 from imparfait.models.metadata import KEY, Card
 
@@ -22,7 +22,7 @@ OPSET = 20
 ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
 
 
-class Asked(nn.Module):
+class DeploymentModule(nn.Module):
     """The network as its file is asked: pictures as they are stored in, calibrated answers out."""
 
     def __init__(self, network: nn.Module, temperature: float):
@@ -77,7 +77,7 @@ def content_of(network: nn.Module, card: Card) -> bytes:
 
     Raises UserError where PyTorch cannot export it.
     """
-    asked = Asked(_with_nodes(deepcopy(network)), card.temperature).eval()
+    asked = DeploymentModule(_with_nodes(deepcopy(network)), card.temperature).eval()
     shape = (2, card.input.channels, card.input.height, card.input.width)
     with _quietly(), torch.no_grad():
         try:
@@ -121,7 +121,7 @@ def told(content: bytes, card: Card) -> bytes:
 
 def ask(content: bytes, card: Card, threads: int) -> Ask:
     """What the file answers, by ONNX Runtime."""
-    return from_onnx(content, card.name, threads)[0].ask
+    return predictor_from_onnx(content, card.name, threads)[0].ask
 
 
 def _with_nodes(network: nn.Module) -> nn.Module:

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from imparfait.core.errors import UserError
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.corruptions import ALTERATIONS
-from imparfait.data.corrupted import altered_by
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.models.metadata import Input, Parity
@@ -50,9 +50,9 @@ def altered_digits(shown: Input) -> Iterator[Pixels]:
     """
     _, development = load_data("mnist").fitting()
     digits = _fitted(development.select(np.arange(PICTURES)), shown)
-    for place, (name, alter) in enumerate(ALTERATIONS.items()):
-        part = digits.select(np.arange(place, len(digits), len(ALTERATIONS)))
-        yield altered_by(part, name, alter, torch.linspace(0, 1, len(part))).pixels
+    for place, (name, alter) in enumerate(CORRUPTIONS.items()):
+        part = digits.select(np.arange(place, len(digits), len(CORRUPTIONS)))
+        yield corrupt_with(part, name, alter, torch.linspace(0, 1, len(part))).pixels
 
 
 def _fitted(digits: LabelledImages, shown: Input) -> LabelledImages:
@@ -61,6 +61,6 @@ def _fitted(digits: LabelledImages, shown: Input) -> LabelledImages:
     images = F.interpolate(
         torch.from_numpy(digits.pixels).float(), (shown.height, shown.width), mode="bilinear", antialias=True
     )
-    tints = Draw(0, "tints", 0, torch.from_numpy(digits.sources)).uniform("tint", shown.channels, 1, 1)
+    tints = CounterRng(0, "tints", 0, torch.from_numpy(digits.sources)).uniform("tint", shown.channels, 1, 1)
     pixels = (images * (tints if shown.channels > 1 else 1)).round().to(torch.uint8).numpy()
     return LabelledImages(pixels, digits.labels, digits.sources, digits.classes, digits.name, digits.split)

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from keras import layers, ops
 
-from imparfait.models.duo import QUARTER_GREY, LookAtContrast
-from imparfait.models.petit import Look
+from imparfait.models.duo import QUARTER_GREY, ContrastNormalizer
+from imparfait.models.petit import SpatialNormalizer
 
 LAST = "channels_last"
 
 
-def looked(look: Look, images: Any, ink_in: Callable[[Any], Any]) -> Any:
-    """As `Look`: each picture moved, scaled and slanted so that its ink is in the middle, of one size and upright."""
+def looked(look: SpatialNormalizer, images: Any, ink_in: Callable[[Any], Any]) -> Any:
+    """As `SpatialNormalizer`: each image moved, scaled and sheared so that its foreground is centred and upright."""
     frame = look.frame
     height, width = images.shape[1:3]
     if (reduce := min(height, width) // (2 * frame)) > 1:
@@ -35,13 +35,13 @@ def looked(look: Look, images: Any, ink_in: Callable[[Any], Any]) -> Any:
 
 
 def ink_of(images: Any) -> Any:
-    """As `Look.ink`: `[n, height, width]`."""
+    """As `SpatialNormalizer.ink`: `[n, height, width]`."""
     return ops.mean(images, 3)
 
 
 def contrast_of(images: Any) -> Any:
-    """As `LookAtContrast.ink`: `[n, height, width]`."""
-    around, rim = LookAtContrast.AROUND, LookAtContrast.AROUND // 2
+    """As `ContrastNormalizer.ink`: `[n, height, width]`."""
+    around, rim = ContrastNormalizer.AROUND, ContrastNormalizer.AROUND // 2
     grey = ops.mean(images, 3, keepdims=True)
     wider = edged(edged(grey, 1, rim, rim), 2, rim, rim)
     mean = layers.AveragePooling2D(around, 1, data_format=LAST)(wider)

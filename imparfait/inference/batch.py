@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from imparfait.core.compute import end_with_driver, usable_cores
+from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError
-from imparfait.data.images.normalize import Decoded, decode
-from imparfait.inference.predictor import Answer, Ready
+from imparfait.data.images.normalize import NormalizedImage, decode
+from imparfait.inference.predictor import Prediction, Predictor
 from imparfait.inference.pretrained import open_model
 
 KINDS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"))
@@ -23,11 +23,11 @@ MANY = 1000  # files from which more than one process is worth the second that i
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
+class FileResult:
     """A page of a file and what is said of it, or why the file could not be read."""
 
     file: str
-    answer: Answer | None = None
+    answer: Prediction | None = None
     said: str = ""
     """What was done to the picture."""
     page: int | None = None
@@ -44,7 +44,7 @@ class Predicted:
         return {**told, "model": model, "error": self.error}
 
 
-def predict(source: bytes | str | Path, model: str | Ready = "digits") -> list[Answer]:
+def predict(source: bytes | str | Path, model: str | Predictor = "digits") -> list[Prediction]:
     """What a classifier says of each page of a picture: PNG, JPEG, BMP, GIF, WebP or TIFF, as a file or its bytes.
 
     `model` is as `open_model` takes it. Raises UserError for a file that is no picture.
@@ -72,14 +72,14 @@ def files_in(paths: Iterable[Path]) -> Iterator[str]:
             raise UserError(f"{path}: no pictures in there; wanted are files that end in {', '.join(sorted(KINDS))}")
 
 
-def predict_files(files: Iterable[str], ready: Ready) -> Iterator[Predicted]:
+def predict_files(files: Iterable[str], ready: Predictor) -> Iterator[FileResult]:
     """What `ready` says of each file, in order, in this process."""
     waiting = iter(files)
     while chunk := list(islice(waiting, CHUNK)):
         yield from _of_chunk(chunk, ready)
 
 
-def predict_many(files: Iterable[str], model: str, processes: int | None = None) -> Iterator[Predicted]:
+def predict_many(files: Iterable[str], model: str, processes: int | None = None) -> Iterator[FileResult]:
     """As `predict_files`, in as many processes as there are cores, in order; memory does not grow with the files.
 
     Raises UserError when a process is killed.
@@ -88,7 +88,7 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
     context = multiprocessing.get_context("spawn")
     waiting = iter(files)
     with ProcessPoolExecutor(workers, context, _begin, (model,)) as pool:
-        under_way: deque[Future[list[Predicted]]] = deque()
+        under_way: deque[Future[list[FileResult]]] = deque()
         try:
             for chunk in iter(lambda: list(islice(waiting, CHUNK)), []):
                 under_way.append(pool.submit(_work, chunk))
@@ -105,10 +105,10 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
                 future.cancel()
 
 
-def _of_chunk(files: list[str], ready: Ready) -> list[Predicted]:
-    pages: list[Predicted | tuple[Predicted, Decoded]] = []
+def _of_chunk(files: list[str], ready: Predictor) -> list[FileResult]:
+    pages: list[FileResult | tuple[FileResult, NormalizedImage]] = []
     for file in files:
-        found: list[Decoded] = []
+        found: list[NormalizedImage] = []
         error = None
         try:
             found.extend(decode(file, ready.frame))
@@ -116,23 +116,23 @@ def _of_chunk(files: list[str], ready: Ready) -> list[Predicted]:
             error = str(problem)
         several = len(found) > 1 or bool(found and error)
         for number, decoded in enumerate(found, 1):
-            said = Predicted(file, None, decoded.said, number if several else None)
+            said = FileResult(file, None, decoded.said, number if several else None)
             pages.append((said, decoded))
         if error is not None:
-            pages.append(Predicted(file, error=error.removeprefix(f"{file}: ")))
+            pages.append(FileResult(file, error=error.removeprefix(f"{file}: ")))
     answers = iter(ready.answers([page[1] for page in pages if isinstance(page, tuple)]))
     return [replace(page[0], answer=next(answers)) if isinstance(page, tuple) else page for page in pages]
 
 
-_ready: Ready | None = None
+_ready: Predictor | None = None
 
 
 def _begin(model: str) -> None:
     global _ready
-    end_with_driver()
+    exit_with_parent()
     _ready = open_model(model)
 
 
-def _work(files: list[str]) -> list[Predicted]:
+def _work(files: list[str]) -> list[FileResult]:
     assert _ready is not None
     return _of_chunk(files, _ready)

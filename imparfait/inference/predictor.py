@@ -10,18 +10,18 @@ from jaxtyping import Bool
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.blank import is_blank
-from imparfait.data.images.normalize import Decoded, Frame
+from imparfait.data.images.normalize import Frame, NormalizedImage
 from imparfait.models.metadata import KEY, Card, Threshold, card_from
 
 TOP = 3
 BATCH = 256  # pictures at once: as fast as any other number, and 1 MB of activations a picture
-NOTHING = "nothing is drawn on it"
+BLANK_MESSAGE = "nothing is drawn on it"
 PICTURES, PROBABILITIES, LOGITS = "pictures", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """What is said of one picture."""
 
     predictions: tuple[tuple[str, float], ...]
@@ -54,7 +54,7 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class Predictor:
     """A classifier ready to be asked; whatever it runs on."""
 
     name: str
@@ -64,27 +64,29 @@ class Ready:
     ask: Callable[[Pixels], Probabilities]
     """Pictures as they were in training, in any number, to calibrated probabilities."""
 
-    def answers(self, decoded: Sequence[Decoded]) -> list[Answer]:
+    def answers(self, decoded: Sequence[NormalizedImage]) -> list[Prediction]:
         """What it says of each picture."""
         if not decoded:
             return []
         pixels = np.stack([each.pixels for each in decoded])
-        return self.answers_to(pixels, np.array([each.polarity is None and not each.unchanged for each in decoded]))
+        return self.predict_pixels(pixels, np.array([each.polarity is None and not each.unchanged for each in decoded]))
 
-    def answers_to(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Answer]:
+    def predict_pixels(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Prediction]:
         """What it says of each of these pictures; `empty` marks those on which nothing was found."""
-        return self.answers_from(self.probabilities(pixels), pixels, empty)
+        return self.predictions_from(self.probabilities(pixels), pixels, empty)
 
-    def answers_from(
+    def predictions_from(
         self, shares: Probabilities, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None
-    ) -> list[Answer]:
+    ) -> list[Prediction]:
         """What these probabilities of these pictures say; `empty` as above."""
         blank = is_blank(pixels.astype(np.float32) / 255)
         if empty is not None and self.frame.channels == 1:
             blank |= empty
         order = np.argsort(-shares, 1, kind="stable")[:, :TOP]
         return [
-            Answer(tuple((self.classes[i], float(row[i])) for i in best), self._reason(float(row.max()), bool(nothing)))
+            Prediction(
+                tuple((self.classes[i], float(row[i])) for i in best), self._reason(float(row.max()), bool(nothing))
+            )
             for row, best, nothing in zip(shares, order, blank, strict=True)
         ]
 
@@ -95,7 +97,7 @@ class Ready:
 
     def _reason(self, score: float, blank: bool) -> str | None:
         if blank:
-            return NOTHING
+            return BLANK_MESSAGE
         if self.threshold and score < self.threshold.confidence:
             wanted, rate = self.threshold.confidence, self.threshold.error_rate
             return (
@@ -104,7 +106,7 @@ class Ready:
         return None
 
 
-def from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Ready, Card]:
+def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Predictor, Card]:
     """The classifier in an ONNX file that imparfait exported, and its card; `name` is how it is called.
 
     Runs in this process, so it is for files one trusts. Raises UserError for another's file, or a broken one.
@@ -134,4 +136,4 @@ def from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Ready, Card]
         return np.asarray(session.run([PROBABILITIES], {PICTURES: pixels})[0])
 
     frame = Frame(card.input.height, card.input.width, card.input.channels)
-    return Ready(name, card.classes, frame, card.threshold, ask), card
+    return Predictor(name, card.classes, frame, card.threshold, ask), card

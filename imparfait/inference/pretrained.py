@@ -9,14 +9,14 @@ from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, read_regular
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.normalize import Frame
-from imparfait.inference.predictor import Ready, from_onnx
+from imparfait.inference.predictor import Predictor, predictor_from_onnx
 from imparfait.models.metadata import Card, config_of
 
 FOLDER = Path(__file__).parents[1] / "models" / "weights"
 
 
 @dataclass(frozen=True)
-class Boxed:
+class PretrainedModel:
     """A classifier in the package: `model.onnx`, `model.safetensors` and `config.json`, with a model card."""
 
     summary: str
@@ -29,21 +29,21 @@ class Boxed:
         return FOLDER / self.name
 
 
-BOX = {
+PRETRAINED = {
     each.name: each
     for each in (
-        Boxed("MNIST's digits, trained on altered pictures: the one to use", "digits"),
-        Boxed("the same network, trained on clean pictures only: to see what that costs", "digits-clean"),
+        PretrainedModel("MNIST's digits, trained on altered pictures: the one to use", "digits"),
+        PretrainedModel("the same network, trained on clean pictures only: to see what that costs", "digits-clean"),
     )
 }
 
 
-def folder_of(run: Path) -> Path:
+def resolve_folder(run: Path) -> Path:
     """The run folder, or that of the classifier in the package which is called so."""
-    return BOX[str(run)].folder if str(run) in BOX and not run.exists() else run
+    return PRETRAINED[str(run)].folder if str(run) in PRETRAINED and not run.exists() else run
 
 
-def open_model(model: str, threads: int = 1) -> Ready:
+def open_model(model: str, threads: int = 1) -> Predictor:
     """The classifier called `model` in the package, in an .onnx file of ours, or in a run folder (which needs torch).
 
     Raises UserError where there is none.
@@ -51,22 +51,22 @@ def open_model(model: str, threads: int = 1) -> Ready:
     return open_with_card(model, threads)[0]
 
 
-def open_with_card(model: str, threads: int = 1) -> tuple[Ready, Card | None]:
+def open_with_card(model: str, threads: int = 1) -> tuple[Predictor, Card | None]:
     """As `open_model`, with the card in its file; a run folder has none."""
-    if model in BOX:
-        return from_onnx((BOX[model].folder / "model.onnx").read_bytes(), model, threads)
+    if model in PRETRAINED:
+        return predictor_from_onnx((PRETRAINED[model].folder / "model.onnx").read_bytes(), model, threads)
     path = Path(model)
     if path.suffix == ".onnx":
-        return from_onnx(read_regular(path, MAX_MODEL_BYTES), model, threads)
+        return predictor_from_onnx(read_regular(path, MAX_MODEL_BYTES), model, threads)
     if path.is_dir():
         return _from_run(path), None
     raise UserError(
-        f"{model}: no such model; wanted is one of {', '.join(BOX)}, an .onnx file that imparfait exported, "
+        f"{model}: no such model; wanted is one of {', '.join(PRETRAINED)}, an .onnx file that imparfait exported, "
         "or a run folder, such as runs/default-s0-…"
     )
 
 
-def _from_run(folder: Path) -> Ready:
+def _from_run(folder: Path) -> Predictor:
     from scipy.special import softmax
 
     from imparfait.models.loading import load_classifier
@@ -78,4 +78,4 @@ def _from_run(folder: Path) -> Ready:
         return softmax(classifier(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)
 
     frame = Frame(config.input.height, config.input.width, config.input.channels)
-    return Ready(folder.name, config.classes, frame, config.threshold, ask)
+    return Predictor(folder.name, config.classes, frame, config.threshold, ask)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from imparfait.core.errors import UserError
-from imparfait.inference.batch import Predicted
+from imparfait.inference.batch import FileResult
 from imparfait.inference.predictor import TOP
 
 COLUMNS = (
@@ -21,7 +21,7 @@ BEGINS = b'{"file": '
 """How a line of a .jsonl file begins."""
 
 
-def as_row(predicted: Predicted, model: str) -> list[Any]:
+def as_row(predicted: FileResult, model: str) -> list[Any]:
     """A page's answer in COLUMNS."""
     answer = predicted.answer
     best: list[Any] = [value for pair in (answer.predictions if answer else ()) for value in pair]
@@ -32,7 +32,7 @@ def as_row(predicted: Predicted, model: str) -> list[Any]:
     return [predicted.file, page, model, *best[:2], *sure, *best[2:], predicted.said, predicted.error or ""]
 
 
-class Kept:
+class ResultsWriter:
     """Answers in a .jsonl or .csv file: those of `done` files are in it already, others are added to them.
 
     What a crash left half-written is cut off. Raises UserError when the file holds something else, or answers of
@@ -52,7 +52,7 @@ class Kept:
         if self.as_csv and not end:
             self._csv.writerow(COLUMNS)
 
-    def __enter__(self) -> "Kept":
+    def __enter__(self) -> "ResultsWriter":
         return self
 
     def __exit__(
@@ -60,7 +60,7 @@ class Kept:
     ) -> None:
         self._file.close()
 
-    def add(self, predicted: Sequence[Predicted]) -> None:
+    def add(self, predicted: Sequence[FileResult]) -> None:
         """Write these answers; they are in the file when this returns."""
         for each in predicted:
             if self.as_csv:

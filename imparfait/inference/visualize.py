@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.data.images.decode import Page, read_pages
-from imparfait.data.images.normalize import Decoded, decode_page
-from imparfait.inference.batch import Predicted
-from imparfait.inference.predictor import NOTHING, Ready
+from imparfait.data.images.normalize import NormalizedImage, decode_page
+from imparfait.inference.batch import FileResult
+from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
 
 MOST = 60  # pictures on a sheet
 SIDE, GAP, TEXT = 168, 20, 40  # pixels of a sheet: a picture, between pictures, below a pair
@@ -17,7 +17,7 @@ COLUMNS = 3
 PAPER, INK, FAINT, FOUND, DOUBT = "#ffffff", "#1d2530", "#d9dee5", "#D55E00", "#0072B2"  # Okabe and Ito's
 
 
-def sheet(predicted: Sequence[Predicted], ready: Ready) -> Image.Image:
+def sheet(predicted: Sequence[FileResult], ready: Predictor) -> Image.Image:
     """Each page as it is, with a box around what was cut out, beside what the model saw and said; MOST at most."""
     shown = [each for each in predicted if each.answer][:MOST]
     wide, tall = 2 * SIDE + 8 + 2 * GAP, SIDE + TEXT + GAP
@@ -38,16 +38,16 @@ def sheet(predicted: Sequence[Predicted], ready: Ready) -> Image.Image:
     return canvas
 
 
-def _words(predicted: Predicted) -> str:
+def _words(predicted: FileResult) -> str:
     assert predicted.answer
     answer = predicted.answer
     said = f"{answer.label}  {answer.score:.1%}"
-    if answer.reason == NOTHING:
-        return NOTHING
+    if answer.reason == BLANK_MESSAGE:
+        return BLANK_MESSAGE
     return said if answer.sure else f"not sure: {said}"
 
 
-def _with_box(page: Page, decoded: Decoded) -> Image.Image:
+def _with_box(page: Page, decoded: NormalizedImage) -> Image.Image:
     picture = _square(_as_image(page.pixels * 255))
     if decoded.polarity is None or decoded.unchanged:
         return picture

@@ -10,7 +10,7 @@ from imparfait.core.errors import UserError, lookup
 from imparfait.core.rng import seed_of
 from imparfait.models.cnn import Cnn, no_dropout, no_normalisation, one_convolution
 from imparfait.models.cnn_gru import CnnGru, Rnn, tanh
-from imparfait.models.custom import is_own, own_network
+from imparfait.models.custom import is_custom, load_custom
 from imparfait.models.duo import Duo
 from imparfait.models.grand import Grand
 from imparfait.models.petit import Petit
@@ -61,7 +61,7 @@ def build(
             raise UserError(f"{name} has no size called {size!r}; it has {', '.join(own) or 'none'}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "weights"))
-        if isinstance(model, str) and not is_own(model):
+        if isinstance(model, str) and not is_custom(model):
             return factory(**given, **(sizes or {}))
         return _built_by_others(name, factory, given | dict(sizes or {}))
 
@@ -92,7 +92,7 @@ def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "t
 def _factory(model: str | Factory) -> Factory:
     if not isinstance(model, str):
         return model
-    return own_network(model) if is_own(model) else lookup("model", model, MODELS)
+    return load_custom(model) if is_custom(model) else lookup("model", model, MODELS)
 
 
 def _built_by_others(name: str, factory: Factory, given: dict[str, int]) -> nn.Module:

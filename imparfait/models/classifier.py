@@ -8,19 +8,19 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Logits
 
 BATCH = 256  # measured: 128 to 512 are within 15 %, 2,000 takes twice as long
 
 
-def as_classifier(model: nn.Module, machine: Machine | None = None, temperature: float = 1.0) -> Classifier:
+def as_classifier(model: nn.Module, machine: ComputeConfig | None = None, temperature: float = 1.0) -> Classifier:
     """`model` as a classifier; layout, precision, device and inference mode are seen to here and nowhere else.
 
     Its logits are the model's, divided by `temperature`.
     """
-    machine = machine or Machine(threads=torch.get_num_threads())
+    machine = machine or ComputeConfig(threads=torch.get_num_threads())
     device, bf16 = machine.device, machine.precision == "bfloat16"
 
     def classify(images: Float32[np.ndarray, "n channels height width"]) -> Logits:

@@ -12,12 +12,12 @@ from torch import nn
 from imparfait.core.errors import UserError
 
 
-def is_own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Whether a model's name is a file and a function in it."""
     return ".py:" in name
 
 
-def own_network(name: str) -> Callable[..., nn.Module]:
+def load_custom(name: str) -> Callable[..., nn.Module]:
     """The function that `file.py:function` names; the file is run, as `python file.py` would.
 
     Raises UserError when the file cannot be run or has no such function.
@@ -42,12 +42,12 @@ def own_network(name: str) -> Callable[..., nn.Module]:
     return factory  # type: ignore[no-any-return]
 
 
-def fingerprint_of(name: str) -> str:
+def custom_fingerprint(name: str) -> str:
     """sha256 of the file's text and of what it imports from beside it: another network there is another run.
 
     Empty for a network of ours, which is part of the code that computes.
     """
-    if not is_own(name):
+    if not is_custom(name):
         return ""
     digest = hashlib.sha256()
     for file in _with_what_it_imports(parts_of(name)[0]):

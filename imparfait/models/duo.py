@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from imparfait.core.tensors import Images
-from imparfait.models.petit import Look, Trunk
+from imparfait.models.petit import SpatialNormalizer, Trunk
 
 QUARTER_GREY = 1 / 1024
 
@@ -21,7 +21,7 @@ class Duo(nn.Module):
 
     def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 1, frame: int = 24):
         super().__init__()
-        self.look = LookAtContrast(frame)
+        self.look = ContrastNormalizer(frame)
         self.moved = Trunk(channels, filters, depth)
         self.unmoved = Trunk(channels, filters, depth)
         self.head = nn.Linear(2 * self.moved.features, classes)
@@ -45,7 +45,7 @@ def standardised(images: Images) -> Images:
     return result
 
 
-class LookAtContrast(Look):
+class ContrastNormalizer(SpatialNormalizer):
     """A look that takes for ink what differs from its surroundings, so that a light ground does not count.
 
     Ink is the square of a pixel's difference from the mean of the 9 × 9 around it; what lies beyond the picture is

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from imparfait.core.tensors import Images
-from imparfait.models.petit import Look, convolution
+from imparfait.models.petit import SpatialNormalizer, convolution
 
 
 class Grand(nn.Module):
@@ -19,7 +19,7 @@ class Grand(nn.Module):
 
     def __init__(self, *, channels: int, classes: int, filters: int = 32, frame: int = 24):
         super().__init__()
-        self.look = Look(frame)
+        self.look = SpatialNormalizer(frame)
         self.look.errs = 1.6
         self.normalise = nn.BatchNorm2d(channels, affine=False)
         self.trunk = nn.Sequential(

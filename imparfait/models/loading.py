@@ -10,14 +10,14 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import choose_device, has_bf16_units
 from imparfait.core.storage import MAX_MODEL_BYTES, printable, read_regular
 from imparfait.core.types import Classifier
 from imparfait.models import build, check_answers
 from imparfait.models.classifier import as_classifier
-from imparfait.models.custom import fingerprint_of, is_own, parts_of
+from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.metadata import Config, config_of
 
 
@@ -34,9 +34,9 @@ def load_classifier(
     """
     folder = Path(path)
     model, config = load_network(folder, network)
-    machine = machine_of(folder, device)
+    machine = compute_for(folder, device)
     if precision:
-        machine = Machine.model_validate({**machine.model_dump(), "precision": precision})
+        machine = ComputeConfig.model_validate({**machine.model_dump(), "precision": precision})
     return as_classifier(model, machine, config.temperature or 1.0)
 
 
@@ -48,7 +48,7 @@ def load_network(folder: Path, network: str | None = None) -> tuple[nn.Module, C
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class PretrainedWeights:
     """The trained weights of a run, to start another training from."""
 
     path: Path
@@ -77,14 +77,14 @@ class Weights:
         return tuple(classes) != self.config.classes
 
 
-def load_weights(path: str | Path) -> Weights:
+def load_weights(path: str | Path) -> PretrainedWeights:
     """The weights in the run folder `path`; runs nothing. Raises UserError when there are none."""
     folder = Path(path)
     config, content = config_of(folder), _content(folder)
     tensors = _tensors(folder, content)
-    if not is_own(config.model):
+    if not is_custom(config.model):
         _network(folder, config, tensors, config.model)
-    return Weights(folder, config, tensors, sha256(content).hexdigest())
+    return PretrainedWeights(folder, config, tensors, sha256(content).hexdigest())
 
 
 def check_named(folder: Path, network: str) -> None:
@@ -99,7 +99,7 @@ def check_named(folder: Path, network: str) -> None:
 
 def _to_run(folder: Path, config: Config, network: str | None) -> str:
     """The network to build: one of ours, or the file that the caller names, if it is the one that was trained."""
-    if not is_own(config.model):
+    if not is_custom(config.model):
         if network is not None:
             raise UserError(f"{network}: {folder} is of {config.model}, which needs no file; leave it out")
         return config.model
@@ -109,10 +109,10 @@ def _to_run(folder: Path, config: Config, network: str | None) -> str:
             f"{folder}: its network is from a file, {file}, and no run folder has code run by itself; if you trust "
             f"yours, name it: --network my_net.py:build, or load_classifier(…, network='my_net.py:build')"
         )
-    if not is_own(network) or not Path(network.rpartition(":")[0]).is_file():
+    if not is_custom(network) or not Path(network.rpartition(":")[0]).is_file():
         raise UserError(f"{network}: there is no such file; wanted is the path of {file} with its function, :build")
     check_named(folder, network)
-    if fingerprint_of(network) != config.origins.get("network"):
+    if custom_fingerprint(network) != config.origins.get("network"):
         raise UserError(
             f"{folder}: its network is not the one in {network}, which has changed since it was trained; "
             f"put it back as it was (a copy to read is {folder / file})"
@@ -136,7 +136,7 @@ def _network(folder: Path, config: Config, tensors: dict[str, torch.Tensor], nam
         return network
 
     try:
-        if not is_own(name):
+        if not is_custom(name):
             with torch.device("meta"):  # takes no memory: sizes may be anything, the weights' are those of a file
                 drawn()
         model = drawn()
@@ -180,22 +180,22 @@ def _last_layer(model: nn.Module, classes: int) -> set[str]:
     return set()
 
 
-def machine_of(path: str | Path, device: str = "auto") -> Machine:
+def compute_for(path: str | Path, device: str = "auto") -> ComputeConfig:
     """Where the classifier in `path` runs here: as it was trained where that can be, else in float32."""
     told = config_of(Path(path)).machine
     here = choose_device(device)
     bf16 = told.precision == "bfloat16" and here == "cpu" and has_bf16_units()
-    return Machine.model_validate(
+    return ComputeConfig.model_validate(
         {"device": here, "threads": told.threads, "precision": "bfloat16" if bf16 else "float32"}
     )
 
 
 __all__ = [
-    "Weights",
+    "PretrainedWeights",
     "check_named",
+    "compute_for",
     "config_of",
     "load_classifier",
     "load_network",
     "load_weights",
-    "machine_of",
 ]

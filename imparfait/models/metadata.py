@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PositiveInt, ValidationError
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable, read_regular
 
@@ -57,7 +57,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     sizes: dict[Name, Annotated[int, Field(ge=1, le=1 << 12)]]
     classes: tuple[Name, ...] = Field(min_length=1)
     input: Input
-    machine: Machine
+    machine: ComputeConfig
     temperature: float | None = Field(None, ge=0.01, le=100)
     """What the logits are divided by; None is 1. Found ones are 0.05 to 20; others would only overflow."""
     threshold: Threshold | None = None

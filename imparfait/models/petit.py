@@ -25,7 +25,7 @@ class Petit(nn.Module):
 
     def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 1, frame: int = 24):
         super().__init__()
-        self.look = Look(frame)
+        self.look = SpatialNormalizer(frame)
         self.normalise = nn.BatchNorm2d(channels, affine=False)
         self.trunk = Trunk(channels, filters, depth)
         self.head = nn.Linear(self.trunk.features, classes)
@@ -36,7 +36,7 @@ class Petit(nn.Module):
         return logits
 
 
-class Look(nn.Module):
+class SpatialNormalizer(nn.Module):
     """Moves, scales and slants each picture so that its ink is in the middle, of one size and upright.
 
     No weights: the ink's mean is the centre, its larger standard deviation the size, its covariance the slant. So a
@@ -123,12 +123,12 @@ class Trunk(nn.Module):
     def forward(self, images: Images) -> Float[Tensor, "n features"]:
         """Pictures with an even number of rows and columns."""
         strokes = self.strokes(self.fours(images))  # n, filters, rows / 2, columns / 2
-        shapes = self.shapes(halved(strokes))
-        things = self.things(halved(shapes))  # n, 4 filters, rows / 8, columns / 8
+        shapes = self.shapes(downsample(strokes))
+        things = self.things(downsample(shapes))  # n, 4 filters, rows / 8, columns / 8
         return torch.cat([things.amax((2, 3)), things.mean((2, 3))], 1)
 
 
-def halved(x: Float[Tensor, "n width rows columns"]) -> Float[Tensor, "n width half_rows half_columns"]:
+def downsample(x: Float[Tensor, "n width rows columns"]) -> Float[Tensor, "n width half_rows half_columns"]:
     """Means of four places; of an odd number of rows or columns the last counts twice."""
     rows, columns = x.shape[-2:]
     if rows % 2 or columns % 2:

@@ -8,7 +8,7 @@ import numpy as np
 
 from imparfait.core.hardware import environment
 from imparfait.core.storage import write_json
-from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import altered
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.scores import percent
@@ -16,7 +16,7 @@ from imparfait.evaluation.suite import CLEAN
 from imparfait.reports.figures import accuracy_against_seconds, mistakes, paired_differences
 from imparfait.reports.page import Plate, write_page
 from imparfait.selection.comparison import Comparison, Verdict, points, signed
-from imparfait.selection.profiling import Entry
+from imparfait.selection.profiling import CandidateProfile
 
 SHOWN = 16  # pictures that one gets and the other does not, each way
 
@@ -121,7 +121,9 @@ def _disagreements(comparison: Comparison, data: LabelledImages) -> list[Plate]:
     return plates
 
 
-def _got_by_one(comparison: Comparison, one: Entry, two: Entry, data: LabelledImages) -> tuple[np.ndarray, list[str]]:
+def _got_by_one(
+    comparison: Comparison, one: CandidateProfile, two: CandidateProfile, data: LabelledImages
+) -> tuple[np.ndarray, list[str]]:
     mine, theirs = comparison.answers(one), comparison.answers(two)
     always = np.asarray(mine.right.all(0) & ~theirs.right.any(0))  # alterations, n
     pixels, captions = [], []
@@ -150,7 +152,7 @@ def _by_alteration(comparison: Comparison) -> list[tuple[str, ...]]:
 
 def _written(name: str) -> str:
     """An alteration as reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
-    return f"{name}-like" if name in ALTERATIONS and ALTERATIONS[name].in_kind else name
+    return f"{name}-like" if name in CORRUPTIONS and CORRUPTIONS[name].in_kind else name
 
 
 def _tests(comparison: Comparison, verdict: Verdict) -> list[tuple[str, ...]]:

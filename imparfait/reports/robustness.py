@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.model_comparison import Model, Verdict
-from imparfait.evaluation.robustness import ENOUGH, Row, Z
+from imparfait.evaluation.model_comparison import ModelGroup, Verdict
+from imparfait.evaluation.robustness import ENOUGH, CorruptionSummary, Z
 from imparfait.evaluation.scores import percent, percents
-from imparfait.evaluation.suite import Part
-from imparfait.evaluation.uncertainty import Refusal, Trust
+from imparfait.evaluation.suite import Condition
+from imparfait.evaluation.uncertainty import CalibrationReport, OodReport
 from imparfait.reports.figures import curves, heat_map
 from imparfait.reports.page import Plate, write_page
 from imparfait.reports.suite_confidence import (
@@ -25,11 +25,11 @@ from imparfait.reports.suite_mistakes import A_ROW, Pictures, broken, confusions
 from imparfait.reports.suite_tables import (
     HEADINGS,
     NONE,
+    core_suite,
     lines,
     mnist_c,
     rows_of,
     share,
-    the_three,
     where,
     write_long_csv,
     write_tables,
@@ -45,13 +45,13 @@ def write_report(
     title: str,
     conditions: str,
     seen: str,
-    models: Sequence[Model],
+    models: Sequence[ModelGroup],
     verdicts: Sequence[Verdict],
-    trust: Mapping[str, Sequence[Trust]],
-    refusals: Mapping[str, Sequence[Refusal]],
+    trust: Mapping[str, Sequence[CalibrationReport]],
+    refusals: Mapping[str, Sequence[OodReport]],
     data: LabelledImages,
     facts: Mapping[str, Mapping[str, Any]],
-    parts: Sequence[Part] = (),
+    parts: Sequence[Condition] = (),
     corruption_error: Mapping[str, Mapping[str, float]] | None = None,
     asked: Mapping[str, str] | None = None,
     disputed: Mapping[str, tuple[float, float]] | None = None,
@@ -114,27 +114,27 @@ def write_report(
     )
 
 
-def _ordered(rows: Sequence[Row]) -> list[Row]:
+def _ordered(rows: Sequence[CorruptionSummary]) -> list[CorruptionSummary]:
     """Family by family, the worst first, and so within them."""
-    families: dict[str, list[Row]] = {}
+    families: dict[str, list[CorruptionSummary]] = {}
     for row in sorted(rows, key=lambda row: row.accuracy):
         families.setdefault(row.family, []).append(row)
     by_mean = sorted(families.values(), key=lambda each: float(np.mean([row.accuracy for row in each])))
     return [row for family in by_mean for row in family]
 
 
-def _overview(model: Model, rows: Sequence[Row]) -> tuple[str, ...]:
+def _overview(model: ModelGroup, rows: Sequence[CorruptionSummary]) -> tuple[str, ...]:
     """The headlines of a model: mean, interval, spread, clean, the three, MNIST-C's, and what breaks it first."""
     each = model.by_source()
     half = Z * float(each.std(ddof=1)) / len(each) ** 0.5
     interval = percents((max(0.0, model.mean - half), min(1.0, model.mean + half)))
     clean = float(np.mean([suite.clean.score.accuracy for suite in model.seeds]))
     spread = NONE if model.spread is None else f"{100 * model.spread:.2f}"
-    numbers = (percent(model.mean), interval, spread, percent(clean), share(the_three(model)), share(mnist_c(model)))
+    numbers = (percent(model.mean), interval, spread, percent(clean), share(core_suite(model)), share(mnist_c(model)))
     return (model.name, *numbers)
 
 
-def _breaks(model: Model, rows: Sequence[Row]) -> list[str]:
+def _breaks(model: ModelGroup, rows: Sequence[CorruptionSummary]) -> list[str]:
     """What breaks it first, where it is worst, and what it survives, in sentences."""
     lowest = min(rows, key=lambda row: min(row.accuracies))
     at = int(np.argmin(lowest.accuracies))
@@ -154,7 +154,7 @@ def _breaks(model: Model, rows: Sequence[Row]) -> list[str]:
     return said
 
 
-def _maps(rows: Mapping[str, Sequence[Row]], verdicts: Sequence[Verdict]) -> list[Plate]:
+def _maps(rows: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Verdict]) -> list[Plate]:
     """Accuracy by alteration and severity, models two by two; and, of two, their difference."""
     first = next(iter(rows.values()))
     families: dict[str, list[str]] = {}
@@ -197,7 +197,7 @@ def _maps(rows: Mapping[str, Sequence[Row]], verdicts: Sequence[Verdict]) -> lis
     return plates
 
 
-def _panel(rows: Mapping[str, Row], order: Sequence[str], levels: Sequence[float]) -> np.ndarray:
+def _panel(rows: Mapping[str, CorruptionSummary], order: Sequence[str], levels: Sequence[float]) -> np.ndarray:
     panel = np.full((len(order), len(levels) + 1), np.nan)
     for place, name in enumerate(order):
         if name in rows:
@@ -208,7 +208,7 @@ def _panel(rows: Mapping[str, Row], order: Sequence[str], levels: Sequence[float
     return panel
 
 
-def _curves(models: Sequence[Model], rows: Mapping[str, Sequence[Row]]) -> Plate:
+def _curves(models: Sequence[ModelGroup], rows: Mapping[str, Sequence[CorruptionSummary]]) -> Plate:
     panels: dict[str, dict[str, np.ndarray]] = {}
     several = len(models) > 1
     for model in models[:MODELS]:

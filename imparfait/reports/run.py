@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import classification_report
 
-from imparfait.data.dataset import AlteredImages
-from imparfait.evaluation.scores import HEADINGS, Answers, Score, Scores, percent
+from imparfait.data.dataset import ConditionImages
+from imparfait.evaluation.scores import HEADINGS, ConditionResult, Score, Scores, percent
 from imparfait.reports.figures import accuracy_loss, confusion, contact_sheet, mistakes
 from imparfait.reports.page import Plate, write_page
 from imparfait.training.loop import Epoch
@@ -59,7 +59,7 @@ def course(epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]) -> Pl
     )
 
 
-def answers(scores: Scores, shown: Sequence[AlteredImages]) -> list[Plate]:
+def answers(scores: Scores, shown: Sequence[ConditionImages]) -> list[Plate]:
     """What was shown, what was confused with what, and the worst mistakes."""
     sheet = Plate(
         "alterations",
@@ -90,7 +90,7 @@ def answers(scores: Scores, shown: Sequence[AlteredImages]) -> list[Plate]:
     return [sheet, *matrices, worst]
 
 
-def _worst(scores: Scores, shown: Sequence[AlteredImages]) -> tuple[np.ndarray, list[str]]:
+def _worst(scores: Scores, shown: Sequence[ConditionImages]) -> tuple[np.ndarray, list[str]]:
     found = []
     for part, answered in zip(shown, scores.parts, strict=True):
         for row in np.flatnonzero(answered.said != answered.truths):
@@ -105,7 +105,7 @@ def _worst(scores: Scores, shown: Sequence[AlteredImages]) -> tuple[np.ndarray, 
     return np.stack(pixels) if pixels else shown[0].data.pixels[:0], captions
 
 
-def _by_class(part: Answers, classes: Sequence[str]) -> list[tuple[str, str, str, str, int]]:
+def _by_class(part: ConditionResult, classes: Sequence[str]) -> list[tuple[str, str, str, str, int]]:
     """scikit-learn's classification report: class, precision, recall, F1, pictures."""
     report = classification_report(
         part.truths, part.said, labels=range(len(classes)), target_names=classes, output_dict=True, zero_division=0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import environment
 from imparfait.core.storage import write_json
 from imparfait.evaluation.scores import percent
@@ -16,7 +16,7 @@ from imparfait.selection.search_space import Range
 from imparfait.training.settings import as_toml
 
 
-def write_search(folder: Path, title: str, finding: Finding, machine: Machine) -> None:
+def write_search(folder: Path, title: str, finding: Finding, machine: ComputeConfig) -> None:
     """`report.html`, its figures, `search.json`, `trials.csv` and, where a trial finished, `best.toml` in `folder`."""
     write_json(folder / "search.json", finding.to_json())
     _write_trials(folder / "trials.csv", finding)

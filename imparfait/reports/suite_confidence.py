@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from imparfait.evaluation import metrics
-from imparfait.evaluation.model_comparison import Model
-from imparfait.evaluation.robustness import Suite
-from imparfait.evaluation.scores import Answers
-from imparfait.evaluation.uncertainty import FIT, MODERATE, Refusal, Trust, sureness
+from imparfait.evaluation.model_comparison import ModelGroup
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import ConditionResult
+from imparfait.evaluation.uncertainty import FIT, MODERATE, CalibrationReport, OodReport, max_probability
 from imparfait.reports.figures import confidence
 from imparfait.reports.page import Plate
 
@@ -18,7 +18,7 @@ REFUSAL_HEADINGS = ("pictures", "AUROC", "FPR95", "accepted")
 POINTS = 300  # of a curve of risk over coverage, which has one for each picture
 
 
-def trust_lines(trusts: Iterable[Trust]) -> list[tuple[str, ...]]:
+def trust_lines(trusts: Iterable[CalibrationReport]) -> list[tuple[str, ...]]:
     """What is known of each group of pictures, as people read it."""
     return [
         (
@@ -33,7 +33,7 @@ def trust_lines(trusts: Iterable[Trust]) -> list[tuple[str, ...]]:
     ]
 
 
-def refusal_lines(refusals: Iterable[Refusal]) -> list[tuple[str, ...]]:
+def refusal_lines(refusals: Iterable[OodReport]) -> list[tuple[str, ...]]:
     """What is known of each set of pictures that show nothing, as people read it."""
     return [
         (
@@ -46,7 +46,7 @@ def refusal_lines(refusals: Iterable[Refusal]) -> list[tuple[str, ...]]:
     ]
 
 
-def confidence_plate(models: Sequence[Model]) -> Plate:
+def confidence_plate(models: Sequence[ModelGroup]) -> Plate:
     """Reliability and risk over coverage: of one model clean, in and out of the fit; of several each altogether."""
     if len(models) > 1:
         groups = {model.name: _answers(_altered(model.seeds[0])) for model in models}
@@ -73,7 +73,7 @@ def confidence_plate(models: Sequence[Model]) -> Plate:
     )
 
 
-def _altered(suite: Suite, inside: bool | None = None) -> list[Answers]:
+def _altered(suite: SuiteResult, inside: bool | None = None) -> list[ConditionResult]:
     """The parts that families are summed up over; those of the fit, or those that are not."""
     return [
         suite.parts[row.alteration, level]
@@ -83,12 +83,12 @@ def _altered(suite: Suite, inside: bool | None = None) -> list[Answers]:
     ]
 
 
-def _answers(parts: Sequence[Answers]) -> tuple[Float[np.ndarray, "n classes"], np.ndarray]:
+def _answers(parts: Sequence[ConditionResult]) -> tuple[Float[np.ndarray, "n classes"], np.ndarray]:
     return np.concatenate([part.probabilities for part in parts]), np.concatenate([part.truths for part in parts])
 
 
 def _risk_coverage(probabilities: Float[np.ndarray, "n classes"], truths: np.ndarray) -> Float[np.ndarray, "2 m"]:
-    found = metrics.risk_coverage(sureness(probabilities), probabilities.argmax(1) == truths)
+    found = metrics.risk_coverage(max_probability(probabilities), probabilities.argmax(1) == truths)
     # The first hundredth is left out: there one wrong answer is many percent.
     shares = np.linspace(0.01, 1, POINTS)
     places = np.searchsorted(found.coverage, shares).clip(max=len(found.coverage) - 1)

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from imparfait.evaluation.model_comparison import Model, Verdict
-from imparfait.evaluation.robustness import Suite
-from imparfait.evaluation.uncertainty import Refusal, Trust
+from imparfait.evaluation.model_comparison import ModelGroup, Verdict
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.uncertainty import CalibrationReport, OodReport
 
 
 def as_json(
-    models: Sequence[Model],
+    models: Sequence[ModelGroup],
     verdicts: Sequence[Verdict],
-    trust: Mapping[str, Sequence[Trust]],
-    refusals: Mapping[str, Sequence[Refusal]],
+    trust: Mapping[str, Sequence[CalibrationReport]],
+    refusals: Mapping[str, Sequence[OodReport]],
     corruption_error: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """What scores.json holds; the mappings are by the models' names."""
@@ -42,14 +42,14 @@ def as_json(
     return {"models": told, "verdicts": pairs}
 
 
-def _suite(suite: Suite) -> dict[str, Any]:
+def _suite(suite: SuiteResult) -> dict[str, Any]:
     counts = suite.scores.to_json()
     return {
         "mean": suite.mean,
         "mean_interval": suite.mean_interval,
         "clean": suite.clean.score.accuracy,
-        "mean_of_the_three": suite.mean_of_the_three,
-        "mean_of_mnist_c": suite.mean_of_mnist_c,
+        "mean_of_the_three": suite.core_mean,
+        "mean_of_mnist_c": suite.mnist_c_mean,
         "worst": suite.worst,
         "alterations": [asdict(row) | {"accuracy": row.accuracy} for row in suite.rows],
         "classes": counts["classes"],

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from imparfait.core.types import Pixels
-from imparfait.corruptions import ALTERATIONS, Alteration
+from imparfait.corruptions import CORRUPTIONS, CorruptionFunction
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.model_comparison import Model
-from imparfait.evaluation.robustness import Row, Suite
-from imparfait.evaluation.suite import CLEAN, Part
+from imparfait.evaluation.model_comparison import ModelGroup
+from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
+from imparfait.evaluation.suite import CLEAN, Condition
 from imparfait.reports.figures import mistakes, rows_of_mistakes
 from imparfait.reports.page import Plate
 
@@ -27,19 +27,19 @@ class Pictures:
     """The source pictures, and how to make their altered copies again."""
 
     data: LabelledImages
-    own: Mapping[str, Alteration]
+    own: Mapping[str, CorruptionFunction]
     """Alterations that are not of the table."""
 
     def can_make(self, alteration: str) -> bool:
         """Whether it is known how this alteration is made."""
-        return alteration in self.own or alteration in ALTERATIONS
+        return alteration in self.own or alteration in CORRUPTIONS
 
     def of(self, alteration: str, severity: float, sources: Int[np.ndarray, " n"]) -> Pixels:
         """The very pixels that were scored, in the order of `sources`."""
         order = np.argsort(self.data.sources)
         rows = order[np.searchsorted(self.data.sources[order], sources)]
-        alter = None if alteration == CLEAN else self.own.get(alteration) or ALTERATIONS[alteration]
-        return Part(alteration, severity, "", alter).of(self.data.select(rows)).data.pixels
+        alter = None if alteration == CLEAN else self.own.get(alteration) or CORRUPTIONS[alteration]
+        return Condition(alteration, severity, "", alter).of(self.data.select(rows)).data.pixels
 
     def each_of(self, places: Sequence[tuple[str, float, int]]) -> Pixels:
         """A picture for each (alteration, severity, source); those of one level are made together."""
@@ -50,7 +50,7 @@ class Pictures:
         return np.stack([made[index] for index in range(len(places))])
 
 
-def broken(suite: Suite, rows: Sequence[Row], pictures: Pictures) -> Plate | None:
+def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], pictures: Pictures) -> Plate | None:
     """One digit under the alterations that break the model first, at the first severity tried where they have."""
     found = [
         (row.crossing.severity, row)
@@ -84,7 +84,7 @@ def broken(suite: Suite, rows: Sequence[Row], pictures: Pictures) -> Plate | Non
     )
 
 
-def worst_mistakes(suite: Suite, rows: Sequence[Row], pictures: Pictures) -> list[Plate]:
+def worst_mistakes(suite: SuiteResult, rows: Sequence[CorruptionSummary], pictures: Pictures) -> list[Plate]:
     """A plate a family: the surest wrong answers of each alteration, no source twice."""
     families: dict[str, dict[str, tuple[Pixels, list[str]]]] = {}
     classes = suite.scores.classes
@@ -108,7 +108,7 @@ def worst_mistakes(suite: Suite, rows: Sequence[Row], pictures: Pictures) -> lis
     ]
 
 
-def _surest_wrong(suite: Suite, row: Row) -> list[tuple[float, int, int, int]]:
+def _surest_wrong(suite: SuiteResult, row: CorruptionSummary) -> list[tuple[float, int, int, int]]:
     """(severity, source, truth, answer) of the surest wrong answers."""
     found = []
     for severity in row.severities:
@@ -137,7 +137,7 @@ class Confusion:
     """The alteration under which it happened most."""
 
 
-def confusions(suite: Suite, rows: Sequence[Row]) -> list[tuple[str, int, int, list[Confusion]]]:
+def confusions(suite: SuiteResult, rows: Sequence[CorruptionSummary]) -> list[tuple[str, int, int, list[Confusion]]]:
     """For each family: wrong answers, of how many, and what was taken for what most often."""
     families: dict[str, dict[str, np.ndarray]] = {}
     for row in rows:
@@ -158,7 +158,7 @@ def confusions(suite: Suite, rows: Sequence[Row]) -> list[tuple[str, int, int, l
     return found
 
 
-def won_and_lost(models: Sequence[Model], pictures: Pictures) -> list[Plate]:
+def won_and_lost(models: Sequence[ModelGroup], pictures: Pictures) -> list[Plate]:
     """Pictures that the first model reads with every seed and the next ones with none, and the other way round."""
     plates = []
     for number, other in enumerate(models[1:3]):
@@ -181,7 +181,9 @@ def won_and_lost(models: Sequence[Model], pictures: Pictures) -> list[Plate]:
     return plates
 
 
-def _read_by_one(one: Model, two: Model, pictures: Pictures) -> tuple[list[tuple[str, float, int]], list[str]]:
+def _read_by_one(
+    one: ModelGroup, two: ModelGroup, pictures: Pictures
+) -> tuple[list[tuple[str, float, int]], list[str]]:
     """Places and captions: by turns from the alterations that part the two most, mildest first, no source twice."""
     mine, theirs = one.seeds[0], two.seeds[0]
     names = mine.scores.classes
@@ -205,6 +207,6 @@ def _read_by_one(one: Model, two: Model, pictures: Pictures) -> tuple[list[tuple
     return [place for place, _ in chosen], [caption for _, caption in chosen]
 
 
-def _right(model: Model, alteration: str, severity: float) -> Bool[np.ndarray, "seeds sources"]:
+def _right(model: ModelGroup, alteration: str, severity: float) -> Bool[np.ndarray, "seeds sources"]:
     parts = [suite.parts[alteration, severity] for suite in model.seeds]
     return np.stack([part.said == part.truths for part in parts])

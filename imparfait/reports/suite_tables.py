@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imparfait.evaluation.model_comparison import Model
-from imparfait.evaluation.robustness import ENOUGH, Row
+from imparfait.evaluation.model_comparison import ModelGroup
+from imparfait.evaluation.robustness import ENOUGH, CorruptionSummary
 from imparfait.evaluation.scores import percent
 from imparfait.evaluation.statistics import Crossing, crossing
 from imparfait.evaluation.suite import CLEAN
@@ -28,7 +28,7 @@ IN_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textas
 IN_LATEX |= {sign: f"\\{sign}" for sign in "%_&#${}"}
 
 
-def rows_of(model: Model) -> list[Row]:
+def rows_of(model: ModelGroup) -> list[CorruptionSummary]:
     """A row an alteration; several seeds in the mean, and where that mean crosses 95 %."""
     each = [{row.alteration: row for row in suite.rows} for suite in model.seeds]
     return (
@@ -38,7 +38,7 @@ def rows_of(model: Model) -> list[Row]:
     )
 
 
-def _in_the_mean(model: Model, rows: Sequence[Row]) -> Row:
+def _in_the_mean(model: ModelGroup, rows: Sequence[CorruptionSummary]) -> CorruptionSummary:
     row = rows[0]
     places = [(CLEAN, 0.0), *((row.alteration, severity) for severity in row.severities)]
     parts = [[suite.parts[place] for suite in model.seeds] for place in places]
@@ -59,14 +59,14 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(found)) if len(found) == len(values) else None
 
 
-def mnist_c(model: Model) -> float | None:
+def mnist_c(model: ModelGroup) -> float | None:
     """The mean over MNIST-C's 15 and over seeds, where all are in the suite."""
-    return _mean([suite.mean_of_mnist_c for suite in model.seeds])
+    return _mean([suite.mnist_c_mean for suite in model.seeds])
 
 
-def the_three(model: Model) -> float | None:
+def core_suite(model: ModelGroup) -> float | None:
     """The mean of the protocol's three and over seeds, where all are in the suite."""
-    return _mean([suite.mean_of_the_three for suite in model.seeds])
+    return _mean([suite.core_mean for suite in model.seeds])
 
 
 def share(value: float | None) -> str:
@@ -78,7 +78,7 @@ def _number(value: float | None) -> str:
     return NONE if value is None else f"{100 * value:.2f}"
 
 
-def where(row: Row) -> str:
+def where(row: CorruptionSummary) -> str:
     """Where it crosses 95 %, in few words: "0.32 (0.30 – 0.34)"."""
     found = row.crossing
     if len(row.severities) == 1:  # nothing is known between the pictures as they are and this one level
@@ -93,7 +93,7 @@ def where(row: Row) -> str:
     return f"{found.severity:.2f} ({low} – {high})"
 
 
-def lines(model: Model, rows: Sequence[Row], errors: Mapping[str, float]) -> list[tuple[str, ...]]:
+def lines(model: ModelGroup, rows: Sequence[CorruptionSummary], errors: Mapping[str, float]) -> list[tuple[str, ...]]:
     """The table as people read it, its mean last; `errors` are corruption errors, or none."""
     found = [
         (
@@ -112,7 +112,7 @@ def lines(model: Model, rows: Sequence[Row], errors: Mapping[str, float]) -> lis
 
 
 def write_tables(
-    folder: Path, models: Mapping[Model, Sequence[Row]], errors: Mapping[str, Mapping[str, float]]
+    folder: Path, models: Mapping[ModelGroup, Sequence[CorruptionSummary]], errors: Mapping[str, Mapping[str, float]]
 ) -> None:
     """`table.csv`, in shares and with empty cells where there is nothing, and `table.tex`, as it is read."""
     texts = ["% needs \\usepackage{booktabs}"]
@@ -135,7 +135,7 @@ def _six(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def _latex(model: Model, rows: Sequence[Sequence[str]]) -> str:
+def _latex(model: ModelGroup, rows: Sequence[Sequence[str]]) -> str:
     *body, mean = (" & ".join(map(_escaped, row)) + r" \\" for row in rows)
     head = " & ".join(map(_escaped, HEADINGS)) + r" \\"
     begin = [f"% {' '.join(model.name.split())}", r"\begin{tabular}{llrrrrr}", r"\toprule", head, r"\midrule"]
@@ -146,7 +146,7 @@ def _escaped(text: str) -> str:
     return "".join(IN_LATEX.get(sign, sign) for sign in text)
 
 
-def write_long_csv(path: Path, models: Sequence[Model]) -> None:
+def write_long_csv(path: Path, models: Sequence[ModelGroup]) -> None:
     """Counts of right answers: a line a model, seed, alteration, severity and class."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -8,7 +8,7 @@ import numpy as np
 
 from imparfait.evaluation.statistics import Difference, corrected_difference, holm
 from imparfait.evaluation.suite import CLEAN, levels_of
-from imparfait.selection.jobs import Outcome
+from imparfait.selection.jobs import JobResult
 
 Place = tuple[int, int]
 """Seed and fold."""
@@ -28,7 +28,7 @@ class Tested:
         return {"difference": found.mean, "interval": found.interval, "p": found.p, "p_holm": self.p}
 
 
-def accuracies(outcome: Outcome) -> dict[str, float]:
+def accuracies(outcome: JobResult) -> dict[str, float]:
     """The share of right answers as the pictures are, then under each alteration: the mean over its levels."""
     shares = outcome.counts / len(outcome.sources)
     found = dict(zip(outcome.alterations, shares.tolist(), strict=True))
@@ -37,13 +37,13 @@ def accuracies(outcome: Outcome) -> dict[str, float]:
     return {CLEAN: found[CLEAN, 0.0]} | means if (CLEAN, 0.0) in found else means
 
 
-def in_the_mean(outcomes: Mapping[Place, Outcome]) -> dict[str, float]:
+def in_the_mean(outcomes: Mapping[Place, JobResult]) -> dict[str, float]:
     """`accuracies` in the mean over a contender's cells."""
     each = [accuracies(outcome) for outcome in outcomes.values()]
     return {name: float(np.mean([found[name] for found in each])) for name in (each[0] if each else ())}
 
 
-def tested(mine: Mapping[Place, Outcome], theirs: Mapping[Place, Outcome], test_share: float) -> dict[str, Tested]:
+def tested(mine: Mapping[Place, JobResult], theirs: Mapping[Place, JobResult], test_share: float) -> dict[str, Tested]:
     """For each alteration mine minus theirs, over the folds that both have.
 
     The same test as the verdict's, on each alteration's mean over its levels: severities are not tested one by one.

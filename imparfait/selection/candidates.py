@@ -6,13 +6,13 @@ from pathlib import Path
 
 from imparfait.core.errors import UserError, lookup
 from imparfait.models import MODELS
-from imparfait.models.custom import is_own, parts_of
+from imparfait.models.custom import is_custom, parts_of
 from imparfait.training.recipes import RECIPES, read_settings, recipe_of
 from imparfait.training.settings import TrainingSettings, changed, read_toml
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """Settings under a name."""
 
     name: str
@@ -21,7 +21,7 @@ class Contender:
     """The settings that its file names: they are not changed for few pictures."""
 
 
-def contender(name: str) -> Contender:
+def candidate_named(name: str) -> Candidate:
     """A recipe, a model (a name, or `my_net.py:build`) with its own recipe, or a TOML file of settings.
 
     Raises UserError when it is none of these; for a run folder it says what compares saved models.
@@ -31,24 +31,24 @@ def contender(name: str) -> Contender:
             f"{name} is a finished run, and here networks are trained anew, on several divisions of the pictures; give "
             f"recipes, models or settings files, and for saved models write: imparfait evaluate {name}"
         )
-    if is_own(name):
+    if is_custom(name):
         file, _ = parts_of(name)
-        return Contender(file.stem, changed(RECIPES[recipe_of(name)].settings, {"model": name}))
+        return Candidate(file.stem, changed(RECIPES[recipe_of(name)].settings, {"model": name}))
     if name.endswith(".toml"):
-        return Contender(Path(name).stem, read_settings(Path(name)), frozenset(read_toml(Path(name))))
+        return Candidate(Path(name).stem, read_settings(Path(name)), frozenset(read_toml(Path(name))))
     if name in MODELS:
-        return Contender(name, changed(RECIPES[recipe_of(name)].settings, {"model": name}))
+        return Candidate(name, changed(RECIPES[recipe_of(name)].settings, {"model": name}))
     lookup("recipe or model", name, dict.fromkeys([*RECIPES, *MODELS]))
-    return Contender(name, RECIPES[name].settings)
+    return Candidate(name, RECIPES[name].settings)
 
 
-def contenders(names: Sequence[str]) -> list[Contender]:
+def candidates(names: Sequence[str]) -> list[Candidate]:
     """At least two, of different names and settings; raises UserError when they are not."""
     if len(names) < 2:
         raise UserError(
             f"compare wants two contenders or more, and {len(names)} came; write: imparfait compare cnn petit"
         )
-    found = [contender(name) for name in names]
+    found = [candidate_named(name) for name in names]
     for index, each in enumerate(found):
         for other in found[:index]:
             if each.name == other.name or each.settings == other.settings:

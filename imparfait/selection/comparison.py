@@ -14,9 +14,9 @@ from imparfait.core.types import Labels, Sources
 from imparfait.evaluation.statistics import Difference, Interval, bootstrap_interval, corrected_difference, holm
 from imparfait.evaluation.suite import CLEAN, is_full, weights
 from imparfait.selection.by_corruption import Tested, in_the_mean, tested
-from imparfait.selection.jobs import Outcome
+from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan
-from imparfait.selection.profiling import Entry
+from imparfait.selection.profiling import CandidateProfile
 
 LEVEL = 0.05
 
@@ -120,7 +120,7 @@ class Comparison:
 
     plan: Plan
     classes: tuple[str, ...]
-    outcomes: Mapping[tuple[str, int, int], Outcome]
+    outcomes: Mapping[tuple[str, int, int], JobResult]
 
     @cached_property
     def is_full(self) -> bool:
@@ -137,26 +137,26 @@ class Comparison:
         """Of the table."""
         return "", self.headline, "sd", "cells", "training", "pictures/s", "numbers"
 
-    def finished(self, entry: Entry) -> dict[tuple[int, int], Outcome]:
+    def finished(self, entry: CandidateProfile) -> dict[tuple[int, int], JobResult]:
         """The outcomes of a contender that are answers, by (seed, fold)."""
         return {(s, f): o for (name, s, f), o in self.outcomes.items() if name == entry.name and not o.cause}
 
-    def causes(self, entry: Entry) -> list[str]:
+    def causes(self, entry: CandidateProfile) -> list[str]:
         """Why cells of a contender failed."""
         return [o.cause for (name, _, _), o in sorted(self.outcomes.items()) if name == entry.name and o.cause]
 
-    def mean(self, entry: Entry) -> float:
+    def mean(self, entry: CandidateProfile) -> float:
         """The mean accuracy of a contender's cells; NaN where none finished."""
         means = [outcome.mean for outcome in self.finished(entry).values()]
         return float(np.mean(means)) if means else float("nan")
 
-    def spread(self, entry: Entry) -> float:
+    def spread(self, entry: CandidateProfile) -> float:
         """The standard deviation of the accuracies of a contender's cells."""
         means = [outcome.mean for outcome in self.finished(entry).values()]
         return float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
 
     @property
-    def ranked(self) -> list[Entry]:
+    def ranked(self) -> list[CandidateProfile]:
         """The contenders, the highest mean first; one with no finished cell last."""
         return sorted(self.plan.entries, key=lambda entry: -np.nan_to_num(self.mean(entry), nan=-1))
 
@@ -173,7 +173,7 @@ class Comparison:
                 found.append(verdict_of((one.name, other.name), differences, share, self._by_source(one, other)))
         return among_pairs(found)
 
-    def _by_source(self, one: Entry, other: Entry) -> Interval | None:
+    def _by_source(self, one: CandidateProfile, other: CandidateProfile) -> Interval | None:
         """A bootstrap over sources, each with all its seeds and alterations, where both have all of these."""
         n = self.plan.seeds * self.plan.folds
         if len(self.finished(one)) < n or len(self.finished(other)) < n:
@@ -184,7 +184,7 @@ class Comparison:
             ahead += count * (mine[:, part].sum(0, dtype=np.int64) - theirs[:, part].sum(0, dtype=np.int64))
         return bootstrap_interval(ahead, each=len(mine) * int(counts.sum()))
 
-    def by_alteration(self, entry: Entry) -> dict[str, float]:
+    def by_alteration(self, entry: CandidateProfile) -> dict[str, float]:
         """A contender's accuracy on the pictures as they are and under each alteration, out of fold."""
         return in_the_mean(self.finished(entry))
 
@@ -194,7 +194,7 @@ class Comparison:
         first, second = (self.finished(entries[name]) for name in verdict.names)
         return tested(first, second, self.plan.held_out / self.plan.fit)
 
-    def answers(self, entry: Entry) -> "Answered":
+    def answers(self, entry: CandidateProfile) -> "Answered":
         """What a contender said to every source, each time when it was held out; wants all its cells finished."""
         finished, rows = self.finished(entry), []
         for seed in range(self.plan.seeds):

@@ -11,22 +11,22 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from imparfait.core.compute import end_with_driver, usable_cores
+from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import forget, keep, kept
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection.jobs import Cell, Outcome, failure, made_here, run_cell
+from imparfait.selection.jobs import Job, JobResult, failure, made_here, run_job
 
 SUFFIX = ".cell"
 ATTEMPTS = 3  # of a cell whose worker is killed: a third time it is not by chance
 ANSWERS_WITHIN = 1.0  # seconds for an address
 
-Runs = Callable[[Sequence[Cell], LabelledImages], Iterator[tuple[Cell, Outcome]]]
+Runs = Callable[[Sequence[Job], LabelledImages], Iterator[tuple[Job, JobResult]]]
 """Runs cells on these training pictures and yields each with its outcome, as they finish."""
 
 
 @dataclass(frozen=True)
-class Engine:
+class Executor:
     """Where cells run, and how many of them at once."""
 
     name: str
@@ -34,7 +34,7 @@ class Engine:
     at_once: int = 1
 
 
-def run(cells: Sequence[Cell], data: LabelledImages, store: Path, engine: Engine) -> Iterator[tuple[Cell, Outcome]]:
+def run(cells: Sequence[Job], data: LabelledImages, store: Path, engine: Executor) -> Iterator[tuple[Job, JobResult]]:
     """Each of `cells` with its outcome: first those that `store` has, then the others as `engine` finishes them.
 
     An outcome is on the disk, whole, before it is yielded, and its cell is then never run again; only a failure for
@@ -46,10 +46,10 @@ def run(cells: Sequence[Cell], data: LabelledImages, store: Path, engine: Engine
     store.mkdir(parents=True, exist_ok=True)
     for half_written in store.glob(".*.tmp"):  # by a driver that was killed
         half_written.unlink()
-    missing: dict[str, Cell] = {}
+    missing: dict[str, Job] = {}
     for key, cell in {cell.key: cell for cell in cells}.items():
         content = kept(store, key, SUFFIX)
-        outcome = Outcome.from_bytes(content) if content else None
+        outcome = JobResult.from_bytes(content) if content else None
         if outcome and outcome.lasting:
             yield cell, outcome
         else:
@@ -68,15 +68,15 @@ def run(cells: Sequence[Cell], data: LabelledImages, store: Path, engine: Engine
         yield cell, outcome
 
 
-def here(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, Outcome]]:
+def here(cells: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
     """One cell after the other, in this process."""
     for cell in cells:
-        yield cell, run_cell(cell, data)
+        yield cell, run_job(cell, data)
 
 
 def processes(
-    cells: Sequence[Cell], data: LabelledImages, workers: int | None = None
-) -> Iterator[tuple[Cell, Outcome]]:
+    cells: Sequence[Job], data: LabelledImages, workers: int | None = None
+) -> Iterator[tuple[Job, JobResult]]:
     """Cells side by side, as many as there are cores for; each worker has the pictures once.
 
     A cell whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own: where
@@ -93,7 +93,7 @@ def processes(
 
     waiting, lost = deque(cells), Counter[str]()
     idle = [hire() for _ in range(workers)]
-    busy: dict[Future[Outcome], tuple[ProcessPoolExecutor, Cell]] = {}
+    busy: dict[Future[JobResult], tuple[ProcessPoolExecutor, Job]] = {}
     try:
         while waiting or busy:
             while waiting and idle:
@@ -132,15 +132,15 @@ _pictures: LabelledImages | None = None
 def _begin_work(data: LabelledImages) -> None:
     global _pictures
     _pictures = data
-    end_with_driver()
+    exit_with_parent()
 
 
-def _work(cell: Cell) -> Outcome:
+def _work(cell: Job) -> JobResult:
     assert _pictures is not None
-    return run_cell(cell, _pictures)
+    return run_job(cell, _pictures)
 
 
-def on_ray(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, Outcome]]:
+def on_ray(cells: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
     """Cells on the Ray cluster that this process has joined; a lost node's cells run elsewhere.
 
     Thin over Ray: it places the cells, holds the pictures once a node, and retries what was lost.
@@ -148,7 +148,7 @@ def on_ray(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, 
     import ray
 
     pictures = ray.put(data)
-    remote = ray.remote(max_retries=ATTEMPTS - 1)(run_cell)
+    remote = ray.remote(max_retries=ATTEMPTS - 1)(run_job)
     running = {remote.options(num_cpus=cell.machine.threads).remote(cell, pictures): cell for cell in cells}
     try:
         while running:
@@ -164,27 +164,27 @@ def on_ray(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, 
             ray.cancel(task, force=True)
 
 
-ENGINES: dict[str, Runs] = {"here": here, "processes": processes, "ray": on_ray}
+EXECUTORS: dict[str, Runs] = {"here": here, "processes": processes, "ray": on_ray}
 
 
-def engine_called(name: str | None = None, address: str | None = None, threads: int = 1) -> Engine:
+def executor_named(name: str | None = None, address: str | None = None, threads: int = 1) -> Executor:
     """The engine of that name for cells of so many threads; without one, `processes` where there is room for several.
 
     Raises UserError when it is not installed, and when nobody answers at a Ray cluster's `address`.
     """
     room = max(1, usable_cores() // threads)
     name = name or ("processes" if room > 1 else "here")
-    runs = lookup("engine", name, ENGINES)
+    runs = lookup("engine", name, EXECUTORS)
     if address and name != "ray":
         raise UserError(f"--address {address} is for a Ray cluster; write --engine ray with it")
     if name != "ray":
-        return Engine(name, runs, 1 if name == "here" else room)
+        return Executor(name, runs, 1 if name == "here" else room)
     if not importlib.util.find_spec("ray"):
         raise UserError("--engine ray needs Ray, which is not installed; write: pip install 'imparfait[ray]'")
     if address:
         _check_answers(address)
     cores = _join(address)
-    return Engine(name, runs, max(1, cores // threads))
+    return Executor(name, runs, max(1, cores // threads))
 
 
 def _join(address: str | None) -> int:

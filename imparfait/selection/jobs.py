@@ -16,24 +16,24 @@ import torch
 from jaxtyping import Bool, Int64, Integer
 from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.storage import fingerprint
 from imparfait.core.types import Labels, Sources
-from imparfait.data.corrupted import THE_THREE
+from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.splits import check_apart, fewer, fold
+from imparfait.data.splits import check_apart, fold, subsample
 from imparfait.evaluation.scores import evaluate
-from imparfait.evaluation.suite import shown, the_parts_of, weights
+from imparfait.evaluation.suite import conditions_from, shown, weights
 from imparfait.models.classifier import as_classifier
-from imparfait.models.custom import fingerprint_of
+from imparfait.models.custom import custom_fingerprint
 from imparfait.training.loop import network_for, train
 from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(__file__).parents[1]
 
 
-class Cell(BaseModel, frozen=True, extra="forbid"):
+class Job(BaseModel, frozen=True, extra="forbid"):
     """All that decides an outcome: the pictures, the training, the fold it is judged on, and the arithmetic."""
 
     data: str
@@ -41,7 +41,7 @@ class Cell(BaseModel, frozen=True, extra="forbid"):
     settings: TrainingSettings
     network: str = ""
     """sha256 of the file of one's own network."""
-    machine: Machine
+    machine: ComputeConfig
     partition: NonNegativeInt
     """Which division of the sources into folds."""
     folds: PositiveInt = 5
@@ -49,11 +49,11 @@ class Cell(BaseModel, frozen=True, extra="forbid"):
     """The fold held out."""
     pictures: PositiveInt | None = None
     """How many of the pictures are used, the held-out ones included; None for all."""
-    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    alterations: tuple[tuple[str, float], ...] = CORE_SUITE
     """What it is judged on: alterations with their severities."""
 
     @model_validator(mode="after")
-    def _has_its_fold(self) -> "Cell":
+    def _has_its_fold(self) -> "Job":
         assert self.fold < self.folds, f"fold {self.fold} of {self.folds}"
         return self
 
@@ -64,7 +64,7 @@ class Cell(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True)
-class Making:
+class Provenance:
     """Where an outcome comes from, for those who doubt it."""
 
     code: str
@@ -110,13 +110,13 @@ def _files_of(module: str, package: Path) -> list[Path]:
 
 
 @cache
-def made_here() -> Making:
+def made_here() -> Provenance:
     """The code, PyTorch, host and instruction set of this process."""
-    return Making(code_digest(), torch.__version__, platform.node(), torch.backends.cpu.get_cpu_capability())
+    return Provenance(code_digest(), torch.__version__, platform.node(), torch.backends.cpu.get_cpu_capability())
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class JobResult:
     """What a cell's network said to each held-out picture; or, where there is a `cause`, why it said nothing."""
 
     sources: Sources
@@ -128,8 +128,8 @@ class Outcome:
     cause: str = ""
     lasting: bool = True
     """Whether it would come out again: not so where memory was short or a worker was lost."""
-    making: Making = field(default_factory=made_here)
-    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    making: Provenance = field(default_factory=made_here)
+    alterations: tuple[tuple[str, float], ...] = CORE_SUITE
     """What the rows of `said` are answers to."""
 
     @property
@@ -167,54 +167,54 @@ class Outcome:
         return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
 
     @staticmethod
-    def from_bytes(content: bytes) -> "Outcome":
+    def from_bytes(content: bytes) -> "JobResult":
         """The outcome that `to_bytes` wrote."""
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"]) | safetensors.numpy.load(content)
         facts["alterations"] = tuple((name, severity) for name, severity in facts["alterations"])
-        return Outcome(**facts | {"making": Making(**facts["making"])})
+        return JobResult(**facts | {"making": Provenance(**facts["making"])})
 
 
-def run_cell(cell: Cell, data: LabelledImages) -> Outcome:
+def run_job(cell: Job, data: LabelledImages) -> JobResult:
     """Train as the cell says and judge on its held-out fold; whatever goes wrong is an outcome with its cause.
 
     A function of the cell and of `data`, which are all training pictures: on equal builds and CPU types the answers
     are equal, bit for bit. That `data` are the cell's is the caller's to see to.
     """
     try:
-        fit, held_out = fold(fewer(data, cell.pictures), cell.folds, cell.fold, cell.partition)
+        fit, held_out = fold(subsample(data, cell.pictures), cell.folds, cell.fold, cell.partition)
         return fit_and_judge(cell, fit, held_out)
     except Exception as error:
         return failure(_in_one_line(error), lasting=not (_lacked_memory(error) or isinstance(error, ChangedError)))
 
 
-def fit_and_judge(cell: Cell, fit: LabelledImages, held_out: LabelledImages) -> Outcome:
+def fit_and_judge(cell: Job, fit: LabelledImages, held_out: LabelledImages) -> JobResult:
     """Train on `fit` and judge on `held_out`; raises UserError when they share a source picture."""
     check_apart(fit, held_out)
     settings = cell.settings
-    if fingerprint_of(settings.model) != cell.network:
+    if custom_fingerprint(settings.model) != cell.network:
         raise ChangedError(f"{settings.model} is not the file it was when this was planned")
     model = network_for(settings, fit)
     *_, last = train(model, fit, settings, cell.machine)
     started = time.perf_counter()
     classifier, said = as_classifier(model, cell.machine), []
     small = np.uint8 if len(fit.classes) <= 256 else np.int32
-    for part in shown(held_out, the_parts_of(cell.alterations)):
+    for part in shown(held_out, conditions_from(cell.alterations)):
         [answers] = evaluate(classifier, [part]).parts
         said.append(answers.said.astype(small))  # probabilities are not kept: a full suite's would take 80 MB
     judging = time.perf_counter() - started
     rows = np.stack(said)
-    return Outcome(held_out.sources, held_out.labels, rows, last.seconds, judging, alterations=cell.alterations)
+    return JobResult(held_out.sources, held_out.labels, rows, last.seconds, judging, alterations=cell.alterations)
 
 
 class ChangedError(UserError):
     """A file of one's own is another one now: put back, the cell runs."""
 
 
-def failure(cause: str, lasting: bool = True) -> Outcome:
+def failure(cause: str, lasting: bool = True) -> JobResult:
     """The outcome of a cell that failed."""
     nothing = np.zeros(0, np.int64)
-    return Outcome(nothing, nothing, np.zeros((0, 0), np.uint8), cause=cause, lasting=lasting)
+    return JobResult(nothing, nothing, np.zeros((0, 0), np.uint8), cause=cause, lasting=lasting)
 
 
 def _without_docstrings(code: str) -> ast.Module:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from imparfait.core.errors import UserError
-from imparfait.data.corrupted import THE_THREE
+from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.splits import fewer, fold
-from imparfait.selection.candidates import Contender
-from imparfait.selection.jobs import Cell
-from imparfait.selection.profiling import TURNS, Entry, measured, shown_an_epoch
+from imparfait.data.splits import fold, subsample
+from imparfait.selection.candidates import Candidate
+from imparfait.selection.jobs import Job
+from imparfait.selection.profiling import TURNS, CandidateProfile, measured, shown_an_epoch
 
 CROWDED = 1.1  # cells side by side share memory and caches: 1.04 to 1.09 times as long, results/2026-11-24-engines
 
@@ -23,11 +23,11 @@ class Plan(BaseModel, frozen=True):
     sources: int
     """How many of them are used."""
     pictures: int | None
-    entries: tuple[Entry, ...]
+    entries: tuple[CandidateProfile, ...]
     folds: int
     seeds: int
     at_once: int
-    alterations: tuple[tuple[str, float], ...] = THE_THREE
+    alterations: tuple[tuple[str, float], ...] = CORE_SUITE
     """What each fold is judged on: alterations with their severities."""
     lost: tuple[str, ...] = ()
     """What was given up to keep within the time."""
@@ -42,9 +42,9 @@ class Plan(BaseModel, frozen=True):
         """Pictures to fit on."""
         return self.sources - self.held_out
 
-    def cell(self, entry: Entry, seed: int, number: int) -> Cell:
+    def cell(self, entry: CandidateProfile, seed: int, number: int) -> Job:
         """One training of `entry`: repetition `seed` has its own partition and its own random streams."""
-        return Cell(
+        return Job(
             data=self.data,
             settings=entry.settings.model_copy(update={"seed": entry.settings.seed + seed}),
             network=entry.network,
@@ -56,11 +56,11 @@ class Plan(BaseModel, frozen=True):
             alterations=self.alterations,
         )
 
-    def cell_seconds(self, entry: Entry) -> float:
+    def cell_seconds(self, entry: CandidateProfile) -> float:
         """What a cell of `entry` takes, alone."""
         return entry.cell_seconds(self.fit, self.held_out, self.alterations)
 
-    def places(self) -> list[tuple[Entry, int, int]]:
+    def places(self) -> list[tuple[CandidateProfile, int, int]]:
         """Entry, seed and fold of each cell; the longest first, so that no core waits long at the end."""
         places = [(e, s, f) for e in self.entries for s in range(self.seeds) for f in range(self.folds)]
         return sorted(places, key=lambda place: -self.cell_seconds(place[0]))
@@ -84,7 +84,7 @@ class Plan(BaseModel, frozen=True):
 
 
 def plan(
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     data: LabelledImages,
     *,
     folds: int = 5,
@@ -95,7 +95,7 @@ def plan(
     minutes: float | None = None,
     threads: int = 1,
     at_once: int = 1,
-    alterations: Sequence[tuple[str, float]] = THE_THREE,
+    alterations: Sequence[tuple[str, float]] = CORE_SUITE,
     turns: int = TURNS,
 ) -> Plan:
     """The comparison of `contenders` on `data`, of which `pictures` are used, judged on `alterations`.
@@ -104,9 +104,9 @@ def plan(
     as come nearest to these, alone. `minutes` is what it may take: fewer seeds (but two), then fewer epochs, then fewer
     pictures. Raises UserError when a class is smaller than `folds`, and when `minutes` are not enough for anything.
     """
-    part = fewer(data, pictures)
+    part = subsample(data, pictures)
     fold(part, folds, 0, 0)  # a class that is too small is told before anything is measured
-    entries = measured(contenders, part, threads, turns)
+    entries = measured(candidates, part, threads, turns)
     if seconds:
         fit = len(part) * (folds - 1) // folds
         passes = [max(1, round(seconds * e.learns / shown_an_epoch(e.settings, fit))) for e in entries]
@@ -126,7 +126,7 @@ def plan(
     if not minutes:
         return wished
     shrunk = _within(wished, 60 * minutes)
-    fold(fewer(data, shrunk.pictures), folds, 0, 0)
+    fold(subsample(data, shrunk.pictures), folds, 0, 0)
     return shrunk
 
 
@@ -181,5 +181,5 @@ def _epochs_of(found: Plan) -> str:
     return f"{numbers[0] if alike else ', '.join(map(str, numbers))} epoch{'s' * (numbers != [1] * len(numbers))}"
 
 
-def _for_epochs(entry: Entry, epochs: int) -> Entry:
+def _for_epochs(entry: CandidateProfile, epochs: int) -> CandidateProfile:
     return entry.model_copy(update={"settings": entry.settings.model_copy(update={"epochs": epochs})})

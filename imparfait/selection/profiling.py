@@ -8,17 +8,17 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import lookup
 from imparfait.core.hardware import bf16_agrees, has_bf16_units
-from imparfait.data.augmentation import MIXTURES
-from imparfait.data.corrupted import THE_THREE
+from imparfait.data.augmentation import AUGMENTATIONS
+from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.splits import fewer
+from imparfait.data.splits import subsample
 from imparfait.models import check_answers
 from imparfait.models.classifier import as_classifier
-from imparfait.models.custom import fingerprint_of
-from imparfait.selection.candidates import Contender
+from imparfait.models.custom import custom_fingerprint
+from imparfait.selection.candidates import Candidate
 from imparfait.training.loop import Training, network_for
 from imparfait.training.settings import TrainingSettings
 
@@ -29,7 +29,7 @@ ALTERING = 90_000  # pictures/s that one thread alters for judging: 97,500 geome
 ALTERING_ELSE = 25_000  # … by the suite's other thirty, all levels: 22,900 and 26,300 in CPU time, MNIST's
 
 
-class Entry(BaseModel, frozen=True):
+class CandidateProfile(BaseModel, frozen=True):
     """A contender with its machine, and what it can do there when it has it to itself."""
 
     name: str
@@ -37,7 +37,7 @@ class Entry(BaseModel, frozen=True):
     network: str
     own_epochs: int
     """Of its recipe or file; it is judged after those in its settings."""
-    machine: Machine
+    machine: ComputeConfig
     numbers: int
     """Weights, biases and running means and variances."""
     learns: float
@@ -49,15 +49,15 @@ class Entry(BaseModel, frozen=True):
         """What training on so many pictures takes, alone."""
         return self.settings.epochs * shown_an_epoch(self.settings, pictures) / self.learns
 
-    def cell_seconds(self, fit: int, held_out: int, alterations: Sequence[tuple[str, float]] = THE_THREE) -> float:
+    def cell_seconds(self, fit: int, held_out: int, alterations: Sequence[tuple[str, float]] = CORE_SUITE) -> float:
         """What a cell that is judged on `alterations` takes, alone."""
-        quick = {name for name, _ in THE_THREE}
+        quick = {name for name, _ in CORE_SUITE}
         altering = sum(1 / (ALTERING if name in quick else ALTERING_ELSE) for name, level in alterations if level > 0)
         judging = held_out * (len(alterations) / self.answers + altering)
         return self.training_seconds(fit) + judging + AROUND
 
 
-def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) -> tuple[nn.Module, Machine]:
+def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) -> tuple[nn.Module, ComputeConfig]:
     """The network of these settings for such pictures, and the machine of its cells: so many threads of a CPU.
 
     Precision by the fixed rule: bfloat16 where there are units for it and the network's answers agree. Raises UserError
@@ -68,18 +68,18 @@ def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) ->
     images = torch.from_numpy(few.pixels[: settings.batch_size]) / 255
     check_answers(model, images, len(few.classes), settings.model)
     fast = has_bf16_units() and bf16_agrees(model, images)
-    return model, Machine(threads=threads, precision="bfloat16" if fast else "float32")
+    return model, ComputeConfig(threads=threads, precision="bfloat16" if fast else "float32")
 
 
 def measured(
-    contenders: Sequence[Contender], data: LabelledImages, threads: int = 1, turns: int = TURNS
-) -> list[Entry]:
+    candidates: Sequence[Candidate], data: LabelledImages, threads: int = 1, turns: int = TURNS
+) -> list[CandidateProfile]:
     """What each contender can do, measured in turn with nothing beside it: A B C A B C A B C, the median of each."""
-    few = fewer(data, FEW)
+    few = subsample(data, FEW)
     images = few.pixels.astype("float32") / 255
     trials = []
-    for each in contenders:
-        lookup("mixture", each.settings.mixture, MIXTURES)
+    for each in candidates:
+        lookup("mixture", each.settings.mixture, AUGMENTATIONS)
         model, machine = network_of(each.settings, few, threads)
         # It learns nothing here: a step size at which it diverges is for its cells to find out.
         endless = each.settings.model_copy(update={"epochs": 10**6, "learning_rate": 1e-9})
@@ -102,11 +102,11 @@ def measured(
             as_classifier(model, machine)(images)
             answers[index].append(len(few) / (time.perf_counter() - started))
     return [
-        Entry(
+        CandidateProfile(
             name=each.name,
             settings=each.settings,
             own_epochs=each.settings.epochs,
-            network=fingerprint_of(each.settings.model),
+            network=custom_fingerprint(each.settings.model),
             machine=machine,
             numbers=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
             learns=statistics.median(learns[index]),
@@ -118,4 +118,4 @@ def measured(
 
 def shown_an_epoch(settings: TrainingSettings, pictures: int) -> int:
     """Pictures that an epoch shows, of so many to fit on and those of nothing beside them."""
-    return MIXTURES[settings.mixture].shown(pictures + round(settings.nothing * pictures))
+    return AUGMENTATIONS[settings.mixture].shown(pictures + round(settings.nothing * pictures))

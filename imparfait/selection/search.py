@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import optuna
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.rng import seed_of
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.splits import fewer
-from imparfait.models.custom import fingerprint_of
-from imparfait.selection.jobs import Cell, Outcome
+from imparfait.data.splits import subsample
+from imparfait.models.custom import custom_fingerprint
+from imparfait.selection.jobs import Job, JobResult
 from imparfait.selection.profiling import FEW, network_of
 from imparfait.selection.search_space import Space, Value, values_of, with_values
 from imparfait.training.settings import TrainingSettings
@@ -35,25 +35,25 @@ METHODS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "bayes": _bayes,
 }
 
-CellFor = Callable[[TrainingSettings, int, int], Cell]
+CellFor = Callable[[TrainingSettings, int, int], Job]
 """The cell of some settings on (partition and seed, fold)."""
-RunCells = Callable[[Sequence[Cell]], list[Outcome]]
+RunCells = Callable[[Sequence[Job]], list[JobResult]]
 """The outcomes of cells, in their order."""
 
 
 def cells_on(data: LabelledImages, pictures: int | None, folds: int, threads: int) -> CellFor:
     """Cells on `data`, of which `pictures` are used; precision by the fixed rule, found once for each network."""
-    mark, few = data.fingerprint(), fewer(data, FEW)
-    machines: dict[str, Machine] = {}
+    mark, few = data.fingerprint(), subsample(data, FEW)
+    machines: dict[str, ComputeConfig] = {}
 
-    def cell_for(settings: TrainingSettings, seed: int, number: int) -> Cell:
+    def cell_for(settings: TrainingSettings, seed: int, number: int) -> Job:
         network = f"{settings.model} {settings.sizes}"
         if network not in machines:
             _, machines[network] = network_of(settings, few, threads)
-        return Cell(
+        return Job(
             data=mark,
             settings=settings.model_copy(update={"seed": settings.seed + seed}),
-            network=fingerprint_of(settings.model),
+            network=custom_fingerprint(settings.model),
             machine=machines[network],
             partition=seed,
             folds=folds,
@@ -97,7 +97,7 @@ class Search:
     space: Space
     trials: list[Trial] = field(default_factory=list)
     winner: Trial | None = None
-    confirmed: tuple[Outcome, ...] = ()
+    confirmed: tuple[JobResult, ...] = ()
     """The winner's outcomes on partitions and seeds that no trial used."""
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class Search:
             asked.append(Trial(number, values, with_values(self.start, values)))
         return asked
 
-    def tell(self, asked: Sequence[Trial], outcomes: Sequence[Outcome]) -> None:
+    def tell(self, asked: Sequence[Trial], outcomes: Sequence[JobResult]) -> None:
         """What came of the trials that were asked last, in their order."""
         for trial, outcome in zip(asked, outcomes, strict=True):
             if outcome.cause:
@@ -191,7 +191,7 @@ def confirm(searches: Sequence[Search], places: Sequence[tuple[int, int]], cell_
 
 def conclude(
     searches: Sequence[Search], folds: int, places: Sequence[tuple[int, int]], cell_for: CellFor, run: RunCells
-) -> tuple[Outcome, ...]:
+) -> tuple[JobResult, ...]:
     """When all trials are told: winners, and their outcomes on `places` that no trial used.
 
     Returns those of the settings that the searches started from, on the same places.

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from imparfait.evaluation.scores import percent
 from imparfait.evaluation.statistics import Interval, bootstrap_interval
 from imparfait.selection.comparison import Verdict, points, signed, verdict_of
-from imparfait.selection.jobs import Outcome
+from imparfait.selection.jobs import JobResult
 from imparfait.selection.search import Search, Trial
 from imparfait.selection.search_space import Space, Value, values_of
 from imparfait.training.settings import TrainingSettings
@@ -29,7 +29,7 @@ class Finding:
     start: TrainingSettings
     space: Space
     searches: Sequence[Search]
-    own: tuple[Outcome, ...]
+    own: tuple[JobResult, ...]
     """Of the settings it started from, on the places that no trial used."""
     fit: int
     """Pictures that trials and winners were fitted on …"""
@@ -191,7 +191,7 @@ class Finding:
         }
 
 
-def mean_of(outcomes: Sequence[Outcome]) -> float:
+def mean_of(outcomes: Sequence[JobResult]) -> float:
     """The mean accuracy of those that finished; NaN where none did."""
     means = [outcome.mean for outcome in outcomes if not outcome.cause]
     return float(np.mean(means)) if means else float("nan")

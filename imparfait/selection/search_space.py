@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 
 from imparfait.core.errors import UserError, lookup
 from imparfait.models import MODELS
-from imparfait.models.custom import is_own, own_network
+from imparfait.models.custom import is_custom, load_custom
 from imparfait.training.settings import TrainingSettings, changed, read_toml
 
 Value = int | float | str
@@ -86,7 +86,7 @@ AROUND: dict[str, Callable[[Any], Range | Choice]] = {
 
 def sizes_of(model: str) -> dict[str, int]:
     """The whole-numbered sizes that a model has, with its own values."""
-    factory = own_network(model) if is_own(model) else lookup("model", model, MODELS)
+    factory = load_custom(model) if is_custom(model) else lookup("model", model, MODELS)
     taken = inspect.signature(factory).parameters
     given = ("channels", "classes", "height", "width")  # by the data
     return {name: each.default for name, each in taken.items() if type(each.default) is int and name not in given}

@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 
 from imparfait.core.errors import UserError
 from imparfait.serving import model_info, schemas
-from imparfait.serving.concurrency import Visit
+from imparfait.serving.concurrency import RequestSlot
 from imparfait.serving.errors import CODES, RefusedError, refusal
 from imparfait.serving.service import NEEDS_TORCH, Service, can_alter
 
-PICTURE = {
+IMAGE_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -22,7 +22,7 @@ PICTURE = {
         },
     }
 }
-NOTHING = Annotated[model_info.Nothing, Query()]
+NO_QUERY = Annotated[model_info.NoQuery, Query()]
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -53,24 +53,24 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         body = await _received(request, service.settings.bytes)
         return _as_json(await service.in_time(work(body)))
 
-    @app.post("/v1/predict", responses=asked, response_model=schemas.Predicted, openapi_extra=PICTURE)
-    async def predict(request: Request, asked: Annotated[model_info.Beside, Query()]) -> Response:
+    @app.post("/v1/predict", responses=asked, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
+    async def predict(request: Request, asked: Annotated[model_info.BaselineQuery, Query()]) -> Response:
         """What is on a picture. The body is the picture's file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
         return await answer(request, lambda body: service.predict(body, asked.beside))
 
-    @app.post("/v1/read", responses=asked, response_model=schemas.Read, openapi_extra=PICTURE)
-    async def read(request: Request, asked: NOTHING) -> Response:
+    @app.post("/v1/read", responses=asked, response_model=schemas.ReadResponse, openapi_extra=IMAGE_BODY)
+    async def read(request: Request, asked: NO_QUERY) -> Response:
         """All digits on a picture, line by line, with the place of each."""
         return await answer(request, service.read)
 
-    @app.post("/v1/alter", responses=altered, response_model=schemas.Altered, openapi_extra=PICTURE)
-    async def alter(request: Request, asked: Annotated[model_info.Alter, Query()]) -> Response:
+    @app.post("/v1/alter", responses=altered, response_model=schemas.Corrupted, openapi_extra=IMAGE_BODY)
+    async def alter(request: Request, asked: Annotated[model_info.CorruptQuery, Query()]) -> Response:
         """A picture as the model sees it, altered, and what the models say of that."""
         await service.corruptions()
         return await answer(request, lambda body: service.alter(body, asked.name, asked.severity, asked.seed))
 
-    @app.post("/v1/break", responses=altered, response_model=schemas.Breaking, openapi_extra=PICTURE)
-    async def break_it(request: Request, asked: NOTHING) -> Response:
+    @app.post("/v1/break", responses=altered, response_model=schemas.Robustness, openapi_extra=IMAGE_BODY)
+    async def break_it(request: Request, asked: NO_QUERY) -> Response:
         """What the models say of a picture under every alteration, and from which severity on it is something else."""
         await service.corruptions()
         return await answer(request, service.break_it)
@@ -79,13 +79,13 @@ def _add_questions(app: FastAPI, service: Service) -> None:
 def _add_facts(app: FastAPI, service: Service) -> None:
     refused = errors(403, 422)
 
-    @app.get("/v1/model", responses=refused, response_model=model_info.Model)
-    async def model(asked: NOTHING) -> Response:
+    @app.get("/v1/model", responses=refused, response_model=model_info.ModelInfo)
+    async def model(asked: NO_QUERY) -> Response:
         """Which model is served, what it takes, how sure it has to be, and what there is beside it."""
         return _as_json(model_info.of(service))
 
-    @app.get("/v1/alterations", responses=refused | errors(501), response_model=schemas.Alterations)
-    async def alterations(asked: NOTHING) -> Response:
+    @app.get("/v1/alterations", responses=refused | errors(501), response_model=schemas.CorruptionList)
+    async def alterations(asked: NO_QUERY) -> Response:
         """The alterations that /v1/alter takes."""
         if not can_alter():
             raise RefusedError(501, NEEDS_TORCH)
@@ -93,7 +93,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         return _as_json({"alterations": [each.model_dump() for each in altering.alterations()]})
 
     @app.get("/v1/gallery", responses=refused, response_model=model_info.Gallery)
-    async def gallery(asked: NOTHING) -> Response:
+    async def gallery(asked: NO_QUERY) -> Response:
         """Digits on which the models part, for the page."""
         return _as_json(model_info.gallery())
 
@@ -153,7 +153,7 @@ async def _received(request: Request, most: int) -> bytes:
     too_large = RefusedError(413, f"the most bytes that are read are {most:,}; send a smaller picture")
     if length.isdecimal() and int(length) > most:
         raise too_large
-    visit: Visit = request.scope["visit"]
+    visit: RequestSlot = request.scope["visit"]
     parts, size, more = [], 0, True
     while more:
         message = await request.receive()

@@ -9,28 +9,28 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from imparfait.core.types import Pixels
-from imparfait.data.images.normalize import Decoded
-from imparfait.inference.predictor import Answer, Ready
+from imparfait.data.images.normalize import NormalizedImage
+from imparfait.inference.predictor import Prediction, Predictor
 
 MOST = 64  # pictures asked at once: 20 to 30 ms of the network in the box
 PART = 32  # pictures of one request, after which others may come in between
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class BatchResult:
     """What a classifier says of a picture, and the probability of each class."""
 
-    answer: Answer
+    answer: Prediction
     probabilities: Float32[np.ndarray, " classes"]
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class PendingRequest:
     """Pictures that are waiting, with those marked on which nothing was found, and who waits for them."""
 
     pixels: Pixels
     empty: Bool[np.ndarray, " n"]
-    told: "asyncio.Future[list[Told]]"
+    told: "asyncio.Future[list[BatchResult]]"
 
 
 class Batcher:
@@ -39,28 +39,28 @@ class Batcher:
     Nobody waits when it is idle. It answers in a thread of `pool`, one batch after the other.
     """
 
-    def __init__(self, ready: Ready, pool: Executor):
+    def __init__(self, ready: Predictor, pool: Executor):
         self.ready = ready
         self._pool = pool
-        self.waiting: list[Asked] = []
+        self.waiting: list[PendingRequest] = []
         self._turn: asyncio.Task[None] | None = None
 
-    async def decoded(self, pages: Sequence[Decoded]) -> list[Told]:
+    async def decoded(self, pages: Sequence[NormalizedImage]) -> list[BatchResult]:
         """What it says of each page of a picture."""
         pixels = np.stack([each.pixels for each in pages])
         return await self.told(pixels, np.array([each.polarity is None and not each.unchanged for each in pages]))
 
-    async def told(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Told]:
-        """What it says of each of these pictures; `empty` as in `Ready.answers_to`."""
+    async def told(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[BatchResult]:
+        """What it says of each of these pictures; `empty` as in `Predictor.predict_pixels`."""
         empty = np.zeros(len(pixels), bool) if empty is None else empty
-        found: list[Told] = []
+        found: list[BatchResult] = []
         for start in range(0, len(pixels), PART):
             found += await self._told(pixels[start : start + PART], empty[start : start + PART])
         return found
 
-    async def _told(self, pixels: Pixels, empty: Bool[np.ndarray, " n"]) -> list[Told]:
+    async def _told(self, pixels: Pixels, empty: Bool[np.ndarray, " n"]) -> list[BatchResult]:
         waiting = asyncio.get_running_loop().create_future()
-        self.waiting.append(Asked(pixels, empty, waiting))
+        self.waiting.append(PendingRequest(pixels, empty, waiting))
         if self._turn is None:
             self._turn = asyncio.create_task(self._answer())
         return list(await waiting)
@@ -85,7 +85,7 @@ class Batcher:
         finally:
             self._turn = None
 
-    def _next(self) -> list[Asked]:
+    def _next(self) -> list[PendingRequest]:
         """Those who have waited longest."""
         count, taken = 0, 0
         while taken < len(self.waiting) and (not taken or count + len(self.waiting[taken].pixels) <= MOST):
@@ -94,8 +94,8 @@ class Batcher:
         batch, self.waiting = self.waiting[:taken], self.waiting[taken:]
         return batch
 
-    def _ask(self, batch: Sequence[Asked]) -> list[Told]:
+    def _ask(self, batch: Sequence[PendingRequest]) -> list[BatchResult]:
         pixels = np.concatenate([each.pixels for each in batch])
         shares = self.ready.probabilities(pixels)
-        answers = self.ready.answers_from(shares, pixels, np.concatenate([each.empty for each in batch]))
-        return [Told(answer, row) for answer, row in zip(answers, shares, strict=True)]
+        answers = self.ready.predictions_from(shares, pixels, np.concatenate([each.empty for each in batch]))
+        return [BatchResult(answer, row) for answer, row in zip(answers, shares, strict=True)]

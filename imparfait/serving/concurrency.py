@@ -8,7 +8,7 @@ FULL = RefusedError(503, "as many pictures as may be are being answered; try aga
 HEAVY = RefusedError(503, "the pictures that are being sent take all the memory there is; try again in a second")
 
 
-class Places:
+class ConcurrencyLimiter:
     """The places there are, for pictures to be answered."""
 
     def __init__(self, most: int, most_bytes: int, each_client: int):
@@ -27,12 +27,12 @@ class Places:
         return FULL if self.inside >= self.most else None
 
 
-class Visit:
+class RequestSlot:
     """A request: it takes a place when all of it has come, and leaves it when it has been answered."""
 
     __slots__ = ("_address", "_bytes", "_inside", "_left", "_places", "refused")
 
-    def __init__(self, places: Places, address: str):
+    def __init__(self, places: ConcurrencyLimiter, address: str):
         self._places, self._address = places, address
         self._bytes = 0
         self._inside = self._left = False

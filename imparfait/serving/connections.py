@@ -9,7 +9,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from imparfait.serving.concurrency import FULL, Places, Visit
+from imparfait.serving.concurrency import FULL, ConcurrencyLimiter, RequestSlot
 from imparfait.serving.errors import RefusedError, as_body, headers_of
 from imparfait.serving.settings import ServingSettings
 
@@ -23,7 +23,7 @@ LONG = RefusedError(431, f"a request's head may have {MOST_HEAD:,} bytes and {MO
 AHEAD = RefusedError(400, f"only {MOST_AHEAD} requests may be sent ahead of their answers")
 
 
-class Parting:
+class DrainingTransport:
     """A connection as the app that answers has it: to close it is to part from the client in good order."""
 
     def __init__(self, connection: "Connection"):
@@ -45,7 +45,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(
         self,
-        places: Places,
+        places: ConcurrencyLimiter,
         settings: ServingSettings,
         config: Config,
         server_state: ServerState,
@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
         self.parting = False
         """Whether the last answer has been written, and only the rest of a request is waited for, to be dropped."""
         self.problem = BAD
-        self.visit: Visit | None = None
+        self.visit: RequestSlot | None = None
 
     @property
     def answering(self) -> bool:
@@ -124,7 +124,7 @@ class Connection(HttpToolsProtocol):
         self.head_bytes = 0
         if not self.answering:
             self.since = self.loop.time()
-        self.visit = self.scope["visit"] = Visit(self.places, self.address)  # type: ignore[typeddict-unknown-key]
+        self.visit = self.scope["visit"] = RequestSlot(self.places, self.address)  # type: ignore[typeddict-unknown-key]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; what is raised here ends in `send_400_response`."""
@@ -147,7 +147,7 @@ class Connection(HttpToolsProtocol):
             self._say(refusal, close=self.expect_100_continue or not self.parser.should_keep_alive())
             return
         super().on_headers_complete()
-        self.cycle.transport = Parting(self)  # type: ignore[assignment]
+        self.cycle.transport = DrainingTransport(self)  # type: ignore[assignment]
         if self.places.closing or self.expect_100_continue or self.parser.should_upgrade():
             self.cycle.keep_alive = False
 
@@ -235,7 +235,7 @@ class Connection(HttpToolsProtocol):
         self.heads_when_quiet = self.heads if quiet else -1
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        visit: Visit = cycle.scope["visit"]  # type: ignore[typeddict-item]
+        visit: RequestSlot = cycle.scope["visit"]  # type: ignore[typeddict-item]
 
         async def visited(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             try:

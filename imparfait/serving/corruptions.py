@@ -9,11 +9,11 @@ from jaxtyping import UInt8
 
 from imparfait.core.errors import lookup
 from imparfait.core.types import Pixels
-from imparfait.corruptions import ALTERATIONS
+from imparfait.serving.schemas import CorruptionInfo
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.corruptions.base import ONCE
-from imparfait.data.corrupted import altered_by
+from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
-from imparfait.serving.schemas import Alteration
 
 LEVELS = tuple(round(0.1 * step, 1) for step in range(11))
 Picture = UInt8[np.ndarray, "channels height width"]
@@ -23,10 +23,10 @@ torch.set_num_threads(1)  # the other cores are for predictions, and small pictu
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class CorruptedLevels:
     """A picture under one alteration, at each of its levels."""
 
-    alteration: Alteration
+    alteration: CorruptionInfo
     levels: tuple[float, ...]
     pixels: Pixels
 
@@ -36,32 +36,32 @@ class Row:
         return {**self.alteration.model_dump(), "levels": self.levels}
 
 
-def alterations() -> list[Alteration]:
+def alterations() -> list[CorruptionInfo]:
     """The alterations there are."""
     return [
-        Alteration(
+        CorruptionInfo(
             name=name,
             family=each.family or "",
             summary=(each.alter.__doc__ or "").strip().splitlines()[0].rstrip(".:"),
             degrees=each.levels != ONCE,
         )
-        for name, each in ALTERATIONS.items()
+        for name, each in CORRUPTIONS.items()
     ]
 
 
 def altered(picture: Picture, name: str, severity: float, seed: int = 0) -> Picture:
     """The picture altered once, as `imparfait alter` would; raises UserError for a name that is not in the table."""
-    lookup("alteration", name, ALTERATIONS)
+    lookup("alteration", name, CORRUPTIONS)
     once: Picture = _at(picture, name, (severity,), seed)[0]
     return once
 
 
-def altered_everyhow(picture: Picture) -> list[Row]:
+def corrupt_all(picture: Picture) -> list[CorruptedLevels]:
     """The picture under every alteration: at severities 0 to 1 in steps of 0.1, or at 1 where it has no degrees."""
     rows = []
     for each in alterations():
         levels = LEVELS if each.degrees else ONCE
-        rows.append(Row(each, levels, _at(picture, each.name, levels, 0)))
+        rows.append(CorruptedLevels(each, levels, _at(picture, each.name, levels, 0)))
     return rows
 
 
@@ -70,4 +70,4 @@ def _at(picture: Picture, name: str, severities: tuple[float, ...], seed: int) -
     n = len(severities)
     nothing = np.zeros(n, np.int64)
     copies = LabelledImages(np.repeat(picture[None], n, 0), nothing, nothing, ("",), "asked", "test")
-    return altered_by(copies, name, ALTERATIONS[name], torch.tensor(severities, dtype=torch.float64), seed).pixels
+    return corrupt_with(copies, name, CORRUPTIONS[name], torch.tensor(severities, dtype=torch.float64), seed).pixels

@@ -25,17 +25,17 @@ TYPES = {
 }
 
 
-class Nothing(BaseModel, extra="forbid"):
+class NoQuery(BaseModel, extra="forbid"):
     """No parameters."""
 
 
-class Beside(BaseModel, extra="forbid"):
+class BaselineQuery(BaseModel, extra="forbid"):
     """Parameters of /v1/predict."""
 
     beside: bool = Field(False, description="ask the second model of the package about the first page too")
 
 
-class Alter(BaseModel, extra="forbid"):
+class CorruptQuery(BaseModel, extra="forbid"):
     """Parameters of /v1/alter."""
 
     name: str = Field(min_length=1, max_length=100, description="an alteration of GET /v1/alterations")
@@ -43,14 +43,14 @@ class Alter(BaseModel, extra="forbid"):
     seed: int = Field(0, ge=0, lt=2**31, description="another seed, other chance")
 
 
-class Altering(BaseModel):
+class CorruptionSupport(BaseModel):
     """Whether pictures can be altered here."""
 
     available: bool
     needs: str | None = Field(None, description="what to install, where they cannot")
 
 
-class Model(BaseModel):
+class ModelInfo(BaseModel):
     """What is served."""
 
     model: str
@@ -63,10 +63,10 @@ class Model(BaseModel):
     parity: Parity | None = Field(None, description="how the file answered beside what it was exported from")
     weights: str | None = Field(None, description="sha256 of the weights it was exported from")
     beside: str | None = Field(None, description="the second model, that /v1/predict?beside=1 asks too")
-    alterations: Altering
+    alterations: CorruptionSupport
 
 
-class Shown(BaseModel):
+class GalleryImage(BaseModel):
     """A digit on which the models part."""
 
     truth: str
@@ -74,8 +74,8 @@ class Shown(BaseModel):
     severity: float
     picture: str = Field(description="the digit as it was: a PNG, as a data URL")
     altered: str
-    model: schemas.Said
-    beside: schemas.Said
+    model: schemas.ModelPrediction
+    beside: schemas.ModelPrediction
 
 
 class Gallery(BaseModel):
@@ -83,14 +83,14 @@ class Gallery(BaseModel):
 
     models: dict[str, str] = Field({}, description="sha256 of the weights of each model that was asked")
     looked_at: int = Field(0, description="how many digits were altered in every way to find these")
-    pictures: list[Shown] = []
+    pictures: list[GalleryImage] = []
 
 
 def of(service: Service) -> dict[str, Any]:
     """The answer to /v1/model."""
     ready, card = service.asked["model"].ready, service.cards["model"]
     frame = ready.frame
-    return Model(
+    return ModelInfo(
         model=ready.name,
         network=card.model if card else None,
         recipe=card.recipe if card else None,
@@ -101,7 +101,9 @@ def of(service: Service) -> dict[str, Any]:
         parity=card.parity if card else None,
         weights=card.weights if card else None,
         beside=service.names.get("beside"),
-        alterations=Altering(available=True) if can_alter() else Altering(available=False, needs=NEEDS_TORCH),
+        alterations=CorruptionSupport(available=True)
+        if can_alter()
+        else CorruptionSupport(available=False, needs=NEEDS_TORCH),
     ).model_dump(mode="json")
 
 

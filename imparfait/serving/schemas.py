@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import UInt8
 from pydantic import BaseModel, Field
 
-from imparfait.data.images.normalize import Decoded
-from imparfait.serving.batching import Told
+from imparfait.data.images.normalize import NormalizedImage
+from imparfait.serving.batching import BatchResult
 
 
 class Prediction(BaseModel):
@@ -21,7 +21,7 @@ class Prediction(BaseModel):
     score: float = Field(ge=0, le=1)
 
 
-class Said(BaseModel):
+class ModelPrediction(BaseModel):
     """What a model says of a picture."""
 
     model: str
@@ -31,7 +31,7 @@ class Said(BaseModel):
     reason: str | None = Field(None, description="why it is not sure; absent where it is")
 
 
-class Page(BaseModel):
+class PagePrediction(BaseModel):
     """What the model says of a page of a picture file."""
 
     predictions: list[Prediction]
@@ -42,12 +42,14 @@ class Page(BaseModel):
     said: str = Field(description="what was done to the picture to bring it into the model's frame")
 
 
-class Predicted(BaseModel):
+class PredictResponse(BaseModel):
     """The answer to /v1/predict."""
 
     model: str
-    pages: list[Page]
-    beside: Said | None = Field(None, description="what the other model says of the first page, where asked for")
+    pages: list[PagePrediction]
+    beside: ModelPrediction | None = Field(
+        None, description="what the other model says of the first page, where asked for"
+    )
 
 
 Box = tuple[int, int, int, int]
@@ -87,22 +89,22 @@ class ReadPage(BaseModel):
     lines: list[ReadLine]
 
 
-class Read(BaseModel):
+class ReadResponse(BaseModel):
     """The answer to /v1/read."""
 
     model: str
     pages: list[ReadPage]
 
 
-class Altered(BaseModel):
+class Corrupted(BaseModel):
     """The answer to /v1/alter."""
 
     altered: str = Field(description="the altered picture, in the model's frame: a PNG, as a data URL")
-    model: Said
-    beside: Said | None = None
+    model: ModelPrediction
+    beside: ModelPrediction | None = None
 
 
-class Levels(BaseModel):
+class SeverityLevels(BaseModel):
     """What a model says at each severity."""
 
     labels: list[str]
@@ -110,7 +112,7 @@ class Levels(BaseModel):
     breaks_at: float | None = Field(description="the first severity with another label than at 0; null: none has")
 
 
-class Alteration(BaseModel):
+class CorruptionInfo(BaseModel):
     """An alteration that there is."""
 
     name: str
@@ -119,26 +121,26 @@ class Alteration(BaseModel):
     degrees: bool = Field(description="whether severities between 0 and 1 mean anything")
 
 
-class Broken(Alteration):
+class ModelRobustness(CorruptionInfo):
     """What models say of a picture under one alteration, at its severities: of one without degrees, only at 1."""
 
     levels: list[float]
-    model: Levels
-    beside: Levels | None = None
+    model: SeverityLevels
+    beside: SeverityLevels | None = None
 
 
-class Breaking(BaseModel):
+class Robustness(BaseModel):
     """The answer to /v1/break."""
 
     levels: list[float]
     models: dict[str, str] = Field(description="what `model` and `beside` are called")
-    alterations: list[Broken]
+    alterations: list[ModelRobustness]
 
 
-class Alterations(BaseModel):
+class CorruptionList(BaseModel):
     """The answer to /v1/alterations."""
 
-    alterations: list[Alteration]
+    alterations: list[CorruptionInfo]
 
 
 class Problem(BaseModel):
@@ -154,14 +156,14 @@ class Error(BaseModel):
     error: Problem
 
 
-def said(told: Told, classes: Sequence[str]) -> dict[str, Any]:
+def said(told: BatchResult, classes: Sequence[str]) -> dict[str, Any]:
     """What a model says of a picture, without its name."""
     shares = {name: round(float(share), 6) for name, share in zip(classes, told.probabilities, strict=True)}
     answer = told.answer.to_json()
     return {"predictions": answer.pop("predictions"), "probabilities": shares, **answer}
 
 
-def page(told: Told, classes: Sequence[str], decoded: Decoded) -> dict[str, Any]:
+def page(told: BatchResult, classes: Sequence[str], decoded: NormalizedImage) -> dict[str, Any]:
     """What the model says of a page, what it saw and what was done."""
     return {**said(told, classes), "seen": data_url(decoded.pixels), "said": decoded.said}
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from imparfait.data.images.normalize import decode
-from imparfait.inference.predictor import Ready
-from imparfait.inference.pretrained import BOX
+from imparfait.inference.predictor import Predictor
+from imparfait.inference.pretrained import PRETRAINED
 from imparfait.models.metadata import Card
 from imparfait.serving.schemas import png
 
@@ -27,14 +27,14 @@ def picture() -> bytes:
     return png(pixels)
 
 
-def answered(ready: Ready) -> tuple[str, np.ndarray]:
+def answered(ready: Predictor) -> tuple[str, np.ndarray]:
     """The label of the golden picture, and all probabilities."""
     pixels = np.stack([each.pixels for each in decode(picture(), ready.frame, "the golden picture")])
     shares = ready.probabilities(pixels)[0]
     return ready.classes[int(shares.argmax())], shares
 
 
-def what_is_wrong(ready: Ready, card: Card | None) -> str | None:
+def what_is_wrong(ready: Predictor, card: Card | None) -> str | None:
     """Why a model is not to be relied on, in a sentence; None where all is well.
 
     A model of the package has to give the answer that was recorded of it; any other, probabilities, twice the same.
@@ -42,7 +42,7 @@ def what_is_wrong(ready: Ready, card: Card | None) -> str | None:
     (label, shares), (_, again) = answered(ready), answered(ready)
     if not (np.isfinite(shares).all() and abs(shares.sum() - 1) < CLOSE and np.abs(shares - again).max() < CLOSE):
         return f"{ready.name} gives no probabilities for the golden picture"
-    if ready.name not in BOX or card is None:
+    if ready.name not in PRETRAINED or card is None:
         return None
     recorded = record().get(ready.name)
     if recorded is None or recorded["weights"] != card.weights:

@@ -17,13 +17,13 @@ from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.decode import read_pages
 from imparfait.data.images.limits import Limits, TooLargeError
-from imparfait.data.images.normalize import Decoded, Frame, decode
-from imparfait.inference.predictor import Ready
-from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.data.images.normalize import Frame, NormalizedImage, decode
+from imparfait.inference.predictor import Predictor
+from imparfait.inference.pretrained import PRETRAINED, open_with_card
 from imparfait.models.metadata import Card
 from imparfait.serving import schemas, self_test
-from imparfait.serving.batching import Batcher, Told
-from imparfait.serving.concurrency import Places
+from imparfait.serving.batching import Batcher, BatchResult
+from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import RefusedError
 from imparfait.serving.settings import ServingSettings
 
@@ -33,18 +33,18 @@ T = TypeVar("T")
 BESIDE = {"digits": "digits-clean"}
 """The model that is shown beside another."""
 SMALL = 1 << 16  # bytes: of a drawing they are 2,000, of a photograph a million
-Opened = tuple[Ready, Card | None]
+OpenModel = tuple[Predictor, Card | None]
 NEEDS_TORCH = "altering pictures needs imparfait[train]; write: pip install 'imparfait[train]'"
 
 
-def models_for(model: str) -> dict[str, Opened]:
+def models_for(model: str) -> dict[str, OpenModel]:
     """The model called so, as "model"; and the one that is shown beside it, where there is one, as "beside".
 
     Raises UserError where there is no such model.
     """
     opened = {"model": open_with_card(model)}
     other = BESIDE.get(model)
-    if other and (BOX[other].folder / "model.onnx").exists():
+    if other and (PRETRAINED[other].folder / "model.onnx").exists():
         opened["beside"] = open_with_card(other)
     return opened
 
@@ -52,7 +52,7 @@ def models_for(model: str) -> dict[str, Opened]:
 class Service:
     """The models, opened; where they are asked; and how many pictures are inside."""
 
-    def __init__(self, models: Mapping[str, Opened], settings: ServingSettings):
+    def __init__(self, models: Mapping[str, OpenModel], settings: ServingSettings):
         self.settings = settings
         self.state: State = "starting"
         self.why_not_ready = "the models have not been tried yet"
@@ -65,7 +65,7 @@ class Service:
         self.cards = {who: card for who, (_, card) in models.items()}
         self._jobs: set[Future[Any]] = set()
         self._limits = Limits(settings.bytes, settings.megapixels * 10**6, settings.pages)
-        self.places = Places(settings.waiting, 8 * settings.bytes, settings.each_client)
+        self.places = ConcurrencyLimiter(settings.waiting, 8 * settings.bytes, settings.each_client)
 
     @property
     def frame(self) -> Frame:
@@ -147,7 +147,7 @@ class Service:
         corruptions = await self.corruptions()
         pages = await self._pages(content)
         clean = pages[0].pixels[None]
-        rows = await self._in(self._altering, lambda: corruptions.altered_everyhow(clean[0]))
+        rows = await self._in(self._altering, lambda: corruptions.corrupt_all(clean[0]))
         batch = np.concatenate([clean, *(row.pixels for row in rows)])
         told = await self._by_each(batch)
         start, found = 1, []
@@ -172,7 +172,7 @@ class Service:
             raise RefusedError(501, NEEDS_TORCH)
         return await self._in(self._altering, _altering)
 
-    async def _by_each(self, pixels: Pixels) -> dict[str, list[Told]]:
+    async def _by_each(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
         """What each of the models says of these pictures."""
         told = await asyncio.gather(*(batcher.told(pixels) for batcher in self.asked.values()))
         return dict(zip(self.asked, told, strict=True))
@@ -183,11 +183,11 @@ class Service:
         job.add_done_callback(self._jobs.discard)
         return await asyncio.wrap_future(job)
 
-    async def _pages(self, content: bytes) -> list[Decoded]:
+    async def _pages(self, content: bytes) -> list[NormalizedImage]:
         pool = self._decoding if len(content) <= SMALL else self._decoding_large
         return await self._in(pool, lambda: self._decoded(content))
 
-    def _read(self, content: bytes, ready: Ready) -> list[dict[str, Any]]:
+    def _read(self, content: bytes, ready: Predictor) -> list[dict[str, Any]]:
         from imparfait.inference.ocr import read_page  # late: scipy.ndimage, which digits do not need
 
         until = time.monotonic() + self.settings.answer_seconds
@@ -199,7 +199,7 @@ class Service:
                     break
         return pages
 
-    def _decoded(self, content: bytes) -> list[Decoded]:
+    def _decoded(self, content: bytes) -> list[NormalizedImage]:
         until = time.monotonic() + self.settings.answer_seconds
         pages = []
         for page in read(content, self.frame, self._limits):
@@ -209,7 +209,7 @@ class Service:
         return pages
 
 
-def read(content: bytes, frame: Frame, limits: Limits) -> Iterator[Decoded]:
+def read(content: bytes, frame: Frame, limits: Limits) -> Iterator[NormalizedImage]:
     """The pages of a picture; raises RefusedError, in one sentence, for one that cannot be read."""
     with _in_one_refusal():
         yield from decode(content, frame, "the picture", limits)
@@ -224,7 +224,7 @@ def _in_one_refusal() -> Iterator[None]:
         raise RefusedError(413 if too_large else 422, str(error)) from error
 
 
-async def _nothing() -> list[Told]:
+async def _nothing() -> list[BatchResult]:
     return []
 
 
@@ -239,11 +239,11 @@ def can_alter() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def _said(batcher: Batcher, told: Told) -> dict[str, Any]:
+def _said(batcher: Batcher, told: BatchResult) -> dict[str, Any]:
     return {"model": batcher.ready.name, **schemas.said(told, batcher.ready.classes)}
 
 
-def _levels(told: list[Told], levels: tuple[float, ...], clean: str) -> dict[str, Any]:
+def _levels(told: list[BatchResult], levels: tuple[float, ...], clean: str) -> dict[str, Any]:
     labels = [each.answer.label for each in told]
     broken = (level for level, label in zip(levels, labels, strict=True) if label != clean)
     return {

@@ -9,12 +9,12 @@ import numpy as np
 from imparfait.evaluation.scores import percent, percents
 from imparfait.evaluation.statistics import Interval
 from imparfait.selection.comparison import Comparison, Verdict, among_pairs, verdict_of
-from imparfait.selection.profiling import Entry
+from imparfait.selection.profiling import CandidateProfile
 from imparfait.selection.search_result import Finding
 from imparfait.study.final_runs import Final
 from imparfait.study.scales import ABLATIONS, PAIR, Scale
 
-Outcome = Literal["reproduced", "not reproduced", "not decided", "not tried"]
+ClaimOutcome = Literal["reproduced", "not reproduced", "not decided", "not tried"]
 
 SIMILAR = 0.005  # a share: networks that differ by less than half a point are called similar
 SLOWER = 1.5  # times as long: considerably slower
@@ -27,7 +27,7 @@ class Claim:
 
     says: str
     found: str
-    outcome: Outcome
+    outcome: ClaimOutcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Study:
         cnn, gru = (self._entry(name) for name in PAIR)
         return gru.numbers / cnn.numbers
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str) -> CandidateProfile:
         return next(entry for entry in self.pair.plan.entries if entry.name == name)
 
     def sentences(self) -> tuple[str, str]:
@@ -174,12 +174,12 @@ def _told(share: float, interval: Interval) -> str:
     return f"{percent(share)} ({percents(interval)})"
 
 
-def _over(interval: Interval, wanted: float) -> Outcome:
+def _over(interval: Interval, wanted: float) -> ClaimOutcome:
     low, high = interval
     return "reproduced" if low >= wanted else "not reproduced" if high < wanted else "not decided"
 
 
-def _of_verdict(verdict: Verdict | None, better: str) -> tuple[str, Outcome]:
+def _of_verdict(verdict: Verdict | None, better: str) -> tuple[str, ClaimOutcome]:
     if verdict is None:
         return "too few cells finished", "not tried"
     if not verdict.shown:

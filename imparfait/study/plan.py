@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection.candidates import Contender, contender
+from imparfait.selection.candidates import Candidate, candidate_named
 from imparfait.selection.plan import Plan, crowded, plan
-from imparfait.selection.profiling import Entry
+from imparfait.selection.profiling import CandidateProfile
 from imparfait.selection.search import FOLDS, LEADERS
 from imparfait.study.scales import ABLATIONS, PAIR, Scale
 from imparfait.training.settings import TrainingSettings
@@ -34,13 +34,13 @@ class StudyPlan(BaseModel, frozen=True):
     """Of what it was made for."""
     pair: Plan
     ablations: Plan
-    searched: tuple[Entry, ...]
+    searched: tuple[CandidateProfile, ...]
     """The annexes' networks as a trial of a search has them."""
-    finals: tuple[Entry, ...]
+    finals: tuple[CandidateProfile, ...]
     """The networks trained at length."""
 
     @property
-    def ablated(self) -> list[Entry]:
+    def ablated(self) -> list[CandidateProfile]:
         """The networks that leave something out; the whole ones' cells are among the pair's."""
         return [entry for entry in self.ablations.entries if entry.name in ABLATIONS]
 
@@ -80,9 +80,9 @@ class StudyPlan(BaseModel, frozen=True):
 
 def study_plan(scale: Scale, data: LabelledImages, at_once: int) -> StudyPlan:
     """The study at this scale on `data`, with cells of one thread; what each network can do is measured here."""
-    contenders = [_at(scale, contender(name)) for name in (*PAIR, *ABLATIONS)]
+    candidates = [_at(scale, candidate_named(name)) for name in (*PAIR, *ABLATIONS)]
     ablations = plan(
-        contenders,
+        candidates,
         data,
         folds=scale.folds,
         seeds=1,
@@ -105,12 +105,12 @@ def study_plan(scale: Scale, data: LabelledImages, at_once: int) -> StudyPlan:
 
 def mark_of(scale: Scale, data: LabelledImages) -> str:
     """A sha256 over all that a plan is of: with another scale, recipe or data it is another plan."""
-    compared = [_at(scale, contender(name)).settings for name in (*PAIR, *ABLATIONS)]
+    compared = [_at(scale, candidate_named(name)).settings for name in (*PAIR, *ABLATIONS)]
     trained = [settings for _, settings in scale.finals().values()]
     return fingerprint(repr(scale), data.fingerprint(), *compared, *trained)
 
 
-def _at(scale: Scale, each: Contender) -> Contender:
+def _at(scale: Scale, each: Candidate) -> Candidate:
     return replace(each, settings=each.settings.model_copy(update=dict(scale.instead)))
 
 

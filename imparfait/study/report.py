@@ -7,7 +7,7 @@ import numpy as np
 
 from imparfait.core.hardware import environment
 from imparfait.core.storage import write_json
-from imparfait.data.corrupted import the_three
+from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.scores import evaluate, percent, percents
 from imparfait.models.loading import load_classifier
@@ -90,7 +90,7 @@ def _searched(study: Study) -> list[tuple[str, Any, str, str, str]]:
 def _failure(study: Study, kept: LabelledImages) -> list[Plate]:
     """Digits that the clean-trained network is wrong about, the surest first, and the other one right."""
     failing, holding = (load_classifier(study.finals[name].folder) for name in ("cnn, clean only", "cnn"))
-    parts = the_three(kept)
+    parts = core_suite(kept)
     one, other = evaluate(failing, parts), evaluate(holding, parts)
     found = []
     for part, wrong, right in zip(parts[1:], one.parts[1:], other.parts[1:], strict=True):

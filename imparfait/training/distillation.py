@@ -6,16 +6,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.loading import load_network, load_weights
-from imparfait.training.loop import NOTHING, State, Training
+from imparfait.training.loop import OOD_LABEL, State, Training
 from imparfait.training.settings import TrainingSettings
 
 
-class Taught(Training):
+class DistillationTraining(Training):
     """A training in which what teachers, as one, say of the very picture shown is wanted, instead of its label.
 
     Sources: Hinton et al., "Distilling the knowledge in a neural network", 2015, at temperature 1; teachers shown what
@@ -28,7 +28,7 @@ class Taught(Training):
         model: nn.Module,
         data: LabelledImages,
         settings: TrainingSettings,
-        machine: Machine | None = None,
+        machine: ComputeConfig | None = None,
         state: State | None = None,
     ):
         super().__init__(model, data, settings, machine, state)
@@ -37,7 +37,7 @@ class Taught(Training):
     def targets(self, source: Tensor, images: Tensor) -> Tensor:
         """What the teachers say; of pictures of nothing they know nothing."""
         said = torch.from_numpy(self.teacher(images.numpy())).softmax(1)
-        return torch.where((self.labels[source] == NOTHING)[:, None], super().targets(source, images), said)
+        return torch.where((self.labels[source] == OOD_LABEL)[:, None], super().targets(source, images), said)
 
 
 def load_teachers(folders: Sequence[Path], data: LabelledImages) -> Mapping[str, nn.Module]:

@@ -12,19 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
-from imparfait.core.hardware import choose_machine, keep_memory
+from imparfait.core.hardware import choose_compute, tune_malloc
 from imparfait.core.rng import seed_of
-from imparfait.data.augmentation import MIXTURES
+from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.ood import nothing_beside
+from imparfait.data.ood import draw_outliers
 from imparfait.models import build, check_answers
-from imparfait.training.optim import SCHEDULES, Average, _optimiser
+from imparfait.training.optim import SCHEDULES, Average, make_optimizer
 from imparfait.training.settings import TrainingSettings
 
 ALTERED_AT_ONCE = 2048  # pictures: 6 MB of MNIST in float32
-NOTHING = -1  # the label of a picture that shows none of the classes
+OOD_LABEL = -1  # the label of a picture that shows none of the classes
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of a parameter
 
 
@@ -81,7 +81,7 @@ class State:
 
 
 def train(
-    model: nn.Module, data: LabelledImages, settings: TrainingSettings, machine: Machine | None = None
+    model: nn.Module, data: LabelledImages, settings: TrainingSettings, machine: ComputeConfig | None = None
 ) -> Iterator[Epoch]:
     """Train `model` in place, yielding after each epoch; to stop, leave the loop.
 
@@ -107,24 +107,24 @@ class Training:
         model: nn.Module,
         data: LabelledImages,
         settings: TrainingSettings,
-        machine: Machine | None = None,
+        machine: ComputeConfig | None = None,
         state: State | None = None,
     ):
         if not isinstance(data, LabelledImages) or data.split == "test":
             raise UserError("these are test pictures; training takes load_data(…).train, or a part of it")
-        self.mixture = lookup("mixture", settings.mixture, MIXTURES)
+        self.mixture = lookup("mixture", settings.mixture, AUGMENTATIONS)
         few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
         check_answers(model, few, len(data.classes), settings.model)
         self.model, self.settings, self.classes = model, settings, len(data.classes)
-        self.machine = machine or choose_machine(model, few)
+        self.machine = machine or choose_compute(model, few)
         torch.set_num_threads(self.machine.threads)
-        keep_memory()
+        tune_malloc()
         model.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels, self.labels, self.sources = _shown(data, settings)
         shown = len(self.mixture.rows(settings.seed, 0, self.sources))
         self.steps_an_epoch = _count_batches(shown, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
-        self.optimiser = _optimiser(model, settings)
+        self.optimizer = make_optimizer(model, settings)
         self.average = Average(model, self.steps) if settings.schedule == "one_cycle" else None
         self.progress = Progress()
         self._own: dict[str, Tensor] | None = None
@@ -150,7 +150,7 @@ class Training:
                     yield Step(number, self.steps, loss)
                 else:
                     shown = len(rows)
-                    known = int((self.labels[rows[:, 0]] != NOTHING).sum())
+                    known = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
                     finished = Epoch(epoch + 1, loss_sum / shown, right / known, shown, seconds)
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
                     self._carry_average()
@@ -165,7 +165,7 @@ class Training:
         if self.average:
             tensors |= {f"average.{name}": value for name, value in self.average.state().items()}
         for name, parameter in self.model.named_parameters():
-            for moment, value in self.optimiser.state.get(parameter, {}).items():
+            for moment, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimiser.{moment}.{name}"] = value
         return State(self.progress, tensors)
 
@@ -183,7 +183,7 @@ class Training:
                 kept = {m: torch.empty_like(parameter).copy_(moments[m][name]) for m in MOMENTS[:2]}
                 # Fused AdamW pairs elements by their place in memory and checks nothing.
                 assert all(moment.stride() == parameter.stride() for moment in kept.values())
-                self.optimiser.state[parameter] = kept | {"step": moments["step"][name].clone()}
+                self.optimizer.state[parameter] = kept | {"step": moments["step"][name].clone()}
 
     def _batches(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Sources and pictures of each batch. Several are altered at once: a mixture of thirty alterations has few
@@ -205,11 +205,11 @@ class Training:
         if not self.model.training:  # setting it is a walk over all layers
             self.model.train()
         rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate
         with _reseeded(settings.seed, number, machine.device):
             loss, hits = _learn(
-                self.model, images, self.labels[source], self.targets(source, images), self.optimiser, machine
+                self.model, images, self.labels[source], self.targets(source, images), self.optimizer, machine
             )
         if self.average:
             self.average.update()
@@ -240,23 +240,23 @@ def _learn(
     images: Tensor,
     labels: Tensor,
     targets: Tensor,
-    optimiser: torch.optim.Optimizer,
-    machine: Machine,
+    optimizer: torch.optim.Optimizer,
+    machine: ComputeConfig,
 ) -> tuple[float, int]:
     images = images.to(machine.device).contiguous(memory_format=torch.channels_last)
     labels, targets = labels.to(machine.device), targets.to(machine.device)
     with torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bfloat16"):
         logits = model(images)
     loss = F.cross_entropy(logits.float(), targets)
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    optimizer.step()
     return loss.item(), int((logits.argmax(1) == labels).sum())
 
 
 def _targets(labels: Tensor, classes: int, label_smoothing: float) -> Tensor:
     """Of a picture of nothing, all classes alike are wanted."""
-    smooth = torch.where(labels == NOTHING, 1.0, label_smoothing)[:, None]
+    smooth = torch.where(labels == OOD_LABEL, 1.0, label_smoothing)[:, None]
     return F.one_hot(labels.clamp(min=0), classes) * (1 - smooth) + smooth / classes
 
 
@@ -264,9 +264,9 @@ def _shown(data: LabelledImages, settings: TrainingSettings) -> tuple[Tensor, Te
     """Pixels, labels and sources of all that is learned from: `data`, and pictures of nothing beside them."""
     pixels, labels, sources = data.pixels, data.labels, data.sources
     if settings.nothing:
-        more = nothing_beside(data, settings.nothing, settings.seed)
+        more = draw_outliers(data, settings.nothing, settings.seed)
         pixels = np.concatenate([pixels, more])
-        labels = np.concatenate([labels, np.full(len(more), NOTHING)])
+        labels = np.concatenate([labels, np.full(len(more), OOD_LABEL)])
         sources = np.concatenate([sources, -1 - np.arange(len(more))])  # ids that no picture of something has
     return torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(sources)
 

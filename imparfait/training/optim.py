@@ -87,10 +87,10 @@ SCHEDULES: dict[str, Callable[[float, Sequence[float]], float]] = {
 }
 
 
-def _optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """AdamW: ours decays weights but no biases and norms, Keras's decays everything and is slower to forget."""
     learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if settings.optimiser == "keras":
+    if settings.optimizer == "keras":
         # Keras corrects its bias elsewhere, which makes epsilon a little smaller in the first steps; nothing else.
         return torch.optim.AdamW(
             learning.values(), lr=1.0, betas=(0.9, 0.999), eps=1e-7, weight_decay=settings.weight_decay, fused=True

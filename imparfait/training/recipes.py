@@ -21,7 +21,7 @@ STUDY = TrainingSettings(
     mixture="study",
     epochs=10,
     batch_size=32,
-    optimiser="keras",
+    optimizer="keras",
     schedule="constant",
     learning_rate=1e-4,
     weight_decay=0.004,  # what keras.optimizers.AdamW decays by when it is not told
@@ -70,7 +70,7 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-OF_MODELS = {
+RECIPE_OF_MODEL = {
     "grand": "best",
     "duo": "robust",
     "cnn": "study",
@@ -85,7 +85,7 @@ OF_MODELS = {
 
 def recipe_of(model: str) -> str:
     """The recipe that a model is trained with when none is named: "default" for one that has none of its own."""
-    return OF_MODELS.get(model, "default")
+    return RECIPE_OF_MODEL.get(model, "default")
 
 
 def read_settings(path: Path) -> TrainingSettings:

@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
-from imparfait.core.hardware import choose_machine, environment
-from imparfait.core.storage import fingerprint, new_folder, write_json
+from imparfait.core.hardware import choose_compute, environment
+from imparfait.core.storage import atomic_directory, fingerprint, write_json
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.calibration import Calibration
 from imparfait.evaluation.scores import Score, Scores
 from imparfait.models import check_answers
-from imparfait.models.custom import fingerprint_of, is_own, parts_of
-from imparfait.models.loading import Weights
+from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
+from imparfait.models.loading import PretrainedWeights
 from imparfait.training.checkpoints import portable
 from imparfait.training.loop import Epoch, network_for
 from imparfait.training.recipes import RECIPES, recipe_of
@@ -33,7 +33,7 @@ class Run:
 
     recipe: str
     settings: TrainingSettings
-    machine: Machine
+    machine: ComputeConfig
     data: LabelledImages
     final: bool
     origins: dict[str, str]
@@ -51,7 +51,7 @@ class Run:
     def name(self) -> str:
         """The run folder's name: recipe, network where it is not the recipe's, seed, and the start of the hash."""
         model = self.settings.model
-        network = parts_of(model)[0].stem if is_own(model) else model
+        network = parts_of(model)[0].stem if is_custom(model) else model
         recipes = self.recipe in RECIPES and RECIPES[self.recipe].settings.model == model
         return f"{self.recipe}{'' if recipes else f'-{network}'}-s{self.settings.seed}-{self.hash[:6]}"
 
@@ -74,7 +74,7 @@ def start(
     data: LabelledImages,
     device: str = "auto",
     final: bool = False,
-    weights: Weights | None = None,
+    weights: PretrainedWeights | None = None,
     teachers: Mapping[str, nn.Module] | None = None,
 ) -> tuple[Run, nn.Module]:
     """A run, and its network with its initial weights on the machine that the fixed rule chooses.
@@ -85,14 +85,14 @@ def start(
     model = network_for(settings, data)
     few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
     check_answers(model, few, len(data.classes), settings.model)
-    origins = {"network": fingerprint_of(settings.model)} if is_own(settings.model) else {}
+    origins = {"network": custom_fingerprint(settings.model)} if is_custom(settings.model) else {}
     if weights:
         weights.fill(model, data.classes)
         origins["weights"] = weights.sha256
     taught_by = sorted((teachers or {}).items())  # by their weights: in which order they were named is no matter
     origins |= {f"teacher {number}": mark for number, (mark, _) in enumerate(taught_by, 1)}
     networks = tuple(network for _, network in taught_by)
-    return Run(recipe, settings, choose_machine(model, few, device), data, final, origins, networks), model
+    return Run(recipe, settings, choose_compute(model, few, device), data, final, origins, networks), model
 
 
 def save(
@@ -101,7 +101,7 @@ def save(
     data: LabelledImages,
     settings: TrainingSettings,
     epochs: Sequence[Epoch],
-    machine: Machine | None = None,
+    machine: ComputeConfig | None = None,
     *,
     final: bool = False,
 ) -> Path:
@@ -119,9 +119,9 @@ def save(
         raise UserError(f"{folder}: is there and is no run; name a folder that is not there yet")
     few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
     check_answers(model, few, len(data.classes), settings.model)
-    origins = {"network": fingerprint_of(settings.model)} if is_own(settings.model) else {}
-    run = Run(recipe_of(settings.model), settings, machine or choose_machine(model, few), data, final, origins)
-    with new_folder(folder) as unfinished:
+    origins = {"network": custom_fingerprint(settings.model)} if is_custom(settings.model) else {}
+    run = Run(recipe_of(settings.model), settings, machine or choose_compute(model, few), data, final, origins)
+    with atomic_directory(folder) as unfinished:
         write_run(unfinished, run, model, epochs, [])
     return folder
 
@@ -145,7 +145,7 @@ def write_run(
         writer.writeheader()
         writer.writerows(rows)
     save_file(portable(model.state_dict()), folder / "model.safetensors")
-    if is_own(run.settings.model):
+    if is_custom(run.settings.model):
         code, _ = parts_of(run.settings.model)
         (folder / code.name).write_bytes(code.read_bytes())  # to read; what is run is the file where it was
     _, channels, height, width = run.data.pixels.shape
@@ -172,7 +172,7 @@ def _threshold(calibration: Calibration | None) -> dict[str, float] | None:
 
 def _whole(model: str) -> str:
     """The model's name; of one's own network with the file's whole path, to be found from anywhere."""
-    return "{}:{}".format(*parts_of(model)) if is_own(model) else model
+    return "{}:{}".format(*parts_of(model)) if is_custom(model) else model
 
 
 def write_scores(folder: Path, scores: Scores) -> None:

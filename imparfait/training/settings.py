@@ -19,7 +19,7 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, everything and more; `list` tells")
     epochs: PositiveInt = Field(12, description="passes over the mixture")
     batch_size: PositiveInt = Field(128, description="pictures a step")
-    optimiser: Literal["adamw", "keras"] = Field(
+    optimizer: Literal["adamw", "keras"] = Field(
         "adamw", description="adamw, which leaves biases and norms undecayed, or keras: AdamW with all as in Keras"
     )
     schedule: Literal["one_cycle", "constant", "plateau"] = Field(
@@ -54,16 +54,16 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
 
 # 20 of MNIST's pictures a class, mean of the three: 49 % after 6 epochs in batches of 128;
 # 92 to 94 % after 300 to 600 steps in batches of 16 to 32, which take 2 to 5 s.
-LEAST_STEPS, LEAST_BATCH = 500, 8
+MIN_STEPS, MIN_BATCH = 500, 8
 
 
 def enough_steps(settings: TrainingSettings, pictures: int, given: Collection[str] = ()) -> TrainingSettings:
     """More epochs and smaller batches where the recipe's would be a few steps only; what is `given` stays."""
     batch_size, epochs = settings.batch_size, settings.epochs
     if "batch_size" not in given:
-        batch_size = min(batch_size, max(LEAST_BATCH, pictures // 8))
+        batch_size = min(batch_size, max(MIN_BATCH, pictures // 8))
     if "epochs" not in given:
-        epochs = max(epochs, round(LEAST_STEPS * batch_size / pictures))
+        epochs = max(epochs, round(MIN_STEPS * batch_size / pictures))
     return settings.model_copy(update={"batch_size": batch_size, "epochs": epochs})
 
 

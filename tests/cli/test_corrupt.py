@@ -9,7 +9,7 @@ import pytest
 from helpers.bars import draw_bars, write_idx
 from helpers.commands import refused, run
 
-from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import altered
 from imparfait.data.images.pictures import read_picture
 from imparfait.data.load import load_data
@@ -26,7 +26,7 @@ def test_a_sheet_has_a_row_for_each_alteration_and_severity(bars: Path, tmp_path
     for words, rows in (
         (("shrunk", "--severity", 1), "a row for each of as it is, shrunk 1"),
         (("geometric", "shrunk", "--severity", 1), "a row for each of as it is, geometric 1, shrunk 1"),
-        ((), f"{len(ALTERATIONS)} alterations, a row each: 2 pictures at severities 0.2, 0.4, 0.6, 0.8, 1"),
+        ((), f"{len(CORRUPTIONS)} alterations, a row each: 2 pictures at severities 0.2, 0.4, 0.6, 0.8, 1"),
     ):
         assert f"{rows}: " in run("alter", *words, "--data", bars, "--out", tmp_path / "new" / "sheet.png")
         heights.append(read_picture(tmp_path / "new" / "sheet.png").shape[1])

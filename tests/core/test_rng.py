@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.core.rng import Draw, seed_of
+from imparfait.core.rng import CounterRng, seed_of
 
 SOURCES = torch.arange(1000)
 
@@ -27,14 +27,14 @@ def test_the_vectorised_hash_is_splitmix64(state: int) -> None:
 @given(st.permutations(list(range(20))), st.integers(1, 20))
 @settings(max_examples=30)
 def test_a_source_gets_its_numbers_whatever_its_neighbours(order: list[int], size: int) -> None:
-    whole = Draw(3, "train", 5, SOURCES[:20]).uniform("angle", 2)
-    part = Draw(3, "train", 5, torch.tensor(order[:size])).uniform("angle", 2)
+    whole = CounterRng(3, "train", 5, SOURCES[:20]).uniform("angle", 2)
+    part = CounterRng(3, "train", 5, torch.tensor(order[:size])).uniform("angle", 2)
     assert torch.equal(part, whole[order[:size]])
 
 
 def test_numbers_are_uniform_and_unrelated_between_streams() -> None:
     draws = [
-        Draw(seed, purpose, epoch, SOURCES).uniform(name)
+        CounterRng(seed, purpose, epoch, SOURCES).uniform(name)
         for seed, purpose, epoch, name in [
             (0, "a", 0, "x"),
             (1, "a", 0, "x"),
@@ -52,7 +52,7 @@ def test_numbers_are_uniform_and_unrelated_between_streams() -> None:
 
 
 def test_entries_of_one_source_differ() -> None:
-    assert len(Draw(0, "a", 0, SOURCES).bits("x", 7).unique()) == 7000
+    assert len(CounterRng(0, "a", 0, SOURCES).bits("x", 7).unique()) == 7000
 
 
 def test_seeds_depend_on_every_part() -> None:

@@ -11,7 +11,7 @@ from helpers.disk import Crash, Disk, crash
 
 from imparfait.core import storage
 from imparfait.core.errors import UserError
-from imparfait.core.storage import load_version, new_folder, only_here, save_version
+from imparfait.core.storage import atomic_directory, exclusive_lock, load_version, save_version
 
 SUFFIX = ".bin"
 OLD, NEW = b"old" * 40_000, b"new" * 40_000
@@ -113,18 +113,18 @@ def test_the_newest_and_the_one_before_it_are_kept(tmp_path: Path) -> None:
 
 def test_a_folder_is_for_one_process_at_a_time(tmp_path: Path) -> None:
     with (
-        only_here(tmp_path, "training"),
+        exclusive_lock(tmp_path, "training"),
         pytest.raises(UserError, match="another process is training there"),
-        only_here(tmp_path, "training"),
+        exclusive_lock(tmp_path, "training"),
     ):
         pass
-    with only_here(tmp_path, "training"):
+    with exclusive_lock(tmp_path, "training"):
         pass
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "runs" / "a"
-    with new_folder(target) as unfinished:
+    with atomic_directory(target) as unfinished:
         (unfinished / "file").write_text("content")
         assert not target.exists()
     assert (target / "file").read_text() == "content"
@@ -136,7 +136,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, error: type[BaseExcepti
     target = tmp_path / "a"
 
     def fail() -> None:
-        with new_folder(target) as unfinished:
+        with atomic_directory(target) as unfinished:
             (unfinished / "file").write_text("half")
             raise error
 
@@ -148,8 +148,8 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, error: type[BaseExcepti
 def test_an_older_folder_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "a"
     for content in ("first", "second"):
-        with new_folder(target) as unfinished:
+        with atomic_directory(target) as unfinished:
             (unfinished / "file").write_text(content)
-    with pytest.raises(ValueError, match="broken"), new_folder(target):
+    with pytest.raises(ValueError, match="broken"), atomic_directory(target):
         raise ValueError("broken")
     assert (target / "file").read_text() == "second"

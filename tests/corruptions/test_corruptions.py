@@ -10,14 +10,14 @@ from helpers.bars import draw_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.core.rng import Draw
-from imparfait.corruptions import ALTERATIONS, Alteration, geometric, shrunk
+from imparfait.core.rng import CounterRng
+from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, geometric, shrunk
 
-every_alteration = pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS.keys())
+every_alteration = pytest.mark.parametrize("alter", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
 
 
-def draw(n: int, first: int = 0, seed: int = 0) -> Draw:
-    return Draw(seed, "test", 0, torch.arange(first, first + n))
+def draw(n: int, first: int = 0, seed: int = 0) -> CounterRng:
+    return CounterRng(seed, "test", 0, torch.arange(first, first + n))
 
 
 def draw_discs(n: int) -> torch.Tensor:
@@ -31,7 +31,9 @@ def draw_discs(n: int) -> torch.Tensor:
 @every_alteration
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [8, 28, 33])
-def test_any_size_and_any_number_of_channels_keep_their_shape(alter: Alteration, side: int, channels: int) -> None:
+def test_any_size_and_any_number_of_channels_keep_their_shape(
+    alter: CorruptionFunction, side: int, channels: int
+) -> None:
     images = torch.from_numpy(draw_bars(6, side, channels).pixels) / 255
     altered = alter(images, 1.0, draw(6))
     assert altered.shape == images.shape
@@ -41,7 +43,7 @@ def test_any_size_and_any_number_of_channels_keep_their_shape(alter: Alteration,
 
 
 @every_alteration
-def test_severity_zero_returns_the_very_same_pixels(alter: Alteration, images: torch.Tensor) -> None:
+def test_severity_zero_returns_the_very_same_pixels(alter: CorruptionFunction, images: torch.Tensor) -> None:
     assert torch.equal(alter(images, 0.0, draw(32)), images)
     severity = torch.tensor([0.0, 1.0]).repeat(16)
     altered = alter(images, severity, draw(32))
@@ -51,7 +53,7 @@ def test_severity_zero_returns_the_very_same_pixels(alter: Alteration, images: t
 
 @every_alteration
 @pytest.mark.parametrize("size", [1, 7, 256, 1000])
-def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch(alter: Alteration, size: int) -> None:
+def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch(alter: CorruptionFunction, size: int) -> None:
     images = torch.from_numpy(draw_bars(1000).pixels) / 255
     whole = alter(images, 0.7, draw(1000))
     starts = range(0, 1000, size) if size > 1 else range(0, 1000, 111)
@@ -61,12 +63,12 @@ def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch(alter: Alterat
 
 
 @every_alteration
-def test_one_severity_a_picture_is_the_same_as_one_for_all(alter: Alteration, images: torch.Tensor) -> None:
+def test_one_severity_a_picture_is_the_same_as_one_for_all(alter: CorruptionFunction, images: torch.Tensor) -> None:
     assert torch.equal(alter(images, torch.full((32,), 0.4), draw(32)), alter(images, 0.4, draw(32)))
 
 
 @every_alteration
-def test_more_severity_never_changes_less(alter: Alteration) -> None:
+def test_more_severity_never_changes_less(alter: CorruptionFunction) -> None:
     images = draw_discs(256)
     changes = [float((alter(images, s, draw(256)) - images).abs().mean()) for s in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
     assert changes == sorted(changes)
@@ -76,25 +78,25 @@ def test_no_two_alterations_draw_the_same_numbers(images: torch.Tensor) -> None:
     """One after the other on the same pictures, they are independent."""
     drawn: dict[str, set[str]] = {}
 
-    class Watched(Draw):
+    class Watched(CounterRng):
         def bits(self, name: str, *shape: int) -> torch.Tensor:
             drawn.setdefault(name, set()).add(self.purpose)
             return super().bits(name, *shape)
 
-    for name, alteration in ALTERATIONS.items():
+    for name, alteration in CORRUPTIONS.items():
         alteration(images, 1.0, Watched(0, name, 0, torch.arange(32)))
     assert {name: by for name, by in drawn.items() if len(by) > 1} == {}
 
 
 @every_alteration
-def test_float32_and_float64_agree(alter: Alteration, images: torch.Tensor) -> None:
+def test_float32_and_float64_agree(alter: CorruptionFunction, images: torch.Tensor) -> None:
     torch.testing.assert_close(
         alter(images, 0.8, draw(32)).double(), alter(images.double(), 0.8, draw(32)), atol=1e-4, rtol=0
     )
 
 
 @every_alteration
-def test_the_input_is_left_as_it_was(alter: Alteration, images: torch.Tensor) -> None:
+def test_the_input_is_left_as_it_was(alter: CorruptionFunction, images: torch.Tensor) -> None:
     before = images.clone()
     alter(images, 1.0, draw(32))
     assert torch.equal(images, before)

@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.corruptions import blur, edges, geometry, stroke_width
 
 SHAPES = [(28, 28), (21, 34)]
 every_shape = pytest.mark.parametrize(("height", "width"), SHAPES)
 
 
-def draw(n: int, first: int = 0) -> Draw:
-    return Draw(0, "test", 0, torch.arange(first, first + n))
+def draw(n: int, first: int = 0) -> CounterRng:
+    return CounterRng(0, "test", 0, torch.arange(first, first + n))
 
 
 def soft_noise(n: int, height: int, width: int, channels: int = 1, seed: int = 0) -> torch.Tensor:

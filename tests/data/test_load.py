@@ -11,13 +11,13 @@ import torch
 from helpers.bars import draw_bars, write_idx
 
 from imparfait.core.errors import UserError
-from imparfait.core.rng import Draw
-from imparfait.corruptions import ALTERATIONS
-from imparfait.data.augmentation import MIXTURES, Mixture, Share, seen_in_training
+from imparfait.core.rng import CounterRng
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.data.augmentation import AUGMENTATIONS, Augmentation, AugmentationShare, describe_overlap
 from imparfait.data.corrupted import altered
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
-from imparfait.data.sealed_test import times_opened
+from imparfait.data.sealed_test import count_accesses
 from imparfait.data.splits import split
 
 
@@ -109,10 +109,10 @@ def test_test_pictures_are_not_split(bars: LabelledImages) -> None:
         split(bars.select(np.arange(32), "test"))
 
 
-@pytest.mark.parametrize("name", MIXTURES)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_a_mixture_shows_what_it_says(name: str) -> None:
     sources = torch.arange(60, dtype=torch.int64) + 100
-    mixture = MIXTURES[name]
+    mixture = AUGMENTATIONS[name]
     for epoch in range(3):
         source, share = mixture.rows(0, epoch, sources).T
         counts = torch.bincount(share, minlength=len(mixture.shares)).tolist()
@@ -125,58 +125,60 @@ def test_a_mixture_shows_what_it_says(name: str) -> None:
 
 
 def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out() -> None:
-    for name, mixture in MIXTURES.items():
+    for name, mixture in AUGMENTATIONS.items():
         shown = {share.alteration for share in mixture.shares} - {"clean"}
         if mixture.by_turns:
             assert sum(share.part for share in mixture.shares) == pytest.approx(1)
         if name.startswith("without_"):
-            left_out = {key for key, known in ALTERATIONS.items() if known.family == name.removeprefix("without_")}
+            left_out = {key for key, known in CORRUPTIONS.items() if known.family == name.removeprefix("without_")}
             assert left_out
-            assert shown == set(ALTERATIONS) - left_out
+            assert shown == set(CORRUPTIONS) - left_out
         if name == "unlike_mnist_c":
-            assert not any(ALTERATIONS[key].mnist_c for key in shown)
-            assert len(shown) == len(ALTERATIONS) - 15
-    assert {share.alteration for share in MIXTURES["everything"].shares} == {"clean", *ALTERATIONS}
+            assert not any(CORRUPTIONS[key].mnist_c for key in shown)
+            assert len(shown) == len(CORRUPTIONS) - 15
+    assert {share.alteration for share in AUGMENTATIONS["everything"].shares} == {"clean", *CORRUPTIONS}
 
 
 def test_a_range_of_severities_is_drawn_anew_for_each_picture() -> None:
-    mixture = Mixture("", (Share("brightness", (0.2, 0.8), 1.0),), anew=True)
+    mixture = Augmentation("", (AugmentationShare("brightness", (0.2, 0.8), 1.0),), anew=True)
     images, sources = torch.zeros(500, 1, 8, 8), torch.arange(500)
     first, second = (
         mixture.show(images.clone(), torch.zeros(500, dtype=torch.int64), 0, epoch, sources)[:, 0, 0, 0]
         for epoch in (0, 1)
     )
-    most = float(ALTERATIONS["brightness"](images[:1], 1.0, Draw(0, "", 0, sources[:1])).max())
+    most = float(CORRUPTIONS["brightness"](images[:1], 1.0, CounterRng(0, "", 0, sources[:1])).max())
     assert 0.2 * most - 1e-6 <= first.min() < 0.25 * most
     assert 0.75 * most < first.max() <= 0.8 * most + 1e-6
     assert not torch.equal(first, second)
 
 
 def test_a_mixture_says_which_alterations_it_shows() -> None:
-    assert seen_in_training(MIXTURES["everything"]).endswith("all of them.")
-    assert "all but shot_noise, impulse_noise, gaussian_noise" in seen_in_training(MIXTURES["without_noise"])
-    assert seen_in_training(MIXTURES["fresh"]).startswith(
+    assert describe_overlap(AUGMENTATIONS["everything"]).endswith("all of them.")
+    assert "all but shot_noise, impulse_noise, gaussian_noise" in describe_overlap(AUGMENTATIONS["without_noise"])
+    assert describe_overlap(AUGMENTATIONS["fresh"]).startswith(
         "In training it saw pictures altered as geometric and shrunk;"
     )
-    assert seen_in_training(MIXTURES["clean"]) == "No altered picture was seen in training."
+    assert describe_overlap(AUGMENTATIONS["clean"]) == "No altered picture was seen in training."
 
 
 def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
     sources = torch.arange(600)
-    seen = torch.stack([r[r[:, 0].argsort(), 1] for r in (MIXTURES["fresh"].rows(1, e, sources) for e in range(3))])
+    seen = torch.stack(
+        [r[r[:, 0].argsort(), 1] for r in (AUGMENTATIONS["fresh"].rows(1, e, sources) for e in range(3))]
+    )
     assert (seen.sort(0).values == torch.tensor([[0], [1], [2]])).all()
 
 
 @pytest.mark.parametrize(("name", "anew"), [("fresh", True), ("study", False), ("balanced", False)])
 def test_pictures_are_drawn_once_or_anew_as_the_mixture_says(name: str, anew: bool, images: torch.Tensor) -> None:
     share, sources = torch.ones(32, dtype=torch.int64), torch.arange(32)
-    first, later = (MIXTURES[name].show(images.clone(), share, 0, epoch, sources) for epoch in (0, 7))
+    first, later = (AUGMENTATIONS[name].show(images.clone(), share, 0, epoch, sources) for epoch in (0, 7))
     assert torch.equal(first, later) != anew
 
 
 def test_the_order_changes_every_epoch_and_with_the_seed() -> None:
     sources = torch.arange(50)
-    orders = {tuple(MIXTURES["clean"].rows(s, e, sources)[:, 0].tolist()) for s, e in ((0, 0), (0, 1), (1, 0))}
+    orders = {tuple(AUGMENTATIONS["clean"].rows(s, e, sources)[:, 0].tolist()) for s, e in ((0, 0), (0, 1), (1, 0))}
     assert len(orders) == 3
 
 
@@ -201,5 +203,5 @@ def test_each_opening_of_the_test_is_a_line_in_the_ledger(bars_folder: Path, tmp
         lines = list(csv.DictReader(file))
     assert [line["result"] for line in lines] == ["90 %", "90 %", "no result"]
     assert {line["test_pictures"] for line in lines} == {mark}
-    assert times_opened(ledger, mark) == 3
-    assert times_opened(ledger, "another test set") == 0
+    assert count_accesses(ledger, mark) == 3
+    assert count_accesses(ledger, "another test set") == 0

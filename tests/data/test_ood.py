@@ -13,22 +13,22 @@ from PIL import ImageFont
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.ood import LIKE, NOTHING, base, glyphs, held_out, nothing_beside, scrambled, synthetic
+from imparfait.data.ood import LIKE, OOD_SETS, base, draw_outliers, glyphs, held_out, scrambled, synthetic
 from imparfait.data.ood.outlier_exposure import LETTERS
 from imparfait.data.ood.photos import _grey
 
-every_set = pytest.mark.parametrize("name", NOTHING)
+every_set = pytest.mark.parametrize("name", OOD_SETS)
 
 
 def drawn(name: str, n: int, height: int = 28, width: int = 28, channels: int = 1, seed: int = 0) -> np.ndarray:
-    pixels = NOTHING[name].draw(n, height, width, channels, seed)
+    pixels = OOD_SETS[name].draw(n, height, width, channels, seed)
     if pixels is None:
         pytest.skip(f"the source of {name} is not on this computer")
     return pixels
 
 
 def halves() -> tuple[list, list]:
-    return tuple([each for each in NOTHING.values() if each.purpose == purpose] for purpose in ("fitting", "testing"))
+    return tuple([each for each in OOD_SETS.values() if each.purpose == purpose] for purpose in ("fitting", "testing"))
 
 
 @every_set
@@ -87,7 +87,7 @@ def test_the_halves_call_none_of_each_others_functions() -> None:
 
 
 def test_every_name_is_its_functions_and_the_table_names_what_the_pictures_are_made_from() -> None:
-    for name, each in NOTHING.items():
+    for name, each in OOD_SETS.items():
         assert each.make.__name__ == name
         assert each.description
         if "letters" in name:
@@ -145,7 +145,7 @@ def test_fashion_gives_each_picture_once_and_no_more_than_there_are() -> None:
 
 def test_where_fashion_is_not_installed_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(held_out, "FASHION", tmp_path / "none")
-    assert NOTHING["fashion"].draw(5, 28, 28, 1, 0) is None
+    assert OOD_SETS["fashion"].draw(5, 28, 28, 1, 0) is None
 
 
 @pytest.mark.parametrize(("side", "channels"), [(16, 1), (28, 3)])
@@ -180,11 +180,11 @@ def test_test_pictures_are_not_scrambled(bars: LabelledImages) -> None:
 
 def test_a_training_gets_as_many_of_each_set_and_letters_only_where_digits_are_read() -> None:
     digits = replace(draw_bars(30), classes=("0", "1", "2"))
-    fitting = [name for name, each in NOTHING.items() if each.purpose == "fitting"]
+    fitting = [name for name, each in OOD_SETS.items() if each.purpose == "fitting"]
     for data, left_out in ((digits, set()), (draw_bars(30), set(LETTERS))):
         sets = 1 + len(set(fitting) - left_out)  # and pieces of its own pictures
-        found = nothing_beside(data, 0.5 * sets / 15, seed=0)
+        found = draw_outliers(data, 0.5 * sets / 15, seed=0)
         assert found.shape == (sets, 1, 16, 16)
-        there = {name for name in fitting if any((found == NOTHING[name].draw(1, 16, 16, 1, 0)).all((1, 2, 3)))}
+        there = {name for name in fitting if any((found == OOD_SETS[name].draw(1, 16, 16, 1, 0)).all((1, 2, 3)))}
         assert there == set(fitting) - left_out
-    assert not np.array_equal(nothing_beside(digits, 0.5, seed=0), nothing_beside(digits, 0.5, seed=1))
+    assert not np.array_equal(draw_outliers(digits, 0.5, seed=0), draw_outliers(digits, 0.5, seed=1))

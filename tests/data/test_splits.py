@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.splits import check_apart, fewer, fold, split
+from imparfait.data.splits import check_apart, fold, split, subsample
 
 
 def with_copies(n: int, copies: int, seed: int) -> LabelledImages:
@@ -70,12 +70,12 @@ def test_validation_pictures_are_not_divided() -> None:
 
 def test_fewer_pictures_are_some_of_the_more_with_each_class_in_proportion() -> None:
     data = draw_bars(120)
-    few, more = fewer(data, 30), fewer(data, 60)
+    few, more = subsample(data, 30), subsample(data, 60)
     assert len(few) == 30
     assert set(few.sources) < set(more.sources)
     assert np.bincount(few.labels).tolist() == [10, 10, 10]
-    assert fewer(data, None) is data
-    assert fewer(data, 500) is data
+    assert subsample(data, None) is data
+    assert subsample(data, 500) is data
 
 
 def test_a_planted_leak_is_refused_every_time() -> None:

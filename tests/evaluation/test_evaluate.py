@@ -14,7 +14,7 @@ from helpers.bars import draw_bars, write_idx
 import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.evaluate import evaluate
 
@@ -62,7 +62,7 @@ def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write(bars: Lab
 
 
 def test_one_s_own_alteration_is_scored_among_the_table_s(bars: LabelledImages) -> None:
-    def faded(images: torch.Tensor, severity: float, draw: imparfait.Draw) -> torch.Tensor:
+    def faded(images: torch.Tensor, severity: float, draw: imparfait.CounterRng) -> torch.Tensor:
         return images * (1 - severity)
 
     scores = evaluate(by_ink, bars, suite=["rotate", faded])
@@ -83,7 +83,7 @@ def test_the_full_suite_leaves_a_page_and_every_count(home: Path) -> None:
     }
     (model,) = told["models"]
     (suite,) = model["seeds"]
-    assert [row["alteration"] for row in suite["alterations"]] == list(ALTERATIONS)
+    assert [row["alteration"] for row in suite["alterations"]] == list(CORRUPTIONS)
     assert model["mean"] == pytest.approx(np.mean([row["accuracy"] for row in suite["alterations"]]))
     assert {part["severity"] for part in suite["parts"] if part["alteration"] == "rotate"} >= {0.2, 0.4, 0.6, 0.8, 1.0}
     with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:

@@ -9,8 +9,16 @@ from scipy.special import expit
 from scipy.stats import binom, binomtest, ttest_1samp
 
 from imparfait.corruptions.base import LEVELS
-from imparfait.evaluation.model_comparison import Difference, Model, Verdict, difference, discordance, grouped, verdicts
-from imparfait.evaluation.robustness import Suite
+from imparfait.evaluation.model_comparison import (
+    Difference,
+    ModelGroup,
+    Verdict,
+    difference,
+    discordance,
+    grouped,
+    verdicts,
+)
+from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.statistics import holm
 
 SIMULATIONS = 300
@@ -19,7 +27,7 @@ MOST_FALSE = int(binom.ppf(0.999, SIMULATIONS, 0.05))  # 28: 5 %, and what chanc
 
 def network(
     random: np.random.Generator, ease: np.ndarray, ahead: float, of_seed: float, names: tuple[str, ...] = ("a", "b")
-) -> Suite:
+) -> SuiteResult:
     """The suite of one trained network: each picture has its ease, each severity its own, each seed its luck."""
     luck = ahead + of_seed * random.standard_normal()
     right = {}
@@ -30,18 +38,20 @@ def network(
     return suite_of(right)
 
 
-def rivals(seed: int, seeds: int, ahead: float = 0.0, of_seed: float = 0.1, n: int = 100) -> tuple[Model, Model]:
+def rivals(
+    seed: int, seeds: int, ahead: float = 0.0, of_seed: float = 0.1, n: int = 100
+) -> tuple[ModelGroup, ModelGroup]:
     """Two recipes on the same pictures, the first of them `ahead`."""
     random = np.random.default_rng([seed, seeds])
     ease = random.standard_normal(n)
     both = [
-        Model(name, tuple(network(random, ease, by, of_seed) for _ in range(seeds)))
+        ModelGroup(name, tuple(network(random, ease, by, of_seed) for _ in range(seeds)))
         for name, by in (("first", ahead), ("second", 0.0))
     ]
     return both[0], both[1]
 
 
-def verdict(models: tuple[Model, ...]) -> Verdict:
+def verdict(models: tuple[ModelGroup, ...]) -> Verdict:
     (found,) = verdicts(models)
     return found
 
@@ -116,10 +126,10 @@ def test_the_error_adds_pictures_and_seeds_as_by_hand() -> None:
 
 def test_a_model_and_its_copy_do_not_differ() -> None:
     a, _ = rivals(0, 2)
-    found = verdict((a, Model("copy", a.seeds)))
+    found = verdict((a, ModelGroup("copy", a.seeds)))
     assert found.difference.mean == 0
     assert found.p == 1
-    same = Model("one", a.seeds[:1])
+    same = ModelGroup("one", a.seeds[:1])
     assert difference(same, same) == Difference(0.0, 0.0, 1.0)
     assert "no difference shown, +0.00 points (95 %: +0.00 to +0.00)" in verdict((same, same)).sentence
 
@@ -128,7 +138,7 @@ def test_pairs_and_alterations_are_each_adjusted_once() -> None:
     random = np.random.default_rng(0)
     ease = random.standard_normal(200)
     models = [
-        Model(name, tuple(network(random, ease, ahead, 0.05, ("a", "b", "c")) for _ in range(2)))
+        ModelGroup(name, tuple(network(random, ease, ahead, 0.05, ("a", "b", "c")) for _ in range(2)))
         for name, ahead in (("x", 0.4), ("y", 0.2), ("z", 0.0))
     ]
     found = verdicts(models)
@@ -142,8 +152,8 @@ def test_pairs_and_alterations_are_each_adjusted_once() -> None:
 
 def test_only_alterations_that_both_were_asked_are_compared() -> None:
     right = np.arange(40) % 3 > 0
-    a = Model("a", (suite_of({("rotate", 0.2): right, ("rotate", 0.4): right, ("fog", 0.2): right}),))
-    b = Model("b", (suite_of({("rotate", 0.2): right, ("rotate", 0.4): ~right}),))
+    a = ModelGroup("a", (suite_of({("rotate", 0.2): right, ("rotate", 0.4): right, ("fog", 0.2): right}),))
+    b = ModelGroup("b", (suite_of({("rotate", 0.2): right, ("rotate", 0.4): ~right}),))
     assert list(verdict((a, b)).alterations) == ["rotate"]
 
 

@@ -8,9 +8,9 @@ from helpers.bars import draw_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
-from imparfait.data.corrupted import the_three
+from imparfait.data.corrupted import core_suite
 from imparfait.evaluation.scores import evaluate
 from imparfait.evaluation.statistics import bootstrap_interval, wilson_interval
 from imparfait.models import build
@@ -39,14 +39,14 @@ def knowing(data, wrong: int = 0):
 
 
 def test_a_classifier_that_knows_the_answers_is_always_right(bars) -> None:
-    scores = evaluate(knowing(bars), the_three(bars)[:1])
+    scores = evaluate(knowing(bars), core_suite(bars)[:1])
     assert [(s.alteration, s.right, s.total) for s in scores.each] == [("clean", 32, 32)]
     assert (scores.parts[0].confusion() == np.diag(np.bincount(bars.labels))).all()
 
 
 @pytest.mark.parametrize("wrong", [1, 7, 32])
 def test_counts_add_up_exactly(bars, wrong: int) -> None:
-    part = evaluate(knowing(bars, wrong), the_three(bars)[:1]).parts[0]
+    part = evaluate(knowing(bars, wrong), core_suite(bars)[:1]).parts[0]
     assert part.score.right == 32 - wrong
     assert part.confusion().sum() == 32
     assert np.trace(part.confusion()) == part.score.right
@@ -65,17 +65,17 @@ def test_counts_add_up_exactly(bars, wrong: int) -> None:
 )
 def test_answers_of_the_wrong_kind_are_refused(bars, answer, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        evaluate(answer, the_three(bars))
+        evaluate(answer, core_suite(bars))
 
 
 def test_huge_logits_are_still_probabilities(bars) -> None:
-    scores = evaluate(lambda images: np.tile(np.float32([1e30, -1e30, 0]), (len(images), 1)), the_three(bars))
+    scores = evaluate(lambda images: np.tile(np.float32([1e30, -1e30, 0]), (len(images), 1)), core_suite(bars))
     assert scores.parts[0].probabilities[0].tolist() == [1, 0, 0]
 
 
 def test_a_result_shows_as_a_table_a_frame_and_a_figure(bars) -> None:
     model = build("petit", channels=1, classes=3)
-    scores = evaluate(as_classifier(model), the_three(bars))
+    scores = evaluate(as_classifier(model), core_suite(bars))
     frame = scores.to_frame()
     assert list(frame.index) == ["clean", "geometric", "shrunk", "mean of the three"]
     assert frame.accuracy.iloc[:3].mean() == pytest.approx(frame.accuracy.iloc[3])
@@ -87,7 +87,7 @@ def test_a_result_shows_as_a_table_a_frame_and_a_figure(bars) -> None:
 
 def test_scoring_leaves_the_model_as_it_was_and_repeats(bars) -> None:
     model = build("petit", channels=1, classes=3).train()
-    classifier = as_classifier(model, Machine(threads=1))
+    classifier = as_classifier(model, ComputeConfig(threads=1))
     images = (bars.pixels / 255).astype(np.float32)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     first = classifier(images)
@@ -135,7 +135,7 @@ def test_bootstrap_intervals_cover_what_they_should() -> None:
 
 
 def test_the_mean_of_parts_from_different_sources_has_no_interval() -> None:
-    first, second = the_three(draw_bars(6))[0], the_three(draw_bars(6, first_source=6))[0]
+    first, second = core_suite(draw_bars(6))[0], core_suite(draw_bars(6, first_source=6))[0]
     scores = evaluate(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
     with pytest.raises(UserError, match="different source pictures"):
         _ = scores.mean_interval

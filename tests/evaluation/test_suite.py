@@ -9,40 +9,40 @@ from helpers.bars import draw_bars
 from helpers.fake_suites import suite_of
 
 from imparfait.core.errors import UserError
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.corruptions.base import LEVELS
-from imparfait.data.corrupted import THE_THREE, altered
-from imparfait.evaluation.robustness import Suite, read_baseline
+from imparfait.data.corrupted import CORE_SUITE, altered
+from imparfait.evaluation.robustness import SuiteResult, read_baseline
 from imparfait.evaluation.statistics import wilson_interval
-from imparfait.evaluation.suite import CLEAN, YOURS, Part, shown, the_full_suite, the_parts_of, weights
+from imparfait.evaluation.suite import CLEAN, YOURS, Condition, conditions_from, full_suite, shown, weights
 
 
-def darker(images: Images, severity: float, draw: Draw) -> Images:
+def darker(images: Images, severity: float, draw: CounterRng) -> Images:
     return images * (1 - severity)
 
 
 def test_the_full_suite_has_clean_once_and_every_alteration_at_all_its_severities() -> None:
-    parts = the_full_suite()
-    assert [part for part in parts if part.alteration == CLEAN] == [Part(CLEAN, 0.0)]
-    for name, known in ALTERATIONS.items():
+    parts = full_suite()
+    assert [part for part in parts if part.alteration == CLEAN] == [Condition(CLEAN, 0.0)]
+    for name, known in CORRUPTIONS.items():
         severities = [part.severity for part in parts if part.alteration == name]
         assert severities == sorted(set(severities))
         assert set(severities) == {*known.levels, *{known.mnist_c, known.protocol} - {None}}
         assert {part.family for part in parts if part.alteration == name} == {known.family}
-    assert len(parts) == 1 + sum(len({*a.levels, *{a.mnist_c, a.protocol} - {None}}) for a in ALTERATIONS.values())
+    assert len(parts) == 1 + sum(len({*a.levels, *{a.mnist_c, a.protocol} - {None}}) for a in CORRUPTIONS.values())
 
 
 def test_every_severity_is_one_that_an_alteration_can_have() -> None:
-    for part in the_full_suite():
+    for part in full_suite():
         assert 0 <= part.severity <= 1
-    assert sum(known.mnist_c is not None for known in ALTERATIONS.values()) == 15
-    assert {(name, known.protocol) for name, known in ALTERATIONS.items() if known.protocol} == set(THE_THREE[1:])
+    assert sum(known.mnist_c is not None for known in CORRUPTIONS.values()) == 15
+    assert {(name, known.protocol) for name, known in CORRUPTIONS.items() if known.protocol} == set(CORE_SUITE[1:])
 
 
 def test_ones_own_alteration_is_in_it_under_its_name() -> None:
-    parts = the_full_suite(["rotate", darker])
+    parts = full_suite(["rotate", darker])
     mine = [part for part in parts if part.alteration == "darker"]
     assert [part.severity for part in mine] == list(LEVELS)
     assert {part.family for part in mine} == {YOURS}
@@ -52,13 +52,13 @@ def test_ones_own_alteration_is_in_it_under_its_name() -> None:
 
 
 def test_a_function_of_the_table_is_the_tables() -> None:
-    by_name = the_full_suite(["rotate"])
-    assert the_full_suite([ALTERATIONS["rotate"]]) == by_name
-    assert the_full_suite([ALTERATIONS["rotate"].alter]) == by_name
+    by_name = full_suite(["rotate"])
+    assert full_suite([CORRUPTIONS["rotate"]]) == by_name
+    assert full_suite([CORRUPTIONS["rotate"].alter]) == by_name
 
 
 def called(name: str) -> object:
-    def mine(images: Images, severity: float, draw: Draw) -> Images:
+    def mine(images: Images, severity: float, draw: CounterRng) -> Images:
         return images
 
     mine.__name__ = name
@@ -77,26 +77,26 @@ def called(name: str) -> object:
 )
 def test_names_that_are_no_use_are_one_sentence(alterations: list, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence.replace("?", r"\?")):
-        the_full_suite(alterations)
+        full_suite(alterations)
 
 
 def test_parts_by_name_are_the_published_pixels() -> None:
     data = draw_bars(6)
-    for (name, severity), part in zip(THE_THREE, shown(data, the_parts_of()), strict=True):
+    for (name, severity), part in zip(CORE_SUITE, shown(data, conditions_from()), strict=True):
         assert (part.alteration, part.severity) == (name, severity)
         assert np.array_equal(part.data.pixels, altered(data, name, severity).pixels)
     with pytest.raises(UserError, match="no alteration is called 'shrunken'; did you mean 'shrunk'"):
-        the_parts_of([("shrunken", 1.0)])
+        conditions_from([("shrunken", 1.0)])
 
 
 def test_parts_are_made_one_after_the_other_when_asked_for() -> None:
     made = []
 
-    def counting(images: Images, severity: float, draw: Draw) -> Images:
+    def counting(images: Images, severity: float, draw: CounterRng) -> Images:
         made.append(severity)
         return images
 
-    parts = shown(draw_bars(4), the_full_suite([counting]))
+    parts = shown(draw_bars(4), full_suite([counting]))
     assert made == []
     assert next(iter(parts)).alteration == CLEAN
     assert made == []
@@ -105,10 +105,10 @@ def test_parts_are_made_one_after_the_other_when_asked_for() -> None:
 
 
 def test_a_users_alteration_may_draw_and_then_draws_the_same_for_everybody() -> None:
-    def speckled(images: Images, severity: float, draw: Draw) -> Images:
+    def speckled(images: Images, severity: float, draw: CounterRng) -> Images:
         return torch.where(draw.uniform("specks", *images.shape[1:]) < severity, 1.0, images)
 
-    part = the_full_suite([speckled])[3]
+    part = full_suite([speckled])[3]
     data = draw_bars(12)
     few = data.select(np.array([7, 2]))
     assert np.array_equal(part.of(data).data.pixels[[7, 2]], part.of(few).data.pixels)
@@ -173,7 +173,7 @@ def test_the_interval_of_the_mean_holds_the_truth() -> None:
 
 
 def test_severities_of_others_parameters_are_told_and_do_not_enter_the_mean() -> None:
-    theirs = ALTERATIONS["rotate"].mnist_c
+    theirs = CORRUPTIONS["rotate"].mnist_c
     assert theirs not in LEVELS
     suite = suite_of(RIGHT | {("rotate", theirs): [0, 0, 0, 0], ("darker", 0.5): [0, 0, 0, 0]})
     assert suite.mean == pytest.approx(suite_of(RIGHT).mean)
@@ -183,38 +183,38 @@ def test_severities_of_others_parameters_are_told_and_do_not_enter_the_mean() ->
 
 
 def test_the_means_to_compare_with_others_exist_only_where_all_their_parts_do() -> None:
-    assert suite_of(RIGHT).mean_of_mnist_c is None
-    assert suite_of(RIGHT).mean_of_the_three is None
-    everything = {(part.alteration, part.severity): [1, 1, 0, 0] for part in the_full_suite() if part.alter}
-    named = {(name, known.mnist_c): [1, 0, 0, 0] for name, known in ALTERATIONS.items() if known.mnist_c}
-    protocol = {(name, severity): [1, 1, 1, 0] for name, severity in THE_THREE}
+    assert suite_of(RIGHT).mnist_c_mean is None
+    assert suite_of(RIGHT).core_mean is None
+    everything = {(part.alteration, part.severity): [1, 1, 0, 0] for part in full_suite() if part.alter}
+    named = {(name, known.mnist_c): [1, 0, 0, 0] for name, known in CORRUPTIONS.items() if known.mnist_c}
+    protocol = {(name, severity): [1, 1, 1, 0] for name, severity in CORE_SUITE}
     suite = suite_of(everything | named | protocol)
-    assert suite.mean_of_mnist_c == pytest.approx(1 / 4)
-    assert suite.mean_of_the_three == pytest.approx(3 / 4)
+    assert suite.mnist_c_mean == pytest.approx(1 / 4)
+    assert suite.core_mean == pytest.approx(3 / 4)
 
 
 def test_a_suite_of_the_three_has_their_plain_mean() -> None:
     suite = suite_of({("clean", 0.0): [1, 1, 1, 1], ("geometric", 0.5): [1, 1, 1, 0], ("shrunk", 1.0): [1, 0, 0, 0]})
     assert not suite.is_full
     assert suite.mean == pytest.approx((1 + 3 / 4 + 1 / 4) / 3)
-    assert suite.mean == pytest.approx(suite.mean_of_the_three)
+    assert suite.mean == pytest.approx(suite.core_mean)
     assert suite.by_source().mean() == pytest.approx(suite.mean)
 
 
 def test_every_alteration_counts_alike_however_many_levels_it_has_and_clean_does_not() -> None:
-    parts = [(part.alteration, part.severity) for part in the_full_suite()]
+    parts = [(part.alteration, part.severity) for part in full_suite()]
     of = dict(zip(parts, weights(parts).tolist(), strict=True))
-    sums = {name: sum(weight for (other, _), weight in of.items() if other == name) for name in ALTERATIONS}
+    sums = {name: sum(weight for (other, _), weight in of.items() if other == name) for name in CORRUPTIONS}
     assert len(set(sums.values())) == 1
     assert of[CLEAN, 0.0] == 0
     for (name, severity), weight in of.items():
-        assert (weight > 0) == (name != CLEAN and severity in ALTERATIONS[name].levels)
+        assert (weight > 0) == (name != CLEAN and severity in CORRUPTIONS[name].levels)
     turned = weights(parts[::-1]).tolist()
     assert turned == list(of.values())[::-1]
 
 
 def test_a_few_parts_count_alike_clean_among_them() -> None:
-    assert weights(THE_THREE).tolist() == [1, 1, 1]
+    assert weights(CORE_SUITE).tolist() == [1, 1, 1]
     assert weights([(CLEAN, 0.0), ("invert", 1.0)]).tolist() == [1, 1]
 
 
@@ -247,19 +247,19 @@ def test_the_corruption_error_is_a_ratio_of_summed_errors() -> None:
 
 def test_the_baseline_has_each_level_of_each_alteration() -> None:
     baseline = read_baseline()
-    for name, known in ALTERATIONS.items():
+    for name, known in CORRUPTIONS.items():
         assert {f"{level:g}" for level in known.levels} <= set(baseline[name])
 
 
 def test_a_row_that_agrees_in_kind_only_is_called_so() -> None:
-    names = {name: f"{name}-like" if known.in_kind else name for name, known in ALTERATIONS.items()}
-    suite = suite_of({(name, known.levels[-1]): [1, 0] for name, known in ALTERATIONS.items()})
+    names = {name: f"{name}-like" if known.in_kind else name for name, known in CORRUPTIONS.items()}
+    suite = suite_of({(name, known.levels[-1]): [1, 0] for name, known in CORRUPTIONS.items()})
     assert {row.alteration: row.name for row in suite.rows} == names
     assert names["fog"] == "fog-like"
 
 
 def test_the_order_of_parts_does_not_matter() -> None:
     suite = suite_of(RIGHT)
-    turned = Suite(type(suite.scores)(suite.scores.parts[::-1], suite.scores.classes))
+    turned = SuiteResult(type(suite.scores)(suite.scores.parts[::-1], suite.scores.classes))
     assert turned.mean == pytest.approx(suite.mean)
     assert {row.alteration: row for row in turned.rows} == {row.alteration: row for row in suite.rows}

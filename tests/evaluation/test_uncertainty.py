@@ -9,28 +9,28 @@ from helpers.fake_suites import CLASSES, answers, suite_of
 from scipy.special import softmax
 
 from imparfait.core.types import Classifier
-from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.corruptions.base import LEVELS
-from imparfait.data.corrupted import altered_by
+from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
-from imparfait.data.ood import LIKE, NOTHING
+from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.evaluation import calibration
 from imparfait.evaluation.calibration import calibrate
-from imparfait.evaluation.robustness import Suite
-from imparfait.evaluation.uncertainty import FIT, MODERATE, Refusal, by_family, refusals, trust
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.uncertainty import FIT, MODERATE, OodReport, by_family, calibration_report, ood_reports
 
 RIGHT = np.ones(60, bool)
 
 
 def test_who_knows_and_is_sure_loses_nothing() -> None:
-    found = trust("all", [answers("a", 0.2, RIGHT, 1.0), answers("b", 0.2, RIGHT, 1.0)])
+    found = calibration_report("all", [answers("a", 0.2, RIGHT, 1.0), answers("b", 0.2, RIGHT, 1.0)])
     assert (found.total, found.log_loss, found.brier, found.calibration_error) == (120, 0, 0, 0)
     assert (found.interval, found.always_sure, found.surest_wrong) == ((0, 0), 0, 0)
 
 
 def test_who_is_sure_and_wrong_loses_most() -> None:
-    found = trust("all", [answers("a", 0.2, ~RIGHT, 1.0)])
+    found = calibration_report("all", [answers("a", 0.2, ~RIGHT, 1.0)])
     assert found.brier == pytest.approx(2)
     assert (found.calibration_error, found.always_sure) == (pytest.approx(1), 1)
     assert found.log_loss > 80
@@ -40,7 +40,7 @@ def test_who_is_sure_and_wrong_loses_most() -> None:
 def test_parts_are_taken_together_by_their_pictures() -> None:
     """Half of these are right at 0.5, three quarters at 0.75: as sure as they should be, over all 120 pictures."""
     half, most = np.arange(40) % 2 == 0, np.arange(80) % 4 > 0
-    found = trust("both", [answers("a", 0.2, half, 0.5), answers("b", 0.2, most, 0.75)])
+    found = calibration_report("both", [answers("a", 0.2, half, 0.5), answers("b", 0.2, most, 0.75)])
     assert (found.pictures, found.total) == ("both", 120)
     assert found.calibration_error == pytest.approx(0, abs=1e-7)
     assert found.always_sure == pytest.approx(40 / 120)
@@ -53,16 +53,16 @@ def test_the_interval_of_many_pictures_is_that_of_a_share_in_no_order() -> None:
     """Every tenth picture would be of one class only where classes take turns."""
     n = 200_000
     turns = np.arange(n) % 10 != 0  # one in ten is wrong, and always the same one in the round
-    found = trust("all", [answers("a", 0.2, turns, 0.9)])
+    found = calibration_report("all", [answers("a", 0.2, turns, 0.9)])
     assert found.calibration_error == pytest.approx(0, abs=1e-6)
     assert found.interval[1] < 0.02
 
 
-def family_suite() -> Suite:
+def family_suite() -> SuiteResult:
     right = {("a of mine", level): RIGHT for level in LEVELS}
     for name in ("rotate", "fog", "gaussian_noise", "jpeg"):
         right |= {(name, level): np.arange(60) % 5 >= round(5 * level) - 1 for level in LEVELS}
-    theirs = ALTERATIONS["rotate"].mnist_c
+    theirs = CORRUPTIONS["rotate"].mnist_c
     assert theirs is not None
     return suite_of(right | {("stripe", 1.0): ~RIGHT, ("rotate", theirs): ~RIGHT})
 
@@ -95,7 +95,7 @@ def by_what_is_sure(of: dict[str, float], n: int = 40) -> Classifier:
     """A classifier that knows the sets of nothing by their pixels, and is as sure of each as `of` says."""
     known = {}
     for name, sure in of.items():
-        drawn = NOTHING[name].draw(n, 28, 28, 1, seed=0)
+        drawn = OOD_SETS[name].draw(n, 28, 28, 1, seed=0)
         assert drawn is not None
         known |= {picture.tobytes(): sure for picture in drawn}
 
@@ -108,8 +108,8 @@ def by_what_is_sure(of: dict[str, float], n: int = 40) -> Classifier:
     return classify
 
 
-def refused(classifier: Classifier, suite: Suite, threshold: float | None = None) -> list[Refusal]:
-    return refusals(classifier, suite, 1, 28, 28, threshold, n=40)
+def refused(classifier: Classifier, suite: SuiteResult, threshold: float | None = None) -> list[OodReport]:
+    return ood_reports(classifier, suite, 1, 28, 28, threshold, n=40)
 
 
 def test_refusals_come_worst_first_and_letters_like_digits_are_told_apart() -> None:
@@ -118,7 +118,7 @@ def test_refusals_come_worst_first_and_letters_like_digits_are_told_apart() -> N
     found = {each.name: each for each in refused(classifier, suite, threshold=0.75)}
     assert list(found)[:2] == ["noise", LIKE]
     assert {name for name, each in found.items() if not each.has_right_answer} == {LIKE}
-    assert set(found) <= {name for name, nothing in NOTHING.items() if nothing.purpose == "testing"}
+    assert set(found) <= {name for name, nothing in OOD_SETS.items() if nothing.purpose == "testing"}
     told = {name: (each.auroc, each.false_positive_rate, each.accepted) for name, each in found.items()}
     assert told["noise"] == (0, 1, 1)
     assert told["letters"] == (1, 0, 0)
@@ -144,7 +144,7 @@ def test_the_other_side_of_refusals_are_altered_pictures_only() -> None:
     clean = answers("clean", 0.0, RIGHT, 1.0)
     altered = [answers("rotate", level, RIGHT, 0.4) for level in LEVELS]
     scores = suite_of({("rotate", 0.2): RIGHT}).scores
-    suite = Suite(type(scores)((clean, *altered), CLASSES))
+    suite = SuiteResult(type(scores)((clean, *altered), CLASSES))
     for each in refused(by_what_is_sure({}), suite):
         assert (each.auroc, each.false_positive_rate) == (0, 1)
 
@@ -213,12 +213,12 @@ def test_each_source_is_shown_once_and_altered_by_nothing_that_is_tested_on(
 
     def remembered(few: LabelledImages, name: str, alter: object, severity, seed: int = 0) -> LabelledImages:
         told.append((name, few.sources, np.asarray(severity), seed))
-        return altered_by(few, name, alter, severity, seed)  # type: ignore[arg-type]
+        return corrupt_with(few, name, alter, severity, seed)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(calibration, "altered_by", remembered)
+    monkeypatch.setattr(calibration, "corrupt_with", remembered)
     shown = calibration._shown(data)
-    assert {ALTERATIONS[name].family for name, *_ in told} == set(FIT)
-    assert {name for name, *_ in told} == {name for name, known in ALTERATIONS.items() if known.family in FIT}
+    assert {CORRUPTIONS[name].family for name, *_ in told} == set(FIT)
+    assert {name for name, *_ in told} == {name for name, known in CORRUPTIONS.items() if known.family in FIT}
     sources = np.concatenate([each for _, each, *_ in told])
     assert len(set(sources)) == len(sources)
     assert len(sources) / len(data) == pytest.approx(1 - calibration.CLEAN, abs=0.05)
@@ -238,6 +238,6 @@ def test_what_a_picture_is_shown_as_depends_on_its_source_only(data: LabelledIma
 
 
 def test_the_fit_and_what_is_left_out_are_both_there() -> None:
-    families = {known.family for known in ALTERATIONS.values()}
+    families = {known.family for known in CORRUPTIONS.values()}
     assert set(FIT) < families
     assert len(families - set(FIT)) >= 2

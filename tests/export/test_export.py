@@ -23,16 +23,16 @@ import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
-from imparfait.data.corrupted import the_three
+from imparfait.data.corrupted import core_suite
 from imparfait.evaluation.calibration import softmax
-from imparfait.evaluation.evaluate import understood
-from imparfait.evaluation.external.input_spec import Known
-from imparfait.evaluation.external.load import open_stranger
+from imparfait.evaluation.evaluate import wrap_external
+from imparfait.evaluation.external.input_spec import SpecHint
+from imparfait.evaluation.external.load import open_external
 from imparfait.evaluation.scores import evaluate
 from imparfait.export import export
 from imparfait.export import onnx as to_onnx
 from imparfait.export.parity import PICTURES, altered_digits, parity_of
-from imparfait.inference.predictor import from_onnx
+from imparfait.inference.predictor import predictor_from_onnx
 from imparfait.inference.pretrained import open_model
 from imparfait.models import MODELS, build
 from imparfait.models.loading import load_classifier
@@ -120,7 +120,7 @@ def test_an_onnx_file_answers_as_its_network_whatever_the_batch(model: str) -> N
     shape = SHAPES.get(model, (1, 16, 16))
     network, card = network_of(model, *shape), card_of(model, *shape)
     content = to_onnx.content_of(network, card)
-    ready, read = from_onnx(content, "test")
+    ready, read = predictor_from_onnx(content, "test")
     assert read == card
     pictures = pictures_of(*shape)
     wanted = answers_of(network, pictures)
@@ -174,7 +174,7 @@ def test_the_command_says_how_the_file_answers_and_what_to_do_next_and_nothing_e
 
 
 def test_the_same_run_gives_the_same_bytes(exported: dict[str, Path]) -> None:
-    _, card = from_onnx(exported["onnx"].read_bytes(), "model.onnx")
+    _, card = predictor_from_onnx(exported["onnx"].read_bytes(), "model.onnx")
     network = network_of("rnn", 1, 16, 16)
     assert to_onnx.told(to_onnx.content_of(network, card), card) == exported["onnx"].read_bytes()
     with zipfile.ZipFile(exported["keras"]) as archive:
@@ -183,7 +183,7 @@ def test_the_same_run_gives_the_same_bytes(exported: dict[str, Path]) -> None:
 
 
 def test_a_file_says_what_it_is_to_programs_and_to_people(run: Path, exported: dict[str, Path]) -> None:
-    ready, card = from_onnx(exported["onnx"].read_bytes(), "model.onnx")
+    ready, card = predictor_from_onnx(exported["onnx"].read_bytes(), "model.onnx")
     assert (card.name, card.model, card.recipe, card.temperature) == ("quick-s0-abcdef", "rnn", "quick", TEMPERATURE)
     assert card.classes == ready.classes == CLASSES
     assert ready.threshold is not None
@@ -210,28 +210,28 @@ def test_a_keras_file_names_nothing_that_is_not_of_keras() -> None:
 
 
 def test_evaluate_counts_the_same_for_a_run_and_its_files(run: Path, exported: dict[str, Path]) -> None:
-    parts = the_three(draw_bars(90))
+    parts = core_suite(draw_bars(90))
     wanted = evaluate(load_classifier(run, precision="float32"), parts)
     for to, path in exported.items():
-        with open_stranger(path) as stranger:
-            classifier, found = understood(stranger, stranger.told, parts[0].data, Known())
+        with open_external(path) as stranger:
+            classifier, found = wrap_external(stranger, stranger.told, parts[0].data, SpecHint())
             scores = evaluate(classifier, parts)
         assert [score.right for score in scores.each] == [score.right for score in wanted.each]
         layout, value_range = {"onnx": ("nchw", "255"), "keras": ("nhwc", "1")}[to]
         assert (found.conventions.layout, found.conventions.range) == (layout, value_range)
         assert set(found.origins.values()) == {"said by the model"}  # nothing is tried
         assert len(found.tried) == 1
-    answers = [answer.label for answer in open_model(str(exported["onnx"])).answers_to(parts[0].data.pixels)]
-    assert answers == [answer.label for answer in open_model(str(run)).answers_to(parts[0].data.pixels)]
+    answers = [answer.label for answer in open_model(str(exported["onnx"])).predict_pixels(parts[0].data.pixels)]
+    assert answers == [answer.label for answer in open_model(str(run)).predict_pixels(parts[0].data.pixels)]
 
 
 def test_pictures_of_other_classes_are_told_apart(exported: dict[str, Path]) -> None:
     others = replace(draw_bars(90), classes=("one", "two", "three"))
     with (
-        open_stranger(exported["onnx"]) as stranger,
+        open_external(exported["onnx"]) as stranger,
         pytest.raises(UserError, match="the classes flat, steep, cross; these pictures have one, two, three"),
     ):
-        understood(stranger, stranger.told, others, Known())
+        wrap_external(stranger, stranger.told, others, SpecHint())
 
 
 def test_a_card_that_is_not_as_we_write_it_is_refused(tmp_path: Path, exported: dict[str, Path]) -> None:
@@ -240,7 +240,7 @@ def test_a_card_that_is_not_as_we_write_it_is_refused(tmp_path: Path, exported: 
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(UserError, match="its metadata: what it says of itself is not as imparfait writes it"):
-        open_stranger(path).__enter__()
+        open_external(path).__enter__()
 
 
 @pytest.mark.parametrize("to", ["onnx", "keras"])

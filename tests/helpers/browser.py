@@ -52,11 +52,11 @@ def address_without_torch() -> Iterator[str]:
     yield from served(sys.executable, "-c", WITHOUT_TORCH)
 
 
-Opened = Callable[..., Page]
+OpenModel = Callable[..., Page]
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Opened]:
+def opened(browser: Browser) -> Iterator[OpenModel]:
     """Opens an address in a new window, whose options Playwright's are; nothing may go wrong in it, or elsewhere."""
     contexts, wrong = [], []
 

@@ -4,33 +4,40 @@ from collections.abc import Callable
 
 import numpy as np
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection.comparison import Comparison
-from imparfait.selection.jobs import Cell, Making, Outcome
+from imparfait.selection.jobs import Job, JobResult, Provenance
 from imparfait.selection.plan import Plan
-from imparfait.selection.profiling import Entry
+from imparfait.selection.profiling import CandidateProfile
 from imparfait.training.settings import TrainingSettings
 
 SMALL = TrainingSettings(sizes={"filters": 8, "depth": 1, "frame": 12}, epochs=1, batch_size=16)
-NOWHERE = Making("code", "torch", "host", "instructions")
+NOWHERE = Provenance("code", "torch", "host", "instructions")
 
 
-def small_cell(data: LabelledImages, **changes: object) -> Cell:
+def small_cell(data: LabelledImages, **changes: object) -> Job:
     """A cell on `data` that takes a fraction of a second."""
-    told = {"data": data.fingerprint(), "settings": SMALL, "machine": Machine(), "partition": 0, "folds": 3, "fold": 0}
-    return Cell.model_validate(told | changes)
+    told = {
+        "data": data.fingerprint(),
+        "settings": SMALL,
+        "machine": ComputeConfig(),
+        "partition": 0,
+        "folds": 3,
+        "fold": 0,
+    }
+    return Job.model_validate(told | changes)
 
 
 def plan_of(*names: str, sources: int = 1000, folds: int = 5, seeds: int = 3, **changes: object) -> Plan:
     """A plan for contenders of these names, which differ in nothing but their step size."""
     entries = [
-        Entry(
+        CandidateProfile(
             name=name,
             settings=SMALL.model_copy(update={"learning_rate": 0.01 + index}),
             network="",
             own_epochs=SMALL.epochs,
-            machine=Machine(),
+            machine=ComputeConfig(),
             numbers=1000,
             learns=1000.0,
             answers=5000.0,
@@ -53,7 +60,7 @@ def made_up(plan: Plan, right: Callable[[str, int], np.ndarray], seed: int = 0) 
             for fold in range(plan.folds):
                 sources = np.flatnonzero(folds == fold)
                 said = np.where(hits[:, sources], truths[sources], (truths[sources] + 1) % 10).astype(np.uint8)
-                outcomes[entry.name, repeat, fold] = Outcome(
+                outcomes[entry.name, repeat, fold] = JobResult(
                     sources, truths[sources], said, making=NOWHERE, alterations=plan.alterations
                 )
     return Comparison(plan, tuple("0123456789"), outcomes)

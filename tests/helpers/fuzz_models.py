@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto, TensorProto, helper
+
 from helpers.model_files import (
     SIDE,
     keras_config,
@@ -20,10 +22,8 @@ from helpers.model_files import (
     run_folder,
     zipped,
 )
-from onnx import ModelProto, TensorProto, helper
-
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.load import open_stranger
+from imparfait.evaluation.external.load import open_external
 from imparfait.evaluation.external.sandbox.client import Limits
 from imparfait.models.loading import load_classifier
 
@@ -33,7 +33,7 @@ NUMBERS = (-(2**63), -1, 0, 1, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32, 2**62, 2*
 REALS = (float("nan"), float("inf"), 1e-320, -0.0, 1.0, 1e300)
 OPERATORS = (
     "Loop", "If", "Scan", "Reshape", "ConstantOfShape", "Einsum", "Resize", "Gather", "Pad", "Tile", "Expand", "Add",
-    "Softmax", "Relu", "Gemm", "Transpose", "Slice", "TopK", "Range", "Cast", "Nothing", "", "MatMul", "MaxPool", "GRU",
+    "Softmax", "Relu", "Gemm", "Transpose", "Slice", "TopK", "Range", "Cast", "OodSet", "", "MatMul", "MaxPool", "GRU",
 )  # fmt: skip
 WORDS = (
     "os", "builtins", "subprocess", "keras.utils", "keras.src.utils.file_utils", "keras.layers", "Lambda", "system",
@@ -264,7 +264,7 @@ def outcome(index: int, folder: Path, canary: Path, limits: Limits = LIMITS) -> 
         else:
             path = folder / f"broken{kind}"
             path.write_bytes(broken)
-            with open_stranger(path, limits=limits) as model:
+            with open_external(path, limits=limits) as model:
                 model(pictures if kind == ".onnx" else pictures.transpose(0, 2, 3, 1))
     except UserError as error:
         return kind, str(error)

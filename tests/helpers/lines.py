@@ -11,7 +11,7 @@ from scipy import ndimage
 Random = np.random.Generator
 PENS = [(20, 20, 25), (30, 45, 140), (150, 30, 40), (90, 90, 95)]
 CHALKS = [(235, 235, 225), (250, 220, 120)]
-BOX = 20  # of a digit's 28 pixels, that MNIST's are brought to
+PRETRAINED = 20  # of a digit's 28 pixels, that MNIST's are brought to
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ def row(
     """
     drawn = []
     for digit in digits:
-        scale = tall / BOX * random.uniform(0.92, 1.08)
+        scale = tall / PRETRAINED * random.uniform(0.92, 1.08)
         side = round(28 * scale)
         ink = np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC), float) / 255
         clear = ink > 0.3

@@ -3,19 +3,19 @@
 import sys
 import time
 
-from helpers.bars import draw_bars
-from helpers.fake_jobs import SMALL, small_cell
 from ray.cluster_utils import Cluster
 
-from imparfait.selection.executors import engine_called
-from imparfait.selection.jobs import run_cell
+from helpers.bars import draw_bars
+from helpers.fake_jobs import SMALL, small_cell
+from imparfait.selection.executors import executor_named
+from imparfait.selection.jobs import run_job
 
 data = draw_bars(240)
 cells = [small_cell(data, partition=n, settings=SMALL.model_copy(update={"epochs": 8})) for n in range(12)]
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
 nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-engine = engine_called("ray", cluster.address)
+engine = executor_named("ray", cluster.address)
 assert engine.at_once == 2, engine
 found, lost = {}, None
 for cell, outcome in engine.run(cells, data):
@@ -27,5 +27,5 @@ assert lost
 assert sorted(found) == list(range(12)), sorted(found)
 for cell in cells:
     assert not found[cell.partition].cause, found[cell.partition].cause
-    assert (found[cell.partition].said == run_cell(cell, data).said).all()
+    assert (found[cell.partition].said == run_job(cell, data).said).all()
 print("12 cells, a node lost after 3 of them: the same outcomes as here", file=sys.stdout)

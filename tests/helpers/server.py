@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from imparfait.data.images.normalize import Frame
-from imparfait.inference.predictor import Ready
+from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
 from imparfait.serving.schemas import png
 from imparfait.serving.server import Server, listening, run, server_of
-from imparfait.serving.service import Opened, Service
+from imparfait.serving.service import OpenModel, Service
 from imparfait.serving.settings import ServingSettings
 
 
@@ -27,10 +27,10 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
     return np.stack([1 - share, share, 0 * share], 1).astype(np.float32)
 
 
-def made_up(ask: Callable[[np.ndarray], np.ndarray] = brightness) -> dict[str, Opened]:
+def made_up(ask: Callable[[np.ndarray], np.ndarray] = brightness) -> dict[str, OpenModel]:
     """A model that answers with `ask`."""
     threshold = Threshold(confidence=0.8, error_rate=0.01)
-    return {"model": (Ready("made up", ("dark", "bright", "neither"), Frame(8, 8), threshold, ask), None)}
+    return {"model": (Predictor("made up", ("dark", "bright", "neither"), Frame(8, 8), threshold, ask), None)}
 
 
 def grey(level: int, side: int = 8) -> bytes:
@@ -93,7 +93,7 @@ class Here:
 
 
 @contextmanager
-def serving(models: Mapping[str, Opened] | None = None, **settings: Any) -> Iterator[Here]:
+def serving(models: Mapping[str, OpenModel] | None = None, **settings: Any) -> Iterator[Here]:
     """A server with these models and settings, until the block ends."""
     told = ServingSettings(port=0, **settings)
     server = server_of(Service(models or made_up(), told))

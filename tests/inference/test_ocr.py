@@ -18,17 +18,17 @@ from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.normalize import Frame
-from imparfait.inference.ocr import NOTHING, SURE, read_file
+from imparfait.inference.ocr import OOD_SETS, SURE, read_file
 from imparfait.inference.ocr.candidates import Hypothesis
 from imparfait.inference.ocr.lattice import Lattice, Way
-from imparfait.inference.ocr.line_removal import find_rules, without_rules
+from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
 from imparfait.inference.ocr.splitting import cut
-from imparfait.inference.predictor import Ready
+from imparfait.inference.predictor import Predictor
 from imparfait.inference.pretrained import open_model
 
 
 @lru_cache
-def ready() -> Ready:
+def ready() -> Predictor:
     return open_model("digits")
 
 
@@ -147,7 +147,7 @@ def test_a_page_with_nothing_on_it_has_an_empty_reading(tmp_path: Path) -> None:
     (tmp_path / "empty.png").write_bytes(png(sheet()))
     told = asked(tmp_path / "empty.png")
     assert told.stdout == ""
-    assert NOTHING in told.stderr
+    assert OOD_SETS in told.stderr
 
 
 @pytest.mark.parametrize("dark", [0.3, 1.0])
@@ -156,16 +156,16 @@ def test_a_ruled_line_goes_and_the_stroke_across_it_stays(dark: float) -> None:
     y, x = np.mgrid[:160, :300]
     page[np.abs(y - 90 - 0.06 * (x - 150)) < 1.5] = dark
     page[40:130, 147:154] = 1
-    (rule,) = find_rules(page, 0.005, 1.0)
+    (rule,) = find_ruled_lines(page, 0.005, 1.0)
     assert abs(rule.slope - 0.06) < 0.004
-    after, ruled = without_rules(page, [rule], 1.0, 0.3)
+    after, ruled = remove_ruled_lines(page, [rule], 1.0, 0.3)
     assert after[:, :140].max() < 0.15
     assert after[:, 161:].max() < 0.15
     assert after[42:128, 148:153].min() > 0.85
     away = np.abs(x - 150) > 12
     assert ruled[away & (np.abs(y - 90 - 0.06 * (x - 150)) < 1.5)].all()
     assert ruled[away].mean() < 0.05
-    assert not find_rules(np.where(x > 150, 0, page).astype(np.float32), 0.005, 1.0)  # to the middle only
+    assert not find_ruled_lines(np.where(x > 150, 0, page).astype(np.float32), 0.005, 1.0)  # to the middle only
 
 
 def test_two_rings_that_touch_are_cut_where_they_meet() -> None:
@@ -240,7 +240,7 @@ def test_a_number_is_sure_only_where_its_whole_string_is() -> None:
 
 
 def test_a_model_for_colour_pictures_and_several_pages_at_once_are_refused(tmp_path: Path) -> None:
-    colour = Ready(
+    colour = Predictor(
         "colours", ("a", "b"), Frame(28, 28, 3), None, lambda pixels: np.ones((len(pixels), 2), np.float32) / 2
     )
     with pytest.raises(UserError, match="colours: is for pictures in colour"):

@@ -18,10 +18,10 @@ import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import Frame
-from imparfait.inference.batch import Predicted, files_in, predict_files, predict_many
-from imparfait.inference.predictor import NOTHING, Ready, from_onnx
-from imparfait.inference.pretrained import BOX, folder_of, open_model
-from imparfait.inference.results_file import COLUMNS, Kept
+from imparfait.inference.batch import FileResult, files_in, predict_files, predict_many
+from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, predictor_from_onnx
+from imparfait.inference.pretrained import PRETRAINED, open_model, resolve_folder
+from imparfait.inference.results_file import COLUMNS, ResultsWriter
 from imparfait.models.loading import load_weights
 from imparfait.models.metadata import Threshold
 
@@ -34,7 +34,7 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
     return np.stack([1 - share, share, 0 * share], 1).astype(np.float32)
 
 
-MADE_UP = Ready(
+MADE_UP = Predictor(
     "made up", ("dark", "bright", "neither"), Frame(28, 28), Threshold(confidence=0.8, error_rate=0.01), brightness
 )
 
@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-@pytest.mark.parametrize("model", BOX)
+@pytest.mark.parametrize("model", PRETRAINED)
 def test_each_model_in_the_box_reads_a_seven_however_it_is_stored(model: str, folder: Path) -> None:
     told = [json.loads(line) for line in asked(folder, "--json", "--model", model).stdout.splitlines()]
     assert [Path(each["file"]).name for each in told] == ["a.png", "b.jpg", "d.tif", "d.tif", "c.bmp"]
@@ -89,7 +89,7 @@ def test_a_blank_picture_is_refused_and_nothing_is_said_to_be_on_it(tmp_path: Pa
     Image.new("L", (40, 50), 180).save(tmp_path / "blank.png")
     told = json.loads(asked(tmp_path / "blank.png", "--json").stdout)
     assert not told["sure"]
-    assert told["reason"] == NOTHING
+    assert told["reason"] == BLANK_MESSAGE
     assert asked(tmp_path / "blank.png").stdout.split()[0] == "–"
 
 
@@ -97,7 +97,7 @@ def test_a_blank_picture_is_refused_and_nothing_is_said_to_be_on_it(tmp_path: Pa
 def test_an_answer_under_the_threshold_is_not_sure_and_says_so(grey: int, sure: bool) -> None:
     pixels = np.full((1, 1, 28, 28), grey, np.uint8)
     pixels[0, 0, ::2] -= 40
-    (answer,) = MADE_UP.answers_to(pixels)
+    (answer,) = MADE_UP.predict_pixels(pixels)
     assert answer.label == "bright"
     assert answer.sure == sure
     assert (answer.reason is None) == sure
@@ -142,12 +142,12 @@ def test_wherever_it_was_stopped_the_same_command_ends_with_the_same_file(suffix
     files = list(files_in([folder]))
     path = folder / f"answers.{suffix}"
     answers = list(predict_files(files, MADE_UP))
-    with Kept(path, MADE_UP.name) as kept:
+    with ResultsWriter(path, MADE_UP.name) as kept:
         kept.add(answers)
     whole = path.read_bytes()
     for cut in [*range(0, len(whole), 5), *range(len(whole) - 40, len(whole))]:
         path.write_bytes(whole[:cut])
-        with Kept(path, MADE_UP.name) as kept:
+        with ResultsWriter(path, MADE_UP.name) as kept:
             assert len(kept.done) < len(files)
             kept.add([each for each in answers if each.file not in kept.done])
         assert path.read_bytes() == whole, cut
@@ -157,17 +157,17 @@ def test_names_with_commas_quotes_and_line_breaks_come_back_from_both_forms(tmp_
     names = ["a,b.png", 'c"d.png', "e\nf.png", "é.png", "plain.png"]
     for suffix in ("jsonl", "csv"):
         path = tmp_path / f"answers.{suffix}"
-        with Kept(path, "m") as kept:
-            kept.add([Predicted(name, error="made up") for name in names])
-        with Kept(path, "m") as kept:
+        with ResultsWriter(path, "m") as kept:
+            kept.add([FileResult(name, error="made up") for name in names])
+        with ResultsWriter(path, "m") as kept:
             assert kept.done == set(names[:-1])  # the last one might have had further pages
 
 
 def test_answers_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
-    with Kept(tmp_path / "answers.jsonl", "digits") as kept:
-        kept.add([Predicted("a.png", error="made up")])
+    with ResultsWriter(tmp_path / "answers.jsonl", "digits") as kept:
+        kept.add([FileResult("a.png", error="made up")])
     with pytest.raises(UserError, match="holds answers of digits, these would be of mine"):
-        Kept(tmp_path / "answers.jsonl", "mine")
+        ResultsWriter(tmp_path / "answers.jsonl", "mine")
 
 
 def test_columns_begin_with_what_people_look_for() -> None:
@@ -203,12 +203,12 @@ def test_nothing_heavy_is_imported_to_answer(folder: Path) -> None:
 
 
 def test_the_box_is_small_and_holds_what_its_cards_say() -> None:
-    assert sum(file.stat().st_size for each in BOX.values() for file in each.folder.iterdir()) < 6_000_000
-    for name, each in BOX.items():
-        card = from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]
+    assert sum(file.stat().st_size for each in PRETRAINED.values() for file in each.folder.iterdir()) < 6_000_000
+    for name, each in PRETRAINED.items():
+        card = predictor_from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]
         assert (card.name, card.model) == (name, "duo")
         assert card.weights == sha256((each.folder / "model.safetensors").read_bytes()).hexdigest()
         assert card.weights in (each.folder / "README.md").read_text(encoding="utf-8")
         assert card.parity
         assert (card.parity.same_label, card.parity.largest < 1e-5) == (card.parity.pictures, True)
-        assert load_weights(folder_of(Path(name))).sha256 == card.weights
+        assert load_weights(resolve_folder(Path(name))).sha256 == card.weights

@@ -9,14 +9,14 @@ from helpers.bars import draw_bars, write_idx
 from helpers.commands import SHORT, refused, run
 from torch import nn
 
-from imparfait import evaluate, the_three, train
+from imparfait import core_suite, evaluate, train
 from imparfait.cli.main import commands
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.models import build
 from imparfait.models.classifier import as_classifier
-from imparfait.models.custom import fingerprint_of
+from imparfait.models.custom import custom_fingerprint
 from imparfait.models.loading import load_classifier, load_weights
 from imparfait.training.settings import TrainingSettings
 
@@ -75,9 +75,9 @@ def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_fold
 
 def test_what_a_network_imports_from_beside_it_is_part_of_it(my_net: Path) -> None:
     name = f"{my_net}:build"
-    first = fingerprint_of(name)
+    first = custom_fingerprint(name)
     (my_net.parent / "unrelated.py").write_text("1")
-    assert fingerprint_of(name) == first
+    assert custom_fingerprint(name) == first
     (my_net.parent / "parts").mkdir()
     (my_net.parent / "parts" / "__init__.py").write_text("from .deep import bias")
     (my_net.parent / "parts" / "deep.py").write_text("bias = False")
@@ -87,8 +87,8 @@ def test_what_a_network_imports_from_beside_it_is_part_of_it(my_net: Path) -> No
         ("my_net.py", MY_NET.replace("8", "6")),
     ):
         (my_net.parent / file).write_text(text)
-        assert fingerprint_of(name) != first, file
-        first = fingerprint_of(name)
+        assert custom_fingerprint(name) != first, file
+        first = custom_fingerprint(name)
 
 
 def test_a_training_does_not_report_on_what_its_first_weights_were_fitted_on(bars_folder: Path, tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_in_python_any_function_makes_a_network(bars: LabelledImages) -> None:
     assert torch.equal(first[1].weight, build(small, channels=1, classes=3)[1].weight)
     second = build(named, channels=1, classes=3, height=16, width=16, sizes={"units": 5})
     for model in (first, second):
-        list(train(model, bars, TrainingSettings(epochs=1, batch_size=8), Machine()))
-        assert len(evaluate(as_classifier(model), the_three(bars)).parts) == 3
+        list(train(model, bars, TrainingSettings(epochs=1, batch_size=8), ComputeConfig()))
+        assert len(evaluate(as_classifier(model), core_suite(bars)).parts) == 3
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from imparfait.core.errors import UserError
-from imparfait.core.hardware import bf16_agrees, choose_machine
+from imparfait.core.hardware import bf16_agrees, choose_compute
 from imparfait.models import MODELS, build
-from imparfait.models.duo import LookAtContrast, standardised
-from imparfait.models.petit import MOVE, SLANT, STRETCH, TURN, Look
+from imparfait.models.duo import ContrastNormalizer, standardised
+from imparfait.models.petit import MOVE, SLANT, STRETCH, TURN, SpatialNormalizer
 
 
 def blob(side: int, row: float, column: float, size: float, slant: float = 0.0) -> torch.Tensor:
@@ -33,7 +33,7 @@ def blob(side: int, row: float, column: float, size: float, slant: float = 0.0) 
     ids=["moved", "larger", "another canvas", "slanted", "paler"],
 )
 def test_a_thing_looks_the_same_wherever_and_however_large_it_is(other: torch.Tensor) -> None:
-    look = Look(24).eval()
+    look = SpatialNormalizer(24).eval()
     expected, seen = look(blob(40, 20, 20, 4)), look(other)
     assert (seen / seen.max() - expected / expected.max()).abs().max() < 0.06
 
@@ -41,19 +41,19 @@ def test_a_thing_looks_the_same_wherever_and_however_large_it_is(other: torch.Te
 def test_large_pictures_are_averaged_before_they_are_looked_at() -> None:
     fine = blob(400, 120, 260, 40)
     noise = torch.rand(fine.shape, generator=torch.Generator().manual_seed(0)) - 0.5
-    look = Look(24).eval()
+    look = SpatialNormalizer(24).eval()
     assert (look((fine + 0.5 * noise * (fine > 0.1)).clamp(min=0)) - look(fine)).abs().mean() < 0.02
 
 
 def test_an_empty_picture_is_looked_at_without_harm() -> None:
-    for look in (Look(24).eval(), Look(24).train()):
+    for look in (SpatialNormalizer(24).eval(), SpatialNormalizer(24).train()):
         assert torch.equal(look(torch.zeros(2, 1, 28, 28)), torch.zeros(2, 1, 24, 24))
 
 
 def test_a_look_errs_while_the_network_learns_by_as_much_as_is_said_and_not_to_one_side() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        right, down = Look(24).train().place(torch.zeros(4000, 1, 28, 28))
+        right, down = SpatialNormalizer(24).train().place(torch.zeros(4000, 1, 28, 28))
     line = torch.arange(24) - 11.5
     # Of the frame's corner: turned, stretched and slanted by the most, and moved.
     most = 11.5 * (1 + STRETCH) * (1 + math.sin(TURN)) * (1 + SLANT) + 24 * MOVE
@@ -65,17 +65,17 @@ def test_a_look_errs_while_the_network_learns_by_as_much_as_is_said_and_not_to_o
 
 
 def test_a_look_that_does_not_learn_never_errs() -> None:
-    look, picture = Look(24).eval(), blob(28, 12, 17, 4)
+    look, picture = SpatialNormalizer(24).eval(), blob(28, 12, 17, 4)
     assert torch.equal(look(picture), look(picture))
     assert not torch.equal(look.train()(picture), look.eval()(picture))
 
 
 def test_a_light_ground_does_not_move_a_look_at_contrast() -> None:
-    ink, look = blob(40, 12, 26, 4), LookAtContrast(24).eval()
+    ink, look = blob(40, 12, 26, 4), ContrastNormalizer(24).eval()
     expected = look(ink)
     assert (look(0.5 + 0.5 * ink) - (0.5 + 0.5 * expected)).abs().max() < 0.02
     assert (look(1 - ink) - (1 - expected)).abs().max() < 0.02
-    other = Look(24).eval()
+    other = SpatialNormalizer(24).eval()
     assert (other(0.5 + 0.5 * ink) - (0.5 + 0.5 * other(ink))).abs().max() > 0.2  # it does move the other
 
 
@@ -135,8 +135,8 @@ def test_a_wrong_bfloat16_is_not_trusted() -> None:
 
 def test_the_machine_is_chosen_by_a_fixed_rule() -> None:
     model, images = build("petit", channels=1, classes=3), torch.rand(8, 1, 16, 16)
-    assert choose_machine(model, images, "cpu") == choose_machine(model, images, "cpu")
-    assert 1 <= choose_machine(model, images, "cpu").threads <= 8
+    assert choose_compute(model, images, "cpu") == choose_compute(model, images, "cpu")
+    assert 1 <= choose_compute(model, images, "cpu").threads <= 8
     assert np.isfinite(model(images).detach().numpy()).all()
 
 
@@ -145,4 +145,4 @@ def test_contrast_is_what_differs_from_the_mean_of_the_pixels_around() -> None:
     grey = images.mean(1, keepdim=True)
     padded = torch.nn.functional.pad(grey, (4, 4, 4, 4), mode="replicate")
     around = padded.unfold(2, 9, 1).unfold(3, 9, 1).mean((4, 5))
-    assert torch.allclose(LookAtContrast(24).ink(images), (grey - around).square()[:, 0], atol=1e-6)
+    assert torch.allclose(ContrastNormalizer(24).ink(images), (grey - around).square()[:, 0], atol=1e-6)

@@ -142,4 +142,4 @@ def test_the_recipes_of_the_study_are_what_the_annexes_say() -> None:
         1e-4,
     )
     assert (follow_up.mixture, follow_up.epochs, follow_up.schedule) == ("balanced", 20, "plateau")
-    assert {recipe.settings.optimiser for name, recipe in RECIPES.items() if "study" in name} == {"keras"}
+    assert {recipe.settings.optimizer for name, recipe in RECIPES.items() if "study" in name} == {"keras"}

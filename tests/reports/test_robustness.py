@@ -9,30 +9,30 @@ import numpy as np
 import pytest
 from helpers.bars import draw_bars
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.model_comparison import Model, verdicts
-from imparfait.evaluation.robustness import Row, Suite
-from imparfait.evaluation.scores import Answers, Scores
+from imparfait.evaluation.model_comparison import ModelGroup, verdicts
+from imparfait.evaluation.robustness import Row, SuiteResult
+from imparfait.evaluation.scores import ConditionResult, Scores
 from imparfait.evaluation.statistics import Crossing
-from imparfait.evaluation.suite import CLEAN, Part, shown, the_full_suite
-from imparfait.evaluation.uncertainty import Refusal, by_family
+from imparfait.evaluation.suite import CLEAN, Part, full_suite, shown
+from imparfait.evaluation.uncertainty import OodReport, by_family
 from imparfait.reports.robustness import write_report
 from imparfait.reports.suite_mistakes import Pictures, worst_mistakes
-from imparfait.reports.suite_tables import mnist_c, rows_of, the_three, where
+from imparfait.reports.suite_tables import core_suite, mnist_c, rows_of, where
 
 DATA = draw_bars(60)
 
 
-def half_grey(images: Images, severity: float, draw: Draw) -> Images:
+def half_grey(images: Images, severity: float, draw: CounterRng) -> Images:
     return images * (1 - severity / 2)
 
 
-PARTS = the_full_suite(["geometric", "gaussian_noise", "fog", "stripe", half_grey])
+PARTS = full_suite(["geometric", "gaussian_noise", "fog", "stripe", half_grey])
 
 
-def suite_of(seed: int, strength: float, parts: Sequence[Part] = PARTS) -> Suite:
+def suite_of(seed: int, strength: float, parts: Sequence[Part] = PARTS) -> SuiteResult:
     """Answers that are right less often the more a picture is altered; no classifier is asked."""
     random = np.random.default_rng(seed)
     n, classes = len(DATA), len(DATA.classes)
@@ -43,15 +43,15 @@ def suite_of(seed: int, strength: float, parts: Sequence[Part] = PARTS) -> Suite
         sure = random.uniform(0.5, 1, n)[:, None]
         probabilities = np.where(np.arange(classes) == said[:, None], sure, (1 - sure) / (classes - 1))
         answers.append(
-            Answers(part.alteration, part.severity, DATA.sources, DATA.labels, probabilities.astype(np.float32))
+            ConditionResult(part.alteration, part.severity, DATA.sources, DATA.labels, probabilities.astype(np.float32))
         )
-    return Suite(Scores(tuple(answers), DATA.classes))
+    return SuiteResult(Scores(tuple(answers), DATA.classes))
 
 
-def written(folder: Path, models: list[Model], **more: object) -> str:
+def written(folder: Path, models: list[ModelGroup], **more: object) -> str:
     refusals = [
-        Refusal("letters_like_digits", "letters with a digit's shape", 10, 0.4, 0.9, 0.5, has_right_answer=False),
-        Refusal("noise", "uniform noise", 10, 0.7, 0.2, None),
+        OodReport("letters_like_digits", "letters with a digit's shape", 10, 0.4, 0.9, 0.5, has_right_answer=False),
+        OodReport("noise", "uniform noise", 10, 0.7, 0.2, None),
     ]
     write_report(
         folder,
@@ -71,19 +71,19 @@ def written(folder: Path, models: list[Model], **more: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model, str]:
-    folder, model = tmp_path_factory.mktemp("one"), Model("a_50%", (suite_of(0, 0.5),))
+def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ModelGroup, str]:
+    folder, model = tmp_path_factory.mktemp("one"), ModelGroup("a_50%", (suite_of(0, 0.5),))
     errors = {model.name: {"geometric": 0.5, "fog": 1.5}}
     page = written(folder, [model], corruption_error=errors, disputed={model.name: (0.99, 0.995)})
     return folder, model, page
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Model], str]:
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ModelGroup], str]:
     folder = tmp_path_factory.mktemp("several")
     models = [
-        Model("strong", (suite_of(0, 0.9), suite_of(1, 0.9))),
-        Model("<weak>", (suite_of(2, 0.2), suite_of(3, 0.2))),
+        ModelGroup("strong", (suite_of(0, 0.9), suite_of(1, 0.9))),
+        ModelGroup("<weak>", (suite_of(2, 0.2), suite_of(3, 0.2))),
     ]
     return folder, models, written(folder, models, asked={"<weak>": "it wants dark ink."})
 
@@ -93,7 +93,7 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_page_has_its_sections_in_order(one: tuple[Path, Model, str]) -> None:
+def test_the_page_has_its_sections_in_order(one: tuple[Path, ModelGroup, str]) -> None:
     _, model, page = one
     wanted = [
         f'<div class="headline">{100 * model.mean:.2f} %',
@@ -127,7 +127,7 @@ def test_the_page_needs_nothing_from_elsewhere(which: str, request: pytest.Fixtu
     assert not re.search(r"https?:|url\(|@import|<script", re.sub(r"base64,[^\"]*", "", page))
 
 
-def test_the_tables_agree_with_the_scores(one: tuple[Path, Model, str]) -> None:
+def test_the_tables_agree_with_the_scores(one: tuple[Path, ModelGroup, str]) -> None:
     folder, model, page = one
     suite = model.seeds[0]
     counted: dict[tuple[str, float], list[int]] = {}
@@ -151,7 +151,7 @@ def test_the_tables_agree_with_the_scores(one: tuple[Path, Model, str]) -> None:
     assert np.mean([float(line["mean"]) for line in lines]) == pytest.approx(suite.mean, abs=1e-6)
 
 
-def test_the_latex_has_nothing_unescaped(one: tuple[Path, Model, str]) -> None:
+def test_the_latex_has_nothing_unescaped(one: tuple[Path, ModelGroup, str]) -> None:
     lines = (one[0] / "table.tex").read_text().splitlines()
     body = [line for line in lines if not line.startswith("%")]
     assert not any(re.search(r"(?<!\\)[%_#$]", line.replace(r"$\geq$", "")) for line in body)
@@ -160,7 +160,7 @@ def test_the_latex_has_nothing_unescaped(one: tuple[Path, Model, str]) -> None:
     assert sum("\\begin{tabular}" in line for line in body) == sum("\\end{tabular}" in line for line in body) == 1
 
 
-def test_one_s_own_alteration_is_among_the_others(one: tuple[Path, Model, str]) -> None:
+def test_one_s_own_alteration_is_among_the_others(one: tuple[Path, ModelGroup, str]) -> None:
     folder, _, page = one
     assert "<td>half_grey</td><td>yours</td>" in page
     assert (folder / "mistakes_yours.png").exists()
@@ -173,7 +173,7 @@ def test_where_it_is_not_known_how_pictures_were_altered_there_are_none() -> Non
 
 
 def test_several_models_get_their_verdict_and_what_one_reads_and_the_other_does_not(
-    several: tuple[Path, list[Model], str],
+    several: tuple[Path, list[ModelGroup], str],
 ) -> None:
     folder, models, page = several
     assert "strong is better than &lt;weak&gt; by" in page
@@ -193,14 +193,14 @@ def test_several_models_get_their_verdict_and_what_one_reads_and_the_other_does_
 
 
 def test_who_makes_no_mistake_is_told_so(tmp_path: Path) -> None:
-    page = written(tmp_path, [Model("knows", (suite_of(0, 1.0),))])
+    page = written(tmp_path, [ModelGroup("knows", (suite_of(0, 1.0),))])
     assert '<div class="headline">100.00 %' in page
     assert "Never below 95 %: " in page
     assert "No mistake at all under" in page
     assert "Where it breaks" not in page
 
 
-def test_rows_of_several_seeds_are_means(several: tuple[Path, list[Model], str]) -> None:
+def test_rows_of_several_seeds_are_means(several: tuple[Path, list[ModelGroup], str]) -> None:
     model = several[1][1]
     first, second = (suite.rows for suite in model.seeds)
     for row, a, b in zip(rows_of(model), first, second, strict=True):
@@ -211,10 +211,10 @@ def test_rows_of_several_seeds_are_means(several: tuple[Path, list[Model], str])
 
 
 def test_the_means_of_others_conventions_are_told_where_all_their_alterations_are_there() -> None:
-    full = Model("full", tuple(suite_of(seed, 0.5, the_full_suite()) for seed in range(2)))
-    assert mnist_c(full) == pytest.approx(np.mean([suite.mean_of_mnist_c for suite in full.seeds]))
-    assert the_three(full) == pytest.approx(np.mean([suite.mean_of_the_three for suite in full.seeds]))
-    assert mnist_c(Model("few", (suite_of(0, 0.5),))) is None
+    full = ModelGroup("full", tuple(suite_of(seed, 0.5, full_suite()) for seed in range(2)))
+    assert mnist_c(full) == pytest.approx(np.mean([suite.mnist_c_mean for suite in full.seeds]))
+    assert core_suite(full) == pytest.approx(np.mean([suite.core_mean for suite in full.seeds]))
+    assert mnist_c(ModelGroup("few", (suite_of(0, 0.5),))) is None
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -12,7 +12,7 @@ from helpers.bars import draw_bars
 from helpers.fake_jobs import plan_of
 
 from imparfait.core.errors import UserError
-from imparfait.selection.candidates import contender, contenders
+from imparfait.selection.candidates import candidate_named, candidates
 from imparfait.selection.plan import Plan, _within, plan
 from imparfait.selection.profiling import measured
 from imparfait.training.recipes import RECIPES, read_settings
@@ -146,15 +146,15 @@ def test_one_s_own_network_once_changed_is_compared_anew(home: Path) -> None:
 
 
 def test_a_model_competes_with_its_own_recipe() -> None:
-    assert contender("cnn").settings == RECIPES["study"].settings
-    assert contender("cnn_gru").settings == RECIPES["study-gru"].settings
-    assert contender("petit").settings == RECIPES["default"].settings
-    assert contender("quick").settings == RECIPES["quick"].settings
+    assert candidate_named("cnn").settings == RECIPES["study"].settings
+    assert candidate_named("cnn_gru").settings == RECIPES["study-gru"].settings
+    assert candidate_named("petit").settings == RECIPES["default"].settings
+    assert candidate_named("quick").settings == RECIPES["quick"].settings
 
 
 def test_one_s_own_network_can_be_a_contender(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def build(channels, classes): ...\n")
-    found = contender(f"{tmp_path / 'mine.py'}:build")
+    found = candidate_named(f"{tmp_path / 'mine.py'}:build")
     assert found.name == "mine"
     assert found.settings.model.endswith("mine.py:build")
 
@@ -175,13 +175,13 @@ def test_what_a_settings_file_does_not_say_is_its_model_s_recipe(tmp_path: Path)
 
 def test_contenders_are_judged_at_the_fewest_epochs_that_any_of_them_has() -> None:
     data = draw_bars(60)
-    found = plan(contenders(["quick", "petit"]), data, folds=2, seeds=1)
+    found = plan(candidates(["quick", "petit"]), data, folds=2, seeds=1)
     assert {entry.settings.epochs for entry in found.entries} == {1}
 
 
 def test_at_equal_seconds_each_trains_for_as_long_as_the_others() -> None:
     data = draw_bars(120)
-    found = plan(contenders(["quick", "petit"]), data, folds=2, seeds=1, seconds=5)
+    found = plan(candidates(["quick", "petit"]), data, folds=2, seeds=1, seconds=5)
     for entry in found.entries:
         per_epoch = entry.training_seconds(found.fit) / entry.settings.epochs
         assert abs(entry.training_seconds(found.fit) - 5) <= per_epoch / 2 + 1e-9
@@ -189,7 +189,7 @@ def test_at_equal_seconds_each_trains_for_as_long_as_the_others() -> None:
 
 def test_speeds_are_measured_one_after_the_other_and_not_in_cells() -> None:
     started = time.perf_counter()
-    [entry] = measured([contender("quick")], draw_bars(60))
+    [entry] = measured([candidate_named("quick")], draw_bars(60))
     assert entry.learns > 0
     assert entry.answers > 0
     assert time.perf_counter() - started > 2  # its three turns of 0.7 s each

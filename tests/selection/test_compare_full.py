@@ -13,18 +13,18 @@ import pytest
 from helpers.bars import draw_bars
 from helpers.fake_jobs import made_up, plan_of, small_cell
 
-from imparfait.corruptions import ALTERATIONS
-from imparfait.data.corrupted import THE_THREE
-from imparfait.data.dataset import AlteredImages
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.data.corrupted import CORE_SUITE
+from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.scores import Scores, evaluate
-from imparfait.evaluation.suite import CLEAN, the_full_suite, weights
+from imparfait.evaluation.suite import CLEAN, full_suite, weights
 from imparfait.reports.comparison import _got_by_one, write_comparison
 from imparfait.selection import jobs
 from imparfait.selection.comparison import Comparison
-from imparfait.selection.jobs import Outcome, run_cell
+from imparfait.selection.jobs import JobResult, run_job
 from imparfait.selection.plan import Plan, _within
 
-FULL = tuple((part.alteration, part.severity) for part in the_full_suite())
+FULL = tuple((part.alteration, part.severity) for part in full_suite())
 N = 200
 Reads = Callable[[str, str, float], float]
 """How probable it is that a contender reads a picture under an alteration at a severity."""
@@ -49,7 +49,7 @@ def test_the_three_are_as_they_were() -> None:
     """The plain mean of the three, clean in it, and the same cells."""
     random = np.random.default_rng(1)
     plan = plan_of("a", "b", sources=N, seeds=2)
-    assert plan.cell(plan.entries[0], 0, 0).alterations == THE_THREE
+    assert plan.cell(plan.entries[0], 0, 0).alterations == CORE_SUITE
     found = made_up(plan, lambda *_: random.random((3, N)) < 0.8)
     for outcome in found.outcomes.values():
         assert outcome.mean == float(outcome.right.mean())
@@ -81,7 +81,7 @@ def test_a_difference_under_one_alteration_is_shown_there_and_nowhere_else() -> 
     )
     [verdict] = found.verdicts
     tested = found.tested(verdict)
-    assert tested.keys() == ALTERATIONS.keys()  # neither clean nor a severity by itself
+    assert tested.keys() == CORRUPTIONS.keys()  # neither clean nor a severity by itself
     assert [name for name, each in tested.items() if each.p < 0.05] == ["fog"]
     assert all(each.p >= each.difference.p for each in tested.values())
     assert tested["fog"].difference.mean == pytest.approx(0.4, abs=0.05)
@@ -110,9 +110,9 @@ def test_where_no_cell_of_a_contender_finished_the_report_is_still_made(tmp_path
 
 def test_an_outcome_says_what_its_answers_are_to_and_survives_the_disk() -> None:
     data = draw_bars(30)
-    parts = ((CLEAN, 0.0), ("rotate", 0.4), ("rotate", ALTERATIONS["rotate"].mnist_c), ("rotate", 1.0), ("invert", 1.0))
-    outcome = run_cell(small_cell(data, alterations=parts), data)
-    again = Outcome.from_bytes(outcome.to_bytes())
+    parts = ((CLEAN, 0.0), ("rotate", 0.4), ("rotate", CORRUPTIONS["rotate"].mnist_c), ("rotate", 1.0), ("invert", 1.0))
+    outcome = run_job(small_cell(data, alterations=parts), data)
+    again = JobResult.from_bytes(outcome.to_bytes())
     assert again.alterations == outcome.alterations == parts
     assert again.weights.tolist() == [0, 1, 0, 1, 2]
     shares = outcome.right.mean(1)
@@ -120,23 +120,23 @@ def test_an_outcome_says_what_its_answers_are_to_and_survives_the_disk() -> None
 
 
 def test_the_parts_of_a_fold_are_made_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[weakref.ref[AlteredImages]] = []
+    made: list[weakref.ref[ConditionImages]] = []
 
-    def watched(classifier: Callable[[np.ndarray], np.ndarray], parts: list[AlteredImages]) -> Scores:
+    def watched(classifier: Callable[[np.ndarray], np.ndarray], parts: list[ConditionImages]) -> Scores:
         assert not [part for part in made if part()]
         made.append(weakref.ref(parts[0]))
         return evaluate(classifier, parts)
 
     monkeypatch.setattr(jobs, "evaluate", watched)
     data = draw_bars(30)
-    assert not run_cell(small_cell(data), data).cause
+    assert not run_job(small_cell(data), data).cause
     assert len(made) == 3
 
 
 def test_what_a_cell_takes_counts_every_part() -> None:
     plan = plan_of("a", sources=1000, alterations=FULL)
     [entry] = plan.entries
-    three = plan.model_copy(update={"alterations": THE_THREE})
+    three = plan.model_copy(update={"alterations": CORE_SUITE})
     asking = (len(FULL) - 3) * plan.held_out / entry.answers
     assert plan.cell_seconds(entry) - three.cell_seconds(entry) > asking
     twice = plan.model_copy(update={"alterations": FULL + FULL})
@@ -171,14 +171,14 @@ def test_the_command_judges_out_of_fold_on_every_alteration(bars_folder: Path) -
     told = json.loads((folder / "comparison.json").read_text())
     with (folder / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    for contender in told["contenders"]:
-        mine = [row for row in rows if row["contender"] == contender["name"]]
+    for candidate_named in told["contenders"]:
+        mine = [row for row in rows if row["contender"] == candidate_named["name"]]
         each = []
-        for name, known in ALTERATIONS.items():
+        for name, known in CORRUPTIONS.items():
             right = [
                 int(row[f"right_{name}_{level:g}"]) / int(row["pictures"]) for row in mine for level in known.levels
             ]
             each.append(np.mean(right))
-            assert contender["alterations"][name] == pytest.approx(each[-1])
-        assert contender["mean"] == pytest.approx(np.mean(each))
+            assert candidate_named["alterations"][name] == pytest.approx(each[-1])
+        assert candidate_named["mean"] == pytest.approx(np.mean(each))
         assert sum(int(row["pictures"]) for row in mine) == 60

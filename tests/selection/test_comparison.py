@@ -122,14 +122,14 @@ def test_where_mixture_batch_and_epochs_agree_every_model_is_shown_identical_pix
     import torch
     from helpers.bars import draw_bars
 
-    from imparfait.core.compute import Machine
-    from imparfait.data.augmentation import Mixture
-    from imparfait.selection.jobs import Cell, run_cell
+    from imparfait.core.compute import ComputeConfig
+    from imparfait.data.augmentation import Augmentation
+    from imparfait.selection.jobs import Job, run_job
     from imparfait.training.settings import TrainingSettings
 
     data = draw_bars(60, 28)
     shown: list[list[torch.Tensor]] = []
-    show = Mixture.show
+    show = Augmentation.show
 
     def watched(*given: object) -> torch.Tensor:
         images = show(*given)  # type: ignore[arg-type]
@@ -139,9 +139,9 @@ def test_where_mixture_batch_and_epochs_agree_every_model_is_shown_identical_pix
     for model in ("petit", "rnn"):
         shown.append([])
         settings = TrainingSettings(model=model, epochs=1, batch_size=16, seed=3)
-        cell = Cell(data=data.fingerprint(), settings=settings, machine=Machine(), partition=3, folds=3, fold=1)
+        cell = Job(data=data.fingerprint(), settings=settings, machine=ComputeConfig(), partition=3, folds=3, fold=1)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Mixture, "show", watched)
-            assert not run_cell(cell, data).cause
+            patch.setattr(Augmentation, "show", watched)
+            assert not run_job(cell, data).cause
     assert sum(map(len, shown[0])) == 40  # all that are not held out
     assert all(torch.equal(one, other) for one, other in zip(*shown, strict=True))

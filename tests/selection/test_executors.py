@@ -19,8 +19,8 @@ from helpers.fake_jobs import SMALL, small_cell
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection import executors
-from imparfait.selection.executors import SUFFIX, Engine, engine_called, run
-from imparfait.selection.jobs import Cell, Outcome, made_here, run_cell
+from imparfait.selection.executors import SUFFIX, Executor, executor_named, run
+from imparfait.selection.jobs import Job, JobResult, made_here, run_job
 
 pytestmark = pytest.mark.usefixtures("all_cores")
 
@@ -33,19 +33,19 @@ def build(channels, classes):
 """
 
 
-def some_cells(data: LabelledImages, n: int, epochs: int = 1) -> list[Cell]:
+def some_cells(data: LabelledImages, n: int, epochs: int = 1) -> list[Job]:
     return [small_cell(data, partition=i, settings=SMALL.model_copy(update={"epochs": epochs})) for i in range(n)]
 
 
-def counted(ran: list[str]) -> Engine:
+def counted(ran: list[str]) -> Executor:
     """The engine `here`, which also notes what it ran."""
 
-    def runs(cells: Sequence[Cell], data: LabelledImages) -> Iterator[tuple[Cell, Outcome]]:
+    def runs(cells: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
         for cell, outcome in executors.here(cells, data):
             ran.append(cell.key)
             yield cell, outcome
 
-    return Engine("here", runs)
+    return Executor("here", runs)
 
 
 def children(pid: int) -> list[int]:
@@ -78,7 +78,7 @@ def test_outcomes_are_the_same_in_several_processes_as_here() -> None:
     found = {cell.key: outcome for cell, outcome in executors.processes(cells, data, workers=2)}
     assert found.keys() == {cell.key for cell in cells}
     for cell in cells:
-        assert np.array_equal(found[cell.key].said, run_cell(cell, data).said)
+        assert np.array_equal(found[cell.key].said, run_job(cell, data).said)
 
 
 def test_a_finished_cell_is_never_run_again(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_failure_of_the_cell_is_kept_and_a_lack_of_memory_is_tried_again(tmp_p
         assert "the loss became" in outcome.cause
     assert len(ran) == 1
     [cell] = some_cells(data, 1)
-    short = Engine("short", lambda cells, data: iter([(cells[0], executors.failure("no memory", lasting=False))]))
+    short = Executor("short", lambda cells, data: iter([(cells[0], executors.failure("no memory", lasting=False))]))
     assert [o.cause for _, o in run([cell], data, tmp_path, short)] == ["no memory"]
     assert [o.cause for _, o in run([cell], data, tmp_path, counted(ran))] == [""]
 
@@ -122,9 +122,9 @@ def test_a_failure_of_the_cell_is_kept_and_a_lack_of_memory_is_tried_again(tmp_p
 def test_an_outcome_of_other_code_is_refused(tmp_path: Path) -> None:
     data = draw_bars(60)
     [cell] = some_cells(data, 1)
-    other = replace(run_cell(cell, data), making=replace(made_here(), code="0123456789", host="far"))
+    other = replace(run_job(cell, data), making=replace(made_here(), code="0123456789", host="far"))
     with pytest.raises(UserError, match=r"far has .* code 01234567, .* install the same versions on both"):
-        list(run([cell], data, tmp_path, Engine("far", lambda cells, data: iter([(cell, other)]))))
+        list(run([cell], data, tmp_path, Executor("far", lambda cells, data: iter([(cell, other)]))))
     assert not list(tmp_path.glob(f"*{SUFFIX}"))
 
 
@@ -138,17 +138,17 @@ def test_a_cell_whose_worker_is_killed_runs_again() -> None:
             os.kill(workers(os.getpid())[0], signal.SIGKILL)
     assert sorted(found) == list(range(6))
     for cell in cells:
-        assert np.array_equal(found[cell.partition].said, run_cell(cell, data).said)
+        assert np.array_equal(found[cell.partition].said, run_job(cell, data).said)
 
 
 def test_a_cell_that_kills_its_worker_each_time_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / "killer.py").write_text(KILLER)
-    from imparfait.models.custom import fingerprint_of
+    from imparfait.models.custom import custom_fingerprint
 
     data = draw_bars(60)
     name = f"{tmp_path / 'killer.py'}:build"
     deadly = small_cell(
-        data, settings=SMALL.model_copy(update={"model": name, "sizes": {}}), network=fingerprint_of(name)
+        data, settings=SMALL.model_copy(update={"model": name, "sizes": {}}), network=custom_fingerprint(name)
     )
     found = {
         cell.key: outcome for cell, outcome in executors.processes([deadly, *some_cells(data, 3)], data, workers=2)
@@ -178,14 +178,14 @@ def test_cells_on_a_ray_cluster_survive_the_loss_of_a_node() -> None:
 def test_an_engine_that_cannot_be_is_refused_at_once(words: tuple[str, ...], wanted: str) -> None:
     started = time.monotonic()
     with pytest.raises(UserError, match=wanted):
-        engine_called(*words)
+        executor_named(*words)
     assert time.monotonic() - started < 30  # far over the second that an address is given: it does not hang
 
 
 def test_an_engine_that_is_not_installed_is_told_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"not installed; write: pip install 'imparfait\[ray\]'"):
-        engine_called("ray")
+        executor_named("ray")
 
 
 def comparing(home: Path, out: str) -> list[str]:
@@ -230,10 +230,10 @@ def test_a_comparison_of_40_cells_survives_two_killed_workers_and_a_killed_drive
         with (tmp_path / found["folder"] / "cells.csv").open(newline="") as file:
             cells = [{k: v for k, v in row.items() if k != "training_seconds"} for row in csv.DictReader(file)]
         assert len({cell["key"] for cell in cells}) == 40
-        contenders = [
+        candidates = [
             {k: each[k] for k in ("name", "mean", "standard_deviation", "cells")} for each in found["contenders"]
         ]
-        tables.append((sorted(cells, key=lambda cell: cell["key"]), contenders, found["verdicts"]))
+        tables.append((sorted(cells, key=lambda cell: cell["key"]), candidates, found["verdicts"]))
     assert tables[0] == tables[1]
 
 

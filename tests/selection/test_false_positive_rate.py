@@ -12,13 +12,13 @@ import pytest
 
 from imparfait.selection.comparison import verdict_of
 
-CELLS = Path(__file__).parents[2] / "results" / "2026-11-24-engines" / "cells.csv"
+JOBS_FOLDER = Path(__file__).parents[2] / "results" / "2026-11-24-engines" / "cells.csv"
 PAIRINGS, FALSE = 300, 23  # the 97.5 % limit of a binomial with 5 %
 
 
 @pytest.fixture(scope="module")
 def right() -> np.ndarray:
-    return read(CELLS)
+    return read(JOBS_FOLDER)
 
 
 def read(path: Path) -> np.ndarray:

@@ -12,11 +12,11 @@ from helpers.bars import draw_bars
 from helpers.fake_jobs import SMALL, small_cell
 
 import imparfait
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.data.dataset import LabelledImages
-from imparfait.models.custom import fingerprint_of
+from imparfait.models.custom import custom_fingerprint
 from imparfait.selection import jobs
-from imparfait.selection.jobs import Outcome, code_digest, run_cell
+from imparfait.selection.jobs import JobResult, code_digest, run_job
 from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(imparfait.__file__).parent
@@ -24,7 +24,7 @@ CHANGES = {
     "data": "another",
     "settings": SMALL.model_copy(update={"learning_rate": 0.02}),
     "network": "another",
-    "machine": Machine(threads=2),
+    "machine": ComputeConfig(threads=2),
     "partition": 1,
     "folds": 4,
     "fold": 1,
@@ -36,7 +36,7 @@ CHANGES = {
 def test_changing_any_field_of_a_cell_changes_its_key() -> None:
     cell = small_cell(draw_bars(60))
     assert CHANGES.keys() == type(cell).model_fields.keys()
-    keys = {cell.key, cell.model_copy(update={"machine": Machine(precision="bfloat16")}).key}
+    keys = {cell.key, cell.model_copy(update={"machine": ComputeConfig(precision="bfloat16")}).key}
     keys |= {cell.model_copy(update={name: value}).key for name, value in CHANGES.items()}
     assert len(keys) == len(CHANGES) + 2
 
@@ -81,9 +81,9 @@ def test_where_the_pictures_were_read_from_does_not_matter() -> None:
 
 def test_an_outcome_is_the_same_each_time_and_survives_the_disk() -> None:
     data = draw_bars(60)
-    first, second = (run_cell(small_cell(data), data) for _ in range(2))
+    first, second = (run_job(small_cell(data), data) for _ in range(2))
     assert first.said.shape == (3, 20)
-    again = Outcome.from_bytes(first.to_bytes())
+    again = JobResult.from_bytes(first.to_bytes())
     for other in (second, again):
         assert np.array_equal(first.said, other.said)
         assert np.array_equal(first.sources, other.sources)
@@ -93,7 +93,7 @@ def test_an_outcome_is_the_same_each_time_and_survives_the_disk() -> None:
 
 def test_an_outcome_holds_exactly_the_held_out_pictures() -> None:
     data = draw_bars(60)
-    held = np.concatenate([run_cell(small_cell(data, fold=number), data).sources for number in range(3)])
+    held = np.concatenate([run_job(small_cell(data, fold=number), data).sources for number in range(3)])
     assert sorted(held.tolist()) == list(range(60))
 
 
@@ -107,12 +107,12 @@ def test_an_outcome_holds_exactly_the_held_out_pictures() -> None:
 )
 def test_a_cell_that_fails_is_an_outcome_with_its_cause(settings: object, cause: str) -> None:
     data = draw_bars(60)
-    outcome = run_cell(small_cell(data).model_copy(update={"settings": settings}), data)
+    outcome = run_job(small_cell(data).model_copy(update={"settings": settings}), data)
     assert outcome.cause
     assert cause in outcome.cause
     assert outcome.lasting
     assert np.isnan(outcome.mean)
-    assert Outcome.from_bytes(outcome.to_bytes()).cause == outcome.cause
+    assert JobResult.from_bytes(outcome.to_bytes()).cause == outcome.cause
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
@@ -124,7 +124,7 @@ def test_lack_of_memory_is_an_outcome_that_another_time_may_change(
 
     data = draw_bars(60)
     monkeypatch.setattr(jobs, "fit_and_judge", fails)
-    outcome = run_cell(small_cell(data), data)
+    outcome = run_job(small_cell(data), data)
     assert type(error).__name__ in outcome.cause
     assert not outcome.lasting
 
@@ -136,14 +136,14 @@ def test_a_network_s_file_that_has_changed_is_put_back_and_the_cell_runs(tmp_pat
     file.write_text(text)
     name = f"{file}:build"
     cell = small_cell(data).model_copy(
-        update={"settings": TrainingSettings(model=name, epochs=1), "network": fingerprint_of(name)}
+        update={"settings": TrainingSettings(model=name, epochs=1), "network": custom_fingerprint(name)}
     )
     file.write_text(text.replace("nn.Flatten()", "nn.Tanh(), nn.Flatten()"))
-    changed = run_cell(cell, data)
+    changed = run_job(cell, data)
     assert "is not the file it was when this was planned" in changed.cause
     assert not changed.lasting
     file.write_text(text)
-    assert not run_cell(cell, data).cause
+    assert not run_job(cell, data).cause
 
 
 def test_shuffled_labels_give_chance() -> None:
@@ -153,7 +153,7 @@ def test_shuffled_labels_give_chance() -> None:
 
     def accuracy(of: LabelledImages) -> float:
         settings = SMALL.model_copy(update={"epochs": 4})
-        return float(np.mean([run_cell(small_cell(of, settings=settings, fold=n), of).mean for n in range(3)]))
+        return float(np.mean([run_job(small_cell(of, settings=settings, fold=n), of).mean for n in range(3)]))
 
     assert accuracy(data) > 0.6
     assert abs(accuracy(shuffled) - 1 / 3) < 0.09  # 3 standard deviations of 360 guesses are 0.075

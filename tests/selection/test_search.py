@@ -13,9 +13,9 @@ import pytest
 from helpers.bars import draw_bars
 from helpers.fake_jobs import NOWHERE, SMALL
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection.jobs import Cell, Outcome, failure, run_cell
+from imparfait.selection.jobs import Job, JobResult, failure, run_job
 from imparfait.selection.search import (
     FOLDS,
     FRESH,
@@ -37,24 +37,24 @@ every_method = pytest.mark.parametrize("method", METHODS)
 SPACE = {"learning_rate": Range(low=1e-3, high=0.1, log=True), "sizes.filters": Range(low=8, high=32, step=8)}
 
 
-def cell_for(settings: TrainingSettings, seed: int, number: int) -> Cell:
+def cell_for(settings: TrainingSettings, seed: int, number: int) -> Job:
     told = settings.model_copy(update={"seed": settings.seed + seed})
-    return Cell(data="x", settings=told, machine=Machine(), partition=seed, folds=5, fold=number)
+    return Job(data="x", settings=told, machine=ComputeConfig(), partition=seed, folds=5, fold=number)
 
 
-def an_outcome(accuracy: float, seconds: float = 1.0) -> Outcome:
+def an_outcome(accuracy: float, seconds: float = 1.0) -> JobResult:
     truths = np.zeros(1000, np.int64)
     said = np.repeat((np.arange(1000) >= round(1000 * accuracy))[None].astype(np.uint8), 3, 0)
-    return Outcome(np.arange(1000), truths, said, training_seconds=seconds, making=NOWHERE)
+    return JobResult(np.arange(1000), truths, said, training_seconds=seconds, making=NOWHERE)
 
 
 class World:
     """Settings are the better the nearer their step size is to 0.03; what was asked is noted."""
 
     def __init__(self) -> None:
-        self.ran: list[Cell] = []
+        self.ran: list[Job] = []
 
-    def run(self, cells: Sequence[Cell]) -> list[Outcome]:
+    def run(self, cells: Sequence[Job]) -> list[JobResult]:
         self.ran += cells
         found = []
         for cell in cells:
@@ -89,23 +89,23 @@ def test_a_search_that_goes_on_proposes_what_it_would_have_without_the_stop(meth
 def test_what_finishes_first_changes_nothing(tmp_path: Path) -> None:
     """The engine yields its cells backwards; the trials are told in their order all the same."""
     from imparfait.cli.choosing import run_shown
-    from imparfait.selection.executors import Engine
+    from imparfait.selection.executors import Executor
 
     data = draw_bars(60)
     found = []
     for backwards in (False, True):
 
         def runs(
-            cells: Sequence[Cell], data: LabelledImages, turned: bool = backwards
-        ) -> Iterator[tuple[Cell, Outcome]]:
+            cells: Sequence[Job], data: LabelledImages, turned: bool = backwards
+        ) -> Iterator[tuple[Job, JobResult]]:
             for cell in reversed(cells) if turned else cells:
-                yield cell, run_cell(cell, data)
+                yield cell, run_job(cell, data)
 
-        def run(cells: Sequence[Cell], engine: Engine) -> list[Outcome]:
+        def run(cells: Sequence[Job], engine: Executor) -> list[JobResult]:
             out = tmp_path / str(engine.name)
             return run_shown(cells, data, out, engine, lambda more, told: None, [1.0] * len(cells))
 
-        engine = Engine(str(backwards), runs)
+        engine = Executor(str(backwards), runs)
         search = Search("bayes", 0, SMALL, dict(SPACE))
         cells_here = cells_on(data, None, 3, 1)
         list(run_trials([search], 16, cells_here, lambda cells, engine=engine: run(cells, engine), lambda: True))
@@ -140,7 +140,7 @@ def test_bayes_learns_from_what_it_is_told() -> None:
 def test_a_failed_trial_is_told_as_one_and_the_search_goes_on(method: str) -> None:
     world = World()
 
-    def sometimes(cells: Sequence[Cell]) -> list[Outcome]:
+    def sometimes(cells: Sequence[Job]) -> list[JobResult]:
         found = world.run(cells)
         wild = [cell.settings.learning_rate > 0.05 for cell in cells]
         return [failure("diverged") if failed else outcome for failed, outcome in zip(wild, found, strict=True)]
@@ -198,7 +198,7 @@ def test_a_leading_trial_that_fails_on_a_further_fold_does_not_win() -> None:
     search = searched("random", 20, world)
     first = max(search.trials, key=lambda trial: trial.mean)
 
-    def fails_further(cells: Sequence[Cell]) -> list[Outcome]:
+    def fails_further(cells: Sequence[Job]) -> list[JobResult]:
         lost = [cell.settings.learning_rate == first.settings.learning_rate for cell in cells]
         return [failure("diverged") if gone else o for gone, o in zip(lost, world.run(cells), strict=True)]
 
@@ -237,7 +237,7 @@ def test_the_winner_s_accuracy_comes_from_partitions_and_seeds_that_no_trial_use
 def test_the_luckiest_of_equal_trials_loses_its_luck_where_no_trial_was() -> None:
     """A winner's curse, planted: all settings are equally good, the holdout is small."""
 
-    def equal(cells: Sequence[Cell]) -> list[Outcome]:
+    def equal(cells: Sequence[Job]) -> list[JobResult]:
         keys = [[cell.partition, cell.fold, round(1e9 * cell.settings.learning_rate)] for cell in cells]
         return [an_outcome(float(np.random.default_rng(key).normal(0.9, 0.01))) for key in keys]
 

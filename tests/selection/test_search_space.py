@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from imparfait.core.errors import UserError
-from imparfait.selection.candidates import contender
+from imparfait.selection.candidates import candidate_named
 from imparfait.selection.search_space import Choice, Range, check, read_space, space_of, values_of, with_values
 from imparfait.training.recipes import RECIPES
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "petit", "cnn", "cnn_gru", "rnn"])
 def test_the_space_of_a_recipe_or_model_holds_what_it_starts_from_and_only_what_can_be(name: str) -> None:
-    settings = contender(name).settings
+    settings = candidate_named(name).settings
     space = space_of(settings)
     check(space, settings)
     own = values_of(settings, space)

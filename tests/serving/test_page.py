@@ -13,7 +13,7 @@ from playwright.sync_api import FilePayload, Page, expect
 
 pytest_plugins = ("helpers.browser",)  # its fixtures: a browser, servers
 
-Opened = Callable[..., Page]
+OpenModel = Callable[..., Page]
 SEVEN = ((0.27, 0.25), (0.70, 0.25), (0.43, 0.80))
 ONE = ((0.5, 0.2), (0.5, 0.8))
 GALLERY: dict[str, Any] = json.loads(
@@ -108,7 +108,7 @@ def overflow(page: Page) -> int:
     return found
 
 
-def test_a_seven_drawn_with_the_mouse_is_read_as_a_seven(opened: Opened, address: str) -> None:
+def test_a_seven_drawn_with_the_mouse_is_read_as_a_seven(opened: OpenModel, address: str) -> None:
     page = opened(address)
     expect(page.locator("#hint")).to_be_visible()
     pull_mouse(page, SEVEN)
@@ -122,13 +122,13 @@ def test_a_seven_drawn_with_the_mouse_is_read_as_a_seven(opened: Opened, address
     expect(page.locator("#spoken")).to_contain_text("digits reads 7")
 
 
-def test_the_answer_comes_while_the_stroke_is_still_pulled(opened: Opened, address: str) -> None:
+def test_the_answer_comes_while_the_stroke_is_still_pulled(opened: OpenModel, address: str) -> None:
     page = opened(address)
     pull_mouse(page, SEVEN, let_go=False)
     reads(page, "7")
 
 
-def test_all_alterations_are_tried_and_strips_say_when_each_breaks(opened: Opened, address: str) -> None:
+def test_all_alterations_are_tried_and_strips_say_when_each_breaks(opened: OpenModel, address: str) -> None:
     page = opened(address)
     pull_mouse(page, SEVEN)
     expect(page.locator("#map .row")).to_have_count(32)
@@ -143,7 +143,7 @@ def test_all_alterations_are_tried_and_strips_say_when_each_breaks(opened: Opene
     expect(page.locator("#alteration")).to_have_text("translate")
 
 
-def test_the_slider_makes_the_two_part(opened: Opened, address: str) -> None:
+def test_the_slider_makes_the_two_part(opened: OpenModel, address: str) -> None:
     page = opened(address)
     index = GALLERY["pictures"].index(PARTING)
     page.locator("#pictures button").nth(index).click()
@@ -166,7 +166,7 @@ def test_the_slider_makes_the_two_part(opened: Opened, address: str) -> None:
     expect(page.locator("#slider")).to_have_attribute("aria-valuetext", "0.03")
 
 
-def test_a_person_may_say_what_the_picture_is(opened: Opened, address: str) -> None:
+def test_a_person_may_say_what_the_picture_is(opened: OpenModel, address: str) -> None:
     page = opened(address)
     pull_mouse(page, SEVEN)
     expect(page.locator("#answer")).to_have_attribute("data-judged", "right")
@@ -175,7 +175,7 @@ def test_a_person_may_say_what_the_picture_is(opened: Opened, address: str) -> N
     expect(page.locator("#map .lane i").first).to_have_attribute("data-judged", "wrong")
 
 
-def test_pictures_are_chosen_dropped_and_pasted(opened: Opened, address: str) -> None:
+def test_pictures_are_chosen_dropped_and_pasted(opened: OpenModel, address: str) -> None:
     page = opened(address)
     page.locator("#file").set_input_files(file("JPEG"))
     reads(page, "7")
@@ -187,7 +187,7 @@ def test_pictures_are_chosen_dropped_and_pasted(opened: Opened, address: str) ->
         expect(page.locator("#canvas")).not_to_have_class("inked")
 
 
-def test_a_picture_no_browser_shows_is_read_and_its_frame_shown(opened: Opened, address: str) -> None:
+def test_a_picture_no_browser_shows_is_read_and_its_frame_shown(opened: OpenModel, address: str) -> None:
     page = opened(address)
     page.locator("#file").set_input_files(file("TIFF"))
     reads(page, "7")
@@ -195,7 +195,7 @@ def test_a_picture_no_browser_shows_is_read_and_its_frame_shown(opened: Opened, 
     expect(page.locator("#seen")).to_be_visible()
 
 
-def test_not_sure_is_said_with_its_reason_and_nothing_is_then_called_right(opened: Opened, address: str) -> None:
+def test_not_sure_is_said_with_its_reason_and_nothing_is_then_called_right(opened: OpenModel, address: str) -> None:
     page = opened(address)
     page.locator("#file").set_input_files(file("PNG", blank=True))
     expect(page.locator(".sureness")).to_have_text("not sure: nothing is drawn on it")
@@ -203,7 +203,7 @@ def test_not_sure_is_said_with_its_reason_and_nothing_is_then_called_right(opene
     expect(page.locator("#bars [data-judged=right]")).to_have_count(0)
 
 
-def test_a_file_that_is_no_picture_is_answered_in_one_sentence(opened: Opened, address: str) -> None:
+def test_a_file_that_is_no_picture_is_answered_in_one_sentence(opened: OpenModel, address: str) -> None:
     page = opened(address, refusals=2)
     page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=b"no picture at all"))
     expect(page.locator("#trouble")).to_contain_text("no picture")
@@ -213,7 +213,7 @@ def test_a_file_that_is_no_picture_is_answered_in_one_sentence(opened: Opened, a
     expect(page.locator("#trouble")).to_be_hidden()
 
 
-def test_undo_clear_and_their_keys(opened: Opened, address: str) -> None:
+def test_undo_clear_and_their_keys(opened: OpenModel, address: str) -> None:
     page = opened(address)
     expect(page.locator("#undo")).to_be_disabled()
     pull_mouse(page, SEVEN)
@@ -236,7 +236,7 @@ def test_undo_clear_and_their_keys(opened: Opened, address: str) -> None:
     expect(page.locator("#undo")).to_be_disabled()
 
 
-def test_on_a_phone_a_finger_draws_and_nothing_is_wider_than_the_screen(opened: Opened, address: str) -> None:
+def test_on_a_phone_a_finger_draws_and_nothing_is_wider_than_the_screen(opened: OpenModel, address: str) -> None:
     phone = {"width": 360, "height": 740}
     page = opened(address, viewport=phone, has_touch=True, is_mobile=True, device_scale_factor=2)
     expect(page.locator("#map .row")).to_have_count(32)
@@ -253,7 +253,7 @@ def test_on_a_phone_a_finger_draws_and_nothing_is_wider_than_the_screen(opened: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_paper_and_ink_follow_the_system_and_motion_its_wish(opened: Opened, address: str, scheme: str) -> None:
+def test_paper_and_ink_follow_the_system_and_motion_its_wish(opened: OpenModel, address: str, scheme: str) -> None:
     page = opened(address, color_scheme=scheme, reduced_motion="reduce")
     lightness = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
     assert (lightness > 128) == (scheme == "light")
@@ -265,7 +265,7 @@ def test_paper_and_ink_follow_the_system_and_motion_its_wish(opened: Opened, add
 
 
 def test_without_torch_it_draws_reads_and_says_what_would_switch_the_sliders_on(
-    opened: Opened, address_without_torch: str
+    opened: OpenModel, address_without_torch: str
 ) -> None:
     page = opened(address_without_torch)
     expect(page.locator("#switch-on")).to_contain_text("pip install 'imparfait[train]'")
@@ -279,7 +279,7 @@ def test_without_torch_it_draws_reads_and_says_what_would_switch_the_sliders_on(
     expect(page.locator("#slider")).to_be_hidden()
 
 
-def test_a_model_with_none_beside_it_is_shown_alone(opened: Opened, address: str) -> None:
+def test_a_model_with_none_beside_it_is_shown_alone(opened: OpenModel, address: str) -> None:
     page = opened(address, alone=True)
     pull_mouse(page, SEVEN)
     reads(page, "7")
@@ -288,7 +288,7 @@ def test_a_model_with_none_beside_it_is_shown_alone(opened: Opened, address: str
     expect(page.get_by_text("digits-clean")).to_have_count(0)
 
 
-def test_everything_has_a_name_for_those_who_hear_it(opened: Opened, address: str) -> None:
+def test_everything_has_a_name_for_those_who_hear_it(opened: OpenModel, address: str) -> None:
     page = opened(address)
     expect(page.locator("#map .row")).to_have_count(32)
     nameless = page.evaluate(

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.images.normalize import decode
-from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.inference.pretrained import PRETRAINED, open_with_card
 from imparfait.serving.corruptions import altered
 
 SERVING = Path(__file__).parents[2] / "imparfait" / "serving"
@@ -36,7 +36,7 @@ def test_no_file_is_long_and_none_asks_another_host_or_what_the_policy_forbids(p
 
 
 def test_the_gallery_shows_what_the_models_in_the_package_say() -> None:
-    models = {name: open_with_card(name) for name in BOX}
+    models = {name: open_with_card(name) for name in PRETRAINED}
     again = "the models have changed: run benchmarks/gallery.py"
     assert GALLERY["models"] == {name: card.weights for name, (_, card) in models.items() if card}, again
     for one in PICTURES:
@@ -59,7 +59,7 @@ def test_in_the_gallery_the_one_is_surely_wrong_and_the_other_right() -> None:
         assert min(ours["score"], clean["score"]) >= 0.9
     assert len({one["alteration"] for one in PICTURES}) > 8
     assert len({one["truth"] for one in PICTURES}) > 7
-    assert {one["alteration"] for one in PICTURES} <= set(ALTERATIONS)
+    assert {one["alteration"] for one in PICTURES} <= set(CORRUPTIONS)
 
 
 def content(url: str) -> bytes:

@@ -17,7 +17,7 @@ from PIL import Image
 
 import imparfait
 from imparfait.data.images.normalize import Frame, decode
-from imparfait.inference.pretrained import BOX, open_with_card
+from imparfait.inference.pretrained import PRETRAINED, open_with_card
 from imparfait.serving import model_info, schemas, self_test
 from imparfait.serving.errors import CODES
 from imparfait.serving.service import models_for
@@ -46,7 +46,7 @@ def plain() -> Iterator[Here]:
 
 def test_a_picture_is_answered_as_python_answers_it(digits: Here) -> None:
     said = digits.predict(SEVEN).json
-    schemas.Predicted.model_validate(said, strict=True)
+    schemas.PredictResponse.model_validate(said, strict=True)
     (page,) = said["pages"]
     (answer,) = imparfait.predict(SEVEN)
     assert said["model"] == "digits"
@@ -165,7 +165,7 @@ def test_the_pages_files_and_only_those_are_sent(plain: Here, tmp_path: Path, mo
 
 def test_what_is_served_is_described(digits: Here) -> None:
     said = digits.ask("GET", "/v1/model").json
-    model_info.Model.model_validate(said)
+    model_info.ModelInfo.model_validate(said)
     card = open_with_card("digits")[1]
     assert card
     assert (said["model"], said["beside"], said["weights"]) == ("digits", "digits-clean", card.weights)
@@ -193,25 +193,25 @@ def test_alterations_are_those_of_python(digits: Here) -> None:
     from imparfait.data.dataset import LabelledImages
 
     listed = digits.ask("GET", "/v1/alterations").json["alterations"]
-    assert [each["name"] for each in listed] == list(imparfait.ALTERATIONS)
+    assert [each["name"] for each in listed] == list(imparfait.CORRUPTIONS)
     (decoded,) = decode(SEVEN, Frame(28, 28))
     nothing = np.zeros(1, np.int64)
     data = LabelledImages(decoded.pixels[None], nothing, nothing, ("7",), "seven", "test")
     wanted = altered(data, "impulse_noise", 0.4, seed=3).pixels
     said = digits.predict(SEVEN, "/v1/alter?name=impulse_noise&severity=0.4&seed=3").json
-    schemas.Altered.model_validate(said, strict=True)
+    schemas.Corrupted.model_validate(said, strict=True)
     assert said["altered"] == schemas.data_url(wanted[0])
-    answer = models_for("digits")["model"][0].answers_to(wanted)[0]
+    answer = models_for("digits")["model"][0].predict_pixels(wanted)[0]
     assert said["model"]["predictions"] == answer.to_json()["predictions"]
     assert said["beside"]["model"] == "digits-clean"
 
 
 def test_what_breaks_a_picture_is_found_at_every_level(digits: Here) -> None:
     said = digits.predict(SEVEN, "/v1/break").json
-    schemas.Breaking.model_validate(said, strict=True)
+    schemas.Robustness.model_validate(said, strict=True)
     clean = digits.predict(SEVEN).json["pages"][0]["predictions"][0]
     assert len(said["levels"]) == 11
-    assert [each["name"] for each in said["alterations"]] == list(imparfait.ALTERATIONS)
+    assert [each["name"] for each in said["alterations"]] == list(imparfait.CORRUPTIONS)
     for each in said["alterations"]:
         assert each["levels"] == (said["levels"] if each["degrees"] else [1.0])
         for who in ("model", "beside"):
@@ -263,7 +263,7 @@ def test_broken_pictures_are_refused_in_one_sentence(plain: Here, index: int) ->
 
 
 def test_each_model_of_the_package_gives_its_recorded_answer() -> None:
-    for name in BOX:
+    for name in PRETRAINED:
         assert self_test.what_is_wrong(*open_with_card(name)) is None
 
 

@@ -10,7 +10,7 @@ from helpers.bars import draw_bars
 from helpers.disk import Crash, crash
 from torch import nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.models import MODELS, build
@@ -20,7 +20,7 @@ from imparfait.training.loop import Training
 from imparfait.training.optim import SCHEDULES
 from imparfait.training.settings import TrainingSettings
 
-ONE_THREAD = Machine(threads=1)
+ONE_THREAD = ComputeConfig(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3)
 DATA = draw_bars(40)
 
@@ -57,8 +57,8 @@ def stop_after(steps: int, settings: TrainingSettings, folder: Path) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("optimiser", ["adamw", "keras"])
 @pytest.mark.parametrize("mixture", ["fresh", "study"])
-def test_stopping_after_any_step_changes_no_bit(tmp_path: Path, schedule: str, optimiser: str, mixture: str) -> None:
-    settings = SHORT.model_copy(update={"schedule": schedule, "optimiser": optimiser, "mixture": mixture})
+def test_stopping_after_any_step_changes_no_bit(tmp_path: Path, schedule: str, optimizer: str, mixture: str) -> None:
+    settings = SHORT.model_copy(update={"schedule": schedule, "optimiser": optimizer, "mixture": mixture})
     whole = weights_at_the_end(settings, tmp_path)
     _, training = begin(settings, tmp_path)
     for steps in range(1, training.steps + 1):
@@ -104,7 +104,7 @@ def test_what_the_optimiser_remembers_lies_in_memory_as_its_weights_do(tmp_path:
     assert any(not p.is_contiguous() for p in model.parameters())  # channels_last: or this test would prove nothing
     for parameter in model.parameters():
         for moment in ("exp_avg", "exp_avg_sq"):
-            assert training.optimiser.state[parameter][moment].stride() == parameter.stride()
+            assert training.optimizer.state[parameter][moment].stride() == parameter.stride()
 
 
 def test_two_trainings_that_go_on_from_one_state_end_alike(tmp_path: Path) -> None:

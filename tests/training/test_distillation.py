@@ -10,14 +10,14 @@ from helpers.bars import draw_bars, write_idx
 from helpers.commands import SHORT, refused, run
 from torch import nn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.models import build
 from imparfait.models.classifier import as_classifier, ensemble
-from imparfait.training.distillation import Taught
-from imparfait.training.loop import NOTHING
+from imparfait.training.distillation import DistillationTraining
+from imparfait.training.loop import OOD_LABEL
 from imparfait.training.settings import TrainingSettings
 
-ONE_THREAD = Machine(threads=1)
+ONE_THREAD = ComputeConfig(threads=1)
 SETTINGS = TrainingSettings(sizes={"filters": 8, "depth": 1, "frame": 8}, batch_size=20, mixture="clean", epochs=30)
 
 
@@ -35,10 +35,10 @@ class SaysTheNext(nn.Module):
         return self.scale * 8 * nn.functional.one_hot((label + 1) % 3, 3).float()
 
 
-def taught(*teachers: nn.Module, nothing: float = 0.0) -> tuple[Taught, nn.Module]:
+def taught(*teachers: nn.Module, nothing: float = 0.0) -> tuple[DistillationTraining, nn.Module]:
     settings = SETTINGS.model_copy(update={"nothing": nothing})
     model = build("petit", channels=1, classes=3, sizes=settings.sizes)
-    return Taught(teachers, model, draw_bars(60), settings, ONE_THREAD), model
+    return DistillationTraining(teachers, model, draw_bars(60), settings, ONE_THREAD), model
 
 
 def test_a_student_answers_as_its_teacher_does_and_not_as_the_labels_say() -> None:
@@ -62,7 +62,7 @@ def test_several_teach_as_one() -> None:
 
 def test_of_nothing_teachers_are_not_asked() -> None:
     training, _ = taught(SaysTheNext(), nothing=0.5)
-    nothing = training.labels == NOTHING
+    nothing = training.labels == OOD_LABEL
     wanted = training.targets(torch.arange(len(nothing)), training.pixels / 255)
     assert nothing.any()
     assert torch.allclose(wanted[nothing], torch.full((int(nothing.sum()), 3), 1 / 3))

@@ -12,20 +12,20 @@ from helpers.bars import draw_bars
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.rng import seed_of
-from imparfait.data.augmentation import MIXTURES
+from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.data.sealed_test import SealedTest
 from imparfait.models import MODELS, build
 from imparfait.models.classifier import as_classifier
-from imparfait.training.loop import NOTHING, Training, _targets, train
-from imparfait.training.optim import HORIZON, Average, _optimiser, one_cycle, plateau
+from imparfait.training.loop import OOD_LABEL, Training, _targets, train
+from imparfait.training.optim import HORIZON, Average, make_optimizer, one_cycle, plateau
 from imparfait.training.settings import TrainingSettings
 
-ONE_THREAD = Machine(threads=1)
+ONE_THREAD = ComputeConfig(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)
 every_model = pytest.mark.parametrize("name", MODELS)
 
@@ -34,7 +34,7 @@ def sha256(model: nn.Module) -> str:
     return hashlib.sha256(b"".join(v.contiguous().numpy().tobytes() for v in model.state_dict().values())).hexdigest()
 
 
-def weights_after(settings: TrainingSettings, data: LabelledImages, machine: Machine = ONE_THREAD) -> str:
+def weights_after(settings: TrainingSettings, data: LabelledImages, machine: ComputeConfig = ONE_THREAD) -> str:
     model = build(settings.model, channels=data.channels, classes=len(data.classes), seed=settings.seed)
     for _ in train(model, data, settings, machine):
         pass
@@ -108,7 +108,7 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
     model, twin = (build("petit", channels=1, classes=3, seed=STEADY) for _ in range(2))
     fast = [step.loss for step in Training(model, data, settings, ONE_THREAD)]
 
-    mixture, sources = MIXTURES["fresh"], torch.from_numpy(data.sources)
+    mixture, sources = AUGMENTATIONS["fresh"], torch.from_numpy(data.sources)
     moments = {p: (torch.zeros_like(p), torch.zeros_like(p)) for p in twin.parameters()}
     average = {name: value.clone() for name, value in twin.state_dict().items()}
     slow, number, total = [], 0, 8
@@ -206,7 +206,7 @@ def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> 
     *_, last = training
     assert last.epoch
     assert last.epoch.pictures == 90
-    assert int((training.labels == NOTHING).sum()) == 30
+    assert int((training.labels == OOD_LABEL).sum()) == 30
     assert len(set(training.sources.tolist())) == 90
     assert 0.9 < last.epoch.accuracy <= 1  # of the pictures of something
     model.eval()
@@ -216,7 +216,7 @@ def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> 
 
 
 def test_what_is_wanted_is_a_share_a_class() -> None:
-    wanted = _targets(torch.tensor([2, NOTHING]), 4, 0.2)
+    wanted = _targets(torch.tensor([2, OOD_LABEL]), 4, 0.2)
     torch.testing.assert_close(wanted, torch.tensor([[0.05, 0.05, 0.85, 0.05], [0.25] * 4]))
 
 
@@ -241,7 +241,7 @@ def test_no_test_pictures_get_into_training(bars_folder, tmp_path) -> None:
 
 def test_weights_are_decayed_but_not_biases_and_norms() -> None:
     model = build("petit", channels=1, classes=3)
-    decayed, free = _optimiser(model, SHORT).param_groups
+    decayed, free = make_optimizer(model, SHORT).param_groups
     assert {p.ndim for p in decayed["params"]} <= {2, 4}
     assert {p.ndim for p in free["params"]} == {1}
     assert free["weight_decay"] == 0 < decayed["weight_decay"]
@@ -272,8 +272,8 @@ def test_the_keras_optimiser_takes_the_steps_of_kerass_adamw() -> None:
     model = nn.Linear(6, 4)
     twin = {name: value.detach().clone() for name, value in model.named_parameters()}
     moments = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in twin.items()}
-    optimiser = _optimiser(model, TrainingSettings(optimiser="keras", weight_decay=0.004))
-    for group in optimiser.param_groups:
+    optimizer = make_optimizer(model, TrainingSettings(optimizer="keras", weight_decay=0.004))
+    for group in optimizer.param_groups:
         group["lr"] = 1e-3
     for step in range(1, 8):
         alpha = 1e-3 * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
@@ -284,7 +284,7 @@ def test_the_keras_optimiser_takes_the_steps_of_kerass_adamw() -> None:
             first += (parameter.grad - first) * (1 - 0.9)
             second += (parameter.grad**2 - second) * (1 - 0.999)
             twin[name] -= first * alpha / (second.sqrt() + 1e-7)
-        optimiser.step()
+        optimizer.step()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.detach(), twin[name], atol=1e-6, rtol=0)
 

@@ -14,7 +14,7 @@ from helpers.model_files import CLASSES, SIDE, run_folder
 from safetensors.torch import load, save
 
 from imparfait.cli.main import commands
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.models import build
 from imparfait.models.classifier import as_classifier
@@ -102,7 +102,7 @@ def test_logits_are_divided_by_the_temperature(tmp_path: Path) -> None:
     assert config_of(folder).temperature == 2.5
     assert config_of(folder).threshold == Threshold(**kept)
     model = build("petit", channels=1, classes=3)
-    plain, softer = as_classifier(model, Machine()), as_classifier(model, Machine(), 2.0)
+    plain, softer = as_classifier(model, ComputeConfig()), as_classifier(model, ComputeConfig(), 2.0)
     assert np.array_equal(plain(PICTURES), softer(PICTURES) * 2)
 
 

@@ -34,7 +34,7 @@ def test_a_saved_network_answers_as_it_did_and_can_be_exported(tmp_path: Path) -
 
 def test_a_saved_run_says_where_it_was_trained_and_whether_on_validation_pictures_too(tmp_path: Path) -> None:
     model, epochs = learned()
-    machine = imparfait.Machine(threads=3, precision="float32")
+    machine = imparfait.ComputeConfig(threads=3, precision="float32")
     told = json.loads(
         (imparfait.save(tmp_path / "a", model, BARS, SETTINGS, epochs, machine) / "settings.json").read_text()
     )

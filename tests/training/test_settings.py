@@ -3,13 +3,13 @@
 import pytest
 
 from imparfait.cli.options import changed
-from imparfait.core.compute import Machine
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import fingerprint
-from imparfait.data.augmentation import MIXTURES
+from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.models import MODELS
 from imparfait.training.recipes import RECIPES
-from imparfait.training.settings import LEAST_STEPS, TrainingSettings, enough_steps
+from imparfait.training.settings import MIN_STEPS, TrainingSettings, enough_steps
 
 
 def test_a_misspelt_name_says_which_one_was_meant() -> None:
@@ -23,7 +23,7 @@ def test_a_misspelt_name_says_which_one_was_meant() -> None:
 def test_recipes_name_things_that_exist(name: str) -> None:
     settings = RECIPES[name].settings
     assert settings.model in MODELS
-    assert settings.mixture in MIXTURES
+    assert settings.mixture in AUGMENTATIONS
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_another_network_has_none_of_the_sizes_of_the_recipes() -> None:
 
 def test_fingerprints_differ_when_anything_does() -> None:
     settings = [TrainingSettings(), TrainingSettings(seed=1), TrainingSettings(epochs=1)]
-    prints = {fingerprint(s, m) for s in settings for m in (Machine(), Machine(threads=2))}
+    prints = {fingerprint(s, m) for s in settings for m in (ComputeConfig(), ComputeConfig(threads=2))}
     assert len(prints) == 6
     assert fingerprint(TrainingSettings(), "a") != fingerprint(TrainingSettings(), "b")
 
@@ -64,6 +64,6 @@ def test_few_pictures_are_shown_more_often_in_smaller_batches_unless_that_is_giv
     assert enough_steps(settings, 50_000) == settings
     few = enough_steps(settings, 160)
     assert few.batch_size == 20
-    assert abs(few.epochs * 160 / 20 - LEAST_STEPS) <= 8
+    assert abs(few.epochs * 160 / 20 - MIN_STEPS) <= 8
     assert enough_steps(settings, 160, {"epochs"}).epochs == settings.epochs
     assert enough_steps(settings, 160, {"epochs", "batch_size"}) == settings

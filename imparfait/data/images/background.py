@@ -23,7 +23,7 @@ Plane = Float32[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class Background:
     """What is written on, taken away from a page."""
 
     direction: Float32[np.ndarray, " channels"]
@@ -36,7 +36,7 @@ class Ground:
     """Whether it is one colour to the bit: nothing of it is left in `beside`."""
 
 
-def flat(levels: Levels) -> Ground | None:
+def flat(levels: Levels) -> Background | None:
     """The ground of a page that is one colour to the bit all around and on most of it, as what is drawn on a screen.
 
     None for other pages; where there is one, a fitted ground would be the same, ten times as slow.
@@ -49,10 +49,10 @@ def flat(levels: Levels) -> Ground | None:
     if not 0 < 2 * len(inked) < levels.shape[0] * levels.shape[1]:
         return None
     direction, _ = _direction(inked.astype(np.float64), 0.0)
-    return Ground(direction, beside @ direction, LEAST_NOISE, exact=True)
+    return Background(direction, beside @ direction, LEAST_NOISE, exact=True)
 
 
-def fitted(levels: Levels, valid: Mask) -> Ground:
+def fitted(levels: Levels, valid: Mask) -> Background:
     """A ground that changes smoothly over the page: fitted to the border of its valid part, then to all but the ink."""
     rows, columns = (np.arange(0, side, max(1, side // SAMPLES)) for side in levels.shape[:2])
     few, inside = levels[np.ix_(rows, columns)].astype(np.float64), valid[np.ix_(rows, columns)]
@@ -70,10 +70,10 @@ def fitted(levels: Levels, valid: Mask) -> Ground:
         terms, noise = _robust(places, pixels, terms)
     direction, noise = _direction(pixels - places @ terms, noise)
     beside = levels @ direction - (_basis(y, x) @ (terms @ direction)).astype(np.float32)
-    return Ground(direction, beside, noise)
+    return Background(direction, beside, noise)
 
 
-def even(levels: Levels, noise: float) -> Ground | None:
+def even(levels: Levels, noise: float) -> Background | None:
     """The one colour behind a sign that fills its page, so that a border is no ground; None where two are not seen.
 
     `noise` is that of a smoother ground: where it is about the pixels' own, that ground was right. Of the two levels
@@ -98,11 +98,11 @@ def even(levels: Levels, noise: float) -> Ground | None:
     if within > TOLD_APART * onto.var():
         return None
     if votes > 1.5:
-        return Ground(-direction, above - onto, own)
-    return Ground(direction, onto - below, own)
+        return Background(-direction, above - onto, own)
+    return Background(direction, onto - below, own)
 
 
-def local(levels: Levels, valid: Mask) -> Ground:
+def local(levels: Levels, valid: Mask) -> Background:
     """A ground with edges in it, such as a shadow's: whatever is wider than a stroke."""
     wide, narrow = (max(3, round(share * max(levels.shape[:2]))) | 1 for share in (WIDE, NARROW))
     smooth = scipy.ndimage.uniform_filter(levels, (3, 3, 1))
@@ -115,16 +115,16 @@ def local(levels: Levels, valid: Mask) -> Ground:
         direction, onto = -direction, -onto
     beside = levels @ direction - scipy.ndimage.grey_opening(onto, wide)
     beside -= np.median(beside[valid])  # an opening lies at the lower side of the noise
-    return Ground(direction, beside, max(1.4826 * float(np.median(np.abs(beside[valid]))), LEAST_NOISE))
+    return Background(direction, beside, max(1.4826 * float(np.median(np.abs(beside[valid]))), LEAST_NOISE))
 
 
-def without_rest(ground: Ground, ink: Mask, size: int) -> Ground:
+def without_rest(ground: Background, ink: Mask, size: int) -> Background:
     """A ground after what is left of it is taken away: the mean of the pixels around that are not ink."""
     free = (~ink).astype(np.float32)
     total, weight = ground.beside * free, free
     for _ in range(2):
         total, weight = (scipy.ndimage.uniform_filter(each, size, mode="nearest") for each in (total, weight))
-    return Ground(ground.direction, ground.beside - total / (weight + np.float32(0.02)), ground.noise)
+    return Background(ground.direction, ground.beside - total / (weight + np.float32(0.02)), ground.noise)
 
 
 def _pixel_noise(levels: Levels) -> float:

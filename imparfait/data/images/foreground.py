@@ -8,7 +8,7 @@ import scipy  # its parts are loaded when first used: ndimage takes a fifth of a
 from jaxtyping import Float32
 from PIL import Image
 
-from imparfait.data.images.background import Ground, Mask, even, fitted, flat, local, without_rest
+from imparfait.data.images.background import Background, Mask, even, fitted, flat, local, without_rest
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.paper import AREA, find_paper
 from imparfait.data.images.placement import Edges, stroke_width
@@ -34,7 +34,7 @@ LINE = 0.9  # of the page's side that the line of a ruled sheet goes through
 
 
 @dataclass(frozen=True, eq=False)
-class Ink:
+class Foreground:
     """A sign cut out of its page."""
 
     pixels: Float32[np.ndarray, "height width"]
@@ -51,7 +51,7 @@ class Ink:
     """The sheet, in the page's pixels, where it does not fill the page."""
 
 
-def find_ink(levels: Levels) -> Ink | None:
+def find_foreground(levels: Levels) -> Foreground | None:
     """The sign on a page; None where nothing is drawn on it.
 
     A sheet is told from what it lies on; uneven light is taken away; of a colour that part counts in which it differs
@@ -79,14 +79,14 @@ class _Sign:
     """Where the sign is on a coarse page."""
 
     mask: Mask
-    ground: Ground
+    ground: Background
     strength: float
     darker: bool
     doubtful: bool
     """Whether there may be a better one: much of the page is neither sign nor ground, it touches two of the page's
     sides or the sheet's edge, or it is not made of strokes."""
 
-    def cut(self, levels: Levels, factor: int, paper: Box | None) -> Ink:
+    def cut(self, levels: Levels, factor: int, paper: Box | None) -> Foreground:
         """The sign out of a page `factor` times as fine, averaged to at most about FINE pixels."""
         height, width = self.mask.shape
         left, top, right, bottom = box_of(self.mask)
@@ -114,7 +114,7 @@ class _Sign:
             min(levels.shape[0], down.start * factor + round(edges[3] * step)),
         )
         corner = across.start * factor, down.start * factor
-        return Ink(ink, edges, corner, box, step, "dark on light" if self.darker else "light on dark", paper)
+        return Foreground(ink, edges, corner, box, step, "dark on light" if self.darker else "light on dark", paper)
 
 
 def _is_better(other: _Sign, found: _Sign, sheet: Mask) -> bool:
@@ -123,7 +123,7 @@ def _is_better(other: _Sign, found: _Sign, sheet: Mask) -> bool:
     return not other.doubtful and not is_sheet and other.strength > LESS * found.strength
 
 
-def _sign(levels: Levels, valid: Mask, whole: bool, smooth: Ground | None = None) -> _Sign | None:
+def _sign(levels: Levels, valid: Mask, whole: bool, smooth: Background | None = None) -> _Sign | None:
     """The sign in the valid part of a page, or in the whole of it, which it then may fill; `smooth` if it is known."""
     smooth = smooth or fitted(levels, valid)
     found = _on(levels, valid, smooth)
@@ -136,7 +136,7 @@ def _sign(levels: Levels, valid: Mask, whole: bool, smooth: Ground | None = None
     return found
 
 
-def _on(levels: Levels, valid: Mask, ground: Ground) -> _Sign | None:
+def _on(levels: Levels, valid: Mask, ground: Background) -> _Sign | None:
     """The sign on a ground, if anything on it is as clear as ink."""
     longer, noise = max(levels.shape[:2]), ground.noise
     strength = strength_of(ground.beside[valid], noise)

@@ -41,7 +41,7 @@ def _plain(image: Image.Image, factor: int) -> Levels:
         pixels = pixels[..., None]
     elif _is_grey(pixels):
         pixels = pixels[..., :1]
-    # Nothing but 0 and 1 in 8 bits is a mask, in which 1 is white.
+    # OodSet but 0 and 1 in 8 bits is a mask, in which 1 is white.
     white = 1 if pixels.shape[2] == 1 and pixels.max(initial=0) == 1 else 255
     return np.asarray(np.divide(pixels, np.float32(white), dtype=np.float32))
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from imparfait.data.images.decode import Page, read_pages
-from imparfait.data.images.foreground import Box, Ink, Polarity, find_ink
+from imparfait.data.images.foreground import Box, Foreground, Polarity, find_foreground
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.limits import Limits
 from imparfait.data.images.placement import MNIST_SHARE, areas, place, resized
@@ -34,7 +34,7 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class NormalizedImage:
     """A picture as the model takes it, and what was done to it."""
 
     pixels: UInt8[np.ndarray, "channels height width"]
@@ -52,7 +52,7 @@ class Decoded:
 
 def decode(
     source: bytes | str | Path, frame: Frame, name: str | None = None, limits: Limits | None = None
-) -> Iterator[Decoded]:
+) -> Iterator[NormalizedImage]:
     """Each page of a picture file, with one sign on it, as a model with this `frame` takes it.
 
     Raises UserError as `read_pages` does.
@@ -61,7 +61,7 @@ def decode(
         yield decode_page(page, frame)
 
 
-def decode_page(page: Page, frame: Frame) -> Decoded:
+def decode_page(page: Page, frame: Frame) -> NormalizedImage:
     """A page with one sign on it as a model with this `frame` takes it."""
     if frame.channels != 1:
         return _in_colour(page, frame)
@@ -71,7 +71,7 @@ def decode_page(page: Page, frame: Frame) -> Decoded:
         scale = plane.shape[0] / page.size[0]
         said = "is as the training pictures are" + ("" if scale == 1 else f", enlarged {round(1 / scale)} times")
         return _decoded(plane[None], page, polarity, _whole(page), scale, True, said)
-    ink = find_ink(page.pixels)
+    ink = find_foreground(page.pixels)
     if ink is None:
         empty = np.zeros((1, frame.height, frame.width), np.float32)
         scale = min(frame.height / page.size[0], frame.width / page.size[1])
@@ -108,7 +108,7 @@ def as_trained(levels: Levels, frame: Frame) -> tuple[Framed, Polarity] | None:
     return None
 
 
-def _where_it_is(ink: Ink, page: Page, frame: Frame) -> tuple[Framed, float] | None:
+def _where_it_is(ink: Foreground, page: Page, frame: Frame) -> tuple[Framed, float] | None:
     """The ink of a picture of the frame's size in which it lies as in the training pictures: not moved, not scaled."""
     height, width = page.pixels.shape[:2]
     times = height // frame.height
@@ -128,7 +128,7 @@ def _where_it_is(ink: Ink, page: Page, frame: Frame) -> tuple[Framed, float] | N
     return np.asarray(plane, np.float32), 1 / times
 
 
-def _in_colour(page: Page, frame: Frame) -> Decoded:
+def _in_colour(page: Page, frame: Frame) -> NormalizedImage:
     """A page in a frame with colours: reduced by averaging areas, or enlarged, and its border's colour beside it."""
     levels = page.pixels.repeat(frame.channels // page.pixels.shape[2], 2)
     height, width = levels.shape[:2]
@@ -159,8 +159,8 @@ def _decoded(
     scale: float,
     unchanged: bool,
     said: str,
-) -> Decoded:
+) -> NormalizedImage:
     turned = "; turned as its EXIF data say" if page.orientation != 1 else ""
     ground = f"; {page.ground} under what is transparent" if page.ground else ""
     pixels = np.rint(levels * 255).astype(np.uint8)
-    return Decoded(pixels, polarity, box, scale, unchanged, said + turned + ground)
+    return NormalizedImage(pixels, polarity, box, scale, unchanged, said + turned + ground)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels
 
 Grey = UInt8[np.ndarray, "n height width"]
@@ -16,13 +16,13 @@ CHUNK = 2000  # pictures drawn at once, for flat memory; the pixels do not depen
 
 
 @dataclass(frozen=True)
-class Nothing:
+class OodSet:
     """Pictures of no digit, to fit on or to test on: never one set for both.
 
     `made_from` are the files (fonts, photographs) the pictures are made from.
     """
 
-    make: Callable[[Draw, int, int], Grey | None]
+    make: Callable[[CounterRng, int, int], Grey | None]
     purpose: Literal["fitting", "testing"]
     description: str
     made_from: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Nothing:
         chunks = []
         for start in range(0, n, CHUNK):
             sources = torch.arange(start, min(start + CHUNK, n))
-            grey = self.make(Draw(seed, f"nothing {self.make.__name__}", 0, sources), height, width)
+            grey = self.make(CounterRng(seed, f"nothing {self.make.__name__}", 0, sources), height, width)
             if grey is None:
                 return None
             chunks.append(grey)

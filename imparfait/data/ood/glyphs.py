@@ -9,7 +9,7 @@ from string import ascii_letters
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.data.ood.base import Grey
 
 LIKE_DIGITS = "BbDGgIilOoQqSsyZz"
@@ -21,7 +21,7 @@ SIZE = 128  # of the font, in pixels: a capital is as tall as the frame at four 
 THICKER = (0, 1, 2, 3)  # pixels of such a letter added to each side of its strokes; 1 is 0.2 pixels of the picture
 
 
-def rendered(draw: Draw, height: int, width: int, alphabet: str, fonts: Sequence[str]) -> Grey:
+def rendered(draw: CounterRng, height: int, width: int, alphabet: str, fonts: Sequence[str]) -> Grey:
     """One letter of `alphabet` a picture, in one of `fonts` (files of matplotlib).
 
     The longer side takes 16/28 to 22/28 of the frame, as in MNIST, where it is 20/28; turned by up to 12 degrees,

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from imparfait.core.errors import UserError
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.data.idx import read_idx
 from imparfait.data.ood.base import Grey, as_grey, between
 from imparfait.data.ood.glyphs import LIKE_DIGITS, UNLIKE_DIGITS, rendered
@@ -31,7 +31,7 @@ FASHION = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 """Where Debian's package dataset-fashion-mnist puts it."""
 
 
-def blank(draw: Draw, height: int, width: int) -> Grey:
+def blank(draw: CounterRng, height: int, width: int) -> Grey:
     """Nothing at all (1 in 8), dark with a sensor's noise (3 in 8), or a grey of any level with it (4 in 8).
 
     The noise has a standard deviation of up to 6 of 255.
@@ -42,7 +42,7 @@ def blank(draw: Draw, height: int, width: int) -> Grey:
     return as_grey(level + spread * _normal(draw, height, width))
 
 
-def noise(draw: Draw, height: int, width: int) -> Grey:
+def noise(draw: CounterRng, height: int, width: int) -> Grey:
     """A third each of uniform noise, Gaussian noise and a smooth random field, at several contrasts."""
     kind, level, spread, scale = draw.uniform("kind, level, spread, scale", 4).numpy().T
     uniform = draw.uniform("uniform", height, width).numpy() * between(0.3, 1, level)
@@ -58,17 +58,17 @@ def noise(draw: Draw, height: int, width: int) -> Grey:
     return as_grey(np.select([which == 0, which == 1], [uniform, gaussian], smooth))
 
 
-def letters(draw: Draw, height: int, width: int) -> Grey:
+def letters(draw: CounterRng, height: int, width: int) -> Grey:
     """Capital and small letters that cannot be read as a digit."""
     return rendered(draw, height, width, UNLIKE_DIGITS, FONTS)
 
 
-def letters_like_digits(draw: Draw, height: int, width: int) -> Grey:
+def letters_like_digits(draw: CounterRng, height: int, width: int) -> Grey:
     """Letters with a digit's shape: a digit is no wrong answer to them, nor is "no digit"."""
     return rendered(draw, height, width, LIKE_DIGITS, FONTS)
 
 
-def fashion(draw: Draw, height: int, width: int) -> Grey | None:
+def fashion(draw: CounterRng, height: int, width: int) -> Grey | None:
     """Clothes: test pictures of Fashion-MNIST, each once, in an order of the seed; None where it is not installed.
 
     Source: Xiao, Rasul & Vollgraf, "Fashion-MNIST" (2017).
@@ -78,7 +78,7 @@ def fashion(draw: Draw, height: int, width: int) -> Grey | None:
     clothes = _clothes()
     if len(draw.sources) and int(draw.sources.max()) >= len(clothes):
         raise UserError(f"Fashion-MNIST has {len(clothes)} test pictures, wanted were {int(draw.sources.max()) + 1}")
-    order = Draw(draw.seed, draw.purpose, 0, torch.arange(len(clothes))).bits("order").argsort()
+    order = CounterRng(draw.seed, draw.purpose, 0, torch.arange(len(clothes))).bits("order").argsort()
     chosen: Grey = clothes[order[draw.sources].numpy()]
     if chosen.shape[1:] == (height, width):
         return chosen
@@ -86,7 +86,7 @@ def fashion(draw: Draw, height: int, width: int) -> Grey | None:
     return np.stack([np.asarray(Image.fromarray(each).resize((width, height), method)) for each in chosen])
 
 
-def photographs(draw: Draw, height: int, width: int) -> Grey:
+def photographs(draw: CounterRng, height: int, width: int) -> Grey:
     """Pieces of photographs of a Chinese temple and of a flower."""
     return pieces(draw, height, width, PHOTOGRAPHS)
 
@@ -96,6 +96,6 @@ def _clothes() -> Grey:
     return read_idx(FASHION)
 
 
-def _normal(draw: Draw, height: int, width: int) -> np.ndarray:
+def _normal(draw: CounterRng, height: int, width: int) -> np.ndarray:
     """Gaussian numbers [n, height, width] of mean 0 and standard deviation 1."""
     return np.asarray(draw.normal("normal", height, width).numpy())

@@ -4,13 +4,13 @@ import numpy as np
 
 from imparfait.core.types import Pixels
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.ood.registry import NOTHING
+from imparfait.data.ood.registry import OOD_SETS
 from imparfait.data.ood.synthetic import scrambled
 
 LETTERS = ("other_letters", "signs")
 
 
-def nothing_beside(data: LabelledImages, share: float, seed: int) -> Pixels:
+def draw_outliers(data: LabelledImages, share: float, seed: int) -> Pixels:
     """`share` × len(data) pictures like those of `data` that show none of its classes, as many of each set.
 
     They come from the sets for fitting and from pictures of `data` that are cut up. Letters are among them only where
@@ -18,7 +18,7 @@ def nothing_beside(data: LabelledImages, share: float, seed: int) -> Pixels:
     """
     _, channels, height, width = data.pixels.shape
     digits = all(name.isdecimal() for name in data.classes)
-    fitting = [s for name, s in NOTHING.items() if s.purpose == "fitting" and (digits or name not in LETTERS)]
+    fitting = [s for name, s in OOD_SETS.items() if s.purpose == "fitting" and (digits or name not in LETTERS)]
     many = round(share * len(data))
     each = np.bincount(np.arange(many) % (len(fitting) + 1), minlength=len(fitting) + 1).tolist()
     drawn = [s.draw(n, height, width, channels, seed) for s, n in zip(fitting, each[1:], strict=True) if n]

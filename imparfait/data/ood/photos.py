@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from imparfait.core.errors import UserError
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.data.ood.base import Grey
 
 
-def pieces(draw: Draw, height: int, width: int, photographs: Sequence[str]) -> Grey:
+def pieces(draw: CounterRng, height: int, width: int, photographs: Sequence[str]) -> Grey:
     """A rectangle a picture, anywhere in one of `photographs`, grey, its contrast as it is.
 
     As large as fits in, or down to a sixth of that (smaller ones mostly show nothing); all scales are as frequent.

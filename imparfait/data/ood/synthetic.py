@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from imparfait.core.errors import UserError
-from imparfait.core.rng import Draw
+from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood.base import Grey, as_grey, between
@@ -30,7 +30,7 @@ SIGNS = "ΓΔΛΞΠΣΦΨΩγηλμξπφψωЖЩЮЯДФЫЪЦжщюядфыъ�
 PIECES = 4  # a side: 16 pieces of 7 by 7 pixels of an MNIST digit
 
 
-def other_noise(draw: Draw, height: int, width: int) -> Grey:
+def other_noise(draw: CounterRng, height: int, width: int) -> Grey:
     """A quarter each of single specks, stripes, a mosaic of grey rectangles and slow changes from grey to grey."""
     kind, one, two, three = draw.uniform("kind, one, two, three", 4).numpy().T
     pixels = draw.uniform("pixels", height, width).numpy()
@@ -49,22 +49,22 @@ def other_noise(draw: Draw, height: int, width: int) -> Grey:
     return as_grey(np.select([which == 0, which == 1, which == 2], [specks, stripes, mosaic], slow))
 
 
-def other_letters(draw: Draw, height: int, width: int) -> Grey:
+def other_letters(draw: CounterRng, height: int, width: int) -> Grey:
     """Letters that cannot be read as a digit, in other fonts."""
     return rendered(draw, height, width, UNLIKE_DIGITS, OTHER_FONTS)
 
 
-def signs(draw: Draw, height: int, width: int) -> Grey:
+def signs(draw: CounterRng, height: int, width: int) -> Grey:
     """Letters of other scripts and mathematical signs, of which none has a digit's shape."""
     return rendered(draw, height, width, SIGNS, OTHER_FONTS[:1])
 
 
-def other_photographs(draw: Draw, height: int, width: int) -> Grey:
+def other_photographs(draw: CounterRng, height: int, width: int) -> Grey:
     """Pieces of a portrait of Grace Hopper."""
     return pieces(draw, height, width, OTHER_PHOTOGRAPHS)
 
 
-def blobs(draw: Draw, height: int, width: int) -> Grey:
+def blobs(draw: CounterRng, height: int, width: int) -> Grey:
     """Three to six filled ellipses of several places, sizes and directions, run together."""
     n, most, side = len(draw.sources), 6, min(height, width)
     row, column, long, short, turn = draw.uniform("ellipses", 5, most, 1, 1).numpy().transpose(1, 0, 2, 3, 4)
@@ -80,7 +80,7 @@ def blobs(draw: Draw, height: int, width: int) -> Grey:
     return as_grey(np.where(there[:, :, None, None], edge, 0).max(1))
 
 
-def silhouettes(draw: Draw, height: int, width: int) -> Grey:
+def silhouettes(draw: CounterRng, height: int, width: int) -> Grey:
     """One filled shape with a wavy rim, often the same left and right; plain, shaded or striped inside."""
     n, waves = len(draw.sources), 5
     kind, size, grey, tilt, pitch = draw.uniform("silhouette", 5, 1, 1).numpy().transpose(1, 0, 2, 3)
@@ -99,7 +99,7 @@ def silhouettes(draw: Draw, height: int, width: int) -> Grey:
     )
 
 
-def leaves(draw: Draw, height: int, width: int) -> Grey:
+def leaves(draw: CounterRng, height: int, width: int) -> Grey:
     """Discs and rectangles of all sizes and greys lying on each other, as things do in photographs.
 
     Source: the dead-leaves model of natural pictures (Lee, Mumford & Huang, IJCV 41, 2001).
@@ -120,7 +120,7 @@ def leaves(draw: Draw, height: int, width: int) -> Grey:
     return as_grey(pictures)
 
 
-def scribbles(draw: Draw, height: int, width: int) -> Grey:
+def scribbles(draw: CounterRng, height: int, width: int) -> Grey:
     """Two or three smooth strokes of a pen through random points, crossing each other more than a digit's do."""
     pictures = np.empty((len(draw.sources), height, width), np.uint8)
     points = draw.uniform("points", 3, 5, 2).numpy().astype(np.float64)
@@ -146,7 +146,7 @@ def scrambled(digits: LabelledImages, seed: int) -> Pixels:
     more = ((0, 0), (0, 0), (0, PIECES * tall - height), (0, PIECES * wide - width))  # to whole pieces, cut off again
     cut = np.pad(digits.pixels, more).reshape(n, channels, PIECES, tall, PIECES, wide)
     cut = cut.transpose(0, 2, 4, 1, 3, 5).reshape(n, PIECES**2, channels, tall, wide)
-    draw = Draw(seed, "nothing scrambled", 0, torch.from_numpy(digits.sources))
+    draw = CounterRng(seed, "nothing scrambled", 0, torch.from_numpy(digits.sources))
     order = draw.bits("order", PIECES**2).argsort(1).numpy()
     moved = cut[np.arange(n)[:, None], order].reshape(n, PIECES, PIECES, channels, tall, wide)
     whole = moved.transpose(0, 3, 1, 4, 2, 5).reshape(n, channels, PIECES * tall, PIECES * wide)

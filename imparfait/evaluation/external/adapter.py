@@ -8,12 +8,12 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Labels, Logits
-from imparfait.evaluation.external.input_spec import LAYOUTS, Conventions, Function, as_wanted
+from imparfait.evaluation.external.input_spec import LAYOUTS, Function, InputSpec, as_wanted
 
 LEAST = 1e-12  # the probability that stands for 0, whose logarithm is no number
 
 
-def adapted(function: Function, conventions: Conventions, classes: Sequence[str]) -> Classifier:
+def adapt(function: Function, conventions: InputSpec, classes: Sequence[str]) -> Classifier:
     """`function` as a classifier of `classes`: float32 `[n, channels, height, width]` in 0..1 to logits `[n, classes]`.
 
     Probabilities become their logarithms; labels (indices or names of classes) become certainty. The classifier raises
@@ -88,7 +88,7 @@ def _indices(labels: np.ndarray, classes: Sequence[str]) -> Labels:
 
 
 def _not_taken(
-    function: Function, images: np.ndarray, batch: np.ndarray, conventions: Conventions, error: Exception
+    function: Function, images: np.ndarray, batch: np.ndarray, conventions: InputSpec, error: Exception
 ) -> str:
     """That a batch was not taken, and what to write where another layout of the same pictures is."""
     few = images[:32]
@@ -106,7 +106,7 @@ def _not_taken(
     return f"the model does not take pictures of shape {batch.shape}, nor in another layout: {_line(error)}"
 
 
-def _words(conventions: Conventions) -> str:
+def _words(conventions: InputSpec) -> str:
     """The arguments that say `conventions`, without those that need not be said."""
     said = [f'layout="{conventions.layout}"']
     if conventions.range != "1":

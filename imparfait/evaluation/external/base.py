@@ -11,7 +11,7 @@ from imparfait.core.errors import UserError
 from imparfait.models.metadata import Card
 
 
-class Told(BaseModel, frozen=True, extra="forbid"):
+class DeclaredSpec(BaseModel, frozen=True, extra="forbid"):
     """What a model says of itself; None is what it leaves open."""
 
     shape: tuple[int | None, ...] | None = None

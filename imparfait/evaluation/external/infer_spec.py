@@ -9,8 +9,8 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.external.adapter import few, logits, outputs_of
-from imparfait.evaluation.external.base import Told
-from imparfait.evaluation.external.input_spec import INKS, LAYOUTS, RANGES, Conventions, Function, Known, as_wanted
+from imparfait.evaluation.external.base import DeclaredSpec
+from imparfait.evaluation.external.input_spec import INKS, LAYOUTS, RANGES, Function, InputSpec, SpecHint, as_wanted
 
 FIRST, MORE = 200, 1000  # pictures: for all that is possible, then for what is nearly as good as the best
 NEARLY = 0.10  # of accuracy: 200 pictures do not tell less apart
@@ -19,13 +19,13 @@ GIVEN, SAID, SEEN, TRIED = "given", "said by the model", "seen in its answers", 
 
 
 @dataclass(frozen=True)
-class Trial:
+class SpecTrial:
     """`right` of `total` pictures with these conventions, and the log loss: how little likely the labels were found."""
 
-    conventions: Conventions
+    conventions: InputSpec
     right: int
     total: int
-    surprise: float
+    log_loss: float
 
     @property
     def accuracy(self) -> float:
@@ -34,13 +34,13 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Found:
+class InferredSpec:
     """The conventions taken, where each comes from, and what was tried: first what was taken, then the best first."""
 
-    conventions: Conventions
+    conventions: InputSpec
     origins: dict[str, str]
     """For each of layout, range, ink and outputs: GIVEN, SAID, SEEN or TRIED."""
-    tried: tuple[Trial, ...]
+    tried: tuple[SpecTrial, ...]
 
     @property
     def accuracy(self) -> float:
@@ -64,7 +64,7 @@ class Found:
         0..1 (80 %), at a log loss of 2.2 and 0.6.
         """
         best = self.tried[0]
-        return any(trial.surprise < best.surprise and trial.total == best.total for trial in self.tried[1:])
+        return any(trial.log_loss < best.log_loss and trial.total == best.total for trial in self.tried[1:])
 
     def __str__(self) -> str:
         """One line for people: what was taken, why, and by what margin."""
@@ -77,19 +77,21 @@ class Found:
         return (
             f"{words}; {best.right} of {best.total} validation pictures right ({best.accuracy:.1%}), "
             f"the next best ({', '.join(differs)}) {other.accuracy:.1%}; "
-            f"log loss {best.surprise:.2g} and {other.surprise:.2g}"
+            f"log loss {best.log_loss:.2g} and {other.log_loss:.2g}"
             f"{'; accuracy and log loss disagree: better state them' if self.is_doubtful else ''}"
         )
 
 
-def found(function: Function, told: Told, data: LabelledImages, known: Known | None = None) -> Found:
+def infer_spec(
+    function: Function, told: DeclaredSpec, data: LabelledImages, known: SpecHint | None = None
+) -> InferredSpec:
     """The conventions of `function`: those that are `known`, then what the model has `told`, the rest by trying.
 
     `data` are validation pictures, at most 1,000 of which are asked. The most accurate conventions are taken; among
     those within a hundredth of the best, those under which the model finds the labels likeliest. Raises UserError when
     the model is not one for these pictures, or when nothing that was tried is far better than guessing.
     """
-    known = known or Known()
+    known = known or SpecHint()
     if told.classes is not None and told.classes != len(data.classes):
         raise UserError(f"the model knows {told.classes} classes; these pictures have {len(data.classes)}")
     if told.names is not None and told.names != data.classes:
@@ -102,7 +104,7 @@ def found(function: Function, told: Told, data: LabelledImages, known: Known | N
     ink_told = known.ink or told.ink
     inks = [ink_told] if ink_told else list(INKS)
     outputs = known.outputs or told.outputs
-    possible = [Conventions(*each, outputs or "logits") for each in product(layouts, ranges, inks)]
+    possible = [InputSpec(*each, outputs or "logits") for each in product(layouts, ranges, inks)]
 
     trials = _tries(function, possible, bool(outputs), _spread(data, FIRST))
     open_still = [each for each in trials if each.accuracy >= max(t.accuracy for t in trials) - NEARLY]
@@ -113,7 +115,7 @@ def found(function: Function, told: Told, data: LabelledImages, known: Known | N
             open_still = again
         _check_far_from_guessing(max(trial.accuracy for trial in trials), data, known)
     top = max(trial.accuracy for trial in open_still)
-    taken = min((t for t in open_still if t.accuracy >= top - EQUAL), key=lambda trial: trial.surprise)
+    taken = min((t for t in open_still if t.accuracy >= top - EQUAL), key=lambda trial: trial.log_loss)
     others = sorted((t for t in trials if t is not taken), key=lambda trial: -trial.accuracy)
     origins = {
         "layout": GIVEN if known.layout else SAID if len(layouts) == 1 else TRIED,
@@ -121,10 +123,10 @@ def found(function: Function, told: Told, data: LabelledImages, known: Known | N
         "ink": GIVEN if known.ink else SAID if told.ink else TRIED,
         "outputs": GIVEN if known.outputs else SAID if told.outputs else SEEN,
     }
-    return Found(taken.conventions, origins, (taken, *others))
+    return InferredSpec(taken.conventions, origins, (taken, *others))
 
 
-def _layouts(told: Told, data: LabelledImages) -> list[str]:
+def _layouts(told: DeclaredSpec, data: LabelledImages) -> list[str]:
     """The layouts in which these pictures have the shape that the model says it takes; all where it says none."""
     _, channels, height, width = data.pixels.shape
     shapes = {
@@ -156,7 +158,7 @@ def _spread(data: LabelledImages, count: int) -> LabelledImages:
     return data.select(np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).astype(np.int64)))
 
 
-def _tries(function: Function, possible: Sequence[Conventions], stated: bool, data: LabelledImages) -> list[Trial]:
+def _tries(function: Function, possible: Sequence[InputSpec], stated: bool, data: LabelledImages) -> list[SpecTrial]:
     """A trial of each of the possible conventions that the model takes; raises UserError when it takes none."""
     trials, refusals = [], []
     images = data.pixels.astype(np.float32) / 255
@@ -173,20 +175,22 @@ def _tries(function: Function, possible: Sequence[Conventions], stated: bool, da
     return trials
 
 
-def _try(function: Function, conventions: Conventions, stated: bool, images: np.ndarray, data: LabelledImages) -> Trial:
+def _try(
+    function: Function, conventions: InputSpec, stated: bool, images: np.ndarray, data: LabelledImages
+) -> SpecTrial:
     answer = function(as_wanted(images, conventions))
     if not stated:
-        conventions = Conventions(conventions.layout, conventions.range, conventions.ink, outputs_of(answer))
+        conventions = InputSpec(conventions.layout, conventions.range, conventions.ink, outputs_of(answer))
     scores = logits(answer, conventions.outputs, data.classes, len(data)).astype(np.float64)
     if not np.isfinite(scores).all():
         raise UserError("the model answers with numbers that are not finite")
     scores -= scores.max(1, keepdims=True)
     likelihood = scores[np.arange(len(data)), data.labels] - np.log(np.exp(scores).sum(1))
     right = int((scores.argmax(1) == data.labels).sum())
-    return Trial(conventions, right, len(data), float(-likelihood.mean()))
+    return SpecTrial(conventions, right, len(data), float(-likelihood.mean()))
 
 
-def _check_far_from_guessing(accuracy: float, data: LabelledImages, known: Known) -> None:
+def _check_far_from_guessing(accuracy: float, data: LabelledImages, known: SpecHint) -> None:
     """Raises UserError below a quarter of the way from always naming the commonest class to all right."""
     commonest = np.bincount(data.labels, minlength=len(data.classes)).max() / len(data)
     if accuracy < commonest + (1 - commonest) / 4:

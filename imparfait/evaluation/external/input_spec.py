@@ -41,7 +41,7 @@ OUTPUTS = {"logits": "scores", "probabilities": "probabilities", "labels": "the 
 
 
 @dataclass(frozen=True)
-class Conventions:
+class InputSpec:
     """How a model is asked and what it answers; fields are names in LAYOUTS, RANGES, INKS and OUTPUTS."""
 
     layout: str = "nchw"
@@ -51,7 +51,7 @@ class Conventions:
 
 
 @dataclass(frozen=True)
-class Known:
+class SpecHint:
     """The conventions that are known; None is one that is not. Raises UserError for a name there is not."""
 
     layout: str | None = None
@@ -68,7 +68,7 @@ class Known:
                 lookup(field, value, table)
 
 
-def as_wanted(images: np.ndarray, conventions: Conventions) -> np.ndarray:
+def as_wanted(images: np.ndarray, conventions: InputSpec) -> np.ndarray:
     """Pictures `[n, channels, height, width]` in 0..1 as `conventions` say, float32."""
     channels = images.shape[1]
     if (conventions.layout == "nhw" and channels != 1) or (conventions.range == "imagenet" and channels != 3):

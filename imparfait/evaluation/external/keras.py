@@ -13,7 +13,7 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES
-from imparfait.evaluation.external.base import Told, batches, names_in, table
+from imparfait.evaluation.external.base import DeclaredSpec, batches, names_in, table
 from imparfait.models.metadata import KEY, Card, card_from
 
 os.environ |= {
@@ -74,7 +74,7 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
         return table(np.concatenate(rows)[: len(pictures)], labels=False)
 
     shape = tuple(model.inputs[0].shape)
-    told = Told(
+    told = DeclaredSpec(
         shape=shape,
         classes=model.outputs[0].shape[-1],
         layout="nhwc" if card else None,

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES
-from imparfait.evaluation.external.base import BATCH, Told
-from imparfait.evaluation.external.sandbox.client import Fenced, Limits, fence_for
+from imparfait.evaluation.external.base import BATCH, DeclaredSpec
+from imparfait.evaluation.external.sandbox.client import Limits, SandboxedModel, sandbox_for
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ STARTS = {
 ZIP = b"PK\x03\x04"
 
 
-class Stranger:
+class ExternalModel:
     """The function in someone's file: arrays as the file wants them, to float32 `[n, classes]` or int64 `[n]`."""
 
-    def __init__(self, path: Path, told: Told, function: Fenced) -> None:
+    def __init__(self, path: Path, told: DeclaredSpec, function: SandboxedModel) -> None:
         self.path, self.told = path, told
         self._function = function
 
@@ -77,7 +77,7 @@ class Stranger:
 
 
 @contextmanager
-def open_stranger(path: str | Path, *, threads: int = 1, limits: Limits | None = None) -> Iterator[Stranger]:
+def open_external(path: str | Path, *, threads: int = 1, limits: Limits | None = None) -> Iterator[ExternalModel]:
     """The model in the .onnx or .keras file at `path`, run behind the fence on `threads` threads until the block ends.
 
     Raises UserError when it cannot be read, and for formats that are not opened, with the way out.
@@ -87,12 +87,12 @@ def open_stranger(path: str | Path, *, threads: int = 1, limits: Limits | None =
     for package in kind.packages:
         if importlib.util.find_spec(package) is None:
             raise UserError(f"{path}: to open it, {package} is needed; write: pip install 'imparfait[{kind.extra}]'")
-    with fence_for(kind.reader).open(path, limits, threads) as function:
+    with sandbox_for(kind.reader).open(path, limits, threads) as function:
         try:
-            told = Told.model_validate(function.told)
+            told = DeclaredSpec.model_validate(function.told)
         except ValidationError as error:
             raise UserError(f"{path}: says nonsense of itself; do not trust it") from error
-        yield Stranger(path, told, function)
+        yield ExternalModel(path, told, function)
 
 
 def format_of(path: Path) -> Format:

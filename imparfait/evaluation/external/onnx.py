@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.base import Told, batches, names_in, table
+from imparfait.evaluation.external.base import DeclaredSpec, batches, names_in, table
 from imparfait.models.metadata import KEY, Card, card_from
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # scikit-learn's trees and linear models are in the last
@@ -71,7 +71,7 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
             rows.append(session.run([output], {name: batch})[0])
         return table(np.concatenate(rows)[: len(pictures)], labels)
 
-    told = Told(
+    told = DeclaredSpec(
         shape=shape,
         classes=None if labels else _columns(session, output),
         layout="nchw" if card else None,

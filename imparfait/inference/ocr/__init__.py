@@ -10,14 +10,14 @@ from imparfait.core.types import Pixels
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.limits import Limits
-from imparfait.inference.ocr.pipeline import Found, find
-from imparfait.inference.predictor import Ready
+from imparfait.inference.ocr.pipeline import DetectedField, find
+from imparfait.inference.predictor import Predictor
 
 # On 700 lines of tests/composed.py (1.5 % of neighbours made to touch) 4.1 % of the five-digit fields are less probable
 # than that, or have not five digits, and 10 of the other 671 are wrong; up to 0.72 it would be less than 5 %.
 SURE = 0.65
 """How probable a field's string is at least, that is sure."""
-NOTHING = "no digits were found on it"
+NO_DIGITS_MESSAGE = "no digits were found on it"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Reading:
         }  # fmt: skip
 
 
-def read(source: bytes | str | Path, model: str | Ready = "digits") -> Reading:
+def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Reading:
     """The digits on the one page of a picture file; `model` is as `open_model` takes it, or one that it opened.
 
     Boxes are in the picture's pixels, turned as EXIF says. Raises UserError as `read_pages` does, and for several
@@ -136,7 +136,7 @@ def read(source: bytes | str | Path, model: str | Ready = "digits") -> Reading:
 
 
 def read_file(
-    source: bytes | str | Path, ready: Ready, name: str | None = None, limits: Limits | None = None
+    source: bytes | str | Path, ready: Predictor, name: str | None = None, limits: Limits | None = None
 ) -> Iterator[tuple[Page, Reading]]:
     """The digits on each page of a picture file; `name` is how an error calls it.
 
@@ -150,13 +150,13 @@ def read_file(
         yield page, read_page(page, ready)
 
 
-def read_page(page: Page, ready: Ready) -> Reading:
+def read_page(page: Page, ready: Predictor) -> Reading:
     """The digits on a page, by a model for pictures in grey."""
     lines = tuple(Line(tuple(_field(found, page, ready) for found in row)) for row in find(page.pixels, ready))
     return Reading(lines, page.number, page.size)
 
 
-def _field(found: Found, page: Page, ready: Ready) -> Field:
+def _field(found: DetectedField, page: Page, ready: Predictor) -> Field:
     height, width = page.size
     least = min(range(len(found.signs)), key=lambda place: found.signs[place].score)
     sure = found.score >= SURE

@@ -7,13 +7,13 @@ from jaxtyping import Bool
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from imparfait.data.images.background import Ground, fitted, local, without_rest
+from imparfait.data.images.background import Background, fitted, local, without_rest
 from imparfait.data.images.foreground import CLEAR, LEAST, LOW, enlarged, lightness, reduced, strength_of
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.paper import AREA, CONVEX, area, find_paper, hull
 from imparfait.data.images.paper import EDGE as OFF_THE_EDGE
 from imparfait.data.images.placement import Plane
-from imparfait.inference.ocr.line_removal import find_rules, without_rules
+from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
 
 COARSE = 800  # pixels of the longer side in which the ground is found
 SHEET = 400  # … and the sheet
@@ -30,7 +30,7 @@ Mask = Bool[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, eq=False)
-class Inked:
+class BinarizedPage:
     """The ink on a page, or on the sheet that lies on it."""
 
     beside: Plane
@@ -54,7 +54,7 @@ class Inked:
     """… and of those that went down, columns for one row."""
 
 
-def find_all_ink(levels: Levels, grown: bool = False) -> Inked | None:
+def binarize(levels: Levels, grown: bool = False) -> BinarizedPage | None:
     """The ink on a page, or on a sheet that lies there; None where there is none.
 
     With `grown` true the sheet goes on as far as the light only fades.
@@ -114,7 +114,7 @@ def _in_shadow(coarse: Levels, sheet: Mask) -> bool:
     return 1 / SHADOW < brighter < SHADOW and float(np.abs(colour).max()) < COLOUR
 
 
-def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> Inked | None:
+def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> BinarizedPage | None:
     beside = _without_ground(levels, valid)
     if beside is None:
         return None
@@ -124,7 +124,7 @@ def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> Inked | Non
     ruled = np.zeros(beside.shape, bool)
     for turned in (False, True):
         plane = beside.T if turned else beside
-        rules = find_rules(plane, noise, strength_of(beside[valid], noise))
+        rules = find_ruled_lines(plane, noise, strength_of(beside[valid], noise))
         if rules:
             free = np.array(valid.T if turned else valid)
             for rule in rules:
@@ -132,7 +132,7 @@ def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> Inked | Non
                 for away in range(-int(rule.thickness) - 1, int(rule.thickness) + 2):
                     free[(rows + away).clip(0, len(free) - 1), np.arange(len(rows))] = False
             strength = strength_of(plane[free], noise) or float(plane.max())
-            plane, lines = without_rules(plane, rules, strength, max(3 * noise, LOW * strength))
+            plane, lines = remove_ruled_lines(plane, rules, strength, max(3 * noise, LOW * strength))
             beside = np.ascontiguousarray(plane.T) if turned else plane
             ruled |= lines.T if turned else lines
         slopes.append(tuple(rule.slope for rule in rules))
@@ -146,7 +146,7 @@ def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> Inked | Non
         smooth = ndimage.gaussian_filter(beside, 0.7 if noise < 3 * NOISY * strength else 1.2)
     low = max(3 * noise if smooth is beside else 0, LOW * strength)
     inside = ndimage.binary_erosion(np.pad(valid, 1), np.ones((3, 3), bool), EDGE)[1:-1, 1:-1]
-    return Inked(beside, smooth > low, strength, noise, corner, ruled, valid & ~inside, thick, *slopes)
+    return BinarizedPage(beside, smooth > low, strength, noise, corner, ruled, valid & ~inside, thick, *slopes)
 
 
 def _without_ground(levels: Levels, valid: Mask) -> Plane | None:
@@ -170,7 +170,7 @@ def _without_ground(levels: Levels, valid: Mask) -> Plane | None:
     return np.asarray(beside, np.float32)
 
 
-def _rested(ground: Ground, valid: Mask) -> Ground | None:
+def _rested(ground: Background, valid: Mask) -> Background | None:
     """A ground after its rest is taken away; None where nothing is seen on it."""
     strength = strength_of(ground.beside[valid], ground.noise)
     if strength < LEAST:
@@ -181,7 +181,7 @@ def _rested(ground: Ground, valid: Mask) -> Ground | None:
     return without_rest(ground, around, max(3, longer // 8) | 1)
 
 
-def _shadowed(ground: Ground, valid: Mask) -> bool:
+def _shadowed(ground: Background, valid: Mask) -> bool:
     """Whether much of what is darker than this ground is wider than strokes are."""
     strength = strength_of(ground.beside[valid], ground.noise)
     dark = valid & (ground.beside > max(3 * ground.noise, LOW * strength))

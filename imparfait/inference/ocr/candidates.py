@@ -9,10 +9,10 @@ from scipy import ndimage
 from imparfait.data.images.foreground import Box, edges_of
 from imparfait.data.images.normalize import Frame
 from imparfait.data.images.placement import place
-from imparfait.inference.ocr.binarize import Inked
-from imparfait.inference.ocr.layout import Owners, Row
+from imparfait.inference.ocr.binarize import BinarizedPage
+from imparfait.inference.ocr.layout import Owners, TextRow
 from imparfait.inference.ocr.splitting import cut
-from imparfait.inference.predictor import Ready
+from imparfait.inference.predictor import Predictor
 
 MOST_PARTS = 8  # of a row, that are joined to one sign: as many as a piece of its greatest width is cut into
 WIDEST, TALLEST = 1.7, 1.9  # heights of the row's digits, of a sign that is joined
@@ -27,7 +27,7 @@ PAIR_CROSSED, PAIR_TALL = 1.6, 0.65
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class GlyphPrediction:
     """Ink as a model takes it, and what it says of it."""
 
     pixels: UInt8[np.ndarray, "1 height width"]
@@ -40,7 +40,7 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Glyph:
     """The least that a row's ink is divided into."""
 
     first: int
@@ -49,7 +49,7 @@ class Part:
     pixels: int
     cut: float | None
     """Strokes crossed by the cut between it and the part before it; None where there was none to make."""
-    look: Look | None
+    look: GlyphPrediction | None
     """Where it is all of a piece."""
     whole: bool
     """Whether its piece is most likely a sign, or several: none of it belongs to others."""
@@ -72,7 +72,9 @@ class Hypothesis:
     """What the model says of it; None where it has not been asked."""
 
 
-def looked_at(rows: list[Row], inked: Inked, owners: Owners, ready: Ready) -> dict[int, Look]:
+def looked_at(
+    rows: list[TextRow], inked: BinarizedPage, owners: Owners, ready: Predictor
+) -> dict[int, GlyphPrediction]:
     """What the classifier says of each piece that may be one sign, by its number."""
     framed = {
         piece.number: pixels
@@ -82,15 +84,15 @@ def looked_at(rows: list[Row], inked: Inked, owners: Owners, ready: Ready) -> di
         if (pixels := _framed(piece.number, piece.number, piece.box, inked, owners, ready.frame)) is not None
     }
     answers = ready.probabilities(np.array([*framed.values()])) if framed else ()
-    return {number: Look(framed[number], each) for number, each in zip(framed, answers, strict=True)}
+    return {number: GlyphPrediction(framed[number], each) for number, each in zip(framed, answers, strict=True)}
 
 
-def parts_of(row: Row, inked: Inked, owners: Owners, looks: dict[int, Look]) -> list[Part]:
+def parts_of(row: TextRow, inked: BinarizedPage, owners: Owners, looks: dict[int, GlyphPrediction]) -> list[Glyph]:
     """The row's parts from left to right; `owners` is written anew: numbers rise along the row.
 
     What a look at the piece is sure of is cut only where it is wide, or looks like a pair.
     """
-    parts: list[Part] = []
+    parts: list[Glyph] = []
     number = int(owners.max()) + 1
     for piece in row.pieces:
         down, across = slice(piece.top, piece.bottom), slice(piece.left, piece.right)
@@ -116,7 +118,7 @@ def parts_of(row: Row, inked: Inked, owners: Owners, looks: dict[int, Look]) -> 
             )  # fmt: skip
             owners[down, across][mask] = number
             before = costs[index - 1] if index else None
-            parts.append(Part(number, box, int(mask.sum()), before, None if costs else look, whole))
+            parts.append(Glyph(number, box, int(mask.sum()), before, None if costs else look, whole))
             number += 1
     return parts
 
@@ -130,7 +132,9 @@ def _is_pair(which: Int[np.ndarray, "height width"], costs: list[float]) -> bool
     return False
 
 
-def hypotheses_of(parts: list[Part], tall: float, inked: Inked, owners: Owners, frame: Frame) -> list[Hypothesis]:
+def hypotheses_of(
+    parts: list[Glyph], tall: float, inked: BinarizedPage, owners: Owners, frame: Frame
+) -> list[Hypothesis]:
     """The signs that neighbouring parts may make."""
     found = []
     for start, first in enumerate(parts):
@@ -161,7 +165,7 @@ def _around(one: Box, other: Box) -> Box:
 
 
 def _framed(
-    first: int, last: int, box: Box, inked: Inked, owners: Owners, frame: Frame
+    first: int, last: int, box: Box, inked: BinarizedPage, owners: Owners, frame: Frame
 ) -> UInt8[np.ndarray, "1 rows columns"] | None:
     """The parts numbered from `first` to `last` as a model takes a sign."""
     height, width = owners.shape

@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Float
 
 from imparfait.core.types import Probabilities
-from imparfait.inference.ocr.candidates import Hypothesis, Part
+from imparfait.inference.ocr.candidates import Glyph, Hypothesis
 
 
 @dataclass(frozen=True)
-class Weights:
+class LatticeWeights:
     """Natural logarithms that a sign's probability is multiplied with; heights are those of the row's digits.
 
     Found with 1,800 lines of tests/composed.py: those of a random field that makes the right strings most probable.
@@ -48,8 +48,8 @@ class Weights:
     """Its longer side in heights, squared, at most 1."""
 
 
-WEIGHTS = Weights()
-NAMES = tuple(each.name for each in fields(Weights))
+WEIGHTS = LatticeWeights()
+NAMES = tuple(each.name for each in fields(LatticeWeights))
 Features = Float[np.ndarray, "steps weights"]
 
 
@@ -76,7 +76,7 @@ class Chosen:
     """How probable it is that a sign with this label is there."""
 
 
-def features_of(parts: list[Part], tall: float, hypotheses: list[Hypothesis], answers: Probabilities) -> Features:
+def features_of(parts: list[Glyph], tall: float, hypotheses: list[Hypothesis], answers: Probabilities) -> Features:
     """What the weights are multiplied with: a row for each hypothesis, then one for each part that is left out."""
     told = {
         (h.start, h.end): (int(each.argmax()), float(each.max())) for h, each in zip(hypotheses, answers, strict=True)
@@ -99,7 +99,7 @@ def features_of(parts: list[Part], tall: float, hypotheses: list[Hypothesis], an
     return np.array(rows, float).reshape(-1, len(NAMES))
 
 
-def _absorbed(h: Hypothesis, label: int, parts: list[Part], told: dict[tuple[int, int], tuple[int, float]]) -> float:
+def _absorbed(h: Hypothesis, label: int, parts: list[Glyph], told: dict[tuple[int, int], tuple[int, float]]) -> float:
     most = 0.0
     for place in range(h.start + 1, h.end):
         left, right = told.get((h.start, place)), told.get((place, h.end))
@@ -109,11 +109,11 @@ def _absorbed(h: Hypothesis, label: int, parts: list[Part], told: dict[tuple[int
 
 
 def ways_through(
-    parts: list[Part],
+    parts: list[Glyph],
     tall: float,
     hypotheses: list[Hypothesis],
     answers: Probabilities,
-    weights: Weights = WEIGHTS,
+    weights: LatticeWeights = WEIGHTS,
 ) -> list[Way]:
     """All steps there are, in the order of their ends."""
     scores = features_of(parts, tall, hypotheses, answers) @ [getattr(weights, name) for name in NAMES]

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.placement import stroke_width
-from imparfait.inference.ocr.binarize import EDGE, Inked
+from imparfait.inference.ocr.binarize import EDGE, BinarizedPage
 
 Owners = Int32[np.ndarray, "height width"]
 """Which piece each pixel belongs to; 0 for none."""
@@ -60,7 +60,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Row:
+class TextRow:
     """Pieces beside each other, from left to right."""
 
     pieces: tuple[Piece, ...]
@@ -70,7 +70,7 @@ class Row:
     """Where it lies on the page: rows, at the page's left side after its slope is taken away."""
 
 
-def find_rows(inked: Inked) -> tuple[list[Row], Owners]:
+def find_rows(inked: BinarizedPage) -> tuple[list[TextRow], Owners]:
     """The rows of a page from top to bottom, and which pixels belong to which piece."""
     owners, count = ndimage.label(inked.ink, np.ones((3, 3)))
     if not count:
@@ -116,7 +116,7 @@ def find_rows(inked: Inked) -> tuple[list[Row], Owners]:
     return rows, owners
 
 
-def _is_line(down: slice, across: slice, inked: Inked, pixels: int) -> bool:
+def _is_line(down: slice, across: slice, inked: BinarizedPage, pixels: int) -> bool:
     """Whether a piece is a line, or lines, through most of the page."""
     height, width = inked.ink.shape
     tall, wide = down.stop - down.start, across.stop - across.start
@@ -143,7 +143,7 @@ def _groups(pieces: list[Piece]) -> list[list[Piece]]:
     return [[pieces[i] for i in np.flatnonzero(which == group)] for group in range(number)]
 
 
-def _slope(groups: list[list[Piece]], inked: Inked) -> float:
+def _slope(groups: list[list[Piece]], inked: BinarizedPage) -> float:
     """Of the page's rows: that of its lines, else what most groups have; rows for one column."""
     if inked.across or inked.down:
         return float(np.median([*inked.across, *(-slope for slope in inked.down)]))
@@ -161,7 +161,7 @@ def _slope(groups: list[list[Piece]], inked: Inked) -> float:
     return float(np.clip(slope[int(np.searchsorted(weight, weight[-1] / 2))][0], -0.2, 0.2))
 
 
-def _together(groups: list[list[Piece]], slope: float) -> list[Row]:
+def _together(groups: list[list[Piece]], slope: float) -> list[TextRow]:
     """Rows of groups on one height, with the small pieces in and near them."""
 
     def at(piece: Piece) -> float:
@@ -187,7 +187,9 @@ def _together(groups: list[list[Piece]], slope: float) -> list[Row]:
                     rest.append(piece)
             if any(p.height >= LEAST_TALL and not _is_bar(p) for p in rest):
                 rows.append((tall[i], middle, rest))
-    made = [Row(tuple(sorted(members, key=lambda p: p.left + p.right)), high, height) for high, height, members in rows]
+    made = [
+        TextRow(tuple(sorted(members, key=lambda p: p.left + p.right)), high, height) for high, height, members in rows
+    ]
     return sorted(made, key=lambda row: row.height)
 
 

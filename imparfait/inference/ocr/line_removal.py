@@ -23,7 +23,7 @@ AS_DARK = 0.55  # of the ink's strength, from which on a line's darkness tells n
 
 
 @dataclass(frozen=True, eq=False)
-class Rule:
+class RuledLine:
     """A line through the page: at which row it is in each column, and what its cross-section looks like."""
 
     rows: Float[np.ndarray, " width"]
@@ -46,7 +46,7 @@ class Rule:
         return float((self.rows[-1] - self.rows[0]) / max(1, len(self.rows) - 1))
 
 
-def find_rules(beside: Plane, noise: float, strength: float) -> list[Rule]:
+def find_ruled_lines(beside: Plane, noise: float, strength: float) -> list[RuledLine]:
     """The lines that go from the page's left side to its right, at most STEEPEST; `beside` is 0 on the ground.
 
     `strength` is about the ink's.
@@ -66,7 +66,7 @@ def find_rules(beside: Plane, noise: float, strength: float) -> list[Rule]:
             np.maximum(strips, mean.reshape(height, STRIPS, WITHIN).max(2), out=strips)
     middles = (np.arange(STRIPS) + 0.5) * width / STRIPS - 0.5
     least = max(PALEST * strength, 3 * noise / (width / STRIPS / WITHIN) ** 0.5)
-    found: list[Rule] = []
+    found: list[RuledLine] = []
     for row, slope in _straight(
         np.minimum(strips / least, CLEAR) + 0.02 * np.minimum(strips / least, 10 * CLEAR), middles
     ):
@@ -113,7 +113,7 @@ def _followed(
     row: int,
     slope: float,
     least: float,
-) -> Rule | None:
+) -> RuledLine | None:
     """The line near a straight one, which may be bent a little; None where it is not seen in enough strips."""
     height, width = beside.shape
     guess = row + slope * (middles - middles.mean())
@@ -144,11 +144,11 @@ def _followed(
     if profile.max() < least or np.count_nonzero(profile) > 2 * REACHES[-1]:
         return None
     # It is within a pixel of where it is thought to be.
-    return Rule(rows, np.asarray(ndimage.maximum_filter1d(profile, 3)))
+    return RuledLine(rows, np.asarray(ndimage.maximum_filter1d(profile, 3)))
 
 
-def without_rules(
-    beside: Plane, rules: list[Rule], strength: float, low: float
+def remove_ruled_lines(
+    beside: Plane, rules: list[RuledLine], strength: float, low: float
 ) -> tuple[Float32[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
     """A page without these lines, and where they were; `strength` is the ink's, and what is under `low` may be ground.
 
@@ -176,7 +176,9 @@ def without_rules(
     return after, ruled
 
 
-def _kept(section: Float[np.ndarray, "section width"], rule: Rule, low: float) -> Bool[np.ndarray, "section width"]:
+def _kept(
+    section: Float[np.ndarray, "section width"], rule: RuledLine, low: float
+) -> Bool[np.ndarray, "section width"]:
     """What of a line as dark as ink is ink: between strokes on both sides of it, and half of it where there is one."""
     core = np.flatnonzero(rule.profile > 0)
     first, last, height = core[0], core[-1], len(section)

@@ -8,11 +8,11 @@ from jaxtyping import Float32, UInt8
 
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.levels import Levels
-from imparfait.inference.ocr.binarize import Inked, find_all_ink
-from imparfait.inference.ocr.candidates import Hypothesis, Part, hypotheses_of, looked_at, parts_of
+from imparfait.inference.ocr.binarize import BinarizedPage, binarize
+from imparfait.inference.ocr.candidates import Glyph, Hypothesis, hypotheses_of, looked_at, parts_of
 from imparfait.inference.ocr.lattice import Chosen, Lattice, ways_through
 from imparfait.inference.ocr.layout import find_rows
-from imparfait.inference.predictor import Ready
+from imparfait.inference.predictor import Predictor
 
 WIDE, WIDEST = 0.7, 1.6  # heights of a gap: between fields where others are narrower, and in any case
 MANY = 5  # other gaps in a row from which on they tell what is unlike them …
@@ -23,7 +23,7 @@ USUAL = 1.8  # times the usual distance from one sign's middle to the next, that
 
 
 @dataclass(frozen=True, eq=False)
-class Sign:
+class DetectedDigit:
     """A sign in a field."""
 
     label: int
@@ -33,23 +33,23 @@ class Sign:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class DetectedField:
     """A field, and how probable it is that it is this string."""
 
-    signs: list[Sign]
+    signs: list[DetectedDigit]
     score: float
 
 
-def find(levels: Levels, ready: Ready) -> list[list[Found]]:
+def find(levels: Levels, ready: Predictor) -> list[list[DetectedField]]:
     """The fields of each row of a page, in the order in which they are written; boxes are in the page's pixels."""
-    inked = find_all_ink(levels)
+    inked = binarize(levels)
     if inked is None:
         return []
     found = _find_on(inked, ready)
     if inked.beside.shape != levels.shape[:2] and inked.ink[inked.edge].any():
         # What looked like a sheet may be where the light falls on it: where more of it shows more that is certain, and
         # no more that is not, that is right; a desk's grain is not.
-        more = find_all_ink(levels, grown=True)
+        more = binarize(levels, grown=True)
         other = _find_on(more, ready) if more else []
         (certain, doubtful), (more_certain, more_doubtful) = _counted(found), _counted(other)
         if more_certain > certain and more_doubtful <= doubtful:
@@ -57,14 +57,14 @@ def find(levels: Levels, ready: Ready) -> list[list[Found]]:
     return found
 
 
-def _counted(found: list[list[Found]]) -> tuple[int, int]:
+def _counted(found: list[list[DetectedField]]) -> tuple[int, int]:
     """How many signs are certain, and how many are not."""
     scores = [sign.score for row in found for field in row for sign in field.signs]
     certain = sum(score > CERTAIN for score in scores)
     return certain, len(scores) - certain
 
 
-def _find_on(inked: Inked, ready: Ready) -> list[list[Found]]:
+def _find_on(inked: BinarizedPage, ready: Predictor) -> list[list[DetectedField]]:
     rows, owners = find_rows(inked)
     looks = looked_at(rows, inked, owners, ready)
     lattices = []
@@ -82,24 +82,26 @@ def _find_on(inked: Inked, ready: Ready) -> list[list[Found]]:
         fields = []
         for chosen in _fields(lattice.best(), parts, tall):
             signs = [
-                Sign(each.label, each.score, (l + across, t + down, r + across, b + down), each.hypothesis.pixels)
+                DetectedDigit(
+                    each.label, each.score, (l + across, t + down, r + across, b + down), each.hypothesis.pixels
+                )
                 for each in chosen
                 for l, t, r, b in [each.hypothesis.box]  # noqa: E741
             ]
-            fields.append(Found(signs, lattice.probability(chosen)))
+            fields.append(DetectedField(signs, lattice.probability(chosen)))
         if fields:
             found.append(fields)
     return found
 
 
-def _answered(hypotheses: list[Hypothesis], ready: Ready) -> list[Float32[np.ndarray, " classes"]]:
+def _answered(hypotheses: list[Hypothesis], ready: Predictor) -> list[Float32[np.ndarray, " classes"]]:
     """What the classifier says of each, of those that it has not been asked yet too."""
     asked = [each.pixels for each in hypotheses if each.answers is None]
     new = iter(ready.probabilities(np.array(asked)) if asked else ())
     return [next(new) if each.answers is None else each.answers for each in hypotheses]
 
 
-def _fields(chosen: list[Chosen], parts: list[Part], tall: float) -> list[list[Chosen]]:
+def _fields(chosen: list[Chosen], parts: list[Glyph], tall: float) -> list[list[Chosen]]:
     """Signs of a row, parted where the gap is wide, and by a comma or a point."""
     boxes = [each.hypothesis.box for each in chosen]
     middles = np.array([(box[0] + box[2]) / 2 for box in boxes])

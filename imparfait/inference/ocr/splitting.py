@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 
 from imparfait.data.images.placement import stroke_width
 
-Ink = Float[np.ndarray, "height width"]
+Foreground = Float[np.ndarray, "height width"]
 Paths = Int[np.ndarray, "height width"]
 
 ROWS = 48  # at about so many the paths are looked for: they need not be finer
@@ -16,7 +16,7 @@ MOST_CUTS = 4  # for each height of width
 
 
 def cut(
-    ink: Ink, mask: Bool[np.ndarray, "height width"], tall: float
+    ink: Foreground, mask: Bool[np.ndarray, "height width"], tall: float
 ) -> tuple[Int[np.ndarray, "height width"], list[float]]:
     """Which part each pixel of a piece (0..1) would belong to, from left to right, and the strokes each cut crosses.
 
@@ -55,7 +55,7 @@ def cut(
     return parts, costs
 
 
-def _averaged(ink: Ink, step: int) -> Float[np.ndarray, "rows columns"]:
+def _averaged(ink: Foreground, step: int) -> Float[np.ndarray, "rows columns"]:
     if step == 1:
         return ink
     room = [(0, -side % step) for side in ink.shape]
@@ -63,7 +63,7 @@ def _averaged(ink: Ink, step: int) -> Float[np.ndarray, "rows columns"]:
     return np.asarray(ink.reshape(ink.shape[0] // step, step, -1, step).mean((1, 3)))
 
 
-def _paths(cost: Ink) -> tuple[Ink, Paths]:
+def _paths(cost: Foreground) -> tuple[Foreground, Paths]:
     """The least that a path from the first row to each pixel crosses, and by which step it came."""
     total = cost.copy()
     came = np.zeros(cost.shape, int)

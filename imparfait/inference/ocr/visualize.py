@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box
-from imparfait.inference.ocr import NOTHING, Reading
+from imparfait.inference.ocr import NO_DIGITS_MESSAGE, Reading
 
 LEAST, MOST = 900, 1800  # pixels of the page's longer side: a smaller one is enlarged by a whole factor
 GAP = 16
@@ -51,7 +51,7 @@ def draw(page: Page, reading: Reading) -> Image.Image:
 
 def _legend(reading: Reading) -> str:
     if not reading.lines:
-        return NOTHING
+        return NO_DIGITS_MESSAGE
     doubtful = sum(not field.sure for field in reading.fields)
     told = f"{len(reading.fields)} number{'s' * (len(reading.fields) != 1)}"
     return f"{told}, all sure" if not doubtful else f"{told}, {doubtful} not sure: dashed, with ?"

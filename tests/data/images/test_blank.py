@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from helpers.bars import draw_bars
 
-from imparfait.corruptions import ALTERATIONS
+from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import altered
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import accepts, is_blank
-from imparfait.data.ood import NOTHING
+from imparfait.data.ood import OOD_SETS
 
 
 def digits(n: int, side: int = 28) -> LabelledImages:
@@ -39,7 +39,7 @@ def blanks(data: LabelledImages) -> int:
 
 @pytest.mark.parametrize(("side", "channels"), [(28, 1), (16, 1), (40, 3), (64, 1)])
 def test_pictures_of_nothing_are_blank(side: int, channels: int) -> None:
-    pixels = NOTHING["blank"].draw(2000, side, side, channels, seed=5)
+    pixels = OOD_SETS["blank"].draw(2000, side, side, channels, seed=5)
     assert pixels is not None
     assert is_blank(pixels.astype(np.float32) / 255).mean() >= 0.999
 
@@ -51,7 +51,7 @@ def test_strokes_are_not_blank_in_any_light(name: str) -> None:
             assert blanks(altered(data, name, severity)) == 0, severity
 
 
-@pytest.mark.parametrize("name", [name for name, known in ALTERATIONS.items() if known.family != "light"])
+@pytest.mark.parametrize("name", [name for name, known in CORRUPTIONS.items() if known.family != "light"])
 def test_other_alterations_leave_what_is_not_blank_either(name: str) -> None:
     data = digits(40)
     for severity in (0.4, 1.0):
@@ -59,7 +59,7 @@ def test_other_alterations_leave_what_is_not_blank_either(name: str) -> None:
 
 
 def test_no_other_set_of_nothing_is_taken_for_blank() -> None:
-    for name, nothing in NOTHING.items():
+    for name, nothing in OOD_SETS.items():
         pixels = nothing.draw(400, 28, 28, 1, seed=3)
         if pixels is not None and name not in ("blank", "other_noise"):  # of these, specks may be no more than noise
             assert is_blank(pixels.astype(np.float32) / 255).mean() < 0.01, name
@@ -86,7 +86,7 @@ def test_strong_noise_is_not_blank_it_is_for_confidence_to_refuse() -> None:
 
 
 def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch() -> None:
-    nothing = NOTHING["blank"].draw(30, 28, 28, 1, seed=0)
+    nothing = OOD_SETS["blank"].draw(30, 28, 28, 1, seed=0)
     assert nothing is not None
     both = np.concatenate([nothing, digits(30).pixels]).astype(np.float32) / 255
     assert np.array_equal(is_blank(both), [is_blank(each[None])[0] for each in both])

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imparfait.data.images.foreground import find_ink
-from imparfait.data.images.normalize import Decoded, Frame, decode
+from imparfait.data.images.foreground import find_foreground
+from imparfait.data.images.normalize import Frame, NormalizedImage, decode
 from imparfait.data.images.paper import find_paper
 from imparfait.data.images.placement import areas, place, resized, stroke_width, thickened
 
@@ -21,7 +21,7 @@ SEVEN = a_seven()
 WAYS = list(variants())
 
 
-def decoded(content: bytes, frame: Frame = FRAME) -> Decoded:
+def decoded(content: bytes, frame: Frame = FRAME) -> NormalizedImage:
     (only,) = decode(content, frame)
     return only
 
@@ -117,10 +117,10 @@ def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
     top, left = 1 + round(down * (side - tall - 2)), 1 + round(across * (side - tall - 2))
     covered[top : top + tall, left : left + tall, 0] = sign
     levels = (ground + (ink - ground) * covered).astype(np.float32)
-    quick = find_ink(levels)
+    quick = find_foreground(levels)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("imparfait.data.images.foreground.flat", lambda levels: None)
-        slow = find_ink(levels)
+        slow = find_foreground(levels)
     assert quick
     assert slow
     assert quick.polarity == slow.polarity
@@ -225,7 +225,7 @@ def test_a_thick_nought_is_no_sheet_of_paper() -> None:
     y, x = np.mgrid[-1:1:200j, -1:1:160j]
     ring = (np.hypot(x, y) < 0.95) & (np.hypot(x, y) > 0.45)
     assert find_paper(ring.astype(np.float32)) is None
-    found = find_ink(ring.astype(np.float32)[..., None])
+    found = find_foreground(ring.astype(np.float32)[..., None])
     assert found is not None
     assert found.polarity == "light on dark"
     assert found.paper is None

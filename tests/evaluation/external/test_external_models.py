@@ -29,8 +29,8 @@ from helpers.model_files import (
 from onnx import TensorProto, helper
 
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.base import Told
-from imparfait.evaluation.external.load import FORMATS, WAYS_OUT, format_of, open_stranger
+from imparfait.evaluation.external.base import DeclaredSpec
+from imparfait.evaluation.external.load import FORMATS, WAYS_OUT, format_of, open_external
 from imparfait.evaluation.external.sandbox.client import Limits
 from imparfait.models.loading import load_classifier
 
@@ -45,7 +45,7 @@ def written(path: Path, model: onnx.ModelProto | bytes) -> Path:
 
 def refused(path: Path, limits: Limits | None = None) -> str:
     """What is said of a file, after its name."""
-    with pytest.raises(UserError) as error, open_stranger(path, limits=limits):
+    with pytest.raises(UserError) as error, open_external(path, limits=limits):
         pass
     sentence = str(error.value)
     assert sentence.startswith(f"{path}: ")
@@ -58,9 +58,9 @@ def test_an_onnx_file_answers_as_onnx_runtime_does_whatever_batch_it_is_fixed_to
     twin = onnxruntime.InferenceSession(onnx_model().SerializeToString(), providers=["CPUExecutionProvider"])
     (wanted,) = twin.run(None, {"pictures": PICTURES})
     path = written(tmp_path / "model.onnx", onnx_model((fixed, 1, SIDE, SIDE)))
-    with open_stranger(path, threads=2) as model:
+    with open_external(path, threads=2) as model:
         length = None if fixed == "n" else fixed
-        assert model.told == Told(shape=(length, 1, SIDE, SIDE), classes=CLASSES, outputs="probabilities")
+        assert model.told == DeclaredSpec(shape=(length, 1, SIDE, SIDE), classes=CLASSES, outputs="probabilities")
         for count in (1, 3, 300):
             assert np.allclose(model(PICTURES[:count]), wanted[:count], atol=1e-6)
 
@@ -77,8 +77,8 @@ def test_each_type_of_input_is_served(tmp_path: Path, kind: str, tolerance: floa
     shape = ("n", SIDE, SIDE)
     path = written(tmp_path / "model.onnx", model_of(nodes, shape, numbers, TensorProto.DataType.Value(kind)))
     whole = np.rint(PICTURES[:, 0] * 255)
-    with open_stranger(path) as model:
-        assert model.told == Told(shape=(None, SIDE, SIDE), classes=CLASSES, range="255", outputs="logits")
+    with open_external(path) as model:
+        assert model.told == DeclaredSpec(shape=(None, SIDE, SIDE), classes=CLASSES, range="255", outputs="logits")
         assert np.allclose(model(whole), whole[:, 0, :CLASSES] / 255, atol=tolerance)
 
 
@@ -87,7 +87,7 @@ def test_labels_are_taken_where_a_model_answers_nothing_else(tmp_path: Path) -> 
     model.graph.node.append(helper.make_node("ArgMax", ["answers"], ["label"], axis=1, keepdims=0))
     del model.graph.output[:]
     model.graph.output.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]))
-    with open_stranger(written(tmp_path / "model.onnx", model)) as function:
+    with open_external(written(tmp_path / "model.onnx", model)) as function:
         assert function.told.outputs == "labels"
         assert function(PICTURES).dtype == np.int64
 
@@ -167,7 +167,7 @@ def test_bombs_in_onnx_files_stop_at_memory_and_time(tmp_path: Path) -> None:
     ]
     path = written(tmp_path / "huge.onnx", model_of(huge, ("n", 1, SIDE, SIDE), {"size": np.array([1 << 20, 1 << 20])}))
     limits = Limits(memory=256 << 20, seconds=2)
-    with pytest.raises(UserError, match="GiB of memory"), open_stranger(path, limits=limits) as model:
+    with pytest.raises(UserError, match="GiB of memory"), open_external(path, limits=limits) as model:
         model(PICTURES)
 
     body = helper.make_graph(
@@ -188,7 +188,7 @@ def test_bombs_in_onnx_files_stop_at_memory_and_time(tmp_path: Path) -> None:
         helper.make_node("Flatten", ["z"], ["answers"]),
     ]
     path = written(tmp_path / "loop.onnx", model_of(for_ever, ("n", 1, SIDE, SIDE), {"yes": np.array(True)}))
-    with pytest.raises(UserError, match="after 2 s of answering 256"), open_stranger(path, limits=limits) as model:
+    with pytest.raises(UserError, match="after 2 s of answering 256"), open_external(path, limits=limits) as model:
         model(PICTURES)
 
 
@@ -200,8 +200,8 @@ def test_a_keras_file_answers_as_its_layers_do(tmp_path: Path) -> None:
         )
     strokes = torch.conv2d(torch.from_numpy(PICTURES), kernel.permute(3, 2, 0, 1), bias).relu()
     wanted = (strokes.permute(0, 2, 3, 1).flatten(1) @ head + head_bias).softmax(1)
-    with open_stranger(written(tmp_path / "model.keras", keras_file()), threads=2) as model:
-        assert model.told == Told(shape=(None, SIDE, SIDE, 1), classes=CLASSES, outputs="probabilities")
+    with open_external(written(tmp_path / "model.keras", keras_file()), threads=2) as model:
+        assert model.told == DeclaredSpec(shape=(None, SIDE, SIDE, 1), classes=CLASSES, outputs="probabilities")
         assert np.allclose(model(PICTURES.transpose(0, 2, 3, 1)), wanted.numpy(), atol=1e-5)
 
 
@@ -218,9 +218,9 @@ def layer(kind: str, module: str = "keras.layers", /, **config: Any) -> dict[str
 
 def test_a_keras_file_that_begins_by_rescaling_says_so(tmp_path: Path) -> None:
     content = keras_layers(layer("Rescaling", scale=1 / 255, offset=0.0, name="rescaling"))
-    with open_stranger(written(tmp_path / "model.keras", content)) as model:
+    with open_external(written(tmp_path / "model.keras", content)) as model:
         assert model.told.range == "255"
-        with open_stranger(written(tmp_path / "plain.keras", keras_file())) as plain:
+        with open_external(written(tmp_path / "plain.keras", keras_file())) as plain:
             pictures = PICTURES.transpose(0, 2, 3, 1)
             assert np.allclose(model(pictures * 255), plain(pictures), atol=1e-5)
 

@@ -14,11 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from imparfait.core.errors import UserError
-from imparfait.data.dataset import AlteredImages
-from imparfait.evaluation.external.adapter import adapted, logits, outputs_of
-from imparfait.evaluation.external.base import Told
-from imparfait.evaluation.external.infer_spec import GIVEN, SAID, SEEN, TRIED, found
-from imparfait.evaluation.external.input_spec import INKS, LAYOUTS, RANGES, Conventions, Known, as_wanted
+from imparfait.data.dataset import ConditionImages
+from imparfait.evaluation.external.adapter import adapt, logits, outputs_of
+from imparfait.evaluation.external.base import DeclaredSpec
+from imparfait.evaluation.external.infer_spec import GIVEN, SAID, SEEN, TRIED, infer_spec
+from imparfait.evaluation.external.input_spec import INKS, LAYOUTS, RANGES, InputSpec, SpecHint, as_wanted
 from imparfait.evaluation.scores import evaluate
 
 SIDE = 16
@@ -33,7 +33,7 @@ def scores(images: np.ndarray) -> np.ndarray:
     return np.stack([flat & ~steep, ~flat & steep, flat & steep], 1).astype(np.float32) * 5
 
 
-def someone(conventions: Conventions, channels: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+def someone(conventions: InputSpec, channels: int = 1) -> Callable[[np.ndarray], np.ndarray]:
     """A model that wants to be asked, and answers, as `conventions` say."""
     shift, factor = RANGES[conventions.range]
 
@@ -61,16 +61,16 @@ def shape_of(layout: str, channels: int = 1) -> tuple[int | None, ...]:
 
 
 EVERY = [
-    Conventions(layout, way, ink, outputs)
+    InputSpec(layout, way, ink, outputs)
     for layout, way, ink, outputs in product(LAYOUTS, RANGES, INKS, ("logits", "probabilities", "labels"))
     if way != "imagenet"
 ]
 
 
 @pytest.mark.parametrize("conventions", EVERY, ids=lambda each: "-".join(vars(each).values()))
-def test_every_convention_is_found_from_the_shape_and_some_pictures(conventions: Conventions) -> None:
-    told = Told(shape=shape_of(conventions.layout), classes=3)
-    result = found(someone(conventions), told, DATA)
+def test_every_convention_is_found_from_the_shape_and_some_pictures(conventions: InputSpec) -> None:
+    told = DeclaredSpec(shape=shape_of(conventions.layout), classes=3)
+    result = infer_spec(someone(conventions), told, DATA)
     assert result.conventions == conventions
     assert result.accuracy == 1
     assert result.margin is not None
@@ -80,8 +80,8 @@ def test_every_convention_is_found_from_the_shape_and_some_pictures(conventions:
 
 def test_colour_pictures_may_be_asked_as_imagenet_is() -> None:
     data = draw_bars(300, SIDE, channels=3)
-    conventions = Conventions("nhwc", "imagenet", "light", "logits")
-    result = found(someone(conventions, channels=3), Told(shape=(None, SIDE, SIDE, 3)), data)
+    conventions = InputSpec("nhwc", "imagenet", "light", "logits")
+    result = infer_spec(someone(conventions, channels=3), DeclaredSpec(shape=(None, SIDE, SIDE, 3)), data)
     assert result.conventions == conventions
 
 
@@ -89,23 +89,23 @@ def test_where_the_shape_says_nothing_layouts_are_tried_too() -> None:
     def picky(pictures: np.ndarray) -> np.ndarray:
         if pictures.ndim != 2:
             raise ValueError("expected 2 dimensions")
-        return someone(Conventions("flat", "255"))(pictures)
+        return someone(InputSpec("flat", "255"))(pictures)
 
-    result = found(picky, Told(), DATA)
+    result = infer_spec(picky, DeclaredSpec(), DATA)
     assert (result.conventions.layout, result.conventions.range) == ("flat", "255")
     assert result.origins["layout"] == TRIED
 
 
 def test_what_is_given_or_said_is_not_tried() -> None:
-    conventions = Conventions("nhwc", "255", "dark", "probabilities")
+    conventions = InputSpec("nhwc", "255", "dark", "probabilities")
     asked: list[int] = []
 
     def counted(pictures: np.ndarray) -> np.ndarray:
         asked.append(len(pictures))
         return someone(conventions)(pictures)
 
-    told = Told(shape=shape_of("nhwc"), range="255", outputs="probabilities")
-    result = found(counted, told, DATA, Known(ink="dark"))
+    told = DeclaredSpec(shape=shape_of("nhwc"), range="255", outputs="probabilities")
+    result = infer_spec(counted, told, DATA, SpecHint(ink="dark"))
     assert result.conventions == conventions
     assert result.origins == {"layout": SAID, "range": SAID, "ink": GIVEN, "outputs": SAID}
     assert result.margin is None
@@ -113,10 +113,10 @@ def test_what_is_given_or_said_is_not_tried() -> None:
 
 
 def test_what_is_given_overrides_what_is_said() -> None:
-    told = Told(shape=shape_of("nhwc"), range="255", outputs="probabilities")
-    known = Known(layout="flat", range=1, ink="light", outputs="logits")
-    result = found(someone(Conventions("flat")), told, DATA, known)
-    assert result.conventions == Conventions("flat", "1", "light", "logits")
+    told = DeclaredSpec(shape=shape_of("nhwc"), range="255", outputs="probabilities")
+    known = SpecHint(layout="flat", range=1, ink="light", outputs="logits")
+    result = infer_spec(someone(InputSpec("flat")), told, DATA, known)
+    assert result.conventions == InputSpec("flat", "1", "light", "logits")
     assert set(result.origins.values()) == {GIVEN}
 
 
@@ -129,7 +129,7 @@ def test_among_equals_the_likelihood_of_the_labels_decides() -> None:
         right = scores(pictures / size)
         return np.where(wrong[:, None], right[:, ::-1], right) * size
 
-    result = found(unsure, Told(shape=shape_of("nchw")), DATA, Known(ink="light"))
+    result = infer_spec(unsure, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(ink="light"))
     assert result.conventions.range == "1"
     assert result.margin == 0
 
@@ -140,17 +140,17 @@ def test_where_accuracy_and_likelihood_disagree_it_is_said() -> None:
         right = scores(pictures / pictures.max()) * pictures.max()
         return np.where((np.arange(len(pictures)) % every == 0)[:, None], right[:, ::-1], right)
 
-    doubtful = found(more_accurate_but_surer, Told(shape=shape_of("nchw")), DATA, Known(ink="light"))
+    doubtful = infer_spec(more_accurate_but_surer, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(ink="light"))
     assert doubtful.conventions.range == "255"
     assert doubtful.is_doubtful
     assert str(doubtful).endswith("accuracy and log loss disagree: better state them")
-    certain = found(someone(Conventions()), Told(shape=shape_of("nchw")), DATA)
+    certain = infer_spec(someone(InputSpec()), DeclaredSpec(shape=shape_of("nchw")), DATA)
     assert not certain.is_doubtful
     assert "disagree" not in str(certain)
 
 
 def test_the_choice_is_told_with_its_margin() -> None:
-    said = str(found(someone(Conventions("nhwc", "255")), Told(shape=shape_of("nhwc")), DATA))
+    said = str(infer_spec(someone(InputSpec("nhwc", "255")), DeclaredSpec(shape=shape_of("nhwc")), DATA))
     start = (
         "layout nhwc (said by the model), range 255 (found by trying), ink light (found by trying), "
         "outputs logits (seen in its answers); 200 of 200 validation pictures right (100.0%), the next best ("
@@ -165,18 +165,20 @@ def test_a_model_that_only_guesses_is_refused_with_the_flags_to_give() -> None:
     with pytest.raises(
         UserError, match=r"at best, however it is asked; .* say how it is asked: --layout, --range, --ink"
     ):
-        found(guess, Told(shape=shape_of("nchw")), DATA)
-    complete = Known("nchw", "1", "light", None)
-    assert found(guess, Told(), DATA, complete).conventions.outputs == "logits"  # what is stated is measured as it is
+        infer_spec(guess, DeclaredSpec(shape=shape_of("nchw")), DATA)
+    complete = SpecHint("nchw", "1", "light", None)
+    assert (
+        infer_spec(guess, DeclaredSpec(), DATA, complete).conventions.outputs == "logits"
+    )  # what is stated is measured as it is
 
 
 def test_a_model_for_other_pictures_is_refused() -> None:
     with pytest.raises(
         UserError, match="takes pictures of 32 by 32 by 3; these are 16 by 16 with 1 channel; load them"
     ):
-        found(someone(Conventions()), Told(shape=(None, 32, 32, 3)), DATA)
+        infer_spec(someone(InputSpec()), DeclaredSpec(shape=(None, 32, 32, 3)), DATA)
     with pytest.raises(UserError, match="knows 1000 classes; these pictures have 3"):
-        found(someone(Conventions()), Told(classes=1000), DATA)
+        infer_spec(someone(InputSpec()), DeclaredSpec(classes=1000), DATA)
 
 
 @pytest.mark.parametrize(
@@ -190,22 +192,22 @@ def test_a_model_for_other_pictures_is_refused() -> None:
 )
 def test_a_convention_there_is_not_says_which_was_meant(known: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        Known(**known)
+        SpecHint(**known)
 
 
 def test_pictures_are_turned_into_each_range_exactly() -> None:
     for name, low, high in (("1", 0, 1), ("255", 0, 255), ("-1..1", -1, 1), ("mnist", -0.4242, 2.8215)):
-        asked = as_wanted(np.array([0, 1], np.float32).reshape(1, 1, 1, 2), Conventions(range=name))
+        asked = as_wanted(np.array([0, 1], np.float32).reshape(1, 1, 1, 2), InputSpec(range=name))
         assert asked.dtype == np.float32
         assert np.allclose(asked.ravel(), [low, high], atol=1e-4)
-    for conventions in (Conventions(layout="nhw"), Conventions(range="imagenet")):
+    for conventions in (InputSpec(layout="nhw"), InputSpec(range="imagenet")):
         with pytest.raises(UserError, match="these have"):
             as_wanted(np.zeros((1, 2, 4, 4), np.float32), conventions)
 
 
-def line_for(function: Callable[[np.ndarray], Any], conventions: Conventions) -> str:
+def line_for(function: Callable[[np.ndarray], Any], conventions: InputSpec) -> str:
     with pytest.raises(UserError) as error:
-        adapted(function, conventions, CLASSES)(IMAGES)
+        adapt(function, conventions, CLASSES)(IMAGES)
     return str(error.value)
 
 
@@ -215,26 +217,24 @@ class NhwcOnly:
     def predict(self, pictures: np.ndarray) -> np.ndarray:
         if pictures.shape[1:] != (SIDE, SIDE, 1):
             raise ValueError(f"expected shape=(None, {SIDE}, {SIDE}, 1), found shape={pictures.shape}")
-        return someone(Conventions("nhwc"))(pictures)
+        return someone(InputSpec("nhwc"))(pictures)
 
 
 def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write() -> None:
     model = NhwcOnly()
-    said = line_for(model.predict, Conventions())
+    said = line_for(model.predict, InputSpec())
     assert said == (
         "the model does not take pictures of shape (400, 1, 16, 16) but does as nhwc; "
         'write evaluate(model.predict, layout="nhwc")'
     )
-    assert line_for(model.predict, Conventions(range="255")).endswith(
-        'evaluate(model.predict, layout="nhwc", range=255)'
-    )
-    right = adapted(model.predict, Conventions("nhwc"), CLASSES)
+    assert line_for(model.predict, InputSpec(range="255")).endswith('evaluate(model.predict, layout="nhwc", range=255)')
+    right = adapt(model.predict, InputSpec("nhwc"), CLASSES)
     assert (right(IMAGES).argmax(1) == DATA.labels).all()
 
     def broken(pictures: np.ndarray) -> np.ndarray:
         raise RuntimeError("out of order")
 
-    assert line_for(broken, Conventions()).endswith("nor in another layout: RuntimeError: out of order")
+    assert line_for(broken, InputSpec()).endswith("nor in another layout: RuntimeError: out of order")
 
 
 def test_the_models_of_scikit_learn_pytorch_and_keras_are_asked_as_they_want() -> None:
@@ -244,11 +244,11 @@ def test_the_models_of_scikit_learn_pytorch_and_keras_are_asked_as_they_want() -
     def predict(rows: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict(features.transform(rows)))
 
-    assert 'write evaluate(predict, layout="flat")' in line_for(predict, Conventions())
-    part = AlteredImages("clean", 0.0, DATA)
+    assert 'write evaluate(predict, layout="flat")' in line_for(predict, InputSpec())
+    part = ConditionImages("clean", 0.0, DATA)
     for function, outputs in ((predict, "labels"), (lambda rows: model.predict_proba(features.transform(rows)), None)):
-        known = Known("flat", 1, "light", outputs)
-        classifier = adapted(function, found(function, Told(), DATA, known).conventions, CLASSES)
+        known = SpecHint("flat", 1, "light", outputs)
+        classifier = adapt(function, infer_spec(function, DeclaredSpec(), DATA, known).conventions, CLASSES)
         assert (
             evaluate(classifier, [part]).each[0].right
             == (predict(IMAGES.reshape(len(IMAGES), -1)) == DATA.labels).sum()
@@ -256,9 +256,9 @@ def test_the_models_of_scikit_learn_pytorch_and_keras_are_asked_as_they_want() -
 
     network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 3))
     assert "model(torch.from_numpy(pictures)).detach().cpu().numpy()" in line_for(
-        lambda pictures: network(torch.from_numpy(pictures)), Conventions()
+        lambda pictures: network(torch.from_numpy(pictures)), InputSpec()
     )
-    asked = adapted(lambda pictures: network(torch.from_numpy(pictures)).detach().numpy(), Conventions(), CLASSES)
+    asked = adapt(lambda pictures: network(torch.from_numpy(pictures)).detach().numpy(), InputSpec(), CLASSES)
     assert asked(IMAGES).shape == (len(IMAGES), 3)
 
 
@@ -292,4 +292,4 @@ def test_outputs_are_seen_in_answers() -> None:
 
 
 def test_conventions_are_plain_and_compare() -> None:
-    assert replace(Conventions(), layout="flat") == Conventions("flat", "1", "light", "logits")
+    assert replace(InputSpec(), layout="flat") == InputSpec("flat", "1", "light", "logits")

@@ -14,7 +14,7 @@ import pytest
 from helpers import sandbox_attacks
 
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.sandbox.client import Fence, Limits, fence_for
+from imparfait.evaluation.external.sandbox.client import Limits, SandboxServer, sandbox_for
 
 PICTURES = np.arange(8, dtype=np.float32).reshape(2, 4)
 TIGHT = Limits(memory=256 << 20, seconds=1, processor=30)
@@ -26,12 +26,12 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="what Linux's kernel 
 
 
 @pytest.fixture(scope="module")
-def fence() -> Fence:
-    return fence_for("helpers.sandbox_attacks")
+def fence() -> SandboxServer:
+    return sandbox_for("helpers.sandbox_attacks")
 
 
 @pytest.fixture
-def said(fence: Fence, tmp_path: Path) -> Iterator[Callable[..., str]]:
+def said(fence: SandboxServer, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """What is said here when a file does something there. A canary in the same folder must not be written or lost."""
     canary, file = tmp_path / "canary", tmp_path / "model.bin"
 
@@ -49,7 +49,7 @@ def said(fence: Fence, tmp_path: Path) -> Iterator[Callable[..., str]]:
     assert not canary.exists()
 
 
-def test_a_function_behind_the_fence_answers_as_it_would_here(fence: Fence, tmp_path: Path) -> None:
+def test_a_function_behind_the_fence_answers_as_it_would_here(fence: SandboxServer, tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("good words")
     with fence.open(file, threads=2) as function, fence.open(file) as another:
@@ -120,7 +120,7 @@ def test_without_help_of_the_kernel_the_hook_still_refuses_them(tmp_path: Path) 
         file.write_text(f"{attack} {canary}")
         with (
             pytest.raises(UserError, match=words),
-            fence_for("helpers.sandbox_attacks_without_kernel").open(file, TIGHT) as function,
+            sandbox_for("helpers.sandbox_attacks_without_kernel").open(file, TIGHT) as function,
         ):
             function(PICTURES)
     assert not canary.exists()
@@ -155,7 +155,7 @@ def test_the_kernel_refuses_native_code_what_the_hook_cannot_see(said: Callable[
     assert (tmp_path / "another").exists()
 
 
-def test_what_python_needs_is_still_imported(fence: Fence, tmp_path: Path) -> None:
+def test_what_python_needs_is_still_imported(fence: SandboxServer, tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("import tabnanny")
     with fence.open(file) as function:
@@ -166,7 +166,7 @@ def test_the_processor_is_limited_too(said: Callable[..., str]) -> None:
     assert said("spin", limits=Limits(seconds=30, processor=1)).startswith("was stopped after 1 s of the processor")
 
 
-def test_after_an_exception_the_next_question_is_answered(fence: Fence, tmp_path: Path) -> None:
+def test_after_an_exception_the_next_question_is_answered(fence: SandboxServer, tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("later_raise_once")
     with fence.open(file) as function:
@@ -178,7 +178,7 @@ def test_after_an_exception_the_next_question_is_answered(fence: Fence, tmp_path
 def test_a_server_that_was_killed_is_started_anew(tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("good")
-    fence = Fence("helpers.sandbox_attacks")
+    fence = SandboxServer("helpers.sandbox_attacks")
     try:
         with fence.open(file) as function:
             fence._process.kill()
@@ -191,12 +191,12 @@ def test_a_server_that_was_killed_is_started_anew(tmp_path: Path) -> None:
         assert not fence.is_open
     finally:
         fence.close()
-    assert fence_for("helpers.sandbox_attacks").is_open
+    assert sandbox_for("helpers.sandbox_attacks").is_open
 
 
 def test_a_reader_that_cannot_be_imported_is_told() -> None:
     with pytest.raises(UserError, match="no_such_reader cannot be started: ModuleNotFoundError"):
-        Fence("no_such_reader")
+        SandboxServer("no_such_reader")
 
 
 @LINUX

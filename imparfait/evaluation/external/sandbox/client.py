@@ -57,7 +57,7 @@ class Said(BaseModel, frozen=True, extra="forbid", strict=True):
     memory: bool = False
 
 
-class Fence:
+class SandboxServer:
     """A server that has imported one reader and forks a child for each file.
 
     In the child hold, before the file is opened: limits on memory, processor time and open files, none to be written
@@ -99,7 +99,7 @@ class Fence:
             raise UserError(f"the reader {reader} cannot be started: {printable(began.failed)}")
 
     @contextmanager
-    def open(self, path: str | Path, limits: Limits | None = None, threads: int = 1) -> Iterator["Fenced"]:
+    def open(self, path: str | Path, limits: Limits | None = None, threads: int = 1) -> Iterator["SandboxedModel"]:
         """The file at `path`, read in a child that ends with the block; raises UserError when it cannot be read."""
         limits = limits or Limits()
         ours, theirs = socket.socketpair()
@@ -108,7 +108,7 @@ class Fence:
             order |= {"memory": limits.memory, "processor": limits.processor}
             pid = self._order(protocol.START, order, theirs)["pid"]
             theirs.close()
-            fenced = Fenced(path, ours, limits, lambda: int(self._order(protocol.END, {"pid": pid})["status"]))
+            fenced = SandboxedModel(path, ours, limits, lambda: int(self._order(protocol.END, {"pid": pid})["status"]))
             try:
                 fenced._begin()
                 yield fenced
@@ -147,7 +147,7 @@ class Started(BaseModel, frozen=True, extra="forbid"):
     failed: str | None = None
 
 
-class Fenced:
+class SandboxedModel:
     """A function that is in another process; what the file says of itself is in `told`."""
 
     def __init__(self, path: str | Path, channel: socket.socket, limits: Limits, end: Callable[[], int]) -> None:
@@ -236,14 +236,14 @@ def printable(text: str) -> str:
     return line if len(line) <= 300 else f"{line[:300]}…"
 
 
-_fences: dict[str, Fence] = {}
+_servers: dict[str, SandboxServer] = {}
 _starting = threading.Lock()
 
 
-def fence_for(reader: str) -> Fence:
+def sandbox_for(reader: str) -> SandboxServer:
     """The server of the module `reader`: started once, and anew where it has ended."""
     with _starting:
-        if reader not in _fences or not _fences[reader].is_open:
-            _fences[reader] = Fence(reader)
-            atexit.register(_fences[reader].close)
-        return _fences[reader]
+        if reader not in _servers or not _servers[reader].is_open:
+            _servers[reader] = SandboxServer(reader)
+            atexit.register(_servers[reader].close)
+        return _servers[reader]
