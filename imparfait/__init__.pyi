@@ -3,8 +3,8 @@ from .core.errors import UserError as UserError
 from .core.rng import CounterRng as CounterRng
 from .corruptions import CORRUPTIONS as CORRUPTIONS
 from .data.augmentation import AUGMENTATIONS as AUGMENTATIONS
-from .data.corrupted import altered as altered
 from .data.corrupted import core_suite as core_suite
+from .data.corrupted import corrupt as corrupt
 from .data.dataset import ConditionImages as ConditionImages
 from .data.dataset import LabelledImages as LabelledImages
 from .data.load import load_data as load_data

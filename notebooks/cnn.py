@@ -47,8 +47,8 @@ def show_pictures(rows, captions=None):
         axes.set_axis_off()
     for line, (name, pixels) in zip(grid, rows.items(), strict=True):
         line[0].text(-0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=11)
-        for place, picture in enumerate(pixels):
-            line[place].imshow(picture[0], cmap="gray_r", vmin=0, vmax=255)
+        for place, image in enumerate(pixels):
+            line[place].imshow(image[0], cmap="gray_r", vmin=0, vmax=255)
             line[place].set_title(captions[name][place] if captions else "", fontsize=9)
     plt.show()
 
@@ -69,7 +69,7 @@ display(fit, validation)
 
 three = imparfait.core_suite(validation)
 one_of_each = [int(np.flatnonzero(validation.labels == digit)[0]) for digit in range(10)]
-show_pictures({part.alteration: part.data.pixels[one_of_each] for part in three})
+show_pictures({part.corruption: part.data.pixels[one_of_each] for part in three})
 
 # %% [markdown]
 # ## Des chiffres propres seulement / Clean digits only
@@ -79,9 +79,11 @@ show_pictures({part.alteration: part.data.pixels[one_of_each] for part in three}
 
 
 # %%
-def learn(mixture):
+def learn(augmentation):
     """Train the study's CNN on a mixture: the network, its settings, its epochs, and its scores after each of them."""
-    settings = imparfait.RECIPES["study"].settings.model_copy(update={"mixture": mixture, "epochs": EPOCHS[mixture]})
+    settings = imparfait.RECIPES["study"].settings.model_copy(
+        update={"mixture": augmentation, "epochs": EPOCHS[augmentation]}
+    )
     height, width = fit.pixels.shape[2:]
     model = imparfait.build("cnn", channels=fit.channels, classes=len(fit.classes), height=height, width=width)
     epochs, scores = [], []
@@ -99,8 +101,8 @@ for part, answers in zip(three[1:], clean_scores[-1].parts[1:], strict=True):
     sure = answers.probabilities.max(1)
     wrong = np.flatnonzero(answers.said != answers.truths)
     worst = wrong[np.argsort(-sure[wrong])][:9]
-    mistakes[part.alteration] = part.data.pixels[worst]
-    captions[part.alteration] = [f"{answers.truths[i]} → {answers.said[i]}, {100 * sure[i]:.0f} %" for i in worst]
+    mistakes[part.corruption] = part.data.pixels[worst]
+    captions[part.corruption] = [f"{answers.truths[i]} → {answers.said[i]}, {100 * sure[i]:.0f} %" for i in worst]
 show_pictures(mistakes, captions)
 
 # %% [markdown]
@@ -116,11 +118,11 @@ display(scores[-1])
 _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 shown = {"clean digits only": (clean_epochs, clean_scores, "--"), "the study's mixture": (epochs, scores, "-")}
 for name, (its_epochs, its_scores, line) in shown.items():
-    pictures = np.cumsum([epoch.pictures for epoch in its_epochs]) / 1000
-    left.plot(pictures, [epoch.loss for epoch in its_epochs], "o" + line, color="black", label=name)
+    images = np.cumsum([epoch.images for epoch in its_epochs]) / 1000
+    left.plot(images, [epoch.loss for epoch in its_epochs], "o" + line, color="black", label=name)
     for place, (part, colour) in enumerate(zip(three, ("tab:blue", "tab:orange", "tab:green"), strict=True)):
         accuracy = [100 * each.each[place].accuracy for each in its_scores]
-        right.plot(pictures, accuracy, "o" + line, color=colour, label=part.alteration if line == "-" else None)
+        right.plot(images, accuracy, "o" + line, color=colour, label=part.corruption if line == "-" else None)
 left.set(title="loss in training", xlabel="pictures shown, in thousands", ylim=(0, None))
 right.set(title="accuracy on validation pictures, %", xlabel="pictures shown, in thousands", ylim=(None, 101))
 for axes in (left, right):

@@ -51,9 +51,9 @@ three = imparfait.core_suite(validation)
 one_of_each = [int(np.flatnonzero(validation.labels == digit)[0]) for digit in range(10)]
 _, grid = plt.subplots(3, 10, figsize=(10, 3.2), layout="constrained")
 for line, part in zip(grid, three, strict=True):
-    line[0].text(-0.15, 0.5, part.alteration, transform=line[0].transAxes, ha="right", va="center", fontsize=11)
-    for axes, picture in zip(line, part.data.pixels[one_of_each], strict=True):
-        axes.imshow(picture[0], cmap="gray_r", vmin=0, vmax=255)
+    line[0].text(-0.15, 0.5, part.corruption, transform=line[0].transAxes, ha="right", va="center", fontsize=11)
+    for axes, image in zip(line, part.data.pixels[one_of_each], strict=True):
+        axes.imshow(image[0], cmap="gray_r", vmin=0, vmax=255)
         axes.set_axis_off()
 plt.show()
 
@@ -68,13 +68,13 @@ plt.show()
 
 
 # %%
-def learn(name, pictures, parts, **changes):
+def learn(name, images, parts, **changes):
     """Train a network by its recipe, some of it changed: the network, the seconds it took, its scores."""
     settings = imparfait.RECIPES[RECIPES[name]].settings.model_copy(update={"epochs": EPOCHS, **changes})
-    height, width = pictures.pixels.shape[2:]
-    classes = len(pictures.classes)
-    model = imparfait.build(name, channels=pictures.channels, classes=classes, height=height, width=width)
-    *_, last = imparfait.train(model, pictures, settings)
+    height, width = images.pixels.shape[2:]
+    classes = len(images.classes)
+    model = imparfait.build(name, channels=images.channels, classes=classes, height=height, width=width)
+    *_, last = imparfait.train(model, images, settings)
     return model, last.seconds, imparfait.evaluate(imparfait.as_classifier(model), parts)
 
 
@@ -82,7 +82,7 @@ learned = {name: learn(name, fit, three) for name in RECIPES}
 rows = {}
 for name, (model, seconds, scores) in learned.items():
     low, high = scores.mean_interval
-    rows[name] = {score.alteration: f"{100 * score.accuracy:.2f} %" for score in scores.each}
+    rows[name] = {score.corruption: f"{100 * score.accuracy:.2f} %" for score in scores.each}
     rows[name]["mean of the three"] = f"{100 * scores.mean:.2f} % ({100 * low:.2f} – {100 * high:.2f})"
     rows[name]["training"] = f"{seconds:,.0f} s"
     rows[name]["numbers"] = f"{sum(numbers.numel() for numbers in model.state_dict().values() if numbers.ndim):,}"
@@ -95,7 +95,7 @@ for shift, (name, (_, _, scores)) in zip((0.12, -0.12), learned.items(), strict=
         axes.plot([100 * low, 100 * high], [shift - place] * 2, color=COLOURS[name], linewidth=2)
         axes.plot(100 * score.accuracy, shift - place, "o", color=COLOURS[name], label=None if place else name)
 axes.set(xlabel="accuracy on validation pictures in %, with its 95 % interval")
-axes.set_yticks([0, -1, -2], [part.alteration for part in three])
+axes.set_yticks([0, -1, -2], [part.corruption for part in three])
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()

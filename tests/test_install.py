@@ -39,7 +39,7 @@ def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> None:
     assert wheel.stat().st_size < 16_000_000  # MNIST 10, the two models 4
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in (
+    for expected in (
         "data/mnist/train-images-idx3-ubyte.xz",
         "data/mnist/LICENSE",
         "data/models/digits/model.onnx",
@@ -56,7 +56,7 @@ def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> N
         "__init__.pyi",
         "py.typed",
     ):
-        assert f"imparfait/{wanted}" in names
+        assert f"imparfait/{expected}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

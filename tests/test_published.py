@@ -15,7 +15,7 @@ PUBLISHED = json.loads((Path(__file__).parents[1] / "results" / "pictures.json")
 
 
 def sha256(data: LabelledImages) -> dict[str, str]:
-    return {part.alteration: hashlib.sha256(part.data.pixels.tobytes()).hexdigest() for part in core_suite(data)}
+    return {part.corruption: hashlib.sha256(part.data.pixels.tobytes()).hexdigest() for part in core_suite(data)}
 
 
 def test_the_development_pictures_are_the_published_ones() -> None:
@@ -28,7 +28,7 @@ def test_the_development_pictures_are_the_published_ones() -> None:
 def test_the_test_pictures_are_the_published_ones(tmp_path: Path) -> None:
     """Only hashed: no classifier sees them here, and this ledger is thrown away."""
     with load_data("mnist").test.open(tmp_path / "ledger.csv", "none: pixels hashed only") as opening:
-        assert sha256(opening.pictures) == PUBLISHED["test"]["sha256"]
+        assert sha256(opening.images) == PUBLISHED["test"]["sha256"]
 
 
 @pytest.mark.parametrize("part", ["development", "test"])

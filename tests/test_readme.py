@@ -37,10 +37,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "my_net.py").write_text(MY_NET)
     Image.fromarray(255 - a_seven()).resize((120, 120)).save(home / "photo.jpg")
     mine = draw_bars(60, 30)
-    for number, (picture, label) in enumerate(zip(mine.pixels, mine.labels, strict=True)):
+    for number, (image, label) in enumerate(zip(mine.pixels, mine.labels, strict=True)):
         path = home / "my_pictures" / mine.classes[label] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture[0]).save(path)
+        Image.fromarray(image[0]).save(path)
     return home
 
 
@@ -114,12 +114,12 @@ def test_the_quick_study_of_readme_leaves_its_page_its_figures_and_a_keras_file_
 
 
 def test_a_finished_study_is_told_again_without_training(here: Path) -> None:
-    cells = {path: path.stat().st_mtime_ns for path in (here / "runs" / "cells").glob("*.cell")}
+    jobs = {path: path.stat().st_mtime_ns for path in (here / "runs" / "cells").glob("*.cell")}
     command = [sys.executable, "-m", "imparfait", "study", "--quick", "--json"]
     again = subprocess.run(command, cwd=here, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["verdict"]
-    assert {path: path.stat().st_mtime_ns for path in (here / "runs" / "cells").glob("*.cell")} == cells
+    assert {path: path.stat().st_mtime_ns for path in (here / "runs" / "cells").glob("*.cell")} == jobs
 
 
 def test_every_make_target_of_readme_exists() -> None:

@@ -1,23 +1,26 @@
-"""Trained seeds as one classifier: each alone, all together, and all but one.
+"""Accuracy of several seeds as an ensemble: each seed alone, all together, and all but one.
 
-python benchmarks/ensemble.py runs/best-s* --out results/<date>-ensemble
-python benchmarks/ensemble.py runs/best-s* --final --out results/<date>-ensemble-test      # opens the test, once
+python benchmarks/accuracy/ensemble.py runs/best-s* --out results/ensemble
+python benchmarks/accuracy/ensemble.py runs/best-s* --final --out results/ensemble-test      # one test access
 
-Asked are the three, and the same digits on affNIST's canvas (affnist.py). Probabilities are averaged, each network's
-after its own temperature. How much an ensemble of other seeds would differ is told from those with one member left
-out, by the jackknife (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 11): no further networks are
-trained for it.
+Evaluated on the core suite and on affNIST-like images (affnist.py). The ensemble averages the temperature-scaled
+probabilities of its members. Its standard error over seeds comes from the jackknife over members (Efron & Tibshirani,
+An Introduction to the Bootstrap, 1993, ch. 11), so no further networks are trained.
 """
 
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
 import affnist
 import numpy as np
-from claims import development_run, leave
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import validation_run, write_claim
 
 import imparfait
 from imparfait.core.storage import fingerprint
@@ -27,70 +30,70 @@ from imparfait.data.sealed_test import LEDGER
 from imparfait.evaluation.calibration import softmax
 
 CORE_SUITE = ("clean", "geometric", "shrunk")
-Shares = dict[str, np.ndarray]
-"""By alteration, the probabilities of each picture's classes."""
+Probabilities = dict[str, np.ndarray]
+"""Class probabilities of each image, by corruption."""
 
 
-def answers(run: Path, data: LabelledImages) -> Shares:
-    """What a run says to the three, and to affNIST's canvas."""
+def predict(run: Path, data: LabelledImages) -> Probabilities:
+    """Probabilities of a run on the core suite and on affNIST-like images."""
     classify = imparfait.load_classifier(run)
-    parts = [*imparfait.core_suite(data), affnist.altered(data)]
-    return {p.alteration: softmax(classify(p.data.pixels.astype(np.float32) / 255)) for p in parts}
+    conditions = [*imparfait.core_suite(data), affnist.corrupt_like_affnist(data)]
+    return {c.corruption: softmax(classify(c.data.pixels.astype(np.float32) / 255)) for c in conditions}
 
 
-def accuracies(members: list[Shares], data: LabelledImages) -> dict[str, float]:
-    """Of these members as one, in percent."""
-    found = {}
+def accuracies(members: list[Probabilities], data: LabelledImages) -> dict[str, float]:
+    """Accuracy of these members as one ensemble, in percent."""
+    percent = {}
     for name in members[0]:
-        right = np.mean([member[name] for member in members], axis=0).argmax(1) == data.labels
-        found[name] = 100 * float(right.mean())
+        correct = np.mean([member[name] for member in members], axis=0).argmax(1) == data.labels
+        percent[name] = 100 * float(correct.mean())
         if name == "clean" and is_mnist_test(data.labels):
-            found["clean without disputed labels"] = 100 * float(right[without_disputed(data.labels)].mean())
-    return found | {"mean of the three": statistics.mean(found[name] for name in CORE_SUITE)}
+            percent["clean without label errors"] = 100 * float(correct[without_disputed(data.labels)].mean())
+    return percent | {"core mean": statistics.mean(percent[name] for name in CORE_SUITE)}
 
 
-def jackknife(without: list[float]) -> float:
-    """The standard error of what was found with all, from what was found with one left out."""
-    n = len(without)
-    return float(np.sqrt((n - 1) / n * np.sum((np.array(without) - np.mean(without)) ** 2)))
+def jackknife(leave_one_out: list[float]) -> float:
+    """Jackknife standard error of a statistic from its leave-one-out values."""
+    n = len(leave_one_out)
+    return float(np.sqrt((n - 1) / n * np.sum((np.array(leave_one_out) - np.mean(leave_one_out)) ** 2)))
 
 
-def told(runs: list[Path], data: LabelledImages) -> dict[str, Any]:
-    """Each alone, all together, all but one."""
-    members = [answers(run, data) for run in runs]
+def evaluate_ensemble(runs: list[Path], data: LabelledImages) -> dict[str, Any]:
+    """Accuracies of each member alone, of all together and of all but one."""
+    members = [predict(run, data) for run in runs]
     alone = [accuracies([member], data) for member in members]
-    without = [accuracies(members[:i] + members[i + 1 :], data) for i in range(len(members))]
+    leave_one_out = [accuracies(members[:i] + members[i + 1 :], data) for i in range(len(members))]
     return {
-        "pictures": data.split,
+        "images": data.split,
         "runs": [run.name for run in runs],
         "alone": alone,
         "mean_alone": {name: statistics.mean(each[name] for each in alone) for name in alone[0]},
         "together": accuracies(members, data),
-        "all_but_one": without,
-        "standard_error": {name: jackknife([each[name] for each in without]) for name in alone[0]},
+        "all_but_one": leave_one_out,
+        "standard_error": {name: jackknife([each[name] for each in leave_one_out]) for name in alone[0]},
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--final", action="store_true", help="open the test pictures, once")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder with the ledger of test openings")
+    parser.add_argument("--final", action="store_true", help="evaluate on the test set, once")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder with the ledger of test accesses")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     dataset = imparfait.load_data("mnist")
     if options.final:
-        marks = [json.loads((run / "settings.json").read_text())["hash"] for run in options.models]
-        with dataset.test.open(options.runs / LEDGER, fingerprint("ensemble", *marks)) as opening:
-            found = told(options.models, opening.pictures)
-            here = found["together"]
-            opening.result = (
-                f"ensemble of {len(marks)}: clean {here['clean']:.2f} %, mean {here['mean of the three']:.2f} %"
+        hashes = [json.loads((run / "settings.json").read_text())["hash"] for run in options.models]
+        with dataset.test.open(options.runs / LEDGER, fingerprint("ensemble", *hashes)) as access:
+            scores = evaluate_ensemble(options.models, access.images)
+            together = scores["together"]
+            access.result = (
+                f"ensemble of {len(hashes)}: clean {together['clean']:.2f} %, mean {together['core mean']:.2f} %"
             )
     else:
-        found = told([development_run(run) for run in options.models], imparfait.split(dataset.train)[1])
-    leave(options.out, found)
-    print(json.dumps({k: found[k] for k in ("mean_alone", "together", "standard_error")}, indent=2))
+        scores = evaluate_ensemble([validation_run(run) for run in options.models], imparfait.split(dataset.train)[1])
+    write_claim(options.out, scores)
+    print(json.dumps({key: scores[key] for key in ("mean_alone", "together", "standard_error")}, indent=2))
 
 
 if __name__ == "__main__":

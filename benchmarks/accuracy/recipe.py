@@ -1,9 +1,9 @@
-"""Train a recipe with several seeds on the development pictures and write the claim's folder.
+"""Accuracy, training time and memory of a recipe over several seeds, evaluated on the validation set.
 
-python benchmarks/recipe.py default --seeds 0 1 2 --out results/2026-11-22-default
+python benchmarks/accuracy/recipe.py default --seeds 0 1 2 --out results/default
 
-Each seed is one `imparfait train` in a process of its own, one after the other; all of them are reported. With
---final the test pictures are opened, once a seed.
+Each seed is one `imparfait train` in its own process, one after the other, and every seed is reported. With --final
+each seed is evaluated on the test set instead.
 """
 
 import argparse
@@ -17,13 +17,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from claims import leave
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait.core.storage import write_json
 
 
 def train(recipe: str, seed: int, runs: Path, final: bool) -> dict[str, object]:
-    words = [
+    """Train one seed and collect what it printed and saved."""
+    arguments = [
         sys.executable,
         "-m",
         "imparfait",
@@ -37,18 +40,20 @@ def train(recipe: str, seed: int, runs: Path, final: bool) -> dict[str, object]:
         "--json",
     ]
     start = time.perf_counter()
-    printed = subprocess.run(
-        [*words, *(["--final"] if final else [])], check=True, capture_output=True, text=True
+    output = subprocess.run(
+        [*arguments, *(["--final"] if final else [])], check=True, capture_output=True, text=True
     ).stdout
     wall = time.perf_counter() - start
-    scores = json.loads(printed)
+    scores = json.loads(output)
     folder = Path(scores["folder"])
     with (folder / "epochs.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
     return {
         "seed": seed,
         "mean": scores["mean"],
-        "parts": {part["alteration"]: [part["right"], part["total"]] for part in scores["parts"]},
+        "conditions": {
+            condition["corruption"]: [condition["correct"], condition["total"]] for condition in scores["conditions"]
+        },
         "training_seconds": round(float(last["seconds"]), 1),
         "wall_seconds": round(wall, 1),
         "settings": json.loads((folder / "settings.json").read_text()),
@@ -58,9 +63,11 @@ def train(recipe: str, seed: int, runs: Path, final: bool) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe")
+    parser.add_argument("recipe", help="recipe to train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--final", action="store_true")
+    parser.add_argument(
+        "--final", action="store_true", help="train on all images and evaluate on the test set, once per seed"
+    )
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
@@ -73,9 +80,9 @@ def main() -> None:
             (options.out / "TEST_LEDGER.csv").write_text(ledger.read_text())
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     summary = {
-        "pictures": "MNIST test pictures" if options.final else "development pictures",
+        "images": "MNIST test set" if options.final else "MNIST validation set",
         "n": len(rows),
-        "mean_of_the_three_percent": round(statistics.mean(means), 3),
+        "core_mean_percent": round(statistics.mean(means), 3),
         "standard_deviation": round(statistics.stdev(means), 3) if len(means) > 1 else None,
         "training_seconds_median": statistics.median(float(row["training_seconds"]) for row in rows),  # type: ignore[arg-type]
         "wall_seconds_median": statistics.median(float(row["wall_seconds"]) for row in rows),  # type: ignore[arg-type]
@@ -84,7 +91,7 @@ def main() -> None:
     environment, settings = rows[0].pop("environment"), rows[0].pop("settings")
     for row in rows[1:]:
         row.pop("environment"), row.pop("settings")
-    leave(options.out, {"summary": summary, "seeds": rows}, environment)  # type: ignore[arg-type]
+    write_claim(options.out, {"summary": summary, "seeds": rows}, environment)  # type: ignore[arg-type]
     write_json(options.out / "settings.json", settings)
     print(json.dumps(summary, indent=2))
 

@@ -1,4 +1,4 @@
-"""The network that severity 1 is measured with: `petit` without its look, which some alterations mislead."""
+"""The reference network that calibrates severity 1: `petit` without its spatial normaliser, which some corruptions mislead."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from imparfait.models.petit import Trunk
 
 
 class Witness(nn.Module):
-    """Any picture whose sides are even, any number of channels."""
+    """For images with even sides and any number of channels."""
 
     def __init__(self, channels: int, classes: int, filters: int = 32, depth: int = 1):
         super().__init__()
@@ -15,7 +15,7 @@ class Witness(nn.Module):
         self.head = nn.Linear(self.trunk.features, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits for pictures in 0..1."""
+        """Logits for images in 0..1."""
         logits: Tensor = self.head(self.trunk(self.normalise(images)))
         return logits
 

@@ -165,7 +165,7 @@ def main() -> None:
     settings = card.settings if card else fingerprint(options.model)
     if options.on == "test":
         with dataset.test.open(options.runs / LEDGER, settings) as opening:
-            lines = read_lines(opening.pictures, options.model, options.lines, options.keep)
+            lines = read_lines(opening.images, options.model, options.lines, options.keep)
             told = summary(lines)
             exact, wrong = told["exact"], told["accepted_wrong"]
             opening.result = (

@@ -152,8 +152,8 @@ def written(digits: np.ndarray, labels: np.ndarray, paper: str, random: Random) 
     pen = np.array(INKS[random.integers(len(INKS))])
     pressed = 1 - 0.25 * np.abs(np.sin(np.linspace(0, random.uniform(1, 9), width)))[None]
     light = sheet * (1 - (cover * pressed)[..., None] * (1 - pen))
-    picture = _photographed(light, random)
-    return Written(_stored(picture, random), "".join(map(str, labels)), paper, tall, touching)
+    page = _photographed(light, random)
+    return Written(_stored(page, random), "".join(map(str, labels)), paper, tall, touching)
 
 
 def _hand(digits: np.ndarray, tall: float, random: Random) -> tuple[np.ndarray, int]:
@@ -207,15 +207,15 @@ def _photographed(light: np.ndarray, random: Random) -> np.ndarray:
     if random.random() < 0.2:  # somebody's shadow
         away = (x - random.uniform(0, 1)) * np.cos(angle + 1) + y * np.sin(angle + 1)
         lit = lit * (1 - random.uniform(0.15, 0.4) / (1 + np.exp(-away / random.uniform(0.005, 0.03))))
-    picture = ndimage.gaussian_filter(seen, (*(random.uniform(0.2, 0.9),) * 2, 0)) * lit[..., None]
+    page = ndimage.gaussian_filter(seen, (*(random.uniform(0.2, 0.9),) * 2, 0)) * lit[..., None]
     grains = random.uniform(200, 4000)
-    picture = random.poisson(np.maximum(picture, 0) / 255 * grains) / grains * 255
-    return picture + random.normal(0, random.uniform(0, 2.5), (height, 1, 1))
+    page = random.poisson(np.maximum(page, 0) / 255 * grains) / grains * 255
+    return page + random.normal(0, random.uniform(0, 2.5), (height, 1, 1))
 
 
-def _stored(picture: np.ndarray, random: Random) -> bytes:
+def _stored(page: np.ndarray, random: Random) -> bytes:
     buffer = io.BytesIO()
-    image = Image.fromarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+    image = Image.fromarray(np.clip(np.rint(page), 0, 255).astype(np.uint8))
     if random.random() < 0.2:
         image.save(buffer, "WEBP", quality=int(random.integers(50, 95)))
     else:

@@ -28,9 +28,9 @@ from imparfait.inference.pretrained import open_model
 TALL = 120  # pixels of a row of the sheet
 
 
-def tile(picture: np.ndarray, decoded: NormalizedImage) -> Image.Image:
+def tile(photo: np.ndarray, decoded: NormalizedImage) -> Image.Image:
     """A picture, what was cut out of it in a frame, and what it became."""
-    image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+    image = Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8))
     scale = TALL / image.height
     both = Image.new("RGB", (2 * TALL + TALL // 2, TALL))
     both.paste(image.resize((round(image.width * scale), TALL)))
@@ -51,10 +51,10 @@ def main() -> None:
     frame = Frame(*digits.shape[2:])
     rows, scores, milliseconds = [], {}, {}
     for name, scene in SCENES.items():
-        pictures, decoded, times = [], [], []
+        images, decoded, times = [], [], []
         for number, digit in enumerate(digits):
-            pictures.append(scene(digit[0], np.random.default_rng(number)))
-            content = file(pictures[-1], "PNG" if name == "tiny" else "JPEG")
+            images.append(scene(digit[0], np.random.default_rng(number)))
+            content = file(images[-1], "PNG" if name == "tiny" else "JPEG")
             start = time.process_time()
             (one,) = decode(content, frame)
             times.append(1e3 * (time.process_time() - start))
@@ -62,7 +62,7 @@ def main() -> None:
         answers = ready.probabilities(np.stack([one.pixels for one in decoded])).argmax(1)
         scores[name], milliseconds[name] = int((answers == labels).sum()), round(statistics.median(times), 1)
         shown = np.argsort(answers == labels, kind="stable")[:3]
-        rows.append(np.hstack([np.asarray(tile(pictures[each], decoded[each])) for each in shown]))
+        rows.append(np.hstack([np.asarray(tile(images[each], decoded[each])) for each in shown]))
     plain = int((ready.probabilities(digits).argmax(1) == labels).sum())
     summary = {
         "pictures": len(digits),

@@ -55,7 +55,7 @@ def albumentations(pixels: np.ndarray, threads: int) -> Callable[[], object]:
             )
         ]
     )
-    return lambda: [alter(image=picture)["image"] for picture in pixels]
+    return lambda: [alter(image=image)["image"] for image in pixels]
 
 
 def main() -> None:

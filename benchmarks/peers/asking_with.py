@@ -16,12 +16,12 @@ SINGLY = 400  # pictures asked one by one
 
 
 def torch(model: str, precision: str, threads: int) -> Ask:
-    import torch as engine
+    import torch as executor
 
     import imparfait
     from imparfait.models.loading import load_network
 
-    engine.set_num_threads(threads)
+    executor.set_num_threads(threads)
     network, _ = load_network(Path(model))
     classify = imparfait.as_classifier(
         network,
@@ -31,22 +31,22 @@ def torch(model: str, precision: str, threads: int) -> Ask:
 
 
 def onnxruntime(model: str, precision: str, threads: int) -> Ask:
-    import onnxruntime as engine
+    import onnxruntime as executor
 
-    options = engine.SessionOptions()
+    options = executor.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = engine.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = executor.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda pixels: session.run(["probabilities"], {"pictures": pixels})[0].argmax(1)
 
 
 def openvino(model: str, precision: str, threads: int) -> Ask:
-    import openvino as engine
+    import openvino as executor
 
-    kinds = {"float32": engine.Type.f32, "bfloat16": engine.Type.bf16}
+    kinds = {"float32": executor.Type.f32, "bfloat16": executor.Type.bf16}
     hints = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
     if precision in kinds:
         hints["INFERENCE_PRECISION_HINT"] = kinds[precision]
-    compiled = engine.Core().compile_model(model, "CPU", hints)
+    compiled = executor.Core().compile_model(model, "CPU", hints)
     return lambda pixels: compiled([pixels])["probabilities"].argmax(1)
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     options = parser.parse_args()
     pixels = np.load(options.pixels)["pixels"]
-    ask = EXECUTORS[options.engine](options.model, options.precision, options.threads)
+    ask = EXECUTORS[options.executor](options.model, options.precision, options.threads)
     for size in (1, options.batch):
         for _ in range(3):
             ask(pixels[:size])

@@ -27,7 +27,7 @@ from torch import nn
 from imparfait.evaluation.calibration import softmax
 from imparfait.export import card_of
 from imparfait.export.keras import content_of
-from imparfait.export.parity import altered_digits
+from imparfait.export.parity import corrupted_digits
 from imparfait.models import MODELS, build
 from imparfait.models.loading import load_network
 from imparfait.models.metadata import Card, Input
@@ -59,7 +59,7 @@ def at_random(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, Card]
             numbers.copy_(torch.rand(numbers.shape, generator=random) + 0.5)
     taken = Input(channels=channels, height=height, width=width)
     with torch.no_grad():
-        shown = torch.from_numpy(np.concatenate([*altered_digits(taken)]))
+        shown = torch.from_numpy(np.concatenate([*corrupted_digits(taken)]))
         logits = network.eval()(shown[::4].float() / 255)
         last = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
         last.bias -= logits.mean(0)  # or it would say the same of each picture
@@ -72,9 +72,9 @@ def at_random(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, Card]
     return network, card
 
 
-def answers_of(network: nn.Module, card: Card, pictures: np.ndarray) -> np.ndarray:
+def answers_of(network: nn.Module, card: Card, images: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        parts = [network(part.float() / 255) for part in torch.from_numpy(pictures).split(250)]
+        parts = [network(part.float() / 255) for part in torch.from_numpy(images).split(250)]
     return softmax(torch.cat(parts).numpy(), card.temperature)
 
 
@@ -90,12 +90,12 @@ def main() -> None:
         asked[run.name] = network.eval(), card_of(run.name, run, config)
     rows = []
     with tempfile.TemporaryDirectory() as home:
-        folder, wanted = Path(home), {}
+        folder, expected = Path(home), {}
         for name, (network, card) in asked.items():
-            pictures = np.concatenate([*altered_digits(card.input)])
-            np.save(folder / f"{name}.npy", pictures)
+            images = np.concatenate([*corrupted_digits(card.input)])
+            np.save(folder / f"{name}.npy", images)
             (folder / f"{name}.keras").write_bytes(content_of(network, card))
-            wanted[name] = answers_of(network, card, pictures)
+            expected[name] = answers_of(network, card, images)
         for backend in BACKENDS:
             start = time.perf_counter()
             told = subprocess.run(
@@ -103,7 +103,7 @@ def main() -> None:
                 env={"PATH": os.environ["PATH"], "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, cwd=home,
             )  # fmt: skip
             seconds = round(time.perf_counter() - start, 1)
-            for name, answers in wanted.items():
+            for name, answers in expected.items():
                 theirs = np.load(folder / f"{name}.answers.npy")
                 rows.append(
                     {
@@ -115,7 +115,7 @@ def main() -> None:
                         "labels_answered": len(np.unique(answers.argmax(1))),
                     }
                 )
-            print(f"{backend}: {len(wanted)} networks in {seconds} s", file=sys.stderr)
+            print(f"{backend}: {len(expected)} networks in {seconds} s", file=sys.stderr)
     summary = {
         "pictures": sum(row["pictures"] for row in rows),
         "same_label": sum(row["same_label"] for row in rows),

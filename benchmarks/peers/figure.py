@@ -113,16 +113,16 @@ def table(found: Sequence[Found], ours: str) -> str:
             parts = [100 * np.mean([score["right"][part] for score in one.scores]) / total for part in CORE_SUITE]
             difference = ahead(mine[on], one) if on in mine and one.peer != ours else None
             told = "" if difference is None else "{:+.2f} ({:+.2f} to {:+.2f})".format(difference[0], *difference[1])
-            cells = [on, NAMES.get(one.peer, one.peer), str(len(one.scores)), f"{one.mean('epochs'):g}"]
-            cells += [f"{one.mean('seconds'):,.0f}", *(f"{part:.2f}" for part in parts)]
-            cells += [f"**{one.mean('mean_of_the_three'):.2f}**", told, one.scores[0]["licence"]]
-            lines.append(f"| {' | '.join(cells)} |")
+            jobs = [on, NAMES.get(one.peer, one.peer), str(len(one.scores)), f"{one.mean('epochs'):g}"]
+            jobs += [f"{one.mean('seconds'):,.0f}", *(f"{part:.2f}" for part in parts)]
+            jobs += [f"**{one.mean('mean_of_the_three'):.2f}**", told, one.scores[0]["licence"]]
+            lines.append(f"| {' | '.join(jobs)} |")
     return "\n".join(lines) + "\n"
 
 
-def spread(wanted: Sequence[float]) -> list[float]:
+def spread(expected: Sequence[float]) -> list[float]:
     """Heights near those wanted, in falling order as they are, none nearer to the next than APART."""
-    heights = list(wanted)
+    heights = list(expected)
     for _ in range(200):  # neighbours that are too near push each other away by the same
         for index in range(len(heights) - 1):
             lacking = APART - (heights[index] - heights[index + 1])

@@ -53,20 +53,20 @@ def requirements(peer: str) -> tuple[str, list[str]]:
     return re.split("[,;]", first.removeprefix("# licence: "))[0], packages
 
 
-def saved_pixels(folder: Path, on: str, pictures: int | None) -> Path:
+def saved_pixels(folder: Path, on: str, images: int | None) -> Path:
     """Where everything is that is learned from and scored on, made if it is not there: a folder.
 
     pixels.npz: x, y, sources and each of the three. labels.npy: of the scored ones. mark.txt: a hash of x and y.
     train/<class>/*.png: x once more, and val/<class>/*.png, a few of them.
     """
-    place = folder / (on if pictures is None else f"{on}-{pictures}")
+    place = folder / (on if images is None else f"{on}-{images}")
     if place.exists():
         return place
     fit, development = split(load_data().train)
-    fit, development = subsample(fit, pictures), development.select(np.arange(len(development))[:pictures])
+    fit, development = subsample(fit, images), development.select(np.arange(len(development))[:images])
     shown = as_shown(fit) if on == "mixture" else fit
     with atomic_directory(place) as new:
-        scored = {f"score {part.alteration}": part.data.pixels[:, 0] for part in core_suite(development)}
+        scored = {f"score {part.corruption}": part.data.pixels[:, 0] for part in core_suite(development)}
         np.savez(new / "pixels.npz", x=shown.pixels[:, 0], y=shown.labels, sources=shown.sources, **scored)
         np.save(new / "labels.npy", development.labels)
         (new / "mark.txt").write_text(shown.fingerprint())
@@ -129,8 +129,8 @@ def measured(training: Training, labels: np.ndarray, seconds: float, out: Path) 
     """A row for each epoch, until one ends after so many seconds; in `out` the newest right answers, and versions."""
     for epoch, line in enumerate(training):
         if epoch == 0:
-            machine = environment(ComputeConfig(threads=usable_cores()))
-            same = {key: machine[key] for key in ("system", "processor", "instructions", "threads", "commit")}
+            compute = environment(ComputeConfig(threads=usable_cores()))
+            same = {key: compute[key] for key in ("system", "processor", "instructions", "threads", "commit")}
             write_json(out / "environment.json", same | {"peer": line["versions"]})
             continue
         right = {part: np.array(line["said"][part]) == labels for part in CORE_SUITE}
@@ -169,7 +169,7 @@ def main() -> None:
     if (out / "scores.json").exists():
         print(f"{out} is complete:\n{(out / 'scores.json').read_text()}")
         return
-    place = saved_pixels(options.pixels, options.on, options.pictures)
+    place = saved_pixels(options.pixels, options.on, options.images)
     labels = np.load(place / "labels.npy")
     threads = usable_cores()
     told = {"on": options.on, "recipe": options.recipe, "seed": options.seed, "epochs": options.epochs}

@@ -93,22 +93,22 @@ class Process:
 
 def as_shown(data: LabelledImages) -> LabelledImages:
     """The pictures that the study's mixture shows of `data`, altered once and kept as uint8."""
-    mixture, sources = AUGMENTATIONS["study"], torch.from_numpy(data.sources)
-    rows = mixture.rows(0, 0, sources)
+    augmentation, sources = AUGMENTATIONS["study"], torch.from_numpy(data.sources)
+    rows = augmentation.rows(0, 0, sources)
     shown = [
-        mixture.show(torch.from_numpy(data.pixels[source]) / 255, share, 0, 0, sources[source])
+        augmentation.show(torch.from_numpy(data.pixels[source]) / 255, share, 0, 0, sources[source])
         for source, share in (part.T for part in rows.split(5000))
     ]
     pixels = (torch.cat(shown) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
     return replace(data.select(rows[:, 0].numpy()), pixels=pixels, name="the study's mixture")
 
 
-def save_pixels(file: Path, pictures: int | None) -> tuple[np.ndarray, int, int, str]:
+def save_pixels(file: Path, images: int | None) -> tuple[np.ndarray, int, int, str]:
     """Save what all learn and are scored on; returns the labels scored, how many are shown and fitted, and a mark."""
     fit, development = split(load_data().train)
-    fit = subsample(fit, pictures)
+    fit = subsample(fit, images)
     shown = as_shown(fit)
-    scored = {f"score {part.alteration}": part.data.pixels[:, 0] for part in core_suite(development)}
+    scored = {f"score {part.corruption}": part.data.pixels[:, 0] for part in core_suite(development)}
     ours = {"fit": fit.pixels[:, 0], "fit_y": fit.labels, "fit_sources": fit.sources}
     np.savez(file, shown=shown.pixels[:, 0], shown_y=shown.labels, **ours, **scored)
     return development.labels, len(shown), len(fit), shown.fingerprint()
@@ -210,7 +210,7 @@ def main() -> None:
     threads, fast = usable_cores(), has_bf16_units()
     with tempfile.TemporaryDirectory() as folder:
         pixels = Path(folder) / "pixels.npz"
-        labels, shown, fitted, mark = save_pixels(pixels, options.pictures)
+        labels, shown, fitted, mark = save_pixels(pixels, options.images)
         recipe, better = recipe_of(options.network), RECIPES["default"].settings
         systems = {
             "keras": System((options.network,), options.epochs, shown),
@@ -220,7 +220,7 @@ def main() -> None:
         }
         if not fast:  # here bfloat16 would be the slower one
             del systems[FAST]
-        machine = environment(ComputeConfig(threads=threads))
+        compute = environment(ComputeConfig(threads=threads))
         conditions = {
             "network": options.network,
             "pictures_an_epoch": {name: system.shown for name, system in systems.items()},
@@ -228,7 +228,7 @@ def main() -> None:
             "development_pictures": len(labels),
             "batch_size": {recipe: RECIPES[recipe].settings.batch_size, "default": better.batch_size},
             "threads": threads,
-            "processor": machine["processor"],
+            "processor": compute["processor"],
             "sha256_of_the_pictures": mark,
         }
         options.out.mkdir(parents=True, exist_ok=True)
@@ -252,7 +252,7 @@ def main() -> None:
                         process.end()
                     working = start(systems, options.keras, pixels, threads, seed)  # anew: nothing is warm
                 (options.out / "command.txt").write_text(command(options.out, KERAS_PYTHON=options.keras))
-                versions = machine | {
+                versions = compute | {
                     "precision": "float32 and bfloat16" if fast else "float32",
                     "peer": working["keras"].versions | {"threads": threads, "precision": "float32"},
                 }

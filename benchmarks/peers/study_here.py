@@ -24,9 +24,11 @@ from imparfait.training.loop import Step, Training
 class Ours:
     """A network in training, as `imparfait train` would train it at this precision."""
 
-    def __init__(self, pixels: Mapping[str, np.ndarray], recipe: str, machine: ComputeConfig, epochs: int, seed: int):
+    def __init__(self, pixels: Mapping[str, np.ndarray], recipe: str, compute: ComputeConfig, epochs: int, seed: int):
         settings, labels = RECIPES[recipe].settings, pixels["shown_y"]
-        if settings.mixture == "study":  # these pictures are mixed already; each is a source, to be shuffled by itself
+        if (
+            settings.augmentation == "study"
+        ):  # these pictures are mixed already; each is a source, to be shuffled by itself
             x, sources = pixels["shown"], np.arange(len(labels))
             settings = settings.model_copy(update={"mixture": "clean"})
         else:
@@ -35,14 +37,14 @@ class Ours:
         self.settings = settings.model_copy(update={"epochs": epochs, "seed": seed})
         self.model = build(settings.model, channels=1, classes=10, height=28, width=28, seed=seed)
         few = torch.from_numpy(data.pixels[:32]) / 255
-        assert machine.precision == "float32" or bf16_agrees(self.model, few)
-        self.training = Training(self.model, data, self.settings, machine)
-        self.classifier = as_classifier(self.model, machine)
+        assert compute.precision == "float32" or bf16_agrees(self.model, few)
+        self.training = Training(self.model, data, self.settings, compute)
+        self.classifier = as_classifier(self.model, compute)
         self.steps: Iterator[Step] = iter(self.training)
 
-    def fit(self, pictures: int | None) -> dict[str, float]:
+    def fit(self, images: int | None) -> dict[str, float]:
         """Learn so many more pictures, or an epoch's; in seconds, drawing and altering them included."""
-        steps = self.training.steps_an_epoch if pictures is None else pictures // self.settings.batch_size
+        steps = self.training.steps_an_epoch if images is None else images // self.settings.batch_size
         start = time.perf_counter()
         done = sum(1 for _ in islice(self.steps, steps))
         seconds = time.perf_counter() - start

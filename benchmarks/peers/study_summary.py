@@ -21,15 +21,15 @@ STEPS = {EXACT: "engine", FAST: "bfloat16", BETTER: "recipe and network"}
 APART = "largest_difference_of_probabilities_with_equal_weights"
 
 
-def seconds_to(wanted: float, rows: Sequence[dict]) -> float | None:
+def seconds_to(expected: float, rows: Sequence[dict]) -> float | None:
     """Seconds of training until the mean of the three is `wanted`, in a line between epochs; None: not reached."""
     before = None
     for row in rows:
-        if row["mean_of_the_three"] >= wanted:
+        if row["mean_of_the_three"] >= expected:
             if before is None:
                 return row["seconds_so_far"]
             rise = row["mean_of_the_three"] - before["mean_of_the_three"]
-            share = (wanted - before["mean_of_the_three"]) / rise
+            share = (expected - before["mean_of_the_three"]) / rise
             return before["seconds_so_far"] + share * row["seconds"]
         before = row
     return None

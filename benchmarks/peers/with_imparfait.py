@@ -29,11 +29,13 @@ def main() -> None:
     data, _ = split_calibration(data)
     if not worker.own_alterations:  # an order is drawn by source, and here a source comes up to three times
         data = LabelledImages(data.pixels, data.labels, np.arange(len(data)), classes, data.name, "train")
-    model = build(settings.model, channels=1, classes=10, height=28, width=28, seed=worker.seed, sizes=settings.sizes)
+    model = build(
+        settings.model, channels=1, classes=10, height=28, width=28, seed=worker.seed, model_args=settings.model_args
+    )
     training = Training(model, data, settings)
-    assert training.machine.threads == worker.threads
-    worker.precision = training.machine.precision
-    classifier = as_classifier(model, training.machine)
+    assert training.compute.threads == worker.threads
+    worker.precision = training.compute.precision
+    classifier = as_classifier(model, training.compute)
 
     def epochs() -> Iterator[Epoch]:
         return (step.epoch for step in training if step.epoch)

@@ -103,7 +103,7 @@ def main() -> None:
     transform = create_transform(SIZE, mean=MEAN, std=STD, crop_pct=1.0)
 
     def answer(x: np.ndarray) -> np.ndarray:
-        images = torch.stack([transform(Image.fromarray(picture)) for picture in x])
+        images = torch.stack([transform(Image.fromarray(image)) for image in x])
         with torch.inference_mode():
             return torch.cat([model(part).argmax(1) for part in images.split(500)]).numpy()
 

@@ -43,7 +43,7 @@ def main() -> None:
         names = np.array([int(trainer.data["names"][index]) for index in range(10)])
 
         def answer(x: np.ndarray) -> np.ndarray:
-            images = torch.stack([transform(Image.fromarray(picture).convert("RGB")) for picture in x])
+            images = torch.stack([transform(Image.fromarray(image).convert("RGB")) for image in x])
             with torch.inference_mode():
                 said = [model(part) for part in images.split(500)]
             said = [part[0] if isinstance(part, tuple) else part for part in said]  # probabilities, logits
@@ -58,7 +58,7 @@ def main() -> None:
     model.add_callback("on_train_epoch_end", after)  # the one after it comes once more at the end
     with tempfile.TemporaryDirectory() as folder:
         model.train(
-            data=worker.pictures,
+            data=worker.images,
             imgsz=SIZE,
             device="cpu",
             seed=worker.seed,

@@ -33,7 +33,7 @@ class Worker:
         """None: as many as is usual for this peer."""
         self.budget: float = told["seconds"]
         """Seconds of training, for those who plan by it."""
-        self.pictures: str = told["pictures"]
+        self.images: str = told["pictures"]
         """A folder: train/<class>/*.png, the same as `x` and `y`; val/<class>/*.png, a few of them."""
         with np.load(told["pixels"]) as file:
             self.x, self.y, self.sources = file["x"], file["y"], file["sources"]

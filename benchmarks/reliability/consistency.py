@@ -82,8 +82,8 @@ def by_page(files: list[Path], address: str) -> ConditionResult:
         page = browser.new_page()
         page.goto(f"http://{address}/")
         for start in range(0, len(files), 100):
-            pictures = [base64.b64encode(file.read_bytes()).decode() for file in files[start : start + 100]]
-            answers += [tuple(each) for each in page.evaluate(ON_THE_PAGE, pictures)]
+            images = [base64.b64encode(file.read_bytes()).decode() for file in files[start : start + 100]]
+            answers += [tuple(each) for each in page.evaluate(ON_THE_PAGE, images)]
         browser.close()
     return answers
 
@@ -107,16 +107,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     _, development = imparfait.split(imparfait.load_data().train)
-    pixels = development.pixels[: options.pictures]
+    pixels = development.pixels[: options.images]
     ready = open_model("digits")
     weights = open_model(str(PRETRAINED["digits"].folder))  # the folder: PyTorch answers
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place) / f"{row:06d}.png" for row in range(len(pixels))]
-        for file, picture in zip(files, pixels[:, 0], strict=True):
-            Image.fromarray(255 - picture).save(file)
+        for file, image in zip(files, pixels[:, 0], strict=True):
+            Image.fromarray(255 - image).save(file)
         session = onnxruntime.InferenceSession(PRETRAINED["digits"].folder / "model.onnx")
         parts = [session.run([PROBABILITIES], {PICTURES: part})[0] for part in np.array_split(pixels, 40)]
-        wanted = best_of(np.concatenate(parts), ready.classes)
+        expected = best_of(np.concatenate(parts), ready.classes)
         python = [(each.label, each.score) for file in files for each in imparfait.predict(file, ready)]
         ways = {
             "weights in PyTorch": best_of(weights.probabilities(pixels), weights.classes),
@@ -127,8 +127,8 @@ def main() -> None:
             ways |= {"HTTP": by_http(files, address), "page": by_page(files, address)}
     told = {"pictures": len(pixels)}
     for way, answers in ways.items():
-        apart = max(abs(one[1] - other[1]) for one, other in zip(wanted, answers, strict=True))
-        same = sum(one[0] == other[0] for one, other in zip(wanted, answers, strict=True))
+        apart = max(abs(one[1] - other[1]) for one, other in zip(expected, answers, strict=True))
+        same = sum(one[0] == other[0] for one, other in zip(expected, answers, strict=True))
         told[way] = {"same_label": same, "largest_difference": float(f"{apart:.2g}")}
     print(json.dumps(told, indent=2))
     if options.out:

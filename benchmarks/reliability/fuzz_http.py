@@ -197,9 +197,9 @@ def by_schemathesis(port: int, examples: int) -> dict[str, object]:
 
 def still_well(port: int) -> dict[str, str]:
     """Whether it still answers as it should."""
-    from imparfait.serving.self_test import picture
+    from imparfait.serving.self_test import image
 
-    body = picture()
+    body = image()
     head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
     ready = exchanged(port, b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return {"ready": ready[9:12].decode(), "seven": "7" if b'[{"label": "7"' in exchanged(port, head + body) else "no"}
@@ -224,8 +224,8 @@ def main() -> None:
         if options.raw:
             numbers = list(range(options.first, options.first + options.raw))
             summary["raw"] = many(port, process.pid, numbers, a_raw_request, options.at_once)
-        if options.pictures:
-            summary["pictures"] = many(port, process.pid, list(range(options.pictures)), picture_request, 2)
+        if options.images:
+            summary["pictures"] = many(port, process.pid, list(range(options.images)), picture_request, 2)
             summary["bombs"] = many(port, process.pid, list(BOMBS), picture_request, 1)
         if options.examples:
             summary["schemathesis"] = by_schemathesis(port, options.examples)

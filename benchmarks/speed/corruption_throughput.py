@@ -96,8 +96,8 @@ def main() -> None:
         for work, _ in candidates.values():
             work()  # the first time is slower
         for _ in range(ROUNDS):
-            for name, (work, pictures) in candidates.items():
-                rates.setdefault(name, []).append(pictures / work())
+            for name, (work, batch) in candidates.items():
+                rates.setdefault(name, []).append(batch / work())
     medians = {name: round(statistics.median(values)) for name, values in rates.items()}
     summary: dict[str, object] = {
         "pictures_per_second_median": medians,

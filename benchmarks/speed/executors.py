@@ -29,7 +29,7 @@ FOLDS, PARTITIONS, SEEDS, PICTURES = 5, 2, 4, 30_000
 TINY, TINY_CELLS = 600, 30  # pictures and cells for the cost beside them
 
 
-def cells(data: LabelledImages, machine: ComputeConfig, pictures: int) -> list[tuple[int, int, int, Job]]:
+def jobs(data: LabelledImages, compute: ComputeConfig, images: int) -> list[tuple[int, int, int, Job]]:
     settings, mark = candidate_named("quick").settings, data.fingerprint()
     places = [(p, s, f) for p in range(PARTITIONS) for s in range(SEEDS) for f in range(FOLDS)]
     return [
@@ -38,31 +38,31 @@ def cells(data: LabelledImages, machine: ComputeConfig, pictures: int) -> list[t
             Job(
                 data=mark,
                 settings=settings.model_copy(update={"seed": 100 * place[0] + place[1]}),
-                machine=machine,
+                compute=compute,
                 partition=place[0],
                 folds=FOLDS,
                 fold=place[2],
-                pictures=pictures,
+                images=images,
             ),
         )
         for place in places
     ]
 
 
-def timed(engine: Executor, wanted: list[Job], data: LabelledImages) -> tuple[float, dict[str, JobResult]]:
+def timed(executor: Executor, expected: list[Job], data: LabelledImages) -> tuple[float, dict[str, JobResult]]:
     """Seconds until all outcomes are on the disk, in a store of their own."""
     with tempfile.TemporaryDirectory() as store:
         started = time.perf_counter()
-        found = {cell.key: outcome for cell, outcome in run(wanted, data, Path(store), engine)}
+        found = {job.key: outcome for job, outcome in run(expected, data, Path(store), executor)}
         return time.perf_counter() - started, found
 
 
-def beside(engine: Executor, wanted: list[Job], data: LabelledImages) -> float:
+def beside(executor: Executor, expected: list[Job], data: LabelledImages) -> float:
     """Seconds a cell beside training and judging, on an engine that is warm."""
-    timed(engine, wanted[:4], data)
-    seconds, found = timed(engine, wanted, data)
+    timed(executor, expected[:4], data)
+    seconds, found = timed(executor, expected, data)
     inside = sum(outcome.training_seconds + outcome.judging_seconds for outcome in found.values())
-    return (seconds * engine.at_once - inside) / len(wanted)
+    return (seconds * executor.at_once - inside) / len(expected)
 
 
 def main() -> None:
@@ -75,9 +75,9 @@ def main() -> None:
     cores = usable_cores()
     _, one = network_of(candidate_named("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
     every = one.model_copy(update={"threads": cores})
-    places = cells(data, one, PICTURES)
-    alone, together = [cell for *_, cell in places], [cell for *_, cell in cells(data, every, PICTURES)]
-    tiny = [cell for *_, cell in cells(data, one, TINY)][:TINY_CELLS]
+    places = jobs(data, one, PICTURES)
+    alone, together = [job for *_, job in places], [job for *_, job in jobs(data, every, PICTURES)]
+    tiny = [job for *_, job in jobs(data, one, TINY)][:TINY_CELLS]
     overhead = {"here": beside(executor_named("here"), tiny, data)}
     overhead["ray, warm"] = beside(executor_named("ray"), tiny, data)
     print(overhead, flush=True)
@@ -89,8 +89,8 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     outcomes: dict[str, dict[str, JobResult]] = {}
     for _ in range(options.rounds):
-        for name, (engine, wanted) in ways.items():
-            took, outcomes[name] = timed(engine, wanted, data)
+        for name, (executor, expected) in ways.items():
+            took, outcomes[name] = timed(executor, expected, data)
             seconds[name].append(round(took, 1))
             print(name, seconds[name], flush=True)
     first, second, third = ways
@@ -112,8 +112,8 @@ def main() -> None:
     with (options.out / "cells.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["partition", "seed", "fold", "clean", "geometric", "shrunk", "pictures"])
-        for partition, seed, fold, cell in places:
-            right = outcomes[third][cell.key].right
+        for partition, seed, fold, job in places:
+            right = outcomes[third][job.key].right
             writer.writerow([partition, seed, fold, *right.sum(1).tolist(), right.shape[1]])
     print(json.dumps(summary, indent=2, ensure_ascii=False))
 

@@ -33,16 +33,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     threads, precision = os.cpu_count() or 1, "bfloat16" if has_bf16_units() else "float32"
-    machine = ComputeConfig.model_validate({"threads": threads, "precision": precision})
-    _, pictures = load_data("mnist").fitting()
-    _, channels, height, width = pictures.pixels.shape
-    model = build(options.model, channels=channels, classes=len(pictures.classes), height=height, width=width)
-    classifier, parts = as_classifier(model, machine), full_suite()
-    classifier(pictures.pixels[:2000].astype(np.float32) / 255)  # what is set up once is set up
+    compute = ComputeConfig.model_validate({"threads": threads, "precision": precision})
+    _, subset = load_data("mnist").fitting()
+    _, channels, height, width = subset.pixels.shape
+    model = build(options.model, channels=channels, classes=len(subset.classes), height=height, width=width)
+    classifier, parts = as_classifier(model, compute), full_suite()
+    classifier(subset.pixels[:2000].astype(np.float32) / 255)  # what is set up once is set up
     seconds = {"altering": 0.0, "answering": 0.0}
 
     def altering() -> Iterator[ConditionImages]:
-        made = shown(pictures, parts)
+        made = shown(subset, parts)
         while True:
             started = time.perf_counter()
             part = next(made, None)
@@ -65,7 +65,7 @@ def main() -> None:
     told = {
         "model": options.model,
         "sets": len(parts),
-        "pictures": len(parts) * len(pictures),
+        "pictures": len(parts) * len(subset),
         **{name: round(value, 1) for name, value in seconds.items()},
         "all": round(time.perf_counter() - started, 1),
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
@@ -74,7 +74,7 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         write_json(options.out / f"{options.model}.json", told)
-        write_json(options.out / "environment.json", environment(machine))
+        write_json(options.out / "environment.json", environment(compute))
 
 
 if __name__ == "__main__":

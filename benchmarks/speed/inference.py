@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     fit, validation = imparfait.split(imparfait.load_data("mnist").train)
-    three = imparfait.core_suite(validation.select(slice(0, options.pictures)))
+    three = imparfait.core_suite(validation.select(slice(0, options.images)))
     truths = np.concatenate([part.data.labels for part in three])
     few = fit.select(slice(0, 334))
     seen = np.concatenate([part.data.pixels for part in imparfait.core_suite(few)])

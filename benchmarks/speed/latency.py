@@ -93,7 +93,7 @@ def arrays(rounds: int) -> dict[str, object]:
     torch.set_num_threads(cores)
     for name in ("petit", "duo"):
         torch.manual_seed(0)
-        model = build(name, channels=1, classes=10, height=28, width=28, sizes={}).eval()
+        model = build(name, channels=1, classes=10, height=28, width=28, model_args={}).eval()
         mark = 64 * "0"  # untrained: there is nothing to identify
         shown = Input(channels=1, height=28, width=28)
         card = Card(

@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--term", type=int, default=0, help="the process that gets SIGTERM after half of the time")
     options = parser.parse_args()
-    contents = [path.read_bytes() for path in sorted(options.pictures.iterdir())]
+    contents = [path.read_bytes() for path in sorted(options.images.iterdir())]
     head = "POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n"
     requests = [head.format(len(content)).encode() + content for content in contents]
     try:

@@ -51,13 +51,13 @@ def place_of(event: FunctionEvent) -> str:
 
 def marked(training: Training) -> None:
     """Let the profiler know where pictures are altered, and where the look is."""
-    show, mixture = training.mixture.show, training.mixture
+    show, augmentation = training.augmentation.show, training.augmentation
 
     def altering(*given: Any) -> torch.Tensor:
         with record_function("altering"):
             return show(*given)
 
-    training.mixture = SimpleNamespace(rows=mixture.rows, show=altering)  # type: ignore[assignment]
+    training.augmentation = SimpleNamespace(rows=augmentation.rows, show=altering)  # type: ignore[assignment]
     for module in training.model.modules():
         if isinstance(module, SpatialNormalizer):
             forward = module.forward
@@ -97,8 +97,8 @@ def shares(recipe: str) -> dict[str, Any]:
     found["between"] = taken - sum(found.values())
     return {
         "recipe": recipe,
-        "precision": training.machine.precision,
-        "threads": training.machine.threads,
+        "precision": training.compute.precision,
+        "threads": training.compute.threads,
         "milliseconds_a_step": round(1000 * alone / MEASURED, 2),
         "slower": round(taken / alone, 2),
         "percent": {

@@ -34,12 +34,12 @@ def write_pictures(folder: Path, drawn: bool) -> None:
     """PNGs of pictures that the models were not fitted on: as they are in MNIST, or enlarged and dark on light."""
     _, validation = load_data().fitting()
     for number, pixels in enumerate(validation.pixels[:PICTURES, 0]):
-        picture = Image.fromarray(pixels)
+        image = Image.fromarray(pixels)
         if drawn:
-            large = np.asarray(picture.resize((DRAWN, DRAWN), Image.Resampling.BICUBIC))
-            picture = Image.fromarray(255 - large)
+            large = np.asarray(image.resize((DRAWN, DRAWN), Image.Resampling.BICUBIC))
+            image = Image.fromarray(255 - large)
         buffer = io.BytesIO()
-        picture.save(buffer, "PNG")
+        image.save(buffer, "PNG")
         (folder / f"{number:04d}.png").write_bytes(buffer.getvalue())
 
 
@@ -78,12 +78,12 @@ def memory(process: subprocess.Popen[str], what: str) -> int:
     return int(Path(f"/proc/{process.pid}/status").read_text().split(f"{what}:")[1].split()[0]) // 1024
 
 
-def timed(port: int, path: str, picture: bytes, times: int) -> dict[str, float]:
+def timed(port: int, path: str, image: bytes, times: int) -> dict[str, float]:
     """Milliseconds of one question after the other: the first, and the middle of the others."""
     seconds = []
     for _ in range(times + 1):
         start = time.perf_counter()
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", picture, {"Content-Type": "image/png"})
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", image, {"Content-Type": "image/png"})
         urllib.request.urlopen(request, timeout=60).read()
         seconds.append(time.perf_counter() - start)
     return {"first": round(1000 * seconds[0], 1), "median": round(1000 * float(np.median(seconds[1:])), 1)}
@@ -92,14 +92,14 @@ def timed(port: int, path: str, picture: bytes, times: int) -> dict[str, float]:
 def measured(folder: Path, seconds: float) -> dict[str, object]:
     """All there is to measure with these pictures."""
     found: dict[str, object] = {}
-    picture = next(iter(sorted(folder.iterdir()))).read_bytes()
+    image = next(iter(sorted(folder.iterdir()))).read_bytes()
     with a_server() as (process, port):
         found["memory_MiB_at_start"] = memory(process, "VmRSS")
         loaded(port, folder, "--at-once", 16, "--seconds", 2)  # warm
         capacity = loaded(port, folder, "--at-once", 16, "--seconds", seconds)
         most = float(capacity["200"]["per_second"])  # type: ignore[index,call-overload]
         found["capacity"] = capacity
-        found["one_after_the_other_ms"] = timed(port, "/v1/predict", picture, 200)
+        found["one_after_the_other_ms"] = timed(port, "/v1/predict", image, 200)
         found["load_70_percent"] = loaded(port, folder, "--rate", 0.7 * most, "--seconds", 2 * seconds)
         found["load_500_per_second"] = loaded(port, folder, "--rate", 500, "--seconds", 2 * seconds)
         found["load_5000_per_second"] = loaded(port, folder, "--rate", 5000, "--seconds", seconds)
@@ -120,12 +120,12 @@ def measured(folder: Path, seconds: float) -> dict[str, object]:
 
 def altering(folder: Path) -> dict[str, object]:
     """What the page asks for while somebody draws."""
-    picture = next(iter(sorted(folder.iterdir()))).read_bytes()
+    image = next(iter(sorted(folder.iterdir()))).read_bytes()
     with a_server() as (process, port):
         found: dict[str, object] = {
-            "predict_beside": timed(port, "/v1/predict?beside=1", picture, 50),
-            "alter": timed(port, "/v1/alter?name=rotate&severity=0.5", picture, 50),
-            "break": timed(port, "/v1/break", picture, 10),
+            "predict_beside": timed(port, "/v1/predict?beside=1", image, 50),
+            "alter": timed(port, "/v1/alter?name=rotate&severity=0.5", image, 50),
+            "break": timed(port, "/v1/break", image, 10),
             "memory_MiB": memory(process, "VmRSS"),
         }
         process.send_signal(signal.SIGTERM)

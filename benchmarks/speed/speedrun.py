@@ -40,14 +40,14 @@ class Goal:
     """"mean", or the alteration."""
     percent: float
     settings: dict[str, Any]
-    pictures: int | None = None
+    images: int | None = None
     """Learned from, where fewer than all are enough."""
 
 
 SMALL = {"sizes": {"filters": 16}, "epochs": 1}
 GOALS: dict[str, Goal] = {
-    "98 % of the three": Goal("mean", 98.0, SMALL | {"batch_size": 64}, pictures=16_000),
-    "99 % of clean pictures": Goal("clean", 99.0, SMALL | {"mixture": "clean"}, pictures=42_000),
+    "98 % of the three": Goal("mean", 98.0, SMALL | {"batch_size": 64}, images=16_000),
+    "99 % of clean pictures": Goal("clean", 99.0, SMALL | {"mixture": "clean"}, images=42_000),
     "99.5 % of the three": Goal("mean", 99.5, RECIPES["default"].settings.model_dump()),
 }
 
@@ -72,39 +72,39 @@ def multiply_adds(model: torch.nn.Module, fit: LabelledImages) -> float:
     return counter.get_total_flops() / 2 / len(images)
 
 
-def train_once(goal: Goal, fit: LabelledImages, seed: int, machine: ComputeConfig, steps: int | None = None) -> Any:
+def train_once(goal: Goal, fit: LabelledImages, seed: int, compute: ComputeConfig, steps: int | None = None) -> Any:
     """A trained network, and the seconds that took."""
     settings = RECIPES["quick"].settings.model_copy(update=goal.settings | {"seed": seed})
     torch.manual_seed(seed)
-    few = fit.select(slice(0, goal.pictures)) if goal.pictures else fit
+    few = fit.select(slice(0, goal.images)) if goal.images else fit
     started = time.perf_counter()
     model = imparfait.build(
-        settings.model, channels=fit.channels, classes=len(fit.classes), sizes=settings.sizes, seed=seed
+        settings.model, channels=fit.channels, classes=len(fit.classes), model_args=settings.model_args, seed=seed
     )
-    for step in Training(model, few, settings, machine):
+    for step in Training(model, few, settings, compute):
         if step.number == steps:
             break
     return model, settings, len(few), time.perf_counter() - started
 
 
-def run(name: str, goal: Goal, seeds: int, machine: ComputeConfig) -> dict[str, Any]:
+def run(name: str, goal: Goal, seeds: int, compute: ComputeConfig) -> dict[str, Any]:
     """All seeds of a goal."""
     started = time.perf_counter()
     fit, validation = imparfait.split(imparfait.load_data("mnist").train)
     loading = time.perf_counter() - started
     three = imparfait.core_suite(validation)
-    warm_up = train_once(goal, fit, 0, machine, steps=10)[3]
+    warm_up = train_once(goal, fit, 0, compute, steps=10)[3]
     rows = []
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        model, settings, shown, seconds = train_once(goal, fit, seed, machine)
-        scores = imparfait.evaluate(imparfait.as_classifier(model, machine), three)
-        each = {score.alteration: 100 * score.accuracy for score in scores.each} | {"mean": 100 * scores.mean}
+        model, settings, shown, seconds = train_once(goal, fit, seed, compute)
+        scores = imparfait.evaluate(imparfait.as_classifier(model, compute), three)
+        each = {score.corruption: 100 * score.accuracy for score in scores.each} | {"mean": 100 * scores.mean}
         rows.append({"seed": seed, "seconds": round(seconds, 3), **{k: round(v, 3) for k, v in each.items()}})
         print(name, rows[-1], flush=True)
     reached = [float(row[goal.of]) for row in rows]
     seconds = statistics.median(float(row["seconds"]) for row in rows)
-    work, peak = multiply_adds(model, fit), matrix_peak(machine.threads)
-    pictures = settings.epochs * shown
+    work, peak = multiply_adds(model, fit), matrix_peak(compute.threads)
+    images = settings.epochs * shown
     return {
         "goal": name,
         "percent": goal.percent,
@@ -113,11 +113,11 @@ def run(name: str, goal: Goal, seeds: int, machine: ComputeConfig) -> dict[str, 
         "is_reached": statistics.mean(reached) >= goal.percent,
         "seconds_median": seconds,
         "seconds_least_and_most": [min(r["seconds"] for r in rows), max(r["seconds"] for r in rows)],
-        "pictures": pictures,
-        "pictures_a_second": round(pictures / seconds),
+        "pictures": images,
+        "pictures_a_second": round(images / seconds),
         "numbers": sum(parameter.numel() for parameter in model.parameters()),
         "multiply_adds_a_picture": round(work),
-        "share_of_matrix_peak": round(work * pictures / seconds / peak, 3),
+        "share_of_matrix_peak": round(work * images / seconds / peak, 3),
         "matrix_peak_teraflops": round(2 * peak / 1e12, 3),
         "once": {"loading_seconds": round(loading, 2), "first_steps_seconds": round(warm_up, 2)},
         "settings": settings.model_dump(exclude={"seed"}),
@@ -133,12 +133,12 @@ def main() -> None:
     options = parser.parse_args()
     fit, _ = imparfait.split(imparfait.load_data("mnist").train)
     network = imparfait.build("petit", channels=fit.channels, classes=len(fit.classes))
-    machine = choose_compute(network, torch.from_numpy(fit.pixels[:64]) / 255)
-    found = [run(name, GOALS[name], options.seeds, machine) for name in options.goals or GOALS]
+    compute = choose_compute(network, torch.from_numpy(fit.pixels[:64]) / 255)
+    found = [run(name, GOALS[name], options.seeds, compute) for name in options.goals or GOALS]
     for told in found:
         print(json.dumps({k: v for k, v in told.items() if k != "seeds"}, indent=2))
     if options.out:
-        leave(options.out, found, machine)
+        leave(options.out, found, compute)
 
 
 if __name__ == "__main__":

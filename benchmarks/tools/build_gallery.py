@@ -1,4 +1,6 @@
-"""Build the web page's gallery: corrupted digits that `digits` classifies correctly and `digits-clean` confidently wrong.
+"""Build the web page's gallery: corrupted digits that only `digits` classifies correctly.
+
+`digits-clean` is confidently wrong about each of them.
 
 python benchmarks/tools/build_gallery.py
 
@@ -22,7 +24,7 @@ from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
 from imparfait.inference.predictor import Predictor
 from imparfait.inference.pretrained import open_with_card
-from imparfait.serving.corruptions import altered
+from imparfait.serving.corruptions import shown
 from imparfait.serving.schemas import data_url
 
 OUT = Path(__file__).parents[2] / "imparfait" / "serving" / "gallery.json"
@@ -78,7 +80,7 @@ def main() -> None:
     seconds = time.time() - start
     print(f"{len(candidates)} found in {len(subset)} images, {len(images)} kept: {options.out}, {seconds:.0f} s")
     for each in kept:
-        print(f"{each.label} {each.corruption} {each.severity:g}: digits-clean predicts {each.wrong_label}; {each.margin:.3f}")
+        print(f"{each.label} {each.corruption} {each.severity:g}: digits-clean: {each.wrong_label}, {each.margin:.3f}")
 
 
 def disagreements(
@@ -117,7 +119,7 @@ def diverse(candidates: list[Candidate], count: int) -> list[Candidate]:
 
 def entry(image: np.ndarray, one: Candidate, ours: Predictor, clean: Predictor) -> dict[str, Any]:
     """A gallery entry: the images as data URLs, and both predictions as the API returns them."""
-    corrupted = altered(image, one.corruption, one.severity)
+    corrupted = shown(image, one.corruption, one.severity)
     return {
         "truth": ours.classes[one.label],
         "alteration": one.corruption,

@@ -54,7 +54,7 @@ def build_pretrained(run: Path, name: str) -> None:
     for file in KEPT:
         shutil.copyfile(run / file, folder / file)
     exported = export(folder, to="onnx", out=folder / "model.onnx")
-    manifest, machine, scores, config = (
+    manifest, compute, scores, config = (
         json.loads((run / file).read_text(encoding="utf-8"))
         for file in ("settings.json", "environment.json", "scores.json", "config.json")
     )
@@ -71,8 +71,8 @@ def build_pretrained(run: Path, name: str) -> None:
         summary=PRETRAINED[name].summary[0].upper() + PRETRAINED[name].summary[1:],
         classes=", ".join(config["classes"]),
         command=" ".join([*command, "--seed", str(settings["seed"])]),
-        processor=machine["processor"],
-        torch=machine["torch"],
+        processor=compute["processor"],
+        torch=compute["torch"],
         model=settings["model"],
         epochs=settings["epochs"],
         seed=settings["seed"],

@@ -14,16 +14,18 @@ from imparfait.core.storage import write_json
 BENCHMARKS = Path(__file__).parents[1]
 
 
-def write_claim(out: Path, scores: Any, about: ComputeConfig | Mapping[str, Any] | None = None, **hidden: str | None) -> None:
+def write_claim(
+    out: Path, scores: Any, about: ComputeConfig | Mapping[str, Any] | None = None, **hidden: str | None
+) -> None:
     """Write scores.json, environment.json and command.txt into `out`.
 
     `about` is a compute configuration, or a machine description that is already complete. `hidden` maps placeholder
     names to arguments that are meaningful on this machine only, such as the path of a Python interpreter.
     """
-    machine = environment(about or ComputeConfig()) if isinstance(about, ComputeConfig | None) else dict(about)
+    compute = environment(about or ComputeConfig()) if isinstance(about, ComputeConfig | None) else dict(about)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "scores.json", scores)
-    write_json(out / "environment.json", machine)
+    write_json(out / "environment.json", compute)
     (out / "command.txt").write_text(command_line(out, **hidden), encoding="utf-8")
 
 

@@ -37,7 +37,7 @@ class LoadedModel:
     """Equal for runs that differ only in their seed."""
     settings: str
     """For the ledger."""
-    machine: ComputeConfig
+    compute: ComputeConfig
     seen: str = NOT_OURS
     how: str = ""
     """How another's model is asked, and how that was found."""
@@ -74,10 +74,10 @@ def open_for_evaluation(
         yield _run(resolve_folder(path), name, dataset.train, device, network)
         return
     _, validation = dataset.fitting()
-    machine = ComputeConfig(threads=usable_cores())
-    with open_external(path, threads=machine.threads) as stranger:
+    compute = ComputeConfig(threads=usable_cores())
+    with open_external(path, threads=compute.threads) as stranger:
         classifier, found = wrap_external(stranger, stranger.told, validation, known)
-        yield LoadedModel(name, classifier, name, fingerprint(name, str(found.conventions)), machine, how=str(found))
+        yield LoadedModel(name, classifier, name, fingerprint(name, str(found.conventions)), compute, how=str(found))
 
 
 def read_manifest(path: Path) -> RunManifest:
@@ -93,8 +93,8 @@ def _run(path: Path, name: str, train: LabelledImages, device: str, network: str
     config = config_of(path)
     classifier = load_classifier(path, device, network)
     if list(config.classes) != list(train.classes):
-        came, wanted = ", ".join(train.classes), ", ".join(config.classes)
-        raise UserError(f"--data {train.name} has the classes {came}; {path} was trained on {wanted}")
+        came, expected = ", ".join(train.classes), ", ".join(config.classes)
+        raise UserError(f"--data {train.name} has the classes {came}; {path} was trained on {expected}")
     told = read_manifest(path)
     seedless = told.settings.model_copy(update={"seed": 0})
     return LoadedModel(
@@ -103,7 +103,7 @@ def _run(path: Path, name: str, train: LabelledImages, device: str, network: str
         fingerprint(seedless, told.data.sha256, f"final={told.final}"),
         told.hash,
         compute_for(path, device).model_copy(update={"threads": torch.get_num_threads()}),
-        describe_overlap(lookup("mixture", told.settings.mixture, AUGMENTATIONS)),
+        describe_overlap(lookup("mixture", told.settings.augmentation, AUGMENTATIONS)),
         threshold=config.threshold.confidence if config.threshold else None,
         fitted_on_all=told.final,
         facts=told.settings.model_dump(),

@@ -32,26 +32,26 @@ def jobs_bar(what: str, seconds: float) -> Iterator[Note]:
 
 
 def run_shown(
-    cells: Sequence[Job], data: LabelledImages, out: Path, engine: Executor, note: Note, seconds: Sequence[float]
+    jobs: Sequence[Job], data: LabelledImages, out: Path, executor: Executor, note: Note, seconds: Sequence[float]
 ) -> list[JobResult]:
     """The outcome of each cell; `seconds` are what each takes, for the time left.
 
     Raises Stopped on Ctrl-C and SIGTERM, with every finished cell kept.
     """
     expected = defaultdict[str, float](float)  # equal cells are run once and count for all of them
-    for cell, each in zip(cells, seconds, strict=True):
-        expected[cell.key] += each
+    for job, each in zip(jobs, seconds, strict=True):
+        expected[job.key] += each
     outcomes: dict[str, JobResult] = {}
     try:
-        for cell, outcome in run(cells, data, out / JOBS_FOLDER, engine):
-            outcomes[cell.key] = outcome
-            note(expected[cell.key], f"{len(outcomes)} of {len(expected)} cells")
+        for job, outcome in run(jobs, data, out / JOBS_FOLDER, executor):
+            outcomes[job.key] = outcome
+            note(expected[job.key], f"{len(outcomes)} of {len(expected)} cells")
     except KeyboardInterrupt as error:
         raise Stopped(
             f"stopped; {len(outcomes)} of {len(expected)} cells are kept, the same command goes on from there",
             128 + signal.SIGINT,
         ) from error
-    return [outcomes[cell.key] for cell in cells]
+    return [outcomes[job.key] for job in jobs]
 
 
 @contextmanager

@@ -35,7 +35,7 @@ PLAN = "plan.json"
     help="What a fold is judged on. three: clean, geometric, shrunk; full: every alteration at every severity.",
 )  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Shrink the plan to take about so long.")
-@options.engine
+@options.executor
 @options.out
 @click.option(
     "--final", is_flag=True, help="Then fit the best on the training pictures, none held out, and open the test once."
@@ -49,10 +49,10 @@ def compare(
     seeds: int,
     epochs: int | None,
     seconds: float | None,
-    pictures: int | None,
+    images: int | None,
     suite: str,
     minutes: float | None,
-    engine: str | None,
+    executor: str | None,
     address: str | None,
     threads: int,
     out: Path,
@@ -72,7 +72,7 @@ def compare(
     given = candidates(names)  # what can be refused is, before the rest is imported
     from imparfait.selection.executors import executor_named
 
-    runs_on = executor_named(engine, address, threads)
+    runs_on = executor_named(executor, address, threads)
     from imparfait.cli.choosing import alone, jobs_bar, run_shown
     from imparfait.cli.train import train_and_prove
     from imparfait.core.storage import atomic_directory, fingerprint
@@ -87,14 +87,14 @@ def compare(
     dataset = console.loaded(data, size)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     pool = dataset.everything()
-    fit = min(pictures or len(pool), len(pool)) * (folds - 1) // folds
+    fit = min(images or len(pool), len(pool)) * (folds - 1) // folds
     kept = {"epochs"} if epochs or seconds else set()
     given = [
         replace(each, settings=console.long_enough(each.settings, fit, each.fixed | kept, each.name)) for each in given
     ]
     parts = full_suite() if suite == "full" else conditions_from()
-    alterations = [(part.alteration, part.severity) for part in parts]
-    asked = repr([folds, seeds, epochs, seconds, pictures, minutes, threads, alterations])
+    corruptions = [(part.corruption, part.severity) for part in parts]
+    asked = repr([folds, seeds, epochs, seconds, images, minutes, threads, corruptions])
     networks = [custom_fingerprint(each.settings.model) for each in given]
     mark = fingerprint(pool.fingerprint(), asked, *networks, *(each.settings for each in given))
     names_of_all = "-".join(each.name for each in given)
@@ -109,21 +109,21 @@ def compare(
                 seeds=seeds,
                 epochs=epochs,
                 seconds=seconds,
-                pictures=pictures,
+                images=images,
                 minutes=minutes,
                 threads=threads,
                 at_once=runs_on.at_once,
-                alterations=alterations,
+                corruptions=corruptions,
             ),
         )
         click.echo(planned, err=True)
         for loss in planned.lost:
             click.echo(f"to take about {minutes:g} min: {loss}", err=True)
         places = planned.places()
-        cells = [planned.cell(*place) for place in places]
-        expected = [planned.cell_seconds(entry) for entry, _, _ in places]
+        jobs = [planned.job(*place) for place in places]
+        expected = [planned.job_seconds(entry) for entry, _, _ in places]
         with jobs_bar("comparing", sum(expected)) as note:
-            outcomes = run_shown(cells, pool, out, runs_on, note, expected)
+            outcomes = run_shown(jobs, pool, out, runs_on, note, expected)
         found = {(e.name, seed, fold): outcome for (e, seed, fold), outcome in zip(places, outcomes, strict=True)}
         comparison = Comparison(planned, pool.classes, found)
         with atomic_directory(folder) as unfinished:

@@ -33,9 +33,9 @@ def bar(what: str, total: float | None) -> Iterator[tuple[Progress, TaskID]]:
 
 
 @contextmanager
-def watched(classifier: "Classifier", what: str, pictures: int) -> Iterator["Classifier"]:
+def watched(classifier: "Classifier", what: str, total: int) -> Iterator["Classifier"]:
     """`classifier`, with a bar that moves on as it answers its `pictures`."""
-    with bar(what, pictures) as (progress, task):
+    with bar(what, total) as (progress, task):
 
         def classify(images: "np.ndarray") -> "np.ndarray":
             logits = classifier(images)
@@ -68,12 +68,12 @@ def loaded(data: str | Path, size: int | None = None) -> "Dataset":
     return dataset
 
 
-def long_enough(settings: TrainingSettings, pictures: int, given: Collection[str], name: str = "") -> TrainingSettings:
+def long_enough(settings: TrainingSettings, total: int, given: Collection[str], name: str = "") -> TrainingSettings:
     """The settings, for more steps where the pictures are few, which is told."""
-    enough = enough_steps(settings, pictures, given)
+    enough = enough_steps(settings, total, given)
     if enough != settings:
         told = f"{enough.epochs} epoch{'s' * (enough.epochs > 1)}, in batches of {enough.batch_size}"
-        click.echo(f"{pictures:,} pictures are few: {told}{f' ({name})' if name else ''}", err=True)
+        click.echo(f"{total:,} pictures are few: {told}{f' ({name})' if name else ''}", err=True)
     return enough
 
 

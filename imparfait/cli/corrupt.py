@@ -45,12 +45,12 @@ SHEET, FOLDER, MANIFEST = Path("alterations.png"), Path("altered"), "manifest.js
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help=f"[default: {SHEET}, or for data sets {FOLDER}]")
 def alter(
-    alterations: tuple[str, ...],
+    corruptions: tuple[str, ...],
     severities: tuple[float, ...],
     data: str,
     size: int | None,
     seed: int,
-    pictures: int,
+    images: int,
     files: str | None,
     splits: tuple[str, ...],
     manifest: Path | None,
@@ -63,11 +63,11 @@ def alter(
     """
     from imparfait.corruptions import CORRUPTIONS
 
-    names = alterations or tuple(CORRUPTIONS)
+    names = corruptions or tuple(CORRUPTIONS)
     for name in names:
         lookup("alteration", name, CORRUPTIONS)
     if manifest:
-        if alterations or severities or files or splits or seed:
+        if corruptions or severities or files or splits or seed:
             raise UserError("--manifest tells all there is to write; with it, give only --data, --size and --out")
         _write_again(manifest, console.loaded(data, size), out or FOLDER)
     elif files:
@@ -76,33 +76,33 @@ def alter(
         from imparfait.data.write import Order
 
         found = console.loaded(data, size)
-        wanted = splits or ("train", *(["validation"] if found.validation else []))
-        told = {"alterations": names, "severities": severities, "splits": wanted, "seed": seed, "format": files}
+        expected = splits or ("train", *(["validation"] if found.validation else []))
+        told = {"alterations": names, "severities": severities, "splits": expected, "seed": seed, "format": files}
         order = Order.model_validate(told)
         _write(found, order, out or FOLDER)
         first, _, _ = next(order.each())
         what = f"imparfait train --data {(out or FOLDER) / first} --mixture clean"
         console.next_step(what, "learn from the altered pictures as they are")
     else:
-        _draw_sheet(console.loaded(data, size).train, names, severities or LEVELS, seed, pictures, out or SHEET)
+        _draw_sheet(console.loaded(data, size).train, names, severities or LEVELS, seed, images, out or SHEET)
 
 
 def _draw_sheet(
-    data: "LabelledImages", names: Sequence[str], severities: Sequence[float], seed: int, pictures: int, out: Path
+    data: "LabelledImages", names: Sequence[str], severities: Sequence[float], seed: int, images: int, out: Path
 ) -> None:
     import numpy as np
 
     from imparfait.core.storage import atomic_write
-    from imparfait.data.corrupted import altered
+    from imparfait.data.corrupted import corrupt
     from imparfait.reports.figures import as_png, contact_sheet
 
     if out.suffix != ".png":
         raise UserError(f"--out {out}: a contact sheet is a PNG; write a name that ends in .png")
-    few = data.select(_one_class_after_another(data.labels, len(data.classes), pictures))
+    few = data.select(_one_class_after_another(data.labels, len(data.classes), images))
     if len(names) > MANY:  # a catalogue: a row an alteration, each picture at all severities side by side
         few = few.select(np.arange(min(len(few), CATALOGUED)))
         rows = {
-            name: np.stack([altered(few, name, severity, seed).pixels for severity in severities], 1).reshape(
+            name: np.stack([corrupt(few, name, severity, seed).pixels for severity in severities], 1).reshape(
                 -1, *few.pixels.shape[1:]
             )
             for name in names
@@ -112,14 +112,14 @@ def _draw_sheet(
     else:
         rows = {"as it is": few.pixels}
         for name in names:
-            rows |= {f"{name} {severity:g}": altered(few, name, severity, seed).pixels for severity in severities}
+            rows |= {f"{name} {severity:g}": corrupt(few, name, severity, seed).pixels for severity in severities}
         told = f"{len(few)} pictures, a row for each of {', '.join(rows)}"
     out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(out, as_png(contact_sheet(rows)))
     click.echo(f"{told}: {out}")
 
 
-def _one_class_after_another(labels: "np.ndarray", classes: int, pictures: int) -> "np.ndarray":
+def _one_class_after_another(labels: "np.ndarray", classes: int, images: int) -> "np.ndarray":
     """Rows of the first picture of each class, then of the second of each: as many as wanted, or as there are."""
     import numpy as np
 
@@ -127,7 +127,7 @@ def _one_class_after_another(labels: "np.ndarray", classes: int, pictures: int) 
     for label in range(classes):
         rows = np.flatnonzero(labels == label)
         turns[rows] = np.arange(len(rows))
-    return np.lexsort((labels, turns))[:pictures]
+    return np.lexsort((labels, turns))[:images]
 
 
 def _write(found: "Dataset", order: "Order", out: Path, expected: "Manifest | None" = None) -> None:

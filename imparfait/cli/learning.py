@@ -74,7 +74,7 @@ def learn(run: Run, model: nn.Module, parts: list[ConditionImages], unfinished: 
             err=True,
         )
     begin = partial(DistillationTraining, run.teachers) if run.teachers else Training
-    training = begin(model, run.data, run.settings, run.machine, state)
+    training = begin(model, run.data, run.settings, run.compute, state)
     course = [[Score(**score) for score in scores] for scores in beside.get("course", [])]
     latest, saved, pause = None, time.monotonic(), EVERY
     if state:
@@ -94,7 +94,7 @@ def learn(run: Run, model: nn.Module, parts: list[ConditionImages], unfinished: 
             if step.epoch:
                 told = f"{percent(step.epoch.accuracy)} of training pictures"
                 if parts:
-                    latest = evaluate(as_classifier(model, run.machine), parts)
+                    latest = evaluate(as_classifier(model, run.compute), parts)
                     course.append(latest.each)
                     told = f"{percent(latest.mean)} on validation"
             epoch = min(len(training.progress.epochs) + 1, run.settings.epochs)

@@ -18,10 +18,10 @@ def evaluate_on_test(
     Also returns the pictures, for the report, and a sentence on how often they have been opened.
     """
     with test.open(out / LEDGER, settings) as opening:
-        parts = core_suite(opening.pictures)
+        parts = core_suite(opening.images)
         with console.watched(classifier, "scoring the test pictures", sum(len(part.data) for part in parts)) as watched:
             scores = evaluate(watched, parts)
-        accuracies = [f"{score.alteration} {percent(score.accuracy)}" for score in scores.each]
+        accuracies = [f"{score.corruption} {percent(score.accuracy)}" for score in scores.each]
         opening.result = ", ".join([*accuracies, f"mean {percent(scores.mean)}"])
     return scores, parts, describe_accesses(opening)
 

@@ -43,7 +43,7 @@ model = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 
-def engine(command: Command) -> Command:
+def executor(command: Command) -> Command:
     """Where cells run, and on how many threads each."""
     each = (
         click.option("--engine", metavar="NAME", help="here, processes or ray.  [default: processes]"),

@@ -35,7 +35,7 @@ AT_ONCE = 256  # answers written together
     help="A .jsonl or .csv file for the answers; the same command goes on where it stopped.",
 )  # fmt: skip
 @click.option("--show", is_flag=True, help=f"Draw what the model saw, into {SHEET}.")
-def predict(pictures: tuple[Path, ...], model: str, form: str, out: Path | None, show: bool) -> None:
+def predict(images: tuple[Path, ...], model: str, form: str, out: Path | None, show: bool) -> None:
     """Say what is on each PICTURE: a PNG, JPEG, BMP, GIF, WebP or TIFF file, or a folder of them.
 
     Dark on light or light on dark, turned by EXIF, on paper with a desk around it: what was done to a picture is said.
@@ -44,10 +44,10 @@ def predict(pictures: tuple[Path, ...], model: str, form: str, out: Path | None,
     from imparfait.inference.batch import MANY, files_in, predict_files, predict_many
     from imparfait.inference.pretrained import open_model
 
-    if show and any(path.resolve() == SHEET.resolve() for path in pictures):
+    if show and any(path.resolve() == SHEET.resolve() for path in images):
         raise UserError(f"{SHEET}: is where --show draws; rename this picture, or leave --show out")
     ready = open_model(model)
-    files = list(files_in(pictures))
+    files = list(files_in(images))
     failed = []
     seen: list[FileResult] = []
 

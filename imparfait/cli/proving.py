@@ -35,36 +35,36 @@ def prove(
     for model in models:
         if not test and model.fitted_on_all:
             raise UserError(f"{model.name} was fitted on the validation pictures too; leave --on validation out")
-    pictures, suites = None if test else dataset.fitting()[1], {}
+    images, suites = None if test else dataset.fitting()[1], {}
     remark = "on validation pictures; the test pictures stay sealed"
     for model in models:
         if test:
             with test.open(out / LEDGER, model.settings) as opening:
-                pictures, remark = opening.pictures, describe_accesses(opening)
-                suites[model.name] = _ask(model, pictures, parts)
+                images, remark = opening.images, describe_accesses(opening)
+                suites[model.name] = _ask(model, images, parts)
                 opening.result = _in_brief(suites[model.name])
-        elif pictures:
-            suites[model.name] = _ask(model, pictures, parts)
-    assert pictures is not None
-    remark = f"{len(pictures):,} pictures; {remark}" if test else f"{len(pictures):,} pictures, {remark}"
-    ending = f"-{pictures.name}{'-full' if full else ''}{'' if test else '-validation'}"
+        elif images:
+            suites[model.name] = _ask(model, images, parts)
+    assert images is not None
+    remark = f"{len(images):,} pictures; {remark}" if test else f"{len(images):,} pictures, {remark}"
+    ending = f"-{images.name}{'-full' if full else ''}{'' if test else '-validation'}"
     names = "-and-".join(model.name.replace("/", "-") for model in models)
     folder = out / f"evaluate-{names[:80]}{ending}"
     rivals = grouped(suites, {model.name: model.recipe for model in models}.__getitem__)
     told = verdicts(rivals)
     with atomic_directory(folder) as unfinished:
-        write_json(unfinished / "environment.json", environment(models[0].machine))
+        write_json(unfinished / "environment.json", environment(models[0].compute))
         if full or len(models) > 1:
-            _leave_report(unfinished, models, rivals, told, pictures, parts, remark)
+            _leave_report(unfinished, models, rivals, told, images, parts, remark)
         else:
-            _leave_short_report(unfinished, models[0], suites[models[0].name], pictures, parts, remark)
+            _leave_short_report(unfinished, models[0], suites[models[0].name], images, parts, remark)
     _print(models, suites, told, remark, folder, as_json)
 
 
-def _ask(model: LoadedModel, pictures: LabelledImages, parts: Sequence[Condition]) -> SuiteResult:
+def _ask(model: LoadedModel, images: LabelledImages, parts: Sequence[Condition]) -> SuiteResult:
     title = f"{model.name}: {len(parts)} sets of pictures"
-    with console.watched(model.classifier, title, len(parts) * len(pictures)) as watched:
-        return SuiteResult(evaluate(watched, shown(pictures, parts)))
+    with console.watched(model.classifier, title, len(parts) * len(images)) as watched:
+        return SuiteResult(evaluate(watched, shown(images, parts)))
 
 
 def _in_brief(suite: SuiteResult) -> str:
@@ -78,19 +78,19 @@ def _leave_short_report(
     folder: Path,
     model: LoadedModel,
     suite: SuiteResult,
-    pictures: LabelledImages,
+    images: LabelledImages,
     parts: Sequence[Condition],
     remark: str,
 ) -> None:
     write_scores(folder, suite.scores)
     page_of_three.write_report(
         folder,
-        title=f"{model.name} on {pictures.name}",
+        title=f"{model.name} on {images.name}",
         conditions=f"The classifier {model.name} on {remark}. {model.how}".strip(),
         seen=model.seen,
         scores=suite.scores,
-        plates=page_of_three.answers(suite.scores, list(shown(pictures, parts))),
-        facts={"settings": model.facts, "machine": environment(model.machine)},
+        plates=page_of_three.answers(suite.scores, list(shown(images, parts))),
+        facts={"settings": model.facts, "machine": environment(model.compute)},
     )
 
 
@@ -99,12 +99,12 @@ def _leave_report(
     models: Sequence[LoadedModel],
     rivals: Sequence[ModelGroup],
     told: Sequence[Verdict],
-    pictures: LabelledImages,
+    images: LabelledImages,
     parts: Sequence[Condition],
     remark: str,
 ) -> None:
     asked = {model.name: model for model in models}
-    _, channels, height, width = pictures.pixels.shape
+    _, channels, height, width = images.pixels.shape
     trust = {rival.name: by_family(rival.seeds[0]) for rival in rivals}
     refused = {
         rival.name: ood_reports(
@@ -117,20 +117,20 @@ def _leave_report(
     write_json(folder / "scores.json", told_as_json(rivals, told, trust, refused, errors))
     page.write_report(
         folder,
-        title=f"{', '.join(rival.name for rival in rivals)} on {pictures.name}",
+        title=f"{', '.join(rival.name for rival in rivals)} on {images.name}",
         conditions=f"{len(models)} network{'s' * (len(models) > 1)} on {remark}.",
         seen=" ".join(f"{model.name}: {model.seen}" for model in models) if len(models) > 1 else models[0].seen,
         models=rivals,
         verdicts=told,
         trust=trust,
         refusals=refused,
-        data=pictures,
+        data=images,
         parts=parts,
         corruption_error=errors,
         asked={model.name: model.how for model in models if model.how},
         disputed=_disputed(rivals),
         facts={model.name: model.facts for model in models if model.facts}
-        | {"machine": environment(models[0].machine)},
+        | {"machine": environment(models[0].compute)},
     )
 
 
@@ -140,8 +140,8 @@ def _disputed(rivals: Sequence[ModelGroup]) -> dict[str, tuple[float, float]]:
     for rival in rivals:
         clean = rival.seeds[0].clean
         if is_mnist_test(clean.truths):
-            right = clean.said == clean.truths
-            found[rival.name] = (float(right.mean()), float(right[without_disputed(clean.truths)].mean()))
+            correct = clean.said == clean.truths
+            found[rival.name] = (float(correct.mean()), float(correct[without_disputed(clean.truths)].mean()))
     return found
 
 

@@ -31,7 +31,7 @@ DRAWN = "-read"
     help="Folder for the digits that are not sure, one PNG each, to be sorted by hand and learned.",
 )  # fmt: skip
 def read(
-    pictures: tuple[Path, ...], model: str, as_json: bool, drawn: bool, out: Path | None, review: Path | None
+    images: tuple[Path, ...], model: str, as_json: bool, drawn: bool, out: Path | None, review: Path | None
 ) -> None:
     """Read the numbers on each PICTURE: a PNG, JPEG, BMP, GIF, WebP or TIFF file, or a folder of them.
 
@@ -47,7 +47,7 @@ def read(
     ready = open_model(model)
     files = [
         file
-        for path in pictures
+        for path in images
         for file in files_in([path])
         if not (path.is_dir() and file.endswith(f"{DRAWN}.png"))  # it is one of ours
     ]

@@ -39,7 +39,7 @@ BEST = "best.toml"
 @click.option("--epochs", type=click.IntRange(1), help="Of each trial.  [default: the recipe's]")
 @click.option("--pictures", type=click.IntRange(20), help="Use about so many training pictures.  [default: all]")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="A trial holds out one of so many.")
-@options.engine
+@options.executor
 @options.out
 @options.as_json
 def search(
@@ -53,9 +53,9 @@ def search(
     data: str,
     size: int | None,
     epochs: int | None,
-    pictures: int | None,
+    images: int | None,
     folds: int,
-    engine: str | None,
+    executor: str | None,
     address: str | None,
     threads: int,
     out: Path,
@@ -80,7 +80,7 @@ def search(
         read_space(space, given.settings)  # only to refuse what cannot be
     from imparfait.selection.executors import executor_named
 
-    runs_on = executor_named(engine, address, threads)
+    runs_on = executor_named(executor, address, threads)
     from imparfait.cli.choosing import Note, alone, jobs_bar, run_shown
     from imparfait.core.storage import atomic_directory
     from imparfait.data.splits import fold, subsample
@@ -91,27 +91,27 @@ def search(
 
     dataset = console.loaded(data, size)
     pool = dataset.everything()
-    part = subsample(pool, pictures)
+    part = subsample(pool, images)
     fit, held_out = fold(part, folds, 0, 0)
     start = changed(given.settings, {"epochs": epochs}) if epochs else given.settings
     start = console.long_enough(start, len(fit), given.fixed | ({"epochs"} if epochs else set()))
     varied, start = read_space(space, start) if space else (space_of(start), start)
-    cell_for = search.cells_on(pool, pictures, folds, threads)
-    asked = repr([methods, trials, minutes, repeats, folds, pictures, threads])
+    job_for = search.jobs_on(pool, images, folds, threads)
+    asked = repr([methods, trials, minutes, repeats, folds, images, threads])
     mark = fingerprint(pool.fingerprint(), asked, start, *(f"{name} {values}" for name, values in varied.items()))
     folder = out / f"search-{given.name}-{'-'.join(methods)}-{mark[:6]}"
     searches = [search.Search(name, repeat, start, varied) for repeat in range(repeats) for name in methods]
 
     click.echo(f"{given.name}, varying {', '.join(varied)}", err=True)
     [entry] = measured([Candidate(given.name, start)], part, threads)
-    each = entry.cell_seconds(len(fit), len(held_out))
+    each = entry.job_seconds(len(fit), len(held_out))
     expected = crowded(each * trials * len(searches), runs_on.at_once)
     cost = f"{len(searches) * trials} trials × about {each:.1f} s, {runs_on.at_once} at once: {told(expected)}"
     click.echo(f"{cost}, then {CONFIRMED * folds} cells for each winner", err=True)
     with alone(out, "choosing"):
 
-        def running(note: Note) -> search.RunCells:
-            return lambda cells: run_shown(cells, pool, out, runs_on, note, [each] * len(cells))
+        def running(note: Note) -> search.RunJobs:
+            return lambda jobs: run_shown(jobs, pool, out, runs_on, note, [each] * len(jobs))
 
         deadline = time.monotonic() + 60 * minutes if minutes else math.inf
         with jobs_bar("trials", each * trials * len(searches)) as note:
@@ -122,15 +122,15 @@ def search(
             def in_time() -> bool:
                 return time.monotonic() < deadline
 
-            for _ in search.run_trials(searches, trials, cell_for, running(note_trials), in_time):
+            for _ in search.run_trials(searches, trials, job_for, running(note_trials), in_time):
                 pass
         places = search.fresh_places(CONFIRMED, folds)
         further = len(searches) * (search.LEADERS * (search.FOLDS - 1) + len(places)) + len(places)
         with jobs_bar("measuring what leads", each * further) as note:
-            own = search.conclude(searches, folds, places, cell_for, running(note))
+            own = search.conclude(searches, folds, places, job_for, running(note))
         finding = Finding(given.name, start, varied, searches, own, len(fit), len(held_out))
         with atomic_directory(folder) as unfinished:
-            write_search(unfinished, folder.name, finding, entry.machine)
+            write_search(unfinished, folder.name, finding, entry.compute)
     _print(finding, folder, as_json)
     if not finding.best:
         raise UserError(f"no trial finished; the first one's cause: {searches[0].trials[0].cause}")

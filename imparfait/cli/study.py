@@ -26,7 +26,7 @@ PLAN = "study.plan.json"
 )
 @click.option("--stages", is_flag=True, help="Print the stages and how long each takes, and end.")
 @click.option("--stage", metavar="NAME", help="Do this stage only, and end.")
-@options.engine
+@options.executor
 @options.out
 @options.as_json
 def study(
@@ -34,7 +34,7 @@ def study(
     larger: bool,
     stages: bool,
     stage: str | None,
-    engine: str | None,
+    executor: str | None,
     address: str | None,
     threads: int,
     out: Path,
@@ -58,7 +58,7 @@ def study(
     from imparfait.study.scales import SCALES
 
     name = "quick" if quick else "larger" if larger else "full"
-    scale, runs_on = SCALES[name], executor_named(engine, address, 1)
+    scale, runs_on = SCALES[name], executor_named(executor, address, 1)
     sitting = study_stages.StudyRun(name, scale, runs_on, out)
     planned = sitting.planned(out / f"{name}.{PLAN}")
     listed = planned.stages(scale, len(sitting.fit))
@@ -84,8 +84,8 @@ def _print_stages(stages: "Sequence[Stage]", seconds: float, at_once: int) -> No
     together = f"{at_once} cell{'s' * (at_once > 1)} at once"
     click.echo(f"by measured pictures/s, {together}; what is finished already takes no time again:", err=True)
     for stage in stages:
-        cells = f"{stage.cells} cell{'s' * (stage.cells > 1)}"
-        click.echo(f"  {stage.name:36}{cells:>10}{told(stage.seconds):>10}", err=True)
+        jobs = f"{stage.jobs} cell{'s' * (stage.jobs > 1)}"
+        click.echo(f"  {stage.name:36}{jobs:>10}{told(stage.seconds):>10}", err=True)
     click.echo(f"  {'in all':46}{told(seconds):>10}", err=True)
 
 

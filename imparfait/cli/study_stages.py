@@ -43,9 +43,9 @@ Step = Callable[[], None]
 class StudyRun:
     """What the stages need, and what came of them."""
 
-    def __init__(self, name: str, scale: Scale, engine: Executor, out: Path):
+    def __init__(self, name: str, scale: Scale, executor: Executor, out: Path):
         dataset = console.loaded("mnist")
-        self.name, self.scale, self.engine, self.out = name, scale, engine, out
+        self.name, self.scale, self.executor, self.out = name, scale, executor, out
         self.pool = dataset.everything()
         self.test = dataset.test if scale.opens_test else None
         if scale.opens_test:
@@ -64,7 +64,7 @@ class StudyRun:
             if self.plan.mark == mark_of(self.scale, self.pool):
                 return self.plan
         click.echo("measuring what each network can do, in turn", err=True)
-        self.plan = study_plan(self.scale, self.pool, self.engine.at_once)
+        self.plan = study_plan(self.scale, self.pool, self.executor.at_once)
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, self.plan.model_dump_json(indent=2).encode())
         return self.plan
@@ -89,8 +89,8 @@ class StudyRun:
         plan = self.plan
         for step in self.steps()[: -len(plan.finals)]:
             step()
-        if self.engine.at_once > 1:
-            side_by_side(self.name, self.out, self._untrained(), min(self.engine.at_once, usable_cores()))
+        if self.executor.at_once > 1:
+            side_by_side(self.name, self.out, self._untrained(), min(self.executor.at_once, usable_cores()))
         for entry in plan.finals:
             self._train(entry)
         return Study(
@@ -106,27 +106,27 @@ class StudyRun:
         scale, start, space = self.scale, entry.settings, SPACES[entry.name]
         part = subsample(self.pool, scale.searched_pictures)
         fit, held_out = fold(part, scale.searched_folds, 0, 0)
-        each = entry.cell_seconds(len(fit), len(held_out))
-        cell_for = search.cells_on(self.pool, scale.searched_pictures, scale.searched_folds, 1)
+        each = entry.job_seconds(len(fit), len(held_out))
+        job_for = search.jobs_on(self.pool, scale.searched_pictures, scale.searched_folds, 1)
         searches = [search.Search(method, 0, start, space) for method in METHODS]
         places = search.fresh_places(CONFIRMED, scale.searched_folds)
-        total = each * self.plan.cells_of_search(scale)
+        total = each * self.plan.jobs_of_search(scale)
         with alone(self.out, "choosing"), jobs_bar(f"search for {entry.name}", total) as note:
             run = self._running(note, each)
-            for _ in search.run_trials(searches, scale.trials, cell_for, run, lambda: True):
+            for _ in search.run_trials(searches, scale.trials, job_for, run, lambda: True):
                 pass
-            own = search.conclude(searches, scale.searched_folds, places, cell_for, run)
+            own = search.conclude(searches, scale.searched_folds, places, job_for, run)
         self.searches[entry.name] = Finding(entry.name, start, space, searches, own, len(fit), len(held_out))
 
-    def _running(self, note: Note, each: float) -> search.RunCells:
-        return lambda cells: run_shown(cells, self.pool, self.out, self.engine, note, [each] * len(cells))
+    def _running(self, note: Note, each: float) -> search.RunJobs:
+        return lambda jobs: run_shown(jobs, self.pool, self.out, self.executor, note, [each] * len(jobs))
 
     def _validate(self, plan: Plan, entry: CandidateProfile) -> None:
         places = [(entry.name, seed, number) for seed in range(plan.seeds) for number in range(plan.folds)]
-        cells = [plan.cell(entry, seed, number) for _, seed, number in places]
-        each = plan.cell_seconds(entry)
-        with alone(self.out, "choosing"), jobs_bar(f"cross-validation of {entry.name}", each * len(cells)) as note:
-            self.outcomes |= dict(zip(places, self._running(note, each)(cells), strict=True))
+        jobs = [plan.job(entry, seed, number) for _, seed, number in places]
+        each = plan.job_seconds(entry)
+        with alone(self.out, "choosing"), jobs_bar(f"cross-validation of {entry.name}", each * len(jobs)) as note:
+            self.outcomes |= dict(zip(places, self._running(note, each)(jobs), strict=True))
 
     def _comparison(self, plan: Plan) -> Comparison:
         """The plan's cells among all that were run: the pair's first seed is the ablations' too."""
@@ -137,7 +137,7 @@ class StudyRun:
         """A final network as it starts: on one thread, so that several are trained side by side."""
         recipe, settings = self.scale.finals()[entry.name]
         run, model = runs.start(recipe, settings, self.fit, final=bool(self.test))
-        return replace(run, machine=run.machine.model_copy(update={"threads": 1})), model
+        return replace(run, compute=run.compute.model_copy(update={"threads": 1})), model
 
     def _train(self, entry: CandidateProfile) -> None:
         run, model = self._run(entry)

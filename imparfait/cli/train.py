@@ -157,8 +157,8 @@ def leave_run(
     with at_work(run, out) as unfinished_training:  # made first: a disk that refuses says so before the training
         parts = core_suite(validation) if validation else []
         learned = learn(run, model, parts, unfinished_training)
-        found = calibrate(as_classifier(model, run.machine), calibration) if calibration else None
-        classifier = as_classifier(model, run.machine, found.temperature if found else 1.0)
+        found = calibrate(as_classifier(model, run.compute), calibration) if calibration else None
+        classifier = as_classifier(model, run.compute, found.temperature if found else 1.0)
         with atomic_directory(folder) as unfinished:
             if test:
                 scores, parts, remark = evaluate_on_test(classifier, test, out, run.hash)
@@ -167,7 +167,7 @@ def leave_run(
                 kept = len(parts[0].data)
                 remark = f"on {kept:,} training pictures kept out of fitting; the test pictures stay sealed"
             runs.write_run(unfinished, run, model, learned.epochs, learned.course, found)
-            _write_result(unfinished, run, learned, scores, parts, remark, found.pictures if found else 0)
+            _write_result(unfinished, run, learned, scores, parts, remark, found.images if found else 0)
     return scores, remark, folder
 
 
@@ -196,7 +196,7 @@ def _with_the_network_of(
     if weights.new_head(data.classes):
         then = ", ".join(weights.config.classes)
         click.echo(f"other classes than {weights.path} has ({then}): the last layer starts anew", err=True)
-    return settings.model_copy(update={"model": model or theirs, "sizes": weights.config.sizes})
+    return settings.model_copy(update={"model": model or theirs, "sizes": weights.config.model_args})
 
 
 def _write_result(
@@ -216,7 +216,7 @@ def _write_result(
     seconds = f"trained for {learned.epochs[-1].seconds:.0f} s on {len(run.data):,} pictures"
     if calibrated:
         seconds += f", calibrated on {calibrated:,} others"
-    seen = describe_overlap(AUGMENTATIONS[run.settings.mixture])
+    seen = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
     conditions = f"{run.recipe}, seed {run.settings.seed}: {seconds}; {remark}."
     write_scores(folder, scores)
     write_card(folder, run, scores, f"{conditions} {seen}")
@@ -227,7 +227,7 @@ def _write_result(
         seen=seen,
         scores=scores,
         plates=[report.course(learned.epochs, learned.course), *report.answers(scores, parts)],
-        facts={"settings": run.settings.model_dump(), "machine": environment(run.machine)},
+        facts={"settings": run.settings.model_dump(), "machine": environment(run.compute)},
     )
 
 

@@ -90,7 +90,7 @@ def tune_malloc() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def environment(machine: ComputeConfig) -> dict[str, str | int]:
+def environment(compute: ComputeConfig) -> dict[str, str | int]:
     """Versions, processor and commit: what someone needs to repeat a run."""
     packages = ("imparfait", "torch", "numpy", "optuna", "scikit-learn", "scipy", "matplotlib")
     return {
@@ -99,7 +99,7 @@ def environment(machine: ComputeConfig) -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        **machine.model_dump(),
+        **compute.model_dump(),
         "commit": _commit(),
     }
 

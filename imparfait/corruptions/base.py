@@ -47,9 +47,9 @@ class Corruption:
             told.append(f"the protocol's at {self.protocol:g}")
         return f"{does} ({', '.join(told)})"
 
-    def __call__(self, images: Images, severity: Severity, draw: CounterRng) -> Images:
+    def __call__(self, images: Images, severity: Severity, rng: CounterRng) -> Images:
         """The altered pictures."""
-        return self.alter(images, severity, draw)
+        return self.alter(images, severity, rng)
 
 
 def as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
@@ -57,11 +57,11 @@ def as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
     return torch.as_tensor(severity, dtype=images.dtype).expand(len(images))
 
 
-def unchanged_where_zero(severity: Severity, images: Images, altered: Images) -> Images:
+def unchanged_where_zero(severity: Severity, images: Images, corrupted: Images) -> Images:
     """Severity 0 is the very same picture; resampling at the identity would be off by 3e-6."""
     if isinstance(severity, Tensor):
-        return torch.where((severity == 0)[:, None, None, None], images, altered)
-    return images if severity == 0 else altered
+        return torch.where((severity == 0)[:, None, None, None], images, corrupted)
+    return images if severity == 0 else corrupted
 
 
 SIDE = 28

@@ -34,7 +34,7 @@ LUMINANCE = (
 )
 
 
-def glass_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def glass_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Look through frosted glass: smooth, let each pixel look a little past its place, smooth again.
 
     Severity s smooths with a sigma of `GLASS_SIGMA` s pixels and lets each pixel look up to `GLASS_REACH` sigmas off
@@ -48,7 +48,7 @@ def glass_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
     rows, columns = (gaussians(amount * GLASS_SIGMA * unit, side)[:, None] for side in (height, width))
     smooth = rows @ images @ columns.mT
     # Four numbers of 16 bits out of each draw: there are two for each pixel.
-    bits = draw.bits("where each pixel looks", math.ceil(height * width / 2)).view(torch.int16)
+    bits = rng.bits("where each pixel looks", math.ceil(height * width / 2)).view(torch.int16)
     farthest = GLASS_SIGMA * GLASS_REACH * unit
     off = bits[:, : 2 * height * width].view(n, height, width, 2).to(images.dtype) * (farthest / 2**15)
     place = torch.stack(torch.meshgrid(*(torch.arange(side) for side in (width, height)), indexing="xy"), -1)
@@ -58,7 +58,7 @@ def glass_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, (rows @ seen @ columns.mT).clamp_(0, 1))
 
 
-def motion_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def motion_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Let each picture leave a trail, as if the camera had moved.
 
     Severity s gives a trail to the left that pales like half a Gaussian with a sigma of `MOTION_SIGMA` s pixels, at
@@ -70,7 +70,7 @@ def motion_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
     sigma = as_column(severity, images).double() * (MOTION_SIGMA * pixel(images))
     reach = math.floor(max(sigma.tolist(), default=0.0) * MOTION_REACH)  # others of the batch add weights of 0 only
     steps = torch.arange(reach + 1, dtype=torch.float64)
-    angle = (draw.uniform("angle of motion").double() - 0.5) * (math.pi / 2)
+    angle = (rng.uniform("angle of motion").double() - 0.5) * (math.pi / 2)
     down, right = ((steps * way[:, None] - 0.5).ceil().long() for way in (angle.sin(), angle.cos()))
     weights = torch.exp(-(steps**2) / (2 * sigma[:, None].clamp(min=1e-3) ** 2))
     weights = weights * (steps <= sigma[:, None] * MOTION_REACH)
@@ -89,7 +89,7 @@ def motion_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, (trail / total).view_as(images))
 
 
-def defocus_blur(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def defocus_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Put each picture out of focus: a point becomes a disc.
 
     Severity s gives discs with a radius from 0.5 up to `DEFOCUS_MOST` pixels,
@@ -111,7 +111,7 @@ def defocus_blur(images: Images, severity: Severity, draw: CounterRng) -> Images
     return unchanged_where_zero(severity, images, blurred.clamp_(0, 1))
 
 
-def pixelate(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def pixelate(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Take each picture with fewer, larger pixels.
 
     Severity s makes square blocks of 1 up to `PIXELATE_MOST` pixels a side, from
@@ -126,7 +126,7 @@ def pixelate(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, (rows @ images @ columns.mT).clamp_(0, 1))
 
 
-def jpeg(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def jpeg(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Store each picture as a JPEG of low quality, each channel as a grey picture.
 
     Severity s is a quality from 100 down to `JPEG_LEAST`: the frequencies of each block of 8 x 8 pixels are rounded

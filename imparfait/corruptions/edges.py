@@ -20,7 +20,7 @@ Planes = Float64[Tensor, "n channels height width"]
 Mask = Bool[Tensor, "n channels height width"]
 
 
-def canny_edges(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def canny_edges(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Draw the edges of the strokes, one pixel wide and white, on black.
 
     There are no degrees: any severity above 0 is the full effect. Each channel is treated alone. Nothing is drawn.
@@ -35,7 +35,7 @@ def canny_edges(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, _reached(strong, weak).to(images.dtype))
 
 
-def outline(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def outline(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Hollow the strokes, as bubble letters are.
 
     Severity s takes s of the brightness that was there; meanwhile a line grows around each stroke, to 1/28 of the

@@ -24,7 +24,7 @@ ELASTIC_MOST = 1.9 / 28  # of the shorter side, root mean square
 ELASTIC_SMOOTH = 4 / 28  # Simard, Steinkraus & Platt's sigma of 4 pixels of 28
 
 
-def geometric(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def geometric(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Turn, move and stretch each picture a little, as Keras's `ImageDataGenerator` does.
 
     Severity s turns by up to 30 s degrees, moves by up to 20 s % of the side and stretches each axis by up to
@@ -33,7 +33,7 @@ def geometric(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """
     height, width = images.shape[-2:]
     at_most = torch.tensor([math.radians(30), 0.2 * height, 0.2 * width, 0.2, 0.2], dtype=images.dtype)
-    drawn = 2 * draw.uniform("angle, down, right, tall, wide", 5).to(images.dtype) - 1
+    drawn = 2 * rng.uniform("angle, down, right, tall, wide", 5).to(images.dtype) - 1
     angle, down, right, tall, wide = (drawn * at_most * as_column(severity, images)[:, None]).unbind(1)
     cos, sin = angle.cos(), angle.sin()
     # Where each output pixel looks in the input, from the centre: turn(move(stretch(row, column))).
@@ -43,19 +43,19 @@ def geometric(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, resample(images, matrix, offset))
 
 
-def rotate(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def rotate(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Turn each picture about its centre, to the left or to the right.
 
     Severity s turns by exactly `ROTATE_MOST` s; what turns into view is background (0).
     Source: MNIST-C (Mu & Gilmer 2019), whose level turns by 0.4 rad; agrees closely.
     """
-    angle = _either_way("turned left or right", images, draw) * as_column(severity, images) * ROTATE_MOST
+    angle = _either_way("turned left or right", images, rng) * as_column(severity, images) * ROTATE_MOST
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
 
 
-def shear(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def shear(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Slant each picture's upright lines about its centre, to the left or to the right.
 
     Severity s slants them by the angle `SHEAR_MOST` s and lengthens the picture by 1 / its cosine, since the rows
@@ -63,13 +63,13 @@ def shear(images: Images, severity: Severity, draw: CounterRng) -> Images:
     Source: MNIST-C (Mu & Gilmer 2019), whose level slants by 0.4 rad; agrees closely. It used the
     shear of scikit-image before 0.19, which is an angle; later ones slant by its tangent and lengthen nothing.
     """
-    angle = _either_way("slanted left or right", images, draw) * as_column(severity, images) * SHEAR_MOST
+    angle = _either_way("slanted left or right", images, rng) * as_column(severity, images) * SHEAR_MOST
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack([cos, torch.zeros_like(cos), -sin, torch.ones_like(cos)], 1).view(-1, 2, 2)
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
 
 
-def scale(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def scale(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Shrink each picture about its centre, without smoothing it first.
 
     Severity s takes `SCALE_MOST` s of its height and width; what comes into view is background (0). Nothing is drawn.
@@ -80,14 +80,14 @@ def scale(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
 
 
-def translate(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def translate(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Move each picture up or down, and to the left or to the right.
 
     Severity s moves by exactly `TRANSLATE_MOST` s of its height and of its width; what comes into view is
     background (0).
     Source: MNIST-C (Mu & Gilmer 2019), whose level moves by 3 of 28 pixels each way; agrees closely.
     """
-    way = _either_way("moved up or down, left or right", images, draw, 2)
+    way = _either_way("moved up or down, left or right", images, rng, 2)
     moved = (way * as_column(severity, images)[:, None] * TRANSLATE_MOST).unbind(1)
     down, right = (
         torch.arange(side, dtype=images.dtype) + by[:, None] * side
@@ -96,7 +96,7 @@ def translate(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
 
 
-def perspective(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def perspective(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Look at each picture from aslant: its plane is tilted about a line through its centre.
 
     Severity s tilts by exactly `PERSPECTIVE_MOST` s, in any direction, seen from 1.5 times the shorter side away:
@@ -104,7 +104,7 @@ def perspective(images: Images, severity: Severity, draw: CounterRng) -> Images:
     Source: the pinhole camera. Not in MNIST-C.
     """
     half = min(images.shape[-2:]) / 2
-    towards = draw.uniform("direction of the tilt").to(images.dtype) * (2 * math.pi)
+    towards = rng.uniform("direction of the tilt").to(images.dtype) * (2 * math.pi)
     tilt = (as_column(severity, images) * PERSPECTIVE_MOST).clamp(max=1.5)  # edge-on, at pi / 2, nothing is seen
     cos, sin = towards.cos(), towards.sin()
     # The ray through (along, across) meets the plane at (along / cos, across) / (1 - along tan / distance) of the tilt.
@@ -115,7 +115,7 @@ def perspective(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, resample(images, matrix, horizon=horizon, outside="zeros"))
 
 
-def elastic(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def elastic(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Let the paper waver: each pixel comes from a little off its place, neighbours from nearly the same way off.
 
     Severity s takes pixels from `ELASTIC_MOST` s of the shorter side off (root mean square of each axis), in a
@@ -125,7 +125,7 @@ def elastic(images: Images, severity: Severity, draw: CounterRng) -> Images:
     height, width = images.shape[-2:]
     shorter = min(height, width)
     # Four numbers of 16 bits out of each draw: there are two for each pixel.
-    bits = draw.bits("field of noise, down and right", math.ceil(height * width / 2)).view(torch.int16)
+    bits = rng.bits("field of noise, down and right", math.ceil(height * width / 2)).view(torch.int16)
     noise = bits[:, : 2 * height * width].view(-1, 2, height, width).to(images.dtype) / 2**15
     tall, wide = (keeping_variance(side, ELASTIC_SMOOTH * shorter, images.dtype) for side in (height, width))
     # Uniform noise in -1..1 has variance 1/3; the smoothers keep it, at the edges too.
@@ -134,7 +134,7 @@ def elastic(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, resample(images, field=field, outside="zeros"))
 
 
-def shrunk(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def shrunk(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Put each picture at a random place of a larger empty canvas, then reduce the canvas to the picture's size.
 
     Severity s makes the canvas 1 + s times the side (whole pixels); the place is a whole pixel, uniform; the
@@ -142,7 +142,7 @@ def shrunk(images: Images, severity: Severity, draw: CounterRng) -> Images:
     Source: `create_imperfect_image` of the founding study.
     """
     height, width = images.shape[-2:]
-    s, places = as_column(severity, images), draw.uniform("row, column", 2).to(images.dtype)
+    s, places = as_column(severity, images), rng.uniform("row, column", 2).to(images.dtype)
     rows, columns = _reduction(height, s, places[:, 0]), _reduction(width, s, places[:, 1])
     # [n, 1, height, height] @ [n, channels, height, width] @ [n, 1, width, width]: exact, and all matrix products.
     return unchanged_where_zero(severity, images, rows[:, None] @ images @ columns[:, None].mT)
@@ -192,9 +192,9 @@ def _from_centre(side: int, images: Images) -> Float[Tensor, " side"]:
     return torch.arange(side, dtype=images.dtype) - (side - 1) / 2
 
 
-def _either_way(name: str, images: Images, draw: CounterRng, *shape: int) -> Float[Tensor, "n ..."]:
+def _either_way(name: str, images: Images, rng: CounterRng, *shape: int) -> Float[Tensor, "n ..."]:
     """-1 or 1, as often."""
-    return (draw.uniform(name, *shape) < 0.5).to(images.dtype) * 2 - 1
+    return (rng.uniform(name, *shape) < 0.5).to(images.dtype) * 2 - 1
 
 
 def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n side side"]:

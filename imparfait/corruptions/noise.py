@@ -13,36 +13,36 @@ GAUSSIAN_MOST = 0.52  # standard deviation at severity 1, where white is 1
 FEW = 20.0  # photons up to which the Poisson distribution is summed; above, its quantiles are a formula
 
 
-def shot_noise(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def shot_noise(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Count each pixel's photons: where it is dark there is no noise, where it is light there is most.
 
     At severity s a white pixel gets `PHOTONS` / s² photons on average, Poisson distributed, so the relative error
     grows like s. Source: MNIST-C, whose level 5 has 3 photons.
     """
     photons = PHOTONS / as_column(severity, images).double().clamp(min=1e-3) ** 2
-    chance = draw.uniform("photons", *images.shape[1:]).double()
+    chance = rng.uniform("photons", *images.shape[1:]).double()
     lit = images > 0  # dark pixels stay dark: on digits that is four in five
     white = photons[:, None, None, None].expand_as(images)[lit]
     counted = _poisson(images[lit].double() * white, chance[lit]) / white
-    altered = images.clone()
-    altered[lit] = counted.clamp(max=1).to(images.dtype)
-    return unchanged_where_zero(severity, images, altered)
+    corrupted = images.clone()
+    corrupted[lit] = counted.clamp(max=1).to(images.dtype)
+    return unchanged_where_zero(severity, images, corrupted)
 
 
-def impulse_noise(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def impulse_noise(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Turn a random share of the pixels fully black or fully white, half to each.
 
     Severity s changes `IMPULSE_MOST` s of them. Source: MNIST-C (salt and pepper), whose level 4 changes 17 %.
     """
-    chance = draw.uniform("struck pixels", 1, *images.shape[2:])
+    chance = rng.uniform("struck pixels", 1, *images.shape[2:])
     colour = (chance * 2**24).to(torch.int64).remainder(2).to(images.dtype)  # the number's last bit
     struck = chance.to(images.dtype) < (IMPULSE_MOST * as_column(severity, images))[:, None, None, None]
     return torch.where(struck, colour, images)
 
 
-def gaussian_noise(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def gaussian_noise(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Add normally distributed noise to every pixel, of standard deviation `GAUSSIAN_MOST` s where white is 1."""
-    normal = draw.normal("noise", *images.shape[1:], dtype=images.dtype)
+    normal = rng.normal("noise", *images.shape[1:], dtype=images.dtype)
     spread = (GAUSSIAN_MOST * as_column(severity, images))[:, None, None, None]
     return unchanged_where_zero(severity, images, normal.mul_(spread).add_(images).clamp_(0, 1))
 

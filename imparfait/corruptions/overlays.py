@@ -23,7 +23,7 @@ HALF_STROKE = 1.8  # of a neighbour, where its ink ends
 RULED_MOST = 5.0  # a line's width at severity 1
 
 
-def stripe(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def stripe(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Invert the left and the right quarter. It has no degrees: any severity above 0 is all of it.
 
     Source: MNIST-C. It draws nothing.
@@ -35,28 +35,28 @@ def stripe(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, striped)
 
 
-def dotted_line(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def dotted_line(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Draw dotted lines from the left edge to the right.
 
     Severity s draws `DOTTED_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
     which draws one.
     """
     down, right = _places(images)
-    ends = draw.uniform("ends of dotted lines", _most_lines(severity, DOTTED_MOST), 2).to(images.dtype) * (SIDE - 1)
+    ends = rng.uniform("ends of dotted lines", _most_lines(severity, DOTTED_MOST), 2).to(images.dtype) * (SIDE - 1)
     start, end = ends[..., :1, None], ends[..., 1:, None]  # n, lines, 1, 1
     inked = (right / 2).floor().remainder(2) == 1  # two pixels without, two with ink
     distance = (down - start - (end - start) * (right / (SIDE - 1))).abs()
     return _with_lines(images, severity, DOTTED_MOST, torch.where(inked, distance, FALL))
 
 
-def zigzag(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def zigzag(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Draw zigzags across: waves 8 pixels long and 2 high.
 
     Severity s draws `ZIGZAG_MOST` s of them; the last one is as pale as the fraction that is left. Source: MNIST-C,
     which draws one; its corners differ a little.
     """
     down, right = _places(images)
-    drawn = draw.uniform("start, rise of zigzags", _most_lines(severity, ZIGZAG_MOST), 2).to(images.dtype)
+    drawn = rng.uniform("start, rise of zigzags", _most_lines(severity, ZIGZAG_MOST), 2).to(images.dtype)
     start, rise = drawn[..., :1, None] * (SIDE - 1), drawn[..., 1:, None] * 10 - 5
     length = (rise**2 + 23**2).sqrt()
     cos, sin = 23 / length, rise / length
@@ -68,14 +68,14 @@ def zigzag(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return _with_lines(images, severity, ZIGZAG_MOST, torch.where(inside, (across + wave).abs(), FALL))
 
 
-def ruled_lines(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def ruled_lines(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Rule the paper: parallel lines nearly along the rows, on every other picture also down the columns.
 
     Severity s makes them `RULED_MOST` s wide; a line narrower than a pixel is pale. Their
     distance is 6 to 11 of these, their grey 0.4 to 1.
     """
     down, right = _places(images)
-    drawn = draw.uniform("tilt, distance, place, grey, squared", 5).to(images.dtype)
+    drawn = rng.uniform("tilt, distance, place, grey, squared", 5).to(images.dtype)
     tilt, apart, place, grey, squared = drawn[:, :, None, None, None].unbind(1)
     tilt, apart = 0.2 * tilt - 0.1, 6 + 5 * apart
     wide = (RULED_MOST * as_column(severity, images))[:, None, None, None]
@@ -88,7 +88,7 @@ def ruled_lines(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, torch.maximum(images, grey * lines))
 
 
-def spatter(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def spatter(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Splash mud on the picture: grey spots with soft edges.
 
     A smooth random field is a liquid; where it stands higher than a threshold, there is mud. At severity s the
@@ -97,7 +97,7 @@ def spatter(images: Images, severity: Severity, draw: CounterRng) -> Images:
     """
     height, width = images.shape[2:]
     unit = pixel(images)
-    normal = draw.normal("liquid", 1, height, width, dtype=images.dtype)
+    normal = rng.normal("liquid", 1, height, width, dtype=images.dtype)
     down, right = (keeping_variance(side, unit, images.dtype).expand(1, 1, -1, -1) for side in (height, width))
     liquid = down @ normal @ right.mT
     level = SPATTER_LEAST + (SPATTER_MOST - SPATTER_LEAST) * as_column(severity, images)
@@ -108,13 +108,13 @@ def spatter(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, images * (1 - mud) + MUD * mud)
 
 
-def occlusion(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def occlusion(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Put a square of one grey in front of the picture, at a random place.
 
     At severity s its side is `OCCLUSION_MOST` s.
     """
     down, right = _places(images)
-    drawn = draw.uniform("row, column, grey of the square", 3).to(images.dtype)
+    drawn = rng.uniform("row, column, grey of the square", 3).to(images.dtype)
     row, column, grey = drawn[:, :, None, None, None].unbind(1)
     half = (OCCLUSION_MOST / 2 * as_column(severity, images))[:, None, None, None]
     away = torch.maximum((down - row * (SIDE - 1)).abs(), (right - column * (SIDE - 1)).abs())
@@ -122,14 +122,14 @@ def occlusion(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, images * (1 - covered) + grey * covered)
 
 
-def clutter(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def clutter(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Let pieces of neighbouring digits reach in over each edge: rounds and bars, as digits are made of.
 
     At severity s they reach in by half to all of `CLUTTER_MOST` s. They are drawn, not taken
     from other pictures, so that nothing depends on what else is in the batch.
     """
     down, right = _places(images)
-    drawn = draw.uniform("reach, place, tall, wide, bar, slant", 4, 6).to(images.dtype)
+    drawn = rng.uniform("reach, place, tall, wide, bar, slant", 4, 6).to(images.dtype)
     reach, place, tall, wide, bar, slant = drawn[:, :, None, None, :].unbind(-1)  # n, edges, 1, 1
     reach = CLUTTER_MOST * as_column(severity, images)[:, None, None, None] * (0.5 + 0.5 * reach) - HALF_STROKE
     down, right = down.expand(-1, len(right)), right.expand(len(down), -1)

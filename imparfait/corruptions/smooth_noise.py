@@ -9,16 +9,16 @@ from imparfait.core.rng import CounterRng
 
 
 def cloud(
-    draw: CounterRng, name: str, decay: float, height: int, width: int, dtype: torch.dtype
+    rng: CounterRng, name: str, decay: float, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "n 1 height width"]:
     """Random fields of mean 0 and standard deviation about 1, rough at every scale from the picture's to the pixel's.
 
     From one scale to the next of half the size, the amplitude is divided by `decay`.
     """
-    total = torch.zeros(len(draw.sources), 1, height, width, dtype=dtype)
+    total = torch.zeros(len(rng.sources), 1, height, width, dtype=dtype)
     cells, amplitude, variance = 2, 1.0, 0.0
     while cells < 2 * max(height, width):
-        corners = draw.uniform(f"{name} of {cells}", 1, min(cells, height), min(cells, width)).to(dtype)
+        corners = rng.uniform(f"{name} of {cells}", 1, min(cells, height), min(cells, width)).to(dtype)
         field = F.interpolate(2 * corners - 1, (height, width), mode="bilinear", align_corners=True)
         total.add_(field, alpha=amplitude)
         # A uniform number in -1..1 has variance 1/3; halfway between corners, 4/9 of it is left on average.

@@ -17,7 +17,7 @@ THIN_PALEST = 0.4  # of the brightness that a stroke keeps that is thinner than 
 THICKEN_MOST = 4.6 / 28  # of the shorter side, to each edge of a stroke
 
 
-def thin(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def thin(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Write each picture with a finer pen: strokes get thinner, and paler where they are thin already.
 
     Severity s takes `THIN_MOST` s of the shorter side from each edge of a stroke; what is thinner than that is not
@@ -33,7 +33,7 @@ def thin(images: Images, severity: Severity, draw: CounterRng) -> Images:
     return unchanged_where_zero(severity, images, torch.maximum(finer, lost * pale).to(images.dtype))
 
 
-def thicken(images: Images, severity: Severity, draw: CounterRng) -> Images:
+def thicken(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Write each picture with a broader pen.
 
     Severity s adds `THICKEN_MOST` s of the shorter side to each edge of a stroke. Nothing is drawn.

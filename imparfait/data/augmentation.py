@@ -17,7 +17,7 @@ from imparfait.corruptions import CORRUPTIONS, Family, Severity
 class AugmentationShare:
     """A part of the sources, shown altered (or as they are, when `alteration` is "clean")."""
 
-    alteration: str
+    corruption: str
     severity: float | tuple[float, float]
     """One for all, or from where to where it is drawn, evenly, anew for each picture."""
     part: float
@@ -36,15 +36,15 @@ class Augmentation:
     def rows(self, seed: int, epoch: int, sources: Int64[Tensor, " n"]) -> Int64[Tensor, "m 2"]:
         """What this epoch shows, in a random order: pairs of (index of a source, index of a share)."""
         drawn = epoch if self.anew else 0
-        draw = CounterRng(seed, "mixture", 0 if self.by_turns else drawn, sources)
+        rng = CounterRng(seed, "mixture", 0 if self.by_turns else drawn, sources)
         chosen = []
         if self.by_turns:
-            turn = (draw.uniform("share") + epoch / len(self.shares)) % 1
+            turn = (rng.uniform("share") + epoch / len(self.shares)) % 1
             ends = torch.tensor([share.part for share in self.shares]).cumsum(0)[:-1]
             chosen.append(torch.stack([torch.arange(len(sources)), torch.bucketize(turn, ends, right=True)], 1))
         else:
             for index, share in enumerate(self.shares):
-                taken = draw.bits(f"share {index}").argsort(stable=True)[: round(share.part * len(sources))]
+                taken = rng.bits(f"share {index}").argsort(stable=True)[: round(share.part * len(sources))]
                 chosen.append(torch.stack([taken, torch.full_like(taken, index)], 1))
         rows = torch.cat(chosen)
         order = CounterRng(seed, "order", epoch, sources[rows[:, 0]]).bits("order", len(self.shares))
@@ -58,25 +58,25 @@ class Augmentation:
         self, images: Images, share: Int64[Tensor, " n"], seed: int, epoch: int, sources: Int64[Tensor, " n"]
     ) -> Images:
         """The pictures as this epoch shows them, each altered as its share says. Changes `images` in place."""
-        draw = CounterRng(seed, "train", epoch if self.anew else 0, sources)
+        rng = CounterRng(seed, "train", epoch if self.anew else 0, sources)
         for index, kind in enumerate(self.shares):
-            if kind.alteration != "clean":
+            if kind.corruption != "clean":
                 rows = (share == index).nonzero()[:, 0]
-                severity = _severities(kind.severity, draw.at(rows))
-                images[rows] = CORRUPTIONS[kind.alteration](images[rows], severity, draw.at(rows))
+                severity = _severities(kind.severity, rng.at(rows))
+                images[rows] = CORRUPTIONS[kind.corruption](images[rows], severity, rng.at(rows))
         return images
 
 
-def _severities(severity: float | tuple[float, float], draw: CounterRng) -> Severity:
+def _severities(severity: float | tuple[float, float], rng: CounterRng) -> Severity:
     if isinstance(severity, float):
         return severity
     least, most = severity
-    return least + (most - least) * draw.uniform("severity")
+    return least + (most - least) * rng.uniform("severity")
 
 
-def describe_overlap(mixture: Augmentation) -> str:
+def describe_overlap(augmentation: Augmentation) -> str:
     """A sentence on which alterations a network trained on `mixture` has seen: its scores speak of no others."""
-    names = [share.alteration for share in mixture.shares if share.alteration != "clean"]
+    names = [share.corruption for share in augmentation.shares if share.corruption != "clean"]
     if not names:
         return "No altered picture was seen in training."
     if len(names) > 3:

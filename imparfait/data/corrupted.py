@@ -18,17 +18,17 @@ CHUNK = 500  # pictures altered at once: 3 MB of MNIST in float64; the pixels do
 
 def core_suite(data: LabelledImages) -> list[ConditionImages]:
     """`data` as the protocol scores it: clean, geometric and shrunk."""
-    return [ConditionImages(name, severity, altered(data, name, severity)) for name, severity in CORE_SUITE]
+    return [ConditionImages(name, severity, corrupt(data, name, severity)) for name, severity in CORE_SUITE]
 
 
-def altered(data: LabelledImages, alteration: str, severity: float, seed: int = 0) -> LabelledImages:
+def corrupt(data: LabelledImages, corruption: str, severity: float, seed: int = 0) -> LabelledImages:
     """`data` altered once and for all: drawn in float64, rounded to uint8; "clean" is as it is.
 
     With seed 0 these are the published pixels that everything is scored on.
     """
-    if alteration == "clean":
+    if corruption == "clean":
         return data
-    return corrupt_with(data, alteration, lookup("alteration", alteration, CORRUPTIONS), severity, seed)
+    return corrupt_with(data, corruption, lookup("alteration", corruption, CORRUPTIONS), severity, seed)
 
 
 def corrupt_with(

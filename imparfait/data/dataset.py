@@ -61,6 +61,6 @@ class LabelledImages:
 class ConditionImages:
     """Labelled pictures to be scored on, and what was done to them."""
 
-    alteration: str
+    corruption: str
     severity: float
     data: LabelledImages

@@ -29,14 +29,14 @@ def read_idx(path: Path) -> np.ndarray:
     if len(sizes) < 4 * start[3]:
         raise UserError(f"{path}: the header says {start[3]} dimensions, the file ends before their sizes")
     shape: list[int] = np.frombuffer(sizes, ">u4").tolist()
-    wanted = math.prod(shape)
+    expected = math.prod(shape)
     said = " x ".join(map(str, shape))
-    packed.check(wanted, said)
-    values = packed.take(wanted)
+    packed.check(expected, said)
+    values = packed.take(expected)
     more = packed.take(1)
-    if len(values) != wanted or more:
+    if len(values) != expected or more:
         held = "more" if more else str(len(values))
-        raise UserError(f"{path}: the header says {said} = {wanted} values, the file holds {held}")
+        raise UserError(f"{path}: the header says {said} = {expected} values, the file holds {held}")
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 

@@ -73,34 +73,34 @@ def read_class_folders(
     pixels: np.ndarray | None = None
     changed: Counter[str] = Counter()
     for row, path in enumerate(watch(chain.from_iterable(folders.files.values()), total)):
-        picture = read_picture(path)
-        if size and picture.shape[1:] != (size, size):
-            longest = max(picture.shape[1:])
+        image = read_picture(path)
+        if size and image.shape[1:] != (size, size):
+            longest = max(image.shape[1:])
             changed["reduced"] += longest > size
             changed["enlarged"] += longest < size
-            changed["padded to a square"] += picture.shape[1] != picture.shape[2]
-            picture = to_size(picture, size)
+            changed["padded to a square"] += image.shape[1] != image.shape[2]
+            image = to_size(image, size)
         if pixels is None:
-            pixels = np.empty((total, channels or len(picture), *picture.shape[1:]), np.uint8)
-        if picture.shape[1:] != pixels.shape[2:]:
-            height, width = picture.shape[1:]
+            pixels = np.empty((total, channels or len(image), *image.shape[1:]), np.uint8)
+        if image.shape[1:] != pixels.shape[2:]:
+            height, width = image.shape[1:]
             raise UserError(
                 f"{path}: {height}×{width} pixels, the first picture has {pixels.shape[2]}×{pixels.shape[3]}; "
                 f"write --size {max(pixels.shape[2:])} (or another side) to bring all to one size"
             )
-        if len(picture) > pixels.shape[1] and channels is None:
+        if len(image) > pixels.shape[1] and channels is None:
             pixels = pixels.repeat(3, 1)  # the first that has a colour
-        pixels[row] = _grey(picture) if pixels.shape[1] == 1 else picture
+        pixels[row] = _grey(image) if pixels.shape[1] == 1 else image
     assert pixels is not None
     counts = ", ".join(f"{count:,} {what}" for what, count in changed.items() if count)
     return pixels, labels, f"{total:,} pictures brought to {size}×{size}: {counts}" if counts else ""
 
 
-def _grey(picture: np.ndarray) -> np.ndarray:
+def _grey(image: np.ndarray) -> np.ndarray:
     """A picture's lightness (ITU-R 601, as Pillow's "L") where it has a colour."""
-    if len(picture) == 1:
-        return picture
-    weighted = np.tensordot([299, 587, 114], picture.astype(np.int64), 1)[None]
+    if len(image) == 1:
+        return image
+    weighted = np.tensordot([299, 587, 114], image.astype(np.int64), 1)[None]
     return np.asarray((weighted + 500) // 1000)
 
 

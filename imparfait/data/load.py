@@ -116,9 +116,9 @@ def _from_arrays(path: Path) -> Dataset:
     names = npz.names_in(path)
     pairs = {split: pair for split in npz.NAMES if (pair := npz.find_arrays(names, split))}
     if "train" not in pairs:
-        wanted = " or ".join(" and ".join(pair) for pair in npz.NAMES["train"])
+        expected = " or ".join(" and ".join(pair) for pair in npz.NAMES["train"])
         raise UserError(
-            f"{path}: no training pictures in it ({', '.join(sorted(names)) or 'nothing'}); wanted {wanted}"
+            f"{path}: no training pictures in it ({', '.join(sorted(names)) or 'nothing'}); wanted {expected}"
         )
 
     def read(split: str) -> tuple[np.ndarray, np.ndarray]:

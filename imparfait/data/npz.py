@@ -85,14 +85,14 @@ def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
         raise UserError(f"{path}: its values are {kind}; wanted are whole numbers (pictures uint8, 0 to 255)")
     if any(not isinstance(length, int) or length < 0 for length in shape):
         raise UserError(f"{path}: the header says shape {shape}; wanted are lengths from 0")
-    wanted = math.prod(shape) * kind.itemsize
+    expected = math.prod(shape) * kind.itemsize
     said = f"{' x '.join(map(str, shape))} of {kind}"
-    check_size(path, wanted, said, size)
+    check_size(path, expected, said, size)
     content = bytearray()
-    while len(content) <= wanted and (piece := stream.read(min(PIECE, wanted + 1 - len(content)))):
+    while len(content) <= expected and (piece := stream.read(min(PIECE, expected + 1 - len(content)))):
         content += piece
-    if len(content) != wanted:
-        held = "more" if len(content) > wanted else str(len(content))
-        raise UserError(f"{path}: the header says {said} = {wanted} bytes, the file holds {held}")
+    if len(content) != expected:
+        held = "more" if len(content) > expected else str(len(content))
+        raise UserError(f"{path}: the header says {said} = {expected} bytes, the file holds {held}")
     values = np.frombuffer(content, kind)
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)

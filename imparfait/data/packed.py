@@ -41,19 +41,19 @@ class Packed:
             del self._rest[:count]
         return taken
 
-    def check(self, wanted: int, said: str) -> None:
+    def check(self, expected: int, said: str) -> None:
         """Raises UserError when a file of this size cannot hold `wanted` bytes, or this computer cannot."""
         dense = MOST_DENSE.get(self.path.suffix, 1)
-        check_size(self.path, wanted, said, self.size * dense)
+        check_size(self.path, expected, said, self.size * dense)
 
 
-def check_size(path: Path, wanted: int, said: str, most: int) -> None:
+def check_size(path: Path, expected: int, said: str, most: int) -> None:
     """Raises UserError when `wanted` bytes, of which the header `said`, are over `most` or half of the memory."""
-    if wanted > most:
-        raise UserError(f"{path}: the header says {said} = {wanted} bytes, a file of this size holds {most} at most")
+    if expected > most:
+        raise UserError(f"{path}: the header says {said} = {expected} bytes, a file of this size holds {most} at most")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 34
-    if wanted > memory // 2:
-        raise UserError(f"{path}: the header says {said} = {wanted} bytes, more than half of this computer's memory")
+    if expected > memory // 2:
+        raise UserError(f"{path}: the header says {said} = {expected} bytes, more than half of this computer's memory")
 
 
 def _plain(path: Path) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ COLUMNS = ("date", "test_pictures", "settings", "result")
 class TestAccess:
     """Opened test pictures; `result` is what the ledger will say came of it."""
 
-    pictures: LabelledImages
+    images: LabelledImages
     earlier: int
     result: str = "no result"
 
@@ -40,9 +40,9 @@ class SealedTest:
 
         On leaving, whatever happened inside, one line is added to the CSV file `ledger`.
         """
-        pictures = self._read()
-        mark = pictures.fingerprint()
-        opening = TestAccess(pictures, earlier=count_accesses(ledger, mark))
+        images = self._read()
+        mark = images.fingerprint()
+        opening = TestAccess(images, earlier=count_accesses(ledger, mark))
         try:
             yield opening
         finally:

@@ -42,11 +42,11 @@ def split_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledIma
     return data.select(~mask), data.select(mask, "validation")
 
 
-def subsample(data: LabelledImages, pictures: int | None) -> LabelledImages:
+def subsample(data: LabelledImages, images: int | None) -> LabelledImages:
     """About so many of the training pictures (all for None): by source, stratified, always the same ones."""
-    if pictures is None or pictures >= len(data):
+    if images is None or images >= len(data):
         return data
-    return data.select(np.isin(data.sources, _share_of_each_class(data, pictures / len(data), "fewer")))
+    return data.select(np.isin(data.sources, _share_of_each_class(data, images / len(data), "fewer")))
 
 
 def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple[LabelledImages, LabelledImages]:

@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, NonNegativeInt
 
 from imparfait.core.errors import UserError
-from imparfait.data.corrupted import altered
+from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import as_idx
 from imparfait.data.image_folder import Watch
@@ -27,7 +27,7 @@ FOLDER_NAMES = {"train": "train", "validation": "val", "test": "test"}
 class Order(BaseModel, frozen=True, extra="forbid"):
     """What to write: each of `alterations` at each of `severities`, of the pictures of `splits`."""
 
-    alterations: tuple[str, ...]
+    corruptions: tuple[str, ...]
     severities: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     splits: tuple[Split, ...] = ("train",)
     seed: NonNegativeInt = 0
@@ -35,9 +35,9 @@ class Order(BaseModel, frozen=True, extra="forbid"):
 
     def each(self) -> Iterator[tuple[str, str, float]]:
         """Every data set that is to be written: its name, the alteration, the severity."""
-        for alteration in self.alterations:
+        for corruption in self.corruptions:
             for severity in self.severities:
-                yield f"{alteration}-{severity:g}", alteration, severity
+                yield f"{corruption}-{severity:g}", corruption, severity
 
 
 class Manifest(BaseModel, frozen=True):
@@ -63,9 +63,9 @@ def write_corrupted(
     for split in order.splits:
         with _pictures(dataset, split, ledger) as data:
             of_data[split] = data.fingerprint()
-            for name, alteration, severity in order.each():
+            for name, corruption, severity in order.each():
                 (folder / name).mkdir(exist_ok=True)
-                changed = altered(data, alteration, severity, order.seed)
+                changed = corrupt(data, corruption, severity, order.seed)
                 written[f"{name} {split}"] = changed.fingerprint()
                 WRITERS[order.format](folder / name, changed, watch(f"{name}, {split}"))
     train = dataset.train
@@ -84,7 +84,7 @@ def _pictures(dataset: Dataset, split: Split, ledger: Path) -> Iterator[Labelled
     if split == "test":
         with dataset.test.open(ledger, "none: altered and written to files") as opening:
             opening.result = "no classifier"
-            yield opening.pictures
+            yield opening.images
     elif split == "validation":
         if dataset.validation is None:
             raise UserError(f"{dataset.train.name} has no validation pictures of its own; leave --split validation out")
@@ -113,8 +113,8 @@ def _write_folders(folder: Path, data: LabelledImages, watch: Watch) -> None:
     for home in homes:
         home.mkdir(parents=True)
     rows = zip(data.pixels, data.labels.tolist(), data.sources.tolist(), strict=True)
-    for picture, label, source in watch(rows, len(data)):
-        planes = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
+    for image, label, source in watch(rows, len(data)):
+        planes = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
         Image.fromarray(np.ascontiguousarray(planes)).save(homes[label] / f"{source:0{digits}d}.png")
 
 

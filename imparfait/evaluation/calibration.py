@@ -32,7 +32,7 @@ class Threshold:
 
 
 def threshold_for(
-    confidence: Confidence, right: Bool[np.ndarray, " n"], error_rate: float, certainty: float = 0.95
+    confidence: Confidence, correct: Bool[np.ndarray, " n"], error_rate: float, certainty: float = 0.95
 ) -> Threshold | None:
     """The lowest threshold found whose accepted answers are wrong at a rate of at most `error_rate` (0..1), or None.
 
@@ -45,7 +45,7 @@ def threshold_for(
     it, walks start at 25, 50, 75 and 95 % coverage, each with a quarter of the allowed risk.
     Source: fixed sequences with several starts, as in Angelopoulos et al., "Learn then test" (2021).
     """
-    threshold, accepted, wrong = _accepted(confidence, right)
+    threshold, accepted, wrong = _accepted(confidence, correct)
     risk = (1 - certainty) / len(STARTS)
     limit = betaincinv(wrong + 1.0, np.maximum(accepted - wrong, 1), 1 - risk)
     passed = (limit <= error_rate) & (wrong < accepted)
@@ -96,7 +96,7 @@ class Calibration:
     threshold: Threshold | None
     """None where no threshold keeps the stated error rate."""
     error_rate: float
-    pictures: int
+    images: int
 
 
 def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = ERROR_RATE) -> Calibration:
@@ -110,20 +110,20 @@ def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = 
     logits = classifier(images)
     temperature = fit_temperature(logits, shown.labels)
     probabilities = softmax(logits.astype(np.float64) / temperature, 1)
-    right = probabilities.argmax(1) == shown.labels
+    correct = probabilities.argmax(1) == shown.labels
     answered = ~is_blank(images)  # the others are refused whatever the threshold is: they are no accepted answers
     threshold = None
     if answered.any():
-        threshold = threshold_for(max_probability(probabilities)[answered], right[answered], error_rate)
+        threshold = threshold_for(max_probability(probabilities)[answered], correct[answered], error_rate)
     return Calibration(temperature, threshold, error_rate, len(shown))
 
 
 def _shown(data: LabelledImages) -> LabelledImages:
     """The pictures to calibrate on: one of each source, so that they are independent."""
     names = [name for name, known in CORRUPTIONS.items() if known.family in FIT]
-    draw = CounterRng(0, "calibration", 0, torch.from_numpy(data.sources))
-    which = (draw.uniform("alteration") * len(names) / (1 - CLEAN)).long().numpy()  # beyond the last one: clean
-    severity = (draw.uniform("severity") * MODERATE).double()
+    rng = CounterRng(0, "calibration", 0, torch.from_numpy(data.sources))
+    which = (rng.uniform("alteration") * len(names) / (1 - CLEAN)).long().numpy()  # beyond the last one: clean
+    severity = (rng.uniform("severity") * MODERATE).double()
     pixels = data.pixels.copy()
     for index, name in enumerate(names):
         rows = np.flatnonzero(which == index)

@@ -38,8 +38,8 @@ def brier(probabilities: Shares, truths: Truths) -> float:
 
     Source: Brier (Monthly Weather Review 78, 1950), whose sum over classes this is; some halve it.
     """
-    wanted = np.arange(probabilities.shape[1]) == truths[:, None]
-    return float(((probabilities.astype(np.float64) - wanted) ** 2).sum(1).mean())
+    expected = np.arange(probabilities.shape[1]) == truths[:, None]
+    return float(((probabilities.astype(np.float64) - expected) ** 2).sum(1).mean())
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def reliability(probabilities: Shares, truths: Truths, bins: int = BINS) -> list
 
     Pictures of equal confidence stay together, so that their order does not matter; there may be fewer bins.
     """
-    confidence, right = _answers(probabilities, truths)
+    confidence, correct = _answers(probabilities, truths)
     members = _bins(confidence, bins)
     counts = np.bincount(members)
     means = np.bincount(members, confidence) / counts
-    accuracies = np.bincount(members, right) / counts
+    accuracies = np.bincount(members, correct) / counts
     return [Bin(*row) for row in zip(means.tolist(), accuracies.tolist(), counts.tolist(), strict=True)]
 
 
@@ -72,8 +72,8 @@ def calibration_error(probabilities: Shares, truths: Truths, bins: int = BINS) -
     read it beside `always_sure_error`.
     Source: Guo et al. (ICML 2017); bins of equal mass: Nixon et al. (2019), Roelofs et al. (AISTATS 2022).
     """
-    sure, right = _answers(probabilities, truths)
-    return _error(_bins(sure, bins), right - sure)
+    sure, correct = _answers(probabilities, truths)
+    return _error(_bins(sure, bins), correct - sure)
 
 
 def always_sure_error(probabilities: Shares, truths: Truths) -> float:
@@ -103,8 +103,8 @@ def calibration_error_interval(
     above it. Near 0 that is not enough: it starts at 0 where the estimate is no larger than `error_by_chance`.
     In simulations with 500 to 10,000 pictures, intervals of 95 % held the truth in 89 to 96 %.
     """
-    sure, right = _answers(probabilities, truths)
-    members, gaps = _bins(sure, bins), right - sure
+    sure, correct = _answers(probabilities, truths)
+    members, gaps = _bins(sure, bins), correct - sure
     random, n = np.random.default_rng(0), len(truths)
     found = [_error(members[drawn], gaps[drawn]) for drawn in (random.integers(n, size=n) for _ in range(resamples))]
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -115,9 +115,9 @@ def calibration_error_interval(
 
 def error_of_the_surest(probabilities: Shares, truths: Truths, share: float = 0.99) -> tuple[int, int]:
     """(errors, n) among the surest `share` of the pictures, rounded; all that tie with the last of them are in."""
-    sure, right = _answers(probabilities, truths)
+    sure, correct = _answers(probabilities, truths)
     kept = sure >= _with_rank(sure, max(1, round(share * len(sure))))
-    return int((kept & ~right).sum()), int(kept.sum())
+    return int((kept & ~correct).sum()), int(kept.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +133,12 @@ class RiskCoverage:
     """AURC: the mean risk over coverages from 0 to 1; between 0 (all right) and 1, the error rate for no order."""
 
 
-def risk_coverage(confidence: Confidence, right: Bool[np.ndarray, " n"]) -> RiskCoverage:
+def risk_coverage(confidence: Confidence, correct: Bool[np.ndarray, " n"]) -> RiskCoverage:
     """The risk–coverage curve; pictures of equal confidence are accepted together.
 
     Source: Geifman & El-Yaniv (NeurIPS 2017); its area: Geifman, Uziel & El-Yaniv (ICLR 2019).
     """
-    threshold, accepted, wrong = _accepted(confidence, right)
+    threshold, accepted, wrong = _accepted(confidence, correct)
     risk = wrong / accepted
     area = float((risk * np.diff(accepted, prepend=0)).sum() / len(confidence))
     return RiskCoverage(threshold, accepted / len(confidence), risk, area)
@@ -160,8 +160,8 @@ def false_positive_rate_at(
     Positives are the digits, negatives what is no digit, the score is confidence, and accepted is a score of at least
     the threshold: FPR95 of the literature on pictures from elsewhere (Hendrycks & Gimpel, ICLR 2017).
     """
-    wanted = int(np.ceil(true_positive_rate * len(positives) - 1e-9))  # 0.07 * 100 is a little over 7
-    return float((negatives >= _with_rank(positives, max(1, wanted))).mean())
+    expected = int(np.ceil(true_positive_rate * len(positives) - 1e-9))  # 0.07 * 100 is a little over 7
+    return float((negatives >= _with_rank(positives, max(1, expected))).mean())
 
 
 def _answers(probabilities: Shares, truths: Truths) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
@@ -187,10 +187,10 @@ def _with_rank(scores: Confidence, rank: int) -> float:
 
 
 def _accepted(
-    confidence: Confidence, right: Bool[np.ndarray, " n"]
+    confidence: Confidence, correct: Bool[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, " t"], Int[np.ndarray, " t"], Int[np.ndarray, " t"]]:
     """For each different confidence, from the highest: itself, how many pictures reach it, how many of them err."""
     order = np.argsort(-confidence, kind="stable")
     ordered = confidence[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    return ordered[last], last + 1, np.cumsum(~right[order])[last]
+    return ordered[last], last + 1, np.cumsum(~correct[order])[last]

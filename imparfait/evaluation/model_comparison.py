@@ -34,9 +34,9 @@ class ModelGroup:
         """The standard deviation over seeds; None of one seed."""
         return float(np.std(self.means, ddof=1)) if len(self.seeds) > 1 else None
 
-    def by_source(self, alteration: str | None = None) -> Float[np.ndarray, " sources"]:
+    def by_source(self, corruption: str | None = None) -> Float[np.ndarray, " sources"]:
         """For each source picture the share of its copies read correctly, in the mean over seeds."""
-        return np.asarray(np.mean([suite.by_source(alteration) for suite in self.seeds], 0))
+        return np.asarray(np.mean([suite.by_source(corruption) for suite in self.seeds], 0))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Verdict:
     difference: Difference
     p: float
     """Holm's, over all pairs."""
-    alterations: Mapping[str, tuple[Difference, float]]
+    corruptions: Mapping[str, tuple[Difference, float]]
     """By alteration: the difference, and Holm's p over this pair's alterations. Severities are not tested."""
     single: tuple[str, ...]
     """Those of the two that are one network: of these the verdict says nothing of their recipes."""
@@ -108,27 +108,27 @@ def verdicts(models: Sequence[ModelGroup]) -> list[Verdict]:
     return found
 
 
-def difference(a: ModelGroup, b: ModelGroup, alteration: str | None = None) -> Difference:
+def difference(a: ModelGroup, b: ModelGroup, corruption: str | None = None) -> Difference:
     """The paired difference of two models on the suite's mean, or on one alteration's mean over its levels.
 
     Two sources of chance are added: which pictures were tried (paired, source by source), and which seeds (Welch's,
     where a model has several; the freedom is Satterthwaite's). Seeds also carry some of the first, so the error is
     rather too large than too small.
     """
-    ahead = a.by_source(alteration) - b.by_source(alteration)
+    ahead = a.by_source(corruption) - b.by_source(corruption)
     terms = [(float(ahead.var(ddof=1)) / len(ahead), len(ahead) - 1)]
     for model in (a, b):
         if len(model.seeds) > 1:
-            each = [float(suite.by_source(alteration).mean()) for suite in model.seeds]
+            each = [float(suite.by_source(corruption).mean()) for suite in model.seeds]
             terms.append((float(np.var(each, ddof=1)) / len(each), len(each) - 1))
     variance = sum(term for term, _ in terms)
     freedom = variance**2 / sum(term**2 / n for term, n in terms) if variance > 0 else 1.0
     return Difference(float(ahead.mean()), variance**0.5, freedom)
 
 
-def discordance(a: SuiteResult, b: SuiteResult, alteration: str, severity: float) -> Discordance:
+def discordance(a: SuiteResult, b: SuiteResult, corruption: str, severity: float) -> Discordance:
     """McNemar's exact test of two single models on one alteration at one severity, a row a picture."""
-    first, second = (suite.parts[alteration, severity] for suite in (a, b))
+    first, second = (suite.parts[corruption, severity] for suite in (a, b))
     return mcnemar(first.said == first.truths, second.said == second.truths)
 
 

@@ -25,7 +25,7 @@ Z = 1.959964  # of a normal 95 % interval
 class CorruptionSummary:
     """An alteration over its severities."""
 
-    alteration: str
+    corruption: str
     family: str
     severities: tuple[float, ...]
     """The levels that count in the means, rising."""
@@ -46,7 +46,7 @@ class CorruptionSummary:
     @property
     def name(self) -> str:
         """As reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
-        return f"{self.alteration}-like" if self.in_kind else self.alteration
+        return f"{self.corruption}-like" if self.in_kind else self.corruption
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class SuiteResult:
     @cached_property
     def parts(self) -> dict[tuple[str, float], ConditionResult]:
         """The answers by alteration and severity."""
-        return {(part.alteration, part.severity): part for part in self.scores.parts}
+        return {(part.corruption, part.severity): part for part in self.scores.parts}
 
     @property
     def clean(self) -> ConditionResult:
@@ -101,7 +101,7 @@ class SuiteResult:
         """Alteration, severity and accuracy where accuracy is lowest."""
         lowest = min((r for r in self.rows), key=lambda row: min(row.accuracies))
         level = int(np.argmin(lowest.accuracies))
-        return lowest.alteration, lowest.severities[level], lowest.accuracies[level]
+        return lowest.corruption, lowest.severities[level], lowest.accuracies[level]
 
     @property
     def mnist_c_mean(self) -> float | None:
@@ -113,15 +113,15 @@ class SuiteResult:
     def core_mean(self) -> float | None:
         """The mean of the protocol's clean, geometric and shrunk, where all are in the suite."""
         found = [row.protocol for row in self.rows if row.protocol is not None]
-        wanted = sum(a.protocol is not None for a in CORRUPTIONS.values())
-        return float(np.mean([self.clean.score.accuracy, *found])) if len(found) == wanted else None
+        expected = sum(a.protocol is not None for a in CORRUPTIONS.values())
+        return float(np.mean([self.clean.score.accuracy, *found])) if len(found) == expected else None
 
-    def by_source(self, alteration: str | None = None) -> Float[np.ndarray, " sources"]:
+    def by_source(self, corruption: str | None = None) -> Float[np.ndarray, " sources"]:
         """For each source picture the share of its altered copies read correctly, weighted as in the mean."""
-        if alteration:
-            return np.asarray(np.mean([self._right(alteration, level) for level in self.levels[alteration]], 0))
-        right = [self._right(*place) for place in self.parts]
-        return np.asarray(np.average(right, 0, weights(list(self.parts))))
+        if corruption:
+            return np.asarray(np.mean([self._correct(corruption, level) for level in self.levels[corruption]], 0))
+        correct = [self._correct(*place) for place in self.parts]
+        return np.asarray(np.average(correct, 0, weights(list(self.parts))))
 
     def corruption_error(self, baseline: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         """Each alteration's errors over its severities, divided by the baseline's there.
@@ -131,28 +131,28 @@ class SuiteResult:
         """
         found = {}
         for row in self.rows:
-            theirs_at = baseline.get(row.alteration, {})
+            theirs_at = baseline.get(row.corruption, {})
             if all(f"{severity:g}" in theirs_at for severity in row.severities):
                 theirs = sum(theirs_at[f"{severity:g}"] for severity in row.severities)
-                found[row.alteration] = sum(1 - accuracy for accuracy in row.accuracies) / theirs
+                found[row.corruption] = sum(1 - accuracy for accuracy in row.accuracies) / theirs
         return found
 
-    def _right(self, alteration: str, severity: float) -> Bool[np.ndarray, " sources"]:
-        part = self.parts[alteration, severity]
+    def _correct(self, corruption: str, severity: float) -> Bool[np.ndarray, " sources"]:
+        part = self.parts[corruption, severity]
         return np.asarray(part.said == part.truths)
 
     def _row(self, name: str, levels: Sequence[float]) -> CorruptionSummary:
         scores = [self.parts[name, level].score for level in levels]
         known = CORRUPTIONS.get(name)
         steps = np.array([0.0, *levels])
-        right = np.stack([self._right(CLEAN, 0.0), *(self._right(name, level) for level in levels)])
+        correct = np.stack([self._correct(CLEAN, 0.0), *(self._correct(name, level) for level in levels)])
         return CorruptionSummary(
             name,
             (known.family if known else None) or YOURS,
             tuple(levels),
             tuple(score.accuracy for score in scores),
             tuple(score.interval for score in scores),
-            crossing(steps, right, ENOUGH, resamples=1000),
+            crossing(steps, correct, ENOUGH, resamples=1000),
             self._named(name, known.mnist_c if known else None),
             bool(known and known.in_kind),
             self._named(name, known.protocol if known else None),

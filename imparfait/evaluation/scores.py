@@ -25,27 +25,27 @@ BATCH = 2000  # pictures turned to float32 at once: 6 MB of MNIST
 class Score:
     """`right` of `total` pictures, altered this way at this severity, were classified correctly."""
 
-    alteration: str
+    corruption: str
     severity: float
-    right: int
+    correct: int
     total: int
 
     @property
     def accuracy(self) -> float:
         """The share that is right, 0..1."""
-        return self.right / self.total
+        return self.correct / self.total
 
     @property
     def interval(self) -> Interval:
         """Wilson's 95 % interval for the accuracy."""
-        return wilson_interval(self.right, self.total)
+        return wilson_interval(self.correct, self.total)
 
 
 @dataclass(frozen=True, eq=False)
 class ConditionResult:
     """What a classifier said to each picture of one part."""
 
-    alteration: str
+    corruption: str
     severity: float
     sources: Sources
     truths: Labels
@@ -59,7 +59,7 @@ class ConditionResult:
     @property
     def score(self) -> Score:
         """How many answers are right."""
-        return Score(self.alteration, self.severity, int((self.said == self.truths).sum()), len(self.truths))
+        return Score(self.corruption, self.severity, int((self.said == self.truths).sum()), len(self.truths))
 
     def confusion(self) -> Int64[np.ndarray, "classes classes"]:
         """Counts of pictures by (true class, answer)."""
@@ -95,8 +95,8 @@ class Scores:
         first = self.parts[0].sources
         if any(not np.array_equal(part.sources, first) for part in self.parts):
             raise UserError("the parts show different source pictures, so their mean has no common interval")
-        right = np.sum([part.said == part.truths for part in self.parts], axis=0)
-        return bootstrap_interval(right, each=len(self.parts))
+        correct = np.sum([part.said == part.truths for part in self.parts], axis=0)
+        return bootstrap_interval(correct, each=len(self.parts))
 
     def to_frame(self) -> pd.DataFrame:
         """A row a part, and the mean."""
@@ -105,7 +105,7 @@ class Scores:
         rows: list[dict[str, Any]] = []
         for score in self.each:
             low, high = score.interval
-            rows.append({"pictures": score.alteration, "severity": score.severity, "right": score.right})
+            rows.append({"pictures": score.corruption, "severity": score.severity, "right": score.correct})
             rows[-1] |= {"total": score.total, "accuracy": score.accuracy, "low": low, "high": high}
         low, high = self.mean_interval
         rows.append({"pictures": self.name_of_mean, "accuracy": self.mean, "low": low, "high": high})
@@ -125,11 +125,11 @@ class Scores:
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """The result as people read it: pictures, right, accuracy, interval."""
-        names = [part.alteration for part in self.parts]
+        names = [part.corruption for part in self.parts]
         lines = [
             (
-                f"{score.alteration} {score.severity:.3g}" if names.count(score.alteration) > 1 else score.alteration,
-                f"{score.right}/{score.total}",
+                f"{score.corruption} {score.severity:.3g}" if names.count(score.corruption) > 1 else score.corruption,
+                f"{score.correct}/{score.total}",
                 percent(score.accuracy),
                 percents(score.interval),
             )
@@ -146,9 +146,9 @@ class Scores:
             "classes": self.classes,
             "parts": [
                 {
-                    "alteration": score.alteration,
+                    "alteration": score.corruption,
                     "severity": score.severity,
-                    "right": score.right,
+                    "right": score.correct,
                     "total": score.total,
                     "interval": score.interval,
                     "confusion": part.confusion().tolist(),
@@ -198,4 +198,4 @@ def _answers(classifier: Classifier, part: ConditionImages) -> ConditionResult:
             )
         logits.append(np.asarray(answer, np.float64))
     probabilities = softmax(np.concatenate(logits), 1).astype(np.float32)
-    return ConditionResult(part.alteration, part.severity, data.sources, data.labels, probabilities)
+    return ConditionResult(part.corruption, part.severity, data.sources, data.labels, probabilities)

@@ -11,19 +11,19 @@ Interval = tuple[float, float]
 RESAMPLES = 10_000
 
 
-def wilson_interval(right: int, total: int, confidence: float = 0.95) -> Interval:
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
     """The interval for an accuracy when each source picture appears once.
 
     Source: Wilson (1927), as SciPy computes it.
     """
     from scipy.stats import binomtest  # late: it takes half a second, which every worker would pay
 
-    interval = binomtest(right, total).proportion_ci(confidence, method="wilson")
+    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def bootstrap_interval(
-    right: Int[np.ndarray, " sources"], each: int, confidence: float = 0.95, resamples: int = RESAMPLES
+    correct: Int[np.ndarray, " sources"], each: int, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> Interval:
     """The interval for a mean when each source picture appears `each` times, `right` of them correctly.
 
@@ -31,9 +31,9 @@ def bootstrap_interval(
     0, 1, …, `each` right answers is one multinomial draw, which is what is drawn. For a difference between two
     classifiers, `right` are the differences of their right answers.
     """
-    values, counts = np.unique(right, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(len(right), counts / len(right), size=resamples)
-    means = draws @ values / (len(right) * each)
+    values, counts = np.unique(correct, return_counts=True)
+    draws = np.random.default_rng(0).multinomial(len(correct), counts / len(correct), size=resamples)
+    means = draws @ values / (len(correct) * each)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
@@ -125,7 +125,7 @@ class Crossing:
 
 def crossing(
     severities: Float[np.ndarray, " severities"],
-    right: Shaped[np.ndarray, "severities sources"],
+    correct: Shaped[np.ndarray, "severities sources"],
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Crossing:
@@ -135,9 +135,9 @@ def crossing(
     It is the first severity where accuracy is below the level from the start. The interval is a bootstrap over
     sources, each with all its severities; an end is None where that share of the resamples is not below by the last.
     """
-    patterns, counts = np.unique(right, axis=1, return_counts=True)  # few: so resampling is one multinomial draw
-    draws = np.random.default_rng(0).multinomial(right.shape[1], counts / right.shape[1], size=resamples)
-    accuracies = np.vstack([counts, draws]) @ patterns.astype(float).T / right.shape[1]
+    patterns, counts = np.unique(correct, axis=1, return_counts=True)  # few: so resampling is one multinomial draw
+    draws = np.random.default_rng(0).multinomial(correct.shape[1], counts / correct.shape[1], size=resamples)
+    accuracies = np.vstack([counts, draws]) @ patterns.astype(float).T / correct.shape[1]
     found = _first_below(severities, accuracies, level)
     ends = np.quantile(found[1:], [0.025, 0.975], method="inverted_cdf")  # interpolating would mix in the infinite
     return Crossing(*(float(value) if np.isfinite(value) else None for value in (found[0], *ends)))

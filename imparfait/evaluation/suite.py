@@ -22,29 +22,29 @@ YOURS = "yours"
 class Condition:
     """One alteration at one severity; clean where there is none."""
 
-    alteration: str
+    corruption: str
     severity: float
     family: str = CLEAN
     alter: CorruptionFunction | None = None
 
     def of(self, data: LabelledImages) -> ConditionImages:
         """`data` altered so: the same pixels for everybody."""
-        pictures = corrupt_with(data, self.alteration, self.alter, self.severity) if self.alter else data
-        return ConditionImages(self.alteration, self.severity, pictures)
+        images = corrupt_with(data, self.corruption, self.alter, self.severity) if self.alter else data
+        return ConditionImages(self.corruption, self.severity, images)
 
 
-def full_suite(alterations: Iterable[str | CorruptionFunction] = tuple(CORRUPTIONS)) -> list[Condition]:
+def full_suite(corruptions: Iterable[str | CorruptionFunction] = tuple(CORRUPTIONS)) -> list[Condition]:
     """Clean, then each alteration at its levels, at MNIST-C's and at the protocol's severity.
 
     `alterations` are names of ALTERATIONS or functions of one's own: `[*CORRUPTIONS, mine]`.
     """
     parts = [Condition(CLEAN, 0.0)]
-    for alteration in alterations:
-        name, known = _listed(alteration)
+    for corruption in corruptions:
+        name, known = _listed(corruption)
         named = [level for level in (known.mnist_c, known.protocol) if level is not None]
         levels = known.levels if len(known.levels) == 1 else sorted({*known.levels, *named})
         parts += [Condition(name, level, known.family or YOURS, known.alter) for level in levels]
-    if len({(part.alteration, part.severity) for part in parts}) < len(parts):
+    if len({(part.corruption, part.severity) for part in parts}) < len(parts):
         raise UserError("two alterations of the suite have the same name; give your function another")
     return parts
 
@@ -98,13 +98,13 @@ def weights(parts: Sequence[tuple[str, float]]) -> Int64[np.ndarray, " parts"]:
     return np.array(each, np.int64)
 
 
-def _listed(alteration: str | CorruptionFunction) -> tuple[str, Corruption]:
-    if isinstance(alteration, str):
-        return alteration, lookup("alteration", alteration, CORRUPTIONS)
-    name = getattr(alteration, "__name__", "yours")
+def _listed(corruption: str | CorruptionFunction) -> tuple[str, Corruption]:
+    if isinstance(corruption, str):
+        return corruption, lookup("alteration", corruption, CORRUPTIONS)
+    name = getattr(corruption, "__name__", "yours")
     for known, listed in CORRUPTIONS.items():
-        if alteration is listed or alteration is listed.alter:
+        if corruption is listed or corruption is listed.alter:
             return known, listed
     if name in (CLEAN, *CORRUPTIONS):  # it would pass for that one, with its family and what is published of it
         raise UserError(f"your alteration has the name of another, {name}; give your function one of its own")
-    return name, Corruption(alteration, None, levels=LEVELS)
+    return name, Corruption(corruption, None, levels=LEVELS)

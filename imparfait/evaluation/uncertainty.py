@@ -26,7 +26,7 @@ SURE = 0.99  # the share of the most confident whose errors are counted
 class CalibrationReport:
     """What the probabilities on some pictures are worth; lower is better everywhere."""
 
-    pictures: str
+    images: str
     total: int
     log_loss: float
     brier: float
@@ -55,7 +55,7 @@ class OodReport:
     has_right_answer: bool = True
 
 
-def calibration_report(pictures: str, parts: Sequence[ConditionResult]) -> CalibrationReport:
+def calibration_report(images: str, parts: Sequence[ConditionResult]) -> CalibrationReport:
     """What the probabilities of all `parts` together are worth."""
     probabilities = np.concatenate([part.probabilities for part in parts])
     truths = np.concatenate([part.truths for part in parts])
@@ -64,7 +64,7 @@ def calibration_report(pictures: str, parts: Sequence[ConditionResult]) -> Calib
     n = len(parts[0].truths)
     few = np.random.default_rng(0).integers(len(parts), size=n) * n + np.arange(n)
     return CalibrationReport(
-        pictures,
+        images,
         len(truths),
         metrics.log_loss(probabilities, truths),
         metrics.brier(probabilities, truths),
@@ -81,7 +81,7 @@ def by_family(suite: SuiteResult) -> list[CalibrationReport]:
     families: dict[str, list[ConditionResult]] = {}
     for row in suite.rows:
         levels = [level for level in row.severities if level <= MODERATE] or list(row.severities)
-        families.setdefault(row.family, []).extend(suite.parts[row.alteration, level] for level in levels)
+        families.setdefault(row.family, []).extend(suite.parts[row.corruption, level] for level in levels)
     found = [calibration_report("clean", [suite.clean])]
     found += [calibration_report(family, parts) for family, parts in families.items()]
     for name, inside in (("families in the fit", True), ("families left out", False)):

@@ -83,8 +83,8 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     make, told, ask = _format(to, path)
     content = make(model, card)
     threads = torch.get_num_threads()
-    machine = ComputeConfig(device="cpu", threads=threads, precision="float32")
-    answered = as_classifier(model, machine, card.temperature)
+    compute = ComputeConfig(device="cpu", threads=threads, precision="float32")
+    answered = as_classifier(model, compute, card.temperature)
 
     def original(pixels: Pixels) -> Probabilities:
         return softmax(answered(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)

@@ -39,9 +39,9 @@ def content_of(network: nn.Module, card: Card) -> bytes:
 
     The same bytes each time. Raises UserError for a network that is not one of ours.
     """
-    pictures = keras.Input((card.input.height, card.input.width, card.input.channels), name="pictures", dtype="float32")
+    images = keras.Input((card.input.height, card.input.width, card.input.channels), name="pictures", dtype="float32")
     made = Made(network)
-    model = keras.Model(pictures, made.answers(network, pictures, card), name=card.model)
+    model = keras.Model(images, made.answers(network, images, card), name=card.model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         with _quietly():
@@ -70,9 +70,9 @@ def ask(content: bytes, card: Card, threads: int) -> Ask:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
 
     def answer(pixels: Pixels) -> Probabilities:
-        pictures = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).astype(np.float32) / 255
+        images = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).astype(np.float32) / 255
         with torch.no_grad(), _quietly():
-            return np.asarray(keras.ops.convert_to_numpy(model(pictures, training=False)))
+            return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
 
     return answer
 
@@ -83,44 +83,44 @@ class Made:
     def __init__(self, network: nn.Module):
         self.names = {part: name.replace(".", "_") for name, part in network.named_modules()}
 
-    def answers(self, network: nn.Module, pictures: Any, card: Card) -> Any:
+    def answers(self, network: nn.Module, images: Any, card: Card) -> Any:
         """Probabilities for `pictures`; the temperature is in the last layer's weights."""
-        found = self.found(network, pictures, card)
+        found = self.found(network, images, card)
         head = network.head[-1] if isinstance(network, Cnn) else network.head
         assert isinstance(head, nn.Linear)
         last = layers.Dense(len(card.classes), activation="softmax", name=self.names[head])
         return _with(last, found, head.weight.T / card.temperature, head.bias / card.temperature)
 
-    def found(self, network: nn.Module, pictures: Any, card: Card) -> Any:
+    def found(self, network: nn.Module, images: Any, card: Card) -> Any:
         """All that `network` does before its last layer."""
         match network:
             case Cnn():
-                strokes = self.through(network.strokes, pictures)
+                strokes = self.through(network.strokes, images)
                 return self.through(network.head[:-1], layers.Flatten(data_format=LAST)(strokes))
             case CnnGru():
-                strokes = self.through(network.strokes, pictures)
+                strokes = self.through(network.strokes, images)
                 steps = layers.Reshape((-1, strokes.shape[-1]))(strokes)
                 sequence = self.through(network.first_dropout, self.read(network.first_reader, steps, each_step=True))
                 return self.through(network.second_dropout, self.read(network.second_reader, sequence))
             case Rnn():
-                return self.read(network.reader, layers.Reshape((network.height, -1))(pictures))
+                return self.read(network.reader, layers.Reshape((network.height, -1))(images))
             case Petit():
-                seen = self.through(network.normalise, looked(network.look, pictures, ink_of))
+                seen = self.through(network.normalise, looked(network.look, images, ink_of))
                 return self.trunk(network.trunk, seen)
             case Grand():
-                seen = self.through(network.normalise, looked(network.look, pictures, ink_of))
+                seen = self.through(network.normalise, looked(network.look, images, ink_of))
                 return _pooled(self.through(network.trunk, seen))
             case Duo():
-                moved = self.trunk(network.moved, standardised(looked(network.look, pictures, contrast_of)))
-                return layers.Concatenate()([moved, self.trunk(network.unmoved, standardised(_even(pictures)))])
+                moved = self.trunk(network.moved, standardised(looked(network.look, images, contrast_of)))
+                return layers.Concatenate()([moved, self.trunk(network.unmoved, standardised(_even(images)))])
         raise UserError(
             f"{card.name}: its network {card.model} is not one of ours, and how to say it in Keras's layers is not "
             "known; write: --to onnx"
         )
 
-    def trunk(self, trunk: Trunk, pictures: Any) -> Any:
+    def trunk(self, trunk: Trunk, images: Any) -> Any:
         """As `Trunk`."""
-        shapes = self.through(trunk.shapes, _halved(self.through(trunk.strokes, _fours(pictures))))
+        shapes = self.through(trunk.shapes, _halved(self.through(trunk.strokes, _fours(images))))
         return _pooled(self.through(trunk.things, _halved(shapes)))
 
     def read(self, gru: Gru, steps: Any, each_step: bool = False) -> Any:

@@ -31,10 +31,10 @@ class DeploymentModule(nn.Module):
         self.temperature = temperature
 
     def forward(
-        self, pictures: UInt8[Tensor, "n channels height width"]
+        self, images: UInt8[Tensor, "n channels height width"]
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes"]]:
         """Probabilities, and the logits that they are made of."""
-        logits = self.network(pictures.float() / 255) / self.temperature
+        logits = self.network(images.float() / 255) / self.temperature
         return torch.softmax(logits, 1), logits
 
 

@@ -27,23 +27,23 @@ def parity_of(original: Ask, exported: Ask, shown: Input, name: str) -> Parity:
 
     Raises UserError where a probability differs by more than rounding explains; `name` is whose file it would be.
     """
-    pictures = same_label = 0
+    images = same_label = 0
     largest = 0.0
-    for pixels in altered_digits(shown):
-        wanted, came = original(pixels), exported(pixels)
-        pictures += len(pixels)
-        same_label += int((wanted.argmax(1) == came.argmax(1)).sum())
-        largest = float(np.maximum(largest, np.abs(wanted - came).max()))  # stays a NaN once it is one
+    for pixels in corrupted_digits(shown):
+        expected, came = original(pixels), exported(pixels)
+        images += len(pixels)
+        same_label += int((expected.argmax(1) == came.argmax(1)).sum())
+        largest = float(np.maximum(largest, np.abs(expected - came).max()))  # stays a NaN once it is one
     if not largest <= MOST:
         raise UserError(
             f"{name}: nothing was written, for the file would answer otherwise: a probability differs by "
-            f"{largest:.2g}, the label on {pictures - same_label:,} of {pictures:,} pictures; versions that agree: "
+            f"{largest:.2g}, the label on {images - same_label:,} of {images:,} pictures; versions that agree: "
             "pip install -c constraints.txt 'imparfait[train]'"
         )
-    return Parity(pictures=pictures, same_label=same_label, largest=largest)
+    return Parity(images=images, same_label=same_label, largest=largest)
 
 
-def altered_digits(shown: Input) -> Iterator[Pixels]:
+def corrupted_digits(shown: Input) -> Iterator[Pixels]:
     """1,000 of MNIST's development pictures at this size, tinted where there are colours, in parts.
 
     Each part is altered in another way, at severities from 0 to 1.

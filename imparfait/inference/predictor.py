@@ -99,9 +99,9 @@ class Predictor:
         if blank:
             return BLANK_MESSAGE
         if self.threshold and score < self.threshold.confidence:
-            wanted, rate = self.threshold.confidence, self.threshold.error_rate
+            expected, rate = self.threshold.confidence, self.threshold.error_rate
             return (
-                f"its best answer has a probability of {score:.2f}; from {wanted:.2f} on at most {rate:.1%} are wrong"
+                f"its best answer has a probability of {score:.2f}; from {expected:.2f} on at most {rate:.1%} are wrong"
             )
         return None
 

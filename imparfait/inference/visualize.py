@@ -48,16 +48,16 @@ def _words(predicted: FileResult) -> str:
 
 
 def _with_box(page: Page, decoded: NormalizedImage) -> Image.Image:
-    picture = _square(_as_image(page.pixels * 255))
+    image = _square(_as_image(page.pixels * 255))
     if decoded.polarity is None or decoded.unchanged:
-        return picture
+        return image
     height, width = page.size
     scale = min(SIDE / height, SIDE / width)
     across, down = (SIDE - width * scale) / 2, (SIDE - height * scale) / 2
     left, top, right, bottom = (edge * scale for edge in decoded.box)
     box = (max(0, left + across - 2), max(0, top + down - 2), right + across + 1, bottom + down + 1)
-    ImageDraw.Draw(picture).rectangle(box, outline=FOUND, width=2)
-    return picture
+    ImageDraw.Draw(image).rectangle(box, outline=FOUND, width=2)
+    return image
 
 
 def _as_image(levels: np.ndarray) -> Image.Image:

@@ -39,7 +39,7 @@ def build(
     classes: int,
     height: int | None = None,
     width: int | None = None,
-    sizes: Mapping[str, int] | None = None,
+    model_args: Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> nn.Module:
     """The network `model` (a name, `file.py:function`, or a function); its initial weights are a function of `seed`.
@@ -55,15 +55,15 @@ def build(
             given[side] = value
         elif side in taken and taken[side].default is inspect.Parameter.empty:
             raise UserError(f"{name} is built for one picture size; give build(…) height and width")
-    for size in sizes or {}:
+    for size in model_args or {}:
         if size not in taken or size in given:
             own = [key for key in taken if key not in ("channels", "classes", "height", "width")]
             raise UserError(f"{name} has no size called {size!r}; it has {', '.join(own) or 'none'}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "weights"))
         if isinstance(model, str) and not is_custom(model):
-            return factory(**given, **(sizes or {}))
-        return _built_by_others(name, factory, given | dict(sizes or {}))
+            return factory(**given, **(model_args or {}))
+        return _built_by_others(name, factory, given | dict(model_args or {}))
 
 
 def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "the network") -> None:
@@ -79,11 +79,11 @@ def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "t
         raise UserError(f"{name} fails on pictures of shape {list(images[:2].shape)}: {reason}") from error
     finally:
         model.train(was_training)
-    wanted = (len(images[:2]), classes)
+    expected = (len(images[:2]), classes)
     came = f"shape {list(answers.shape)}" if isinstance(answers, Tensor) else type(answers).__name__
-    if not isinstance(answers, Tensor) or tuple(answers.shape) != wanted or not answers.is_floating_point():
+    if not isinstance(answers, Tensor) or tuple(answers.shape) != expected or not answers.is_floating_point():
         raise UserError(
-            f"{name} answered {wanted[0]} pictures with {came}; wanted are logits of shape {list(wanted)}, one a class"
+            f"{name} returned {came} for {expected[0]} images; expected logits of shape {list(expected)}, one column a class"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(f"{name} has no weights to train")

@@ -15,13 +15,13 @@ from imparfait.core.types import Classifier, Logits
 BATCH = 256  # measured: 128 to 512 are within 15 %, 2,000 takes twice as long
 
 
-def as_classifier(model: nn.Module, machine: ComputeConfig | None = None, temperature: float = 1.0) -> Classifier:
+def as_classifier(model: nn.Module, compute: ComputeConfig | None = None, temperature: float = 1.0) -> Classifier:
     """`model` as a classifier; layout, precision, device and inference mode are seen to here and nowhere else.
 
     Its logits are the model's, divided by `temperature`.
     """
-    machine = machine or ComputeConfig(threads=torch.get_num_threads())
-    device, bf16 = machine.device, machine.precision == "bfloat16"
+    compute = compute or ComputeConfig(threads=torch.get_num_threads())
+    device, bf16 = compute.device, compute.precision == "bfloat16"
 
     def classify(images: Float32[np.ndarray, "n channels height width"]) -> Logits:
         was_training = model.training

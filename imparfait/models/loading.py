@@ -34,10 +34,10 @@ def load_classifier(
     """
     folder = Path(path)
     model, config = load_network(folder, network)
-    machine = compute_for(folder, device)
+    compute = compute_for(folder, device)
     if precision:
-        machine = ComputeConfig.model_validate({**machine.model_dump(), "precision": precision})
-    return as_classifier(model, machine, config.temperature or 1.0)
+        compute = ComputeConfig.model_validate({**compute.model_dump(), "precision": precision})
+    return as_classifier(model, compute, config.temperature or 1.0)
 
 
 def load_network(folder: Path, network: str | None = None) -> tuple[nn.Module, Config]:
@@ -130,7 +130,7 @@ def _network(folder: Path, config: Config, tensors: dict[str, torch.Tensor], nam
             classes=len(config.classes),
             height=config.input.height,
             width=config.input.width,
-            sizes=config.sizes,
+            model_args=config.model_args,
         )
         _check_fit(network.state_dict(), tensors)
         return network
@@ -148,11 +148,11 @@ def _network(folder: Path, config: Config, tensors: dict[str, torch.Tensor], nam
     return model
 
 
-def _check_fit(wanted: Mapping[str, torch.Tensor], came: Mapping[str, torch.Tensor]) -> None:
-    for name in {**wanted, **came}:
+def _check_fit(expected: Mapping[str, torch.Tensor], came: Mapping[str, torch.Tensor]) -> None:
+    for name in {**expected, **came}:
         there, here = (
             f"{str(side[name].dtype).removeprefix('torch.')} {[*side[name].shape]}" if name in side else "missing"
-            for side in (came, wanted)
+            for side in (came, expected)
         )
         if there != here:
             raise UserError(
@@ -182,7 +182,7 @@ def _last_layer(model: nn.Module, classes: int) -> set[str]:
 
 def compute_for(path: str | Path, device: str = "auto") -> ComputeConfig:
     """Where the classifier in `path` runs here: as it was trained where that can be, else in float32."""
-    told = config_of(Path(path)).machine
+    told = config_of(Path(path)).compute
     here = choose_device(device)
     bf16 = told.precision == "bfloat16" and here == "cpu" and has_bf16_units()
     return ComputeConfig.model_validate(

@@ -54,10 +54,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     model: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_controls)]
     """A name, or the file and the function of one's own network: to be named by who runs it."""
     origins: dict[Name, Sha256] = {}
-    sizes: dict[Name, Annotated[int, Field(ge=1, le=1 << 12)]]
+    model_args: dict[Name, Annotated[int, Field(ge=1, le=1 << 12)]]
     classes: tuple[Name, ...] = Field(min_length=1)
     input: Input
-    machine: ComputeConfig
+    compute: ComputeConfig
     temperature: float | None = Field(None, ge=0.01, le=100)
     """What the logits are divided by; None is 1. Found ones are 0.05 to 20; others would only overflow."""
     threshold: Threshold | None = None
@@ -91,14 +91,14 @@ KEY = "imparfait"
 class Parity(BaseModel, frozen=True, extra="forbid"):
     """How an exported file answered beside the classifier it was made from, on the same pictures."""
 
-    pictures: PositiveInt
+    images: PositiveInt
     same_label: Annotated[int, Field(ge=0)]
     largest: Annotated[float, Field(ge=0, le=1)]
     """The largest difference of any probability."""
 
     def __str__(self) -> str:
         return (
-            f"the same label on {self.same_label:,} of {self.pictures:,} altered pictures, "
+            f"the same label on {self.same_label:,} of {self.images:,} altered pictures, "
             f"each probability within {self.largest:.1e}"
         )
 

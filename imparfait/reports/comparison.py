@@ -9,7 +9,7 @@ import numpy as np
 from imparfait.core.hardware import environment
 from imparfait.core.storage import write_json
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.data.corrupted import altered
+from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.scores import percent
 from imparfait.evaluation.suite import CLEAN
@@ -24,7 +24,7 @@ SHOWN = 16  # pictures that one gets and the other does not, each way
 def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
     """`report.html`, its figures, `comparison.json` and `cells.csv` in `folder`."""
     write_json(folder / "comparison.json", comparison.to_json())
-    _write_cells(folder / "cells.csv", comparison)
+    _write_jobs(folder / "cells.csv", comparison)
     plates = [_seconds(comparison)]
     if comparison.verdicts:
         plates = [_differences(comparison), *plates, *_disagreements(comparison, data)]
@@ -35,16 +35,16 @@ def write_comparison(folder: Path, title: str, comparison: Comparison, data: Lab
         "comparison.html",
         title=title,
         plates=plates,
-        facts=facts | {"machine": environment(plan.entries[0].machine)},
+        facts=facts | {"machine": environment(plan.entries[0].compute)},
         comparison=comparison,
         points=points,
-        by_alteration=_by_alteration(comparison),
+        by_corruption=_by_alteration(comparison),
         tests=[(verdict, _tests(comparison, verdict)) for verdict in comparison.verdicts if comparison.is_full],
         by_class=_by_class(comparison),
     )
 
 
-def _write_cells(path: Path, comparison: Comparison) -> None:
+def _write_jobs(path: Path, comparison: Comparison) -> None:
     """A line a cell: counts, seconds, and the cause where it failed."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -52,17 +52,17 @@ def _write_cells(path: Path, comparison: Comparison) -> None:
         writer.writerow(["contender", "seed", "fold", *counts, "pictures", "training_seconds", "cause", "key"])
         for entry, seed, number in comparison.plan.places():
             outcome = comparison.outcomes[entry.name, seed, number]
-            right = outcome.counts.tolist() or [""] * len(counts)
+            correct = outcome.counts.tolist() or [""] * len(counts)
             seconds = round(outcome.training_seconds, 3)
-            key = comparison.plan.cell(entry, seed, number).key
-            writer.writerow([entry.name, seed, number, *right, len(outcome.sources), seconds, outcome.cause, key])
+            key = comparison.plan.job(entry, seed, number).key
+            writer.writerow([entry.name, seed, number, *correct, len(outcome.sources), seconds, outcome.cause, key])
 
 
 def _labels(comparison: Comparison) -> list[str]:
     """What each part is called: by its severity too where an alteration has several."""
     if not comparison.is_full:
-        return [name for name, _ in comparison.plan.alterations]
-    return [name if name == CLEAN else f"{name} {level:.3g}" for name, level in comparison.plan.alterations]
+        return [name for name, _ in comparison.plan.corruptions]
+    return [name if name == CLEAN else f"{name} {level:.3g}" for name, level in comparison.plan.corruptions]
 
 
 def _differences(comparison: Comparison) -> Plate:
@@ -125,15 +125,15 @@ def _got_by_one(
     comparison: Comparison, one: CandidateProfile, two: CandidateProfile, data: LabelledImages
 ) -> tuple[np.ndarray, list[str]]:
     mine, theirs = comparison.answers(one), comparison.answers(two)
-    always = np.asarray(mine.right.all(0) & ~theirs.right.any(0))  # alterations, n
+    always = np.asarray(mine.correct.all(0) & ~theirs.correct.any(0))  # alterations, n
     pixels, captions = [], []
     places = np.flatnonzero(always.any(0))
     for turn, place in enumerate(places[:: max(1, len(places) // SHOWN)][:SHOWN]):  # spread over the sources
         levels = np.flatnonzero(always[:, place])
         level = levels[turn % len(levels)]
-        picture = data.select(data.sources == mine.sources[place])
-        name, severity = comparison.plan.alterations[level]
-        pixels.append(altered(picture, name, severity).pixels[0])
+        image = data.select(data.sources == mine.sources[place])
+        name, severity = comparison.plan.corruptions[level]
+        pixels.append(corrupt(image, name, severity).pixels[0])
         truth, said = comparison.classes[mine.truths[place]], comparison.classes[theirs.said[0, level, place]]
         at = f", {severity:.3g}" if comparison.is_full and severity else ""
         captions.append(f"{truth} → {said}{at}\n{name}")
@@ -142,10 +142,10 @@ def _got_by_one(
 
 def _by_alteration(comparison: Comparison) -> list[tuple[str, ...]]:
     """A row a contender, a column an alteration, under their headings; of a full suite's many the other way round."""
-    names = list(dict.fromkeys(name for name, _ in comparison.plan.alterations))
+    names = list(dict.fromkeys(name for name, _ in comparison.plan.corruptions))
     table = [("", *names)]
     for entry in comparison.ranked:
-        shares = comparison.by_alteration(entry)
+        shares = comparison.by_corruption(entry)
         table.append((entry.name, *(percent(shares[name]) if name in shares else "-" for name in names)))
     return list(zip(map(_written, table[0]), *table[1:], strict=True)) if comparison.is_full else table
 
@@ -172,8 +172,8 @@ def _by_class(comparison: Comparison) -> list[tuple[str, ...]]:
             columns.append(["-"] * len(comparison.classes))
             continue
         truths = np.concatenate([outcome.truths for outcome in finished])
-        right = np.concatenate([outcome.hits / outcome.weights.sum() for outcome in finished])
+        correct = np.concatenate([outcome.hits / outcome.weights.sum() for outcome in finished])
         total = np.bincount(truths, minlength=len(comparison.classes))
-        hits = np.bincount(truths, weights=right, minlength=len(comparison.classes))
+        hits = np.bincount(truths, weights=correct, minlength=len(comparison.classes))
         columns.append([percent(hit / n) if n else "-" for hit, n in zip(hits, total, strict=True)])
     return list(zip(comparison.classes, *columns, strict=True))

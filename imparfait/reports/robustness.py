@@ -21,7 +21,7 @@ from imparfait.reports.suite_confidence import (
     refusal_lines,
     trust_lines,
 )
-from imparfait.reports.suite_mistakes import A_ROW, Pictures, broken, confusions, won_and_lost, worst_mistakes
+from imparfait.reports.suite_mistakes import A_ROW, ImageLookup, broken, confusions, won_and_lost, worst_mistakes
 from imparfait.reports.suite_tables import (
     HEADINGS,
     NONE,
@@ -65,11 +65,11 @@ def write_report(
     rows = {model.name: _ordered(rows_of(model)) for model in models}
     write_tables(folder, {model: rows[model.name] for model in models}, errors)
     write_long_csv(folder / "scores.csv", models)
-    pictures = Pictures(data, {part.alteration: part.alter for part in parts if part.alter})
+    images = ImageLookup(data, {part.corruption: part.alter for part in parts if part.alter})
     first = models[0]
     suite, own_rows = first.seeds[0], rows[first.name]
     columns = len(HEADINGS) if any(errors.values()) else len(HEADINGS) - 1  # the last is the corruption error
-    breaking = broken(suite, own_rows, pictures)
+    breaking = broken(suite, own_rows, images)
     write_page(
         folder,
         "robustness.html",
@@ -79,8 +79,8 @@ def write_report(
             *_maps(rows, verdicts),
             _curves(models, rows),
             confidence_plate(models),
-            *worst_mistakes(suite, own_rows, pictures),
-            *won_and_lost(models, pictures),
+            *worst_mistakes(suite, own_rows, images),
+            *won_and_lost(models, images),
         ],
         facts=facts,
         conditions=conditions,
@@ -162,8 +162,8 @@ def _maps(rows: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Ve
         families.setdefault(row.family, []).append(row.name)
     levels = sorted({severity for row in first for severity in row.severities})
     columns = [*(f"{level:g}" for level in levels), "mean"]
-    order = [row.alteration for row in first]
-    panels = {name: _panel({row.alteration: row for row in each}, order, levels) for name, each in rows.items()}
+    order = [row.corruption for row in first]
+    panels = {name: _panel({row.corruption: row for row in each}, order, levels) for name, each in rows.items()}
     plates = []
     names = list(panels)
     for start in range(0, len(names), BESIDE):

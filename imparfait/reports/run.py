@@ -40,7 +40,7 @@ def write_report(
         seen=seen,
         headings=HEADINGS,
         rows=scores.rows(),
-        by_class={part.alteration: _by_class(part, scores.classes) for part in scores.parts},
+        by_class={part.corruption: _by_class(part, scores.classes) for part in scores.parts},
     )
 
 
@@ -49,7 +49,7 @@ def course(epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]) -> Pl
     lines: dict[str, list[float]] = {}
     for scores in validation:
         for score in scores:
-            lines.setdefault(score.alteration, []).append(score.accuracy)
+            lines.setdefault(score.corruption, []).append(score.accuracy)
     return Plate(
         "accuracy_loss",
         "How it learned",
@@ -65,12 +65,12 @@ def answers(scores: Scores, shown: Sequence[ConditionImages]) -> list[Plate]:
         "alterations",
         "What it was shown",
         "Each column is one source picture, each row one of the parts that were scored.",
-        lambda theme: contact_sheet({part.alteration: part.data.pixels[:SAMPLES] for part in shown}, theme),
+        lambda theme: contact_sheet({part.corruption: part.data.pixels[:SAMPLES] for part in shown}, theme),
     )
     matrices = [
         Plate(
-            f"confusion_{part.alteration}",
-            f"What was taken for what: {part.alteration}",
+            f"confusion_{part.corruption}",
+            f"What was taken for what: {part.corruption}",
             "A row is a true class, a column an answer; everything off the diagonal is a mistake, and the more "
             "coloured a cell, the more often that mistake was made.",
             lambda theme, part=part: confusion(part.confusion(), scores.classes, theme),  # type: ignore[misc]
@@ -99,7 +99,7 @@ def _worst(scores: Scores, shown: Sequence[ConditionImages]) -> tuple[np.ndarray
     found.sort(key=lambda mistake: -mistake[0])
     pixels = [part.data.pixels[row] for _, part, row, _, _ in found[:WORST]]
     captions = [
-        f"{scores.classes[truth]} → {scores.classes[said]}  {100 * sure:.0f} %\n{part.alteration}"
+        f"{scores.classes[truth]} → {scores.classes[said]}  {100 * sure:.0f} %\n{part.corruption}"
         for sure, part, _, truth, said in found[:WORST]
     ]
     return np.stack(pixels) if pixels else shown[0].data.pixels[:0], captions

@@ -16,7 +16,7 @@ from imparfait.selection.search_space import Range
 from imparfait.training.settings import as_toml
 
 
-def write_search(folder: Path, title: str, finding: Finding, machine: ComputeConfig) -> None:
+def write_search(folder: Path, title: str, finding: Finding, compute: ComputeConfig) -> None:
     """`report.html`, its figures, `search.json`, `trials.csv` and, where a trial finished, `best.toml` in `folder`."""
     write_json(folder / "search.json", finding.to_json())
     _write_trials(folder / "trials.csv", finding)
@@ -30,7 +30,7 @@ def write_search(folder: Path, title: str, finding: Finding, machine: ComputeCon
         facts={
             "space": {name: str(values) for name, values in finding.space.items()},
             "started from": finding.start.model_dump(),
-            "machine": environment(machine),
+            "machine": environment(compute),
         },
         finding=finding,
         percent=percent,

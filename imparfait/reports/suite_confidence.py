@@ -22,7 +22,7 @@ def trust_lines(trusts: Iterable[CalibrationReport]) -> list[tuple[str, ...]]:
     """What is known of each group of pictures, as people read it."""
     return [
         (
-            each.pictures,
+            each.images,
             f"{each.log_loss:.3f}",
             f"{each.brier:.3f}",
             f"{100 * each.calibration_error:.2f} ({100 * each.interval[0]:.2f} – {100 * each.interval[1]:.2f})",
@@ -76,7 +76,7 @@ def confidence_plate(models: Sequence[ModelGroup]) -> Plate:
 def _altered(suite: SuiteResult, inside: bool | None = None) -> list[ConditionResult]:
     """The parts that families are summed up over; those of the fit, or those that are not."""
     return [
-        suite.parts[row.alteration, level]
+        suite.parts[row.corruption, level]
         for row in suite.rows
         if inside is None or (row.family in FIT) == inside
         for level in ([level for level in row.severities if level <= MODERATE] or row.severities)

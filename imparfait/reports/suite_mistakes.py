@@ -23,39 +23,39 @@ PAIRS = 3  # of confusions that a family is said to make
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class ImageLookup:
     """The source pictures, and how to make their altered copies again."""
 
     data: LabelledImages
     own: Mapping[str, CorruptionFunction]
     """Alterations that are not of the table."""
 
-    def can_make(self, alteration: str) -> bool:
+    def can_make(self, corruption: str) -> bool:
         """Whether it is known how this alteration is made."""
-        return alteration in self.own or alteration in CORRUPTIONS
+        return corruption in self.own or corruption in CORRUPTIONS
 
-    def of(self, alteration: str, severity: float, sources: Int[np.ndarray, " n"]) -> Pixels:
+    def of(self, corruption: str, severity: float, sources: Int[np.ndarray, " n"]) -> Pixels:
         """The very pixels that were scored, in the order of `sources`."""
         order = np.argsort(self.data.sources)
         rows = order[np.searchsorted(self.data.sources[order], sources)]
-        alter = None if alteration == CLEAN else self.own.get(alteration) or CORRUPTIONS[alteration]
-        return Condition(alteration, severity, "", alter).of(self.data.select(rows)).data.pixels
+        alter = None if corruption == CLEAN else self.own.get(corruption) or CORRUPTIONS[corruption]
+        return Condition(corruption, severity, "", alter).of(self.data.select(rows)).data.pixels
 
     def each_of(self, places: Sequence[tuple[str, float, int]]) -> Pixels:
         """A picture for each (alteration, severity, source); those of one level are made together."""
         made: dict[int, np.ndarray] = {}
         for level in {place[:2] for place in places}:
-            wanted = [index for index, place in enumerate(places) if place[:2] == level]
-            made |= zip(wanted, self.of(*level, np.array([places[index][2] for index in wanted])), strict=True)
+            expected = [index for index, place in enumerate(places) if place[:2] == level]
+            made |= zip(expected, self.of(*level, np.array([places[index][2] for index in expected])), strict=True)
         return np.stack([made[index] for index in range(len(places))])
 
 
-def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], pictures: Pictures) -> Plate | None:
+def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageLookup) -> Plate | None:
     """One digit under the alterations that break the model first, at the first severity tried where they have."""
     found = [
         (row.crossing.severity, row)
         for row in rows
-        if row.crossing.severity and len(row.severities) > 1 and pictures.can_make(row.alteration)
+        if row.crossing.severity and len(row.severities) > 1 and images.can_make(row.corruption)
     ]
     first = [
         (next((level for level in row.severities if level >= severity), row.severities[-1]), row)
@@ -67,12 +67,12 @@ def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], pictures: Pict
     fits = 100.0 * (suite.clean.said == suite.clean.truths)
     for severity, row in first:
         for level in row.severities:
-            part = suite.parts[row.alteration, level]
+            part = suite.parts[row.corruption, level]
             fits = fits + ((part.said == part.truths) == (level < severity)) / len(row.severities)
     source = int(suite.clean.sources[fits.argmax()])
-    places = [(CLEAN, 0.0, source), *((row.alteration, severity, source) for severity, row in first)]
+    places = [(CLEAN, 0.0, source), *((row.corruption, severity, source) for severity, row in first)]
     captions = ["as it is", *(f"{row.name}\n{severity:g}" for severity, row in first)]
-    pixels = pictures.each_of(places)
+    pixels = images.each_of(places)
     return Plate(
         "where_it_breaks",
         "Where it breaks",
@@ -84,15 +84,15 @@ def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], pictures: Pict
     )
 
 
-def worst_mistakes(suite: SuiteResult, rows: Sequence[CorruptionSummary], pictures: Pictures) -> list[Plate]:
+def worst_mistakes(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageLookup) -> list[Plate]:
     """A plate a family: the surest wrong answers of each alteration, no source twice."""
     families: dict[str, dict[str, tuple[Pixels, list[str]]]] = {}
     classes = suite.scores.classes
     for row in rows:
-        if pictures.can_make(row.alteration):
+        if images.can_make(row.corruption):
             worst = _surest_wrong(suite, row)
             if worst:
-                pixels = pictures.each_of([(row.alteration, severity, source) for severity, source, _, _ in worst])
+                pixels = images.each_of([(row.corruption, severity, source) for severity, source, _, _ in worst])
                 captions = [f"{classes[truth]} → {classes[said]}\n{level:g}" for level, _, truth, said in worst]
                 families.setdefault(row.family, {})[row.name] = (pixels, captions)
     return [
@@ -112,7 +112,7 @@ def _surest_wrong(suite: SuiteResult, row: CorruptionSummary) -> list[tuple[floa
     """(severity, source, truth, answer) of the surest wrong answers."""
     found = []
     for severity in row.severities:
-        part = suite.parts[row.alteration, severity]
+        part = suite.parts[row.corruption, severity]
         wrong = np.flatnonzero(part.said != part.truths)
         sure = part.probabilities[wrong].max(1)
         for place in np.argsort(-sure, kind="stable")[: 5 * A_ROW]:  # more than are shown: a source may come again
@@ -141,7 +141,7 @@ def confusions(suite: SuiteResult, rows: Sequence[CorruptionSummary]) -> list[tu
     """For each family: wrong answers, of how many, and what was taken for what most often."""
     families: dict[str, dict[str, np.ndarray]] = {}
     for row in rows:
-        counts = np.sum([suite.parts[row.alteration, severity].confusion() for severity in row.severities], 0)
+        counts = np.sum([suite.parts[row.corruption, severity].confusion() for severity in row.severities], 0)
         families.setdefault(row.family, {})[row.name] = counts
     found = []
     classes = suite.scores.classes
@@ -158,14 +158,14 @@ def confusions(suite: SuiteResult, rows: Sequence[CorruptionSummary]) -> list[tu
     return found
 
 
-def won_and_lost(models: Sequence[ModelGroup], pictures: Pictures) -> list[Plate]:
+def won_and_lost(models: Sequence[ModelGroup], images: ImageLookup) -> list[Plate]:
     """Pictures that the first model reads with every seed and the next ones with none, and the other way round."""
     plates = []
     for number, other in enumerate(models[1:3]):
         for way, (one, two) in enumerate(((models[0], other), (other, models[0]))):
-            places, captions = _read_by_one(one, two, pictures)
+            places, captions = _read_by_one(one, two, images)
             if places:
-                pixels = pictures.each_of(places)
+                pixels = images.each_of(places)
                 plates.append(
                     Plate(
                         f"read_by_one_{number}_{way}",
@@ -182,31 +182,31 @@ def won_and_lost(models: Sequence[ModelGroup], pictures: Pictures) -> list[Plate
 
 
 def _read_by_one(
-    one: ModelGroup, two: ModelGroup, pictures: Pictures
+    one: ModelGroup, two: ModelGroup, images: ImageLookup
 ) -> tuple[list[tuple[str, float, int]], list[str]]:
     """Places and captions: by turns from the alterations that part the two most, mildest first, no source twice."""
     mine, theirs = one.seeds[0], two.seeds[0]
     names = mine.scores.classes
-    by_alteration = []
+    by_corruption = []
     for row in mine.rows:
         found = []
         for level in row.severities:
-            if (row.alteration, level) in theirs.parts and pictures.can_make(row.alteration):
-                part = theirs.parts[row.alteration, level]
-                only = _right(one, row.alteration, level).all(0) & ~_right(two, row.alteration, level).any(0)
+            if (row.corruption, level) in theirs.parts and images.can_make(row.corruption):
+                part = theirs.parts[row.corruption, level]
+                only = _correct(one, row.corruption, level).all(0) & ~_correct(two, row.corruption, level).any(0)
                 for index in np.flatnonzero(only):
                     caption = f"{names[part.truths[index]]} → {names[part.said[index]]}\n{row.name} {level:g}"
-                    found.append(((row.alteration, level, int(part.sources[index])), caption))
-        by_alteration.append(found)
-    by_alteration.sort(key=len, reverse=True)
+                    found.append(((row.corruption, level, int(part.sources[index])), caption))
+        by_corruption.append(found)
+    by_corruption.sort(key=len, reverse=True)
     turns: dict[int, tuple[tuple[str, float, int], str]] = {}
-    for each in chain.from_iterable(zip_longest(*by_alteration)):
+    for each in chain.from_iterable(zip_longest(*by_corruption)):
         if each:
             turns.setdefault(each[0][2], each)
     chosen = list(turns.values())[:WON]
     return [place for place, _ in chosen], [caption for _, caption in chosen]
 
 
-def _right(model: ModelGroup, alteration: str, severity: float) -> Bool[np.ndarray, "seeds sources"]:
-    parts = [suite.parts[alteration, severity] for suite in model.seeds]
+def _correct(model: ModelGroup, corruption: str, severity: float) -> Bool[np.ndarray, "seeds sources"]:
+    parts = [suite.parts[corruption, severity] for suite in model.seeds]
     return np.stack([part.said == part.truths for part in parts])

@@ -30,7 +30,7 @@ IN_LATEX |= {sign: f"\\{sign}" for sign in "%_&#${}"}
 
 def rows_of(model: ModelGroup) -> list[CorruptionSummary]:
     """A row an alteration; several seeds in the mean, and where that mean crosses 95 %."""
-    each = [{row.alteration: row for row in suite.rows} for suite in model.seeds]
+    each = [{row.corruption: row for row in suite.rows} for suite in model.seeds]
     return (
         list(each[0].values())
         if len(each) == 1
@@ -40,14 +40,14 @@ def rows_of(model: ModelGroup) -> list[CorruptionSummary]:
 
 def _in_the_mean(model: ModelGroup, rows: Sequence[CorruptionSummary]) -> CorruptionSummary:
     row = rows[0]
-    places = [(CLEAN, 0.0), *((row.alteration, severity) for severity in row.severities)]
+    places = [(CLEAN, 0.0), *((row.corruption, severity) for severity in row.severities)]
     parts = [[suite.parts[place] for suite in model.seeds] for place in places]
-    right = np.stack([np.mean([part.said == part.truths for part in seeds], 0) for seeds in parts])
+    correct = np.stack([np.mean([part.said == part.truths for part in seeds], 0) for seeds in parts])
     return replace(
         row,
-        accuracies=tuple(right[1:].mean(1).tolist()),
+        accuracies=tuple(correct[1:].mean(1).tolist()),
         intervals=tuple(map(tuple, np.mean([each.intervals for each in rows], 0).tolist())),
-        crossing=crossing(np.array([0.0, *row.severities]), right, ENOUGH, resamples=1000),
+        crossing=crossing(np.array([0.0, *row.severities]), correct, ENOUGH, resamples=1000),
         mnist_c=_mean([each.mnist_c for each in rows]),
         protocol=_mean([each.protocol for each in rows]),
     )
@@ -103,7 +103,7 @@ def lines(model: ModelGroup, rows: Sequence[CorruptionSummary], errors: Mapping[
             _number(row.mnist_c),
             _number(row.protocol),
             where(row),
-            f"{errors[row.alteration]:.2f}" if row.alteration in errors else NONE,
+            f"{errors[row.corruption]:.2f}" if row.corruption in errors else NONE,
         )
         for row in rows
     ]
@@ -126,7 +126,7 @@ def write_tables(
             for row in rows:
                 there = row.crossing if len(row.severities) > 1 else Crossing(None, None, None)
                 numbers = [row.accuracy, row.mnist_c, row.protocol, there.severity, there.low, there.high]
-                numbers.append(ours.get(row.alteration))
+                numbers.append(ours.get(row.corruption))
                 writer.writerow([model.name, row.name, row.family, *map(_six, numbers)])
     (folder / "table.tex").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
 
@@ -155,5 +155,9 @@ def write_long_csv(path: Path, models: Sequence[ModelGroup]) -> None:
             for seed, suite in enumerate(model.seeds):
                 for part in suite.scores.parts:
                     counts = part.confusion()
-                    for name, right, total in zip(suite.scores.classes, counts.diagonal(), counts.sum(1), strict=True):
-                        writer.writerow([model.name, seed, part.alteration, f"{part.severity:.6g}", name, right, total])
+                    for name, correct, total in zip(
+                        suite.scores.classes, counts.diagonal(), counts.sum(1), strict=True
+                    ):
+                        writer.writerow(
+                            [model.name, seed, part.corruption, f"{part.severity:.6g}", name, correct, total]
+                        )

@@ -31,8 +31,8 @@ class Tested:
 def accuracies(outcome: JobResult) -> dict[str, float]:
     """The share of right answers as the pictures are, then under each alteration: the mean over its levels."""
     shares = outcome.counts / len(outcome.sources)
-    found = dict(zip(outcome.alterations, shares.tolist(), strict=True))
-    levels = levels_of(outcome.alterations)
+    found = dict(zip(outcome.corruptions, shares.tolist(), strict=True))
+    levels = levels_of(outcome.corruptions)
     means = {name: float(np.mean([found[name, level] for level in each])) for name, each in levels.items()}
     return {CLEAN: found[CLEAN, 0.0]} | means if (CLEAN, 0.0) in found else means
 

@@ -32,7 +32,7 @@ class Verdict:
     p: float
     """Adjusted for all pairs (Holm)."""
     pairs: int
-    cells: int
+    jobs: int
     by_source: Interval | None
     """Beside it: a bootstrap over source pictures of the same difference, for these networks only."""
 
@@ -58,7 +58,7 @@ class Verdict:
             "p": self.difference.p,
             "p_holm": self.p,
             "pairs": self.pairs,
-            "cells": self.cells,
+            "cells": self.jobs,
             "bootstrap_by_source": self.by_source,
         }
 
@@ -68,7 +68,7 @@ class Verdict:
         if self.shown:
             return f"{better} is better than {other} by {ahead} (95 %: {interval})"
         if self.difference.error == 0:
-            equally = f"{ahead} on each of {self.cells} folds, no spread to test by"
+            equally = f"{ahead} on each of {self.jobs} folds, no spread to test by"
             return f"{better} and {other}: no difference shown: {equally}"
         after = f" once {self.pairs} pairs are allowed for" if self.difference.interval[0] > 0 else ""
         return (
@@ -95,7 +95,7 @@ def among_pairs(verdicts: list[Verdict]) -> list[Verdict]:
     """The verdicts, adjusted for there being several."""
     adjusted = holm([each.p for each in verdicts])
     return [
-        Verdict(each.names, each.difference, p, len(verdicts), each.cells, each.by_source)
+        Verdict(each.names, each.difference, p, len(verdicts), each.jobs, each.by_source)
         for each, p in zip(verdicts, adjusted, strict=True)
     ]
 
@@ -109,7 +109,7 @@ class Answered:
     said: Integer[np.ndarray, "seeds alterations n"]
 
     @property
-    def right(self) -> Bool[np.ndarray, "seeds alterations n"]:
+    def correct(self) -> Bool[np.ndarray, "seeds alterations n"]:
         """Which answers are right."""
         return np.asarray(self.said == self.truths)
 
@@ -125,7 +125,7 @@ class Comparison:
     @cached_property
     def is_full(self) -> bool:
         """Whether the folds were judged on a full suite, and not on the three."""
-        return is_full(self.plan.alterations)
+        return is_full(self.plan.corruptions)
 
     @property
     def headline(self) -> str:
@@ -178,13 +178,13 @@ class Comparison:
         n = self.plan.seeds * self.plan.folds
         if len(self.finished(one)) < n or len(self.finished(other)) < n:
             return None
-        mine, theirs, counts = self.answers(one).right, self.answers(other).right, weights(self.plan.alterations)
+        mine, theirs, counts = self.answers(one).correct, self.answers(other).correct, weights(self.plan.corruptions)
         ahead = np.zeros(mine.shape[2], np.int64)
         for part, count in enumerate(counts):  # one after the other: as int64, a full suite's would take a gigabyte
             ahead += count * (mine[:, part].sum(0, dtype=np.int64) - theirs[:, part].sum(0, dtype=np.int64))
         return bootstrap_interval(ahead, each=len(mine) * int(counts.sum()))
 
-    def by_alteration(self, entry: CandidateProfile) -> dict[str, float]:
+    def by_corruption(self, entry: CandidateProfile) -> dict[str, float]:
         """A contender's accuracy on the pictures as they are and under each alteration, out of fold."""
         return in_the_mean(self.finished(entry))
 
@@ -226,15 +226,15 @@ class Comparison:
     def remarks(self) -> list[str]:
         """What must be known to read the table."""
         plan = self.plan
-        part = "all" if plan.pictures is None else f"{plan.sources:,} of the"
-        machines = {str(entry.machine) for entry in plan.entries}
+        part = "all" if plan.images is None else f"{plan.sources:,} of the"
+        machines = {str(entry.compute) for entry in plan.entries}
         lines = [
             f"sd of the cells, {plan.folds} folds of {part} training pictures with {plan.seeds} "
             f"seed{'s' * (plan.seeds > 1)}, each with its own division",
             f"training seconds and pictures/s alone on {' or '.join(sorted(machines))}",
         ]
         if self.is_full:
-            n = len({name for name, _ in plan.alterations} - {CLEAN})
+            n = len({name for name, _ in plan.corruptions} - {CLEAN})
             lines.append(f"the mean over {n} alterations, each over its severities; clean is not in it")
         names = ("mixture", "nothing", "batch_size", "epochs", "seed")
         differ = [n.replace("_", " ") for n in names if len({getattr(e.settings, n) for e in plan.entries}) > 1]
@@ -269,7 +269,7 @@ class Comparison:
                     "pictures_a_second": entry.learns,
                     "numbers": entry.numbers,
                 }
-                | ({"alterations": self.by_alteration(entry)} if self.is_full else {})
+                | ({"alterations": self.by_corruption(entry)} if self.is_full else {})
                 for entry in self.ranked
             ],
             "verdicts": [

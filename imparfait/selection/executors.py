@@ -34,49 +34,47 @@ class Executor:
     at_once: int = 1
 
 
-def run(cells: Sequence[Job], data: LabelledImages, store: Path, engine: Executor) -> Iterator[tuple[Job, JobResult]]:
+def run(jobs: Sequence[Job], data: LabelledImages, store: Path, executor: Executor) -> Iterator[tuple[Job, JobResult]]:
     """Each of `cells` with its outcome: first those that `store` has, then the others as `engine` finishes them.
 
     An outcome is on the disk, whole, before it is yielded, and its cell is then never run again; only a failure for
     lack of memory or of a worker is tried anew by the next call. Raises UserError when an outcome comes from other
     code than this.
     """
-    marks = {cell.data for cell in cells} - {data.fingerprint()}
+    marks = {job.data for job in jobs} - {data.fingerprint()}
     assert not marks, "cells of other pictures"
     store.mkdir(parents=True, exist_ok=True)
     for half_written in store.glob(".*.tmp"):  # by a driver that was killed
         half_written.unlink()
     missing: dict[str, Job] = {}
-    for key, cell in {cell.key: cell for cell in cells}.items():
+    for key, job in {job.key: job for job in jobs}.items():
         content = kept(store, key, SUFFIX)
         outcome = JobResult.from_bytes(content) if content else None
         if outcome and outcome.lasting:
-            yield cell, outcome
+            yield job, outcome
         else:
             forget(store, key, SUFFIX)
-            missing[key] = cell
+            missing[key] = job
     if not missing:
         return
-    for cell, outcome in engine.run(list(missing.values()), data):
+    for job, outcome in executor.run(list(missing.values()), data):
         here, there = made_here(), outcome.making
         if (there.code, there.torch) != (here.code, here.torch):
             raise UserError(
                 f"{there.host} has PyTorch {there.torch} and imparfait's code {there.code[:8]}, this computer PyTorch "
                 f"{here.torch} and code {here.code[:8]}; install the same versions on both"
             )
-        keep(store, cell.key, outcome.to_bytes(), SUFFIX)
-        yield cell, outcome
+        keep(store, job.key, outcome.to_bytes(), SUFFIX)
+        yield job, outcome
 
 
-def here(cells: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
+def here(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
     """One cell after the other, in this process."""
-    for cell in cells:
-        yield cell, run_job(cell, data)
+    for job in jobs:
+        yield job, run_job(job, data)
 
 
-def processes(
-    cells: Sequence[Job], data: LabelledImages, workers: int | None = None
-) -> Iterator[tuple[Job, JobResult]]:
+def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = None) -> Iterator[tuple[Job, JobResult]]:
     """Cells side by side, as many as there are cores for; each worker has the pictures once.
 
     A cell whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own: where
@@ -85,40 +83,40 @@ def processes(
     there = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in there else "spawn")
     context.set_forkserver_preload([__name__])  # imported once, not once a worker
-    threads = max(cell.machine.threads for cell in cells)
-    workers = min(workers or max(1, usable_cores() // threads), len(cells))
+    threads = max(job.compute.threads for job in jobs)
+    workers = min(workers or max(1, usable_cores() // threads), len(jobs))
 
     def hire() -> ProcessPoolExecutor:
         return ProcessPoolExecutor(1, context, _begin_work, (data,))
 
-    waiting, lost = deque(cells), Counter[str]()
+    waiting, lost = deque(jobs), Counter[str]()
     idle = [hire() for _ in range(workers)]
     busy: dict[Future[JobResult], tuple[ProcessPoolExecutor, Job]] = {}
     try:
         while waiting or busy:
             while waiting and idle:
-                worker, cell = idle.pop(), waiting.popleft()
+                worker, job = idle.pop(), waiting.popleft()
                 try:
-                    busy[worker.submit(_work, cell)] = worker, cell
+                    busy[worker.submit(_work, job)] = worker, job
                 except BrokenProcessPool:  # killed while it had nothing to do
                     idle.append(hire())
-                    waiting.appendleft(cell)
+                    waiting.appendleft(job)
             done, _ = wait(busy, return_when=FIRST_COMPLETED)
             for future in done:
-                worker, cell = busy.pop(future)
+                worker, job = busy.pop(future)
                 try:
                     outcome = future.result()
                 except BrokenProcessPool:
                     worker.shutdown()
                     idle.append(hire())
-                    lost[cell.key] += 1
-                    if lost[cell.key] < ATTEMPTS:
-                        waiting.appendleft(cell)
+                    lost[job.key] += 1
+                    if lost[job.key] < ATTEMPTS:
+                        waiting.appendleft(job)
                         continue
                     outcome = failure(f"its worker was killed {ATTEMPTS} times, perhaps for lack of memory", False)
                 else:
                     idle.append(worker)
-                yield cell, outcome
+                yield job, outcome
     finally:  # also when the caller stops listening: what is under way is of no more use
         for worker in [*idle, *(worker for worker, _ in busy.values())]:
             for process in list((worker._processes or {}).values()):
@@ -135,30 +133,30 @@ def _begin_work(data: LabelledImages) -> None:
     exit_with_parent()
 
 
-def _work(cell: Job) -> JobResult:
+def _work(job: Job) -> JobResult:
     assert _pictures is not None
-    return run_job(cell, _pictures)
+    return run_job(job, _pictures)
 
 
-def on_ray(cells: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
+def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
     """Cells on the Ray cluster that this process has joined; a lost node's cells run elsewhere.
 
     Thin over Ray: it places the cells, holds the pictures once a node, and retries what was lost.
     """
     import ray
 
-    pictures = ray.put(data)
+    images = ray.put(data)
     remote = ray.remote(max_retries=ATTEMPTS - 1)(run_job)
-    running = {remote.options(num_cpus=cell.machine.threads).remote(cell, pictures): cell for cell in cells}
+    running = {remote.options(num_cpus=job.compute.threads).remote(job, images): job for job in jobs}
     try:
         while running:
             (done, *_), _ = ray.wait(list(running))
-            cell = running.pop(done)
+            job = running.pop(done)
             try:
                 outcome = ray.get(done)
             except ray.exceptions.RayError as error:
                 outcome = failure(f"Ray gave it up: {str(error).splitlines()[0][:200]}", lasting=False)
-            yield cell, outcome
+            yield job, outcome
     finally:
         for task in running:
             ray.cancel(task, force=True)

@@ -41,15 +41,15 @@ class Job(BaseModel, frozen=True, extra="forbid"):
     settings: TrainingSettings
     network: str = ""
     """sha256 of the file of one's own network."""
-    machine: ComputeConfig
+    compute: ComputeConfig
     partition: NonNegativeInt
     """Which division of the sources into folds."""
     folds: PositiveInt = 5
     fold: NonNegativeInt
     """The fold held out."""
-    pictures: PositiveInt | None = None
+    images: PositiveInt | None = None
     """How many of the pictures are used, the held-out ones included; None for all."""
-    alterations: tuple[tuple[str, float], ...] = CORE_SUITE
+    corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
     """What it is judged on: alterations with their severities."""
 
     @model_validator(mode="after")
@@ -129,28 +129,28 @@ class JobResult:
     lasting: bool = True
     """Whether it would come out again: not so where memory was short or a worker was lost."""
     making: Provenance = field(default_factory=made_here)
-    alterations: tuple[tuple[str, float], ...] = CORE_SUITE
+    corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
     """What the rows of `said` are answers to."""
 
     @property
-    def right(self) -> Bool[np.ndarray, "alterations n"]:
+    def correct(self) -> Bool[np.ndarray, "alterations n"]:
         """Which answers are right."""
         return np.asarray(self.said == self.truths)
 
     @cached_property
     def weights(self) -> Int64[np.ndarray, " alterations"]:
         """How much each row counts in the headline."""
-        return weights(self.alterations)
+        return weights(self.corruptions)
 
     @cached_property
     def counts(self) -> Int64[np.ndarray, " alterations"]:
         """How many pictures are read correctly, row by row."""
-        return np.asarray(self.right.sum(1))
+        return np.asarray(self.correct.sum(1))
 
     @property
     def hits(self) -> Int64[np.ndarray, " n"]:
         """What each picture adds to the headline: its right answers as they count, of `weights.sum()`."""
-        return np.asarray(self.weights @ self.right)
+        return np.asarray(self.weights @ self.correct)
 
     @property
     def mean(self) -> float:
@@ -175,36 +175,36 @@ class JobResult:
         return JobResult(**facts | {"making": Provenance(**facts["making"])})
 
 
-def run_job(cell: Job, data: LabelledImages) -> JobResult:
+def run_job(job: Job, data: LabelledImages) -> JobResult:
     """Train as the cell says and judge on its held-out fold; whatever goes wrong is an outcome with its cause.
 
     A function of the cell and of `data`, which are all training pictures: on equal builds and CPU types the answers
     are equal, bit for bit. That `data` are the cell's is the caller's to see to.
     """
     try:
-        fit, held_out = fold(subsample(data, cell.pictures), cell.folds, cell.fold, cell.partition)
-        return fit_and_judge(cell, fit, held_out)
+        fit, held_out = fold(subsample(data, job.images), job.folds, job.fold, job.partition)
+        return fit_and_judge(job, fit, held_out)
     except Exception as error:
         return failure(_in_one_line(error), lasting=not (_lacked_memory(error) or isinstance(error, ChangedError)))
 
 
-def fit_and_judge(cell: Job, fit: LabelledImages, held_out: LabelledImages) -> JobResult:
+def fit_and_judge(job: Job, fit: LabelledImages, held_out: LabelledImages) -> JobResult:
     """Train on `fit` and judge on `held_out`; raises UserError when they share a source picture."""
     check_apart(fit, held_out)
-    settings = cell.settings
-    if custom_fingerprint(settings.model) != cell.network:
+    settings = job.settings
+    if custom_fingerprint(settings.model) != job.network:
         raise ChangedError(f"{settings.model} is not the file it was when this was planned")
     model = network_for(settings, fit)
-    *_, last = train(model, fit, settings, cell.machine)
+    *_, last = train(model, fit, settings, job.compute)
     started = time.perf_counter()
-    classifier, said = as_classifier(model, cell.machine), []
+    classifier, said = as_classifier(model, job.compute), []
     small = np.uint8 if len(fit.classes) <= 256 else np.int32
-    for part in shown(held_out, conditions_from(cell.alterations)):
+    for part in shown(held_out, conditions_from(job.corruptions)):
         [answers] = evaluate(classifier, [part]).parts
         said.append(answers.said.astype(small))  # probabilities are not kept: a full suite's would take 80 MB
     judging = time.perf_counter() - started
     rows = np.stack(said)
-    return JobResult(held_out.sources, held_out.labels, rows, last.seconds, judging, alterations=cell.alterations)
+    return JobResult(held_out.sources, held_out.labels, rows, last.seconds, judging, corruptions=job.corruptions)
 
 
 class ChangedError(UserError):

@@ -22,12 +22,12 @@ class Plan(BaseModel, frozen=True):
     """sha256 of all training pictures."""
     sources: int
     """How many of them are used."""
-    pictures: int | None
+    images: int | None
     entries: tuple[CandidateProfile, ...]
     folds: int
     seeds: int
     at_once: int
-    alterations: tuple[tuple[str, float], ...] = CORE_SUITE
+    corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
     """What each fold is judged on: alterations with their severities."""
     lost: tuple[str, ...] = ()
     """What was given up to keep within the time."""
@@ -42,40 +42,40 @@ class Plan(BaseModel, frozen=True):
         """Pictures to fit on."""
         return self.sources - self.held_out
 
-    def cell(self, entry: CandidateProfile, seed: int, number: int) -> Job:
+    def job(self, entry: CandidateProfile, seed: int, number: int) -> Job:
         """One training of `entry`: repetition `seed` has its own partition and its own random streams."""
         return Job(
             data=self.data,
             settings=entry.settings.model_copy(update={"seed": entry.settings.seed + seed}),
             network=entry.network,
-            machine=entry.machine,
+            compute=entry.compute,
             partition=seed,
             folds=self.folds,
             fold=number,
-            pictures=self.pictures,
-            alterations=self.alterations,
+            images=self.images,
+            corruptions=self.corruptions,
         )
 
-    def cell_seconds(self, entry: CandidateProfile) -> float:
+    def job_seconds(self, entry: CandidateProfile) -> float:
         """What a cell of `entry` takes, alone."""
-        return entry.cell_seconds(self.fit, self.held_out, self.alterations)
+        return entry.job_seconds(self.fit, self.held_out, self.corruptions)
 
     def places(self) -> list[tuple[CandidateProfile, int, int]]:
         """Entry, seed and fold of each cell; the longest first, so that no core waits long at the end."""
         places = [(e, s, f) for e in self.entries for s in range(self.seeds) for f in range(self.folds)]
-        return sorted(places, key=lambda place: -self.cell_seconds(place[0]))
+        return sorted(places, key=lambda place: -self.job_seconds(place[0]))
 
     @property
     def seconds(self) -> float:
         """About how long it takes."""
-        each = sum(map(self.cell_seconds, self.entries))
+        each = sum(map(self.job_seconds, self.entries))
         return crowded(self.seeds * self.folds * each, self.at_once)
 
     def __str__(self) -> str:
         """Cells × measured seconds, a line an entry."""
         n = self.seeds * self.folds
         lines = [
-            f"{entry.name}: {n} cells × {self.cell_seconds(entry):.1f} s "
+            f"{entry.name}: {n} cells × {self.job_seconds(entry):.1f} s "
             f"({entry.settings.epochs} epoch{'s' * (entry.settings.epochs > 1)}, {self.fit:,} pictures, "
             f"{entry.learns:,.0f} pictures/s alone)"
             for entry in self.entries
@@ -91,11 +91,11 @@ def plan(
     seeds: int = 3,
     epochs: int | None = None,
     seconds: float | None = None,
-    pictures: int | None = None,
+    images: int | None = None,
     minutes: float | None = None,
     threads: int = 1,
     at_once: int = 1,
-    alterations: Sequence[tuple[str, float]] = CORE_SUITE,
+    corruptions: Sequence[tuple[str, float]] = CORE_SUITE,
     turns: int = TURNS,
 ) -> Plan:
     """The comparison of `contenders` on `data`, of which `pictures` are used, judged on `alterations`.
@@ -104,7 +104,7 @@ def plan(
     as come nearest to these, alone. `minutes` is what it may take: fewer seeds (but two), then fewer epochs, then fewer
     pictures. Raises UserError when a class is smaller than `folds`, and when `minutes` are not enough for anything.
     """
-    part = subsample(data, pictures)
+    part = subsample(data, images)
     fold(part, folds, 0, 0)  # a class that is too small is told before anything is measured
     entries = measured(candidates, part, threads, turns)
     if seconds:
@@ -116,17 +116,17 @@ def plan(
     wished = Plan(
         data=data.fingerprint(),
         sources=len(part),
-        pictures=pictures,
+        images=images,
         entries=tuple(entries),
         folds=folds,
         seeds=seeds,
         at_once=at_once,
-        alterations=tuple(alterations),
+        corruptions=tuple(corruptions),
     )
     if not minutes:
         return wished
     shrunk = _within(wished, 60 * minutes)
-    fold(subsample(data, shrunk.pictures), folds, 0, 0)
+    fold(subsample(data, shrunk.images), folds, 0, 0)
     return shrunk
 
 

@@ -37,7 +37,7 @@ class CandidateProfile(BaseModel, frozen=True):
     network: str
     own_epochs: int
     """Of its recipe or file; it is judged after those in its settings."""
-    machine: ComputeConfig
+    compute: ComputeConfig
     numbers: int
     """Weights, biases and running means and variances."""
     learns: float
@@ -45,15 +45,15 @@ class CandidateProfile(BaseModel, frozen=True):
     answers: float
     """Pictures/s in judging."""
 
-    def training_seconds(self, pictures: int) -> float:
+    def training_seconds(self, images: int) -> float:
         """What training on so many pictures takes, alone."""
-        return self.settings.epochs * shown_an_epoch(self.settings, pictures) / self.learns
+        return self.settings.epochs * shown_an_epoch(self.settings, images) / self.learns
 
-    def cell_seconds(self, fit: int, held_out: int, alterations: Sequence[tuple[str, float]] = CORE_SUITE) -> float:
+    def job_seconds(self, fit: int, held_out: int, corruptions: Sequence[tuple[str, float]] = CORE_SUITE) -> float:
         """What a cell that is judged on `alterations` takes, alone."""
         quick = {name for name, _ in CORE_SUITE}
-        altering = sum(1 / (ALTERING if name in quick else ALTERING_ELSE) for name, level in alterations if level > 0)
-        judging = held_out * (len(alterations) / self.answers + altering)
+        altering = sum(1 / (ALTERING if name in quick else ALTERING_ELSE) for name, level in corruptions if level > 0)
+        judging = held_out * (len(corruptions) / self.answers + altering)
         return self.training_seconds(fit) + judging + AROUND
 
 
@@ -79,16 +79,16 @@ def measured(
     images = few.pixels.astype("float32") / 255
     trials = []
     for each in candidates:
-        lookup("mixture", each.settings.mixture, AUGMENTATIONS)
-        model, machine = network_of(each.settings, few, threads)
+        lookup("mixture", each.settings.augmentation, AUGMENTATIONS)
+        model, compute = network_of(each.settings, few, threads)
         # It learns nothing here: a step size at which it diverges is for its cells to find out.
         endless = each.settings.model_copy(update={"epochs": 10**6, "learning_rate": 1e-9})
-        training = Training(model, few, endless, machine)
-        trials.append((each, machine, model, training, iter(training)))
+        training = Training(model, few, endless, compute)
+        trials.append((each, compute, model, training, iter(training)))
     learns: list[list[float]] = [[] for _ in trials]
     answers: list[list[float]] = [[] for _ in trials]
     for turn in range(turns):
-        for index, (each, machine, model, training, steps) in enumerate(trials):
+        for index, (each, compute, model, training, steps) in enumerate(trials):
             if turn == 0:
                 for _ in range(3):  # the first steps set up what later ones use
                     next(steps)
@@ -99,7 +99,7 @@ def measured(
                 done += 1
             learns[index].append(a_step * done / (time.perf_counter() - started))
             started = time.perf_counter()
-            as_classifier(model, machine)(images)
+            as_classifier(model, compute)(images)
             answers[index].append(len(few) / (time.perf_counter() - started))
     return [
         CandidateProfile(
@@ -107,15 +107,15 @@ def measured(
             settings=each.settings,
             own_epochs=each.settings.epochs,
             network=custom_fingerprint(each.settings.model),
-            machine=machine,
+            compute=compute,
             numbers=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
             learns=statistics.median(learns[index]),
             answers=statistics.median(answers[index]),
         )
-        for index, (each, machine, model, _, _) in enumerate(trials)
+        for index, (each, compute, model, _, _) in enumerate(trials)
     ]
 
 
-def shown_an_epoch(settings: TrainingSettings, pictures: int) -> int:
+def shown_an_epoch(settings: TrainingSettings, images: int) -> int:
     """Pictures that an epoch shows, of so many to fit on and those of nothing beside them."""
-    return AUGMENTATIONS[settings.mixture].shown(pictures + round(settings.nothing * pictures))
+    return AUGMENTATIONS[settings.augmentation].shown(images + round(settings.ood_fraction * images))

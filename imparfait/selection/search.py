@@ -35,33 +35,33 @@ METHODS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "bayes": _bayes,
 }
 
-CellFor = Callable[[TrainingSettings, int, int], Job]
+JobFor = Callable[[TrainingSettings, int, int], Job]
 """The cell of some settings on (partition and seed, fold)."""
-RunCells = Callable[[Sequence[Job]], list[JobResult]]
+RunJobs = Callable[[Sequence[Job]], list[JobResult]]
 """The outcomes of cells, in their order."""
 
 
-def cells_on(data: LabelledImages, pictures: int | None, folds: int, threads: int) -> CellFor:
+def jobs_on(data: LabelledImages, images: int | None, folds: int, threads: int) -> JobFor:
     """Cells on `data`, of which `pictures` are used; precision by the fixed rule, found once for each network."""
     mark, few = data.fingerprint(), subsample(data, FEW)
     machines: dict[str, ComputeConfig] = {}
 
-    def cell_for(settings: TrainingSettings, seed: int, number: int) -> Job:
-        network = f"{settings.model} {settings.sizes}"
+    def job_for(settings: TrainingSettings, seed: int, number: int) -> Job:
+        network = f"{settings.model} {settings.model_args}"
         if network not in machines:
             _, machines[network] = network_of(settings, few, threads)
         return Job(
             data=mark,
             settings=settings.model_copy(update={"seed": settings.seed + seed}),
             network=custom_fingerprint(settings.model),
-            machine=machines[network],
+            compute=machines[network],
             partition=seed,
             folds=folds,
             fold=number,
-            pictures=pictures,
+            images=images,
         )
 
-    return cell_for
+    return job_for
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,11 @@ class Search:
 
     def ask(self, n: int = ROUND) -> list[Trial]:
         """The next trials to run."""
-        wanted = {name: values.for_optuna() for name, values in self.space.items()}
+        expected = {name: values.for_optuna() for name, values in self.space.items()}
         asked = []
         for number in range(len(self.trials), len(self.trials) + n):
             self.study.sampler = METHODS[self.method](seed_of(self.seed, "trial", number) % 2**32)
-            values = self.study.ask(wanted).params
+            values = self.study.ask(expected).params
             asked.append(Trial(number, values, with_values(self.start, values)))
         return asked
 
@@ -139,7 +139,7 @@ class Search:
 
 
 def run_trials(
-    searches: Sequence[Search], trials: int, cell_for: CellFor, run: RunCells, go_on: Callable[[], bool]
+    searches: Sequence[Search], trials: int, job_for: JobFor, run: RunJobs, go_on: Callable[[], bool]
 ) -> Iterator[int]:
     """Run `trials` of each search, a round of each at a time, side by side; yields how many each has.
 
@@ -147,14 +147,14 @@ def run_trials(
     """
     while (done := len(searches[0].trials)) < trials and go_on():
         asked = [search.ask(min(ROUND, trials - done)) for search in searches]
-        cells = [cell_for(t.settings, s.seed, 0) for s, round_ in zip(searches, asked, strict=True) for t in round_]
-        outcomes = iter(run(cells))
+        jobs = [job_for(t.settings, s.seed, 0) for s, round_ in zip(searches, asked, strict=True) for t in round_]
+        outcomes = iter(run(jobs))
         for search, round_ in zip(searches, asked, strict=True):
             search.tell(round_, [next(outcomes) for _ in round_])
         yield len(searches[0].trials)
 
 
-def choose_winners(searches: Sequence[Search], folds: int, cell_for: CellFor, run: RunCells) -> None:
+def choose_winners(searches: Sequence[Search], folds: int, job_for: JobFor, run: RunJobs) -> None:
     """Judge the leading trials of each search on further ones of its `folds`; the highest mean wins.
 
     Searches with the same seed are given the same cost: what one tried beyond it does not count.
@@ -166,7 +166,7 @@ def choose_winners(searches: Sequence[Search], folds: int, cell_for: CellFor, ru
         leading.append((search, sorted(finished, key=lambda trial: -trial.mean)[:LEADERS]))
     further = range(1, min(FOLDS, folds))
     places = [(search, trial, number) for search, trials in leading for trial in trials for number in further]
-    outcomes = run([cell_for(trial.settings, search.seed, number) for search, trial, number in places])
+    outcomes = run([job_for(trial.settings, search.seed, number) for search, trial, number in places])
     for (search, trial, _), outcome in zip(places, outcomes, strict=True):
         judged = search.trials[trial.number]
         search.trials[trial.number] = replace(judged, folds=(*judged.folds, outcome.mean))
@@ -181,21 +181,21 @@ def fresh_places(seeds: int, folds: int) -> list[tuple[int, int]]:
     return [(FRESH + seed, number) for seed in range(seeds) for number in range(folds)]
 
 
-def confirm(searches: Sequence[Search], places: Sequence[tuple[int, int]], cell_for: CellFor, run: RunCells) -> None:
+def confirm(searches: Sequence[Search], places: Sequence[tuple[int, int]], job_for: JobFor, run: RunJobs) -> None:
     """Run the winners again on `places` that no trial used: what comes out there is their accuracy."""
     won = [(search, search.winner) for search in searches if search.winner]
-    outcomes = iter(run([cell_for(winner.settings, *place) for _, winner in won for place in places]))
+    outcomes = iter(run([job_for(winner.settings, *place) for _, winner in won for place in places]))
     for search, _ in won:
         search.confirmed = tuple(next(outcomes) for _ in places)
 
 
 def conclude(
-    searches: Sequence[Search], folds: int, places: Sequence[tuple[int, int]], cell_for: CellFor, run: RunCells
+    searches: Sequence[Search], folds: int, places: Sequence[tuple[int, int]], job_for: JobFor, run: RunJobs
 ) -> tuple[JobResult, ...]:
     """When all trials are told: winners, and their outcomes on `places` that no trial used.
 
     Returns those of the settings that the searches started from, on the same places.
     """
-    choose_winners(searches, folds, cell_for, run)
-    confirm(searches, places, cell_for, run)
-    return tuple(run([cell_for(searches[0].start, *place) for place in places]))
+    choose_winners(searches, folds, job_for, run)
+    confirm(searches, places, job_for, run)
+    return tuple(run([job_for(searches[0].start, *place) for place in places]))

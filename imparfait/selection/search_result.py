@@ -74,10 +74,10 @@ class Finding:
         assert self.best
         finished = [outcome for outcome in self.best[0].confirmed if not outcome.cause]
         _, place = np.unique(np.concatenate([outcome.sources for outcome in finished]), return_inverse=True)
-        right = np.bincount(place, weights=np.concatenate([outcome.hits for outcome in finished]))
+        correct = np.bincount(place, weights=np.concatenate([outcome.hits for outcome in finished]))
         whole = np.bincount(place) == np.bincount(place).max()  # where a fold failed its sources were judged less often
         each = finished[0].weights.sum() * np.bincount(place).max()
-        return bootstrap_interval(right[whole].astype(np.int64), int(each))
+        return bootstrap_interval(correct[whole].astype(np.int64), int(each))
 
     @property
     def verdict(self) -> Verdict | None:
@@ -150,11 +150,11 @@ class Finding:
     def importances(self) -> dict[str, float]:
         """How much of the differences between trials each setting explains (fANOVA), the largest first."""
         study = optuna.create_study(direction="maximize")
-        wanted = {name: values.for_optuna() for name, values in self.space.items()}
+        expected = {name: values.for_optuna() for name, values in self.space.items()}
         for search in self.searches:
             for trial in search.trials:
                 if trial.folds:
-                    made = optuna.trial.create_trial(params=trial.values, distributions=wanted, value=trial.folds[0])
+                    made = optuna.trial.create_trial(params=trial.values, distributions=expected, value=trial.folds[0])
                     study.add_trial(made)
         values = [trial.value for trial in study.trials]
         if len(set(values)) < 4:  # too few to explain anything by

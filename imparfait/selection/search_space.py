@@ -84,7 +84,7 @@ AROUND: dict[str, Callable[[Any], Range | Choice]] = {
 }
 
 
-def sizes_of(model: str) -> dict[str, int]:
+def model_args_of(model: str) -> dict[str, int]:
     """The whole-numbered sizes that a model has, with its own values."""
     factory = load_custom(model) if is_custom(model) else lookup("model", model, MODELS)
     taken = inspect.signature(factory).parameters
@@ -95,7 +95,7 @@ def sizes_of(model: str) -> dict[str, int]:
 def space_of(settings: TrainingSettings) -> Space:
     """Around these settings, and half to twice each size of their network, with the size itself among the steps."""
     space: Space = {name: around(getattr(settings, name)) for name, around in AROUND.items()}
-    for name, size in (sizes_of(settings.model) | settings.sizes).items():
+    for name, size in (model_args_of(settings.model) | settings.model_args).items():
         half = max(1, size // 2)
         space[f"sizes.{name}"] = Range(low=half, high=2 * size, step=half if size == 2 * half else 1)
     return space
@@ -110,12 +110,14 @@ def read_space(path: Path, settings: TrainingSettings) -> tuple[Space, TrainingS
     told = read_toml(path)
     named = {name: value for name, value in told.items() if name != "sizes"}
     settable = [name for name in TrainingSettings.model_fields if name not in ("sizes", "seed", "model")]
-    sizes = told.get("sizes", {})
-    if not isinstance(sizes, Mapping):
-        raise UserError(f"{path}: sizes was given as {sizes!r}; wanted is [sizes], below it filters = [16, 32]")
+    model_args = told.get("sizes", {})
+    if not isinstance(model_args, Mapping):
+        raise UserError(
+            f"{path}: model_args was given as {model_args!r}; expected a table [model_args], below it filters = [16, 32]"
+        )
     for kind, names, there in (
         ("setting that can be searched", named, settable),
-        (f"size of {settings.model}", sizes, list(sizes_of(settings.model))),
+        (f"size of {settings.model}", model_args, list(model_args_of(settings.model))),
     ):
         for name in names:
             try:
@@ -123,7 +125,7 @@ def read_space(path: Path, settings: TrainingSettings) -> tuple[Space, TrainingS
             except UserError as error:
                 raise UserError(f"{path}: {error}") from error
     space, fixed = space_of(settings), settings
-    for name, value in (named | {f"sizes.{size}": value for size, value in sizes.items()}).items():
+    for name, value in (named | {f"sizes.{size}": value for size, value in model_args.items()}).items():
         if isinstance(value, Value):
             space.pop(name, None)
             fixed = with_values(fixed, {name: value}, f"{path}: ")
@@ -136,14 +138,14 @@ def read_space(path: Path, settings: TrainingSettings) -> tuple[Space, TrainingS
 def with_values(settings: TrainingSettings, values: Mapping[str, Value], where: str = "") -> TrainingSettings:
     """The settings with these values of a space."""
     plain = {name: value for name, value in values.items() if not name.startswith("sizes.")}
-    sizes = {name.removeprefix("sizes."): value for name, value in values.items() if name.startswith("sizes.")}
-    return changed(settings, plain | {"sizes": settings.sizes | sizes}, where)
+    model_args = {name.removeprefix("sizes."): value for name, value in values.items() if name.startswith("sizes.")}
+    return changed(settings, plain | {"sizes": settings.model_args | model_args}, where)
 
 
 def values_of(settings: TrainingSettings, space: Space) -> dict[str, Value]:
     """What the settings have for the names in a space."""
-    sizes = sizes_of(settings.model) | settings.sizes
-    found = {name: sizes.get(name.removeprefix("sizes."), getattr(settings, name, None)) for name in space}
+    model_args = model_args_of(settings.model) | settings.model_args
+    found = {name: model_args.get(name.removeprefix("sizes."), getattr(settings, name, None)) for name in space}
     return {name: value for name, value in found.items() if value is not None}
 
 

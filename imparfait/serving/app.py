@@ -47,7 +47,7 @@ def make_app(service: Service) -> FastAPI:
 
 def _add_questions(app: FastAPI, service: Service) -> None:
     asked = errors(400, 403, 408, 413, 415, 422, 429, 503)
-    altered = asked | errors(501)
+    corrupted = asked | errors(501)
 
     async def answer(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
         body = await _received(request, service.settings.bytes)
@@ -63,13 +63,13 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         """All digits on a picture, line by line, with the place of each."""
         return await answer(request, service.read)
 
-    @app.post("/v1/alter", responses=altered, response_model=schemas.Corrupted, openapi_extra=IMAGE_BODY)
+    @app.post("/v1/alter", responses=corrupted, response_model=schemas.Corrupted, openapi_extra=IMAGE_BODY)
     async def alter(request: Request, asked: Annotated[model_info.CorruptQuery, Query()]) -> Response:
         """A picture as the model sees it, altered, and what the models say of that."""
         await service.corruptions()
         return await answer(request, lambda body: service.alter(body, asked.name, asked.severity, asked.seed))
 
-    @app.post("/v1/break", responses=altered, response_model=schemas.Robustness, openapi_extra=IMAGE_BODY)
+    @app.post("/v1/break", responses=corrupted, response_model=schemas.Robustness, openapi_extra=IMAGE_BODY)
     async def break_it(request: Request, asked: NO_QUERY) -> Response:
         """What the models say of a picture under every alteration, and from which severity on it is something else."""
         await service.corruptions()
@@ -85,12 +85,12 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         return _as_json(model_info.of(service))
 
     @app.get("/v1/alterations", responses=refused | errors(501), response_model=schemas.CorruptionList)
-    async def alterations(asked: NO_QUERY) -> Response:
+    async def corruptions(asked: NO_QUERY) -> Response:
         """The alterations that /v1/alter takes."""
         if not can_alter():
             raise RefusedError(501, NEEDS_TORCH)
         altering = await service.corruptions()
-        return _as_json({"alterations": [each.model_dump() for each in altering.alterations()]})
+        return _as_json({"alterations": [each.model_dump() for each in altering.corruptions()]})
 
     @app.get("/v1/gallery", responses=refused, response_model=model_info.Gallery)
     async def gallery(asked: NO_QUERY) -> Response:

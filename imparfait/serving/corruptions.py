@@ -9,14 +9,14 @@ from jaxtyping import UInt8
 
 from imparfait.core.errors import lookup
 from imparfait.core.types import Pixels
-from imparfait.serving.schemas import CorruptionInfo
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.corruptions.base import ONCE
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
+from imparfait.serving.schemas import CorruptionInfo
 
 LEVELS = tuple(round(0.1 * step, 1) for step in range(11))
-Picture = UInt8[np.ndarray, "channels height width"]
+ImagePixels = UInt8[np.ndarray, "channels height width"]
 
 
 torch.set_num_threads(1)  # the other cores are for predictions, and small pictures gain nothing by more
@@ -26,17 +26,17 @@ torch.set_num_threads(1)  # the other cores are for predictions, and small pictu
 class CorruptedLevels:
     """A picture under one alteration, at each of its levels."""
 
-    alteration: CorruptionInfo
+    corruption: CorruptionInfo
     levels: tuple[float, ...]
     pixels: Pixels
 
     @property
     def told(self) -> dict[str, Any]:
         """What the API says of it, beside the models' answers."""
-        return {**self.alteration.model_dump(), "levels": self.levels}
+        return {**self.corruption.model_dump(), "levels": self.levels}
 
 
-def alterations() -> list[CorruptionInfo]:
+def corruptions() -> list[CorruptionInfo]:
     """The alterations there are."""
     return [
         CorruptionInfo(
@@ -49,25 +49,25 @@ def alterations() -> list[CorruptionInfo]:
     ]
 
 
-def altered(picture: Picture, name: str, severity: float, seed: int = 0) -> Picture:
+def corrupt(image: ImagePixels, name: str, severity: float, seed: int = 0) -> ImagePixels:
     """The picture altered once, as `imparfait alter` would; raises UserError for a name that is not in the table."""
     lookup("alteration", name, CORRUPTIONS)
-    once: Picture = _at(picture, name, (severity,), seed)[0]
+    once: ImagePixels = _at(image, name, (severity,), seed)[0]
     return once
 
 
-def corrupt_all(picture: Picture) -> list[CorruptedLevels]:
+def corrupt_all(image: ImagePixels) -> list[CorruptedLevels]:
     """The picture under every alteration: at severities 0 to 1 in steps of 0.1, or at 1 where it has no degrees."""
     rows = []
-    for each in alterations():
+    for each in corruptions():
         levels = LEVELS if each.degrees else ONCE
-        rows.append(CorruptedLevels(each, levels, _at(picture, each.name, levels, 0)))
+        rows.append(CorruptedLevels(each, levels, _at(image, each.name, levels, 0)))
     return rows
 
 
-def _at(picture: Picture, name: str, severities: tuple[float, ...], seed: int) -> Pixels:
+def _at(image: ImagePixels, name: str, severities: tuple[float, ...], seed: int) -> Pixels:
     """The same numbers are drawn for each severity, so that only the severity differs."""
     n = len(severities)
     nothing = np.zeros(n, np.int64)
-    copies = LabelledImages(np.repeat(picture[None], n, 0), nothing, nothing, ("",), "asked", "test")
+    copies = LabelledImages(np.repeat(image[None], n, 0), nothing, nothing, ("",), "asked", "test")
     return corrupt_with(copies, name, CORRUPTIONS[name], torch.tensor(severities, dtype=torch.float64), seed).pixels

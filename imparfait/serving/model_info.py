@@ -63,17 +63,17 @@ class ModelInfo(BaseModel):
     parity: Parity | None = Field(None, description="how the file answered beside what it was exported from")
     weights: str | None = Field(None, description="sha256 of the weights it was exported from")
     beside: str | None = Field(None, description="the second model, that /v1/predict?beside=1 asks too")
-    alterations: CorruptionSupport
+    corruptions: CorruptionSupport
 
 
 class GalleryImage(BaseModel):
     """A digit on which the models part."""
 
     truth: str
-    alteration: str
+    corruption: str
     severity: float
-    picture: str = Field(description="the digit as it was: a PNG, as a data URL")
-    altered: str
+    image: str = Field(description="the digit as it was: a PNG, as a data URL")
+    corrupted: str
     model: schemas.ModelPrediction
     beside: schemas.ModelPrediction
 
@@ -83,7 +83,7 @@ class Gallery(BaseModel):
 
     models: dict[str, str] = Field({}, description="sha256 of the weights of each model that was asked")
     looked_at: int = Field(0, description="how many digits were altered in every way to find these")
-    pictures: list[GalleryImage] = []
+    images: list[GalleryImage] = []
 
 
 def of(service: Service) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def of(service: Service) -> dict[str, Any]:
         parity=card.parity if card else None,
         weights=card.weights if card else None,
         beside=service.names.get("beside"),
-        alterations=CorruptionSupport(available=True)
+        corruptions=CorruptionSupport(available=True)
         if can_alter()
         else CorruptionSupport(available=False, needs=NEEDS_TORCH),
     ).model_dump(mode="json")

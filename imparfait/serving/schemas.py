@@ -99,7 +99,7 @@ class ReadResponse(BaseModel):
 class Corrupted(BaseModel):
     """The answer to /v1/alter."""
 
-    altered: str = Field(description="the altered picture, in the model's frame: a PNG, as a data URL")
+    corrupted: str = Field(description="the altered picture, in the model's frame: a PNG, as a data URL")
     model: ModelPrediction
     beside: ModelPrediction | None = None
 
@@ -134,13 +134,13 @@ class Robustness(BaseModel):
 
     levels: list[float]
     models: dict[str, str] = Field(description="what `model` and `beside` are called")
-    alterations: list[ModelRobustness]
+    corruptions: list[ModelRobustness]
 
 
 class CorruptionList(BaseModel):
     """The answer to /v1/alterations."""
 
-    alterations: list[CorruptionInfo]
+    corruptions: list[CorruptionInfo]
 
 
 class Problem(BaseModel):

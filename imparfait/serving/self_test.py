@@ -17,7 +17,7 @@ RECORDED = Path(__file__).parent / "self_test.json"
 CLOSE = 1e-3  # between processors probabilities differ by 1e-6
 
 
-def picture() -> bytes:
+def image() -> bytes:
     """A 7, dark on light, as a PNG of 112×112 pixels."""
     pixels = np.full((1, 112, 112), 235, np.uint8)
     pixels[0, 22:34, 30:84] = 20
@@ -29,7 +29,7 @@ def picture() -> bytes:
 
 def answered(ready: Predictor) -> tuple[str, np.ndarray]:
     """The label of the golden picture, and all probabilities."""
-    pixels = np.stack([each.pixels for each in decode(picture(), ready.frame, "the golden picture")])
+    pixels = np.stack([each.pixels for each in decode(image(), ready.frame, "the golden picture")])
     shares = ready.probabilities(pixels)[0]
     return ready.classes[int(shares.argmax())], shares
 
@@ -48,8 +48,8 @@ def what_is_wrong(ready: Predictor, card: Card | None) -> str | None:
     if recorded is None or recorded["weights"] != card.weights:
         return f"of {ready.name}, as it is here, no answer to the golden picture was recorded"
     if label != recorded["label"] or abs(float(shares.max()) - recorded["score"]) > CLOSE:
-        came, wanted = f"{label} ({shares.max():.4f})", f"{recorded['label']} ({recorded['score']:.4f})"
-        return f"{ready.name} answers {came} to the golden picture, but answered {wanted} when it was packed"
+        came, expected = f"{label} ({shares.max():.4f})", f"{recorded['label']} ({recorded['score']:.4f})"
+        return f"{ready.name} answers {came} to the golden picture, but answered {expected} when it was packed"
     return None
 
 

@@ -135,7 +135,7 @@ async def _served(server: Server, listener: socket.socket) -> None:
     await proving
 
 
-def _allow_files(wanted: int) -> None:
+def _allow_files(expected: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
+    if soft < expected:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (expected if hard < 0 else min(expected, hard), hard))

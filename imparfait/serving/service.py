@@ -137,7 +137,7 @@ class Service:
         """The answer to /v1/alter."""
         corruptions = await self.corruptions()
         pages = await self._pages(content)
-        pixels = await self._in(self._altering, lambda: corruptions.altered(pages[0].pixels, name, severity, seed))
+        pixels = await self._in(self._altering, lambda: corruptions.corrupt(pages[0].pixels, name, severity, seed))
         told = await self._by_each(pixels[None])
         answers = {who: _said(batcher, told[who][0]) for who, batcher in self.asked.items()}
         return {"altered": schemas.data_url(pixels), **answers}

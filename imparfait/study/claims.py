@@ -82,12 +82,12 @@ class Study:
             f"{self.verdict}; cnn_gru takes {self.slower:.1f} times as long to train "
             f"and has {self.larger:.1f} times as many numbers."
         )
-        mixture = (
+        augmentation = (
             f"Trained on clean digits alone, cnn reads {percent(clean.accuracy('clean'))} of clean digits and "
             f"{percent(_altered(clean))} of altered ones; trained on the study's mixture, "
             f"{percent(mixed.accuracy('clean'))} and {percent(_altered(mixed))}."
         )
-        return networks, mixture
+        return networks, augmentation
 
     def claims(self) -> list[Claim]:
         """Each claim of the study and of its follow-up; of few pictures none is decided."""
@@ -166,7 +166,7 @@ class Study:
 
 
 def _altered(final: Final) -> float:
-    counts = final.altered
+    counts = final.corrupted
     return float(np.trace(counts) / counts.sum())
 
 
@@ -174,9 +174,9 @@ def _told(share: float, interval: Interval) -> str:
     return f"{percent(share)} ({percents(interval)})"
 
 
-def _over(interval: Interval, wanted: float) -> ClaimOutcome:
+def _over(interval: Interval, expected: float) -> ClaimOutcome:
     low, high = interval
-    return "reproduced" if low >= wanted else "not reproduced" if high < wanted else "not decided"
+    return "reproduced" if low >= expected else "not reproduced" if high < expected else "not decided"
 
 
 def _of_verdict(verdict: Verdict | None, better: str) -> tuple[str, ClaimOutcome]:

@@ -24,7 +24,7 @@ class Final:
     name: str
     folder: Path
     settings: TrainingSettings
-    pictures: int
+    images: int
     """That it was fitted on, before they are altered."""
     epochs: tuple[Mapping[str, float], ...]
     """Its course: a line of epochs.csv each."""
@@ -43,18 +43,18 @@ class Final:
         """Source pictures that it was scored on."""
         return int(next(iter(self.confusion.values())).sum())
 
-    def accuracy(self, alteration: str) -> float:
+    def accuracy(self, corruption: str) -> float:
         """The share of right answers to pictures altered so."""
-        counts = self.confusion[alteration]
+        counts = self.confusion[corruption]
         return float(np.trace(counts) / counts.sum())
 
-    def interval_of(self, alteration: str) -> Interval:
+    def interval_of(self, corruption: str) -> Interval:
         """Wilson's 95 % interval of that share."""
-        counts = self.confusion[alteration]
+        counts = self.confusion[corruption]
         return wilson_interval(int(np.trace(counts)), int(counts.sum()))
 
     @property
-    def altered(self) -> Counts:
+    def corrupted(self) -> Counts:
         """The counts of all that is not clean, together."""
         return np.asarray(sum(counts for name, counts in self.confusion.items() if name != "clean"))
 
@@ -68,7 +68,7 @@ class Final:
             "name": self.name,
             "run": self.folder.name,
             "settings": self.settings.model_dump(),
-            "fitted_on": self.pictures,
+            "fitted_on": self.images,
             "judged_on": self.judged,
             "mean": self.mean,
             "interval": self.interval,
@@ -87,7 +87,7 @@ def read_final(name: str, folder: Path) -> Final:
         name=name,
         folder=folder,
         settings=TrainingSettings.model_validate(told["settings"]),
-        pictures=told["data"]["pictures"],
+        images=told["data"]["pictures"],
         epochs=epochs,
         confusion={part["alteration"]: np.array(part["confusion"]) for part in scores["parts"]},
         mean=scores["mean"],

@@ -23,7 +23,7 @@ class Stage:
     """A part of the study that can be a sitting of its own."""
 
     name: str
-    cells: int
+    jobs: int
     seconds: float
 
 
@@ -44,7 +44,7 @@ class StudyPlan(BaseModel, frozen=True):
         """The networks that leave something out; the whole ones' cells are among the pair's."""
         return [entry for entry in self.ablations.entries if entry.name in ABLATIONS]
 
-    def cells_of_search(self, scale: Scale) -> int:
+    def jobs_of_search(self, scale: Scale) -> int:
         """Trials, the leading ones on further folds, and the winners and their start where no trial was."""
         further = min(LEADERS, scale.trials) * (min(FOLDS, scale.searched_folds) - 1)
         confirmed = CONFIRMED * scale.searched_folds
@@ -55,16 +55,16 @@ class StudyPlan(BaseModel, frozen=True):
         at_once = self.pair.at_once
         stages = []
         for entry in self.searched:
-            cells = self.cells_of_search(scale)
+            jobs = self.jobs_of_search(scale)
             kept_out = scale.searched_pictures // scale.searched_folds
-            each = entry.cell_seconds(scale.searched_pictures - kept_out, kept_out)
-            stages.append(Stage(f"search for {entry.name}", cells, crowded(cells * each, at_once)))
+            each = entry.job_seconds(scale.searched_pictures - kept_out, kept_out)
+            stages.append(Stage(f"search for {entry.name}", jobs, crowded(jobs * each, at_once)))
         for entry in self.pair.entries:
-            cells = self.pair.folds * self.pair.seeds
-            seconds = crowded(cells * self.pair.cell_seconds(entry), at_once)
-            stages.append(Stage(f"cross-validation of {entry.name}", cells, seconds))
+            jobs = self.pair.folds * self.pair.seeds
+            seconds = crowded(jobs * self.pair.job_seconds(entry), at_once)
+            stages.append(Stage(f"cross-validation of {entry.name}", jobs, seconds))
         for entry in self.ablated:
-            seconds = crowded(self.ablations.folds * self.ablations.cell_seconds(entry), at_once)
+            seconds = crowded(self.ablations.folds * self.ablations.job_seconds(entry), at_once)
             stages.append(Stage(f"ablation {entry.name}", self.ablations.folds, seconds))
         for entry in self.finals:
             stages.append(Stage(f"final {entry.name}", 1, entry.training_seconds(fitted_on)))
@@ -87,7 +87,7 @@ def study_plan(scale: Scale, data: LabelledImages, at_once: int) -> StudyPlan:
         folds=scale.folds,
         seeds=1,
         epochs=scale.epochs,
-        pictures=scale.pictures,
+        images=scale.images,
         at_once=at_once,
         turns=scale.turns,
     )

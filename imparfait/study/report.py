@@ -42,10 +42,10 @@ def write_study(folder: Path, title: str, study: Study, pool: LabelledImages, ke
         write_comparison(folder / name, name, getattr(study, attribute), pool)
     for name, finding in study.searches.items():
         (folder / f"search-{name}").mkdir()
-        write_search(folder / f"search-{name}", f"search for {name}", finding, study.pair.plan.entries[0].machine)
+        write_search(folder / f"search-{name}", f"search for {name}", finding, study.pair.plan.entries[0].compute)
     write_json(folder / "scores.json", study.to_json())
     cnn = study.finals["cnn"]
-    for number, counts in ((1, cnn.confusion["clean"]), (2, cnn.altered)):
+    for number, counts in ((1, cnn.confusion["clean"]), (2, cnn.corrupted)):
         (folder / f"classification_report_{number}.txt").write_text(report_of(counts, cnn.classes), encoding="utf-8")
     write_page(
         folder,
@@ -59,7 +59,7 @@ def write_study(folder: Path, title: str, study: Study, pool: LabelledImages, ke
             *_matrices(cnn),
         ],
         facts={final.name: final.settings.model_dump() for final in study.finals.values()}
-        | {"machine": environment(study.pair.plan.entries[0].machine)},
+        | {"machine": environment(study.pair.plan.entries[0].compute)},
         study=study,
         rows=[_row(final) for final in study.finals.values()],
         searched=_searched(study),
@@ -74,7 +74,7 @@ def _row(final: Final) -> tuple[str, ...]:
     shares = [percent(final.accuracy(part)) for part in final.confusion]
     settings = final.settings
     return (
-        final.name, settings.mixture, f"{settings.epochs}", *shares, percent(final.mean), percents(final.interval),
+        final.name, settings.augmentation, f"{settings.epochs}", *shares, percent(final.mean), percents(final.interval),
         f"{final.seconds:,.0f}",
     )  # fmt: skip
 
@@ -93,13 +93,13 @@ def _failure(study: Study, kept: LabelledImages) -> list[Plate]:
     parts = core_suite(kept)
     one, other = evaluate(failing, parts), evaluate(holding, parts)
     found = []
-    for part, wrong, right in zip(parts[1:], one.parts[1:], other.parts[1:], strict=True):
-        rows = np.flatnonzero((wrong.said != wrong.truths) & (right.said == right.truths))
+    for part, wrong, correct in zip(parts[1:], one.parts[1:], other.parts[1:], strict=True):
+        rows = np.flatnonzero((wrong.said != wrong.truths) & (correct.said == correct.truths))
         sure = wrong.probabilities[rows, wrong.said[rows]]
         for row in rows[np.argsort(-sure, kind="stable")][: SHOWN // 2]:
             caption = f"{study.classes[wrong.truths[row]]} → {study.classes[wrong.said[row]]}"
             found.append(
-                (part.data.pixels[row], f"{caption}  {100 * wrong.probabilities[row].max():.0f} %\n{part.alteration}")
+                (part.data.pixels[row], f"{caption}  {100 * wrong.probabilities[row].max():.0f} %\n{part.corruption}")
             )
     if not found:
         return []
@@ -179,7 +179,7 @@ def _course(final: Final) -> Plate:
 
 
 def _matrices(final: Final) -> list[Plate]:
-    told = ((1, "MNIST", final.confusion["clean"]), (2, "altered digits", final.altered))
+    told = ((1, "MNIST", final.confusion["clean"]), (2, "altered digits", final.corrupted))
     return [
         Plate(
             f"matrice_conf_{number}",

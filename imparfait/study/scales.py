@@ -53,7 +53,7 @@ class Scale:
     follow_up_epochs: int
     follow_up_gru: bool = False
     """Whether the follow-up's balanced mixture is given to `cnn_gru` too."""
-    pictures: int | None = None
+    images: int | None = None
     """Training pictures in cross-validation; None for all, and then the final networks open the test pictures."""
     final_pictures: int | None = None
     """Training pictures of the final networks."""
@@ -66,7 +66,7 @@ class Scale:
     @property
     def opens_test(self) -> bool:
         """Whether the final networks are scored on the test pictures, and claims are decided."""
-        return self.pictures is None
+        return self.images is None
 
     def settings(self, recipe: str) -> TrainingSettings:
         """A recipe's, at this scale."""
@@ -103,7 +103,7 @@ SCALES: Mapping[str, Scale] = {
         summary="the same path on few pictures, in under 3 minutes; its numbers say nothing",
         folds=2, seeds=1, epochs=1,
         trials=2, searched_pictures=300, searched_epochs=1, searched_folds=2,
-        final_epochs=1, follow_up_epochs=1, pictures=800, final_pictures=1800,
+        final_epochs=1, follow_up_epochs=1, images=800, final_pictures=1800,
         turns=1, instead={"batch_size": 8, "learning_rate": 1e-3},
     ),
     "larger": Scale(

@@ -28,11 +28,11 @@ class DistillationTraining(Training):
         model: nn.Module,
         data: LabelledImages,
         settings: TrainingSettings,
-        machine: ComputeConfig | None = None,
+        compute: ComputeConfig | None = None,
         state: State | None = None,
     ):
-        super().__init__(model, data, settings, machine, state)
-        self.teacher = ensemble([as_classifier(each, self.machine) for each in teachers])
+        super().__init__(model, data, settings, compute, state)
+        self.teacher = ensemble([as_classifier(each, self.compute) for each in teachers])
 
     def targets(self, source: Tensor, images: Tensor) -> Tensor:
         """What the teachers say; of pictures of nothing they know nothing."""
@@ -57,8 +57,8 @@ def load_teachers(folders: Sequence[Path], data: LabelledImages) -> Mapping[str,
                 f"{', '.join(data.classes)}"
             )
         came = (config.input.channels, config.input.height, config.input.width)
-        if came != (wanted := data.pixels.shape[1:]):
-            raise UserError(f"{folder}: takes pictures of {_in_words(came)}; these are of {_in_words(wanted)}")
+        if came != (expected := data.pixels.shape[1:]):
+            raise UserError(f"{folder}: takes pictures of {_in_words(came)}; these are of {_in_words(expected)}")
         teachers[mark] = network
     return teachers
 

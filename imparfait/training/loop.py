@@ -36,7 +36,7 @@ class Epoch:
     loss: float
     accuracy: float
     """Share of the epoch's (altered) training pictures answered correctly at the moment they were shown."""
-    pictures: int
+    images: int
     seconds: float
     """Seconds of training up to here: drawing, altering and learning, not what the caller does in between."""
 
@@ -58,7 +58,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
-    right: int = 0
+    correct: int = 0
     """Of the epoch under way."""
     epochs: tuple[Epoch, ...] = ()
 
@@ -81,7 +81,7 @@ class State:
 
 
 def train(
-    model: nn.Module, data: LabelledImages, settings: TrainingSettings, machine: ComputeConfig | None = None
+    model: nn.Module, data: LabelledImages, settings: TrainingSettings, compute: ComputeConfig | None = None
 ) -> Iterator[Epoch]:
     """Train `model` in place, yielding after each epoch; to stop, leave the loop.
 
@@ -90,7 +90,7 @@ def train(
     Raises UserError when `data` are test pictures, when the model's answers have the wrong shape, and when the loss
     is no longer a finite number.
     """
-    for step in Training(model, data, settings, machine):
+    for step in Training(model, data, settings, compute):
         if step.epoch:
             yield step.epoch
 
@@ -107,21 +107,21 @@ class Training:
         model: nn.Module,
         data: LabelledImages,
         settings: TrainingSettings,
-        machine: ComputeConfig | None = None,
+        compute: ComputeConfig | None = None,
         state: State | None = None,
     ):
         if not isinstance(data, LabelledImages) or data.split == "test":
             raise UserError("these are test pictures; training takes load_data(…).train, or a part of it")
-        self.mixture = lookup("mixture", settings.mixture, AUGMENTATIONS)
+        self.augmentation = lookup("mixture", settings.augmentation, AUGMENTATIONS)
         few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
         check_answers(model, few, len(data.classes), settings.model)
         self.model, self.settings, self.classes = model, settings, len(data.classes)
-        self.machine = machine or choose_compute(model, few)
-        torch.set_num_threads(self.machine.threads)
+        self.compute = compute or choose_compute(model, few)
+        torch.set_num_threads(self.compute.threads)
         tune_malloc()
-        model.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels, self.labels, self.sources = _shown(data, settings)
-        shown = len(self.mixture.rows(settings.seed, 0, self.sources))
+        shown = len(self.augmentation.rows(settings.seed, 0, self.sources))
         self.steps_an_epoch = _count_batches(shown, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
         self.optimizer = make_optimizer(model, settings)
@@ -138,20 +138,20 @@ class Training:
             self._carry_average()
         while (done := self.progress).step < self.steps:
             epoch, first = divmod(done.step, self.steps_an_epoch)
-            rows = self.mixture.rows(self.settings.seed, epoch, self.sources)
-            loss_sum, right, number = done.loss_sum, done.right, done.step
+            rows = self.augmentation.rows(self.settings.seed, epoch, self.sources)
+            loss_sum, correct, number = done.loss_sum, done.correct, done.step
             for source, images in self._batches(epoch, rows.tensor_split(self.steps_an_epoch)[first:]):
                 loss, hits = self._step(number, source, images)
                 number += 1
-                loss_sum, right = loss_sum + loss * len(source), right + hits
+                loss_sum, correct = loss_sum + loss * len(source), correct + hits
                 seconds = self.progress.seconds + time.perf_counter() - started
                 if number % self.steps_an_epoch:
-                    self.progress = Progress(number, seconds, loss_sum, right, done.epochs)
+                    self.progress = Progress(number, seconds, loss_sum, correct, done.epochs)
                     yield Step(number, self.steps, loss)
                 else:
                     shown = len(rows)
                     known = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
-                    finished = Epoch(epoch + 1, loss_sum / shown, right / known, shown, seconds)
+                    finished = Epoch(epoch + 1, loss_sum / shown, correct / known, shown, seconds)
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
                     self._carry_average()
                     yield Step(number, self.steps, loss, finished)
@@ -193,7 +193,7 @@ class Training:
         for start in range(0, len(batches), together):
             group = batches[start : start + together]
             source, share = torch.cat(list(group)).T
-            images = self.mixture.show(
+            images = self.augmentation.show(
                 self.pixels[source] / 255, share, self.settings.seed, epoch, self.sources[source]
             )
             sizes = [len(batch) for batch in group]
@@ -201,15 +201,15 @@ class Training:
 
     def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[float, int]:
         """Learn from one batch: its loss, and how many it answered correctly."""
-        settings, machine = self.settings, self.machine
+        settings, compute = self.settings, self.compute
         if not self.model.training:  # setting it is a walk over all layers
             self.model.train()
         rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate
-        with _reseeded(settings.seed, number, machine.device):
+        with _reseeded(settings.seed, number, compute.device):
             loss, hits = _learn(
-                self.model, images, self.labels[source], self.targets(source, images), self.optimizer, machine
+                self.model, images, self.labels[source], self.targets(source, images), self.optimizer, compute
             )
         if self.average:
             self.average.update()
@@ -241,11 +241,11 @@ def _learn(
     labels: Tensor,
     targets: Tensor,
     optimizer: torch.optim.Optimizer,
-    machine: ComputeConfig,
+    compute: ComputeConfig,
 ) -> tuple[float, int]:
-    images = images.to(machine.device).contiguous(memory_format=torch.channels_last)
-    labels, targets = labels.to(machine.device), targets.to(machine.device)
-    with torch.autocast(machine.device, torch.bfloat16, enabled=machine.precision == "bfloat16"):
+    images = images.to(compute.device).contiguous(memory_format=torch.channels_last)
+    labels, targets = labels.to(compute.device), targets.to(compute.device)
+    with torch.autocast(compute.device, torch.bfloat16, enabled=compute.precision == "bfloat16"):
         logits = model(images)
     loss = F.cross_entropy(logits.float(), targets)
     optimizer.zero_grad(set_to_none=True)
@@ -263,17 +263,17 @@ def _targets(labels: Tensor, classes: int, label_smoothing: float) -> Tensor:
 def _shown(data: LabelledImages, settings: TrainingSettings) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels, labels and sources of all that is learned from: `data`, and pictures of nothing beside them."""
     pixels, labels, sources = data.pixels, data.labels, data.sources
-    if settings.nothing:
-        more = draw_outliers(data, settings.nothing, settings.seed)
+    if settings.ood_fraction:
+        more = draw_outliers(data, settings.ood_fraction, settings.seed)
         pixels = np.concatenate([pixels, more])
         labels = np.concatenate([labels, np.full(len(more), OOD_LABEL)])
         sources = np.concatenate([sources, -1 - np.arange(len(more))])  # ids that no picture of something has
     return torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(sources)
 
 
-def _count_batches(pictures: int, batch_size: int) -> int:
+def _count_batches(images: int, batch_size: int) -> int:
     """Batches an epoch: all of nearly the same size, so that the last one is never a batch of one."""
-    return max(1, round(pictures / batch_size))
+    return max(1, round(images / batch_size))
 
 
 @contextmanager
@@ -295,6 +295,6 @@ def network_for(settings: TrainingSettings, data: LabelledImages) -> nn.Module:
         classes=len(data.classes),
         height=height,
         width=width,
-        sizes=settings.sizes,
+        model_args=settings.model_args,
         seed=settings.seed,
     )

@@ -18,7 +18,7 @@ class Recipe:
 
 STUDY = TrainingSettings(
     model="cnn",
-    mixture="study",
+    augmentation="study",
     epochs=10,
     batch_size=32,
     optimizer="keras",
@@ -41,7 +41,7 @@ FOLLOW_UP = {"mixture": "balanced", "epochs": 20, "schedule": "plateau"}
 RECIPES: dict[str, Recipe] = {
     # 98.93 %, mean of 3 seeds, in 2.5 s with AVX-512's bf16: results/2026-11-26-records-quick.
     "quick": Recipe(
-        TrainingSettings(sizes={"filters": 16}, epochs=1, batch_size=96, learning_rate=0.02),
+        TrainingSettings(model_args={"filters": 16}, epochs=1, batch_size=96, learning_rate=0.02),
         cost="3 s",
         expect="98.9 %",
     ),
@@ -49,13 +49,13 @@ RECIPES: dict[str, Recipe] = {
     "default": Recipe(TrainingSettings(), cost="a minute", expect="99.54 %"),
     # 3 seeds: results/2026-11-26-grand-development.
     "best": Recipe(
-        TrainingSettings(model="grand", sizes={"filters": 32}, epochs=20, learning_rate=0.009),
+        TrainingSettings(model="grand", model_args={"filters": 32}, epochs=20, learning_rate=0.009),
         cost="12 min on one core with bf16 units",
         expect="99.65 %",
     ),
     # 1 seed: results/2026-11-26-records-robust.
     "robust": Recipe(
-        TrainingSettings(model="duo", sizes={"depth": 2}, mixture="everything", epochs=20, nothing=0.15),
+        TrainingSettings(model="duo", model_args={"depth": 2}, augmentation="everything", epochs=20, ood_fraction=0.15),
         cost="10 min on one core with bf16 units",
         expect="99.49 %",
     ),

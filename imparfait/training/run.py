@@ -33,7 +33,7 @@ class Run:
 
     recipe: str
     settings: TrainingSettings
-    machine: ComputeConfig
+    compute: ComputeConfig
     data: LabelledImages
     final: bool
     origins: dict[str, str]
@@ -45,7 +45,7 @@ class Run:
     def hash(self) -> str:
         """sha256 of everything that decides the weights."""
         origins = [f"{name}={mark}" for name, mark in sorted(self.origins.items())]
-        return fingerprint(self.settings, self.machine, self.data.fingerprint(), f"final={self.final}", *origins)
+        return fingerprint(self.settings, self.compute, self.data.fingerprint(), f"final={self.final}", *origins)
 
     @property
     def name(self) -> str:
@@ -60,7 +60,7 @@ class Run:
         return {
             "recipe": self.recipe,
             "settings": self.settings.model_dump(),
-            "machine": self.machine.model_dump(),
+            "machine": self.compute.model_dump(),
             "data": {"name": self.data.name, "pictures": len(self.data), "sha256": self.data.fingerprint()},
             "final": self.final,
             "origins": self.origins,
@@ -101,7 +101,7 @@ def save(
     data: LabelledImages,
     settings: TrainingSettings,
     epochs: Sequence[Epoch],
-    machine: ComputeConfig | None = None,
+    compute: ComputeConfig | None = None,
     *,
     final: bool = False,
 ) -> Path:
@@ -120,7 +120,7 @@ def save(
     few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
     check_answers(model, few, len(data.classes), settings.model)
     origins = {"network": custom_fingerprint(settings.model)} if is_custom(settings.model) else {}
-    run = Run(recipe_of(settings.model), settings, machine or choose_compute(model, few), data, final, origins)
+    run = Run(recipe_of(settings.model), settings, compute or choose_compute(model, few), data, final, origins)
     with atomic_directory(folder) as unfinished:
         write_run(unfinished, run, model, epochs, [])
     return folder
@@ -136,11 +136,11 @@ def write_run(
 ) -> None:
     """Settings, machine, course and classifier of a training; the files are listed in the model card."""
     write_json(folder / "settings.json", run.to_json())
-    write_json(folder / "environment.json", environment(run.machine))
+    write_json(folder / "environment.json", environment(run.compute))
     with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [asdict(epoch) for epoch in epochs]
         for row, scores in zip(rows, validation, strict=False):
-            row |= {f"validation_{score.alteration}": score.accuracy for score in scores}
+            row |= {f"validation_{score.corruption}": score.accuracy for score in scores}
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
@@ -154,10 +154,10 @@ def write_run(
         {
             "model": _whole(run.settings.model),
             "origins": run.origins,
-            "sizes": run.settings.sizes,
+            "sizes": run.settings.model_args,
             "classes": run.data.classes,
             "input": {"channels": channels, "height": height, "width": width, "range": [0, 1], "background": 0},
-            "machine": run.machine.model_dump(),
+            "machine": run.compute.model_dump(),
             "temperature": calibration.temperature if calibration else None,
             "threshold": _threshold(calibration),
         },
@@ -185,7 +185,7 @@ def write_scores(folder: Path, scores: Scores) -> None:
             shares = np.char.mod("%.5f", part.probabilities).tolist()
             columns = zip(part.sources.tolist(), part.truths.tolist(), shares, strict=True)
             for source, truth, row in columns:
-                writer.writerow([part.alteration, part.severity, source, scores.classes[truth], *row])
+                writer.writerow([part.corruption, part.severity, source, scores.classes[truth], *row])
 
 
 def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
@@ -193,7 +193,7 @@ def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
     table = "\n".join("| " + " | ".join(row) + " |" for row in scores.rows())
     results = "\n".join(
         f"  - task: {{type: image-classification}}\n"
-        f'    dataset: {{type: "{run.data.name}", name: "{run.data.name}, {score.alteration}"}}\n'
+        f'    dataset: {{type: "{run.data.name}", name: "{run.data.name}, {score.corruption}"}}\n'
         f"    metrics: [{{type: accuracy, value: {score.accuracy:.4f}}}]"
         for score in scores.each
     )

@@ -15,8 +15,10 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     """Everything about a training that is a choice. Each field is also a flag of `imparfait train`."""
 
     model: str = Field("petit", description="the network: a name, or my_net.py:build for one of your own")
-    sizes: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
-    mixture: str = Field("fresh", description="which pictures an epoch shows: fresh, everything and more; `list` tells")
+    model_args: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
+    augmentation: str = Field(
+        "fresh", description="which pictures an epoch shows: fresh, everything and more; `list` tells"
+    )
     epochs: PositiveInt = Field(12, description="passes over the mixture")
     batch_size: PositiveInt = Field(128, description="pictures a step")
     optimizer: Literal["adamw", "keras"] = Field(
@@ -28,7 +30,7 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     learning_rate: PositiveFloat = Field(0.012, description="the largest step size")
     weight_decay: NonNegativeFloat = Field(0.02, description="AdamW's pull of weights to zero")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of the target spread over all classes")
-    nothing: float = Field(
+    ood_fraction: float = Field(
         0, ge=0, le=1, description="pictures of nothing shown beside, as a share: to be sure of none"
     )
     seed: NonNegativeInt = Field(0, description="seed of every random stream")
@@ -46,9 +48,9 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        wanted = first["msg"][0].lower() + first["msg"][1:]
+        expected = first["msg"][0].lower() + first["msg"][1:]
         raise UserError(
-            f"{where}{name.replace('_', '-') if where == '--' else name} was given as {first['input']!r}; {wanted}"
+            f"{where}{name.replace('_', '-') if where == '--' else name} was given as {first['input']!r}; {expected}"
         ) from error
 
 
@@ -57,13 +59,13 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
 MIN_STEPS, MIN_BATCH = 500, 8
 
 
-def enough_steps(settings: TrainingSettings, pictures: int, given: Collection[str] = ()) -> TrainingSettings:
+def enough_steps(settings: TrainingSettings, images: int, given: Collection[str] = ()) -> TrainingSettings:
     """More epochs and smaller batches where the recipe's would be a few steps only; what is `given` stays."""
     batch_size, epochs = settings.batch_size, settings.epochs
     if "batch_size" not in given:
-        batch_size = min(batch_size, max(MIN_BATCH, pictures // 8))
+        batch_size = min(batch_size, max(MIN_BATCH, images // 8))
     if "epochs" not in given:
-        epochs = max(epochs, round(MIN_STEPS * batch_size / pictures))
+        epochs = max(epochs, round(MIN_STEPS * batch_size / images))
     return settings.model_copy(update={"batch_size": batch_size, "epochs": epochs})
 
 
@@ -80,5 +82,5 @@ def read_toml(path: Path) -> dict[str, Any]:
 def as_toml(settings: TrainingSettings) -> str:
     """The settings as `read_settings` takes them."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.model_dump(exclude={"sizes"}).items()]
-    sizes = [f"{name} = {value}" for name, value in settings.sizes.items()]
-    return "\n".join([*lines, "", "[sizes]", *sizes]) + "\n"
+    model_args = [f"{name} = {value}" for name, value in settings.model_args.items()]
+    return "\n".join([*lines, "", "[sizes]", *model_args]) + "\n"

@@ -83,8 +83,8 @@ def test_the_same_command_again_trains_nothing_and_opens_nothing(final: Path, fo
 def test_predictions_hold_every_answer(final: Path) -> None:
     rows = rows_of(final / "predictions.csv")
     counts = {part["alteration"]: part["right"] for part in json.loads((final / "scores.json").read_text())["parts"]}
-    for alteration, right in counts.items():
-        mine = [row for row in rows if row["alteration"] == alteration]
+    for corruption, right in counts.items():
+        mine = [row for row in rows if row["alteration"] == corruption]
         chances = np.array([[float(row[f"p_{name}"]) for name in "012"] for row in mine])
         assert np.allclose(chances.sum(1), 1, atol=1e-4)
         truths = np.array([int(row["truth"]) for row in mine])

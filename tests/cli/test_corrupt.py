@@ -10,7 +10,7 @@ from helpers.bars import draw_bars, write_idx
 from helpers.commands import refused, run
 
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.data.corrupted import altered
+from imparfait.data.corrupted import corrupt
 from imparfait.data.images.pictures import read_picture
 from imparfait.data.load import load_data
 from imparfait.models import MODELS
@@ -46,10 +46,10 @@ def test_an_altered_data_set_is_a_data_set(bars: Path, tmp_path: Path, files: st
     read = load_data(out / "shrunk-1")
     assert read.train.classes == ("0", "1", "2")
     order = np.argsort(source.train.labels, kind="stable") if files == "folders" else np.arange(12)
-    assert np.array_equal(read.train.pixels, altered(source.train, "shrunk", 1.0).pixels[order])
+    assert np.array_equal(read.train.pixels, corrupt(source.train, "shrunk", 1.0).pixels[order])
     assert np.array_equal(read.train.labels, source.train.labels[order])
     with read.test.open(tmp_path / "other.csv", "x") as opening:
-        assert len(opening.pictures) == 6
+        assert len(opening.images) == 6
     with (tmp_path / "TEST_LEDGER.csv").open(newline="") as ledger:
         assert [line["result"] for line in csv.DictReader(ledger)] == ["no classifier"]
 
@@ -68,7 +68,7 @@ def test_a_manifest_makes_the_same_pixels_again(bars: Path, tmp_path: Path) -> N
     run("alter", "--manifest", tmp_path / "a" / "manifest.json", "--data", bars, "--out", tmp_path / "b")
     first, again = (load_data(tmp_path / name / "geometric-0.3").train for name in "ab")
     assert first.fingerprint() == again.fingerprint()
-    assert not np.array_equal(first.pixels, altered(load_data(bars).train, "geometric", 0.3).pixels)  # another seed
+    assert not np.array_equal(first.pixels, corrupt(load_data(bars).train, "geometric", 0.3).pixels)  # another seed
     manifest = (tmp_path / "a" / "manifest.json").read_text()
     assert (tmp_path / "b" / "manifest.json").read_text() == manifest
     changed = json.loads(manifest) | {"sha256": {"geometric-0.3 train": "0" * 64}}

@@ -35,20 +35,20 @@ def test_any_size_and_any_number_of_channels_keep_their_shape(
     alter: CorruptionFunction, side: int, channels: int
 ) -> None:
     images = torch.from_numpy(draw_bars(6, side, channels).pixels) / 255
-    altered = alter(images, 1.0, draw(6))
-    assert altered.shape == images.shape
-    assert altered.dtype == images.dtype
-    assert altered.min() >= 0
-    assert altered.max() <= 1 + 1e-6
+    corrupted = alter(images, 1.0, draw(6))
+    assert corrupted.shape == images.shape
+    assert corrupted.dtype == images.dtype
+    assert corrupted.min() >= 0
+    assert corrupted.max() <= 1 + 1e-6
 
 
 @every_alteration
 def test_severity_zero_returns_the_very_same_pixels(alter: CorruptionFunction, images: torch.Tensor) -> None:
     assert torch.equal(alter(images, 0.0, draw(32)), images)
     severity = torch.tensor([0.0, 1.0]).repeat(16)
-    altered = alter(images, severity, draw(32))
-    assert torch.equal(altered[::2], images[::2])
-    assert not torch.equal(altered[1::2], images[1::2])
+    corrupted = alter(images, severity, draw(32))
+    assert torch.equal(corrupted[::2], images[::2])
+    assert not torch.equal(corrupted[1::2], images[1::2])
 
 
 @every_alteration
@@ -83,8 +83,8 @@ def test_no_two_alterations_draw_the_same_numbers(images: torch.Tensor) -> None:
             drawn.setdefault(name, set()).add(self.purpose)
             return super().bits(name, *shape)
 
-    for name, alteration in CORRUPTIONS.items():
-        alteration(images, 1.0, Watched(0, name, 0, torch.arange(32)))
+    for name, corruption in CORRUPTIONS.items():
+        corruption(images, 1.0, Watched(0, name, 0, torch.arange(32)))
     assert {name: by for name, by in drawn.items() if len(by) > 1} == {}
 
 
@@ -108,7 +108,7 @@ def test_geometric_is_what_keras_does() -> None:
     random = draw(20)
     angle, down, right, tall, wide = 2 * random.uniform("angle, down, right, tall, wide", 5).double().numpy().T - 1
     severity = 0.5
-    altered = geometric(images, severity, random)
+    corrupted = geometric(images, severity, random)
     for index in range(20):
         theta = math.radians(30 * severity * angle[index])
         shift = 0.2 * severity * 28 * np.array([down[index], right[index]])
@@ -117,7 +117,7 @@ def test_geometric_is_what_keras_does() -> None:
         centre = np.array([13.5, 13.5])
         offset = turn @ shift + centre - matrix @ centre
         slow = scipy.ndimage.affine_transform(images[index, 0].numpy(), matrix, offset, order=1, mode="nearest")
-        np.testing.assert_allclose(altered[index, 0].numpy(), slow, atol=1e-9)
+        np.testing.assert_allclose(corrupted[index, 0].numpy(), slow, atol=1e-9)
 
 
 @given(st.integers(2, 40), st.floats(0.01, 1), st.integers(0, 1000))
@@ -138,8 +138,8 @@ def test_shrunk_is_a_canvas_averaged_over_areas(side: int, severity: float, sour
 def test_shrunk_keeps_the_ink_and_uses_the_whole_canvas() -> None:
     images = torch.zeros(4000, 1, 28, 28)
     images[:, :, 10:18, 10:18] = 1
-    altered = shrunk(images, 1.0, draw(4000))
-    torch.testing.assert_close(altered.sum((1, 2, 3)), torch.full((4000,), 16.0))  # a quarter of 64
-    rows = altered.sum((1, 3)).argmax(1)
+    corrupted = shrunk(images, 1.0, draw(4000))
+    torch.testing.assert_close(corrupted.sum((1, 2, 3)), torch.full((4000,), 16.0))  # a quarter of 64
+    rows = corrupted.sum((1, 3)).argmax(1)
     assert rows.min() == 5
     assert rows.max() >= 19

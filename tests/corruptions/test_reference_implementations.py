@@ -62,15 +62,15 @@ def test_rotate_shear_scale_and_translate_are_scipys_affine_transform(height: in
             (small, np.eye(2) / (1 - s * geometry.SCALE_MOST), (0, 0)),
             (moved, np.eye(2), places[i] * s * geometry.TRANSLATE_MOST * np.array([height, width])),
         ]
-        for altered, matrix, offset in twins:
-            np.testing.assert_allclose(altered[i, 0], about_the_centre(image, matrix, offset), atol=1e-9)
+        for corrupted, matrix, offset in twins:
+            np.testing.assert_allclose(corrupted[i, 0], about_the_centre(image, matrix, offset), atol=1e-9)
 
 
 @every_shape
 def test_perspective_is_a_pinhole_camera(height: int, width: int) -> None:
     images, n = soft_noise(8, height, width), 8
     directions = draw(n).uniform("direction of the tilt").double() * 2 * math.pi
-    altered = geometry.perspective(images, 0.7, draw(n)).numpy()
+    corrupted = geometry.perspective(images, 0.7, draw(n)).numpy()
     down, right = np.indices((height, width)) - np.array([height - 1, width - 1])[:, None, None] / 2
     eye, tilt = 1.5 * min(height, width), 0.7 * geometry.PERSPECTIVE_MOST
     for i, direction in enumerate(directions.tolist()):
@@ -85,7 +85,7 @@ def test_perspective_is_a_pinhole_camera(height: int, width: int) -> None:
         places = along * lean[:, None, None] + across * np.array([-lean[1], lean[0]])[:, None, None]
         places += np.array([height - 1, width - 1])[:, None, None] / 2
         twin = scipy.ndimage.map_coordinates(images[i, 0].numpy(), places, order=1, mode="grid-constant")
-        np.testing.assert_allclose(altered[i, 0], twin, atol=1e-9)
+        np.testing.assert_allclose(corrupted[i, 0], twin, atol=1e-9)
 
 
 def test_elastic_takes_pixels_from_as_far_as_it_says() -> None:
@@ -101,10 +101,10 @@ def test_elastic_takes_pixels_from_as_far_as_it_says() -> None:
 def test_canny_edges_are_those_of_the_algorithm_pixel_by_pixel() -> None:
     bars = torch.from_numpy(draw_bars(6, 20, 3).pixels).double() / 255
     for images in (soft_noise(6, 28, 28), 0.3 * soft_noise(6, 19, 30, 3, seed=1), bars):
-        altered = edges.canny_edges(images, 0.5, draw(6)).numpy()
-        for image, fast in zip(images.flatten(0, 1).numpy(), altered.reshape(-1, *altered.shape[2:]), strict=True):
+        corrupted = edges.canny_edges(images, 0.5, draw(6)).numpy()
+        for image, fast in zip(images.flatten(0, 1).numpy(), corrupted.reshape(-1, *corrupted.shape[2:]), strict=True):
             np.testing.assert_array_equal(fast, slow_canny(image))
-        assert 0 < altered.mean() < 0.5
+        assert 0 < corrupted.mean() < 0.5
 
 
 def slow_canny(image: np.ndarray) -> np.ndarray:
@@ -137,7 +137,7 @@ def test_motion_blur_is_scipys_correlation_with_a_trail(height: int, width: int)
     images = soft_noise(12, height, width, channels=2)
     severity = torch.linspace(0.05, 1, 12, dtype=torch.float64)
     angles = np.radians(90 * (draw(12).uniform("angle of motion").double().numpy() - 0.5))
-    altered = blur.motion_blur(images, severity, draw(12)).numpy()
+    corrupted = blur.motion_blur(images, severity, draw(12)).numpy()
     for i, s in enumerate(severity.tolist()):
         sigma = blur.MOTION_SIGMA * s * min(height, width) / 28
         reach = math.floor(10 / 3 * sigma)
@@ -145,7 +145,7 @@ def test_motion_blur_is_scipys_correlation_with_a_trail(height: int, width: int)
         for step in range(reach + 1):
             row, column = (math.ceil(step * part - 0.5) for part in (math.sin(angles[i]), math.cos(angles[i])))
             kernel[reach + row, reach + column] += math.exp(-(step**2) / (2 * sigma**2))
-        for image, fast in zip(images[i].numpy(), altered[i], strict=True):
+        for image, fast in zip(images[i].numpy(), corrupted[i], strict=True):
             slow = scipy.ndimage.correlate(image, kernel / kernel.sum(), mode="nearest")
             np.testing.assert_allclose(fast, slow, atol=1e-9)
 
@@ -154,19 +154,19 @@ def test_motion_blur_is_scipys_correlation_with_a_trail(height: int, width: int)
 def test_defocus_blur_is_scipys_convolution_with_a_disc(height: int, width: int) -> None:
     images = soft_noise(8, height, width)
     severity = torch.linspace(0.1, 1, 8, dtype=torch.float64)
-    altered = blur.defocus_blur(images, severity, draw(8)).numpy()
+    corrupted = blur.defocus_blur(images, severity, draw(8)).numpy()
     for i, s in enumerate(severity.tolist()):
         radius = 0.5 + s * (blur.DEFOCUS_MOST * min(height, width) / 28 - 0.5)
         away = np.arange(-10, 11)
         disc = (radius + 0.5 - np.hypot(away[:, None], away)).clip(0, 1)
         slow = scipy.ndimage.convolve(images[i, 0].numpy(), disc / disc.sum(), mode="reflect")
-        np.testing.assert_allclose(altered[i, 0], slow, atol=1e-9)
+        np.testing.assert_allclose(corrupted[i, 0], slow, atol=1e-9)
 
 
 @every_shape
 def test_glass_blur_smooths_looks_elsewhere_and_smooths(height: int, width: int) -> None:
     images, sigma = soft_noise(4, height, width), 0.5 * blur.GLASS_SIGMA * min(height, width) / 28
-    altered = blur.glass_blur(images, 0.5, draw(4)).numpy()
+    corrupted = blur.glass_blur(images, 0.5, draw(4)).numpy()
 
     def smooth(image: np.ndarray) -> np.ndarray:
         radius = math.floor(4 * sigma)
@@ -179,7 +179,7 @@ def test_glass_blur_smooths_looks_elsewhere_and_smooths(height: int, width: int)
     bits = draw(4).bits("where each pixel looks", height * width // 2).numpy()
     off = bits.view(np.int16).reshape(4, height, width, 2)[..., ::-1] / 2**15 * (blur.GLASS_REACH * sigma)
     assert off.std() == pytest.approx(blur.GLASS_REACH * sigma / math.sqrt(3), rel=0.03)
-    for image, fast, away in zip(images[:, 0].numpy(), altered[:, 0], off, strict=True):
+    for image, fast, away in zip(images[:, 0].numpy(), corrupted[:, 0], off, strict=True):
         places = np.indices((height, width)) + away.transpose(2, 0, 1)
         seen = scipy.ndimage.map_coordinates(smooth(image), places, order=1, mode="nearest")
         np.testing.assert_allclose(fast, smooth(seen), atol=1e-9)
@@ -200,34 +200,36 @@ def test_pixelate_averages_blocks_and_repeats_them(block: int, finer: int) -> No
 @every_shape
 def test_jpeg_is_what_an_encoder_does(height: int, width: int, quality: int) -> None:
     pixels = (soft_noise(12, height, width) * 255).round().byte()
-    altered = blur.jpeg(pixels.double() / 255, (100 - quality) / (100 - blur.JPEG_LEAST), draw(12))[:, 0].numpy() * 255
+    corrupted = (
+        blur.jpeg(pixels.double() / 255, (100 - quality) / (100 - blur.JPEG_LEAST), draw(12))[:, 0].numpy() * 255
+    )
     decoded = []
-    for picture in pixels[:, 0].numpy():
+    for image in pixels[:, 0].numpy():
         file = io.BytesIO()
-        Image.fromarray(picture).save(file, "JPEG", quality=quality)
+        Image.fromarray(image).save(file, "JPEG", quality=quality)
         decoded.append(np.asarray(Image.open(file)))
-    off = np.abs(altered - np.stack(decoded))
+    off = np.abs(corrupted - np.stack(decoded))
     # The decoder rounds to whole greys. The encoder computes with whole numbers: in one block of 12 to 100 a frequency
     # that lies between two steps goes to the other one.
     assert np.quantile(off, 0.9) < 0.5
     assert off.mean() < 0.5
 
 
-pictures = st.tuples(st.integers(0, 1000), st.sampled_from(SHAPES), st.floats(0.01, 2))
+batch = st.tuples(st.integers(0, 1000), st.sampled_from(SHAPES), st.floats(0.01, 2))
 
 
-@given(pictures)
+@given(batch)
 @settings(max_examples=30, deadline=None)
 def test_thin_only_darkens_and_never_erases(drawn: tuple[int, tuple[int, int], float]) -> None:
     seed, shape, severity = drawn
     images = soft_noise(2, *shape, channels=3, seed=seed)
-    altered = stroke_width.thin(images, severity, draw(2))
-    assert (altered <= images + 1e-6).all()
+    corrupted = stroke_width.thin(images, severity, draw(2))
+    assert (corrupted <= images + 1e-6).all()
     # What erosion takes and what it leaves make up a pixel; of the greater half at least 0.4 ** severity stays.
-    assert (altered.amax((2, 3)) >= 0.5 * 0.4**severity * images.amax((2, 3)) - 1e-6).all()
+    assert (corrupted.amax((2, 3)) >= 0.5 * 0.4**severity * images.amax((2, 3)) - 1e-6).all()
 
 
-@given(pictures)
+@given(batch)
 @settings(max_examples=20, deadline=None)
 def test_thicken_takes_the_brightest_within_reach(drawn: tuple[int, tuple[int, int], float]) -> None:
     seed, (height, width), severity = drawn
@@ -247,10 +249,10 @@ def test_a_thin_stroke_pales_and_a_broad_one_keeps_its_core() -> None:
     images = torch.zeros(1, 1, 28, 28)
     images[..., 4:24, 6] = 1
     images[..., 4:24, 14:22] = 1
-    altered = stroke_width.thin(images, 1.0, draw(1))[0, 0, 14]
-    assert altered[6] == pytest.approx(0.4)
-    assert altered[17] == 1
-    assert altered[14] < 0.11
+    corrupted = stroke_width.thin(images, 1.0, draw(1))[0, 0, 14]
+    assert corrupted[6] == pytest.approx(0.4)
+    assert corrupted[17] == 1
+    assert corrupted[14] < 0.11
 
 
 def test_outline_leaves_a_line_around_each_stroke() -> None:
@@ -259,9 +261,9 @@ def test_outline_leaves_a_line_around_each_stroke() -> None:
     half, whole = (edges.outline(images, severity, draw(1))[0, 0] for severity in (0.5, 1.0))
     assert whole[8:20, 8:20].max() == 0
     torch.testing.assert_close(half[8:20, 8:20], torch.full((12, 12), 0.5))
-    for altered in (half, whole):
-        assert altered[10:18, [7, 20]].min() == altered[[7, 20], 10:18].min() == 1
-        assert altered[:6].max() == 0
+    for corrupted in (half, whole):
+        assert corrupted[10:18, [7, 20]].min() == corrupted[[7, 20], 10:18].min() == 1
+        assert corrupted[:6].max() == 0
 
 
 NOTHING_DRAWN: list[Callable[..., torch.Tensor]] = [

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers.data_files import (
     PACK,
-    Pictures,
+    ImageArrays,
     named_arrays,
     npy,
     npy_that_says,
@@ -41,7 +41,7 @@ def changed(path: Path, change: Callable[[bytes], bytes]) -> Path:
 
 def some_idx(random: np.random.Generator, folder: Path) -> tuple[Path, Path]:
     """A folder of IDX files, and one of its files."""
-    home = write_idx(folder, Pictures.drawn(random), str(random.choice(list(PACK))))
+    home = write_idx(folder, ImageArrays.drawn(random), str(random.choice(list(PACK))))
     return home, Path(random.choice([str(path) for path in sorted(home.iterdir())]))
 
 
@@ -82,7 +82,7 @@ def idx_other_type(random: np.random.Generator, folder: Path) -> tuple[Path, str
 
 
 def idx_packed_badly(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home = write_idx(folder, Pictures.drawn(random), str(random.choice([".gz", ".xz"])))
+    home = write_idx(folder, ImageArrays.drawn(random), str(random.choice([".gz", ".xz"])))
     file = Path(random.choice([str(path) for path in sorted(home.iterdir())]))
     content = file.read_bytes()
     file.write_bytes(
@@ -94,10 +94,10 @@ def idx_packed_badly(random: np.random.Generator, folder: Path) -> tuple[Path, s
 
 
 def labels_of_other_count(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    pictures = Pictures.drawn(random)
+    images = ImageArrays.drawn(random)
     split = str(random.choice(["train", "test"]))
-    pixels, labels = pictures.splits[split]
-    less = Pictures(pictures.splits | {split: (pixels, labels[:-1])})
+    pixels, labels = images.splits[split]
+    less = ImageArrays(images.splits | {split: (pixels, labels[:-1])})
     home = [
         lambda: write_idx(folder, less),
         lambda: write_npy(folder, less),
@@ -107,18 +107,18 @@ def labels_of_other_count(random: np.random.Generator, folder: Path) -> tuple[Pa
 
 
 def label_out_of_range_in_the_test(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    pictures = Pictures.drawn(random)
-    pixels, labels = pictures.splits["test"]
+    images = ImageArrays.drawn(random)
+    pixels, labels = images.splits["test"]
     wrong = labels.copy()
     wrong[random.integers(len(labels))] = 200
-    lying = Pictures(pictures.splits | {"test": (pixels, wrong)})
+    lying = ImageArrays(images.splits | {"test": (pixels, wrong)})
     home = write_idx(folder, lying) if random.integers(2) else write_npy(folder, lying)
     return home, home.name, "a test label is 200; wanted is one of the train labels, 0, 1"
 
 
 def some_npy(random: np.random.Generator, folder: Path, change: Callable[[str, np.ndarray], bytes]) -> tuple[Path, str]:
     """Arrays in a folder or an .npz, one of them written as `change` says; and how that one is called."""
-    arrays = named_arrays(Pictures.drawn(random))
+    arrays = named_arrays(ImageArrays.drawn(random))
     name = str(random.choice(list(arrays)))
     files = {key: change(key, array) if key == name else npy(array) for key, array in arrays.items()}
     if random.integers(2):
@@ -166,7 +166,7 @@ def npy_strange_header(random: np.random.Generator, folder: Path) -> tuple[Path,
 
 
 def npz_broken(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    arrays = named_arrays(Pictures.drawn(random))
+    arrays = named_arrays(ImageArrays.drawn(random))
     path = write_npz(folder, {name: npy(array) for name, array in arrays.items()}, packed=bool(random.integers(2)))
     content = bytearray(path.read_bytes())
     if random.integers(2):
@@ -180,7 +180,7 @@ def npz_broken(random: np.random.Generator, folder: Path) -> tuple[Path, str, st
 
 
 def npz_of_two_arrays_of_one_name(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    path = write_npz(folder, {name: npy(array) for name, array in named_arrays(Pictures.drawn(random)).items()})
+    path = write_npz(folder, {name: npy(array) for name, array in named_arrays(ImageArrays.drawn(random)).items()})
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("train_labels.npy", npy(np.zeros(3, np.uint8)))
     return path, path.name, "two arrays of one name"
@@ -188,7 +188,7 @@ def npz_of_two_arrays_of_one_name(random: np.random.Generator, folder: Path) -> 
 
 def some_picture(random: np.random.Generator, folder: Path) -> tuple[Path, Path]:
     """A folder of class folders, and one of its pictures."""
-    home = write_folders(folder, Pictures.drawn(random), str(random.choice([".png", ".bmp", ".tif", ".gif"])))
+    home = write_folders(folder, ImageArrays.drawn(random), str(random.choice([".png", ".bmp", ".tif", ".gif"])))
     return home, Path(random.choice(sorted(map(str, home.rglob("*.*")))))
 
 
@@ -208,7 +208,7 @@ def picture_torn(random: np.random.Generator, folder: Path) -> tuple[Path, str, 
 
 
 def picture_that_says_it_is_huge(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home = write_folders(folder, Pictures.drawn(random))
+    home = write_folders(folder, ImageArrays.drawn(random))
     file = Path(random.choice(sorted(map(str, home.rglob("*.png")))))
     content = bytearray(file.read_bytes())
     content[16:24] = struct.pack(">II", int(random.choice([20_000, 2**31 - 1])), int(random.choice([20_000, 60_000])))
@@ -224,7 +224,7 @@ def picture_of_other_size(random: np.random.Generator, folder: Path) -> tuple[Pa
 
 
 def two_classes_of_one_name(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home = write_folders(folder, Pictures.drawn(random))
+    home = write_folders(folder, ImageArrays.drawn(random))
     twin = str(random.choice(["Apple", "APPLE", "apple ", " apple"]))
     (home / "train" / twin).mkdir()
     Image.new("L", (5, 5)).save(home / "train" / twin / "0.png")
@@ -232,14 +232,14 @@ def two_classes_of_one_name(random: np.random.Generator, folder: Path) -> tuple[
 
 
 def class_only_in_the_test(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home = write_folders(folder, Pictures.drawn(random))
+    home = write_folders(folder, ImageArrays.drawn(random))
     (home / "test" / "zebra").mkdir()
     Image.new("L", (5, 5)).save(home / "test" / "zebra" / "0.png")
     return home, "test", "a class 'zebra', which the training pictures do not have"
 
 
 def class_without_a_picture(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home = write_folders(folder, Pictures.drawn(random))
+    home = write_folders(folder, ImageArrays.drawn(random))
     (home / "train" / "zebra").mkdir()
     return home, "zebra", "a class without a picture"
 

@@ -14,7 +14,7 @@ from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.augmentation import AUGMENTATIONS, Augmentation, AugmentationShare, describe_overlap
-from imparfait.data.corrupted import altered
+from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.data.sealed_test import count_accesses
@@ -46,8 +46,8 @@ def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path, pack, channels: int
     assert np.array_equal(data.train.pixels, train.pixels)
     assert data.train.classes == ("0", "1", "2")
     with data.test.open(tmp_path / "ledger.csv", "hash") as opening:
-        assert np.array_equal(opening.pictures.labels, test.labels)
-        assert not set(opening.pictures.sources) & set(data.train.sources)
+        assert np.array_equal(opening.images.labels, test.labels)
+        assert not set(opening.images.sources) & set(data.train.sources)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_test_pictures_are_not_split(bars: LabelledImages) -> None:
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_a_mixture_shows_what_it_says(name: str) -> None:
     sources = torch.arange(60, dtype=torch.int64) + 100
-    mixture = AUGMENTATIONS[name]
+    augmentation = AUGMENTATIONS[name]
     for epoch in range(3):
-        source, share = mixture.rows(0, epoch, sources).T
-        counts = torch.bincount(share, minlength=len(mixture.shares)).tolist()
+        source, share = augmentation.rows(0, epoch, sources).T
+        counts = torch.bincount(share, minlength=len(augmentation.shares)).tolist()
         expected = {"clean": [60], "balanced": [60, 60, 60], "study": [60, 20, 25]}
-        if mixture.by_turns:
+        if augmentation.by_turns:
             assert sorted(source.tolist()) == list(range(60))
         else:
             assert counts == expected[name]
@@ -125,10 +125,10 @@ def test_a_mixture_shows_what_it_says(name: str) -> None:
 
 
 def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out() -> None:
-    for name, mixture in AUGMENTATIONS.items():
-        shown = {share.alteration for share in mixture.shares} - {"clean"}
-        if mixture.by_turns:
-            assert sum(share.part for share in mixture.shares) == pytest.approx(1)
+    for name, augmentation in AUGMENTATIONS.items():
+        shown = {share.corruption for share in augmentation.shares} - {"clean"}
+        if augmentation.by_turns:
+            assert sum(share.part for share in augmentation.shares) == pytest.approx(1)
         if name.startswith("without_"):
             left_out = {key for key, known in CORRUPTIONS.items() if known.family == name.removeprefix("without_")}
             assert left_out
@@ -136,14 +136,14 @@ def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out(
         if name == "unlike_mnist_c":
             assert not any(CORRUPTIONS[key].mnist_c for key in shown)
             assert len(shown) == len(CORRUPTIONS) - 15
-    assert {share.alteration for share in AUGMENTATIONS["everything"].shares} == {"clean", *CORRUPTIONS}
+    assert {share.corruption for share in AUGMENTATIONS["everything"].shares} == {"clean", *CORRUPTIONS}
 
 
 def test_a_range_of_severities_is_drawn_anew_for_each_picture() -> None:
-    mixture = Augmentation("", (AugmentationShare("brightness", (0.2, 0.8), 1.0),), anew=True)
+    augmentation = Augmentation("", (AugmentationShare("brightness", (0.2, 0.8), 1.0),), anew=True)
     images, sources = torch.zeros(500, 1, 8, 8), torch.arange(500)
     first, second = (
-        mixture.show(images.clone(), torch.zeros(500, dtype=torch.int64), 0, epoch, sources)[:, 0, 0, 0]
+        augmentation.show(images.clone(), torch.zeros(500, dtype=torch.int64), 0, epoch, sources)[:, 0, 0, 0]
         for epoch in (0, 1)
     )
     most = float(CORRUPTIONS["brightness"](images[:1], 1.0, CounterRng(0, "", 0, sources[:1])).max())
@@ -185,7 +185,7 @@ def test_the_order_changes_every_epoch_and_with_the_seed() -> None:
 def test_scored_pictures_are_the_same_whichever_are_asked_for() -> None:
     data = draw_bars(50)
     assert np.array_equal(
-        altered(data.select(np.arange(20, 30)), "geometric", 0.5).pixels, altered(data, "geometric", 0.5).pixels[20:30]
+        corrupt(data.select(np.arange(20, 30)), "geometric", 0.5).pixels, corrupt(data, "geometric", 0.5).pixels[20:30]
     )
 
 
@@ -195,7 +195,7 @@ def test_each_opening_of_the_test_is_a_line_in_the_ledger(bars_folder: Path, tmp
     for times in (1, 2):
         with test.open(ledger, "abc") as opening:
             opening.result = "90 %"
-            mark = opening.pictures.fingerprint()
+            mark = opening.images.fingerprint()
         assert opening.times == times
     with pytest.raises(ZeroDivisionError), test.open(ledger, "abc"):
         _ = 1 / 0

@@ -130,7 +130,7 @@ def test_letters_leave_out_those_like_digits(monkeypatch: pytest.MonkeyPatch) ->
 def test_letters_are_about_as_large_and_as_thick_as_mnist_digits(name: str) -> None:
     """MNIST's fill 20 pixels of 28, and have a mean of 33."""
     pixels = drawn(name, 300)[:, 0]
-    sides = [max(np.ptp(np.flatnonzero(picture.any(axis))) + 1 for axis in (0, 1)) for picture in pixels > 64]
+    sides = [max(np.ptp(np.flatnonzero(image.any(axis))) + 1 for axis in (0, 1)) for image in pixels > 64]
     assert 17 <= np.median(sides) <= 23
     assert 22 <= pixels.mean() <= 45
     assert pixels[:, :2].mean() < 5  # hardly any touches the upper edge
@@ -160,9 +160,9 @@ def test_scrambled_digits_keep_their_ink_in_pieces_that_changed_places(side: int
         assert pieces_of(before, piece) == pieces_of(after, piece)
 
 
-def pieces_of(picture: np.ndarray, side: int) -> list[bytes]:
-    places = range(0, picture.shape[1], side)
-    return sorted(picture[:, row : row + side, column : column + side].tobytes() for row in places for column in places)
+def pieces_of(image: np.ndarray, side: int) -> list[bytes]:
+    places = range(0, image.shape[1], side)
+    return sorted(image[:, row : row + side, column : column + side].tobytes() for row in places for column in places)
 
 
 def test_a_scrambled_digit_depends_on_its_source_and_the_seed_only(bars: LabelledImages) -> None:

@@ -82,14 +82,14 @@ def test_a_planted_leak_is_refused_every_time() -> None:
     """An altered copy of a held-out picture among those to fit on, 100 times at random."""
     from helpers.fake_jobs import small_cell
 
-    from imparfait.data.corrupted import altered
+    from imparfait.data.corrupted import corrupt
     from imparfait.selection.jobs import fit_and_judge
 
     data = draw_bars(60)
     random = np.random.default_rng(0)
     for turn in range(100):
         fit, held = fold(data, 3, turn % 3, turn)
-        leak = altered(held.select(random.integers(0, len(held), 1)), ("geometric", "shrunk")[turn % 2], 0.5)
+        leak = corrupt(held.select(random.integers(0, len(held), 1)), ("geometric", "shrunk")[turn % 2], 0.5)
         row = random.integers(0, len(fit) + 1)
         joined = replace(
             fit,

@@ -7,7 +7,7 @@ import pytest
 from helpers.data_files import (
     CLASSES,
     PACK,
-    Pictures,
+    ImageArrays,
     named_arrays,
     npy,
     write_folders,
@@ -20,43 +20,43 @@ from helpers.opened_files import open_all
 HONEST = 1_000
 
 
-def all_idx(random: np.random.Generator, folder: Path) -> tuple[Path, Pictures]:
-    pictures = Pictures.drawn(random, ("train", "test") if random.integers(2) else ("train",))
-    return write_idx(folder, pictures, str(random.choice(list(PACK)))), pictures
+def all_idx(random: np.random.Generator, folder: Path) -> tuple[Path, ImageArrays]:
+    images = ImageArrays.drawn(random, ("train", "test") if random.integers(2) else ("train",))
+    return write_idx(folder, images, str(random.choice(list(PACK)))), images
 
 
-def all_npz(random: np.random.Generator, folder: Path) -> tuple[Path, Pictures]:
+def all_npz(random: np.random.Generator, folder: Path) -> tuple[Path, ImageArrays]:
     splits = ("train", "val", "test") if random.integers(2) else ("train", "test")
-    pictures = Pictures.drawn(random, splits)
+    images = ImageArrays.drawn(random, splits)
     names = [("x_{}", "y_{}"), ("{}_images", "{}_labels")][random.integers(2)]
-    arrays = named_arrays(pictures, names)
+    arrays = named_arrays(images, names)
     for name, array in arrays.items():
         if array.ndim == 1:  # labels, in any type of whole numbers, also as a column (MedMNIST)
             kind = random.choice(["uint8", "int8", "int32", "int64", ">i2"])
             arrays[name] = array.astype(kind) if random.integers(2) else array.astype(kind)[:, None]
         elif random.integers(2):
             arrays[name] = np.asfortranarray(array)
-    return write_npz(folder, {n: npy(a) for n, a in arrays.items()}, bool(random.integers(2))), pictures
+    return write_npz(folder, {n: npy(a) for n, a in arrays.items()}, bool(random.integers(2))), images
 
 
-def all_npy(random: np.random.Generator, folder: Path) -> tuple[Path, Pictures]:
-    pictures = Pictures.drawn(random)
-    return write_npy(folder, pictures), pictures
+def all_npy(random: np.random.Generator, folder: Path) -> tuple[Path, ImageArrays]:
+    images = ImageArrays.drawn(random)
+    return write_npy(folder, images), images
 
 
-def all_folders(random: np.random.Generator, folder: Path) -> tuple[Path, Pictures]:
-    pictures = Pictures.drawn(random, ("train", "val", "test"))
-    write_folders(folder, pictures, str(random.choice([".png", ".bmp", ".tif", ".ppm"])))
-    return folder, pictures
+def all_folders(random: np.random.Generator, folder: Path) -> tuple[Path, ImageArrays]:
+    images = ImageArrays.drawn(random, ("train", "val", "test"))
+    write_folders(folder, images, str(random.choice([".png", ".bmp", ".tif", ".ppm"])))
+    return folder, images
 
 
 @pytest.mark.parametrize("write", [all_idx, all_npz, all_npy, all_folders], ids=lambda write: write.__name__)
 def test_an_honest_file_is_read_as_it_is(tmp_path: Path, write) -> None:
     for seed in range(HONEST // 4):
-        home, pictures = write(np.random.default_rng(seed), tmp_path / str(seed))
+        home, images = write(np.random.default_rng(seed), tmp_path / str(seed))
         dataset, found = open_all(home)
-        assert set(found) == set(pictures.splits)
-        for split, (pixels, labels) in pictures.splits.items():
+        assert set(found) == set(images.splits)
+        for split, (pixels, labels) in images.splits.items():
             read_pixels, read_labels = found[split]
             order = np.argsort(labels, kind="stable") if write is all_folders else slice(None)
             assert np.array_equal(read_pixels, pixels[order])

@@ -141,19 +141,19 @@ def test_intervals_hold_the_calibration_error_about_as_often_as_they_say() -> No
         ([0.9], [1], 0.99, (0, 1)),
     ],
 )
-def test_the_surest_are_counted(confidences: list, right: list, share: float, counts: tuple[int, int]) -> None:
+def test_the_surest_are_counted(confidences: list, correct: list, share: float, counts: tuple[int, int]) -> None:
     probabilities = np.array([[sure, 1 - sure] for sure in confidences])
-    assert error_of_the_surest(probabilities, 1 - np.array(right), share) == counts
+    assert error_of_the_surest(probabilities, 1 - np.array(correct), share) == counts
 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, n=st.integers(1, 50))
 def test_risk_and_coverage_agree_with_their_slow_twin(seed: int, n: int) -> None:
-    confidence, right = ties(n, seed)
-    found = risk_coverage(confidence, right)
+    confidence, correct = ties(n, seed)
+    found = risk_coverage(confidence, correct)
     area, before = 0.0, 0.0
     for place, level in enumerate(sorted(set(confidence.tolist()), reverse=True)):
-        accepted = [ok for sure, ok in zip(confidence.tolist(), right.tolist(), strict=True) if sure >= level]
+        accepted = [ok for sure, ok in zip(confidence.tolist(), correct.tolist(), strict=True) if sure >= level]
         assert found.threshold[place] == level
         assert found.coverage[place] == pytest.approx(len(accepted) / n)
         assert found.risk[place] == pytest.approx(1 - sum(accepted) / len(accepted))
@@ -162,15 +162,15 @@ def test_risk_and_coverage_agree_with_their_slow_twin(seed: int, n: int) -> None
     assert found.area == pytest.approx(area)
     assert 0 <= found.area <= 1
     # No order is better than all right answers before all wrong ones, none worse than the reverse.
-    best, worst = (risk_coverage(way * np.arange(n, dtype=float), np.sort(right)).area for way in (1, -1))
-    assert best - 1e-12 <= risk_coverage(confidence + 1e-6 * np.random.default_rng(seed).random(n), right).area
-    assert risk_coverage(confidence + 1e-6 * np.random.default_rng(seed).random(n), right).area <= worst + 1e-12
+    best, worst = (risk_coverage(way * np.arange(n, dtype=float), np.sort(correct)).area for way in (1, -1))
+    assert best - 1e-12 <= risk_coverage(confidence + 1e-6 * np.random.default_rng(seed).random(n), correct).area
+    assert risk_coverage(confidence + 1e-6 * np.random.default_rng(seed).random(n), correct).area <= worst + 1e-12
 
 
 @pytest.mark.parametrize(("right", "area"), [([True] * 5, 0), ([False] * 5, 1), ([True], 0), ([False], 1)])
-def test_the_area_of_all_right_and_all_wrong(right: list[bool], area: float) -> None:
-    assert risk_coverage(np.linspace(0, 1, len(right)), np.array(right)).area == area
-    assert risk_coverage(np.zeros(len(right)), np.array(right)).area == area
+def test_the_area_of_all_right_and_all_wrong(correct: list[bool], area: float) -> None:
+    assert risk_coverage(np.linspace(0, 1, len(correct)), np.array(correct)).area == area
+    assert risk_coverage(np.zeros(len(correct)), np.array(correct)).area == area
 
 
 def curve(sure: np.ndarray) -> np.ndarray:
@@ -197,14 +197,14 @@ def test_a_threshold_keeps_its_promise_on_new_pictures(risk) -> None:
 def test_a_threshold_is_one_that_clopper_and_pearson_allow_and_all_between_it_and_its_start_are() -> None:
     random = np.random.default_rng(6)
     sure = np.round(random.random(3000), 3)
-    right = random.random(3000) >= curve(sure)
-    found = threshold_for(sure, right, 0.02)
+    correct = random.random(3000) >= curve(sure)
+    found = threshold_for(sure, correct, 0.02)
     assert found is not None
     accepted = sure >= found.confidence
-    assert (found.accepted, found.wrong) == (accepted.sum(), (accepted & ~right).sum())
+    assert (found.accepted, found.wrong) == (accepted.sum(), (accepted & ~correct).sum())
     assert found.coverage == found.accepted / 3000
     for threshold in np.unique(sure[(sure >= found.confidence) & (sure <= np.quantile(sure, 0.2))]):
-        n, wrong = (sure >= threshold).sum(), ((sure >= threshold) & ~right).sum()
+        n, wrong = (sure >= threshold).sum(), ((sure >= threshold) & ~correct).sum()
         assert beta.ppf(1 - 0.05 / 4, wrong + 1, n - wrong) <= 0.02
 
 
@@ -219,8 +219,8 @@ def test_a_threshold_is_one_that_clopper_and_pearson_allow_and_all_between_it_an
         ([False] + [True] * 2999, 0.005, 1.0),  # an early error, of which the later starts know nothing
     ],
 )
-def test_where_a_threshold_is_reached(right: list[bool], rate: float, coverage: float | None) -> None:
-    found = threshold_for(-np.arange(len(right), dtype=float), np.array(right), rate)
+def test_where_a_threshold_is_reached(correct: list[bool], rate: float, coverage: float | None) -> None:
+    found = threshold_for(-np.arange(len(correct), dtype=float), np.array(correct), rate)
     assert (found and round(found.coverage, 2)) == coverage
 
 
@@ -305,8 +305,8 @@ SEVERITIES = np.array([0, 0.25, 0.5, 1.0])
     ],
 )
 def test_the_crossing_of_small_tables(accuracies: list[float], where: float | None) -> None:
-    right = np.arange(100) < 100 * np.array(accuracies)[:, None] - 1e-9
-    found = crossing(SEVERITIES, right)
+    correct = np.arange(100) < 100 * np.array(accuracies)[:, None] - 1e-9
+    found = crossing(SEVERITIES, correct)
     assert found.severity == (None if where is None else pytest.approx(where))
     if found.high is not None:
         assert found.severity is not None
@@ -318,11 +318,11 @@ def test_the_interval_of_a_crossing_agrees_with_resampling_sources_one_by_one() 
     random = np.random.default_rng(9)
     breaks = 0.2 + random.exponential(1, 400)  # each source is read correctly until it breaks
     severities = np.linspace(0, 1, 11)
-    right = severities[:, None] < breaks
-    found = crossing(severities, right)
+    correct = severities[:, None] < breaks
+    found = crossing(severities, correct)
     slow = []
     for _ in range(1000):
-        drawn = right[:, random.integers(400, size=400)].mean(1)
+        drawn = correct[:, random.integers(400, size=400)].mean(1)
         place = int(np.flatnonzero(drawn < 0.95)[0])
         slow.append(np.interp(-0.95, -drawn[place - 1 : place + 1], severities[place - 1 : place + 1]))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.01)
@@ -330,8 +330,8 @@ def test_the_interval_of_a_crossing_agrees_with_resampling_sources_one_by_one() 
 
 def test_an_end_beyond_the_last_severity_is_none() -> None:
     """Accuracy at the last severity is 94.5 % of 200: some resamples never fall below 95 %."""
-    right = np.vstack([np.ones(200, bool), np.arange(200) < 189])
-    found = crossing(np.array([0.0, 1.0]), right)
+    correct = np.vstack([np.ones(200, bool), np.arange(200) < 189])
+    found = crossing(np.array([0.0, 1.0]), correct)
     assert found.severity == pytest.approx(0.05 / 0.055)
     assert found.high is None
     assert found.low is not None
@@ -342,8 +342,8 @@ def test_intervals_hold_the_crossing_as_often_as_they_say() -> None:
     truth = 0.2 + math.log(1 / 0.95)
     severities = np.linspace(0, 1, 41)
     for _ in range(300):
-        right = severities[:, None] < 0.2 + random.exponential(1, 1000)
-        found = crossing(severities, right, resamples=500)
+        correct = severities[:, None] < 0.2 + random.exponential(1, 1000)
+        found = crossing(severities, correct, resamples=500)
         assert found.low is not None
         assert found.high is not None
         held += found.low <= truth <= found.high
@@ -351,5 +351,5 @@ def test_intervals_hold_the_crossing_as_often_as_they_say() -> None:
 
 
 def test_shares_of_several_copies_cross_like_single_answers() -> None:
-    right = np.array([[1.0, 1, 1, 1], [1, 1, 1, 0.5], [1, 0.5, 0.5, 0]])
-    assert crossing(np.array([0, 0.5, 1.0]), right, level=0.75).severity == pytest.approx(0.5 + 0.125 / 0.375 * 0.5)
+    correct = np.array([[1.0, 1, 1, 1], [1, 1, 1, 0.5], [1, 0.5, 0.5, 0]])
+    assert crossing(np.array([0, 0.5, 1.0]), correct, level=0.75).severity == pytest.approx(0.5 + 0.125 / 0.375 * 0.5)

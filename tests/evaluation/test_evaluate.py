@@ -27,10 +27,10 @@ def by_ink(images: np.ndarray) -> np.ndarray:
     return np.stack([columns - rows, rows - columns, rows + columns - 1], 1).astype(np.float32) * 10
 
 
-def by_ink_elsewhere(pictures: np.ndarray) -> np.ndarray:
+def by_ink_elsewhere(images: np.ndarray) -> np.ndarray:
     """The same function as someone else would have it: [n, height, width, 1] in 0..255, dark ink, probabilities."""
-    assert pictures.shape[3] == 1
-    powers = np.exp(by_ink(1 - pictures.transpose(0, 3, 1, 2) / 255))
+    assert images.shape[3] == 1
+    powers = np.exp(by_ink(1 - images.transpose(0, 3, 1, 2) / 255))
     return powers / powers.sum(1, keepdims=True)
 
 
@@ -53,7 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_function_of_another_layout_is_scored_as_its_twin_in_ours(bars: LabelledImages) -> None:
     ours = evaluate(by_ink, bars)
     theirs = evaluate(by_ink_elsewhere, bars, layout="nhwc", range=255, ink="dark")
-    assert [score.right for score in ours.each] == [score.right for score in theirs.each]
+    assert [score.correct for score in ours.each] == [score.correct for score in theirs.each]
 
 
 def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write(bars: LabelledImages) -> None:
@@ -66,8 +66,8 @@ def test_one_s_own_alteration_is_scored_among_the_table_s(bars: LabelledImages) 
         return images * (1 - severity)
 
     scores = evaluate(by_ink, bars, suite=["rotate", faded])
-    assert [s.severity for s in scores.each if s.alteration == "faded"] == [0.2, 0.4, 0.6, 0.8, 1.0]
-    assert {s.alteration for s in scores.each} == {"clean", "rotate", "faded"}
+    assert [s.severity for s in scores.each if s.corruption == "faded"] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert {s.corruption for s in scores.each} == {"clean", "rotate", "faded"}
     assert "faded 0.4" in str(scores)
 
 

@@ -30,12 +30,12 @@ def network(
 ) -> SuiteResult:
     """The suite of one trained network: each picture has its ease, each severity its own, each seed its luck."""
     luck = ahead + of_seed * random.standard_normal()
-    right = {}
+    correct = {}
     for name in names:
         own = 0.5 * random.standard_normal(len(ease))  # on this picture, altered so, this network
         for level in LEVELS:
-            right[name, level] = random.random(len(ease)) < expit(3 + luck + own + ease - 2 * level)
-    return suite_of(right)
+            correct[name, level] = random.random(len(ease)) < expit(3 + luck + own + ease - 2 * level)
+    return suite_of(correct)
 
 
 def rivals(
@@ -63,7 +63,7 @@ def test_equal_recipes_are_rarely_told_apart(seeds: int, of_seed: float) -> None
     held = sum(low <= 0 <= high for low, high in (each.difference.interval for each in found))
     assert held >= SIMULATIONS - MOST_FALSE
     # Holm's over the alterations of a pair: any of them, not each.
-    assert sum(any(p < 0.05 for _, p in each.alterations.values()) for each in found) <= MOST_FALSE
+    assert sum(any(p < 0.05 for _, p in each.corruptions.values()) for each in found) <= MOST_FALSE
 
 
 def test_a_planted_difference_is_found_and_told_of_the_better_one() -> None:
@@ -96,8 +96,8 @@ def test_swapping_the_models_turns_the_sign_and_nothing_else(seeds: int) -> None
         assert (there.p, there.difference.error) == pytest.approx((back.p, back.difference.error))
         low, high = there.difference.interval
         assert back.difference.interval == pytest.approx((-high, -low))
-        for name, (each, p) in there.alterations.items():
-            assert (-each.mean, p) == pytest.approx((back.alterations[name][0].mean, back.alterations[name][1]))
+        for name, (each, p) in there.corruptions.items():
+            assert (-each.mean, p) == pytest.approx((back.corruptions[name][0].mean, back.corruptions[name][1]))
         if there.p < 0.05:
             assert there.sentence == back.sentence
 
@@ -145,16 +145,16 @@ def test_pairs_and_alterations_are_each_adjusted_once() -> None:
     assert [(each.first, each.second) for each in found] == [("x", "y"), ("x", "z"), ("y", "z")]
     assert [each.p for each in found] == holm([each.difference.p for each in found])
     for each in found:
-        assert list(each.alterations) == ["a", "b", "c"]
-        assert [p for _, p in each.alterations.values()] == holm([d.p for d, _ in each.alterations.values()])
+        assert list(each.corruptions) == ["a", "b", "c"]
+        assert [p for _, p in each.corruptions.values()] == holm([d.p for d, _ in each.corruptions.values()])
     assert verdicts(models[:1]) == []
 
 
 def test_only_alterations_that_both_were_asked_are_compared() -> None:
-    right = np.arange(40) % 3 > 0
-    a = ModelGroup("a", (suite_of({("rotate", 0.2): right, ("rotate", 0.4): right, ("fog", 0.2): right}),))
-    b = ModelGroup("b", (suite_of({("rotate", 0.2): right, ("rotate", 0.4): ~right}),))
-    assert list(verdict((a, b)).alterations) == ["rotate"]
+    correct = np.arange(40) % 3 > 0
+    a = ModelGroup("a", (suite_of({("rotate", 0.2): correct, ("rotate", 0.4): correct, ("fog", 0.2): correct}),))
+    b = ModelGroup("b", (suite_of({("rotate", 0.2): correct, ("rotate", 0.4): ~correct}),))
+    assert list(verdict((a, b)).corruptions) == ["rotate"]
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 def knowing(data, wrong: int = 0):
     """A classifier that knows each picture's label by its pixels, but for the first `wrong` ones."""
     answers = {
-        picture.astype(np.float32).tobytes(): (label + (row < wrong)) % len(data.classes)
-        for row, (picture, label) in enumerate(zip(data.pixels / np.float32(255), data.labels, strict=True))
+        sample.astype(np.float32).tobytes(): (label + (row < wrong)) % len(data.classes)
+        for row, (sample, label) in enumerate(zip(data.pixels / np.float32(255), data.labels, strict=True))
     }
 
     def classify(images: np.ndarray) -> np.ndarray:
@@ -40,16 +40,16 @@ def knowing(data, wrong: int = 0):
 
 def test_a_classifier_that_knows_the_answers_is_always_right(bars) -> None:
     scores = evaluate(knowing(bars), core_suite(bars)[:1])
-    assert [(s.alteration, s.right, s.total) for s in scores.each] == [("clean", 32, 32)]
+    assert [(s.corruption, s.correct, s.total) for s in scores.each] == [("clean", 32, 32)]
     assert (scores.parts[0].confusion() == np.diag(np.bincount(bars.labels))).all()
 
 
 @pytest.mark.parametrize("wrong", [1, 7, 32])
 def test_counts_add_up_exactly(bars, wrong: int) -> None:
     part = evaluate(knowing(bars, wrong), core_suite(bars)[:1]).parts[0]
-    assert part.score.right == 32 - wrong
+    assert part.score.correct == 32 - wrong
     assert part.confusion().sum() == 32
-    assert np.trace(part.confusion()) == part.score.right
+    assert np.trace(part.confusion()) == part.score.correct
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_wilson_is_the_published_formula() -> None:
 
 @given(st.lists(st.integers(0, 3), min_size=30, max_size=60))
 @settings(max_examples=20, deadline=None)
-def test_the_fast_bootstrap_agrees_with_a_slow_one(right: list[int]) -> None:
-    counts = np.array(right)
+def test_the_fast_bootstrap_agrees_with_a_slow_one(correct: list[int]) -> None:
+    counts = np.array(correct)
     random = np.random.default_rng(1)
     slow = [random.choice(counts, len(counts)).mean() / 3 for _ in range(3000)]
     assert bootstrap_interval(counts, each=3) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.025)
@@ -128,8 +128,8 @@ def test_bootstrap_intervals_cover_what_they_should() -> None:
     covered = 0
     for _ in range(500):
         hard = random.random(1000) < 0.05  # a hard source is missed in each form with probability 1/2
-        right = random.binomial(3, np.where(hard, 0.5, 0.99))
-        low, high = bootstrap_interval(right, each=3, resamples=1000)
+        correct = random.binomial(3, np.where(hard, 0.5, 0.99))
+        low, high = bootstrap_interval(correct, each=3, resamples=1000)
         covered += low <= 0.05 * 0.5 + 0.95 * 0.99 <= high
     assert 0.92 <= covered / 500 <= 0.975
 
@@ -145,9 +145,9 @@ def test_an_ensemble_answers_the_mean_of_its_members_probabilities() -> None:
     draw = np.random.default_rng(0)
     said = [draw.normal(scale=3, size=(20, 4)).astype(np.float32) for _ in range(3)]
     together = ensemble([lambda images, each=each: each[: len(images)] for each in said])
-    wanted = np.mean([softmax(each) for each in said], axis=0)
+    expected = np.mean([softmax(each) for each in said], axis=0)
     images = np.zeros((20, 1, 8, 8), np.float32)
-    np.testing.assert_allclose(softmax(together(images)), wanted, atol=1e-6)
+    np.testing.assert_allclose(softmax(together(images)), expected, atol=1e-6)
     assert together(images).dtype == np.float32
     with pytest.raises(UserError, match="no classifiers"):
         ensemble([])

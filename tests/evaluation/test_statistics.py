@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.fake_jobs import made_up, plan_of
+from helpers.fake_jobs import made_up_result, plan_of
 from scipy.stats import norm, ttest_1samp
 
 from imparfait.evaluation.statistics import bootstrap_interval, corrected_difference, holm, wilson_interval
@@ -20,9 +20,9 @@ def covered(intervals: list[tuple[float, float]], truth: float) -> float:
 
 @pytest.mark.parametrize("truth", [0.9, 0.975, 0.994])
 def test_wilson_intervals_hold_the_accuracy_as_often_as_they_say(truth: float) -> None:
-    right = np.random.default_rng(1).binomial(10_000, truth, EVALUATIONS)
-    by_count = {count: wilson_interval(int(count), 10_000) for count in np.unique(right)}
-    assert HELD[0] <= covered([by_count[count] for count in right], truth) <= HELD[1]
+    correct = np.random.default_rng(1).binomial(10_000, truth, EVALUATIONS)
+    by_count = {count: wilson_interval(int(count), 10_000) for count in np.unique(correct)}
+    assert HELD[0] <= covered([by_count[count] for count in correct], truth) <= HELD[1]
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
@@ -33,8 +33,8 @@ def test_bootstrap_intervals_hold_the_mean_of_the_three_however_alike_the_copies
     intervals = []
     for _ in range(EVALUATIONS):
         shared, apart = random.random((sources, 1)) < truth, random.random((sources, 3)) < truth
-        right = np.where(random.random((sources, 1)) < alike, shared, apart).sum(1)
-        intervals.append(bootstrap_interval(right, each=3, resamples=1000))
+        correct = np.where(random.random((sources, 1)) < alike, shared, apart).sum(1)
+        intervals.append(bootstrap_interval(correct, each=3, resamples=1000))
     assert HELD[0] <= covered(intervals, truth) <= HELD[1]
 
 
@@ -71,11 +71,11 @@ def simulated(random: np.random.Generator, planted: float = 0.0) -> Comparison:
     swapped = random.random(1500) < 0.5
     chance = np.where(swapped, chance[::-1], chance)
 
-    def right(name: str, seed: int) -> np.ndarray:
+    def correct(name: str, seed: int) -> np.ndarray:
         hits = random.random((3, 1500)) < chance[int(name == "other")]
         return hits & ~((name == "other") & (random.random((3, 1500)) < planted))
 
-    return made_up(plan, right, seed=int(random.integers(2**31)))
+    return made_up_result(plan, correct, seed=int(random.integers(2**31)))
 
 
 def test_different_recipes_that_are_equally_good_are_told_apart_at_most_as_often_as_the_level_allows() -> None:
@@ -88,7 +88,7 @@ def test_pooling_all_predictions_as_if_they_were_independent_would_be_wrong_far_
     random, false = np.random.default_rng(4), 0
     for _ in range(100):
         found = simulated(random)
-        one, other = (found.answers(entry).right for entry in found.plan.entries)
+        one, other = (found.answers(entry).correct for entry in found.plan.entries)
         ahead, behind = int((one & ~other).sum()), int((other & ~one).sum())
         false += 2 * norm.sf(abs(ahead - behind) / np.sqrt(ahead + behind)) <= 0.05
     assert false > 15
@@ -101,12 +101,12 @@ def test_a_planted_difference_of_0_3_points_is_found_with_as_many_pictures_as_mn
         plan = plan_of("one", "other", sources=60_000, folds=5, seeds=2)
         hard = random.random((2, 60_000)) < 0.012
 
-        def right(name: str, seed: int, hard: np.ndarray = hard) -> np.ndarray:
+        def correct(name: str, seed: int, hard: np.ndarray = hard) -> np.ndarray:
             other = name == "other"
             hits = ~hard[int(other)] | (random.random((3, 60_000)) < 0.3)
             return hits & ~((random.random((3, 60_000)) < 0.003) & other)
 
-        verdict = made_up(plan, right, seed=int(random.integers(2**31))).verdicts[0]
+        verdict = made_up_result(plan, correct, seed=int(random.integers(2**31))).verdicts[0]
         found += verdict.shown and verdict.names[0] == "one"
     assert found >= 32
 

@@ -13,7 +13,7 @@ from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.corruptions.base import LEVELS
-from imparfait.data.corrupted import CORE_SUITE, altered
+from imparfait.data.corrupted import CORE_SUITE, corrupt
 from imparfait.evaluation.robustness import SuiteResult, read_baseline
 from imparfait.evaluation.statistics import wilson_interval
 from imparfait.evaluation.suite import CLEAN, YOURS, Condition, conditions_from, full_suite, shown, weights
@@ -25,12 +25,12 @@ def darker(images: Images, severity: float, draw: CounterRng) -> Images:
 
 def test_the_full_suite_has_clean_once_and_every_alteration_at_all_its_severities() -> None:
     parts = full_suite()
-    assert [part for part in parts if part.alteration == CLEAN] == [Condition(CLEAN, 0.0)]
+    assert [part for part in parts if part.corruption == CLEAN] == [Condition(CLEAN, 0.0)]
     for name, known in CORRUPTIONS.items():
-        severities = [part.severity for part in parts if part.alteration == name]
+        severities = [part.severity for part in parts if part.corruption == name]
         assert severities == sorted(set(severities))
         assert set(severities) == {*known.levels, *{known.mnist_c, known.protocol} - {None}}
-        assert {part.family for part in parts if part.alteration == name} == {known.family}
+        assert {part.family for part in parts if part.corruption == name} == {known.family}
     assert len(parts) == 1 + sum(len({*a.levels, *{a.mnist_c, a.protocol} - {None}}) for a in CORRUPTIONS.values())
 
 
@@ -43,7 +43,7 @@ def test_every_severity_is_one_that_an_alteration_can_have() -> None:
 
 def test_ones_own_alteration_is_in_it_under_its_name() -> None:
     parts = full_suite(["rotate", darker])
-    mine = [part for part in parts if part.alteration == "darker"]
+    mine = [part for part in parts if part.corruption == "darker"]
     assert [part.severity for part in mine] == list(LEVELS)
     assert {part.family for part in mine} == {YOURS}
     data = draw_bars(8)
@@ -75,16 +75,16 @@ def called(name: str) -> object:
         ([called("clean")], "your alteration has the name of another, clean"),
     ],
 )
-def test_names_that_are_no_use_are_one_sentence(alterations: list, sentence: str) -> None:
+def test_names_that_are_no_use_are_one_sentence(corruptions: list, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence.replace("?", r"\?")):
-        full_suite(alterations)
+        full_suite(corruptions)
 
 
 def test_parts_by_name_are_the_published_pixels() -> None:
     data = draw_bars(6)
     for (name, severity), part in zip(CORE_SUITE, shown(data, conditions_from()), strict=True):
-        assert (part.alteration, part.severity) == (name, severity)
-        assert np.array_equal(part.data.pixels, altered(data, name, severity).pixels)
+        assert (part.corruption, part.severity) == (name, severity)
+        assert np.array_equal(part.data.pixels, corrupt(data, name, severity).pixels)
     with pytest.raises(UserError, match="no alteration is called 'shrunken'; did you mean 'shrunk'"):
         conditions_from([("shrunken", 1.0)])
 
@@ -98,7 +98,7 @@ def test_parts_are_made_one_after_the_other_when_asked_for() -> None:
 
     parts = shown(draw_bars(4), full_suite([counting]))
     assert made == []
-    assert next(iter(parts)).alteration == CLEAN
+    assert next(iter(parts)).corruption == CLEAN
     assert made == []
     next(iter(parts))
     assert made == [LEVELS[0]]
@@ -132,7 +132,7 @@ OF_ROTATE = {0.2: 4, 0.4: 3, 0.6: 3, 0.8: 2, 1.0: 2}
 
 def test_means_add_up_from_the_counts() -> None:
     suite = suite_of(RIGHT)
-    assert [(row.alteration, row.family, row.accuracy) for row in suite.rows] == [
+    assert [(row.corruption, row.family, row.accuracy) for row in suite.rows] == [
         ("darker", YOURS, pytest.approx(10 / 20)),
         ("rotate", "geometry", pytest.approx(14 / 20)),
         ("stripe", "strokes", pytest.approx(1 / 4)),  # one level, and as much weight as the others
@@ -140,8 +140,8 @@ def test_means_add_up_from_the_counts() -> None:
     assert suite.mean == pytest.approx((10 / 20 + 14 / 20 + 1 / 4) / 3)
     rotate = suite.rows[1]
     assert rotate.severities == LEVELS
-    assert rotate.accuracies == tuple(right / 4 for right in OF_ROTATE.values())
-    assert rotate.intervals == tuple(wilson_interval(right, 4) for right in OF_ROTATE.values())
+    assert rotate.accuracies == tuple(correct / 4 for correct in OF_ROTATE.values())
+    assert rotate.intervals == tuple(wilson_interval(correct, 4) for correct in OF_ROTATE.values())
     assert suite.is_full
 
 
@@ -185,7 +185,7 @@ def test_severities_of_others_parameters_are_told_and_do_not_enter_the_mean() ->
 def test_the_means_to_compare_with_others_exist_only_where_all_their_parts_do() -> None:
     assert suite_of(RIGHT).mnist_c_mean is None
     assert suite_of(RIGHT).core_mean is None
-    everything = {(part.alteration, part.severity): [1, 1, 0, 0] for part in full_suite() if part.alter}
+    everything = {(part.corruption, part.severity): [1, 1, 0, 0] for part in full_suite() if part.alter}
     named = {(name, known.mnist_c): [1, 0, 0, 0] for name, known in CORRUPTIONS.items() if known.mnist_c}
     protocol = {(name, severity): [1, 1, 1, 0] for name, severity in CORE_SUITE}
     suite = suite_of(everything | named | protocol)
@@ -202,7 +202,7 @@ def test_a_suite_of_the_three_has_their_plain_mean() -> None:
 
 
 def test_every_alteration_counts_alike_however_many_levels_it_has_and_clean_does_not() -> None:
-    parts = [(part.alteration, part.severity) for part in full_suite()]
+    parts = [(part.corruption, part.severity) for part in full_suite()]
     of = dict(zip(parts, weights(parts).tolist(), strict=True))
     sums = {name: sum(weight for (other, _), weight in of.items() if other == name) for name in CORRUPTIONS}
     assert len(set(sums.values())) == 1
@@ -225,8 +225,8 @@ def test_the_worst_is_the_lowest_of_all_levels() -> None:
 
 def test_the_crossing_is_where_a_straight_line_falls_below_95_percent() -> None:
     n = 1000
-    right = {("darker", level): np.arange(n) < n * (1 - level / 2) for level in LEVELS}
-    (row,) = suite_of(right).rows
+    correct = {("darker", level): np.arange(n) < n * (1 - level / 2) for level in LEVELS}
+    (row,) = suite_of(correct).rows
     assert row.crossing.severity == pytest.approx(0.1, abs=1e-9)
     assert row.crossing.low < 0.1 < row.crossing.high
 
@@ -235,11 +235,11 @@ def test_the_corruption_error_is_a_ratio_of_summed_errors() -> None:
     baseline = {"rotate": {f"{level:g}": 0.2 for level in LEVELS}, "stripe": {"1": 0.5}, "fog": {"1": 0.5}}
     found = suite_of(RIGHT).corruption_error(baseline)
     assert found == {
-        "rotate": pytest.approx(sum((4 - right) / 4 for right in OF_ROTATE.values()) / 1.0),
+        "rotate": pytest.approx(sum((4 - correct) / 4 for correct in OF_ROTATE.values()) / 1.0),
         "stripe": pytest.approx(0.75 / 0.5),
     }
     itself = {
-        row.alteration: {f"{s:g}": 1 - a for s, a in zip(row.severities, row.accuracies, strict=True)}
+        row.corruption: {f"{s:g}": 1 - a for s, a in zip(row.severities, row.accuracies, strict=True)}
         for row in suite_of(RIGHT).rows
     }
     assert suite_of(RIGHT).corruption_error(itself) == {name: pytest.approx(1) for name in itself}
@@ -254,7 +254,7 @@ def test_the_baseline_has_each_level_of_each_alteration() -> None:
 def test_a_row_that_agrees_in_kind_only_is_called_so() -> None:
     names = {name: f"{name}-like" if known.in_kind else name for name, known in CORRUPTIONS.items()}
     suite = suite_of({(name, known.levels[-1]): [1, 0] for name, known in CORRUPTIONS.items()})
-    assert {row.alteration: row.name for row in suite.rows} == names
+    assert {row.corruption: row.name for row in suite.rows} == names
     assert names["fog"] == "fog-like"
 
 
@@ -262,4 +262,4 @@ def test_the_order_of_parts_does_not_matter() -> None:
     suite = suite_of(RIGHT)
     turned = SuiteResult(type(suite.scores)(suite.scores.parts[::-1], suite.scores.classes))
     assert turned.mean == pytest.approx(suite.mean)
-    assert {row.alteration: row for row in turned.rows} == {row.alteration: row for row in suite.rows}
+    assert {row.corruption: row for row in turned.rows} == {row.corruption: row for row in suite.rows}

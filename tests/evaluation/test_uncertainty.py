@@ -41,7 +41,7 @@ def test_parts_are_taken_together_by_their_pictures() -> None:
     """Half of these are right at 0.5, three quarters at 0.75: as sure as they should be, over all 120 pictures."""
     half, most = np.arange(40) % 2 == 0, np.arange(80) % 4 > 0
     found = calibration_report("both", [answers("a", 0.2, half, 0.5), answers("b", 0.2, most, 0.75)])
-    assert (found.pictures, found.total) == ("both", 120)
+    assert (found.images, found.total) == ("both", 120)
     assert found.calibration_error == pytest.approx(0, abs=1e-7)
     assert found.always_sure == pytest.approx(40 / 120)
     losses = [20 * math.log(1 / 0.5), 20 * math.log(1 / 0.25), 60 * math.log(1 / 0.75), 20 * math.log(1 / 0.125)]
@@ -59,16 +59,16 @@ def test_the_interval_of_many_pictures_is_that_of_a_share_in_no_order() -> None:
 
 
 def family_suite() -> SuiteResult:
-    right = {("a of mine", level): RIGHT for level in LEVELS}
+    correct = {("a of mine", level): RIGHT for level in LEVELS}
     for name in ("rotate", "fog", "gaussian_noise", "jpeg"):
-        right |= {(name, level): np.arange(60) % 5 >= round(5 * level) - 1 for level in LEVELS}
+        correct |= {(name, level): np.arange(60) % 5 >= round(5 * level) - 1 for level in LEVELS}
     theirs = CORRUPTIONS["rotate"].mnist_c
     assert theirs is not None
-    return suite_of(right | {("stripe", 1.0): ~RIGHT, ("rotate", theirs): ~RIGHT})
+    return suite_of(correct | {("stripe", 1.0): ~RIGHT, ("rotate", theirs): ~RIGHT})
 
 
 def test_families_are_summed_up_at_moderate_severities_and_those_of_one_level_at_that() -> None:
-    found = {each.pictures: each for each in by_family(family_suite())}
+    found = {each.images: each for each in by_family(family_suite())}
     moderate = sum(level <= MODERATE for level in LEVELS)
     assert list(found) == [
         "clean", "yours", "geometry", "light", "noise", "blur", "strokes", "families in the fit", "families left out",
@@ -88,7 +88,7 @@ def test_families_are_summed_up_at_moderate_severities_and_those_of_one_level_at
 
 def test_without_a_family_on_one_side_that_sum_is_left_out() -> None:
     found = by_family(suite_of({("rotate", level): RIGHT for level in LEVELS}))
-    assert [each.pictures for each in found] == ["clean", "geometry", "families in the fit"]
+    assert [each.images for each in found] == ["clean", "geometry", "families in the fit"]
 
 
 def by_what_is_sure(of: dict[str, float], n: int = 40) -> Classifier:
@@ -97,11 +97,11 @@ def by_what_is_sure(of: dict[str, float], n: int = 40) -> Classifier:
     for name, sure in of.items():
         drawn = OOD_SETS[name].draw(n, 28, 28, 1, seed=0)
         assert drawn is not None
-        known |= {picture.tobytes(): sure for picture in drawn}
+        known |= {image.tobytes(): sure for image in drawn}
 
     def classify(images: np.ndarray) -> np.ndarray:
         pixels = (images * 255).round().astype(np.uint8)
-        sure = np.array([known.get(picture.tobytes(), 0.5) for picture in pixels])
+        sure = np.array([known.get(image.tobytes(), 0.5) for image in pixels])
         with np.errstate(divide="ignore"):
             return np.log(np.stack([sure, (1 - sure) / 2, (1 - sure) / 2], 1)).clip(-60).astype(np.float32)
 
@@ -142,17 +142,17 @@ def test_who_is_always_sure_tells_nothing_apart_and_blank_pictures_are_refused_a
 def test_the_other_side_of_refusals_are_altered_pictures_only() -> None:
     """Clean ones are sure here, altered ones are not: only these count."""
     clean = answers("clean", 0.0, RIGHT, 1.0)
-    altered = [answers("rotate", level, RIGHT, 0.4) for level in LEVELS]
+    corrupted = [answers("rotate", level, RIGHT, 0.4) for level in LEVELS]
     scores = suite_of({("rotate", 0.2): RIGHT}).scores
-    suite = SuiteResult(type(scores)((clean, *altered), CLASSES))
+    suite = SuiteResult(type(scores)((clean, *corrupted), CLASSES))
     for each in refused(by_what_is_sure({}), suite):
         assert (each.auroc, each.false_positive_rate) == (0, 1)
 
 
 def sharp(data: LabelledImages, times: float, share: float = 0.8) -> Classifier:
     """Right for `share` of the pictures of `data`, in their order, with logits `times` high."""
-    right = np.arange(len(data)) % 100 < 100 * share
-    said = np.where(right, data.labels, (data.labels + 1) % len(CLASSES))
+    correct = np.arange(len(data)) % 100 < 100 * share
+    said = np.where(correct, data.labels, (data.labels + 1) % len(CLASSES))
     logits = times * (np.arange(len(CLASSES)) == said[:, None])
     return lambda images: logits.astype(np.float32)
 
@@ -169,20 +169,20 @@ def test_the_temperature_makes_the_over_and_the_under_confident_as_sure_as_they_
     found = calibrate(sharp(data, times), data)
     assert (found.temperature > 1) == (times > 2)
     assert found.temperature == pytest.approx(times / math.log(0.8 / (0.2 / 2)), rel=1e-3)
-    assert found.pictures == len(data)
+    assert found.images == len(data)
     assert found.threshold is None  # a fifth is wrong, all equally sure: nothing keeps 1 %
 
 
 def test_the_threshold_keeps_its_error_rate(data: LabelledImages) -> None:
     """The surest 1,000 are right, the other 200 wrong and less sure, however low their logits are."""
-    right = np.arange(len(data)) < 1000
-    said = np.where(right, data.labels, (data.labels + 1) % len(CLASSES))
-    logits = np.where(right, 8, 2)[:, None] * (np.arange(len(CLASSES)) == said[:, None]).astype(np.float32)
+    correct = np.arange(len(data)) < 1000
+    said = np.where(correct, data.labels, (data.labels + 1) % len(CLASSES))
+    logits = np.where(correct, 8, 2)[:, None] * (np.arange(len(CLASSES)) == said[:, None]).astype(np.float32)
     found = calibrate(lambda images: logits, data)
     assert found.threshold is not None
     assert (found.threshold.wrong, found.threshold.accepted) == (0, 1000)
     sure = softmax(logits.astype(np.float64) / found.temperature, 1).max(1)
-    assert sure[~right].max() < found.threshold.confidence <= sure[right].min()
+    assert sure[~correct].max() < found.threshold.confidence <= sure[correct].min()
     assert found.error_rate == calibration.ERROR_RATE
 
 

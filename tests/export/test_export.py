@@ -31,7 +31,7 @@ from imparfait.evaluation.external.load import open_external
 from imparfait.evaluation.scores import evaluate
 from imparfait.export import export
 from imparfait.export import onnx as to_onnx
-from imparfait.export.parity import PICTURES, altered_digits, parity_of
+from imparfait.export.parity import PICTURES, corrupted_digits, parity_of
 from imparfait.inference.predictor import predictor_from_onnx
 from imparfait.inference.pretrained import open_model
 from imparfait.models import MODELS, build
@@ -50,8 +50,8 @@ SMALL |= {"rnn": {"units": 16}}
 
 def network_of(model: str, channels: int, height: int, width: int) -> nn.Module:
     """An untrained network whose every number counts, those of the normalisations too."""
-    sizes = SMALL.get(model, {})
-    network = build(model, channels=channels, classes=len(CLASSES), height=height, width=width, sizes=sizes)
+    model_args = SMALL.get(model, {})
+    network = build(model, channels=channels, classes=len(CLASSES), height=height, width=width, model_args=model_args)
     random = torch.Generator().manual_seed(0)
     for name, numbers in network.state_dict().items():
         if name.endswith(("bias", "running_mean")):
@@ -76,9 +76,9 @@ def pictures_of(channels: int, height: int, width: int) -> Pixels:
     return np.concatenate([noise, bars, np.zeros_like(noise[:1]), np.full_like(noise[:1], 255)]).astype(np.uint8)
 
 
-def answers_of(network: nn.Module, pictures: Pixels) -> np.ndarray:
+def answers_of(network: nn.Module, images: Pixels) -> np.ndarray:
     with torch.no_grad():
-        return softmax(network(torch.from_numpy(pictures).float() / 255).numpy(), TEMPERATURE)
+        return softmax(network(torch.from_numpy(images).float() / 255).numpy(), TEMPERATURE)
 
 
 def run_folder(folder: Path, model: str = "rnn", channels: int = 1, side: int = 16) -> Path:
@@ -106,10 +106,10 @@ SHAPES = {"petit": (3, 40, 33), "duo": (3, 40, 33), "cnn_gru": (3, 18, 27)}
 def test_a_keras_file_answers_as_its_network(model: str, shape: tuple[int, int, int]) -> None:
     network, card = network_of(model, *shape), card_of(model, *shape)
     content = to_keras.content_of(network, card)
-    pictures = pictures_of(*shape)
-    wanted = answers_of(network, pictures)
-    assert np.abs(to_keras.ask(content, card, 1)(pictures) - wanted).max() < 1e-5
-    assert np.ptp(wanted, 0).max() > 1e-3  # or all pictures would be the same to it
+    images = pictures_of(*shape)
+    expected = answers_of(network, images)
+    assert np.abs(to_keras.ask(content, card, 1)(images) - expected).max() < 1e-5
+    assert np.ptp(expected, 0).max() > 1e-3  # or all pictures would be the same to it
     if model in ("duo", "cnn_gru"):
         assert to_keras.content_of(network, card) == content
 
@@ -122,16 +122,16 @@ def test_an_onnx_file_answers_as_its_network_whatever_the_batch(model: str) -> N
     content = to_onnx.content_of(network, card)
     ready, read = predictor_from_onnx(content, "test")
     assert read == card
-    pictures = pictures_of(*shape)
-    wanted = answers_of(network, pictures)
-    for count in (1, 2, len(pictures)):
-        came = ready.ask(pictures[:count])
+    images = pictures_of(*shape)
+    expected = answers_of(network, images)
+    for count in (1, 2, len(images)):
+        came = ready.ask(images[:count])
         assert came.dtype == np.float32
-        assert np.abs(came - wanted[:count]).max() < 1e-5
+        assert np.abs(came - expected[:count]).max() < 1e-5
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     assert [output.name for output in session.get_outputs()] == ["probabilities", "logits"]
-    (logits,) = session.run(["logits"], {"pictures": pictures})
-    assert np.abs(softmax(logits) - wanted).max() < 1e-5
+    (logits,) = session.run(["logits"], {"pictures": images})
+    assert np.abs(softmax(logits) - expected).max() < 1e-5
     numbers = 4 * sum(parameter.numel() for parameter in network.parameters())
     assert numbers < len(content) < numbers + 60_000
     assert not forbidden_words(content)
@@ -189,7 +189,7 @@ def test_a_file_says_what_it_is_to_programs_and_to_people(run: Path, exported: d
     assert ready.threshold is not None
     assert card.weights == sha256((run / "model.safetensors").read_bytes()).hexdigest()
     assert card.parity is not None
-    assert (card.parity.pictures, card.parity.same_label) == (1000, 1000)
+    assert (card.parity.images, card.parity.same_label) == (1000, 1000)
     assert card.parity.largest < 1e-5
     told = {each.key: each.value for each in onnx.load(exported["onnx"]).metadata_props}
     assert told["input"] == "pictures: uint8 [n, 1, 16, 16]; 0 is background, 255 is ink"
@@ -211,12 +211,12 @@ def test_a_keras_file_names_nothing_that_is_not_of_keras() -> None:
 
 def test_evaluate_counts_the_same_for_a_run_and_its_files(run: Path, exported: dict[str, Path]) -> None:
     parts = core_suite(draw_bars(90))
-    wanted = evaluate(load_classifier(run, precision="float32"), parts)
+    expected = evaluate(load_classifier(run, precision="float32"), parts)
     for to, path in exported.items():
         with open_external(path) as stranger:
             classifier, found = wrap_external(stranger, stranger.told, parts[0].data, SpecHint())
             scores = evaluate(classifier, parts)
-        assert [score.right for score in scores.each] == [score.right for score in wanted.each]
+        assert [score.correct for score in scores.each] == [score.correct for score in expected.each]
         layout, value_range = {"onnx": ("nchw", "255"), "keras": ("nhwc", "1")}[to]
         assert (found.conventions.layout, found.conventions.range) == (layout, value_range)
         assert set(found.origins.values()) == {"said by the model"}  # nothing is tried
@@ -266,7 +266,7 @@ def test_an_answer_that_is_no_number_is_no_parity() -> None:
 
 
 def test_parity_is_measured_on_altered_digits_of_the_networks_own_size() -> None:
-    parts = [*altered_digits(Input(channels=3, height=24, width=17))]
+    parts = [*corrupted_digits(Input(channels=3, height=24, width=17))]
     assert sum(map(len, parts)) == PICTURES
     assert {part.shape[1:] for part in parts} == {(3, 24, 17)}
     assert all(len(np.unique(part.reshape(len(part), -1), axis=0)) > len(part) // 2 for part in parts)

@@ -14,13 +14,13 @@ def draw_bars(n: int, side: int = 16, channels: int = 1, first_source: int = 0) 
     random = np.random.default_rng(first_source)
     pixels = np.zeros((n, channels, side, side), np.uint8)
     labels = np.arange(n) % len(CLASSES)
-    for picture, label in zip(pixels, labels, strict=True):
+    for image, label in zip(pixels, labels, strict=True):
         row, column = random.integers(2, side - 4, 2)
         grey = random.integers(150, 256, (channels, 1, 1))
         if label != 1:
-            picture[:, row : row + 2, 1:-1] = grey
+            image[:, row : row + 2, 1:-1] = grey
         if label != 0:
-            picture[:, 1:-1, column : column + 2] = grey
+            image[:, 1:-1, column : column + 2] = grey
     sources = np.arange(first_source, first_source + n)
     return LabelledImages(pixels, labels.astype(np.int64), sources, CLASSES, "bars", "train")
 

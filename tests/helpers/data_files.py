@@ -17,13 +17,13 @@ CLASSES = ("apple", "bird", "crane 2", "crane 10")
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageArrays:
     """What a data set should be read as: splits of (pixels [n, height, width, channels], labels)."""
 
     splits: dict[str, tuple[np.ndarray, np.ndarray]]
 
     @staticmethod
-    def drawn(random: np.random.Generator, splits: tuple[str, ...] = ("train", "test")) -> "Pictures":
+    def drawn(random: np.random.Generator, splits: tuple[str, ...] = ("train", "test")) -> "ImageArrays":
         height, width = random.integers(2, 12, 2)
         channels = int(random.choice([1, 3]))
         drawn = {}
@@ -33,7 +33,7 @@ class Pictures:
             pixels = random.integers(0, 256, (len(labels), height, width, channels), dtype=np.uint8)
             pixels[:, 0, 0, 0] = pixels[:, 0, 0, -1] // 2  # so that every colour picture has a colour
             drawn[split] = (pixels, random.permutation(labels))
-        return Pictures(drawn)
+        return ImageArrays(drawn)
 
 
 def idx(array: np.ndarray, shape: tuple[int, ...] | None = None) -> bytes:
@@ -59,27 +59,27 @@ def plain(pixels: np.ndarray) -> np.ndarray:
     return pixels[..., 0] if pixels.shape[3] == 1 else pixels
 
 
-def write_idx(folder: Path, pictures: Pictures, suffix: str = "") -> Path:
+def write_idx(folder: Path, images: ImageArrays, suffix: str = "") -> Path:
     folder.mkdir()
     for split, name in (("train", "train"), ("test", "t10k")):
-        if split in pictures.splits:
-            pixels, labels = pictures.splits[split]
+        if split in images.splits:
+            pixels, labels = images.splits[split]
             (folder / f"{name}-images-idx{suffix}").write_bytes(PACK[suffix](idx(plain(pixels))))
             (folder / f"{name}-labels-idx{suffix}").write_bytes(PACK[suffix](idx(labels)))
     return folder
 
 
-def named_arrays(pictures: Pictures, names: tuple[str, str] = ("{}_images", "{}_labels")) -> dict[str, np.ndarray]:
+def named_arrays(images: ImageArrays, names: tuple[str, str] = ("{}_images", "{}_labels")) -> dict[str, np.ndarray]:
     return {
         name.format(split): plain(array) if index == 0 else array
-        for split, pair in pictures.splits.items()
+        for split, pair in images.splits.items()
         for index, (name, array) in enumerate(zip(names, pair, strict=True))
     }
 
 
-def write_npy(folder: Path, pictures: Pictures) -> Path:
+def write_npy(folder: Path, images: ImageArrays) -> Path:
     folder.mkdir()
-    for name, array in named_arrays(pictures).items():
+    for name, array in named_arrays(images).items():
         (folder / f"{name}.npy").write_bytes(npy(array))
     return folder
 
@@ -92,10 +92,10 @@ def write_npz(path: Path, files: dict[str, bytes], packed: bool = True) -> Path:
     return path
 
 
-def write_folders(folder: Path, pictures: Pictures, suffix: str = ".png") -> Path:
-    for split, (pixels, labels) in pictures.splits.items():
-        for number, (picture, label) in enumerate(zip(pixels, labels, strict=True)):
+def write_folders(folder: Path, images: ImageArrays, suffix: str = ".png") -> Path:
+    for split, (pixels, labels) in images.splits.items():
+        for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
             path = folder / split / CLASSES[label] / f"{number:03d}{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(path)
+            Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(path)
     return folder

@@ -12,11 +12,11 @@ from imparfait.selection.plan import Plan
 from imparfait.selection.profiling import CandidateProfile
 from imparfait.training.settings import TrainingSettings
 
-SMALL = TrainingSettings(sizes={"filters": 8, "depth": 1, "frame": 12}, epochs=1, batch_size=16)
+SMALL = TrainingSettings(model_args={"filters": 8, "depth": 1, "frame": 12}, epochs=1, batch_size=16)
 NOWHERE = Provenance("code", "torch", "host", "instructions")
 
 
-def small_cell(data: LabelledImages, **changes: object) -> Job:
+def small_job(data: LabelledImages, **changes: object) -> Job:
     """A cell on `data` that takes a fraction of a second."""
     told = {
         "data": data.fingerprint(),
@@ -37,7 +37,7 @@ def plan_of(*names: str, sources: int = 1000, folds: int = 5, seeds: int = 3, **
             settings=SMALL.model_copy(update={"learning_rate": 0.01 + index}),
             network="",
             own_epochs=SMALL.epochs,
-            machine=ComputeConfig(),
+            compute=ComputeConfig(),
             numbers=1000,
             learns=1000.0,
             answers=5000.0,
@@ -48,7 +48,7 @@ def plan_of(*names: str, sources: int = 1000, folds: int = 5, seeds: int = 3, **
     return Plan.model_validate(told | {"at_once": 1} | changes)
 
 
-def made_up(plan: Plan, right: Callable[[str, int], np.ndarray], seed: int = 0) -> Comparison:
+def made_up_result(plan: Plan, correct: Callable[[str, int], np.ndarray], seed: int = 0) -> Comparison:
     """A comparison whose contenders read as `right(name, seed)` says, bool [alterations, sources]."""
     random = np.random.default_rng(seed)
     outcomes = {}
@@ -56,11 +56,11 @@ def made_up(plan: Plan, right: Callable[[str, int], np.ndarray], seed: int = 0) 
     for repeat in range(plan.seeds):
         folds = random.permutation(plan.sources) % plan.folds
         for entry in plan.entries:
-            hits = right(entry.name, repeat)
+            hits = correct(entry.name, repeat)
             for fold in range(plan.folds):
                 sources = np.flatnonzero(folds == fold)
                 said = np.where(hits[:, sources], truths[sources], (truths[sources] + 1) % 10).astype(np.uint8)
                 outcomes[entry.name, repeat, fold] = JobResult(
-                    sources, truths[sources], said, making=NOWHERE, alterations=plan.alterations
+                    sources, truths[sources], said, making=NOWHERE, corruptions=plan.corruptions
                 )
     return Comparison(plan, tuple("0123456789"), outcomes)

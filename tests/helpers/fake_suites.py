@@ -12,19 +12,19 @@ CLASSES = ("flat", "steep", "cross")
 
 
 def answers(
-    alteration: str, severity: float, right: np.ndarray | list[int], sure: np.ndarray | float = 0.8
+    corruption: str, severity: float, correct: np.ndarray | list[int], sure: np.ndarray | float = 0.8
 ) -> ConditionResult:
     """Answers of which those are right that `right` says, given with the confidence `sure`."""
-    n = len(right)
+    n = len(correct)
     truths = np.arange(n) % len(CLASSES)
-    said = np.where(np.asarray(right, bool), truths, (truths + 1) % len(CLASSES))
+    said = np.where(np.asarray(correct, bool), truths, (truths + 1) % len(CLASSES))
     shares = np.broadcast_to(sure, n)[:, None]
     table = np.where(np.arange(len(CLASSES)) == said[:, None], shares, (1 - shares) / (len(CLASSES) - 1))
-    return ConditionResult(alteration, severity, np.arange(n), truths, table.astype(np.float32))
+    return ConditionResult(corruption, severity, np.arange(n), truths, table.astype(np.float32))
 
 
-def suite_of(right: Mapping[tuple[str, float], np.ndarray | list[int]], sure: float = 0.8) -> SuiteResult:
+def suite_of(correct: Mapping[tuple[str, float], np.ndarray | list[int]], sure: float = 0.8) -> SuiteResult:
     """A suite from which pictures are right, by alteration and severity; clean is all right where it is not said."""
-    clean = {} if (CLEAN, 0.0) in right else {(CLEAN, 0.0): np.ones(len(next(iter(right.values()))), bool)}
-    parts = tuple(answers(*which, each, sure) for which, each in (clean | dict(right)).items())
+    clean = {} if (CLEAN, 0.0) in correct else {(CLEAN, 0.0): np.ones(len(next(iter(correct.values()))), bool)}
+    parts = tuple(answers(*which, each, sure) for which, each in (clean | dict(correct)).items())
     return SuiteResult(Scores(parts, CLASSES))

@@ -6,10 +6,10 @@ import zlib
 from functools import cache
 
 import numpy as np
-from helpers.fuzz_models import NUMBERS, Random, damaged_bytes
-from helpers.image_variants import LOSSLESS, LOSSY, MODES, Variant
 from PIL import Image
 
+from helpers.fuzz_models import NUMBERS, Random, damaged_bytes
+from helpers.image_variants import LOSSLESS, LOSSY, MODES, Variant
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import Frame, decode
 

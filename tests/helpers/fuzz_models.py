@@ -255,17 +255,17 @@ def outcome(index: int, folder: Path, canary: Path, limits: Limits = LIMITS) -> 
     random = np.random.default_rng(index)
     kind = list(KINDS)[index % len(KINDS)]
     broken = KINDS[kind](random, canary)
-    pictures = np.zeros((3, 1, SIDE, SIDE), np.float32)
+    images = np.zeros((3, 1, SIDE, SIDE), np.float32)
     try:
         if isinstance(broken, dict):
             for name, content in broken.items():
                 (folder / name).write_bytes(content)
-            load_classifier(folder, "cpu")(pictures)
+            load_classifier(folder, "cpu")(images)
         else:
             path = folder / f"broken{kind}"
             path.write_bytes(broken)
             with open_external(path, limits=limits) as model:
-                model(pictures if kind == ".onnx" else pictures.transpose(0, 2, 3, 1))
+                model(images if kind == ".onnx" else images.transpose(0, 2, 3, 1))
     except UserError as error:
         return kind, str(error)
     return kind, "works"

@@ -9,14 +9,14 @@ import numpy as np
 from PIL import Image
 
 ORIENTATIONS = {
-    1: lambda picture: picture,
-    2: lambda picture: picture[:, ::-1],
-    3: lambda picture: picture[::-1, ::-1],
-    4: lambda picture: picture[::-1],
-    5: lambda picture: picture.swapaxes(0, 1),
-    6: lambda picture: np.rot90(picture, 1),
-    7: lambda picture: picture[::-1, ::-1].swapaxes(0, 1),
-    8: lambda picture: np.rot90(picture, -1),
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, 1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: np.rot90(image, -1),
 }
 """How a camera stores what it has turned so, by EXIF's number."""
 
@@ -91,11 +91,11 @@ def _image(grey: np.ndarray, ink: np.ndarray, variant: Variant) -> Image.Image:
             return Image.fromarray(grey).convert("RGB" if mode == "CMYK" else mode).convert(mode)
 
 
-def variants(sizes: tuple[int, ...] = (1, 2, 5)) -> Iterator[Variant]:
+def variants(model_args: tuple[int, ...] = (1, 2, 5)) -> Iterator[Variant]:
     """All of them: formats × modes × grounds × orientations × sizes × compressions."""
     for kind in MODES:
         orientations = (1,) if kind in ("BMP", "GIF") else tuple(ORIENTATIONS)
-        for mode, dark, orientation, times in product(MODES[kind], (False, True), orientations, sizes):
+        for mode, dark, orientation, times in product(MODES[kind], (False, True), orientations, model_args):
             if kind in LOSSLESS:
                 for compression in COMPRESSIONS if kind == "TIFF" else ("raw",):
                     yield Variant(kind, mode, dark, orientation, times, True, compression)

@@ -18,7 +18,7 @@ PRETRAINED = 20  # of a digit's 28 pixels, that MNIST's are brought to
 class Composed:
     """A picture with numbers on it, and what they are."""
 
-    picture: np.ndarray
+    image: np.ndarray
     """RGB, 0..255."""
     text: str
     boxes: list[tuple[float, float, float, float]]
@@ -28,7 +28,7 @@ class Composed:
 
     def file(self, kind: str = "JPEG", quality: int = 80) -> bytes:
         buffer = io.BytesIO()
-        Image.fromarray(np.clip(np.rint(self.picture), 0, 255).astype(np.uint8)).save(buffer, kind, quality=quality)
+        Image.fromarray(np.clip(np.rint(self.image), 0, 255).astype(np.uint8)).save(buffer, kind, quality=quality)
         return buffer.getvalue()
 
 
@@ -134,13 +134,13 @@ def composed(digits: np.ndarray, labels: np.ndarray, paper: str, random: Random,
     cover[above : above + ink.shape[0], beside : beside + ink.shape[1], 0] = ink
     pens = CHALKS if paper == "board" else PENS
     cover *= random.uniform(0.8, 1)
-    picture = cover * np.array(pens[random.integers(len(pens))]) + (1 - cover) * sheet
-    turned = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).rotate(
+    image = cover * np.array(pens[random.integers(len(pens))]) + (1 - cover) * sheet
+    turned = Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).rotate(
         random.uniform(-4, 4), Image.Resampling.BICUBIC
     )
-    picture = np.asarray(turned, float)[room:-room, room:-room]
-    picture = ndimage.gaussian_filter(picture, (*(random.uniform(0, 0.02 * tall),) * 2, 0))
-    picture = picture + random.normal(0, random.uniform(0, 12), picture.shape)
+    image = np.asarray(turned, float)[room:-room, room:-room]
+    image = ndimage.gaussian_filter(image, (*(random.uniform(0, 0.02 * tall),) * 2, 0))
+    image = image + random.normal(0, random.uniform(0, 12), image.shape)
     moved = [(left + beside - room, top + above - room, right + beside - room, bottom + above - room)
              for left, top, right, bottom in boxes]  # fmt: skip
-    return Composed(picture, "".join(map(str, labels)), moved, touching)
+    return Composed(image, "".join(map(str, labels)), moved, touching)

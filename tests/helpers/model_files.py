@@ -114,7 +114,7 @@ def lambda_layer(canary: Path) -> dict[str, Any]:
 
 def run_folder() -> dict[str, bytes]:
     """The files of a run folder that a classifier is loaded from."""
-    model = build("rnn", channels=1, classes=CLASSES, height=SIDE, width=SIDE, sizes={"units": 8})
+    model = build("rnn", channels=1, classes=CLASSES, height=SIDE, width=SIDE, model_args={"units": 8})
     config = {
         "model": "rnn", "origins": {}, "sizes": {"units": 8}, "classes": ["flat", "steep", "cross"],
         "input": {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "background": 0},

@@ -15,5 +15,5 @@ def open_all(home: Path) -> tuple[Dataset, dict[str, tuple[np.ndarray, np.ndarra
         found["val"] = dataset.validation
     if dataset.sealed:
         with dataset.sealed.open(home.parent / "ledger.csv", "none") as opening:
-            found["test"] = opening.pictures
+            found["test"] = opening.images
     return dataset, {split: (data.pixels.transpose(0, 2, 3, 1), data.labels) for split, data in found.items()}

@@ -55,11 +55,11 @@ def page(
     return whole * np.array(ink, float) + (1 - whole) * np.array(ground, float)
 
 
-def lit(picture: np.ndarray, less: float, random: Random, noise: float = 3.0) -> np.ndarray:
+def lit(image: np.ndarray, less: float, random: Random, noise: float = 3.0) -> np.ndarray:
     """In light that falls off to the right and to the corners by `less`, with a sensor's noise."""
-    y, x = (np.linspace(-1, 1, side) for side in picture.shape[:2])
+    y, x = (np.linspace(-1, 1, side) for side in image.shape[:2])
     light = 1 - less * ((1 + x) / 4 + (x**2 + y[:, None] ** 2) / 4)
-    return np.clip(picture * light[..., None] + random.normal(0, noise, picture.shape), 0, 255)
+    return np.clip(image * light[..., None] + random.normal(0, noise, image.shape), 0, 255)
 
 
 def on_desk(
@@ -79,32 +79,32 @@ def on_desk(
     return np.asarray(image.convert("RGB"), float)
 
 
-def in_shadow(picture: np.ndarray, column: int, less: float = 0.4) -> np.ndarray:
+def in_shadow(image: np.ndarray, column: int, less: float = 0.4) -> np.ndarray:
     """With a hard shadow on all that lies right of a column."""
-    dark = ndimage.gaussian_filter((np.arange(picture.shape[1]) > column).astype(float), 6)
-    return picture * (1 - less * dark)[None, :, None]
+    dark = ndimage.gaussian_filter((np.arange(image.shape[1]) > column).astype(float), 6)
+    return image * (1 - less * dark)[None, :, None]
 
 
-def ruled(picture: np.ndarray, apart: int) -> np.ndarray:
+def ruled(image: np.ndarray, apart: int) -> np.ndarray:
     """With pale blue lines."""
-    picture = picture.copy()
-    picture[::apart] = picture[::apart] * np.array([0.8, 0.85, 0.95])
-    return picture
+    image = image.copy()
+    image[::apart] = image[::apart] * np.array([0.8, 0.85, 0.95])
+    return image
 
 
-def file(picture: np.ndarray, kind: str = "JPEG") -> bytes:
+def file(image: np.ndarray, kind: str = "JPEG") -> bytes:
     """A picture's file."""
     buffer = io.BytesIO()
-    Image.fromarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8)).save(buffer, kind)
+    Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)).save(buffer, kind)
     return buffer.getvalue()
 
 
-def specks(picture: np.ndarray, random: Random) -> np.ndarray:
+def specks(image: np.ndarray, random: Random) -> np.ndarray:
     """With specks of dirt in two corners."""
     for row, column in random.integers(0, 60, (12, 2)):
-        picture[row : row + 3, column : column + 3] = 0
-        picture[-row - 3 :, -column - 3 :][:2, :2] = 0
-    return picture
+        image[row : row + 3, column : column + 3] = 0
+        image[-row - 3 :, -column - 3 :][:2, :2] = 0
+    return image
 
 
 SCENES: dict[str, Scene] = {

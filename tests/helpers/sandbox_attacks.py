@@ -31,10 +31,10 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Callable[[np.ndarray]
     if name in READING:
         READING[name](argument)
 
-    def answer(pictures: np.ndarray) -> np.ndarray:
+    def answer(images: np.ndarray) -> np.ndarray:
         if name in ANSWERING:
-            return np.asarray(ANSWERING[name](pictures))
-        return pictures.reshape(len(pictures), -1)[:, :3] * 2
+            return np.asarray(ANSWERING[name](images))
+        return images.reshape(len(images), -1)[:, :3] * 2
 
     return {"says": argument, "threads": threads}, answer
 
@@ -69,10 +69,10 @@ def native(done: int) -> None:
     raise RuntimeError("native code was let" if done >= 0 else "native code was refused")
 
 
-def later_raise_once(pictures: np.ndarray) -> np.ndarray:
-    if len(pictures) == 1:
+def later_raise_once(images: np.ndarray) -> np.ndarray:
+    if len(images) == 1:
         raise ValueError("once")
-    return pictures[:, :3]
+    return images[:, :3]
 
 
 def leak(_: str) -> None:
@@ -125,12 +125,12 @@ ANSWERING: dict[str, Callable[[np.ndarray], object]] = {
     "later_segfault": lambda _: faulthandler._sigsegv(),  # type: ignore[attr-defined]
     "later_hang": hang,
     "later_raise_once": later_raise_once,
-    "later_raise": lambda pictures: np.ones((2, 2)) @ np.ones((3, 3)),
+    "later_raise": lambda images: np.ones((2, 2)) @ np.ones((3, 3)),
     "later_eat": lambda _: [bytearray(1 << 20) for _ in range(1 << 20)],
-    "too_few": lambda pictures: pictures[1:, :3],
-    "too_many": lambda pictures: np.zeros((len(pictures), 20_000), np.float32),
-    "infinite_type": lambda pictures: np.zeros((len(pictures), 3), "complex64"),
-    "object": lambda pictures: np.array([None] * len(pictures)),
-    "half": lambda pictures: words(b'{"kind": "float32", "shape": [2, 3]}')(None),
+    "too_few": lambda images: images[1:, :3],
+    "too_many": lambda images: np.zeros((len(images), 20_000), np.float32),
+    "infinite_type": lambda images: np.zeros((len(images), 3), "complex64"),
+    "object": lambda images: np.array([None] * len(images)),
+    "half": lambda images: words(b'{"kind": "float32", "shape": [2, 3]}')(None),
     "socket_later": lambda _: socket.socket(),
 }

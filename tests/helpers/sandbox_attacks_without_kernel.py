@@ -1,7 +1,6 @@
 """The attackers where the kernel offers no wall at all, as on other systems: the audit hook stands alone."""
 
 from helpers.sandbox_attacks import load
-
 from imparfait.evaluation.external.sandbox import linux
 
 

@@ -27,7 +27,7 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
     return np.stack([1 - share, share, 0 * share], 1).astype(np.float32)
 
 
-def made_up(ask: Callable[[np.ndarray], np.ndarray] = brightness) -> dict[str, OpenModel]:
+def made_up_result(ask: Callable[[np.ndarray], np.ndarray] = brightness) -> dict[str, OpenModel]:
     """A model that answers with `ask`."""
     threshold = Threshold(confidence=0.8, error_rate=0.01)
     return {"model": (Predictor("made up", ("dark", "bright", "neither"), Frame(8, 8), threshold, ask), None)}
@@ -79,8 +79,8 @@ class Here:
         finally:
             connection.close()
 
-    def predict(self, picture: bytes, path: str = "/v1/predict") -> Said:
-        return self.ask("POST", path, picture, Content_Type="image/png")
+    def predict(self, image: bytes, path: str = "/v1/predict") -> Said:
+        return self.ask("POST", path, image, Content_Type="image/png")
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
@@ -96,7 +96,7 @@ class Here:
 def serving(models: Mapping[str, OpenModel] | None = None, **settings: Any) -> Iterator[Here]:
     """A server with these models and settings, until the block ends."""
     told = ServingSettings(port=0, **settings)
-    server = server_of(Service(models or made_up(), told))
+    server = server_of(Service(models or made_up_result(), told))
     listener = listening(told)
     thread = threading.Thread(target=run, args=(server, listener))
     untried = server.service.why_not_ready
@@ -122,7 +122,7 @@ def everything(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def post(picture: bytes, path: str = "/v1/predict", *headers: str) -> bytes:
+def post(image: bytes, path: str = "/v1/predict", *headers: str) -> bytes:
     """A request as bytes."""
-    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(picture)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + picture
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(image)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + image

@@ -210,5 +210,5 @@ def test_the_box_is_small_and_holds_what_its_cards_say() -> None:
         assert card.weights == sha256((each.folder / "model.safetensors").read_bytes()).hexdigest()
         assert card.weights in (each.folder / "README.md").read_text(encoding="utf-8")
         assert card.parity
-        assert (card.parity.same_label, card.parity.largest < 1e-5) == (card.parity.pictures, True)
+        assert (card.parity.same_label, card.parity.largest < 1e-5) == (card.parity.images, True)
         assert load_weights(resolve_folder(Path(name))).sha256 == card.weights

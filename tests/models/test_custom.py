@@ -152,7 +152,7 @@ def test_in_python_any_function_makes_a_network(bars: LabelledImages) -> None:
 
     first = build(small, channels=1, classes=3)
     assert torch.equal(first[1].weight, build(small, channels=1, classes=3)[1].weight)
-    second = build(named, channels=1, classes=3, height=16, width=16, sizes={"units": 5})
+    second = build(named, channels=1, classes=3, height=16, width=16, model_args={"units": 5})
     for model in (first, second):
         list(train(model, bars, TrainingSettings(epochs=1, batch_size=8), ComputeConfig()))
         assert len(evaluate(as_classifier(model), core_suite(bars)).parts) == 3

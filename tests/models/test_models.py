@@ -65,9 +65,9 @@ def test_a_look_errs_while_the_network_learns_by_as_much_as_is_said_and_not_to_o
 
 
 def test_a_look_that_does_not_learn_never_errs() -> None:
-    look, picture = SpatialNormalizer(24).eval(), blob(28, 12, 17, 4)
-    assert torch.equal(look(picture), look(picture))
-    assert not torch.equal(look.train()(picture), look.eval()(picture))
+    look, image = SpatialNormalizer(24).eval(), blob(28, 12, 17, 4)
+    assert torch.equal(look(image), look(image))
+    assert not torch.equal(look.train()(image), look.eval()(image))
 
 
 def test_a_light_ground_does_not_move_a_look_at_contrast() -> None:
@@ -92,14 +92,14 @@ def test_standardised_pictures_are_alike_whatever_their_light_and_contrast() -> 
 @pytest.mark.parametrize("name", ["petit", "grand", "duo"])
 @pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (17, 23, 3), (9, 8, 1)])
 def test_our_networks_take_pictures_of_any_size(name: str, height: int, width: int, channels: int) -> None:
-    model = build(name, channels=channels, classes=4, sizes={"filters": 4}).eval()
+    model = build(name, channels=channels, classes=4, model_args={"filters": 4}).eval()
     assert model(torch.rand(3, channels, height, width)).shape == (3, 4)
 
 
 @pytest.mark.parametrize("frame", [0, 4, 22, 260, 10**6])
 def test_a_frame_that_cannot_be_looked_at_is_refused(frame: int) -> None:
     with pytest.raises(UserError, match=f"frame was given as {frame}; wanted is a multiple of 4 from 8 to 256"):
-        build("duo", channels=1, classes=3, sizes={"frame": frame})
+        build("duo", channels=1, classes=3, model_args={"frame": frame})
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -113,11 +113,11 @@ def test_dropout_of_an_odd_count_and_of_bfloat16_works() -> None:
 
 
 @pytest.mark.parametrize("sizes", [{"widht": 3}, {"channels": 3}, {"height": 9}])
-def test_a_size_that_a_network_does_not_have_is_one_sentence(sizes: dict[str, int]) -> None:
+def test_a_size_that_a_network_does_not_have_is_one_sentence(model_args: dict[str, int]) -> None:
     with pytest.raises(
-        UserError, match=f"petit has no size called '{next(iter(sizes))}'; it has filters, depth, frame"
+        UserError, match=f"petit has no size called '{next(iter(model_args))}'; it has filters, depth, frame"
     ):
-        build("petit", channels=1, classes=3, sizes=sizes)
+        build("petit", channels=1, classes=3, model_args=model_args)
 
 
 def test_a_model_brings_its_own_recipe_and_a_recipe_names_its_model() -> None:
@@ -133,13 +133,13 @@ def test_a_model_brings_its_own_recipe_and_a_recipe_names_its_model() -> None:
 
 def test_the_recipes_of_the_study_are_what_the_annexes_say() -> None:
     study, gru, follow_up = (RECIPES[name].settings for name in ("study", "study-gru", "follow-up"))
-    assert (study.mixture, study.epochs, study.batch_size, study.learning_rate) == ("study", 10, 32, 1e-4)
-    assert (gru.mixture, gru.epochs, gru.batch_size, gru.learning_rate, gru.weight_decay) == (
+    assert (study.augmentation, study.epochs, study.batch_size, study.learning_rate) == ("study", 10, 32, 1e-4)
+    assert (gru.augmentation, gru.epochs, gru.batch_size, gru.learning_rate, gru.weight_decay) == (
         "study",
         10,
         32,
         1e-3,
         1e-4,
     )
-    assert (follow_up.mixture, follow_up.epochs, follow_up.schedule) == ("balanced", 20, "plateau")
+    assert (follow_up.augmentation, follow_up.epochs, follow_up.schedule) == ("balanced", 20, "plateau")
     assert {recipe.settings.optimizer for name, recipe in RECIPES.items() if "study" in name} == {"keras"}

@@ -19,7 +19,7 @@ from imparfait.evaluation.statistics import Crossing
 from imparfait.evaluation.suite import CLEAN, Part, full_suite, shown
 from imparfait.evaluation.uncertainty import OodReport, by_family
 from imparfait.reports.robustness import write_report
-from imparfait.reports.suite_mistakes import Pictures, worst_mistakes
+from imparfait.reports.suite_mistakes import ImageArrays, worst_mistakes
 from imparfait.reports.suite_tables import core_suite, mnist_c, rows_of, where
 
 DATA = draw_bars(60)
@@ -43,7 +43,7 @@ def suite_of(seed: int, strength: float, parts: Sequence[Part] = PARTS) -> Suite
         sure = random.uniform(0.5, 1, n)[:, None]
         probabilities = np.where(np.arange(classes) == said[:, None], sure, (1 - sure) / (classes - 1))
         answers.append(
-            ConditionResult(part.alteration, part.severity, DATA.sources, DATA.labels, probabilities.astype(np.float32))
+            ConditionResult(part.corruption, part.severity, DATA.sources, DATA.labels, probabilities.astype(np.float32))
         )
     return SuiteResult(Scores(tuple(answers), DATA.classes))
 
@@ -95,7 +95,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_the_page_has_its_sections_in_order(one: tuple[Path, ModelGroup, str]) -> None:
     _, model, page = one
-    wanted = [
+    expected = [
         f'<div class="headline">{100 * model.mean:.2f} %',
         "It breaks first under",
         "Where it breaks",
@@ -114,8 +114,8 @@ def test_the_page_has_its_sections_in_order(one: tuple[Path, ModelGroup, str]) -
         "99.00 % of the pictures as they are; 99.50 % without those 15",
         '<h2 id="conditions">',
     ]
-    places = [page.find(words) for words in wanted]
-    assert -1 not in places, wanted[places.index(-1)]
+    places = [page.find(words) for words in expected]
+    assert -1 not in places, expected[places.index(-1)]
     assert places == sorted(places)
 
 
@@ -132,10 +132,13 @@ def test_the_tables_agree_with_the_scores(one: tuple[Path, ModelGroup, str]) -> 
     suite = model.seeds[0]
     counted: dict[tuple[str, float], list[int]] = {}
     for line in table(folder / "scores.csv"):
-        right, total = counted.setdefault((line["alteration"], float(line["severity"])), [0, 0])
-        counted[line["alteration"], float(line["severity"])] = [right + int(line["right"]), total + int(line["total"])]
+        correct, total = counted.setdefault((line["alteration"], float(line["severity"])), [0, 0])
+        counted[line["alteration"], float(line["severity"])] = [
+            correct + int(line["right"]),
+            total + int(line["total"]),
+        ]
     scores = suite.scores.each
-    assert counted == {(s.alteration, float(f"{s.severity:.6g}")): [s.right, s.total] for s in scores}
+    assert counted == {(s.corruption, float(f"{s.severity:.6g}")): [s.correct, s.total] for s in scores}
     rows = {row.name: row for row in suite.rows}
     lines = table(folder / "table.csv")
     assert {line["alteration"] for line in lines} == set(rows)
@@ -168,7 +171,7 @@ def test_one_s_own_alteration_is_among_the_others(one: tuple[Path, ModelGroup, s
 
 def test_where_it_is_not_known_how_pictures_were_altered_there_are_none() -> None:
     suite = suite_of(0, 0.5)
-    plates = worst_mistakes(suite, suite.rows, Pictures(DATA, {}))
+    plates = worst_mistakes(suite, suite.rows, ImageArrays(DATA, {}))
     assert {plate.heading for plate in plates} == {"geometry", "noise", "light", "strokes"}
 
 
@@ -220,12 +223,12 @@ def test_the_means_of_others_conventions_are_told_where_all_their_alterations_ar
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_made_again_are_those_that_were_scored(channels: int) -> None:
     data: LabelledImages = draw_bars(12, channels=channels)
-    pictures = Pictures(data, {"half_grey": half_grey})
+    images = ImageArrays(data, {"half_grey": half_grey})
     chosen = data.sources[[7, 2, 2]]
     for part in shown(data, PARTS):
-        assert np.array_equal(pictures.of(part.alteration, part.severity, chosen), part.data.pixels[[7, 2, 2]])
+        assert np.array_equal(images.of(part.corruption, part.severity, chosen), part.data.pixels[[7, 2, 2]])
     places = [("fog", 0.4, 7), (CLEAN, 0.0, 2), ("fog", 0.4, 2)]
-    assert np.array_equal(pictures.each_of(places)[1], data.pixels[2])
+    assert np.array_equal(images.each_of(places)[1], data.pixels[2])
 
 
 def row_with(found: Crossing, levels: int = 5) -> Row:

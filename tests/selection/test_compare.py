@@ -111,9 +111,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("words", "wanted"), REFUSED, ids=[wanted[:30] for _, wanted in REFUSED])
+@pytest.mark.parametrize(("words", "wanted"), REFUSED, ids=[expected[:30] for _, expected in REFUSED])
 def test_what_cannot_be_is_refused_in_one_sentence_and_nothing_is_left(
-    words: list[str], wanted: str, home: Path
+    words: list[str], expected: str, home: Path
 ) -> None:
     import re
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_is_refused_in_one_sentence_and_nothing_is_left(
     (home / "runs" / "done" / "config.json").write_text("{}")
     result = imparfait("compare", *words, "--data", "bars", home=home)
     assert result.returncode == 2, result.stderr
-    assert re.search(wanted, result.stderr)
+    assert re.search(expected, result.stderr)
     assert len(result.stderr.strip().splitlines()) <= 2  # "measuring …" may come first
     assert "Traceback" not in result.stderr
     assert not list((home / "runs").glob("compare-*"))
@@ -203,7 +203,7 @@ def test_minutes_give_up_seeds_first_then_epochs_then_pictures_and_say_so() -> N
     for share in (1.0, 0.9, 0.4, 0.02):
         found = _within(wished, wished.seconds * share)
         assert found.seconds <= wished.seconds * share * 1.001
-        seen.append((found.seeds, found.entries[0].settings.epochs, found.pictures is None, len(found.lost)))
+        seen.append((found.seeds, found.entries[0].settings.epochs, found.images is None, len(found.lost)))
     assert seen[0] == (3, 6, True, 0)
     assert seen[1] == (2, 6, True, 1)
     assert seen[2][:1] + seen[2][2:] == (2, True, 2)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.bars import draw_bars
-from helpers.fake_jobs import made_up, plan_of, small_cell
+from helpers.fake_jobs import made_up_result, plan_of, small_job
 
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import CORE_SUITE
@@ -24,7 +24,7 @@ from imparfait.selection.comparison import Comparison
 from imparfait.selection.jobs import JobResult, run_job
 from imparfait.selection.plan import Plan, _within
 
-FULL = tuple((part.alteration, part.severity) for part in full_suite())
+FULL = tuple((part.corruption, part.severity) for part in full_suite())
 N = 200
 Reads = Callable[[str, str, float], float]
 """How probable it is that a contender reads a picture under an alteration at a severity."""
@@ -32,13 +32,15 @@ Reads = Callable[[str, str, float], float]
 
 def compared(reads: Reads, *names: str, sources: int = N, seeds: int = 2) -> Comparison:
     random = np.random.default_rng(0)
-    plan = plan_of(*names, sources=sources, seeds=seeds, alterations=FULL)
-    return made_up(plan, lambda name, _: np.stack([random.random(sources) < reads(name, *part) for part in FULL]))
+    plan = plan_of(*names, sources=sources, seeds=seeds, corruptions=FULL)
+    return made_up_result(
+        plan, lambda name, _: np.stack([random.random(sources) < reads(name, *part) for part in FULL])
+    )
 
 
 def test_an_alteration_of_one_level_counts_as_much_as_one_of_five_and_clean_not_at_all() -> None:
     told = {"one": "invert", "five": "rotate", "none": CLEAN}
-    found = compared(lambda name, alteration, _: float(told[name] == alteration), *told)
+    found = compared(lambda name, corruption, _: float(told[name] == corruption), *told)
     means = {entry.name: found.mean(entry) for entry in found.plan.entries}
     assert means == {"one": pytest.approx(1 / 32), "five": pytest.approx(1 / 32), "none": 0}
     assert found.headings[1] == "mean of the suite"
@@ -49,11 +51,11 @@ def test_the_three_are_as_they_were() -> None:
     """The plain mean of the three, clean in it, and the same cells."""
     random = np.random.default_rng(1)
     plan = plan_of("a", "b", sources=N, seeds=2)
-    assert plan.cell(plan.entries[0], 0, 0).alterations == CORE_SUITE
-    found = made_up(plan, lambda *_: random.random((3, N)) < 0.8)
+    assert plan.job(plan.entries[0], 0, 0).corruptions == CORE_SUITE
+    found = made_up_result(plan, lambda *_: random.random((3, N)) < 0.8)
     for outcome in found.outcomes.values():
-        assert outcome.mean == float(outcome.right.mean())
-        assert np.array_equal(outcome.hits, outcome.right.sum(0))
+        assert outcome.mean == float(outcome.correct.mean())
+        assert np.array_equal(outcome.hits, outcome.correct.sum(0))
     assert found.headings[1] == "mean of the three"
     assert "alterations" not in found.to_json()["verdicts"][0]
 
@@ -67,7 +69,7 @@ def test_the_verdict_and_its_bootstrap_are_on_the_headline() -> None:
     assert verdict.by_source == (0, 0)
     random = np.random.default_rng(3)
     once = {"a": random.random(N) < 0.95, "b": random.random(N) < 0.6}
-    [verdict] = made_up(found.plan, lambda name, _: np.repeat(once[name][None], len(FULL), 0)).verdicts
+    [verdict] = made_up_result(found.plan, lambda name, _: np.repeat(once[name][None], len(FULL), 0)).verdicts
     error = (once["a"].astype(int) - once["b"]).std() / np.sqrt(N)
     assert verdict.by_source is not None
     low, high = verdict.by_source
@@ -77,7 +79,7 @@ def test_the_verdict_and_its_bootstrap_are_on_the_headline() -> None:
 
 def test_a_difference_under_one_alteration_is_shown_there_and_nowhere_else() -> None:
     found = compared(
-        lambda name, alteration, _: 0.5 if (name, alteration) == ("weak", "fog") else 0.9, "weak", "strong", seeds=3
+        lambda name, corruption, _: 0.5 if (name, corruption) == ("weak", "fog") else 0.9, "weak", "strong", seeds=3
     )
     [verdict] = found.verdicts
     tested = found.tested(verdict)
@@ -91,7 +93,7 @@ def test_a_difference_under_one_alteration_is_shown_there_and_nowhere_else() -> 
 
 
 def test_pictures_that_one_alone_reads_are_shown_as_they_were_altered() -> None:
-    found = compared(lambda name, alteration, _: float((name, alteration) == ("a", "stripe")), "a", "b", sources=60)
+    found = compared(lambda name, corruption, _: float((name, corruption) == ("a", "stripe")), "a", "b", sources=60)
     pixels, captions = _got_by_one(found, *found.ranked, draw_bars(60))
     assert {caption.split("\n")[1] for caption in captions} == {"stripe"}
     assert {caption.split("\n")[0].split(", ")[1] for caption in captions} == {"1"}
@@ -111,11 +113,11 @@ def test_where_no_cell_of_a_contender_finished_the_report_is_still_made(tmp_path
 def test_an_outcome_says_what_its_answers_are_to_and_survives_the_disk() -> None:
     data = draw_bars(30)
     parts = ((CLEAN, 0.0), ("rotate", 0.4), ("rotate", CORRUPTIONS["rotate"].mnist_c), ("rotate", 1.0), ("invert", 1.0))
-    outcome = run_job(small_cell(data, alterations=parts), data)
+    outcome = run_job(small_job(data, corruptions=parts), data)
     again = JobResult.from_bytes(outcome.to_bytes())
-    assert again.alterations == outcome.alterations == parts
+    assert again.corruptions == outcome.corruptions == parts
     assert again.weights.tolist() == [0, 1, 0, 1, 2]
-    shares = outcome.right.mean(1)
+    shares = outcome.correct.mean(1)
     assert again.mean == pytest.approx(((shares[1] + shares[3]) / 2 + shares[4]) / 2)
 
 
@@ -129,27 +131,27 @@ def test_the_parts_of_a_fold_are_made_one_after_the_other(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(jobs, "evaluate", watched)
     data = draw_bars(30)
-    assert not run_job(small_cell(data), data).cause
+    assert not run_job(small_job(data), data).cause
     assert len(made) == 3
 
 
 def test_what_a_cell_takes_counts_every_part() -> None:
-    plan = plan_of("a", sources=1000, alterations=FULL)
+    plan = plan_of("a", sources=1000, corruptions=FULL)
     [entry] = plan.entries
     three = plan.model_copy(update={"alterations": CORE_SUITE})
     asking = (len(FULL) - 3) * plan.held_out / entry.answers
-    assert plan.cell_seconds(entry) - three.cell_seconds(entry) > asking
+    assert plan.job_seconds(entry) - three.job_seconds(entry) > asking
     twice = plan.model_copy(update={"alterations": FULL + FULL})
     training = entry.training_seconds(plan.fit)
-    assert twice.cell_seconds(entry) - training == pytest.approx(2 * (plan.cell_seconds(entry) - training), rel=0.01)
+    assert twice.job_seconds(entry) - training == pytest.approx(2 * (plan.job_seconds(entry) - training), rel=0.01)
 
 
 @pytest.mark.parametrize("share", [0.7, 0.4, 0.02])
 def test_minutes_shrink_a_comparison_over_the_suite_too(share: float) -> None:
-    wished = plan_of("a", "b", sources=10_000, alterations=FULL)
+    wished = plan_of("a", "b", sources=10_000, corruptions=FULL)
     found = _within(wished, wished.seconds * share)
     assert found.seconds <= wished.seconds * share * 1.001
-    assert found.alterations == FULL
+    assert found.corruptions == FULL
     assert Plan.model_validate_json(found.model_dump_json()) == found
 
 
@@ -175,10 +177,10 @@ def test_the_command_judges_out_of_fold_on_every_alteration(bars_folder: Path) -
         mine = [row for row in rows if row["contender"] == candidate_named["name"]]
         each = []
         for name, known in CORRUPTIONS.items():
-            right = [
+            correct = [
                 int(row[f"right_{name}_{level:g}"]) / int(row["pictures"]) for row in mine for level in known.levels
             ]
-            each.append(np.mean(right))
+            each.append(np.mean(correct))
             assert candidate_named["alterations"][name] == pytest.approx(each[-1])
         assert candidate_named["mean"] == pytest.approx(np.mean(each))
         assert sum(int(row["pictures"]) for row in mine) == 60

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.fake_jobs import made_up, plan_of
+from helpers.fake_jobs import made_up_result, plan_of
 
 from imparfait.selection.comparison import Comparison, among_pairs, verdict_of
 from imparfait.selection.jobs import failure
@@ -16,7 +16,7 @@ ACCURACY = {"good": 0.97, "same": 0.97, "bad": 0.9}
 def compared(*names: str, sources: int = 2000, **changes: object) -> Comparison:
     random = np.random.default_rng(0)
     plan = plan_of(*names, sources=sources, **changes)  # type: ignore[arg-type]
-    return made_up(plan, lambda name, seed: random.random((3, sources)) < ACCURACY[name])
+    return made_up_result(plan, lambda name, seed: random.random((3, sources)) < ACCURACY[name])
 
 
 def test_a_difference_that_is_shown_is_told_with_its_interval() -> None:
@@ -26,8 +26,10 @@ def test_a_difference_that_is_shown_is_told_with_its_interval() -> None:
 
 def test_a_difference_that_is_not_shown_is_told_with_what_would_have_been() -> None:
     [verdict] = compared("good", "same").verdicts
-    wanted = r"\w+ and \w+: no difference shown: 0\.\d\d points \(−0\.\d\d to 0\.\d\d\); anything over (0\.\d\d) would"
-    assert (found := re.match(wanted, str(verdict)))
+    expected = (
+        r"\w+ and \w+: no difference shown: 0\.\d\d points \(−0\.\d\d to 0\.\d\d\); anything over (0\.\d\d) would"
+    )
+    assert (found := re.match(expected, str(verdict)))
     low, high = verdict.difference.interval
     assert float(found[1]) == pytest.approx(100 * (high - low) / 2, abs=0.01)
 
@@ -62,7 +64,7 @@ def test_a_failed_cell_is_told_and_the_others_are_compared() -> None:
         outcomes[place] = failure("the loss became nan")
     left = Comparison(found.plan, found.classes, outcomes)
     [verdict] = left.verdicts
-    assert verdict.cells == 13
+    assert verdict.jobs == 13
     assert verdict.shown
     assert verdict.by_source is None
     assert {row[0]: row[3] for row in left.rows()} == {"good": "13 of 15", "bad": "14 of 15"}
@@ -83,7 +85,7 @@ def test_the_bootstrap_beside_it_takes_a_source_with_all_its_seeds_and_alteratio
     random = np.random.default_rng(3)
     once = {name: random.random(2000) < share for name, share in ACCURACY.items()}
     plan = plan_of("good", "bad", sources=2000)
-    [verdict] = made_up(plan, lambda name, seed: np.repeat(once[name][None], 3, 0)).verdicts
+    [verdict] = made_up_result(plan, lambda name, seed: np.repeat(once[name][None], 3, 0)).verdicts
     difference = once["good"].astype(int) - once["bad"]
     error = difference.std() / np.sqrt(2000)
     assert verdict.by_source is not None
@@ -139,9 +141,9 @@ def test_where_mixture_batch_and_epochs_agree_every_model_is_shown_identical_pix
     for model in ("petit", "rnn"):
         shown.append([])
         settings = TrainingSettings(model=model, epochs=1, batch_size=16, seed=3)
-        cell = Job(data=data.fingerprint(), settings=settings, machine=ComputeConfig(), partition=3, folds=3, fold=1)
+        job = Job(data=data.fingerprint(), settings=settings, compute=ComputeConfig(), partition=3, folds=3, fold=1)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Augmentation, "show", watched)
-            assert not run_job(cell, data).cause
+            assert not run_job(job, data).cause
     assert sum(map(len, shown[0])) == 40  # all that are not held out
     assert all(torch.equal(one, other) for one, other in zip(*shown, strict=True))

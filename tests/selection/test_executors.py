@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.bars import draw_bars, write_idx
-from helpers.fake_jobs import SMALL, small_cell
+from helpers.fake_jobs import SMALL, small_job
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
@@ -34,16 +34,16 @@ def build(channels, classes):
 
 
 def some_cells(data: LabelledImages, n: int, epochs: int = 1) -> list[Job]:
-    return [small_cell(data, partition=i, settings=SMALL.model_copy(update={"epochs": epochs})) for i in range(n)]
+    return [small_job(data, partition=i, settings=SMALL.model_copy(update={"epochs": epochs})) for i in range(n)]
 
 
 def counted(ran: list[str]) -> Executor:
     """The engine `here`, which also notes what it ran."""
 
-    def runs(cells: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
-        for cell, outcome in executors.here(cells, data):
-            ran.append(cell.key)
-            yield cell, outcome
+    def runs(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
+        for job, outcome in executors.here(jobs, data):
+            ran.append(job.key)
+            yield job, outcome
 
     return Executor("here", runs)
 
@@ -74,33 +74,33 @@ def wait_for(condition: Callable[[], object], seconds: float = 200) -> None:
 
 def test_outcomes_are_the_same_in_several_processes_as_here() -> None:
     data = draw_bars(60)
-    cells = some_cells(data, 4)
-    found = {cell.key: outcome for cell, outcome in executors.processes(cells, data, workers=2)}
-    assert found.keys() == {cell.key for cell in cells}
-    for cell in cells:
-        assert np.array_equal(found[cell.key].said, run_job(cell, data).said)
+    jobs = some_cells(data, 4)
+    found = {job.key: outcome for job, outcome in executors.processes(jobs, data, workers=2)}
+    assert found.keys() == {job.key for job in jobs}
+    for job in jobs:
+        assert np.array_equal(found[job.key].said, run_job(job, data).said)
 
 
 def test_a_finished_cell_is_never_run_again(tmp_path: Path) -> None:
     data, ran = draw_bars(60), list[str]()
-    cells = some_cells(data, 4)
-    first = {cell.key: outcome for cell, outcome in run([*cells[:3], cells[0]], data, tmp_path, counted(ran))}
-    again = {cell.key: outcome for cell, outcome in run(cells, data, tmp_path, counted(ran))}
-    assert sorted(ran) == sorted(cell.key for cell in cells)
+    jobs = some_cells(data, 4)
+    first = {job.key: outcome for job, outcome in run([*jobs[:3], jobs[0]], data, tmp_path, counted(ran))}
+    again = {job.key: outcome for job, outcome in run(jobs, data, tmp_path, counted(ran))}
+    assert sorted(ran) == sorted(job.key for job in jobs)
     for key, outcome in first.items():
         assert np.array_equal(again[key].said, outcome.said)
 
 
 def test_a_half_written_outcome_is_never_read(tmp_path: Path) -> None:
     data, ran = draw_bars(60), list[str]()
-    [cell] = some_cells(data, 1)
-    list(run([cell], data, tmp_path, counted(ran)))
+    [job] = some_cells(data, 1)
+    list(run([job], data, tmp_path, counted(ran)))
     for tear in (lambda w: b"", lambda w: w[:10], lambda w: w[:-1], lambda w: w[:-1] + bytes([w[-1] ^ 1])):
         [path] = tmp_path.glob(f"[!.]*{SUFFIX}")
         whole = path.read_bytes()
         path.write_bytes(tear(whole))
         (tmp_path / f".{path.name}.tmp").write_bytes(whole[:100])
-        [(_, outcome)] = run([cell], data, tmp_path, counted(ran))
+        [(_, outcome)] = run([job], data, tmp_path, counted(ran))
         assert not outcome.cause
         assert not list(tmp_path.glob(".*.tmp"))
     assert len(ran) == 5
@@ -108,37 +108,37 @@ def test_a_half_written_outcome_is_never_read(tmp_path: Path) -> None:
 
 def test_a_failure_of_the_cell_is_kept_and_a_lack_of_memory_is_tried_again(tmp_path: Path) -> None:
     data, ran = draw_bars(60), list[str]()
-    diverges = small_cell(data, settings=SMALL.model_copy(update={"learning_rate": 1e30, "epochs": 3}))
+    diverges = small_job(data, settings=SMALL.model_copy(update={"learning_rate": 1e30, "epochs": 3}))
     for _ in range(2):
         [(_, outcome)] = run([diverges], data, tmp_path, counted(ran))
         assert "the loss became" in outcome.cause
     assert len(ran) == 1
-    [cell] = some_cells(data, 1)
-    short = Executor("short", lambda cells, data: iter([(cells[0], executors.failure("no memory", lasting=False))]))
-    assert [o.cause for _, o in run([cell], data, tmp_path, short)] == ["no memory"]
-    assert [o.cause for _, o in run([cell], data, tmp_path, counted(ran))] == [""]
+    [job] = some_cells(data, 1)
+    short = Executor("short", lambda jobs, data: iter([(jobs[0], executors.failure("no memory", lasting=False))]))
+    assert [o.cause for _, o in run([job], data, tmp_path, short)] == ["no memory"]
+    assert [o.cause for _, o in run([job], data, tmp_path, counted(ran))] == [""]
 
 
 def test_an_outcome_of_other_code_is_refused(tmp_path: Path) -> None:
     data = draw_bars(60)
-    [cell] = some_cells(data, 1)
-    other = replace(run_job(cell, data), making=replace(made_here(), code="0123456789", host="far"))
+    [job] = some_cells(data, 1)
+    other = replace(run_job(job, data), making=replace(made_here(), code="0123456789", host="far"))
     with pytest.raises(UserError, match=r"far has .* code 01234567, .* install the same versions on both"):
-        list(run([cell], data, tmp_path, Executor("far", lambda cells, data: iter([(cell, other)]))))
+        list(run([job], data, tmp_path, Executor("far", lambda jobs, data: iter([(job, other)]))))
     assert not list(tmp_path.glob(f"*{SUFFIX}"))
 
 
 def test_a_cell_whose_worker_is_killed_runs_again() -> None:
     data = draw_bars(240)
-    cells = some_cells(data, 6, epochs=8)
+    jobs = some_cells(data, 6, epochs=8)
     found = {}
-    for cell, outcome in executors.processes(cells, data, workers=2):
-        found[cell.partition] = outcome
+    for job, outcome in executors.processes(jobs, data, workers=2):
+        found[job.partition] = outcome
         if len(found) == 2:
             os.kill(workers(os.getpid())[0], signal.SIGKILL)
     assert sorted(found) == list(range(6))
-    for cell in cells:
-        assert np.array_equal(found[cell.partition].said, run_job(cell, data).said)
+    for job in jobs:
+        assert np.array_equal(found[job.partition].said, run_job(job, data).said)
 
 
 def test_a_cell_that_kills_its_worker_each_time_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
@@ -147,12 +147,10 @@ def test_a_cell_that_kills_its_worker_each_time_is_given_up_and_the_others_go_on
 
     data = draw_bars(60)
     name = f"{tmp_path / 'killer.py'}:build"
-    deadly = small_cell(
+    deadly = small_job(
         data, settings=SMALL.model_copy(update={"model": name, "sizes": {}}), network=custom_fingerprint(name)
     )
-    found = {
-        cell.key: outcome for cell, outcome in executors.processes([deadly, *some_cells(data, 3)], data, workers=2)
-    }
+    found = {job.key: outcome for job, outcome in executors.processes([deadly, *some_cells(data, 3)], data, workers=2)}
     assert "its worker was killed 3 times" in found.pop(deadly.key).cause
     assert [outcome.cause for outcome in found.values()] == ["", "", ""]
 
@@ -175,9 +173,9 @@ def test_cells_on_a_ray_cluster_survive_the_loss_of_a_node() -> None:
         (("ray", "127.0.0.1:9"), "nobody answers there"),
     ],
 )
-def test_an_engine_that_cannot_be_is_refused_at_once(words: tuple[str, ...], wanted: str) -> None:
+def test_an_engine_that_cannot_be_is_refused_at_once(words: tuple[str, ...], expected: str) -> None:
     started = time.monotonic()
-    with pytest.raises(UserError, match=wanted):
+    with pytest.raises(UserError, match=expected):
         executor_named(*words)
     assert time.monotonic() - started < 30  # far over the second that an address is given: it does not hang
 
@@ -228,12 +226,12 @@ def test_a_comparison_of_40_cells_survives_two_killed_workers_and_a_killed_drive
     for result in (calm, again):
         found = json.loads(result.stdout)
         with (tmp_path / found["folder"] / "cells.csv").open(newline="") as file:
-            cells = [{k: v for k, v in row.items() if k != "training_seconds"} for row in csv.DictReader(file)]
-        assert len({cell["key"] for cell in cells}) == 40
+            jobs = [{k: v for k, v in row.items() if k != "training_seconds"} for row in csv.DictReader(file)]
+        assert len({job["key"] for job in jobs}) == 40
         candidates = [
             {k: each[k] for k in ("name", "mean", "standard_deviation", "cells")} for each in found["contenders"]
         ]
-        tables.append((sorted(cells, key=lambda cell: cell["key"]), candidates, found["verdicts"]))
+        tables.append((sorted(jobs, key=lambda job: job["key"]), candidates, found["verdicts"]))
     assert tables[0] == tables[1]
 
 

@@ -17,7 +17,7 @@ PAIRINGS, FALSE = 300, 23  # the 97.5 % limit of a binomial with 5 %
 
 
 @pytest.fixture(scope="module")
-def right() -> np.ndarray:
+def correct() -> np.ndarray:
     return read(JOBS_FOLDER)
 
 
@@ -34,12 +34,12 @@ def read(path: Path) -> np.ndarray:
     return found
 
 
-def shown(right: np.ndarray, planted: float = 0.0) -> float:
+def shown(correct: np.ndarray, planted: float = 0.0) -> float:
     """How many of the pairings are told apart, where `planted` of the second one's right answers are made wrong."""
     random, found = np.random.default_rng(0), 0
     for _ in range(PAIRINGS):
         pairs = random.permuted(np.broadcast_to(np.arange(4), (2, 5, 4)), axis=2)[..., :2]
-        one, other = (np.take_along_axis(right, pairs[..., i, None, None], 2)[:, :, 0] for i in (0, 1))
+        one, other = (np.take_along_axis(correct, pairs[..., i, None, None], 2)[:, :, 0] for i in (0, 1))
         lost = random.binomial(other[..., :3], planted)
         means = [(each / one[..., 3:]).mean(2) for each in (one[..., :3], other[..., :3] - lost)]
         verdict = verdict_of(("one", "other"), (means[0] - means[1]).ravel(), 1 / 4)
@@ -47,9 +47,9 @@ def shown(right: np.ndarray, planted: float = 0.0) -> float:
     return found
 
 
-def test_equal_recipes_are_told_apart_at_most_as_often_as_the_level_allows(right: np.ndarray) -> None:
-    assert shown(right) <= FALSE
+def test_equal_recipes_are_told_apart_at_most_as_often_as_the_level_allows(correct: np.ndarray) -> None:
+    assert shown(correct) <= FALSE
 
 
-def test_a_planted_difference_of_0_3_points_is_found(right: np.ndarray) -> None:
-    assert shown(right, planted=0.003) >= 0.8 * PAIRINGS
+def test_a_planted_difference_of_0_3_points_is_found(correct: np.ndarray) -> None:
+    assert shown(correct, planted=0.003) >= 0.8 * PAIRINGS

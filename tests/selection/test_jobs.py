@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.bars import draw_bars
-from helpers.fake_jobs import SMALL, small_cell
+from helpers.fake_jobs import SMALL, small_job
 
 import imparfait
 from imparfait.core.compute import ComputeConfig
@@ -34,18 +34,18 @@ CHANGES = {
 
 
 def test_changing_any_field_of_a_cell_changes_its_key() -> None:
-    cell = small_cell(draw_bars(60))
-    assert CHANGES.keys() == type(cell).model_fields.keys()
-    keys = {cell.key, cell.model_copy(update={"machine": ComputeConfig(precision="bfloat16")}).key}
-    keys |= {cell.model_copy(update={name: value}).key for name, value in CHANGES.items()}
+    job = small_job(draw_bars(60))
+    assert CHANGES.keys() == type(job).model_fields.keys()
+    keys = {job.key, job.model_copy(update={"machine": ComputeConfig(precision="bfloat16")}).key}
+    keys |= {job.model_copy(update={name: value}).key for name, value in CHANGES.items()}
     assert len(keys) == len(CHANGES) + 2
 
 
 def test_another_torch_gives_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    cell = small_cell(draw_bars(60))
-    before = cell.key
+    job = small_job(draw_bars(60))
+    before = job.key
     monkeypatch.setattr(jobs.torch, "__version__", "9.9.9")
-    assert cell.key != before
+    assert job.key != before
 
 
 @pytest.mark.parametrize("name", ["corruptions/blur.py", "models/petit.py", "training/loop.py", "evaluation/suite.py"])
@@ -75,13 +75,13 @@ def test_the_digest_covers_every_module_that_running_a_job_imports() -> None:
 
 def test_where_the_pictures_were_read_from_does_not_matter() -> None:
     data = draw_bars(60)
-    assert small_cell(replace(data, name="elsewhere")).key == small_cell(data).key
-    assert small_cell(data.select(np.arange(59))).key != small_cell(data).key
+    assert small_job(replace(data, name="elsewhere")).key == small_job(data).key
+    assert small_job(data.select(np.arange(59))).key != small_job(data).key
 
 
 def test_an_outcome_is_the_same_each_time_and_survives_the_disk() -> None:
     data = draw_bars(60)
-    first, second = (run_job(small_cell(data), data) for _ in range(2))
+    first, second = (run_job(small_job(data), data) for _ in range(2))
     assert first.said.shape == (3, 20)
     again = JobResult.from_bytes(first.to_bytes())
     for other in (second, again):
@@ -93,7 +93,7 @@ def test_an_outcome_is_the_same_each_time_and_survives_the_disk() -> None:
 
 def test_an_outcome_holds_exactly_the_held_out_pictures() -> None:
     data = draw_bars(60)
-    held = np.concatenate([run_job(small_cell(data, fold=number), data).sources for number in range(3)])
+    held = np.concatenate([run_job(small_job(data, fold=number), data).sources for number in range(3)])
     assert sorted(held.tolist()) == list(range(60))
 
 
@@ -107,7 +107,7 @@ def test_an_outcome_holds_exactly_the_held_out_pictures() -> None:
 )
 def test_a_cell_that_fails_is_an_outcome_with_its_cause(settings: object, cause: str) -> None:
     data = draw_bars(60)
-    outcome = run_job(small_cell(data).model_copy(update={"settings": settings}), data)
+    outcome = run_job(small_job(data).model_copy(update={"settings": settings}), data)
     assert outcome.cause
     assert cause in outcome.cause
     assert outcome.lasting
@@ -124,7 +124,7 @@ def test_lack_of_memory_is_an_outcome_that_another_time_may_change(
 
     data = draw_bars(60)
     monkeypatch.setattr(jobs, "fit_and_judge", fails)
-    outcome = run_job(small_cell(data), data)
+    outcome = run_job(small_job(data), data)
     assert type(error).__name__ in outcome.cause
     assert not outcome.lasting
 
@@ -135,15 +135,15 @@ def test_a_network_s_file_that_has_changed_is_put_back_and_the_cell_runs(tmp_pat
     text = f"from torch import nn\ndef build(channels, classes): return nn.Sequential({layers})"
     file.write_text(text)
     name = f"{file}:build"
-    cell = small_cell(data).model_copy(
+    job = small_job(data).model_copy(
         update={"settings": TrainingSettings(model=name, epochs=1), "network": custom_fingerprint(name)}
     )
     file.write_text(text.replace("nn.Flatten()", "nn.Tanh(), nn.Flatten()"))
-    changed = run_job(cell, data)
+    changed = run_job(job, data)
     assert "is not the file it was when this was planned" in changed.cause
     assert not changed.lasting
     file.write_text(text)
-    assert not run_job(cell, data).cause
+    assert not run_job(job, data).cause
 
 
 def test_shuffled_labels_give_chance() -> None:
@@ -153,7 +153,7 @@ def test_shuffled_labels_give_chance() -> None:
 
     def accuracy(of: LabelledImages) -> float:
         settings = SMALL.model_copy(update={"epochs": 4})
-        return float(np.mean([run_job(small_cell(of, settings=settings, fold=n), of).mean for n in range(3)]))
+        return float(np.mean([run_job(small_job(of, settings=settings, fold=n), of).mean for n in range(3)]))
 
     assert accuracy(data) > 0.6
     assert abs(accuracy(shuffled) - 1 / 3) < 0.09  # 3 standard deviations of 360 guesses are 0.075

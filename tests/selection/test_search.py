@@ -22,10 +22,10 @@ from imparfait.selection.search import (
     LEADERS,
     METHODS,
     Search,
-    cells_on,
     choose_winners,
     confirm,
     fresh_places,
+    jobs_on,
     run_trials,
 )
 from imparfait.selection.search_result import Finding
@@ -37,9 +37,9 @@ every_method = pytest.mark.parametrize("method", METHODS)
 SPACE = {"learning_rate": Range(low=1e-3, high=0.1, log=True), "sizes.filters": Range(low=8, high=32, step=8)}
 
 
-def cell_for(settings: TrainingSettings, seed: int, number: int) -> Job:
+def job_for(settings: TrainingSettings, seed: int, number: int) -> Job:
     told = settings.model_copy(update={"seed": settings.seed + seed})
-    return Job(data="x", settings=told, machine=ComputeConfig(), partition=seed, folds=5, fold=number)
+    return Job(data="x", settings=told, compute=ComputeConfig(), partition=seed, folds=5, fold=number)
 
 
 def an_outcome(accuracy: float, seconds: float = 1.0) -> JobResult:
@@ -54,13 +54,15 @@ class World:
     def __init__(self) -> None:
         self.ran: list[Job] = []
 
-    def run(self, cells: Sequence[Job]) -> list[JobResult]:
-        self.ran += cells
+    def run(self, jobs: Sequence[Job]) -> list[JobResult]:
+        self.ran += jobs
         found = []
-        for cell in cells:
-            away = abs(np.log10(cell.settings.learning_rate / 0.03))
-            luck = np.random.default_rng([cell.partition, cell.fold, cell.settings.sizes["filters"]]).normal(0, 0.01)
-            found.append(an_outcome(float(np.clip(0.95 - 0.2 * away + luck, 0, 1)), cell.settings.sizes["filters"] / 8))
+        for job in jobs:
+            away = abs(np.log10(job.settings.learning_rate / 0.03))
+            luck = np.random.default_rng([job.partition, job.fold, job.settings.model_args["filters"]]).normal(0, 0.01)
+            found.append(
+                an_outcome(float(np.clip(0.95 - 0.2 * away + luck, 0, 1)), job.settings.model_args["filters"] / 8)
+            )
         return found
 
 
@@ -73,7 +75,7 @@ def searched(method: str, trials: int, world: World, seed: int = 0, stop_after: 
         rounds += 1
         return stop_after is None or rounds <= stop_after
 
-    list(run_trials([search], trials, cell_for, world.run, go_on))
+    list(run_trials([search], trials, job_for, world.run, go_on))
     return search
 
 
@@ -96,19 +98,19 @@ def test_what_finishes_first_changes_nothing(tmp_path: Path) -> None:
     for backwards in (False, True):
 
         def runs(
-            cells: Sequence[Job], data: LabelledImages, turned: bool = backwards
+            jobs: Sequence[Job], data: LabelledImages, turned: bool = backwards
         ) -> Iterator[tuple[Job, JobResult]]:
-            for cell in reversed(cells) if turned else cells:
-                yield cell, run_job(cell, data)
+            for job in reversed(jobs) if turned else jobs:
+                yield job, run_job(job, data)
 
-        def run(cells: Sequence[Job], engine: Executor) -> list[JobResult]:
-            out = tmp_path / str(engine.name)
-            return run_shown(cells, data, out, engine, lambda more, told: None, [1.0] * len(cells))
+        def run(jobs: Sequence[Job], executor: Executor) -> list[JobResult]:
+            out = tmp_path / str(executor.name)
+            return run_shown(jobs, data, out, executor, lambda more, told: None, [1.0] * len(jobs))
 
-        engine = Executor(str(backwards), runs)
+        executor = Executor(str(backwards), runs)
         search = Search("bayes", 0, SMALL, dict(SPACE))
-        cells_here = cells_on(data, None, 3, 1)
-        list(run_trials([search], 16, cells_here, lambda cells, engine=engine: run(cells, engine), lambda: True))
+        cells_here = jobs_on(data, None, 3, 1)
+        list(run_trials([search], 16, cells_here, lambda jobs, executor=executor: run(jobs, executor), lambda: True))
         found.append([(trial.number, trial.values, trial.folds) for trial in search.trials])
     assert found[0] == found[1]
 
@@ -140,16 +142,16 @@ def test_bayes_learns_from_what_it_is_told() -> None:
 def test_a_failed_trial_is_told_as_one_and_the_search_goes_on(method: str) -> None:
     world = World()
 
-    def sometimes(cells: Sequence[Job]) -> list[JobResult]:
-        found = world.run(cells)
-        wild = [cell.settings.learning_rate > 0.05 for cell in cells]
+    def sometimes(jobs: Sequence[Job]) -> list[JobResult]:
+        found = world.run(jobs)
+        wild = [job.settings.learning_rate > 0.05 for job in jobs]
         return [failure("diverged") if failed else outcome for failed, outcome in zip(wild, found, strict=True)]
 
     search = Search(method, 3, SMALL, dict(SPACE))
-    list(run_trials([search], 40, cell_for, sometimes, lambda: True))
+    list(run_trials([search], 40, job_for, sometimes, lambda: True))
     assert len(search.trials) == 40
     assert any(trial.cause == "diverged" for trial in search.trials)
-    choose_winners([search], 5, cell_for, sometimes)
+    choose_winners([search], 5, job_for, sometimes)
     assert search.winner is not None
     assert not search.winner.cause
 
@@ -157,9 +159,9 @@ def test_a_failed_trial_is_told_as_one_and_the_search_goes_on(method: str) -> No
 def test_cells_that_failed_where_no_trial_was_are_counted_once_and_are_null_in_json() -> None:
     searches = [Search(method, 0, SMALL, dict(SPACE)) for method in ("random", "bayes")]
     world = World()
-    list(run_trials(searches, 4, cell_for, world.run, lambda: True))
-    choose_winners(searches, 5, cell_for, world.run)
-    confirm(searches, fresh_places(1, 3), cell_for, lambda cells: [failure("no memory")] * len(cells))
+    list(run_trials(searches, 4, job_for, world.run, lambda: True))
+    choose_winners(searches, 5, job_for, world.run)
+    confirm(searches, fresh_places(1, 3), job_for, lambda jobs: [failure("no memory")] * len(jobs))
     finding = Finding("x", SMALL, dict(SPACE), searches, tuple([failure("no memory")] * 3), 800, 200)
     assert "9 of 9 cells where no trial was failed, such as: no memory" in finding.lines()
     told = json.loads(json.dumps(finding.to_json(), allow_nan=False))
@@ -168,11 +170,11 @@ def test_cells_that_failed_where_no_trial_was_are_counted_once_and_are_null_in_j
 
 
 def test_where_every_trial_fails_nothing_is_found() -> None:
-    nothing = lambda cells: [failure("diverged")] * len(cells)  # noqa: E731
+    nothing = lambda jobs: [failure("diverged")] * len(jobs)  # noqa: E731
     search = Search("bayes", 0, SMALL, dict(SPACE))
-    list(run_trials([search], 8, cell_for, nothing, lambda: True))
-    choose_winners([search], 5, cell_for, nothing)
-    confirm([search], fresh_places(2, 5), cell_for, nothing)
+    list(run_trials([search], 8, job_for, nothing, lambda: True))
+    choose_winners([search], 5, job_for, nothing)
+    confirm([search], fresh_places(2, 5), job_for, nothing)
     finding = Finding("x", SMALL, dict(SPACE), [search], (), 800, 200)
     assert finding.best is None
     assert "nothing was found" in finding.sentence()
@@ -182,10 +184,10 @@ def test_where_every_trial_fails_nothing_is_found() -> None:
 def test_trials_share_one_holdout_a_seed_and_only_the_leading_ones_are_given_further_folds() -> None:
     world = World()
     search = searched("random", 20, world, seed=2)
-    assert {(cell.partition, cell.fold, cell.settings.seed) for cell in world.ran} == {(2, 0, 2)}
+    assert {(job.partition, job.fold, job.settings.seed) for job in world.ran} == {(2, 0, 2)}
     before = len(world.ran)
-    choose_winners([search], 5, cell_for, world.run)
-    places = {(cell.partition, cell.fold) for cell in world.ran[before:]}
+    choose_winners([search], 5, job_for, world.run)
+    places = {(job.partition, job.fold) for job in world.ran[before:]}
     assert places == {(2, fold) for fold in range(1, FOLDS)}
     assert len(world.ran) - before == LEADERS * (FOLDS - 1)
     leaders = sorted(search.trials, key=lambda t: -t.folds[0])[:LEADERS]
@@ -198,11 +200,11 @@ def test_a_leading_trial_that_fails_on_a_further_fold_does_not_win() -> None:
     search = searched("random", 20, world)
     first = max(search.trials, key=lambda trial: trial.mean)
 
-    def fails_further(cells: Sequence[Job]) -> list[JobResult]:
-        lost = [cell.settings.learning_rate == first.settings.learning_rate for cell in cells]
-        return [failure("diverged") if gone else o for gone, o in zip(lost, world.run(cells), strict=True)]
+    def fails_further(jobs: Sequence[Job]) -> list[JobResult]:
+        lost = [job.settings.learning_rate == first.settings.learning_rate for job in jobs]
+        return [failure("diverged") if gone else o for gone, o in zip(lost, world.run(jobs), strict=True)]
 
-    choose_winners([search], 5, cell_for, fails_further)
+    choose_winners([search], 5, job_for, fails_further)
     assert search.winner is not None
     assert search.winner.number != first.number
 
@@ -211,22 +213,22 @@ def test_with_two_folds_the_leading_trials_are_judged_on_the_other_one() -> None
     world = World()
     search = searched("random", 8, world)
     before = len(world.ran)
-    choose_winners([search], 2, cell_for, world.run)
-    assert {cell.fold for cell in world.ran[before:]} == {1}
+    choose_winners([search], 2, job_for, world.run)
+    assert {job.fold for job in world.ran[before:]} == {1}
 
 
 def test_the_winner_s_accuracy_comes_from_partitions_and_seeds_that_no_trial_used() -> None:
     world = World()
     searches = [Search(method, seed, SMALL, dict(SPACE)) for seed in range(3) for method in METHODS]
-    list(run_trials(searches, 12, cell_for, world.run, lambda: True))
-    choose_winners(searches, 5, cell_for, world.run)
-    used = {(cell.partition, cell.settings.seed) for cell in world.ran}
+    list(run_trials(searches, 12, job_for, world.run, lambda: True))
+    choose_winners(searches, 5, job_for, world.run)
+    used = {(job.partition, job.settings.seed) for job in world.ran}
     before = len(world.ran)
-    confirm(searches, fresh_places(2, 5), cell_for, world.run)
-    fresh = {(cell.partition, cell.settings.seed) for cell in world.ran[before:]}
+    confirm(searches, fresh_places(2, 5), job_for, world.run)
+    fresh = {(job.partition, job.settings.seed) for job in world.ran[before:]}
     assert fresh == {(FRESH, FRESH), (FRESH + 1, FRESH + 1)}
     assert not fresh & used
-    own = tuple(world.run([cell_for(SMALL, *place) for place in fresh_places(2, 5)]))
+    own = tuple(world.run([job_for(SMALL, *place) for place in fresh_places(2, 5)]))
     finding = Finding("small", SMALL, dict(SPACE), searches, own, 800, 200)
     assert finding.best is not None
     assert finding.accuracy == np.mean([outcome.mean for outcome in finding.best[0].confirmed])
@@ -237,15 +239,15 @@ def test_the_winner_s_accuracy_comes_from_partitions_and_seeds_that_no_trial_use
 def test_the_luckiest_of_equal_trials_loses_its_luck_where_no_trial_was() -> None:
     """A winner's curse, planted: all settings are equally good, the holdout is small."""
 
-    def equal(cells: Sequence[Job]) -> list[JobResult]:
-        keys = [[cell.partition, cell.fold, round(1e9 * cell.settings.learning_rate)] for cell in cells]
+    def equal(jobs: Sequence[Job]) -> list[JobResult]:
+        keys = [[job.partition, job.fold, round(1e9 * job.settings.learning_rate)] for job in jobs]
         return [an_outcome(float(np.random.default_rng(key).normal(0.9, 0.01))) for key in keys]
 
     search = Search("random", 0, SMALL, dict(SPACE))
-    list(run_trials([search], 100, cell_for, equal, lambda: True))
-    choose_winners([search], 5, cell_for, equal)
-    confirm([search], fresh_places(2, 5), cell_for, equal)
-    own = tuple(equal([cell_for(SMALL, *place) for place in fresh_places(2, 5)]))
+    list(run_trials([search], 100, job_for, equal, lambda: True))
+    choose_winners([search], 5, job_for, equal)
+    confirm([search], fresh_places(2, 5), job_for, equal)
+    own = tuple(equal([job_for(SMALL, *place) for place in fresh_places(2, 5)]))
     finding = Finding("small", SMALL, dict(SPACE), [search], own, 800, 200)
     assert search.winner is not None
     assert search.winner.folds[0] > 0.92
@@ -257,7 +259,7 @@ def test_the_luckiest_of_equal_trials_loses_its_luck_where_no_trial_was() -> Non
 def test_both_methods_are_given_the_same_cost() -> None:
     world = World()
     searches = [Search(method, 0, SMALL, dict(SPACE)) for method in METHODS]
-    list(run_trials(searches, 24, cell_for, world.run, lambda: True))
+    list(run_trials(searches, 24, job_for, world.run, lambda: True))
     cost = min(search.cost for search in searches)
     for search in searches:
         counted = search.within(cost)
@@ -268,13 +270,13 @@ def test_both_methods_are_given_the_same_cost() -> None:
 
 
 def test_under_ten_repeats_are_described_and_ten_are_tested() -> None:
-    for repeats, wanted in ((3, "described, not tested"), (10, "(95 %:")):
+    for repeats, expected in ((3, "described, not tested"), (10, "(95 %:")):
         world = World()
         searches = [Search(method, seed, SMALL, dict(SPACE)) for seed in range(repeats) for method in METHODS]
-        list(run_trials(searches, 8, cell_for, world.run, lambda: True))
-        choose_winners(searches, 5, cell_for, world.run)
-        confirm(searches, fresh_places(1, 2), cell_for, world.run)
-        assert wanted in Finding("small", SMALL, dict(SPACE), searches, (), 800, 200).between_methods()
+        list(run_trials(searches, 8, job_for, world.run, lambda: True))
+        choose_winners(searches, 5, job_for, world.run)
+        confirm(searches, fresh_places(1, 2), job_for, world.run)
+        assert expected in Finding("small", SMALL, dict(SPACE), searches, (), 800, 200).between_methods()
 
 
 def imparfait(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -329,8 +331,8 @@ def test_a_search_leaves_its_trials_and_settings_that_train_takes_and_goes_on_wh
         (["petit", "--engine", "rey"], "no engine is called 'rey'; did you mean 'ray'?"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(words: list[str], wanted: str, bars_folder: Path) -> None:
+def test_what_cannot_be_searched_is_refused(words: list[str], expected: str, bars_folder: Path) -> None:
     result = imparfait("search", *words, "--data", "bars", home=bars_folder.parent)
     assert result.returncode == 2
-    assert wanted in result.stderr
+    assert expected in result.stderr
     assert len(result.stderr.splitlines()) == 1

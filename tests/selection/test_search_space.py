@@ -19,7 +19,7 @@ def test_the_space_of_a_recipe_or_model_holds_what_it_starts_from_and_only_what_
     assert own.keys() == space.keys()
     for setting, value in own.items():
         assert value in space[setting], setting
-    assert with_values(settings, own) == settings.model_copy(update={"sizes": with_values(settings, own).sizes})
+    assert with_values(settings, own) == settings.model_copy(update={"sizes": with_values(settings, own).model_args})
 
 
 def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
     assert "label_smoothing" not in space
     assert "sizes.frame" not in space
     assert start.label_smoothing == 0
-    assert start.sizes == {"frame": 12}
+    assert start.model_args == {"frame": 12}
     assert "weight_decay" in space
 
 
@@ -60,11 +60,11 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
         ("batch_size = 'many'", "batch_size was given as 'many'"),
     ],
 )
-def test_a_space_that_cannot_be_is_refused_in_one_sentence(text: str, wanted: str, tmp_path: Path) -> None:
+def test_a_space_that_cannot_be_is_refused_in_one_sentence(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(text)
     with pytest.raises(UserError) as refused:
         read_space(tmp_path / "space.toml", RECIPES["default"].settings)
-    assert wanted in str(refused.value)
+    assert expected in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path / "space.toml"))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.server import Here, Said, brightness, everything, grey, made_up, post, serving
+from helpers.server import Here, Said, brightness, everything, grey, made_up_result, post, serving
 
 from imparfait.cli import serve
 from imparfait.cli.main import commands
@@ -40,13 +40,13 @@ class Held:
 
 
 @contextmanager
-def held(pictures: int, **settings: object) -> Iterator[tuple[Here, Held, list[Future[Said]]]]:
+def held(images: int, **settings: object) -> Iterator[tuple[Here, Held, list[Future[Said]]]]:
     """A server in which so many pictures wait for their answer."""
     model = Held()
-    with serving(made_up(model), **settings) as here, ThreadPoolExecutor(pictures + 4) as pool:
+    with serving(made_up_result(model), **settings) as here, ThreadPoolExecutor(images + 4) as pool:
         model.go.clear()
-        waiting = [pool.submit(here.predict, grey(100 + number)) for number in range(pictures)]
-        here.wait_until(lambda: here.server.service.places.inside == pictures)
+        waiting = [pool.submit(here.predict, grey(100 + number)) for number in range(images)]
+        here.wait_until(lambda: here.server.service.places.inside == images)
         try:
             yield here, model, waiting
         finally:
@@ -214,7 +214,7 @@ def test_one_address_may_not_take_every_place() -> None:
 
 def test_an_answer_that_takes_too_long_is_given_up() -> None:
     model = Held()
-    with serving(made_up(model), answer_seconds=0.1) as here:
+    with serving(made_up_result(model), answer_seconds=0.1) as here:
         model.go.clear()
         assert here.predict(grey(9)).problem == (503, "no_answer")
         model.go.set()
@@ -276,9 +276,9 @@ def test_the_command_says_where_it_is_needs_no_torch_and_exits_with_0() -> None:
             assert process.stdout
             url = process.stdout.readline().split()[3]
 
-            def ask(path: str, picture: bytes | None = None) -> int:
+            def ask(path: str, image: bytes | None = None) -> int:
                 headers = {"Content-Type": "image/png"}
-                request = urllib.request.Request(url + path, picture, headers)
+                request = urllib.request.Request(url + path, image, headers)
                 with urllib.request.urlopen(request, timeout=30) as answer:
                     return int(answer.status)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.images.normalize import decode
 from imparfait.inference.pretrained import PRETRAINED, open_with_card
-from imparfait.serving.corruptions import altered
+from imparfait.serving.corruptions import corrupt
 
 SERVING = Path(__file__).parents[2] / "imparfait" / "serving"
 WEB = sorted((SERVING / "web").iterdir())
@@ -42,7 +42,7 @@ def test_the_gallery_shows_what_the_models_in_the_package_say() -> None:
     for one in PICTURES:
         (seen,) = decode(content(one["picture"]), models["digits"][0].frame)
         assert seen.unchanged  # so the server alters the very pixels that the program did
-        changed = altered(seen.pixels, one["alteration"], one["severity"])
+        changed = corrupt(seen.pixels, one["alteration"], one["severity"])
         assert (changed[0] == np.asarray(Image.open(io.BytesIO(content(one["altered"]))))).all()
         for side, name in (("model", "digits"), ("beside", "digits-clean")):
             model, _ = models[name]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers.fuzz_images import a_broken_picture, png
 from helpers.photos import a_seven
-from helpers.server import Here, brightness, grey, made_up, serving
+from helpers.server import Here, brightness, grey, made_up_result, serving
 from PIL import Image
 
 import imparfait
@@ -23,9 +23,9 @@ from imparfait.serving.errors import CODES
 from imparfait.serving.service import models_for
 
 
-def stored(picture: np.ndarray, kind: str = "PNG", **how: object) -> bytes:
+def stored(image: np.ndarray, kind: str = "PNG", **how: object) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, **how)
+    Image.fromarray(image).save(buffer, kind, **how)
     return buffer.getvalue()
 
 
@@ -106,9 +106,9 @@ def test_each_page_of_a_file_is_answered(plain: Here) -> None:
     ],
 )
 def test_every_refusal_has_one_shape(
-    plain: Here, method: str, path: str, body: bytes | None, kind: str, wanted: tuple[int, str]
+    plain: Here, method: str, path: str, body: bytes | None, kind: str, expected: tuple[int, str]
 ) -> None:
-    assert plain.ask(method, path, body, Content_Type=kind).problem == wanted
+    assert plain.ask(method, path, body, Content_Type=kind).problem == expected
 
 
 def test_a_body_without_a_length_is_cut_off_where_it_becomes_too_large(plain: Here) -> None:
@@ -126,10 +126,10 @@ def test_a_mistaken_name_gets_the_one_that_was_meant(digits: Here) -> None:
 
 def test_pages_elsewhere_can_neither_ask_nor_pretend_to_be_here(plain: Here) -> None:
     own = f"http://127.0.0.1:{plain.port}"
-    for origin, wanted in ((own, 200), ("http://evil.example", 403), (f"{own}.evil.example", 403), ("null", 403)):
-        assert plain.ask("POST", "/v1/predict", grey(9), Origin=origin).status == wanted
-    for host, wanted in (("localhost:1", 200), ("[::1]:8000", 200), ("evil.example", 403), ("", 403), ("[", 403)):
-        assert plain.ask("GET", "/health/live", Host=host).status == wanted
+    for origin, expected in ((own, 200), ("http://evil.example", 403), (f"{own}.evil.example", 403), ("null", 403)):
+        assert plain.ask("POST", "/v1/predict", grey(9), Origin=origin).status == expected
+    for host, expected in (("localhost:1", 200), ("[::1]:8000", 200), ("evil.example", 403), ("", 403), ("[", 403)):
+        assert plain.ask("GET", "/health/live", Host=host).status == expected
     assert plain.ask("GET", "/v1/model", Host="evil.example").problem == (403, "foreign_host")
 
 
@@ -171,7 +171,7 @@ def test_what_is_served_is_described(digits: Here) -> None:
     assert (said["model"], said["beside"], said["weights"]) == ("digits", "digits-clean", card.weights)
     assert said["classes"] == list("0123456789")
     assert said["alterations"] == {"available": True, "needs": None}
-    assert model_info.Gallery.model_validate(digits.ask("GET", "/v1/gallery").json).pictures
+    assert model_info.Gallery.model_validate(digits.ask("GET", "/v1/gallery").json).images
 
 
 def test_openapi_describes_pictures_and_every_error(plain: Here) -> None:
@@ -189,7 +189,7 @@ def test_openapi_describes_pictures_and_every_error(plain: Here) -> None:
 
 
 def test_alterations_are_those_of_python(digits: Here) -> None:
-    from imparfait.data.corrupted import altered
+    from imparfait.data.corrupted import corrupt
     from imparfait.data.dataset import LabelledImages
 
     listed = digits.ask("GET", "/v1/alterations").json["alterations"]
@@ -197,11 +197,11 @@ def test_alterations_are_those_of_python(digits: Here) -> None:
     (decoded,) = decode(SEVEN, Frame(28, 28))
     nothing = np.zeros(1, np.int64)
     data = LabelledImages(decoded.pixels[None], nothing, nothing, ("7",), "seven", "test")
-    wanted = altered(data, "impulse_noise", 0.4, seed=3).pixels
+    expected = corrupt(data, "impulse_noise", 0.4, seed=3).pixels
     said = digits.predict(SEVEN, "/v1/alter?name=impulse_noise&severity=0.4&seed=3").json
     schemas.Corrupted.model_validate(said, strict=True)
-    assert said["altered"] == schemas.data_url(wanted[0])
-    answer = models_for("digits")["model"][0].predict_pixels(wanted)[0]
+    assert said["altered"] == schemas.data_url(expected[0])
+    answer = models_for("digits")["model"][0].predict_pixels(expected)[0]
     assert said["model"]["predictions"] == answer.to_json()["predictions"]
     assert said["beside"]["model"] == "digits-clean"
 
@@ -237,7 +237,7 @@ def test_requests_that_come_together_are_asked_together_and_answered_as_alone() 
         return brightness(pixels)
 
     golden_done = False
-    with serving(made_up(slowly)) as here, ThreadPoolExecutor(20) as pool:
+    with serving(made_up_result(slowly)) as here, ThreadPoolExecutor(20) as pool:
         golden_done = True
         answers = [pool.submit(here.predict, grey(250))]
         assert first.wait(20)
@@ -246,9 +246,9 @@ def test_requests_that_come_together_are_asked_together_and_answered_as_alone() 
         go.set()
         said = [each.result().json["pages"][0] for each in answers]
     assert asked == [1, 19]
-    ready, _ = made_up()["model"]
-    pictures = [grey(250), *(grey(100 + 5 * number) for number in range(19))]
-    alone = [ready.answers(list(decode(picture, ready.frame)))[0] for picture in pictures]
+    ready, _ = made_up_result()["model"]
+    images = [grey(250), *(grey(100 + 5 * number) for number in range(19))]
+    alone = [ready.answers(list(decode(image, ready.frame)))[0] for image in images]
     assert [page["predictions"] for page in said] == [answer.to_json()["predictions"] for answer in alone]
 
 
@@ -276,5 +276,5 @@ def test_a_model_that_answers_otherwise_is_not_ready(monkeypatch: pytest.MonkeyP
         assert said.problem == (503, "starting")
         assert "digits-clean answers 7" in json.loads(said.body)["error"]["message"]
         assert here.ask("GET", "/health/live").status == 200
-    with serving(made_up(lambda pixels: np.full((len(pixels), 3), np.nan, np.float32))) as here:
+    with serving(made_up_result(lambda pixels: np.full((len(pixels), 3), np.nan, np.float32))) as here:
         assert here.ask("GET", "/health/ready").status == 503

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.bars import draw_bars
-from helpers.fake_jobs import made_up, plan_of
+from helpers.fake_jobs import made_up_result, plan_of
 
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
@@ -23,9 +23,9 @@ PARTS = ("clean", "geometric", "shrunk")
 ENTRIES = (*PAIR, *ABLATIONS)
 
 
-def counts(right: int, of: int = 10_000) -> np.ndarray:
+def counts(correct: int, of: int = 10_000) -> np.ndarray:
     """Of two classes, so many right."""
-    return np.array([[right, of - right], [0, 0]])
+    return np.array([[correct, of - correct], [0, 0]])
 
 
 def final(name: str, clean: int, geometric: int, shrunk: int) -> Final:
@@ -35,9 +35,9 @@ def final(name: str, clean: int, geometric: int, shrunk: int) -> Final:
         name=name,
         folder=Path("runs/x"),
         settings=RECIPES["study"].settings,
-        pictures=57_000,
+        images=57_000,
         epochs=({"loss": 0.1, "accuracy": 0.9, "seconds": 60.0},),
-        confusion={part: counts(right) for part, right in of.items()},
+        confusion={part: counts(correct) for part, correct in of.items()},
         mean=total / 30_000,
         interval=wilson_interval(total, 30_000),
         classes=("0", "1"),
@@ -49,7 +49,7 @@ def study_of(ahead: float = 0.0, alone: float = 0.9, quick: bool = False, **fina
     means = {"cnn": 0.97, "cnn_gru": 0.97 + ahead, "rnn": alone, "cnn_gru_tanh": 0.97 + ahead}
     random = np.random.default_rng(1)
 
-    def right(name: str, seed: int) -> np.ndarray:
+    def correct(name: str, seed: int) -> np.ndarray:
         return random.random((3, 2000)) < means.get(name, 0.9)
 
     plan = plan_of(*ENTRIES, sources=2000, seeds=1)
@@ -62,8 +62,8 @@ def study_of(ahead: float = 0.0, alone: float = 0.9, quick: bool = False, **fina
         SCALES["quick" if quick else "full"],
         ("0", "1"),
         {},
-        made_up(pair, right),
-        made_up(plan, right),
+        made_up_result(pair, correct),
+        made_up_result(plan, correct),
         {name: final(name, *each) for name, each in told.items()},
     )
 
@@ -111,11 +111,11 @@ def test_the_quick_pass_decides_nothing() -> None:
 
 
 def test_the_verdict_says_who_is_better_and_what_it_costs() -> None:
-    networks, mixture = study_of(ahead=0.02).sentences()
+    networks, augmentation = study_of(ahead=0.02).sentences()
     assert networks.startswith("cnn_gru is better than cnn by ")
     assert "takes 2.0 times as long to train and has 3.0 times as many numbers" in networks
-    assert "99.20 % of clean digits and 70.00 % of altered ones" in mixture
-    assert study_of().to_json()["verdict"][1] == mixture
+    assert "99.20 % of clean digits and 70.00 % of altered ones" in augmentation
+    assert study_of().to_json()["verdict"][1] == augmentation
 
 
 def test_of_counted_answers_the_report_is_what_scikit_learn_says_of_single_ones() -> None:

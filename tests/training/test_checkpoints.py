@@ -57,8 +57,10 @@ def stop_after(steps: int, settings: TrainingSettings, folder: Path) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("optimiser", ["adamw", "keras"])
 @pytest.mark.parametrize("mixture", ["fresh", "study"])
-def test_stopping_after_any_step_changes_no_bit(tmp_path: Path, schedule: str, optimizer: str, mixture: str) -> None:
-    settings = SHORT.model_copy(update={"schedule": schedule, "optimiser": optimizer, "mixture": mixture})
+def test_stopping_after_any_step_changes_no_bit(
+    tmp_path: Path, schedule: str, optimizer: str, augmentation: str
+) -> None:
+    settings = SHORT.model_copy(update={"schedule": schedule, "optimiser": optimizer, "mixture": augmentation})
     whole = weights_at_the_end(settings, tmp_path)
     _, training = begin(settings, tmp_path)
     for steps in range(1, training.steps + 1):

@@ -18,7 +18,9 @@ from imparfait.training.loop import OOD_LABEL
 from imparfait.training.settings import TrainingSettings
 
 ONE_THREAD = ComputeConfig(threads=1)
-SETTINGS = TrainingSettings(sizes={"filters": 8, "depth": 1, "frame": 8}, batch_size=20, mixture="clean", epochs=30)
+SETTINGS = TrainingSettings(
+    model_args={"filters": 8, "depth": 1, "frame": 8}, batch_size=20, augmentation="clean", epochs=30
+)
 
 
 class SaysTheNext(nn.Module):
@@ -37,7 +39,7 @@ class SaysTheNext(nn.Module):
 
 def taught(*teachers: nn.Module, nothing: float = 0.0) -> tuple[DistillationTraining, nn.Module]:
     settings = SETTINGS.model_copy(update={"nothing": nothing})
-    model = build("petit", channels=1, classes=3, sizes=settings.sizes)
+    model = build("petit", channels=1, classes=3, model_args=settings.model_args)
     return DistillationTraining(teachers, model, draw_bars(60), settings, ONE_THREAD), model
 
 
@@ -51,22 +53,22 @@ def test_a_student_answers_as_its_teacher_does_and_not_as_the_labels_say() -> No
 
 
 def test_several_teach_as_one() -> None:
-    teachers = [build("petit", channels=1, classes=3, sizes=SETTINGS.sizes, seed=seed) for seed in (1, 2, 3)]
+    teachers = [build("petit", channels=1, classes=3, model_args=SETTINGS.model_args, seed=seed) for seed in (1, 2, 3)]
     training, _ = taught(*teachers)
     images = torch.rand(7, 1, 16, 16)
     together = ensemble([as_classifier(each, ONE_THREAD) for each in teachers])(images.numpy())
-    wanted = training.targets(torch.arange(7), images)
-    assert torch.allclose(wanted, torch.from_numpy(together).softmax(1))
-    assert torch.allclose(wanted.sum(1), torch.ones(7))
+    expected = training.targets(torch.arange(7), images)
+    assert torch.allclose(expected, torch.from_numpy(together).softmax(1))
+    assert torch.allclose(expected.sum(1), torch.ones(7))
 
 
 def test_of_nothing_teachers_are_not_asked() -> None:
-    training, _ = taught(SaysTheNext(), nothing=0.5)
+    training, _ = taught(SaysTheNext(), ood_fraction=0.5)
     nothing = training.labels == OOD_LABEL
-    wanted = training.targets(torch.arange(len(nothing)), training.pixels / 255)
+    expected = training.targets(torch.arange(len(nothing)), training.pixels / 255)
     assert nothing.any()
-    assert torch.allclose(wanted[nothing], torch.full((int(nothing.sum()), 3), 1 / 3))
-    assert (wanted[~nothing].amax(1) > 0.9).all()
+    assert torch.allclose(expected[nothing], torch.full((int(nothing.sum()), 3), 1 / 3))
+    assert (expected[~nothing].amax(1) > 0.9).all()
 
 
 @pytest.fixture

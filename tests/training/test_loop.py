@@ -34,9 +34,9 @@ def sha256(model: nn.Module) -> str:
     return hashlib.sha256(b"".join(v.contiguous().numpy().tobytes() for v in model.state_dict().values())).hexdigest()
 
 
-def weights_after(settings: TrainingSettings, data: LabelledImages, machine: ComputeConfig = ONE_THREAD) -> str:
+def weights_after(settings: TrainingSettings, data: LabelledImages, compute: ComputeConfig = ONE_THREAD) -> str:
     model = build(settings.model, channels=data.channels, classes=len(data.classes), seed=settings.seed)
-    for _ in train(model, data, settings, machine):
+    for _ in train(model, data, settings, compute):
         pass
     return sha256(model)
 
@@ -54,7 +54,7 @@ def test_models_take_any_size_and_number_of_channels(name: str, channels: int, s
 def test_one_batch_can_be_learned_by_heart(name: str) -> None:
     data = draw_bars(24)
     settings = TrainingSettings(
-        model=name, mixture="clean", epochs=90, batch_size=24, learning_rate=3e-3, label_smoothing=0
+        model=name, augmentation="clean", epochs=90, batch_size=24, learning_rate=3e-3, label_smoothing=0
     )
     model = build(name, channels=1, classes=3, height=16, width=16)
     best = min(train(model, data, settings, ONE_THREAD), key=lambda epoch: epoch.loss)  # dropout disturbs the last ones
@@ -108,19 +108,19 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
     model, twin = (build("petit", channels=1, classes=3, seed=STEADY) for _ in range(2))
     fast = [step.loss for step in Training(model, data, settings, ONE_THREAD)]
 
-    mixture, sources = AUGMENTATIONS["fresh"], torch.from_numpy(data.sources)
+    augmentation, sources = AUGMENTATIONS["fresh"], torch.from_numpy(data.sources)
     moments = {p: (torch.zeros_like(p), torch.zeros_like(p)) for p in twin.parameters()}
     average = {name: value.clone() for name, value in twin.state_dict().items()}
     slow, number, total = [], 0, 8
     for epoch in range(2):
-        for batch in mixture.rows(STEADY, epoch, sources).tensor_split(4):
-            pictures = []
+        for batch in augmentation.rows(STEADY, epoch, sources).tensor_split(4):
+            images = []
             for source, share in batch:
                 one = torch.from_numpy(data.pixels[source : source + 1]) / 255
-                pictures.append(mixture.show(one, share[None], STEADY, epoch, source[None]))
+                images.append(augmentation.show(one, share[None], STEADY, epoch, source[None]))
             labels = torch.from_numpy(data.labels[batch[:, 0]])
             torch.manual_seed(seed_of(STEADY, "step", number))  # by which the look errs
-            loss = F.cross_entropy(twin(torch.cat(pictures)), labels, label_smoothing=settings.label_smoothing)
+            loss = F.cross_entropy(twin(torch.cat(images)), labels, label_smoothing=settings.label_smoothing)
             twin.zero_grad()
             loss.backward()
             rate = settings.learning_rate * one_cycle(number / total)
@@ -176,8 +176,8 @@ def test_leaving_the_loop_keeps_the_weights_of_that_moment() -> None:
 def test_epochs_say_what_was_shown() -> None:
     data = draw_bars(60)
     model = build("petit", channels=1, classes=3)
-    epochs = list(train(model, data, TrainingSettings(epochs=2, batch_size=16, mixture="balanced"), ONE_THREAD))
-    assert [(epoch.number, epoch.pictures) for epoch in epochs] == [(1, 180), (2, 180)]
+    epochs = list(train(model, data, TrainingSettings(epochs=2, batch_size=16, augmentation="balanced"), ONE_THREAD))
+    assert [(epoch.number, epoch.images) for epoch in epochs] == [(1, 180), (2, 180)]
     assert 0 < epochs[0].seconds < epochs[1].seconds
 
 
@@ -200,12 +200,12 @@ def test_scoring_between_epochs_changes_nothing(network: str | Callable[..., nn.
 
 
 def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> None:
-    data, settings = draw_bars(60), TrainingSettings(epochs=12, batch_size=20, nothing=0.5, learning_rate=3e-3)
+    data, settings = draw_bars(60), TrainingSettings(epochs=12, batch_size=20, ood_fraction=0.5, learning_rate=3e-3)
     model = build("petit", channels=1, classes=3)
     training = Training(model, data, settings, ONE_THREAD)
     *_, last = training
     assert last.epoch
-    assert last.epoch.pictures == 90
+    assert last.epoch.images == 90
     assert int((training.labels == OOD_LABEL).sum()) == 30
     assert len(set(training.sources.tolist())) == 90
     assert 0.9 < last.epoch.accuracy <= 1  # of the pictures of something
@@ -216,8 +216,8 @@ def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> 
 
 
 def test_what_is_wanted_is_a_share_a_class() -> None:
-    wanted = _targets(torch.tensor([2, OOD_LABEL]), 4, 0.2)
-    torch.testing.assert_close(wanted, torch.tensor([[0.05, 0.05, 0.85, 0.05], [0.25] * 4]))
+    expected = _targets(torch.tensor([2, OOD_LABEL]), 4, 0.2)
+    torch.testing.assert_close(expected, torch.tensor([[0.05, 0.05, 0.85, 0.05], [0.25] * 4]))
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence() -> None:
@@ -233,7 +233,7 @@ def test_no_test_pictures_get_into_training(bars_folder, tmp_path) -> None:
     with pytest.raises(UserError, match="these are test pictures"):
         next(train(model, draw_bars(30).select(np.arange(30), "test"), SHORT, ONE_THREAD))
     with pytest.raises((UserError, TypeError)), test.open(tmp_path / "ledger.csv", "x") as opening:
-        next(train(model, opening.pictures, SHORT, ONE_THREAD))
+        next(train(model, opening.images, SHORT, ONE_THREAD))
     sealed: SealedTest = test
     with pytest.raises(Exception, match="SealedTest"):  # refused by its type, before it is read
         next(train(model, sealed, SHORT, ONE_THREAD))

@@ -15,28 +15,28 @@ from imparfait.training.loop import Epoch
 from imparfait.training.settings import TrainingSettings
 
 BARS = draw_bars(48)
-SETTINGS = TrainingSettings(sizes={"filters": 8, "depth": 1}, epochs=1, batch_size=16)
+SETTINGS = TrainingSettings(model_args={"filters": 8, "depth": 1}, epochs=1, batch_size=16)
 
 
 def learned() -> tuple[nn.Module, list[Epoch]]:
-    model = imparfait.build("petit", channels=1, classes=len(CLASSES), sizes=SETTINGS.sizes)
+    model = imparfait.build("petit", channels=1, classes=len(CLASSES), model_args=SETTINGS.model_args)
     return model, list(imparfait.train(model, BARS, SETTINGS))
 
 
 def test_a_saved_network_answers_as_it_did_and_can_be_exported(tmp_path: Path) -> None:
     model, epochs = learned()
     run = imparfait.save(tmp_path / "mine", model, BARS, SETTINGS, epochs)
-    pictures = BARS.pixels.astype(np.float32) / 255
+    images = BARS.pixels.astype(np.float32) / 255
     again = imparfait.load_classifier(run, precision="float32")
-    np.testing.assert_allclose(again(pictures), imparfait.as_classifier(model)(pictures), atol=1e-6)
+    np.testing.assert_allclose(again(images), imparfait.as_classifier(model)(images), atol=1e-6)
     assert imparfait.export(run, out=tmp_path / "mine.onnx").card.name == "mine"
 
 
 def test_a_saved_run_says_where_it_was_trained_and_whether_on_validation_pictures_too(tmp_path: Path) -> None:
     model, epochs = learned()
-    machine = imparfait.ComputeConfig(threads=3, precision="float32")
+    compute = imparfait.ComputeConfig(threads=3, precision="float32")
     told = json.loads(
-        (imparfait.save(tmp_path / "a", model, BARS, SETTINGS, epochs, machine) / "settings.json").read_text()
+        (imparfait.save(tmp_path / "a", model, BARS, SETTINGS, epochs, compute) / "settings.json").read_text()
     )
     assert (told["machine"]["threads"], told["final"]) == (3, False)
     told = json.loads(

@@ -23,7 +23,7 @@ def test_a_misspelt_name_says_which_one_was_meant() -> None:
 def test_recipes_name_things_that_exist(name: str) -> None:
     settings = RECIPES[name].settings
     assert settings.model in MODELS
-    assert settings.mixture in AUGMENTATIONS
+    assert settings.augmentation in AUGMENTATIONS
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_flags_change_only_what_was_given() -> None:
 
 
 def test_another_network_has_none_of_the_sizes_of_the_recipes() -> None:
-    assert changed(RECIPES["quick"].settings, {"model": "petit"}).sizes == RECIPES["quick"].settings.sizes
-    assert changed(RECIPES["quick"].settings, {"model": "cnn"}).sizes == {}
+    assert changed(RECIPES["quick"].settings, {"model": "petit"}).model_args == RECIPES["quick"].settings.model_args
+    assert changed(RECIPES["quick"].settings, {"model": "cnn"}).model_args == {}
 
 
 def test_fingerprints_differ_when_anything_does() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-Pictures = Float[np.ndarray, "n channels height width"]
+FloatImages = Float[np.ndarray, "n channels height width"]
 
 ONE_GREY = 1.5 / 255  # between the lightest and the darkest pixel: one grey, rounded this way or that
 TWO_GREYS = 2.5 / 255  # between them where a few pixels were rounded another way; also of a digit of the least contrast
@@ -12,12 +12,12 @@ PEAK = 10  # its largest deviation, in standard deviations: below 8 even of nois
 RELATED = 0.6  # correlations with the next pixel in four directions, summed: near 0 of noise, 1 of the thinnest line
 
 
-def accepts(images: Pictures, confidence: Float[np.ndarray, " n"], threshold: float) -> Bool[np.ndarray, " n"]:
+def accepts(images: FloatImages, confidence: Float[np.ndarray, " n"], threshold: float) -> Bool[np.ndarray, " n"]:
     """Which pictures (0..1) get an answer: those sure enough that are not blank, for a blank one is always refused."""
     return np.asarray((confidence >= threshold) & ~is_blank(images))
 
 
-def is_blank(images: Pictures) -> Bool[np.ndarray, " n"]:
+def is_blank(images: FloatImages) -> Bool[np.ndarray, " n"]:
     """Which pictures (0..1) hold one grey and at most a sensor's noise; a faint stroke is more than that."""
     centred = images - images.mean((1, 2, 3), keepdims=True)
     variance = (centred**2).mean((1, 2, 3))
@@ -34,5 +34,5 @@ def is_blank(images: Pictures) -> Bool[np.ndarray, " n"]:
     return np.asarray(noise | (reach < ONE_GREY))
 
 
-def _together(first: Pictures, second: Pictures) -> Float[np.ndarray, " n"]:
+def _together(first: FloatImages, second: FloatImages) -> Float[np.ndarray, " n"]:
     return np.asarray((first * second).mean((1, 2, 3)))

@@ -35,11 +35,11 @@ BROKEN = (
     Image.DecompressionBombWarning,
 )
 
-Picture = UInt8[np.ndarray, "channels height width"]
+ImagePixels = UInt8[np.ndarray, "channels height width"]
 """One channel where it has no colour, else red, green and blue."""
 
 
-def read_picture(path: Path | str) -> Picture:
+def read_picture(path: Path | str) -> ImagePixels:
     """The picture in a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, of which the first page is taken.
 
     Turned as its EXIF data say; 16 bits become 8; what is transparent becomes black where the picture is light and
@@ -52,7 +52,7 @@ def read_picture(path: Path | str) -> Picture:
     return decode(content, str(path))
 
 
-def decode(content: bytes, name: str) -> Picture:
+def decode(content: bytes, name: str) -> ImagePixels:
     """`read_picture` for a file's content; `name` is how an error calls it."""
     try:
         with warnings.catch_warnings():
@@ -73,7 +73,7 @@ def decode(content: bytes, name: str) -> Picture:
         raise UserError(f"{name}: {reason}; its first bytes are {content[:4].hex() or 'missing'}") from error
 
 
-def _pixels(image: Image.Image) -> Picture:
+def _pixels(image: Image.Image) -> ImagePixels:
     if (
         image.mode == "L" and image.format != "JPEG" and not image.info
     ):  # the usual small picture, in a tenth of the time
@@ -99,24 +99,24 @@ def _on_ground(pixels: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray,
     return (colours * seen + (0 if light else 255) * (1 - seen)).round().astype(np.uint8)
 
 
-def _without_colour(pixels: UInt8[np.ndarray, "height width 3"]) -> Picture:
+def _without_colour(pixels: UInt8[np.ndarray, "height width 3"]) -> ImagePixels:
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     grey = np.array_equal(planes[0], planes[1]) and np.array_equal(planes[0], planes[2])
     return planes[:1] if grey else planes
 
 
-def to_size(picture: Picture, size: int) -> UInt8[np.ndarray, "channels size size"]:
+def to_size(image: ImagePixels, size: int) -> UInt8[np.ndarray, "channels size size"]:
     """The picture in a square of `size` pixels, its shape kept: averaged down, or enlarged smoothly.
 
     Beside a picture that is no square the median colour of its border is added.
     """
-    height, width = picture.shape[1:]
+    height, width = image.shape[1:]
     scale = size / max(height, width)
     tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-    planes = [np.asarray(Image.fromarray(plane).resize((wide, tall), method)) for plane in picture]
-    border = np.concatenate([picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]], 1)
-    square = np.empty((len(picture), size, size), np.uint8)
+    planes = [np.asarray(Image.fromarray(plane).resize((wide, tall), method)) for plane in image]
+    border = np.concatenate([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], 1)
+    square = np.empty((len(image), size, size), np.uint8)
     square[:] = np.median(border, 1)[:, None, None]
     top, left = (size - tall) // 2, (size - wide) // 2
     square[:, top : top + tall, left : left + wide] = planes

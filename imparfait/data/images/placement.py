@@ -80,10 +80,10 @@ def centred(ink: Plane, height: int, width: int) -> Framed:
 def thickened(ink: Plane, edges: Edges) -> tuple[Framed, Edges]:
     """`ink` and its edges, its strokes thickened where they are thinner than nearly all of MNIST's."""
     clear = ink > 0.5
-    wanted = max(edges[2] - edges[0], edges[3] - edges[1])
+    expected = max(edges[2] - edges[0], edges[3] - edges[1])
     thick = stroke_width(clear)
-    radius = (THICKENED * wanted - thick) / 2
-    if not clear.any() or thick >= THIN * wanted or radius < 0.5:
+    radius = (THICKENED * expected - thick) / 2
+    if not clear.any() or thick >= THIN * expected or radius < 0.5:
         return ink, edges
     room = int(np.ceil(radius))
     away = np.asarray(scipy.ndimage.distance_transform_edt(~np.pad(clear, room)), np.float32)

@@ -21,20 +21,20 @@ SIZE = 128  # of the font, in pixels: a capital is as tall as the frame at four 
 THICKER = (0, 1, 2, 3)  # pixels of such a letter added to each side of its strokes; 1 is 0.2 pixels of the picture
 
 
-def rendered(draw: CounterRng, height: int, width: int, alphabet: str, fonts: Sequence[str]) -> Grey:
+def rendered(rng: CounterRng, height: int, width: int, alphabet: str, fonts: Sequence[str]) -> Grey:
     """One letter of `alphabet` a picture, in one of `fonts` (files of matplotlib).
 
     The longer side takes 16/28 to 22/28 of the frame, as in MNIST, where it is 20/28; turned by up to 12 degrees,
     slanted by up to 0.15, moved by up to 2/28.
     """
-    pictures = np.empty((len(draw.sources), height, width), np.uint8)
-    for picture, numbers in zip(pictures, draw.uniform("letter", 8).tolist(), strict=True):
+    images = np.empty((len(rng.sources), height, width), np.uint8)
+    for image, numbers in zip(images, rng.uniform("letter", 8).tolist(), strict=True):
         font, letter, thicker = (
             choices[int(len(choices) * number)]
             for choices, number in zip((fonts, alphabet, THICKER), numbers[:3], strict=True)
         )
-        picture[:] = _placed(_glyph(font, letter, thicker), height, width, *numbers[3:])
-    return pictures
+        image[:] = _placed(_glyph(font, letter, thicker), height, width, *numbers[3:])
+    return images
 
 
 def _placed(

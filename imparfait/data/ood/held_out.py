@@ -31,22 +31,22 @@ FASHION = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 """Where Debian's package dataset-fashion-mnist puts it."""
 
 
-def blank(draw: CounterRng, height: int, width: int) -> Grey:
+def blank(rng: CounterRng, height: int, width: int) -> Grey:
     """Nothing at all (1 in 8), dark with a sensor's noise (3 in 8), or a grey of any level with it (4 in 8).
 
     The noise has a standard deviation of up to 6 of 255.
     """
-    kind, level, spread = draw.uniform("kind, level, spread", 3).numpy().T
+    kind, level, spread = rng.uniform("kind, level, spread", 3).numpy().T
     level = between(0, 1, np.where(kind < 0.5, 0, level))
     spread = between(0, 6 / 255, spread) * between(0, 1, kind >= 0.125)
-    return as_grey(level + spread * _normal(draw, height, width))
+    return as_grey(level + spread * _normal(rng, height, width))
 
 
-def noise(draw: CounterRng, height: int, width: int) -> Grey:
+def noise(rng: CounterRng, height: int, width: int) -> Grey:
     """A third each of uniform noise, Gaussian noise and a smooth random field, at several contrasts."""
-    kind, level, spread, scale = draw.uniform("kind, level, spread, scale", 4).numpy().T
-    uniform = draw.uniform("uniform", height, width).numpy() * between(0.3, 1, level)
-    normal = _normal(draw, height, width)
+    kind, level, spread, scale = rng.uniform("kind, level, spread, scale", 4).numpy().T
+    uniform = rng.uniform("uniform", height, width).numpy() * between(0.3, 1, level)
+    normal = _normal(rng, height, width)
     gaussian = between(0, 0.6, level) + between(0.1, 0.4, spread) * normal
     # Smoothed in the frequencies, by a Gaussian of 0.7 to 4 pixels; the field repeats at its edges.
     sigma = between(0.7, 4, scale)
@@ -58,17 +58,17 @@ def noise(draw: CounterRng, height: int, width: int) -> Grey:
     return as_grey(np.select([which == 0, which == 1], [uniform, gaussian], smooth))
 
 
-def letters(draw: CounterRng, height: int, width: int) -> Grey:
+def letters(rng: CounterRng, height: int, width: int) -> Grey:
     """Capital and small letters that cannot be read as a digit."""
-    return rendered(draw, height, width, UNLIKE_DIGITS, FONTS)
+    return rendered(rng, height, width, UNLIKE_DIGITS, FONTS)
 
 
-def letters_like_digits(draw: CounterRng, height: int, width: int) -> Grey:
+def letters_like_digits(rng: CounterRng, height: int, width: int) -> Grey:
     """Letters with a digit's shape: a digit is no wrong answer to them, nor is "no digit"."""
-    return rendered(draw, height, width, LIKE_DIGITS, FONTS)
+    return rendered(rng, height, width, LIKE_DIGITS, FONTS)
 
 
-def fashion(draw: CounterRng, height: int, width: int) -> Grey | None:
+def fashion(rng: CounterRng, height: int, width: int) -> Grey | None:
     """Clothes: test pictures of Fashion-MNIST, each once, in an order of the seed; None where it is not installed.
 
     Source: Xiao, Rasul & Vollgraf, "Fashion-MNIST" (2017).
@@ -76,19 +76,19 @@ def fashion(draw: CounterRng, height: int, width: int) -> Grey | None:
     if not FASHION.exists():
         return None
     clothes = _clothes()
-    if len(draw.sources) and int(draw.sources.max()) >= len(clothes):
-        raise UserError(f"Fashion-MNIST has {len(clothes)} test pictures, wanted were {int(draw.sources.max()) + 1}")
-    order = CounterRng(draw.seed, draw.purpose, 0, torch.arange(len(clothes))).bits("order").argsort()
-    chosen: Grey = clothes[order[draw.sources].numpy()]
+    if len(rng.sources) and int(rng.sources.max()) >= len(clothes):
+        raise UserError(f"Fashion-MNIST has {len(clothes)} test pictures, wanted were {int(rng.sources.max()) + 1}")
+    order = CounterRng(rng.seed, rng.purpose, 0, torch.arange(len(clothes))).bits("order").argsort()
+    chosen: Grey = clothes[order[rng.sources].numpy()]
     if chosen.shape[1:] == (height, width):
         return chosen
     method = Image.Resampling.BOX if height < chosen.shape[1] else Image.Resampling.BICUBIC
     return np.stack([np.asarray(Image.fromarray(each).resize((width, height), method)) for each in chosen])
 
 
-def photographs(draw: CounterRng, height: int, width: int) -> Grey:
+def photographs(rng: CounterRng, height: int, width: int) -> Grey:
     """Pieces of photographs of a Chinese temple and of a flower."""
-    return pieces(draw, height, width, PHOTOGRAPHS)
+    return pieces(rng, height, width, PHOTOGRAPHS)
 
 
 @lru_cache
@@ -96,6 +96,6 @@ def _clothes() -> Grey:
     return read_idx(FASHION)
 
 
-def _normal(draw: CounterRng, height: int, width: int) -> np.ndarray:
+def _normal(rng: CounterRng, height: int, width: int) -> np.ndarray:
     """Gaussian numbers [n, height, width] of mean 0 and standard deviation 1."""
-    return np.asarray(draw.normal("normal", height, width).numpy())
+    return np.asarray(rng.normal("normal", height, width).numpy())

@@ -13,21 +13,21 @@ from imparfait.core.rng import CounterRng
 from imparfait.data.ood.base import Grey
 
 
-def pieces(draw: CounterRng, height: int, width: int, photographs: Sequence[str]) -> Grey:
+def pieces(rng: CounterRng, height: int, width: int, photographs: Sequence[str]) -> Grey:
     """A rectangle a picture, anywhere in one of `photographs`, grey, its contrast as it is.
 
     As large as fits in, or down to a sixth of that (smaller ones mostly show nothing); all scales are as frequent.
     Pieces overlap, so thousands of them show far fewer things.
     """
-    pictures = np.empty((len(draw.sources), height, width), np.uint8)
-    for picture, (which, size, down, right) in zip(pictures, draw.uniform("piece", 4).tolist(), strict=True):
+    images = np.empty((len(rng.sources), height, width), np.uint8)
+    for image, (which, size, down, right) in zip(images, rng.uniform("piece", 4).tolist(), strict=True):
         photograph = _grey(photographs[int(len(photographs) * which)])
         most = min(photograph.width / width, photograph.height / height)
         scale = most * 6 ** (size - 1)
         left, top = right * (photograph.width - scale * width), down * (photograph.height - scale * height)
         box = (left, top, left + scale * width, top + scale * height)
-        picture[:] = np.asarray(photograph.resize((width, height), Image.Resampling.BOX, box))
-    return pictures
+        image[:] = np.asarray(photograph.resize((width, height), Image.Resampling.BOX, box))
+    return images
 
 
 @lru_cache

@@ -30,11 +30,11 @@ SIGNS = "ΓΔΛΞΠΣΦΨΩγηλμξπφψωЖЩЮЯДФЫЪЦжщюядфыъ�
 PIECES = 4  # a side: 16 pieces of 7 by 7 pixels of an MNIST digit
 
 
-def other_noise(draw: CounterRng, height: int, width: int) -> Grey:
+def other_noise(rng: CounterRng, height: int, width: int) -> Grey:
     """A quarter each of single specks, stripes, a mosaic of grey rectangles and slow changes from grey to grey."""
-    kind, one, two, three = draw.uniform("kind, one, two, three", 4).numpy().T
-    pixels = draw.uniform("pixels", height, width).numpy()
-    specks = draw.uniform("specks", height, width).numpy() * (pixels < between(0.02, 0.5, one))
+    kind, one, two, three = rng.uniform("kind, one, two, three", 4).numpy().T
+    pixels = rng.uniform("pixels", height, width).numpy()
+    specks = rng.uniform("specks", height, width).numpy() * (pixels < between(0.02, 0.5, one))
     angle, rows, columns = between(0, 2 * math.pi, two), np.arange(height)[:, None], np.arange(width)
     way = rows * np.sin(angle) + columns * np.cos(angle)
     stripes = 0.5 + 0.5 * np.sin(2 * math.pi * (way / between(2.5, 14, one) + between(0, 1, three)))
@@ -49,25 +49,25 @@ def other_noise(draw: CounterRng, height: int, width: int) -> Grey:
     return as_grey(np.select([which == 0, which == 1, which == 2], [specks, stripes, mosaic], slow))
 
 
-def other_letters(draw: CounterRng, height: int, width: int) -> Grey:
+def other_letters(rng: CounterRng, height: int, width: int) -> Grey:
     """Letters that cannot be read as a digit, in other fonts."""
-    return rendered(draw, height, width, UNLIKE_DIGITS, OTHER_FONTS)
+    return rendered(rng, height, width, UNLIKE_DIGITS, OTHER_FONTS)
 
 
-def signs(draw: CounterRng, height: int, width: int) -> Grey:
+def signs(rng: CounterRng, height: int, width: int) -> Grey:
     """Letters of other scripts and mathematical signs, of which none has a digit's shape."""
-    return rendered(draw, height, width, SIGNS, OTHER_FONTS[:1])
+    return rendered(rng, height, width, SIGNS, OTHER_FONTS[:1])
 
 
-def other_photographs(draw: CounterRng, height: int, width: int) -> Grey:
+def other_photographs(rng: CounterRng, height: int, width: int) -> Grey:
     """Pieces of a portrait of Grace Hopper."""
-    return pieces(draw, height, width, OTHER_PHOTOGRAPHS)
+    return pieces(rng, height, width, OTHER_PHOTOGRAPHS)
 
 
-def blobs(draw: CounterRng, height: int, width: int) -> Grey:
+def blobs(rng: CounterRng, height: int, width: int) -> Grey:
     """Three to six filled ellipses of several places, sizes and directions, run together."""
-    n, most, side = len(draw.sources), 6, min(height, width)
-    row, column, long, short, turn = draw.uniform("ellipses", 5, most, 1, 1).numpy().transpose(1, 0, 2, 3, 4)
+    n, most, side = len(rng.sources), 6, min(height, width)
+    row, column, long, short, turn = rng.uniform("ellipses", 5, most, 1, 1).numpy().transpose(1, 0, 2, 3, 4)
     down, right = (
         np.arange(height)[:, None] - height * (0.15 + 0.7 * row),
         np.arange(width) - width * (0.15 + 0.7 * column),
@@ -76,15 +76,15 @@ def blobs(draw: CounterRng, height: int, width: int) -> Grey:
     radii = side * (0.08 + 0.2 * long), side * (0.05 + 0.1 * short)
     distance = np.hypot((cos * right + sin * down) / radii[0], (cos * down - sin * right) / radii[1])
     edge = (1 - distance) * radii[1] + 0.5  # in pixels, about: the rim is anti-aliased
-    there = np.arange(most) < 3 + np.floor(4 * draw.uniform("how many").numpy().reshape(n, 1))
+    there = np.arange(most) < 3 + np.floor(4 * rng.uniform("how many").numpy().reshape(n, 1))
     return as_grey(np.where(there[:, :, None, None], edge, 0).max(1))
 
 
-def silhouettes(draw: CounterRng, height: int, width: int) -> Grey:
+def silhouettes(rng: CounterRng, height: int, width: int) -> Grey:
     """One filled shape with a wavy rim, often the same left and right; plain, shaded or striped inside."""
-    n, waves = len(draw.sources), 5
-    kind, size, grey, tilt, pitch = draw.uniform("silhouette", 5, 1, 1).numpy().transpose(1, 0, 2, 3)
-    amount, phase = draw.uniform("waves", 2, waves, 1, 1).numpy().transpose(1, 2, 0, 3, 4) - 0.5
+    n, waves = len(rng.sources), 5
+    kind, size, grey, tilt, pitch = rng.uniform("silhouette", 5, 1, 1).numpy().transpose(1, 0, 2, 3)
+    amount, phase = rng.uniform("waves", 2, waves, 1, 1).numpy().transpose(1, 2, 0, 3, 4) - 0.5
     down = (np.arange(height)[:, None] - (height - 1) / 2) / (height / 2)
     right = (np.arange(width) - (width - 1) / 2) / (width / 2)
     angle = np.arctan2(np.where(kind < 0.6, np.abs(right), right), down)  # the same left and right
@@ -94,20 +94,20 @@ def silhouettes(draw: CounterRng, height: int, width: int) -> Grey:
     edge = (rim - np.hypot(down, right)) * (min(height, width) / 2) + 0.5
     way = 2 * math.pi * (down * np.cos(2 * math.pi * tilt) + right * np.sin(2 * math.pi * tilt))
     inside = 1 - 0.7 * grey * (0.5 + 0.5 * np.sin((0.2 + 3 * pitch) * way))
-    return as_grey(edge.clip(0, 1) * inside * between(0.4, 1, draw.uniform("brightness").numpy())).reshape(
+    return as_grey(edge.clip(0, 1) * inside * between(0.4, 1, rng.uniform("brightness").numpy())).reshape(
         n, height, width
     )
 
 
-def leaves(draw: CounterRng, height: int, width: int) -> Grey:
+def leaves(rng: CounterRng, height: int, width: int) -> Grey:
     """Discs and rectangles of all sizes and greys lying on each other, as things do in photographs.
 
     Source: the dead-leaves model of natural pictures (Lee, Mumford & Huang, IJCV 41, 2001).
     """
-    n, most, side = len(draw.sources), 40, min(height, width)
-    pictures = np.broadcast_to(draw.uniform("ground", 1, 1).numpy(), (n, height, width)).astype(np.float64)
-    numbers = draw.uniform("leaves", 6, most).numpy().astype(np.float64)
-    soft = between(0.4, 3, draw.uniform("focus").numpy())
+    n, most, side = len(rng.sources), 40, min(height, width)
+    images = np.broadcast_to(rng.uniform("ground", 1, 1).numpy(), (n, height, width)).astype(np.float64)
+    numbers = rng.uniform("leaves", 6, most).numpy().astype(np.float64)
+    soft = between(0.4, 3, rng.uniform("focus").numpy())
     for row, column, size, grey, long, turn in numbers.transpose(2, 1, 0):
         down = np.arange(height)[:, None] - (row * (height - 1))[:, None, None]
         right = np.arange(width) - (column * (width - 1))[:, None, None]
@@ -116,22 +116,22 @@ def leaves(draw: CounterRng, height: int, width: int) -> Grey:
         across, along = np.abs(cos * right + sin * down), np.abs(cos * down - sin * right)
         distance = np.where((long < 0.5)[:, None, None], np.hypot(across, along), np.maximum(across, along * 2))
         cover = ((radius - distance) / soft + 0.5).clip(0, 1)
-        pictures += cover * (grey[:, None, None] - pictures)
-    return as_grey(pictures)
+        images += cover * (grey[:, None, None] - images)
+    return as_grey(images)
 
 
-def scribbles(draw: CounterRng, height: int, width: int) -> Grey:
+def scribbles(rng: CounterRng, height: int, width: int) -> Grey:
     """Two or three smooth strokes of a pen through random points, crossing each other more than a digit's do."""
-    pictures = np.empty((len(draw.sources), height, width), np.uint8)
-    points = draw.uniform("points", 3, 5, 2).numpy().astype(np.float64)
-    numbers = draw.uniform("how many, thickness", 2).tolist()
-    for picture, strokes, (many, thickness) in zip(pictures, points, numbers, strict=True):
+    images = np.empty((len(rng.sources), height, width), np.uint8)
+    points = rng.uniform("points", 3, 5, 2).numpy().astype(np.float64)
+    numbers = rng.uniform("how many, thickness", 2).tolist()
+    for image, strokes, (many, thickness) in zip(images, points, numbers, strict=True):
         large = Image.new("L", (FINER * width, FINER * height))
         pen = max(1, round(FINER * min(height, width) / 28 * (1.5 + 1.5 * thickness)))
         for stroke in strokes[: 2 + int(2 * many)]:
             _stroke(large, (0.1 + 0.8 * stroke) * [FINER * width, FINER * height], pen)
-        picture[:] = np.asarray(large.reduce(FINER))
-    return pictures
+        image[:] = np.asarray(large.reduce(FINER))
+    return images
 
 
 def scrambled(digits: LabelledImages, seed: int) -> Pixels:
@@ -146,8 +146,8 @@ def scrambled(digits: LabelledImages, seed: int) -> Pixels:
     more = ((0, 0), (0, 0), (0, PIECES * tall - height), (0, PIECES * wide - width))  # to whole pieces, cut off again
     cut = np.pad(digits.pixels, more).reshape(n, channels, PIECES, tall, PIECES, wide)
     cut = cut.transpose(0, 2, 4, 1, 3, 5).reshape(n, PIECES**2, channels, tall, wide)
-    draw = CounterRng(seed, "nothing scrambled", 0, torch.from_numpy(digits.sources))
-    order = draw.bits("order", PIECES**2).argsort(1).numpy()
+    rng = CounterRng(seed, "nothing scrambled", 0, torch.from_numpy(digits.sources))
+    order = rng.bits("order", PIECES**2).argsort(1).numpy()
     moved = cut[np.arange(n)[:, None], order].reshape(n, PIECES, PIECES, channels, tall, wide)
     whole = moved.transpose(0, 3, 1, 4, 2, 5).reshape(n, channels, PIECES * tall, PIECES * wide)
     return np.ascontiguousarray(whole[..., :height, :width])

@@ -36,11 +36,11 @@ BATCH = 256
 MOST_LETTERS = 8000
 
 
-def batches(pictures: np.ndarray, fixed: int | None) -> Iterator[np.ndarray]:
+def batches(images: np.ndarray, fixed: int | None) -> Iterator[np.ndarray]:
     """`pictures` in batches, each of `fixed` pictures where the model takes no other number: the last one repeats."""
     size = fixed or BATCH
-    for start in range(0, len(pictures), size):
-        batch = pictures[start : start + size]
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
         missing = size - len(batch) if fixed else 0
         yield np.concatenate([batch, np.repeat(batch[-1:], missing, 0)]) if missing else batch
 

@@ -23,14 +23,14 @@ class SpecTrial:
     """`right` of `total` pictures with these conventions, and the log loss: how little likely the labels were found."""
 
     conventions: InputSpec
-    right: int
+    correct: int
     total: int
     log_loss: float
 
     @property
     def accuracy(self) -> float:
         """The share that is right, 0..1."""
-        return self.right / self.total
+        return self.correct / self.total
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class InferredSpec:
         best, other = self.tried[:2]
         differs = [f"{key} {value}" for key, value in asdict(other.conventions).items() if value != taken[key]]
         return (
-            f"{words}; {best.right} of {best.total} validation pictures right ({best.accuracy:.1%}), "
+            f"{words}; {best.correct} of {best.total} validation pictures right ({best.accuracy:.1%}), "
             f"the next best ({', '.join(differs)}) {other.accuracy:.1%}; "
             f"log loss {best.log_loss:.2g} and {other.log_loss:.2g}"
             f"{'; accuracy and log loss disagree: better state them' if self.is_doubtful else ''}"
@@ -137,15 +137,15 @@ def _layouts(told: DeclaredSpec, data: LabelledImages) -> list[str]:
     shapes |= {"nhw": (height, width)} if channels == 1 else {}
     if told.shape is None:
         return [layout for layout in LAYOUTS if layout in shapes]
-    wanted = told.shape[1:]
+    expected = told.shape[1:]
     fitting = [
         layout
         for layout in LAYOUTS
-        if len(shapes.get(layout, ())) == len(wanted)
-        and all(length in (None, own) for length, own in zip(wanted, shapes[layout], strict=True))
+        if len(shapes.get(layout, ())) == len(expected)
+        and all(length in (None, own) for length, own in zip(expected, shapes[layout], strict=True))
     ]
     if not fitting:
-        takes = " by ".join("any" if length is None else str(length) for length in wanted)
+        takes = " by ".join("any" if length is None else str(length) for length in expected)
         raise UserError(
             f"the model takes pictures of {takes}; these are {height} by {width} with {channels} "
             f"channel{'s' * (channels > 1)}; load them in its size (--size, size=)"
@@ -186,8 +186,8 @@ def _try(
         raise UserError("the model answers with numbers that are not finite")
     scores -= scores.max(1, keepdims=True)
     likelihood = scores[np.arange(len(data)), data.labels] - np.log(np.exp(scores).sum(1))
-    right = int((scores.argmax(1) == data.labels).sum())
-    return SpecTrial(conventions, right, len(data), float(-likelihood.mean()))
+    correct = int((scores.argmax(1) == data.labels).sum())
+    return SpecTrial(conventions, correct, len(data), float(-likelihood.mean()))
 
 
 def _check_far_from_guessing(accuracy: float, data: LabelledImages, known: SpecHint) -> None:

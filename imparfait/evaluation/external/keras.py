@@ -64,14 +64,14 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     kind = np.dtype(model.inputs[0].dtype)
     whole = kind.kind in "ui"
 
-    def answer(pictures: np.ndarray) -> np.ndarray:
-        numbers = np.rint(pictures).clip(0, 255) if whole else pictures
+    def answer(images: np.ndarray) -> np.ndarray:
+        numbers = np.rint(images).clip(0, 255) if whole else images
         with torch.no_grad():
             rows = [
                 model(torch.from_numpy(batch), training=False).float().cpu().numpy()
                 for batch in batches(numbers.astype(kind, copy=False), shape[0])
             ]
-        return table(np.concatenate(rows)[: len(pictures)], labels=False)
+        return table(np.concatenate(rows)[: len(images)], labels=False)
 
     shape = tuple(model.inputs[0].shape)
     told = DeclaredSpec(

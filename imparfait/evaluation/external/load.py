@@ -68,9 +68,9 @@ class ExternalModel:
         self.path, self.told = path, told
         self._function = function
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """The answers to `pictures`; raises UserError for whatever happens behind the fence."""
-        parts = [self._function(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
+        parts = [self._function(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         if len({part.shape[1:] for part in parts}) != 1:
             raise UserError(f"{self.path}: answers pictures with other numbers of classes each time")
         return np.concatenate(parts)

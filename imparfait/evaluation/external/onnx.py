@@ -64,12 +64,12 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     output, labels = _output(session)
     fixed = shape[0]
 
-    def answer(pictures: np.ndarray) -> np.ndarray:
+    def answer(images: np.ndarray) -> np.ndarray:
         rows = []
-        whole = np.rint(pictures).clip(0, 255) if kind is np.uint8 else pictures
+        whole = np.rint(images).clip(0, 255) if kind is np.uint8 else images
         for batch in batches(whole.astype(kind, copy=False), fixed):
             rows.append(session.run([output], {name: batch})[0])
-        return table(np.concatenate(rows)[: len(pictures)], labels)
+        return table(np.concatenate(rows)[: len(images)], labels)
 
     told = DeclaredSpec(
         shape=shape,

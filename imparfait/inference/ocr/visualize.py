@@ -21,18 +21,16 @@ def draw(page: Page, reading: Reading) -> Image.Image:
     Sure digits have a thin box; the others a thick, dashed one, a question mark and how probable they are.
     """
     region = _region(page, reading)
-    picture = _picture(page, region)
-    scale = picture.width / (region[2] - region[0])
-    beside = picture.height > picture.width
-    across, down = (picture.width + GAP, 0) if beside else (0, picture.height + GAP)
-    canvas = Image.new("RGB", (picture.width + across + 2 * GAP, picture.height + down + 2 * GAP + 40), PAPER)
-    canvas.paste(picture, (GAP, GAP))
+    image = _picture(page, region)
+    scale = image.width / (region[2] - region[0])
+    beside = image.height > image.width
+    across, down = (image.width + GAP, 0) if beside else (0, image.height + GAP)
+    canvas = Image.new("RGB", (image.width + across + 2 * GAP, image.height + down + 2 * GAP + 40), PAPER)
+    canvas.paste(image, (GAP, GAP))
     pen = ImageDraw.Draw(canvas)
     left, top = GAP + across, GAP + down
     for corner in ((GAP, GAP), (left, top)):
-        pen.rectangle(
-            (corner[0] - 1, corner[1] - 1, corner[0] + picture.width, corner[1] + picture.height), None, FAINT
-        )
+        pen.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + image.width, corner[1] + image.height), None, FAINT)
     for field in reading.fields:
         heights = sorted(digit.box[3] - digit.box[1] for digit in field.digits)
         tall = max(SMALL, min(0.9 * scale * heights[len(heights) // 2], 120))
@@ -75,15 +73,15 @@ def _region(page: Page, reading: Reading) -> Box:
 def _picture(page: Page, region: Box) -> Image.Image:
     left, top, right, bottom = (edge // page.reduced for edge in region)
     levels = np.rint(page.pixels[top : bottom + 1, left : right + 1] * 255).clip(0, 255).astype(np.uint8)
-    picture = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).convert("RGB")
-    longer = max(picture.size)
+    image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).convert("RGB")
+    longer = max(image.size)
     if longer < LEAST:
         times = -(-LEAST // longer)
-        return picture.resize((picture.width * times, picture.height * times), Image.Resampling.BICUBIC)
+        return image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
     if longer > MOST:
-        size = max(1, round(picture.width * MOST / longer)), max(1, round(picture.height * MOST / longer))
-        return picture.resize(size, Image.Resampling.BOX)
-    return picture
+        size = max(1, round(image.width * MOST / longer)), max(1, round(image.height * MOST / longer))
+        return image.resize(size, Image.Resampling.BOX)
+    return image
 
 
 def _outline(pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], sure: bool) -> None:

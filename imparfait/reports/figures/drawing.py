@@ -63,10 +63,10 @@ def montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float], th
     down, right = height + round(gap[0]), width + round(gap[1])
     canvas = np.zeros((down * len(rows), right * max(map(len, rows)), 4), np.uint8)  # transparent between pictures
     places = []
-    for row, pictures in enumerate(rows):
-        for column, picture in enumerate(pictures):
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
             top, left = row * down, column * right
-            colours = picture if len(picture) == 3 else picture[:1].repeat(3, 0)
+            colours = image if len(image) == 3 else image[:1].repeat(3, 0)
             canvas[top : top + height, left : left + width, :3] = colours.transpose(1, 2, 0)
             canvas[top : top + height, left : left + width, 3] = 255
             places.append((left, top + height))

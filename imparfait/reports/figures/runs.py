@@ -142,6 +142,6 @@ def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
 
 def plot_scores(scores: Scores, theme: Theme = LIGHT) -> Figure:
     """The accuracy of each condition and their mean, with 95 % intervals, as a matplotlib figure."""
-    values = {score.alteration: score.accuracy for score in scores.each} | {"mean": scores.mean}
-    intervals = {score.alteration: score.interval for score in scores.each} | {"mean": scores.mean_interval}
+    values = {score.corruption: score.accuracy for score in scores.each} | {"mean": scores.mean}
+    intervals = {score.corruption: score.interval for score in scores.each} | {"mean": scores.mean_interval}
     return accuracies(values, intervals, theme)

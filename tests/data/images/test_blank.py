@@ -5,7 +5,7 @@ import pytest
 from helpers.bars import draw_bars
 
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.data.corrupted import altered
+from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import accepts, is_blank
 from imparfait.data.ood import OOD_SETS
@@ -16,7 +16,7 @@ def digits(n: int, side: int = 28) -> LabelledImages:
     random = np.random.default_rng(side)
     y, x = np.mgrid[:side, :side] + 0.0
     pixels = np.zeros((n, 1, side, side), np.uint8)
-    for index, picture in enumerate(pixels):
+    for index, image in enumerate(pixels):
         row, column = random.uniform(0.4 * side, 0.6 * side, 2)
         half, ink = random.uniform(0.5, 1.5), np.zeros((side, side))
         if index % 3 != 1:
@@ -29,7 +29,7 @@ def digits(n: int, side: int = 28) -> LabelledImages:
             across = np.abs((x - column) * np.sin(angle) - (y - row) * np.cos(angle))
             along = np.abs((x - column) * np.cos(angle) + (y - row) * np.sin(angle))
             ink = np.maximum(ink, (half + 0.5 - across).clip(0, 1) * (along < length))
-        picture[0] = (255 * ink / ink.max()).round()
+        image[0] = (255 * ink / ink.max()).round()
     return LabelledImages(pixels, np.arange(n) % 3, np.arange(n), ("arc", "bar", "both"), "strokes", "validation")
 
 
@@ -48,14 +48,14 @@ def test_pictures_of_nothing_are_blank(side: int, channels: int) -> None:
 def test_strokes_are_not_blank_in_any_light(name: str) -> None:
     for data in (digits(60), digits(40, side=16), digits(20, side=40)):
         for severity in (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0):
-            assert blanks(altered(data, name, severity)) == 0, severity
+            assert blanks(corrupt(data, name, severity)) == 0, severity
 
 
 @pytest.mark.parametrize("name", [name for name, known in CORRUPTIONS.items() if known.family != "light"])
 def test_other_alterations_leave_what_is_not_blank_either(name: str) -> None:
     data = digits(40)
     for severity in (0.4, 1.0):
-        assert blanks(altered(data, name, severity)) <= 1, severity  # 1: turned out of the picture, or worn away
+        assert blanks(corrupt(data, name, severity)) <= 1, severity  # 1: turned out of the picture, or worn away
 
 
 def test_no_other_set_of_nothing_is_taken_for_blank() -> None:

@@ -54,9 +54,9 @@ def test_a_photograph_is_turned_as_its_camera_was() -> None:
 
 @pytest.mark.parametrize(("ink", "ground"), [(0, 255), (255, 0)], ids=["black ink", "white ink"])
 def test_ink_on_nothing_stays_visible(ink: int, ground: int) -> None:
-    picture = np.zeros((6, 6, 4), np.uint8)
-    picture[2:4, 2:4] = (ink, ink, ink, 255)
-    seen = decode(encoded(Image.fromarray(picture)), "x")[0]
+    image = np.zeros((6, 6, 4), np.uint8)
+    image[2:4, 2:4] = (ink, ink, ink, 255)
+    seen = decode(encoded(Image.fromarray(image)), "x")[0]
     assert seen[2, 2] == ink
     assert seen[0, 0] == ground
 
@@ -114,9 +114,9 @@ def test_reducing_averages_areas() -> None:
     assert np.array_equal(to_size(fine, 8), coarse)
 
 
-def save(path: Path, picture: np.ndarray) -> None:
+def save(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
 
 
 def test_folders_of_mixed_sizes_need_a_size_and_say_what_was_done(tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_folders_of_mixed_sizes_need_a_size_and_say_what_was_done(tmp_path: Path
 
 
 def test_one_colour_picture_makes_all_of_them_colour(tmp_path: Path) -> None:
-    for number, picture in enumerate([GREY, GREY, COLOUR, GREY]):
-        save(tmp_path / f"class {number % 2}" / f"{number}.png", picture)
+    for number, image in enumerate([GREY, GREY, COLOUR, GREY]):
+        save(tmp_path / f"class {number % 2}" / f"{number}.png", image)
     data = load_data(tmp_path).train
     assert data.pixels.shape == (4, 3, 10, 12)
     assert np.array_equal(data.pixels[2], COLOUR.transpose(2, 0, 1)) or np.array_equal(
@@ -147,7 +147,7 @@ def test_colour_test_pictures_of_grey_training_pictures_become_grey(tmp_path: Pa
         save(tmp_path / "test" / name / "0.png", COLOUR)
     with load_data(tmp_path).test.open(tmp_path / "ledger.csv", "x") as opening:
         lightness = np.asarray(Image.fromarray(COLOUR).convert("L")).astype(int)
-        assert abs(opening.pictures.pixels[0, 0].astype(int) - lightness).max() <= 1
+        assert abs(opening.images.pixels[0, 0].astype(int) - lightness).max() <= 1
 
 
 def test_classes_are_sorted_as_people_sort_them(tmp_path: Path) -> None:

@@ -100,18 +100,18 @@ def test_of_an_animation_the_first_picture_is_read(kind: str) -> None:
 @pytest.mark.parametrize("ink", [0, 255])
 @pytest.mark.parametrize("hidden", [0, 255])
 def test_ink_on_nothing_lies_on_what_it_is_seen_on(ink: int, hidden: int) -> None:
-    picture = np.full((8, 8, 4), hidden, np.uint8)
-    picture[..., 3] = 0
-    picture[2:6, 2:6] = (ink, ink, ink, 255)
-    page = next(read_pages(encoded(Image.fromarray(picture))))
+    image = np.full((8, 8, 4), hidden, np.uint8)
+    image[..., 3] = 0
+    image[2:6, 2:6] = (ink, ink, ink, 255)
+    page = next(read_pages(encoded(Image.fromarray(image))))
     assert page.ground == ("white" if ink == 0 else "black")
     assert page.pixels[0, 0, 0] == (ink == 0)
     assert page.pixels[3, 3, 0] == ink / 255
 
 
 def test_where_all_is_transparent_alpha_means_nothing() -> None:
-    picture = np.dstack([COLOUR, np.zeros_like(GREY)])
-    assert np.array_equal(levels(encoded(Image.fromarray(picture))), COLOUR)
+    image = np.dstack([COLOUR, np.zeros_like(GREY)])
+    assert np.array_equal(levels(encoded(Image.fromarray(image))), COLOUR)
 
 
 def test_cmyk_of_photoshop_is_not_turned_inside_out() -> None:

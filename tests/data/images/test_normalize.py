@@ -26,9 +26,9 @@ def decoded(content: bytes, frame: Frame = FRAME) -> NormalizedImage:
     return only
 
 
-def alike(pixels: np.ndarray, wanted: np.ndarray = SEVEN) -> float:
+def alike(pixels: np.ndarray, expected: np.ndarray = SEVEN) -> float:
     """How far two pictures agree, moved by a pixel at most: 1 where they are proportional."""
-    second = wanted.astype(float).ravel()
+    second = expected.astype(float).ravel()
     moved = [np.roll(pixels[0].astype(float), (down, across), (0, 1)) for down in (-1, 0, 1) for across in (-1, 0, 1)]
     return max(float(each.ravel() @ second / np.sqrt((each**2).sum() * (second @ second) + 1e-9)) for each in moved)
 
@@ -55,12 +55,12 @@ def test_any_picture_on_an_empty_ground_comes_back_bit_for_bit(seed: int, way: V
         return
     random = np.random.default_rng(seed)
     height, width = random.integers(6, 40, 2)
-    picture = np.zeros((height, width), np.uint8)
-    picture[1:-1, 1:-1] = random.integers(0, 256, (height - 2, width - 2)) * (
+    image = np.zeros((height, width), np.uint8)
+    image[1:-1, 1:-1] = random.integers(0, 256, (height - 2, width - 2)) * (
         random.random((height - 2, width - 2)) < 0.5
     )
-    picture[height // 2, width // 2] = 255
-    assert np.array_equal(decoded(way.store(picture), Frame(int(height), int(width))).pixels[0], picture)
+    image[height // 2, width // 2] = 255
+    assert np.array_equal(decoded(way.store(image), Frame(int(height), int(width))).pixels[0], image)
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -72,11 +72,11 @@ def test_a_sign_is_found_whatever_it_is_written_on_and_with(scene: str, kind: st
 
 
 def test_what_was_done_is_said_in_the_pictures_own_pixels() -> None:
-    picture = page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200)
-    got = decoded(file(picture, "PNG"))
-    rows, columns = (np.flatnonzero((picture[..., 0] < 128).any(axis)) for axis in (1, 0))
-    wanted = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-    assert np.abs(np.subtract(got.box, wanted)).max() <= 1
+    image = page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200)
+    got = decoded(file(image, "PNG"))
+    rows, columns = (np.flatnonzero((image[..., 0] < 128).any(axis)) for axis in (1, 0))
+    expected = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    assert np.abs(np.subtract(got.box, expected)).max() <= 1
     assert got.polarity == "dark on light"
     assert got.scale == pytest.approx(20 / (rows[-1] + 1 - rows[0]), rel=0.02)
     assert got.said.startswith(f"dark on light; cut out {got.box[2] - got.box[0]}×{got.box[3] - got.box[1]} pixels at")
@@ -91,9 +91,9 @@ def test_of_a_turned_file_the_box_is_where_a_person_sees_it() -> None:
 
 
 def test_the_sheet_is_named_and_of_a_large_picture_the_box_is_its_own() -> None:
-    picture = SCENES["a sheet on a desk"](SEVEN, np.random.default_rng(0))
-    large = picture.repeat(4, 0).repeat(4, 1)
-    small, got = (decoded(file(each)) for each in (picture, large))
+    image = SCENES["a sheet on a desk"](SEVEN, np.random.default_rng(0))
+    large = image.repeat(4, 0).repeat(4, 1)
+    small, got = (decoded(file(each)) for each in (image, large))
     assert "of a sheet" in got.said
     assert np.abs(np.array(small.box) * 4 - got.box).max() <= 12
     assert got.scale == pytest.approx(small.scale / 4, rel=0.03)
@@ -133,8 +133,8 @@ def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
 @pytest.mark.parametrize("margin", [0, 2])
 def test_tiny_pictures_are_enlarged(height: int, margin: int) -> None:
     cut = Image.fromarray(255 - SEVEN[7:28, 6:21]).resize((round(height * 0.7), height), Image.Resampling.BOX)
-    picture = np.pad(np.asarray(cut), margin, constant_values=255)
-    assert alike(decoded(file(picture, "PNG")).pixels) > 0.75
+    image = np.pad(np.asarray(cut), margin, constant_values=255)
+    assert alike(decoded(file(image, "PNG")).pixels) > 0.75
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (3, 3), (28, 28), (200, 300)])
@@ -142,8 +142,8 @@ def test_tiny_pictures_are_enlarged(height: int, margin: int) -> None:
 def test_on_an_empty_page_nothing_is_found(shape: tuple[int, int], noise: int) -> None:
     if noise and min(shape) < 9:  # a few pixels of noise are as good as a sign
         return
-    picture = np.random.default_rng(0).normal(128, noise, shape)
-    got = decoded(file(picture, "PNG"))
+    image = np.random.default_rng(0).normal(128, noise, shape)
+    got = decoded(file(image, "PNG"))
     assert not got.pixels.any()
     assert got.polarity is None
     assert got.said == "nothing is drawn on it"
@@ -153,9 +153,9 @@ def test_on_an_empty_page_nothing_is_found(shape: tuple[int, int], noise: int) -
 @settings(max_examples=80, deadline=None)
 def test_any_levels_are_decoded(height: int, width: int, seed: int, channels: int) -> None:
     random = np.random.default_rng(seed)
-    picture = random.integers(0, 256, (height, width, 3)) * (random.random((height, width, 1)) < random.random())
+    image = random.integers(0, 256, (height, width, 3)) * (random.random((height, width, 1)) < random.random())
     frame = Frame(20, 24, channels)
-    got = decoded(file(picture, "PNG"), frame)
+    got = decoded(file(image, "PNG"), frame)
     assert got.pixels.shape == (channels, 20, 24)
     left, top, right, bottom = got.box
     assert 0 <= left < right <= width
@@ -198,9 +198,9 @@ def test_thin_strokes_are_thickened_and_others_are_not() -> None:
 
 @pytest.mark.parametrize("size", [(28, 28), (60, 40), (10, 30), (500, 500)])
 def test_a_colour_model_is_shown_the_picture_in_a_square(size: tuple[int, int]) -> None:
-    picture = np.empty((*size, 3))
-    picture[:] = (200, 100, 50)
-    got = decoded(file(picture, "PNG"), Frame(28, 28, 3))
+    image = np.empty((*size, 3))
+    image[:] = (200, 100, 50)
+    got = decoded(file(image, "PNG"), Frame(28, 28, 3))
     assert (got.pixels == np.array([200, 100, 50])[:, None, None]).all()
     assert got.box == (0, 0, size[1], size[0])
     assert got.unchanged == (size == (28, 28))
@@ -213,7 +213,7 @@ def test_a_grey_picture_for_a_colour_model_has_three_equal_channels() -> None:
 
 def test_every_page_of_a_tiff_file_is_decoded() -> None:
     buffer = io.BytesIO()
-    first, second = (Image.fromarray(picture) for picture in (SEVEN, 255 - SEVEN.T))
+    first, second = (Image.fromarray(image) for image in (SEVEN, 255 - SEVEN.T))
     first.save(buffer, "TIFF", save_all=True, append_images=[second])
     pages = list(decode(buffer.getvalue(), FRAME))
     assert [np.array_equal(page.pixels[0], ink) for page, ink in zip(pages, (SEVEN, SEVEN.T), strict=True)] == [

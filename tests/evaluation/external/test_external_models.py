@@ -56,13 +56,13 @@ def refused(path: Path, limits: Limits | None = None) -> str:
 @pytest.mark.parametrize("fixed", ["n", 1, 7, 512])
 def test_an_onnx_file_answers_as_onnx_runtime_does_whatever_batch_it_is_fixed_to(tmp_path: Path, fixed: Any) -> None:
     twin = onnxruntime.InferenceSession(onnx_model().SerializeToString(), providers=["CPUExecutionProvider"])
-    (wanted,) = twin.run(None, {"pictures": PICTURES})
+    (expected,) = twin.run(None, {"pictures": PICTURES})
     path = written(tmp_path / "model.onnx", onnx_model((fixed, 1, SIDE, SIDE)))
     with open_external(path, threads=2) as model:
         length = None if fixed == "n" else fixed
         assert model.told == DeclaredSpec(shape=(length, 1, SIDE, SIDE), classes=CLASSES, outputs="probabilities")
         for count in (1, 3, 300):
-            assert np.allclose(model(PICTURES[:count]), wanted[:count], atol=1e-6)
+            assert np.allclose(model(PICTURES[:count]), expected[:count], atol=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [("FLOAT16", 2e-3), ("FLOAT", 1e-6), ("DOUBLE", 1e-6), ("UINT8", 1e-6)])
@@ -199,10 +199,10 @@ def test_a_keras_file_answers_as_its_layers_do(tmp_path: Path) -> None:
             for name in ("conv2d/vars/0", "conv2d/vars/1", "dense/vars/0", "dense/vars/1")
         )
     strokes = torch.conv2d(torch.from_numpy(PICTURES), kernel.permute(3, 2, 0, 1), bias).relu()
-    wanted = (strokes.permute(0, 2, 3, 1).flatten(1) @ head + head_bias).softmax(1)
+    expected = (strokes.permute(0, 2, 3, 1).flatten(1) @ head + head_bias).softmax(1)
     with open_external(written(tmp_path / "model.keras", keras_file()), threads=2) as model:
         assert model.told == DeclaredSpec(shape=(None, SIDE, SIDE, 1), classes=CLASSES, outputs="probabilities")
-        assert np.allclose(model(PICTURES.transpose(0, 2, 3, 1)), wanted.numpy(), atol=1e-5)
+        assert np.allclose(model(PICTURES.transpose(0, 2, 3, 1)), expected.numpy(), atol=1e-5)
 
 
 def keras_layers(*more: dict[str, Any]) -> bytes:
@@ -221,8 +221,8 @@ def test_a_keras_file_that_begins_by_rescaling_says_so(tmp_path: Path) -> None:
     with open_external(written(tmp_path / "model.keras", content)) as model:
         assert model.told.range == "255"
         with open_external(written(tmp_path / "plain.keras", keras_file())) as plain:
-            pictures = PICTURES.transpose(0, 2, 3, 1)
-            assert np.allclose(model(pictures * 255), plain(pictures), atol=1e-5)
+            images = PICTURES.transpose(0, 2, 3, 1)
+            assert np.allclose(model(images * 255), plain(images), atol=1e-5)
 
 
 def test_code_in_a_keras_file_is_refused_and_not_run(tmp_path: Path) -> None:

@@ -37,12 +37,12 @@ def someone(conventions: InputSpec, channels: int = 1) -> Callable[[np.ndarray],
     """A model that wants to be asked, and answers, as `conventions` say."""
     shift, factor = RANGES[conventions.range]
 
-    def model(pictures: np.ndarray) -> np.ndarray:
+    def model(batch: np.ndarray) -> np.ndarray:
         back = {
-            "nchw": lambda: pictures,
-            "nhwc": lambda: pictures.transpose(0, 3, 1, 2),
-            "nhw": lambda: pictures[:, None],
-            "flat": lambda: pictures.reshape(-1, SIDE, SIDE, channels).transpose(0, 3, 1, 2),
+            "nchw": lambda: batch,
+            "nhwc": lambda: batch.transpose(0, 3, 1, 2),
+            "nhw": lambda: batch[:, None],
+            "flat": lambda: batch.reshape(-1, SIDE, SIDE, channels).transpose(0, 3, 1, 2),
         }[conventions.layout]()
         images = back / factor + shift
         answers = scores(INKS[conventions.ink](images))
@@ -86,10 +86,10 @@ def test_colour_pictures_may_be_asked_as_imagenet_is() -> None:
 
 
 def test_where_the_shape_says_nothing_layouts_are_tried_too() -> None:
-    def picky(pictures: np.ndarray) -> np.ndarray:
-        if pictures.ndim != 2:
+    def picky(batch: np.ndarray) -> np.ndarray:
+        if batch.ndim != 2:
             raise ValueError("expected 2 dimensions")
-        return someone(InputSpec("flat", "255"))(pictures)
+        return someone(InputSpec("flat", "255"))(batch)
 
     result = infer_spec(picky, DeclaredSpec(), DATA)
     assert (result.conventions.layout, result.conventions.range) == ("flat", "255")
@@ -100,9 +100,9 @@ def test_what_is_given_or_said_is_not_tried() -> None:
     conventions = InputSpec("nhwc", "255", "dark", "probabilities")
     asked: list[int] = []
 
-    def counted(pictures: np.ndarray) -> np.ndarray:
-        asked.append(len(pictures))
-        return someone(conventions)(pictures)
+    def counted(batch: np.ndarray) -> np.ndarray:
+        asked.append(len(batch))
+        return someone(conventions)(batch)
 
     told = DeclaredSpec(shape=shape_of("nhwc"), range="255", outputs="probabilities")
     result = infer_spec(counted, told, DATA, SpecHint(ink="dark"))
@@ -123,10 +123,10 @@ def test_what_is_given_overrides_what_is_said() -> None:
 def test_among_equals_the_likelihood_of_the_labels_decides() -> None:
     """Rectifiers without offsets answer the same at every scale, but 255 times as sure of themselves."""
 
-    def unsure(pictures: np.ndarray) -> np.ndarray:
-        size = pictures.max()
-        wrong = np.arange(len(pictures)) % 20 == 0
-        right = scores(pictures / size)
+    def unsure(batch: np.ndarray) -> np.ndarray:
+        size = batch.max()
+        wrong = np.arange(len(batch)) % 20 == 0
+        right = scores(batch / size)
         return np.where(wrong[:, None], right[:, ::-1], right) * size
 
     result = infer_spec(unsure, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(ink="light"))
@@ -135,10 +135,10 @@ def test_among_equals_the_likelihood_of_the_labels_decides() -> None:
 
 
 def test_where_accuracy_and_likelihood_disagree_it_is_said() -> None:
-    def more_accurate_but_surer(pictures: np.ndarray) -> np.ndarray:
-        every = 20 if pictures.max() > 1 else 5
-        right = scores(pictures / pictures.max()) * pictures.max()
-        return np.where((np.arange(len(pictures)) % every == 0)[:, None], right[:, ::-1], right)
+    def more_accurate_but_surer(batch: np.ndarray) -> np.ndarray:
+        every = 20 if batch.max() > 1 else 5
+        right = scores(batch / batch.max()) * batch.max()
+        return np.where((np.arange(len(batch)) % every == 0)[:, None], right[:, ::-1], right)
 
     doubtful = infer_spec(more_accurate_but_surer, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(ink="light"))
     assert doubtful.conventions.range == "255"
@@ -159,8 +159,8 @@ def test_the_choice_is_told_with_its_margin() -> None:
 
 
 def test_a_model_that_only_guesses_is_refused_with_the_flags_to_give() -> None:
-    def guess(pictures: np.ndarray) -> np.ndarray:
-        return np.random.default_rng(0).random((len(pictures), 3))
+    def guess(batch: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(0).random((len(batch), 3))
 
     with pytest.raises(
         UserError, match=r"at best, however it is asked; .* say how it is asked: --layout, --range, --ink"
@@ -214,10 +214,10 @@ def line_for(function: Callable[[np.ndarray], Any], conventions: InputSpec) -> s
 class NhwcOnly:
     """As a model of Keras is: it takes what it was built for."""
 
-    def predict(self, pictures: np.ndarray) -> np.ndarray:
-        if pictures.shape[1:] != (SIDE, SIDE, 1):
-            raise ValueError(f"expected shape=(None, {SIDE}, {SIDE}, 1), found shape={pictures.shape}")
-        return someone(InputSpec("nhwc"))(pictures)
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        if batch.shape[1:] != (SIDE, SIDE, 1):
+            raise ValueError(f"expected shape=(None, {SIDE}, {SIDE}, 1), found shape={batch.shape}")
+        return someone(InputSpec("nhwc"))(batch)
 
 
 def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write() -> None:
@@ -231,7 +231,7 @@ def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write() -> None
     right = adapt(model.predict, InputSpec("nhwc"), CLASSES)
     assert (right(IMAGES).argmax(1) == DATA.labels).all()
 
-    def broken(pictures: np.ndarray) -> np.ndarray:
+    def broken(batch: np.ndarray) -> np.ndarray:
         raise RuntimeError("out of order")
 
     assert line_for(broken, InputSpec()).endswith("nor in another layout: RuntimeError: out of order")
@@ -256,9 +256,9 @@ def test_the_models_of_scikit_learn_pytorch_and_keras_are_asked_as_they_want() -
 
     network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 3))
     assert "model(torch.from_numpy(pictures)).detach().cpu().numpy()" in line_for(
-        lambda pictures: network(torch.from_numpy(pictures)), InputSpec()
+        lambda batch: network(torch.from_numpy(batch)), InputSpec()
     )
-    asked = adapt(lambda pictures: network(torch.from_numpy(pictures)).detach().numpy(), InputSpec(), CLASSES)
+    asked = adapt(lambda batch: network(torch.from_numpy(batch)).detach().numpy(), InputSpec(), CLASSES)
     assert asked(IMAGES).shape == (len(IMAGES), 3)
 
 

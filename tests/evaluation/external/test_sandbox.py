@@ -55,9 +55,9 @@ def test_a_function_behind_the_fence_answers_as_it_would_here(fence: SandboxServ
     with fence.open(file, threads=2) as function, fence.open(file) as another:
         assert function.told == {"says": "words", "threads": 2}
         for rows in (1, 2, 700):
-            pictures = np.random.default_rng(rows).random((rows, 5, 5), np.float32)
-            assert np.array_equal(function(pictures), pictures.reshape(rows, -1)[:, :3] * 2)
-            assert np.array_equal(another(pictures), function(pictures))
+            images = np.random.default_rng(rows).random((rows, 5, 5), np.float32)
+            assert np.array_equal(function(images), images.reshape(rows, -1)[:, :3] * 2)
+            assert np.array_equal(another(images), function(images))
     with pytest.raises(UserError, match="is closed"):
         function(PICTURES)
 
