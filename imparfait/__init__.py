@@ -1,4 +1,4 @@
-"""Image classifiers that stay right when the picture does not: train, evaluate, load."""
+"""Image classifiers that stay right when the image does not: train, evaluate, load."""
 
 import lazy_loader
 

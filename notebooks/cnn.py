@@ -17,7 +17,7 @@
 # `pip install -c constraints.txt -e '.[train,keras]' jupyterlab`, then `jupyter lab notebooks/cnn.ipynb`
 #
 # On two cores it takes five to fifteen minutes. With `IMPARFAIT_QUICK=1` it goes the same way in seconds, on 1,000
-# pictures: too few for the network to learn anything, so its numbers then say nothing.
+# images: too few for the network to learn anything, so its numbers then say nothing.
 
 # %%
 import os
@@ -35,11 +35,11 @@ from sklearn.metrics import classification_report
 import imparfait
 
 QUICK = bool(os.environ.get("IMPARFAIT_QUICK"))
-EPOCHS = {"clean": 1, "study": 1} if QUICK else {"clean": 5, "study": 3}  # about as many pictures shown, either way
+EPOCHS = {"clean": 1, "study": 1} if QUICK else {"clean": 5, "study": 3}  # about as many images shown, either way
 
 
 def show_pictures(rows, captions=None):
-    """Pictures row by row: `rows` are {name: pixels}, `captions` {name: a text for each picture}."""
+    """Images row by row: `rows` are {name: pixels}, `captions` {name: a text for each image}."""
     columns = max(map(len, rows.values()))
     size = (1.05 * columns, (1.45 if captions else 1.1) * len(rows))
     _, grid = plt.subplots(len(rows), columns, figsize=size, squeeze=False, layout="constrained")
@@ -56,9 +56,9 @@ def show_pictures(rows, captions=None):
 # %% [markdown]
 # ## Les données / The data
 #
-# MNIST's training pictures: five sixths to fit on; a sixth, never fitted on, to judge by. The test stays sealed.
+# MNIST's training images: five sixths to fit on; a sixth, never fitted on, to judge by. The test stays sealed.
 #
-# Each picture to judge by is there three times: *clean*; *geometric*, turned by up to 15°, moved and stretched by up to
+# Each image to judge by is there three times: *clean*; *geometric*, turned by up to 15°, moved and stretched by up to
 # 10 %; *shrunk*, placed somewhere on a sheet twice the size which is then reduced, so that it is small and thin.
 
 # %%
@@ -74,15 +74,15 @@ show_pictures({part.corruption: part.data.pixels[one_of_each] for part in three}
 # %% [markdown]
 # ## Des chiffres propres seulement / Clean digits only
 #
-# The study's CNN, trained on clean digits. Each score has its 95 % interval. Below: altered digits that it reads
+# The study's CNN, trained on clean digits. Each score has its 95 % interval. Below: corrupted digits that it reads
 # wrongly and is sure of, each with its true digit, its answer and how sure it is.
 
 
 # %%
 def learn(augmentation):
-    """Train the study's CNN on a mixture: the network, its settings, its epochs, and its scores after each of them."""
+    """Train the study's CNN on an augmentation: the network, its settings, its epochs, and its scores after each of them."""
     settings = imparfait.RECIPES["study"].settings.model_copy(
-        update={"mixture": augmentation, "epochs": EPOCHS[augmentation]}
+        update={"augmentation": augmentation, "epochs": EPOCHS[augmentation]}
     )
     height, width = fit.pixels.shape[2:]
     model = imparfait.build("cnn", channels=fit.channels, classes=len(fit.classes), height=height, width=width)
@@ -106,7 +106,7 @@ for part, answers in zip(three[1:], clean_scores[-1].parts[1:], strict=True):
 show_pictures(mistakes, captions)
 
 # %% [markdown]
-# ## Le mélange de l'étude / The study's mixture
+# ## Le mélange de l'étude / The study's augmentation
 #
 # The same network again, shown all digits clean, a third of them geometric as well and five twelfths shrunk, as the
 # study had it. Dashed lines: the network that was shown clean digits only.
@@ -116,15 +116,15 @@ model, settings, epochs, scores = learn("study")
 display(scores[-1])
 
 _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-shown = {"clean digits only": (clean_epochs, clean_scores, "--"), "the study's mixture": (epochs, scores, "-")}
+shown = {"clean digits only": (clean_epochs, clean_scores, "--"), "the study's augmentation": (epochs, scores, "-")}
 for name, (its_epochs, its_scores, line) in shown.items():
     images = np.cumsum([epoch.images for epoch in its_epochs]) / 1000
     left.plot(images, [epoch.loss for epoch in its_epochs], "o" + line, color="black", label=name)
     for place, (part, colour) in enumerate(zip(three, ("tab:blue", "tab:orange", "tab:green"), strict=True)):
         accuracy = [100 * each.each[place].accuracy for each in its_scores]
         right.plot(images, accuracy, "o" + line, color=colour, label=part.corruption if line == "-" else None)
-left.set(title="loss in training", xlabel="pictures shown, in thousands", ylim=(0, None))
-right.set(title="accuracy on validation pictures, %", xlabel="pictures shown, in thousands", ylim=(None, 101))
+left.set(title="loss in training", xlabel="images shown, in thousands", ylim=(0, None))
+right.set(title="accuracy on validation images, %", xlabel="images shown, in thousands", ylim=(None, 101))
 for axes in (left, right):
     axes.set_xlim(0, None)
     axes.spines[["top", "right"]].set_visible(False)
@@ -134,8 +134,8 @@ plt.show()
 # %% [markdown]
 # ## Ce qu'il confond / What it confuses
 #
-# The network of the mixture. A row is a true digit, a column an answer; right answers are on the diagonal, mistakes are
-# coloured. Then, for each digit, altered: how many of the answers "3" are a 3 (precision), and how many of the 3s are
+# The network of the augmentation. A row is a true digit, a column an answer; right answers are on the diagonal, mistakes are
+# coloured. Then, for each digit, corrupted: how many of the answers "3" are a 3 (precision), and how many of the 3s are
 # read as a 3 (recall).
 
 # %%
@@ -158,7 +158,7 @@ report = classification_report(
     truths, said, labels=range(10), target_names=fit.classes, output_dict=True, zero_division=0
 )
 table = pd.DataFrame({digit: report[digit] for digit in fit.classes}).T
-table.astype({"support": int}).rename(columns={"support": "pictures"}).round(3)
+table.astype({"support": int}).rename(columns={"support": "images"}).round(3)
 
 # %% [markdown]
 # ## Le modèle sauvegardé / The saved model
@@ -172,13 +172,13 @@ exported = imparfait.export(run, to="keras", out=Path("model") / "mon_model.kera
 loaded = keras.saving.load_model(exported.path)
 pixels = validation.pixels[:300].transpose(0, 2, 3, 1).astype(np.float32) / 255
 apart = np.abs(loaded.predict(pixels, verbose=0) - clean.probabilities[:300]).max()
-print(f"{exported.path}: {exported.size / 1e6:.1f} MB; on 300 pictures no probability differs by more than {apart:.0e}")
+print(f"{exported.path}: {exported.size / 1e6:.1f} MB; on 300 images no probability differs by more than {apart:.0e}")
 
 # %% [markdown]
 # ## Ce que nous avons appris / What we learned
 #
-# One training each, on validation pictures; alterations that were in the mixture. `imparfait study` does the whole
-# study: cross-validation, more epochs, the test pictures opened once.
+# One training each, on validation images; corruptions that were in the augmentation. `imparfait study` does the whole
+# study: cross-validation, more epochs, the test images opened once.
 
 # %%
 before, after = ([score.accuracy for score in each[-1].each] for each in (clean_scores, scores))
@@ -186,8 +186,8 @@ altered_before, altered_after = (100 * np.mean(accuracies[1:]) for accuracies in
 display(
     Markdown(f"""
 - Shown clean digits only, the CNN reads **{100 * before[0]:.1f} %** of clean digits and **{altered_before:.1f} %** of
-  altered ones.
-- Shown the mixture, the same CNN reads **{100 * after[0]:.1f} %** and **{altered_after:.1f} %**.
-- {"*On 1,000 pictures these numbers say nothing.*" if QUICK else "The network is the same: what it is shown decides."}
+  corrupted ones.
+- Shown the augmentation, the same CNN reads **{100 * after[0]:.1f} %** and **{altered_after:.1f} %**.
+- {"*On 1,000 images these numbers say nothing.*" if QUICK else "The network is the same: what it is shown decides."}
 """)
 )

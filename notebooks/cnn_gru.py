@@ -17,7 +17,7 @@
 # `pip install -c constraints.txt -e '.[train,keras]' jupyterlab`, then `jupyter lab notebooks/cnn_gru.ipynb`
 #
 # On two cores it takes five to fifteen minutes. With `IMPARFAIT_QUICK=1` it goes the same way in seconds, on 800
-# pictures: too few for the networks to learn anything, so its numbers then say nothing.
+# images: too few for the networks to learn anything, so its numbers then say nothing.
 
 # %%
 import os
@@ -39,7 +39,7 @@ COLOURS = {"cnn": "tab:blue", "cnn_gru": "tab:orange"}
 # %% [markdown]
 # ## Les données / The data
 #
-# As in `cnn.ipynb`: MNIST's training pictures, a sixth of them to judge by, *clean*, *geometric* (turned, moved,
+# As in `cnn.ipynb`: MNIST's training images, a sixth of them to judge by, *clean*, *geometric* (turned, moved,
 # stretched) and *shrunk*. The test stays sealed.
 
 # %%
@@ -64,7 +64,7 @@ plt.show()
 # behind them. `cnn_gru` reads the nine places one after the other, forwards and backwards, with two GRUs. In these the
 # annex has *relu* where a GRU has *tanh*; `cnn_gru_tanh` is the same network with tanh.
 #
-# Both are shown the same pictures, the study's mixture, each by its own recipe.
+# Both are shown the same images, the study's augmentation, each by its own recipe.
 
 
 # %%
@@ -83,7 +83,7 @@ rows = {}
 for name, (model, seconds, scores) in learned.items():
     low, high = scores.mean_interval
     rows[name] = {score.corruption: f"{100 * score.accuracy:.2f} %" for score in scores.each}
-    rows[name]["mean of the three"] = f"{100 * scores.mean:.2f} % ({100 * low:.2f} – {100 * high:.2f})"
+    rows[name]["core mean"] = f"{100 * scores.mean:.2f} % ({100 * low:.2f} – {100 * high:.2f})"
     rows[name]["training"] = f"{seconds:,.0f} s"
     rows[name]["numbers"] = f"{sum(numbers.numel() for numbers in model.state_dict().values() if numbers.ndim):,}"
 display(pd.DataFrame(rows).T)
@@ -94,7 +94,7 @@ for shift, (name, (_, _, scores)) in zip((0.12, -0.12), learned.items(), strict=
         low, high = score.interval
         axes.plot([100 * low, 100 * high], [shift - place] * 2, color=COLOURS[name], linewidth=2)
         axes.plot(100 * score.accuracy, shift - place, "o", color=COLOURS[name], label=None if place else name)
-axes.set(xlabel="accuracy on validation pictures in %, with its 95 % interval")
+axes.set(xlabel="accuracy on validation images in %, with its 95 % interval")
 axes.set_yticks([0, -1, -2], [part.corruption for part in three])
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -105,7 +105,7 @@ plt.show()
 #
 # One training each is no comparison, and the annexes' step sizes differ by a factor of ten (1e-4 for `cnn`, 1e-3 for
 # `cnn_gru`). So both learn again with steps of 1e-3, on all folds but one, and are judged on that one, fold by fold:
-# the same pictures in the same order, and only the network differs.
+# the same images in the same order, and only the network differs.
 
 # %%
 some = fit.select(np.arange(FOLD_PICTURES))
@@ -120,14 +120,14 @@ for number in range(FOLDS):
 _, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
 for pair in zip(*means.values(), strict=True):
     axes.plot([0, 1], [100 * mean for mean in pair], "o-", color="gray")
-axes.set(title="mean of the three, %; a line a fold", xticks=[0, 1], xticklabels=list(means), xlim=(-0.3, 1.3))
+axes.set(title="core mean, %; a line a fold", xticks=[0, 1], xticklabels=list(means), xlim=(-0.3, 1.3))
 axes.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %% [markdown]
 # ## Ce que nous avons appris / What we learned
 #
-# The folds share most of the pictures they are trained on, so their differences vary less than independent ones would.
+# The folds share most of the images they are trained on, so their differences vary less than independent ones would.
 # The interval allows for that: variance (1/folds + held out/fitted)·s², as Nadeau and Bengio have it.
 
 # %%
@@ -144,9 +144,9 @@ slower = learned["cnn_gru"][1] / learned["cnn"][1]
 display(
     Markdown(f"""
 - **{verdict}.**
-- cnn_gru takes **{slower:.1f} times** as long to learn from the same pictures.
-- That is one division of {FOLD_PICTURES:,} pictures into {FOLDS} folds, {EPOCHS} epoch{"s" * (EPOCHS > 1)}, one seed,
-  one step size: little to go by. `imparfait study` gives the whole verdict: all pictures, more divisions and epochs.
-{"- *On 800 pictures these numbers say nothing.*" if QUICK else ""}
+- cnn_gru takes **{slower:.1f} times** as long to learn from the same images.
+- That is one division of {FOLD_PICTURES:,} images into {FOLDS} folds, {EPOCHS} epoch{"s" * (EPOCHS > 1)}, one seed,
+  one step size: little to go by. `imparfait study` gives the whole verdict: all images, more divisions and epochs.
+{"- *On 800 images these numbers say nothing.*" if QUICK else ""}
 """)
 )

@@ -1,4 +1,4 @@
-"""Small pictures drawn here; shapes and types of the package are really checked while tests run."""
+"""Small images drawn here; shapes and types of the package are really checked while tests run."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One real training on real MNIST, as a user starts it; scored on development pictures."""
+"""One real training on real MNIST, as a user starts it; scored on validation images."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ def test_quick_learns_mnist_and_leaves_a_whole_run(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     scores = json.loads(result.stdout)
     assert 0.98 <= scores["mean"] < 0.9999  # everything right on real data would be a leak
-    assert [(part["alteration"], part["total"]) for part in scores["parts"]] == [
+    assert [(part["corruption"], part["total"]) for part in scores["parts"]] == [
         ("clean", 10_000),
         ("geometric", 10_000),
         ("shrunk", 10_000),
@@ -22,9 +22,13 @@ def test_quick_learns_mnist_and_leaves_a_whole_run(tmp_path: Path) -> None:
 
 
 def test_a_comparison_on_mnist_tells_a_trained_network_from_one_that_hardly_was(tmp_path: Path) -> None:
-    (tmp_path / "hardly.toml").write_text("learning_rate = 1e-5\nbatch_size = 64\n[sizes]\nfilters = 16\ndepth = 1\n")
-    (tmp_path / "trained.toml").write_text("learning_rate = 0.02\nbatch_size = 64\n[sizes]\nfilters = 16\ndepth = 1\n")
-    words = ["compare", "hardly.toml", "trained.toml", "--pictures", "4000", "--epochs", "2", "--seeds", "2", "--json"]
+    (tmp_path / "hardly.toml").write_text(
+        "learning_rate = 1e-5\nbatch_size = 64\n[model_args]\nfilters = 16\ndepth = 1\n"
+    )
+    (tmp_path / "trained.toml").write_text(
+        "learning_rate = 0.02\nbatch_size = 64\n[model_args]\nfilters = 16\ndepth = 1\n"
+    )
+    words = ["compare", "hardly.toml", "trained.toml", "--images", "4000", "--epochs", "2", "--seeds", "2", "--json"]
     result = subprocess.run([sys.executable, "-m", "imparfait", *words], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""The pictures that everything is scored on are the published ones."""
+"""The images that everything is scored on are the published ones."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.data.splits import split
 
-PUBLISHED = json.loads((Path(__file__).parents[1] / "results" / "pictures.json").read_text())
+PUBLISHED = json.loads((Path(__file__).parents[1] / "results" / "images.json").read_text())
 
 
 def sha256(data: LabelledImages) -> dict[str, str]:

@@ -59,7 +59,7 @@ def main() -> None:
     clean = by_corruption.pop("clean")
     baseline = {
         "what": "errors of the study's cnn trained on clean MNIST, by corruption and severity",
-        "pictures": "10,000 validation images per seed",
+        "images": "10,000 validation images per seed",
         "seeds": options.seeds,
         "clean": 1 - clean["0"],
         "settings": recipe.model_dump(),

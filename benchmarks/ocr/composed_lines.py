@@ -1,10 +1,10 @@
 """`read` on 1,000 numbers of five digits: right strings, wrong characters, and what an office buys.
 
-python benchmarks/lines.py --on development --out results/2026-12-05-lines
-python benchmarks/lines.py --on test --runs runs --out results/2026-12-05-lines-test      # opens the test, once
+python benchmarks/lines.py --split development --out results/2026-12-05-lines
+python benchmarks/lines.py --split test --runs runs --out results/2026-12-05-lines-test      # opens the test, once
 
 The numbers are composed on the papers of benchmarks/papers.py, each digit used once. On development, of the second half
-of MNIST's development pictures (with the first half reading was tuned); on test, of the test pictures: the opening is
+of MNIST's validation images (with the first half reading was tuned); on test, of the test images: the opening is
 a line of TEST_LEDGER.csv in --runs, as evaluate's is.
 
 A number is accepted when all that was read is sure and it has five digits, which an office knows of its field; the
@@ -63,7 +63,7 @@ class Line:
 
 
 def read_lines(data: LabelledImages, model: str, lines: int, keep: Path | None) -> list[Line]:
-    """Compose and read so many lines of the pictures; those read wrongly are kept as files."""
+    """Compose and read so many lines of the images; those read wrongly are kept as files."""
     ready = open_with_card(model)[0]
     order = np.random.default_rng(2026).permutation(len(data))
     names = list(PAPERS)
@@ -153,11 +153,11 @@ def summary(lines: Sequence[Line]) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--on", choices=("development", "test"), default="development")
+    parser.add_argument("--split", choices=("development", "test"), default="development")
     parser.add_argument("--model", default="digits")
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder with the ledger of test openings")
-    parser.add_argument("--keep", type=Path, help="folder for the pictures that were read wrongly")
+    parser.add_argument("--keep", type=Path, help="folder for the images that were read wrongly")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     dataset = load_data()

@@ -26,7 +26,7 @@ GAP, SPREAD, LEAST = 0.16, 0.11, -0.10  # heights between two digits: the bell c
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A picture file with a number on it."""
+    """An image file with a number on it."""
 
     content: bytes
     text: str

@@ -1,4 +1,4 @@
-"""MNIST's training pictures as on photographs: paper, desks, boards, shadows; what a classifier makes of them.
+"""MNIST's training images as on photographs: paper, desks, boards, shadows; what a classifier makes of them.
 
 python benchmarks/photographs.py [--model digits] --each 100 --out results/2026-12-05-photographs
 
@@ -29,7 +29,7 @@ TALL = 120  # pixels of a row of the sheet
 
 
 def tile(photo: np.ndarray, decoded: NormalizedImage) -> Image.Image:
-    """A picture, what was cut out of it in a frame, and what it became."""
+    """An image, what was cut out of it in a frame, and what it became."""
     image = Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8))
     scale = TALL / image.height
     both = Image.new("RGB", (2 * TALL + TALL // 2, TALL))
@@ -65,7 +65,7 @@ def main() -> None:
         rows.append(np.hstack([np.asarray(tile(images[each], decoded[each])) for each in shown]))
     plain = int((ready.probabilities(digits).argmax(1) == labels).sum())
     summary = {
-        "pictures": len(digits),
+        "images": len(digits),
         "right_as_they_are": plain,
         "right": scores,
         "processor_milliseconds_median": milliseconds,

@@ -3,7 +3,7 @@
 python benchmarks/printed.py [--model digits] [--fonts /usr/share/fonts] --out results/2026-12-05-printed
 
 Each digit in each font of the folder that has all ten, dark on light, 120 pixels high, and small: 24. No digit of any
-font was used in fitting; letters of DejaVu's and STIX's were, as pictures of nothing, so these families are left out.
+font was used in fitting; letters of DejaVu's and STIX's were, as images of nothing, so these families are left out.
 """
 
 import argparse
@@ -55,10 +55,10 @@ def main() -> None:
     options = parser.parse_args()
     ready = open_model(options.model)
     fonts = fonts_in(options.fonts)
-    told = {"model": options.model, "fonts": [path.stem for path in fonts], "sizes": {}}
+    told = {"model": options.model, "fonts": [path.stem for path in fonts], "model_args": {}}
     for size in SIZES:
-        told["sizes"][size] = score(ready, fonts, size)
-    print(json.dumps(told["sizes"], indent=2))
+        told["model_args"][size] = score(ready, fonts, size)
+    print(json.dumps(told["model_args"], indent=2))
     if options.out:
         leave(options.out, told)
 

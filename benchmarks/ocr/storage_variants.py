@@ -1,8 +1,8 @@
-"""MNIST's training pictures stored in every way that people store pictures: does a classifier say the same of them?
+"""MNIST's training images stored in every way that people store images: does a classifier say the same of them?
 
 python benchmarks/storage_variants.py [--model digits] [--each 3] --out results/2026-12-05-storage
 
-Each variant (format, mode, ground, EXIF orientation, enlargement, compression; tests/stored.py) stores `each` pictures
+Each variant (format, mode, ground, EXIF orientation, enlargement, compression; tests/stored.py) stores `each` images
 of development; decoded again, lossless ones must be the same bit for bit and all must get the same label.
 """
 

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-BATCH = 1000  # pictures that kornia gets at once
+BATCH = 1000  # images that kornia gets at once
 
 
 def keras(pixels: np.ndarray, threads: int) -> Callable[[], object]:
@@ -39,7 +39,7 @@ def kornia(pixels: np.ndarray, threads: int) -> Callable[[], object]:
 
 
 def albumentations(pixels: np.ndarray, threads: int) -> Callable[[], object]:
-    """Affine, from bytes to bytes, picture by picture: it takes no batches in which each is altered by itself."""
+    """Affine, from bytes to bytes, image by image: it takes no batches in which each is corrupted by itself."""
     import cv2
     from albumentations import Affine, Compose
 

@@ -1,6 +1,6 @@
 """Asks one classifier in one way and prints what that took: the other half of benchmarks/inference.py.
 
-Needs numpy and the one engine it is told; imparfait is imported for `torch` only.
+Needs numpy and the one executor it is told; imparfait is imported for `torch` only.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 Ask = Callable[[np.ndarray], np.ndarray]
-SINGLY = 400  # pictures asked one by one
+SINGLY = 400  # images asked one by one
 
 
 def torch(model: str, precision: str, threads: int) -> Ask:
@@ -36,7 +36,7 @@ def onnxruntime(model: str, precision: str, threads: int) -> Ask:
     options = executor.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = executor.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda pixels: session.run(["probabilities"], {"pictures": pixels})[0].argmax(1)
+    return lambda pixels: session.run(["probabilities"], {"images": pixels})[0].argmax(1)
 
 
 def openvino(model: str, precision: str, threads: int) -> Ask:

@@ -4,7 +4,7 @@ python benchmarks/exported_keras.py --python KERAS/bin/python [--run runs/defaul
 
 KERAS is an environment with Keras, TensorFlow and JAX (benchmarks/keras.txt, and jax), and neither PyTorch nor
 imparfait in it. The networks are the run folders given and, at random weights, each that imparfait has, for grey
-digits and for colour pictures of odd sides; each is asked 1,000 altered pictures.
+digits and for colour images of odd sides; each is asked 1,000 corrupted images.
 """
 
 import argparse
@@ -42,8 +42,8 @@ assert not {"imparfait", "torch"} & set(sys.modules)
 folder, *names = sys.argv[1:]
 for name in names:
     model = keras.saving.load_model(f"{folder}/{name}.keras")
-    pictures = np.load(f"{folder}/{name}.npy").transpose(0, 2, 3, 1).astype("float32") / 255
-    np.save(f"{folder}/{name}.answers.npy", model.predict(pictures, batch_size=250, verbose=0))
+    images = np.load(f"{folder}/{name}.npy").transpose(0, 2, 3, 1).astype("float32") / 255
+    np.save(f"{folder}/{name}.answers.npy", model.predict(images, batch_size=250, verbose=0))
 print(keras.__version__, keras.backend.backend())
 """
 
@@ -62,7 +62,7 @@ def at_random(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, Card]
         shown = torch.from_numpy(np.concatenate([*corrupted_digits(taken)]))
         logits = network.eval()(shown[::4].float() / 255)
         last = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
-        last.bias -= logits.mean(0)  # or it would say the same of each picture
+        last.bias -= logits.mean(0)  # or it would say the same of each image
         spread = float((logits - logits.mean(0)).std())
     card = Card(
         name=model, model=model, recipe="none", classes=CLASSES, weights="0" * 64, settings="0" * 64,
@@ -109,7 +109,7 @@ def main() -> None:
                     {
                         "network": name,
                         "keras": told.stdout.split(),
-                        "pictures": len(theirs),
+                        "images": len(theirs),
                         "same_label": int((theirs.argmax(1) == answers.argmax(1)).sum()),
                         "largest_difference_of_a_probability": float(np.abs(theirs - answers).max()),
                         "labels_answered": len(np.unique(answers.argmax(1))),
@@ -117,7 +117,7 @@ def main() -> None:
                 )
             print(f"{backend}: {len(expected)} networks in {seconds} s", file=sys.stderr)
     summary = {
-        "pictures": sum(row["pictures"] for row in rows),
+        "images": sum(row["images"] for row in rows),
         "same_label": sum(row["same_label"] for row in rows),
         "largest_difference_of_a_probability": max(row["largest_difference_of_a_probability"] for row in rows),
         "rows": rows,

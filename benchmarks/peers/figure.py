@@ -2,10 +2,10 @@
 
 python benchmarks/peers_figure.py results/<date>-peers --table
 
-A line a peer: how many of the three are right (their mean, development pictures) against seconds of training, a mark an
+A line a peer: how many of the three are right (their mean, validation images) against seconds of training, a mark an
 epoch; over several seeds, the mean of each epoch that all have. The scale is that of wrong answers, so that 99 and 99.5
-lie as far apart as 98 and 99. The table says how far `--ours` lies above each peer that learned from the same pictures:
-in points, with the paired 95 % interval over source pictures, after the last epoch of both.
+lie as far apart as 98 and 99. The table says how far `--ours` lies above each peer that learned from the same images:
+in points, with the paired 95 % interval over source images, after the last epoch of both.
 """
 
 import argparse
@@ -33,24 +33,24 @@ NAMES = {
 }
 TICKS = (50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.7, 99.8, 99.9)  # percent right
 APART = 0.056  # of the height, between two labels
-WAYS = ("mixture", "clean")
+WAYS = ("augmentation", "clean")
 
 
 @dataclass(frozen=True)
 class Found:
-    """One peer, trained on one kind of pictures, with each of its seeds."""
+    """One peer, trained on one kind of images, with each of its seeds."""
 
     peer: str
     on: str
     scores: Sequence[dict]
     rows: Sequence[Sequence[dict]]
     right: Sequence[np.ndarray]
-    """Of each seed, bool [3, pictures], after its last epoch."""
+    """Of each seed, bool [3, images], after its last epoch."""
 
     def course(self) -> np.ndarray:
         """Seconds and percent of the epochs that all seeds have, [2, epochs]."""
         epochs = min(map(len, self.rows))
-        each = [[(row["seconds"], row["mean_of_the_three"]) for row in rows[:epochs]] for rows in self.rows]
+        each = [[(row["seconds"], row["core_mean"]) for row in rows[:epochs]] for rows in self.rows]
         return np.array(each).mean(0).T
 
     @property
@@ -79,8 +79,8 @@ def read(folder: Path) -> list[Found]:
         found.append(Found(peer, on, scores, rows, right))
     for on in WAYS:
         if len({each["sha256_of_the_pictures"] for one in found if one.on == on for each in one.scores}) > 1:
-            raise SystemExit(f"{folder}: not all that learned from {on} learned from the same pictures")
-    return sorted(found, key=lambda one: -one.mean("mean_of_the_three"))
+            raise SystemExit(f"{folder}: not all that learned from {on} learned from the same images")
+    return sorted(found, key=lambda one: -one.mean("core_mean"))
 
 
 def ahead(ours: Found, theirs: Found) -> tuple[float, tuple[float, float]] | None:
@@ -100,7 +100,7 @@ def ahead(ours: Found, theirs: Found) -> tuple[float, tuple[float, float]] | Non
 
 
 def table(found: Sequence[Found], ours: str) -> str:
-    """Markdown: a row a peer and kind of pictures."""
+    """Markdown: a row a peer and kind of images."""
     mine = {one.on: one for one in found if one.peer == ours}
     lines = [
         "| learned from | peer | seeds | epochs | seconds | clean | geometric | shrunk | mean | "
@@ -121,7 +121,7 @@ def table(found: Sequence[Found], ours: str) -> str:
 
 
 def spread(expected: Sequence[float]) -> list[float]:
-    """Heights near those wanted, in falling order as they are, none nearer to the next than APART."""
+    """Heights near those expected, in falling order as they are, none nearer to the next than APART."""
     heights = list(expected)
     for _ in range(200):  # neighbours that are too near push each other away by the same
         for index in range(len(heights) - 1):
@@ -143,11 +143,11 @@ def drawn(found: Sequence[Found], theme: Theme) -> bytes:
             seconds,
             np.maximum(100 - percent, 0.01),
             marker="osD^vP"[place],
-            linestyle="-" if one.on == "mixture" else (0, (4, 2)),
+            linestyle="-" if one.on == "augmentation" else (0, (4, 2)),
             color=theme.series[place],
             linewidth=3 if one.ours else 1.6,
             markersize=7 if one.ours else 4.5,
-            markerfacecolor=theme.series[place] if one.on == "mixture" else theme.paper,
+            markerfacecolor=theme.series[place] if one.on == "augmentation" else theme.paper,
             zorder=4 if one.ours else 3,
         )
         ends.append((one, seconds[-1], max(100 - percent[-1], 0.01), theme.series[place]))
@@ -167,7 +167,7 @@ def drawn(found: Sequence[Found], theme: Theme) -> bytes:
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_fontsize(11)
     axes.set_title(
-        "solid: all learn from the same altered pixels    dashed: from clean pictures, altered as each does by default",
+        "solid: all learn from the same corrupted pixels    dashed: from clean images, corrupted as each does by default",
         loc="left",
         fontsize=10.5,
         color=theme.ink,

@@ -1,10 +1,10 @@
-"""A .keras file of the study's network, answered here and by Keras itself: on how many pictures the label is the same.
+"""A .keras file of the study's network, answered here and by Keras itself: on how many images the label is the same.
 
 python benchmarks/keras_file.py --python KERAS/bin/python --script study_in_keras.py --out results/2026-12-02-keras-file
 
 KERAS is an environment with Keras and TensorFlow (benchmarks/keras.txt). The script trains the study's network on
-MNIST's IDX files, saves it (--save) and the 30,000 pictures, clean and altered, that it is scored on (--pixels). Those
-are development pictures here, which it may have learned from: what counts is that both programs answer the same.
+MNIST's IDX files, saves it (--save) and the 30,000 images, clean and corrupted, that it is scored on (--pixels). Those
+are validation images here, which it may have learned from: what counts is that both programs answer the same.
 """
 
 import argparse
@@ -38,7 +38,7 @@ print(keras.__version__, keras.backend.backend())
 
 
 def write_idx(folder: Path, train: LabelledImages, development: LabelledImages) -> None:
-    """MNIST's four files, as the script reads them; `development` stands for the test pictures, which stay sealed."""
+    """MNIST's four files, as the script reads them; `development` stands for the test images, which stay sealed."""
     for part, data in (("train", train), ("t10k", development)):
         for kind, array in (("images-idx3", data.pixels[:, 0]), ("labels-idx1", data.labels)):
             header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
@@ -80,7 +80,7 @@ def main() -> None:
             ours = classifier(images)
             seconds = time.perf_counter() - start
     summary = {
-        "pictures": len(images),
+        "images": len(images),
         "same_label": int((ours.argmax(1) == theirs.argmax(1)).sum()),
         "largest_difference_of_a_probability": float(np.abs(np.exp(ours) - theirs).max()),
         "conventions": str(taken),

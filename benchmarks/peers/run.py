@@ -1,16 +1,16 @@
-"""What people would pick instead, trained on the same pictures and scored by one scorer: one training a call.
+"""What people would pick instead, trained on the same images and scored by one scorer: one training a call.
 
 python -m venv ../timm && ../timm/bin/pip install -r benchmarks/peers/timm.txt
-python benchmarks/peers.py --peer timm --python ../timm/bin/python --on clean --minutes 10 --out results/<date>-peers
-python benchmarks/peers.py --peer imparfait --recipe default --on mixture --minutes 10 --out results/<date>-peers
+python benchmarks/peers.py --peer timm --python ../timm/bin/python --split clean --minutes 10 --out results/<date>-peers
+python benchmarks/peers.py --peer imparfait --recipe default --split augmentation --minutes 10 --out results/<date>-peers
 python benchmarks/peers_figure.py results/<date>-peers --table
 
 Each peer is trained by benchmarks/peers/with_<peer>.py in an environment of its own (benchmarks/peers/<peer>.txt, with
-its licence) and is no dependency; how, its first lines say. It learns from the 50,000 pictures that are for fitting:
-`clean`, and then altered as is usual for it, or the pixels that the study's `mixture` shows of them (87,500: clean,
-geometric, shrunk), the same for all, saved once, and altered no further. After each epoch it says what it takes the
-10,000 development pictures for, clean, geometric and shrunk; their labels it never gets, and test pictures nobody.
-`clean` is not the same for all: our recipes alter pictures as they are scored, which is what the package is for.
+its licence) and is no dependency; how, its first lines say. It learns from the 50,000 images that are for fitting:
+`clean`, and then corrupted as is usual for it, or the pixels that the study's `augmentation` shows of them (87,500: clean,
+geometric, shrunk), the same for all, saved once, and corrupted no further. After each epoch it says what it takes the
+10,000 validation images for, clean, geometric and shrunk; their labels it never gets, and test images nobody.
+`clean` is not the same for all: our recipes alter images as they are scored, which is what the package is for.
 
 Seconds are of training: neither imports nor scoring, but all that is prepared before the first step. The epoch that
 passes --minutes is the last. Each learns in the precision that it does by default: ours in bfloat16 where the processor
@@ -43,7 +43,7 @@ from imparfait.data.splits import subsample
 WORKERS = Path(__file__).with_name("peers")
 PEERS = ("imparfait", "ultralytics", "timm", "pytorch", "scikit-learn", "keras")
 CORE_SUITE = ("clean", "geometric", "shrunk")
-VALIDATED = 10  # pictures a class, of those learned from, for who insists on validation pictures
+VALIDATED = 10  # images a class, of those learned from, for who insists on validation images
 
 
 def requirements(peer: str) -> tuple[str, list[str]]:
@@ -64,7 +64,7 @@ def saved_pixels(folder: Path, on: str, images: int | None) -> Path:
         return place
     fit, development = split(load_data().train)
     fit, development = subsample(fit, images), development.select(np.arange(len(development))[:images])
-    shown = as_shown(fit) if on == "mixture" else fit
+    shown = as_shown(fit) if on == "augmentation" else fit
     with atomic_directory(place) as new:
         scored = {f"score {part.corruption}": part.data.pixels[:, 0] for part in core_suite(development)}
         np.savez(new / "pixels.npz", x=shown.pixels[:, 0], y=shown.labels, sources=shown.sources, **scored)
@@ -136,7 +136,7 @@ def measured(training: Training, labels: np.ndarray, seconds: float, out: Path) 
         right = {part: np.array(line["said"][part]) == labels for part in CORE_SUITE}
         row = {"epoch": epoch, "seconds": round(line["seconds"], 2)}
         row["right"] = {part: int(each.sum()) for part, each in right.items()}
-        row["mean_of_the_three"] = round(100 * sum(row["right"].values()) / (3 * len(labels)), 3)
+        row["core_mean"] = round(100 * sum(row["right"].values()) / (3 * len(labels)), 3)
         row["precision"] = line["precision"]
         row["memory_GiB"] = round(training.memory(), 3)
         row["load_average"] = round(os.getloadavg()[0], 1)
@@ -152,12 +152,12 @@ def main() -> None:
     parser.add_argument("--peer", required=True, choices=PEERS)
     parser.add_argument("--recipe", choices=RECIPES, help="of imparfait")
     parser.add_argument("--python", default=sys.executable, help="the Python that has benchmarks/peers/<peer>.txt")
-    parser.add_argument("--on", required=True, choices=("clean", "mixture"))
+    parser.add_argument("--split", required=True, choices=("clean", "augmentation"))
     parser.add_argument("--minutes", type=float, required=True, help="of training; the epoch that passes is the last")
     parser.add_argument("--epochs", type=int, help="instead of as many as is usual for it")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pictures", type=int, help="to learn from and to score, to try it out")
-    parser.add_argument("--pixels", type=Path, default=Path("runs/peers"), help="where pictures are kept")
+    parser.add_argument("--images", type=int, help="to learn from and to score, to try it out")
+    parser.add_argument("--pixels", type=Path, default=Path("runs/peers"), help="where images are kept")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     if (options.peer == "imparfait") != (options.recipe is not None):
@@ -174,7 +174,7 @@ def main() -> None:
     threads = usable_cores()
     told = {"on": options.on, "recipe": options.recipe, "seed": options.seed, "epochs": options.epochs}
     told |= {"seconds": 60 * options.minutes, "threads": threads, "packages": packages}
-    told |= {"pixels": str(place / "pixels.npz"), "pictures": str(place)}
+    told |= {"pixels": str(place / "pixels.npz"), "images": str(place)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "rows.jsonl").unlink(missing_ok=True)
     (out / "command.txt").write_text(command(options.out, PYTHON=options.python))
@@ -194,7 +194,7 @@ def main() -> None:
     scores = {"peer": name, "on": options.on, "seed": options.seed, "licence": licence, "threads": threads}
     scores |= {"sha256_of_the_pictures": (place / "mark.txt").read_text(), "minutes": options.minutes}
     scores |= {"development_pictures": len(labels), "epochs": len(rows)}
-    scores |= {key: rows[-1][key] for key in ("seconds", "right", "mean_of_the_three", "precision")}
+    scores |= {key: rows[-1][key] for key in ("seconds", "right", "core_mean", "precision")}
     scores["peak_memory_GiB"] = max(row["memory_GiB"] for row in rows)
     atomic_write(out / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
 

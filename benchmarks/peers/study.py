@@ -5,8 +5,8 @@ python benchmarks/study.py --keras ../keras/bin/python --epochs 10 --out results
 
 Four systems learn by turns, an epoch each, every one in a process of its own that lives as long as its seed, with as
 many threads: Keras's code; ours by the same recipe in float32 and in bfloat16; and the `default` recipe, which has
-another network, shows each picture once an epoch, altered anew, and always runs its own number of epochs. After each
-epoch all are scored on the same development pictures (clean, geometric, shrunk); test pictures are not touched.
+another network, shows each image once an epoch, corrupted anew, and always runs its own number of epochs. After each
+epoch all are scored on the same validation images (clean, geometric, shrunk); test images are not touched.
 
 Seconds are of training only, Keras's first call included. Between two epochs the accuracy is taken to rise in a line;
 what is above 98 % after its first epoch has taken all of that epoch. Memory is the most that a process held, its pixels
@@ -49,7 +49,7 @@ class System:
     """What its process is told to build, before the seed."""
     epochs: int
     shown: int
-    """Pictures an epoch."""
+    """Images an epoch."""
 
 
 class Process:
@@ -92,7 +92,7 @@ class Process:
 
 
 def as_shown(data: LabelledImages) -> LabelledImages:
-    """The pictures that the study's mixture shows of `data`, altered once and kept as uint8."""
+    """The images that the study's augmentation shows of `data`, corrupted once and kept as uint8."""
     augmentation, sources = AUGMENTATIONS["study"], torch.from_numpy(data.sources)
     rows = augmentation.rows(0, 0, sources)
     shown = [
@@ -100,7 +100,7 @@ def as_shown(data: LabelledImages) -> LabelledImages:
         for source, share in (part.T for part in rows.split(5000))
     ]
     pixels = (torch.cat(shown) * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-    return replace(data.select(rows[:, 0].numpy()), pixels=pixels, name="the study's mixture")
+    return replace(data.select(rows[:, 0].numpy()), pixels=pixels, name="the study's augmentation")
 
 
 def save_pixels(file: Path, images: int | None) -> tuple[np.ndarray, int, int, str]:
@@ -135,8 +135,8 @@ def estimate(systems: Mapping[str, System], working: Mapping[str, Process], scor
             before = time.perf_counter()
             working[name]("score", 500)
             scoring = (time.perf_counter() - before) / 500 * scored
-        total += system.epochs * (fitted["seconds"] / fitted["pictures"] * system.shown + scoring)
-        print(f"{name}: {fitted['pictures'] / fitted['seconds']:,.0f} pictures a second", flush=True)
+        total += system.epochs * (fitted["seconds"] / fitted["images"] * system.shown + scoring)
+        print(f"{name}: {fitted['images'] / fitted['seconds']:,.0f} images a second", flush=True)
     return total
 
 
@@ -153,7 +153,7 @@ def measured(
     """A row for each epoch of each system, by turns.
 
     Rows of the study's recipe carry how far their mean lies above Keras's, in points, with its paired 95 % interval
-    over source pictures; the last one in float32 how far probabilities are apart when weights are equal.
+    over source images; the last one in float32 how far probabilities are apart when weights are equal.
     """
     seconds = dict.fromkeys(systems, 0.0)
     for epoch in range(1, max(system.epochs for system in systems.values()) + 1):
@@ -167,8 +167,8 @@ def measured(
             right[name] = np.stack([np.array(said[part]) == labels for part in CORE_SUITE])
             row = {"seed": seed, "epoch": epoch, "system": name, "seconds": round(taken, 2)}
             row["seconds_so_far"] = round(seconds[name], 2)
-            row["right"] = dict(zip(CORE_SUITE, right[name].sum(1).tolist(), strict=True))
-            row["mean_of_the_three"] = round(100 * float(right[name].mean()), 3)
+            row["correct"] = dict(zip(CORE_SUITE, right[name].sum(1).tolist(), strict=True))
+            row["core_mean"] = round(100 * float(right[name].mean()), 3)
             row["memory_GiB"] = round(working[name].memory(), 3)
             row["load_average"] = round(os.getloadavg()[0], 1)
             if name in (EXACT, FAST):
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--keras", required=True, help="the Python that has benchmarks/keras.txt")
     parser.add_argument("--network", choices=("cnn", "cnn_gru"), default="cnn")
     parser.add_argument("--epochs", type=int, default=10, help="of the study's recipe")
-    parser.add_argument("--pictures", type=int, help="to learn from: the study's mixture shows 7/4 as many an epoch")
+    parser.add_argument("--images", type=int, help="to learn from: the study's augmentation shows 7/4 as many an epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 """Our side of study.py, in a process of its own: reads commands, prints an answer to each, as study_in_keras.py does.
 
-Commands, one JSON list a line: ["build", recipe, precision, epochs, seed], ["fit", pictures], where null is an epoch,
-["score", pictures], where null is all, and ["weights", file], which leaves them there in Keras's order and says what
+Commands, one JSON list a line: ["build", recipe, precision, epochs, seed], ["fit", images], where null is an epoch,
+["score", images], where null is all, and ["weights", file], which leaves them there in Keras's order and says what
 the network answers.
 """
 
@@ -28,9 +28,9 @@ class Ours:
         settings, labels = RECIPES[recipe].settings, pixels["shown_y"]
         if (
             settings.augmentation == "study"
-        ):  # these pictures are mixed already; each is a source, to be shuffled by itself
+        ):  # these images are mixed already; each is a source, to be shuffled by itself
             x, sources = pixels["shown"], np.arange(len(labels))
-            settings = settings.model_copy(update={"mixture": "clean"})
+            settings = settings.model_copy(update={"augmentation": "clean"})
         else:
             x, labels, sources = pixels["fit"], pixels["fit_y"], pixels["fit_sources"]
         data = LabelledImages(x[:, None], labels, sources, tuple("0123456789"), "saved pixels", "train")
@@ -43,12 +43,12 @@ class Ours:
         self.steps: Iterator[Step] = iter(self.training)
 
     def fit(self, images: int | None) -> dict[str, float]:
-        """Learn so many more pictures, or an epoch's; in seconds, drawing and altering them included."""
+        """Learn so many more images, or an epoch's; in seconds, drawing and altering them included."""
         steps = self.training.steps_an_epoch if images is None else images // self.settings.batch_size
         start = time.perf_counter()
         done = sum(1 for _ in islice(self.steps, steps))
         seconds = time.perf_counter() - start
-        return {"seconds": seconds, "pictures": done * self.settings.batch_size}
+        return {"seconds": seconds, "images": done * self.settings.batch_size}
 
 
 def weights_for_keras(model: nn.Module) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """The founding study's networks as Keras code, driven by study.py: reads commands, prints an answer to each.
 
 It runs in an environment of its own (benchmarks/keras.txt) and knows nothing of imparfait. Commands, one JSON list a
-line: ["build", "cnn", seed], ["fit", pictures], where null is an epoch, ["score", pictures], where null is all, and
+line: ["build", "cnn", seed], ["fit", images], where null is an epoch, ["score", images], where null is all, and
 ["weights", file], which sets them and says what the network then answers.
 """
 
@@ -70,7 +70,7 @@ def main() -> None:
             few = slice(words[0])
             start = time.perf_counter()
             model.fit(x[few], y[few], batch_size=BATCH, verbose=0, shuffle=True)
-            answer = {"seconds": time.perf_counter() - start, "pictures": len(y[few])}
+            answer = {"seconds": time.perf_counter() - start, "images": len(y[few])}
         elif command == "score":
             for name, images in scored.items():
                 said = model.predict(

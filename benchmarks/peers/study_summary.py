@@ -13,7 +13,7 @@ from imparfait.core.storage import write_json
 from imparfait.reports.figures import LIGHT, as_png
 from imparfait.reports.figures.drawing import figure_on
 
-WANTED = 98.0  # percent, on the mean of the three
+WANTED = 98.0  # percent, on the core mean
 CORE_SUITE = ("clean", "geometric", "shrunk")
 EXACT, FAST, BETTER = "imparfait, float32", "imparfait, bfloat16", "imparfait, default recipe"
 STEPS = {EXACT: "engine", FAST: "bfloat16", BETTER: "recipe and network"}
@@ -22,14 +22,14 @@ APART = "largest_difference_of_probabilities_with_equal_weights"
 
 
 def seconds_to(expected: float, rows: Sequence[dict]) -> float | None:
-    """Seconds of training until the mean of the three is `wanted`, in a line between epochs; None: not reached."""
+    """Seconds of training until the core mean is `expected`, in a line between epochs; None: not reached."""
     before = None
     for row in rows:
-        if row["mean_of_the_three"] >= expected:
+        if row["core_mean"] >= expected:
             if before is None:
                 return row["seconds_so_far"]
-            rise = row["mean_of_the_three"] - before["mean_of_the_three"]
-            share = (expected - before["mean_of_the_three"]) / rise
+            rise = row["core_mean"] - before["core_mean"]
+            share = (expected - before["core_mean"]) / rise
             return before["seconds_so_far"] + share * row["seconds"]
         before = row
     return None
@@ -68,8 +68,8 @@ def summary(courses: Mapping[str, Sequence[Sequence[dict]]]) -> dict:
             },
             f"seconds_to_{WANTED:g}_percent": over_seeds(reached[name]),
             "after_epochs": last[0]["epoch"],
-            "mean_of_the_three": over_seeds([row["mean_of_the_three"] for row in last], 3),
-            "right": {part: [row["right"][part] for row in last] for part in CORE_SUITE},
+            "core_mean": over_seeds([row["core_mean"] for row in last], 3),
+            "correct": {part: [row["correct"][part] for row in last] for part in CORE_SUITE},
             "peak_memory_GiB": max(row["memory_GiB"] for row in last),
         }
         if "ahead_of_keras" in last[0]:
@@ -84,7 +84,7 @@ def summary(courses: Mapping[str, Sequence[Sequence[dict]]]) -> dict:
     return {
         "systems": systems,
         "speed_up": {
-            "of": f"engine, bfloat16: median seconds an epoch; recipe and network: seconds to {WANTED:g} %",
+            "of": f"executor, bfloat16: median seconds an epoch; recipe and network: seconds to {WANTED:g} %",
             **{name: over_seeds(each) for name, each in factors.items()},
             "product": over_seeds(product),
             f"keras's seconds to {WANTED:g} % / the default recipe's": over_seeds(
@@ -103,11 +103,11 @@ def summary(courses: Mapping[str, Sequence[Sequence[dict]]]) -> dict:
 
 
 def drawn(courses: Mapping[str, Sequence[Sequence[dict]]]) -> bytes:
-    """The mean of the three against seconds of training: each seed thin, the mean over seeds thick."""
+    """The core mean against seconds of training: each seed thin, the mean over seeds thick."""
     figure, axes = figure_on(LIGHT, 10, 4.2)
     for index, (name, seeds) in enumerate(courses.items()):
         colour = LIGHT.series[index]
-        lines = np.array([[[row["seconds_so_far"], row["mean_of_the_three"]] for row in rows] for rows in seeds])
+        lines = np.array([[[row["seconds_so_far"], row["core_mean"]] for row in rows] for rows in seeds])
         for line in lines:
             axes.plot(*line.T, color=colour, linewidth=0.8, alpha=0.5)
         axes.plot(
@@ -119,14 +119,14 @@ def drawn(courses: Mapping[str, Sequence[Sequence[dict]]]) -> bytes:
             label=name.replace("keras", "Keras, float32"),
         )
     axes.axhline(WANTED, color=LIGHT.ink, linewidth=1, linestyle="--")
-    every = [row["mean_of_the_three"] for seeds in courses.values() for rows in seeds for row in rows]
+    every = [row["core_mean"] for seeds in courses.values() for rows in seeds for row in rows]
     if max(every) > WANTED:
         axes.set_ylim(max(94.0, min(every) - 0.3), max(every) + 0.3)  # the first epochs are far below the rest
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
-    axes.set(xlabel="seconds of training", ylabel="mean of the three in %, development pictures")
+    axes.set(xlabel="seconds of training", ylabel="core mean in %, validation images")
     count = len(next(iter(courses.values())))
     title = f"mean of {count} seeds, each seed thin" if count > 1 else "1 seed"
     axes.legend(

@@ -1,7 +1,7 @@
 """Our side of peers.py: a recipe as `imparfait train` runs it, at its own number of epochs.
 
-As there, a twentieth of the pictures is kept out, on which it would find its threshold: the others learn from all.
-On clean pictures it alters them as its recipe does, anew every time; those of the study's mixture it takes as they are.
+As there, a twentieth of the images is kept out, on which it would find its threshold: the others learn from all.
+On clean images it alters them as its recipe does, anew every time; those of the study's augmentation it takes as they are.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def main() -> None:
     if worker.epochs:
         changes["epochs"] = worker.epochs
     if not worker.own_alterations:
-        changes["mixture"] = "clean"
+        changes["augmentation"] = "clean"
     settings = RECIPES[worker.recipe].settings.model_copy(update=changes)
     worker.begin()
     classes = tuple("0123456789")

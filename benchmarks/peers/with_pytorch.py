@@ -1,7 +1,7 @@
 """A plain PyTorch MNIST network, as PyTorch's own `mnist` example describes it; written anew, none of its code is here.
 
 Two convolutions of 32 and 64, a pooling, 128 hidden units, dropout of 0.25 and 0.5; Adadelta from 1.0, times 0.7 after
-each of 14 epochs, batches of 64; pixels less 0.1307, over 0.3081; nothing is altered. The example reads its pictures
+each of 14 epochs, batches of 64; pixels less 0.1307, over 0.3081; nothing is corrupted. The example reads its images
 one by one, which here lie in memory as tensors already: the kinder way.
 """
 

@@ -1,9 +1,9 @@
-"""scikit-learn's best simple model for pictures of digits: a support vector machine on their pixels, over 255.
+"""scikit-learn's best simple model for images of digits: a support vector machine on their pixels, over 255.
 
 SVC with C=10, and its default kernel (RBF, gamma "scale"). It learns in one go, so that its line in the figure is of
-fits on a sixteenth, a quarter and all of the pictures, each by itself. A short trial chose it before
-HistGradientBoostingClassifier: from the study's mixture of 2,000 pictures for fitting, 65.7 against 63.4 % of 1,000
-development pictures, on the mean of the three, in 1.9 and 46.6 seconds of one core.
+fits on a sixteenth, a quarter and all of the images, each by itself. A short trial chose it before
+HistGradientBoostingClassifier: from the study's augmentation of 2,000 images for fitting, 65.7 against 63.4 % of 1,000
+validation images, on the core mean, in 1.9 and 46.6 seconds of one core.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
 """timm's `train.py --model resnet18 --input-size 1 32 32 --aa rand-m9-mstd0.5-inc1`, from random weights.
 
-pip's timm has no train.py: this is a loop of our own around timm's loader, optimiser, schedule and loss, with the
+pip's timm has no train.py: this is a loop of our own around timm's loader, optimizer, schedule and loss, with the
 defaults that its train.py documents: batches of 128; SGD with Nesterov's momentum of 0.9 and weight decay of 2e-5, from
 0.1 for a batch of 256, so 0.05 here; cosine to 0 with a warm-up from 1e-5; label smoothing of 0.1; crops of 8 to 100 %
-of the area, mirrored half of the time. RandAugment as above is what its published settings add. Pictures of the study's
-mixture, which are altered already, are taken as with --no-aug. Two differ: the cosine ends when the time does, after so
+of the area, mirrored half of the time. RandAugment as above is what its published settings add. Images of the study's
+augmentation, which are corrupted already, are taken as with --no-aug. Two differ: the cosine ends when the time does, after so
 many epochs as a few steps before the first say, not after 300; and the warm-up is an eighth of them, at most its 5.
 """
 
@@ -24,12 +24,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from worker import Worker
 
-BATCH, TRIAL = 128, 24  # pictures; steps before the first that are timed
+BATCH, TRIAL = 128, 24  # images; steps before the first that are timed
 SIZE, MEAN, STD = (1, 32, 32), (0.1307,), (0.3081,)
 
 
 class Pictures(Dataset):
-    """Pictures in memory, one by one through timm's transforms: nothing has to be read and decoded."""
+    """Images in memory, one by one through timm's transforms: nothing has to be read and decoded."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.x, self.y, self.transform = x, y, None

@@ -1,9 +1,9 @@
 """Ultralytics' `yolo classify train model=yolo26n-cls.yaml imgsz=32`, from random weights, on folders of PNG files.
 
-All else is as it is by default: batches of 16, its optimiser for the occasion, RandAugment, mirroring, erasing and
-crops; of the study's mixture, which is altered already, none of these. It is told how long it may learn (`time`), by
+All else is as it is by default: batches of 16, its optimizer for the occasion, RandAugment, mirroring, erasing and
+crops; of the study's augmentation, which is corrupted already, none of these. It is told how long it may learn (`time`), by
 which it plans its steps. Scored are its averaged weights after each epoch. It would choose its best epoch by its
-validation pictures; here it validates on none.
+validation images; here it validates on none.
 """
 
 import os

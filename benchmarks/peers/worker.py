@@ -1,7 +1,7 @@
 """What the workers of peers.py share: the pixels they learn from, and what they answer after each epoch.
 
 A worker runs in the environment of what it trains, so this needs NumPy alone. It never sees the labels it is scored by:
-after an epoch it says what it takes each of the scored pictures for, and is told whether to go on. Its clock stands
+after an epoch it says what it takes each of the scored images for, and is told whether to go on. Its clock stands
 still meanwhile.
 """
 
@@ -15,7 +15,7 @@ from importlib.metadata import version
 import numpy as np
 
 Prediction = Callable[[np.ndarray], np.ndarray]
-"""From pictures, uint8 [n, 28, 28], to classes, integers [n]; asked for some thousands at a time."""
+"""From images, uint8 [n, 28, 28], to classes, integers [n]; asked for some thousands at a time."""
 AT_ONCE = 5000
 
 
@@ -25,7 +25,7 @@ class Worker:
     def __init__(self) -> None:
         told = json.loads(sys.argv[1])
         self.own_alterations: bool = told["on"] == "clean"
-        """Whether pictures are altered as is usual for this peer; those of the study's mixture are altered already."""
+        """Whether images are corrupted as is usual for this peer; those of the study's augmentation are corrupted already."""
         self.recipe: str | None = told["recipe"]
         self.threads: int = told["threads"]
         self.seed: int = told["seed"]
@@ -33,7 +33,7 @@ class Worker:
         """None: as many as is usual for this peer."""
         self.budget: float = told["seconds"]
         """Seconds of training, for those who plan by it."""
-        self.images: str = told["pictures"]
+        self.images: str = told["images"]
         """A folder: train/<class>/*.png, the same as `x` and `y`; val/<class>/*.png, a few of them."""
         with np.load(told["pixels"]) as file:
             self.x, self.y, self.sources = file["x"], file["y"], file["sources"]
@@ -57,7 +57,7 @@ class Worker:
         return self._taken + time.perf_counter() - self._since
 
     def after_epoch(self, answer: Prediction, alone: bool = False) -> bool:
-        """Say what `answer` takes the scored pictures for; whether another epoch is wanted.
+        """Say what `answer` takes the scored images for; whether another epoch is expected.
 
         `alone`: what was learned before has no part in this one, so that its seconds count from now on anew.
         """

@@ -1,8 +1,8 @@
-"""The same pictures asked in every way there is: do all say the same?
+"""The same images asked in every way there is: do all say the same?
 
-python benchmarks/ways.py [--pictures 10000] --out results/2026-12-05-ways
+python benchmarks/ways.py [--images 10000] --out results/2026-12-05-ways
 
-Development pictures, stored as PNGs, dark on light. Asked: ONNX Runtime itself on the pixels; the Python function; the
+Development images, stored as PNGs, dark on light. Asked: ONNX Runtime itself on the pixels; the Python function; the
 command over the folder; the HTTP API; the page, in Chromium, by the function that it asks with; the weights in PyTorch,
 float32. Labels are to be identical, the best answer's probability within 1e-5 of ONNX Runtime's.
 """
@@ -31,11 +31,11 @@ from imparfait.inference.pretrained import PRETRAINED, open_model
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
 ON_THE_PAGE = """
-async (pictures) => {
+async (images) => {
   const { post } = await import(new URL("server.js", document.querySelector("script[src]").src));
   const answers = [];
-  for (const picture of pictures) {
-    const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+  for (const image of images) {
+    const bytes = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
     const told = await post("/v1/predict", new Blob([bytes]));
     answers.push([told.pages[0].predictions[0].label, told.pages[0].predictions[0].score]);
   }
@@ -103,7 +103,7 @@ def best_of(shares: np.ndarray, classes: tuple[str, ...]) -> ConditionResult:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     _, development = imparfait.split(imparfait.load_data().train)
@@ -125,7 +125,7 @@ def main() -> None:
         }
         with server() as address:
             ways |= {"HTTP": by_http(files, address), "page": by_page(files, address)}
-    told = {"pictures": len(pixels)}
+    told = {"images": len(pixels)}
     for way, answers in ways.items():
         apart = max(abs(one[1] - other[1]) for one, other in zip(expected, answers, strict=True))
         same = sum(one[0] == other[0] for one, other in zip(expected, answers, strict=True))

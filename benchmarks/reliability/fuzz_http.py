@@ -1,8 +1,8 @@
-"""What a server makes of requests that are broken in endless ways, of broken pictures, and of what its OpenAPI allows.
+"""What a server makes of requests that are broken in endless ways, of broken images, and of what its OpenAPI allows.
 
-python benchmarks/rude_requests.py --raw 20000 --pictures 10000 --examples 100 --out results/2026-12-05-rude-requests
+python benchmarks/rude_requests.py --raw 20000 --images 10000 --examples 100 --out results/2026-12-05-rude-requests
 
-Each raw request is a good one, damaged in a way that its number decides; pictures are those of malformed_pictures.py,
+Each raw request is a good one, damaged in a way that its number decides; images are those of malformed_pictures.py,
 bombs last. `--examples` (of each operation) needs: pip install schemathesis==4.32.5
 """
 
@@ -87,7 +87,7 @@ def a_raw_request(number: int) -> bytes:
             others = [b"\r\n".join([f, *h, b"Content-Length: %d" % len(b), b"", b]) for f, h, b in (
                 a_good_request(chance) for _ in range(chance.randrange(1, 30)))]  # fmt: skip
             return b"".join(others) + chance.randbytes(chance.randrange(30))
-        case 6:  # a broken picture
+        case 6:  # a broken image
             _, body = a_broken_picture(number)
             return b"\r\n".join([first, *headers, b"Content-Length: %d" % len(body), b"", body])
         case 7:  # nothing of HTTP
@@ -174,7 +174,7 @@ def many(port: int, process: int, requests: "list[tuple[object, bytes]]", make, 
 
 
 def picture_request(which: object) -> bytes:
-    """A request with broken picture number `which`, or the bomb of that name."""
+    """A request with broken image number `which`, or the bomb of that name."""
     content = a_broken_picture(which)[1] if isinstance(which, int) else BOMBS[str(which)]()
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {len(content)}"
     return head.encode() + b"\r\nConnection: close\r\n\r\n" + content
@@ -209,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raw", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first raw request")
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--examples", type=int, default=0, help="of each operation, by schemathesis")
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--out", type=Path)
@@ -225,7 +225,7 @@ def main() -> None:
             numbers = list(range(options.first, options.first + options.raw))
             summary["raw"] = many(port, process.pid, numbers, a_raw_request, options.at_once)
         if options.images:
-            summary["pictures"] = many(port, process.pid, list(range(options.images)), picture_request, 2)
+            summary["images"] = many(port, process.pid, list(range(options.images)), picture_request, 2)
             summary["bombs"] = many(port, process.pid, list(BOMBS), picture_request, 1)
         if options.examples:
             summary["schemathesis"] = by_schemathesis(port, options.examples)

@@ -1,6 +1,6 @@
-"""Picture files that are broken in endless ways: how many end in one sentence, how many still work, and what else.
+"""Image files that are broken in endless ways: how many end in one sentence, how many still work, and what else.
 
-python benchmarks/malformed_pictures.py --count 10000 --out results/2026-12-05-malformed-pictures
+python benchmarks/malformed_pictures.py --count 10000 --out results/2026-12-05-malformed-images
 
 Each is a small good file, damaged in a way that its number decides (tests/malformed_pictures.py); bombs come last.
 """

@@ -29,7 +29,7 @@ def main() -> None:
         counts = random.binomial(10_000, truth, n)
         intervals = {count: wilson_interval(int(count), 10_000) for count in np.unique(counts)}
         held = simulations.covered([intervals[count] for count in counts], truth)
-        found[f"wilson, accuracy {truth}, 10,000 pictures"] = held
+        found[f"wilson, accuracy {truth}, 10,000 images"] = held
     for alike in (0.0, 0.5, 0.9):
         bootstraps = []
         for _ in range(n):
@@ -44,11 +44,11 @@ def main() -> None:
         corrected = [corrected_difference(row, 1 / (folds - 1)).interval for row in rows]
         found[f"corrected t, {folds} folds x {seeds} seeds"] = simulations.covered(corrected, 0.2)
 
-    found["false better, different recipes exchangeable by picture, of 300"] = sum(
+    found["false better, different recipes exchangeable by image, of 300"] = sum(
         bool(simulations.simulated(random).verdicts[0].shown) for _ in range(300)
     )
     planted = [simulations.simulated(random, 0.02).verdicts[0] for _ in range(100)]
-    found["found of 100, 2 points planted in 1,500 pictures"] = sum(
+    found["found of 100, 2 points planted in 1,500 images"] = sum(
         verdict.shown and verdict.names[0] == "one" for verdict in planted
     )
     right = null.read(null.JOBS_FOLDER)

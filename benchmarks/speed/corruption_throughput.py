@@ -1,4 +1,4 @@
-"""Pictures altered a second: ours beside what others alter with, in turn in one run.
+"""Images corrupted a second: ours beside what others alter with, in turn in one run.
 
 python -m venv ../kornia && ../kornia/bin/pip install -r benchmarks/peers/kornia.txt
 python benchmarks/altering.py --peer kornia ../kornia/bin/python --out results/<date>-altering
@@ -26,7 +26,7 @@ from imparfait.core.compute import usable_cores
 from imparfait.core.hardware import environment
 
 ROUNDS = 7
-OURS = 20_000  # pictures a round; of the peers so many that a round takes each about as long
+OURS = 20_000  # images a round; of the peers so many that a round takes each about as long
 PEERS = {"keras": 2_000, "kornia": 5_000, "albumentations": 2_000}
 NAMES = {"keras": "ImageDataGenerator"}
 WORKER = Path(__file__).with_name("peers") / "altering_with.py"
@@ -46,7 +46,7 @@ def ours(images: torch.Tensor, name: str, severity: float) -> Callable[[], float
 
 
 def theirs(peer: str, python: str, file: Path, threads: int, log: Path) -> tuple[Callable[[], float], dict[str, str]]:
-    """What alters its pictures once and says how long that took, and its version."""
+    """What alters its images once and says how long that took, and its version."""
     child = subprocess.Popen(
         [python, str(WORKER), peer, str(file), str(threads)],
         stdin=subprocess.PIPE,

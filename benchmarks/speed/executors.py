@@ -1,8 +1,8 @@
-"""Time 40 short cells on each engine, in turn in one run, and what an engine costs beside the cells.
+"""Time 40 short jobs on each executor, in turn in one run, and what an executor costs beside the jobs.
 
-python benchmarks/engines.py --rounds 2 --out results/2026-11-24-engines
+python benchmarks/executors.py --rounds 2 --out results/2026-11-24-executors
 
-The cells are 5 folds × 2 partitions × 4 training seeds of `quick` on 30,000 of MNIST's training pictures: equal
+The jobs are 5 folds × 2 partitions × 4 training seeds of `quick` on 30,000 of MNIST's training images: equal
 recipes, so that their outcomes also serve as a real null (tests/test_null.py). Needs the extra `ray`.
 """
 
@@ -26,7 +26,7 @@ from imparfait.selection.jobs import Job, JobResult
 from imparfait.selection.profiling import network_of
 
 FOLDS, PARTITIONS, SEEDS, PICTURES = 5, 2, 4, 30_000
-TINY, TINY_CELLS = 600, 30  # pictures and cells for the cost beside them
+TINY, TINY_CELLS = 600, 30  # images and jobs for the cost beside them
 
 
 def jobs(data: LabelledImages, compute: ComputeConfig, images: int) -> list[tuple[int, int, int, Job]]:
@@ -58,7 +58,7 @@ def timed(executor: Executor, expected: list[Job], data: LabelledImages) -> tupl
 
 
 def beside(executor: Executor, expected: list[Job], data: LabelledImages) -> float:
-    """Seconds a cell beside training and judging, on an engine that is warm."""
+    """Seconds a job beside training and judging, on an executor that is warm."""
     timed(executor, expected[:4], data)
     seconds, found = timed(executor, expected, data)
     inside = sum(outcome.training_seconds + outcome.judging_seconds for outcome in found.values())
@@ -98,7 +98,7 @@ def main() -> None:
     medians = {name: statistics.median(each) for name, each in seconds.items()}
 
     summary = {
-        "cells": len(alone),
+        "jobs": len(alone),
         "seconds": seconds,
         "median_seconds": medians,
         "processes_against_here_with_all_threads": round(medians[second] / medians[first], 3),
@@ -109,9 +109,9 @@ def main() -> None:
         "peak_memory_of_the_driver_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
     leave(options.out, summary, one)
-    with (options.out / "cells.csv").open("w", newline="") as file:
+    with (options.out / "jobs.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["partition", "seed", "fold", "clean", "geometric", "shrunk", "pictures"])
+        writer.writerow(["partition", "seed", "fold", "clean", "geometric", "shrunk", "images"])
         for partition, seed, fold, job in places:
             right = outcomes[third][job.key].right
             writer.writerow([partition, seed, fold, *right.sum(1).tolist(), right.shape[1]])

@@ -2,7 +2,7 @@
 
 python benchmarks/full_suite.py [--model petit] [--out FOLDER]
 
-The 10,000 development pictures of MNIST, altered in every way of the table at every severity of the suite, and a
+The 10,000 validation images of MNIST, corrupted in every way of the table at every severity of the suite, and a
 network's answers to them; untrained, for what it says makes no difference to how long it takes.
 """
 
@@ -60,12 +60,12 @@ def main() -> None:
     started = time.perf_counter()
     suite = SuiteResult(evaluate(answering, altering()))
     print(
-        f"{len(suite.rows)} alterations, {suite.mean:.2%}, {suite.mean_interval}"
+        f"{len(suite.rows)} corruptions, {suite.mean:.2%}, {suite.mean_interval}"
     )  # crossings and intervals belong to it
     told = {
         "model": options.model,
         "sets": len(parts),
-        "pictures": len(parts) * len(subset),
+        "images": len(parts) * len(subset),
         **{name: round(value, 1) for name, value in seconds.items()},
         "all": round(time.perf_counter() - started, 1),
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),

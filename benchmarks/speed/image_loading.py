@@ -2,7 +2,7 @@
 
 python benchmarks/opening.py --out results/2026-11-24-opening
 
-MNIST's training pictures are written as PNGs, one folder a class; each count is opened by a process of its own.
+MNIST's training images are written as PNGs, one folder a class; each count is opened by a process of its own.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def memory(what: str) -> float:
 
 
 def write(folder: Path, count: int) -> None:
-    """`count` PNGs, MNIST's pictures again and again."""
+    """`count` PNGs, MNIST's images again and again."""
     data = load_data().train
     for name in data.classes:
         (folder / name).mkdir(parents=True)
@@ -41,7 +41,7 @@ def write(folder: Path, count: int) -> None:
 
 
 def open_once(folder: Path) -> None:
-    """Print pictures/s and MiB beyond the pixels, behind the bar that users see."""
+    """Print images/s and MiB beyond the pixels, behind the bar that users see."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the most there was while modules were imported
     before, start = memory("VmRSS"), time.perf_counter()
     train = console.loaded(folder).train
@@ -66,7 +66,7 @@ def main() -> None:
             words = [sys.executable, __file__, "--out", str(options.out), "--open", str(folder)]
             told = [json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout) for _ in range(ROUNDS)]
             rates = [each["per_second"] for each in told]
-            row = {"pictures": count, "per_second_median": round(statistics.median(rates))}
+            row = {"images": count, "per_second_median": round(statistics.median(rates))}
             row |= {"range": [round(min(rates)), round(max(rates))], "pixels_MiB": round(told[0]["MiB"], 1)}
             row |= {"MiB_beyond_the_pixels": round(max(each["beyond"] for each in told), 1)}
             rows.append(row)

@@ -1,4 +1,4 @@
-"""How fast trained classifiers answer, one picture at a time and 512 together, and how many answers are right.
+"""How fast trained classifiers answer, one image at a time and 512 together, and how many answers are right.
 
 python -m venv ../openvino && ../openvino/bin/pip install -r benchmarks/peers/openvino.txt
 python benchmarks/inference.py runs/default-s0-… runs/study-s0-… --openvino ../openvino/bin/python \\
@@ -7,7 +7,7 @@ python benchmarks/inference.py runs/default-s0-… runs/study-s0-… --openvino 
 PyTorch in float32 and bfloat16 (where the processor has units for it), ONNX Runtime in float32 and in int8, and as a
 peer OpenVINO in the three; each in a process of its own, in turn, medians of the rounds, on all cores. int8 is ONNX
 Runtime's static quantisation (each channel's weights apart, QDQ) of convolutions and matrix products, its ranges from
-1,000 altered pictures that are for fitting. Accuracy is of the 10,000 development pictures in their three forms.
+1,000 corrupted images that are for fitting. Accuracy is of the 10,000 validation images in their three forms.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def int8_of(model: Path, pixels: np.ndarray) -> Path:
 
         def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]
             batch = next(self.batches, None)
-            return None if batch is None else {"pictures": batch}
+            return None if batch is None else {"images": batch}
 
     ready, made = model.with_suffix(".ready.onnx"), model.with_suffix(".int8.onnx")
     quant_pre_process(str(model), str(ready), skip_symbolic_shape=True)
@@ -75,7 +75,7 @@ def ways_of(run: Path, place: Path, seen: np.ndarray, openvino: str | None) -> d
 def table(rows: list[dict[str, Any]]) -> str:
     """For README."""
     lines = [
-        "| network | asked by | one picture, ms | pictures/s, 512 together | mean of the three |",
+        "| network | asked by | one image, ms | images/s, 512 together | core mean |",
         "| --- " * 5 + "|",
     ]
     lines += [
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--openvino", metavar="PYTHON")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=10_000, help="of the development pictures")
+    parser.add_argument("--images", type=int, default=10_000, help="of the validation images")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     fit, validation = imparfait.split(imparfait.load_data("mnist").train)

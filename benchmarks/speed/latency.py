@@ -1,9 +1,9 @@
-"""How fast answers come: from the start of the command, over a folder, and for pictures that are in memory already.
+"""How fast answers come: from the start of the command, over a folder, and for images that are in memory already.
 
 python benchmarks/answering.py [--only start folder arrays] --out results/2026-12-05-answering
 
-start: the command `imparfait predict` from its process's start to its end, one picture of 28×28 and one photograph.
-folder: 20,000 PNGs into a .jsonl file. arrays: pictures/s of PyTorch (bfloat16 where the processor has it, float32) and
+start: the command `imparfait predict` from its process's start to its end, one image of 28×28 and one photograph.
+folder: 20,000 PNGs into a .jsonl file. arrays: images/s of PyTorch (bfloat16 where the processor has it, float32) and
 of ONNX Runtime for an untrained network of each kind, on the same arrays, in turn, on all cores.
 """
 

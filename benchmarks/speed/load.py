@@ -192,7 +192,7 @@ async def measured(options: argparse.Namespace, requests: list[bytes]) -> dict[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--pictures", type=Path, required=True, help="a folder of picture files")
+    parser.add_argument("--images", type=Path, required=True, help="a folder of image files")
     parser.add_argument("--rate", type=float, default=100.0)
     parser.add_argument("--at-once", type=int, default=0, help="instead of a rate: as fast as so many are answered")
     parser.add_argument("--seconds", type=float, default=5.0)

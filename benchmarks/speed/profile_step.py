@@ -3,7 +3,7 @@
 python benchmarks/where_time_goes.py default quick --out results/<date>-where-time-goes
 
 Of each recipe 150 steps in the precision and with the threads that it learns with, after 40 others; the profiler itself
-costs some time, told as `slower`. Operations count where they are asked for: those of an alteration or of the look as
+costs some time, told as `slower`. Operations count where they are asked for: those of a corruption or of the look as
 such, whatever they are; of the others by their names. `between` is what is in no operation: Python, and calling.
 """
 
@@ -27,7 +27,7 @@ from imparfait.training.loop import Step, Training, network_for
 from imparfait.training.recipes import RECIPES
 
 FIRST, MEASURED = 40, 150
-BY_PLACE = {"altering": "altering", "look": "look", "Optimizer.step": "optimiser"}
+BY_PLACE = {"altering": "altering", "look": "look", "Optimizer.step": "optimizer"}
 BY_NAME = {
     "convolutions": ("conv",),
     "normalising": ("batch_norm",),
@@ -50,7 +50,7 @@ def place_of(event: FunctionEvent) -> str:
 
 
 def marked(training: Training) -> None:
-    """Let the profiler know where pictures are altered, and where the look is."""
+    """Let the profiler know where images are corrupted, and where the look is."""
     show, augmentation = training.augmentation.show, training.augmentation
 
     def altering(*given: Any) -> torch.Tensor:

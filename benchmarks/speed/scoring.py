@@ -1,4 +1,4 @@
-"""Seconds to score 30,000 pictures with a trained run: drawing apart from answering, on development pictures.
+"""Seconds to score 30,000 images with a trained run: drawing apart from answering, on validation images.
 
 python benchmarks/scoring.py runs/default-s0-… --out results/2026-11-22-scoring
 """
@@ -34,7 +34,7 @@ def main() -> None:
         scores = evaluate(classifier, parts)
         scoring.append(time.perf_counter() - start)
     summary = {
-        "pictures": sum(score.total for score in scores.each),
+        "images": sum(score.total for score in scores.each),
         "seconds_to_draw_the_three_median": round(statistics.median(drawing), 2),
         "seconds_to_score_median": round(statistics.median(scoring), 2),
         "rounds": ROUNDS,

@@ -31,7 +31,7 @@ DRAWN = 140  # pixels a side, dark on light, as a page sends what is drawn on it
 
 
 def write_pictures(folder: Path, drawn: bool) -> None:
-    """PNGs of pictures that the models were not fitted on: as they are in MNIST, or enlarged and dark on light."""
+    """PNGs of images that the models were not fitted on: as they are in MNIST, or enlarged and dark on light."""
     _, validation = load_data().fitting()
     for number, pixels in enumerate(validation.pixels[:PICTURES, 0]):
         image = Image.fromarray(pixels)
@@ -64,7 +64,7 @@ def a_server(*words: str):
 
 def loaded(port: int, folder: Path, *words: object) -> dict[str, object]:
     """What became of a load."""
-    command = [sys.executable, HERE / "load.py", "--port", port, "--pictures", folder, *words]
+    command = [sys.executable, HERE / "load.py", "--port", port, "--images", folder, *words]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -90,7 +90,7 @@ def timed(port: int, path: str, image: bytes, times: int) -> dict[str, float]:
 
 
 def measured(folder: Path, seconds: float) -> dict[str, object]:
-    """All there is to measure with these pictures."""
+    """All there is to measure with these images."""
     found: dict[str, object] = {}
     image = next(iter(sorted(folder.iterdir()))).read_bytes()
     with a_server() as (process, port):

@@ -1,4 +1,4 @@
-"""How few seconds of training reach a goal: the mean over seeds on development pictures, as airbench does it.
+"""How few seconds of training reach a goal: the mean over seeds on validation images, as airbench does it.
 
 python benchmarks/speedrun.py --seeds 20 --out results/<date>-speedrun            # all goals, on an idle machine
 python benchmarks/speedrun.py "98 % of the three" --seeds 5
@@ -7,7 +7,7 @@ A goal is reached when the mean over all seeds is; no seed is left out. Seconds 
 and altering included, in a process that has trained a few steps before; what comes once (loading MNIST, those first
 steps) is told beside it. Work is counted in multiply-adds, and set against the largest matrix product that this
 machine was seen to do in the same minute. The recipe of a goal was chosen
-on the same development pictures, with other seeds.
+on the same validation images, with other seeds.
 """
 
 import argparse
@@ -37,17 +37,17 @@ class Goal:
     """What is to be reached, by which settings; the best so far by fewer seconds takes the place of the last."""
 
     of: str
-    """"mean", or the alteration."""
+    """"mean", or the corruption."""
     percent: float
     settings: dict[str, Any]
     images: int | None = None
     """Learned from, where fewer than all are enough."""
 
 
-SMALL = {"sizes": {"filters": 16}, "epochs": 1}
+SMALL = {"model_args": {"filters": 16}, "epochs": 1}
 GOALS: dict[str, Goal] = {
     "98 % of the three": Goal("mean", 98.0, SMALL | {"batch_size": 64}, images=16_000),
-    "99 % of clean pictures": Goal("clean", 99.0, SMALL | {"mixture": "clean"}, images=42_000),
+    "99 % of clean images": Goal("clean", 99.0, SMALL | {"augmentation": "clean"}, images=42_000),
     "99.5 % of the three": Goal("mean", 99.5, RECIPES["default"].settings.model_dump()),
 }
 
@@ -65,7 +65,7 @@ def matrix_peak(threads: int, side: int = 2048) -> float:
 
 
 def multiply_adds(model: torch.nn.Module, fit: LabelledImages) -> float:
-    """Of one step of learning, a picture: forward and backward."""
+    """Of one step of learning, an image: forward and backward."""
     images, labels = torch.from_numpy(fit.pixels[:64]) / 255, torch.from_numpy(fit.labels[:64])
     with FlopCounterMode(display=False) as counter:
         torch.nn.functional.cross_entropy(model(images), labels).backward()
@@ -113,7 +113,7 @@ def run(name: str, goal: Goal, seeds: int, compute: ComputeConfig) -> dict[str, 
         "is_reached": statistics.mean(reached) >= goal.percent,
         "seconds_median": seconds,
         "seconds_least_and_most": [min(r["seconds"] for r in rows), max(r["seconds"] for r in rows)],
-        "pictures": images,
+        "images": images,
         "pictures_a_second": round(images / seconds),
         "numbers": sum(parameter.numel() for parameter in model.parameters()),
         "multiply_adds_a_picture": round(work),

@@ -74,7 +74,7 @@ def main() -> None:
         {
             "models": {name: card.weights for name, (_, card) in open_for_evaluation.items() if card},
             "looked_at": len(subset),
-            "pictures": images,
+            "images": images,
         },
     )
     seconds = time.time() - start
@@ -122,9 +122,9 @@ def entry(image: np.ndarray, one: Candidate, ours: Predictor, clean: Predictor) 
     corrupted = shown(image, one.corruption, one.severity)
     return {
         "truth": ours.classes[one.label],
-        "alteration": one.corruption,
+        "corruption": one.corruption,
         "severity": one.severity,
-        "picture": data_url(image),
+        "image": data_url(image),
         "altered": data_url(corrupted),
         **{side: prediction_of(model, corrupted) for side, model in (("model", ours), ("beside", clean))},
     }

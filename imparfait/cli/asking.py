@@ -24,7 +24,7 @@ from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import MAX_JSON_BYTES, Sha256, config_of
 from imparfait.training.settings import TrainingSettings
 
-NOT_OURS = "What its training showed it is not known here; these pictures may have been among it."
+NOT_OURS = "What its training showed it is not known here; these images may have been among it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def _run(path: Path, name: str, train: LabelledImages, device: str, network: str
         fingerprint(seedless, told.data.sha256, f"final={told.final}"),
         told.hash,
         compute_for(path, device).model_copy(update={"threads": torch.get_num_threads()}),
-        describe_overlap(lookup("mixture", told.settings.augmentation, AUGMENTATIONS)),
+        describe_overlap(lookup("augmentation", told.settings.augmentation, AUGMENTATIONS)),
         threshold=config.threshold.confidence if config.threshold else None,
         fitted_on_all=told.final,
         facts=told.settings.model_dump(),

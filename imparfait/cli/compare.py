@@ -24,21 +24,21 @@ PLAN = "plan.json"
 @options.data
 @options.size
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Each is held out once a seed.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Each divides the pictures anew.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Each divides the images anew.")
 @click.option(
     "--epochs", type=click.IntRange(1), help="For all of them.  [default: the fewest that one has of its own]"
 )
 @click.option("--seconds", type=click.FloatRange(1), help="Instead: the whole epochs that come nearest to so long.")
-@click.option("--pictures", type=click.IntRange(20), help="Use about so many training pictures.  [default: all]")
+@click.option("--images", type=click.IntRange(20), help="Use about so many training images.  [default: all]")
 @click.option(
     "--suite", type=click.Choice(["three", "full"]), default="three", show_default=True,
-    help="What a fold is judged on. three: clean, geometric, shrunk; full: every alteration at every severity.",
+    help="What a fold is judged on. three: clean, geometric, shrunk; full: every corruption at every severity.",
 )  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Shrink the plan to take about so long.")
 @options.executor
 @options.out
 @click.option(
-    "--final", is_flag=True, help="Then fit the best on the training pictures, none held out, and open the test once."
+    "--final", is_flag=True, help="Then fit the best on the training images, none held out, and open the test once."
 )
 @options.as_json
 def compare(
@@ -61,8 +61,8 @@ def compare(
 ) -> None:
     """Compare CONTENDERs: recipes, models (each with its own recipe) or TOML files of settings.
 
-    Each is trained on all training pictures but one fold and judged on that fold, clean and altered; every seed
-    divides the pictures anew, and all contenders get the same ones. The test pictures stay sealed.
+    Each is trained on all training images but one fold and judged on that fold, clean and corrupted; every seed
+    divides the images anew, and all contenders get the same ones. The test images stay sealed.
     Ctrl-C keeps what is finished: the same command goes on from there.
     """
     if epochs and seconds:
@@ -136,7 +136,7 @@ def compare(
     else:
         _print(comparison, folder)
     if not comparison.finished(best):
-        raise UserError("no cell of any contender finished, so nothing can be said of them; the causes are above")
+        raise UserError("no job of any contender finished, so nothing can be said of them; the causes are above")
     if test:
         for verdict in comparison.verdicts:
             if verdict.names[0] == best.name and not verdict.shown:

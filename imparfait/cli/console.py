@@ -34,7 +34,7 @@ def bar(what: str, total: float | None) -> Iterator[tuple[Progress, TaskID]]:
 
 @contextmanager
 def watched(classifier: "Classifier", what: str, total: int) -> Iterator["Classifier"]:
-    """`classifier`, with a bar that moves on as it answers its `pictures`."""
+    """`classifier`, with a bar that moves on as it answers its `images`."""
     with bar(what, total) as (progress, task):
 
         def classify(images: "np.ndarray") -> "np.ndarray":
@@ -59,21 +59,21 @@ def watch(what: str) -> "Watch":
 
 
 def loaded(data: str | Path, size: int | None = None) -> "Dataset":
-    """The data set, read behind a bar where that takes its time; what was done to its pictures is told."""
+    """The data set, read behind a bar where that takes its time; what was done to its images is told."""
     from imparfait.data.load import load_data
 
-    dataset = load_data(data, size, watch("reading pictures"))
+    dataset = load_data(data, size, watch("reading images"))
     if dataset.remark:
         click.echo(dataset.remark, err=True)
     return dataset
 
 
 def long_enough(settings: TrainingSettings, total: int, given: Collection[str], name: str = "") -> TrainingSettings:
-    """The settings, for more steps where the pictures are few, which is told."""
+    """The settings, for more steps where the images are few, which is told."""
     enough = enough_steps(settings, total, given)
     if enough != settings:
         told = f"{enough.epochs} epoch{'s' * (enough.epochs > 1)}, in batches of {enough.batch_size}"
-        click.echo(f"{total:,} pictures are few: {told}{f' ({name})' if name else ''}", err=True)
+        click.echo(f"{total:,} images are few: {told}{f' ({name})' if name else ''}", err=True)
     return enough
 
 

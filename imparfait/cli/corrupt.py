@@ -1,4 +1,4 @@
-"""`imparfait alter`: look at alterations, or write pictures altered once and for all."""
+"""`imparfait alter`: look at corruptions, or write images corrupted once and for all."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from imparfait.data.write import Manifest, Order
 
 LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of a contact sheet
-MANY, CATALOGUED = 3, 2  # alterations above which the sheet is a catalogue, of so many pictures
-SHEET, FOLDER, MANIFEST = Path("alterations.png"), Path("altered"), "manifest.json"
+MANY, CATALOGUED = 3, 2  # corruptions above which the sheet is a catalogue, of so many images
+SHEET, FOLDER, MANIFEST = Path("corruptions.png"), Path("altered"), "manifest.json"
 
 
 @click.command()
-@click.argument("alterations", nargs=-1)
+@click.argument("corruptions", nargs=-1)
 @click.option(
     "--severity", "severities", type=click.FloatRange(0, 1), multiple=True,
     help="From 0 (nothing) to 1; may be given several times.  [default: 0.2, 0.4, 0.6, 0.8 and 1]",
@@ -30,14 +30,14 @@ SHEET, FOLDER, MANIFEST = Path("alterations.png"), Path("altered"), "manifest.js
 @options.data
 @options.size
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other pixels.")
-@click.option("--pictures", type=click.IntRange(1, 64), default=10, show_default=True, help="Pictures on the sheet.")
+@click.option("--images", type=click.IntRange(1, 64), default=10, show_default=True, help="Images on the sheet.")
 @click.option(
     "--dataset", "files", type=click.Choice(["folders", "idx"]),
-    help="Instead of a sheet, write all pictures altered: as class folders of PNGs, or as IDX files.",
+    help="Instead of a sheet, write all images corrupted: as class folders of PNGs, or as IDX files.",
 )  # fmt: skip
 @click.option(
     "--split", "splits", multiple=True, type=click.Choice(["train", "validation", "test"]),
-    help="Which pictures --dataset writes; may be given several times.  [default: train, and validation if there]",
+    help="Which images --dataset writes; may be given several times.  [default: train, and validation if there]",
 )  # fmt: skip
 @click.option(
     "--manifest", type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -56,16 +56,16 @@ def alter(
     manifest: Path | None,
     out: Path | None,
 ) -> None:
-    """Show ALTERATIONS (all, when none is named) of some pictures on a contact sheet, or write altered data sets.
+    """Show ALTERATIONS (all, when none is named) of some images on a contact sheet, or write corrupted data sets.
 
-    A data set is written into --out/<alteration>-<severity>/, which --data takes; a manifest.json in --out tells how
-    to make the same pixels again. Altered test pictures open the test, which the ledger beside --out notes.
+    A data set is written into --out/<corruption>-<severity>/, which --data takes; a manifest.json in --out tells how
+    to make the same pixels again. Corrupted test images open the test, which the ledger beside --out notes.
     """
     from imparfait.corruptions import CORRUPTIONS
 
     names = corruptions or tuple(CORRUPTIONS)
     for name in names:
-        lookup("alteration", name, CORRUPTIONS)
+        lookup("corruption", name, CORRUPTIONS)
     if manifest:
         if corruptions or severities or files or splits or seed:
             raise UserError("--manifest tells all there is to write; with it, give only --data, --size and --out")
@@ -77,12 +77,12 @@ def alter(
 
         found = console.loaded(data, size)
         expected = splits or ("train", *(["validation"] if found.validation else []))
-        told = {"alterations": names, "severities": severities, "splits": expected, "seed": seed, "format": files}
+        told = {"corruptions": names, "severities": severities, "splits": expected, "seed": seed, "format": files}
         order = Order.model_validate(told)
         _write(found, order, out or FOLDER)
         first, _, _ = next(order.each())
-        what = f"imparfait train --data {(out or FOLDER) / first} --mixture clean"
-        console.next_step(what, "learn from the altered pictures as they are")
+        what = f"imparfait train --data {(out or FOLDER) / first} --augmentation clean"
+        console.next_step(what, "learn from the corrupted images as they are")
     else:
         _draw_sheet(console.loaded(data, size).train, names, severities or LEVELS, seed, images, out or SHEET)
 
@@ -99,7 +99,7 @@ def _draw_sheet(
     if out.suffix != ".png":
         raise UserError(f"--out {out}: a contact sheet is a PNG; write a name that ends in .png")
     few = data.select(_one_class_after_another(data.labels, len(data.classes), images))
-    if len(names) > MANY:  # a catalogue: a row an alteration, each picture at all severities side by side
+    if len(names) > MANY:  # a catalogue: a row a corruption, each image at all severities side by side
         few = few.select(np.arange(min(len(few), CATALOGUED)))
         rows = {
             name: np.stack([corrupt(few, name, severity, seed).pixels for severity in severities], 1).reshape(
@@ -108,19 +108,19 @@ def _draw_sheet(
             for name in names
         }
         levels = ", ".join(f"{severity:g}" for severity in severities)
-        told = f"{len(names)} alterations, a row each: {len(few)} pictures at severities {levels}"
+        told = f"{len(names)} corruptions, a row each: {len(few)} images at severities {levels}"
     else:
         rows = {"as it is": few.pixels}
         for name in names:
             rows |= {f"{name} {severity:g}": corrupt(few, name, severity, seed).pixels for severity in severities}
-        told = f"{len(few)} pictures, a row for each of {', '.join(rows)}"
+        told = f"{len(few)} images, a row for each of {', '.join(rows)}"
     out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(out, as_png(contact_sheet(rows)))
     click.echo(f"{told}: {out}")
 
 
 def _one_class_after_another(labels: "np.ndarray", classes: int, images: int) -> "np.ndarray":
-    """Rows of the first picture of each class, then of the second of each: as many as wanted, or as there are."""
+    """Rows of the first image of each class, then of the second of each: as many as expected, or as there are."""
     import numpy as np
 
     turns = np.zeros(len(labels), np.int64)
@@ -157,9 +157,9 @@ def _write_again(path: Path, found: "Dataset", out: Path) -> None:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) or "its text"
         raise UserError(
-            f"{path}: {where}: {error.errors()[0]['msg']}; wanted is what `imparfait alter` wrote"
+            f"{path}: {where}: {error.errors()[0]['msg']}; expected what `imparfait alter` wrote"
         ) from error
     if manifest.sha256_of_data.get("train", found.train.fingerprint()) != found.train.fingerprint():
-        raise UserError(f"{path} was made of {manifest.data}; --data {found.train.name} has other training pictures")
+        raise UserError(f"{path} was made of {manifest.data}; --data {found.train.name} has other training images")
     _write(found, manifest.order, out, manifest)
     click.echo("the same pixels as the manifest's: every sha256 agrees")

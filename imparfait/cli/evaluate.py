@@ -16,16 +16,16 @@ RANGES = "1, 255, -1..1, mnist or imagenet"
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option(
     "--suite", type=click.Choice(["three", "full"]), default="three", show_default=True,
-    help="three: clean, geometric, shrunk; full: every alteration at every severity, and how far to trust it.",
+    help="three: clean, geometric, shrunk; full: every corruption at every severity, and how far to trust it.",
 )  # fmt: skip
 @click.option(
-    "--on", "split", type=click.Choice(["test", "validation"]), default="test", show_default=True,
-    help="The test pictures, which opens them; or those kept out of fitting, to choose by.",
+    "--split", "split", type=click.Choice(["test", "validation"]), default="test", show_default=True,
+    help="The test images, which opens them; or those of the validation set, to choose by.",
 )  # fmt: skip
 @options.data
 @options.size
 @click.option("--network", help="my_net.py:build, where a run's network is from a file of your own.")
-@click.option("--layout", help=f"How a file's model takes pictures: {LAYOUTS}.  [default: found by trying]")
+@click.option("--layout", help=f"How a file's model takes images: {LAYOUTS}.  [default: found by trying]")
 @click.option("--range", "value_range", help=f"… in which range: {RANGES}.  [default: found by trying]")
 @click.option("--ink", help="… light on a dark ground, or dark.  [default: found by trying]")
 @click.option("--outputs", help="What it answers: logits, probabilities or labels.  [default: what it looks like]")
@@ -47,11 +47,11 @@ def evaluate(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Score each MODEL (a run folder, a .onnx or a .keras file) on pictures as they are and altered, with a report.
+    """Score each MODEL (a run folder, a .onnx or a .keras file) on images as they are and corrupted, with a report.
 
     Runs that differ only in their seed are one model; several models are compared, each pair with one verdict. The
     test is opened once for each MODEL, which is written into the ledger in --out. Files of others run in a fenced
-    process. An alteration is what others call a corruption.
+    process. A corruption is what others call a corruption.
     """
     from imparfait.cli.asking import names_of, open_for_evaluation
     from imparfait.cli.proving import prove

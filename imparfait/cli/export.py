@@ -20,9 +20,9 @@ from imparfait.cli import console, options
 def export(model: str, to: str, out: Path | None, network: str | None, as_json: bool) -> None:
     """Write MODEL, a run folder or the name of a model in the package, as one file that needs nothing of ours.
 
-    ONNX takes pictures as they are stored, whole numbers in 0..255, and answers with calibrated probabilities and
+    ONNX takes images as they are stored, whole numbers in 0..255, and answers with calibrated probabilities and
     logits. A .keras file takes them in 0..1 and opens in plain Keras on TensorFlow, JAX or PyTorch. Either is asked
-    1,000 altered pictures, and only written if it answers as MODEL does.
+    1,000 corrupted images, and only written if it answers as MODEL does.
     """
     from imparfait.export import export as written
 
@@ -34,5 +34,5 @@ def export(model: str, to: str, out: Path | None, network: str | None, as_json: 
     click.echo(f"{done.path}: {done.size / 1e6:.2f} MB, {done.parity}")
     file = shlex.quote(str(done.path))
     if to == "onnx":
-        console.next_step(f"imparfait predict photo.png --model {file}", "what it says of a picture")
+        console.next_step(f"imparfait predict photo.png --model {file}", "what it says of an image")
     console.next_step(f"imparfait evaluate {file}", "it scores as its run does, in float32")

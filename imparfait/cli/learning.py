@@ -87,12 +87,12 @@ def learn(run: Run, model: nn.Module, parts: list[ConditionImages], unfinished: 
             kept = f"what was saved before is whole, {GOES_ON}" if has_state(unfinished) else "nothing was saved"
             raise OSError(error.errno, f"{error.strerror}; {kept}", str(unfinished)) from error
 
-    title = f"{run.recipe}, {len(run.data):,} pictures"
+    title = f"{run.recipe}, {len(run.data):,} images"
     with console.bar(title, training.steps) as (progress, task), asked_to_stop() as stop:
         told = f"{percent(_mean(course[-1]))} on validation" if course else ""
         for step in training:
             if step.epoch:
-                told = f"{percent(step.epoch.accuracy)} of training pictures"
+                told = f"{percent(step.epoch.accuracy)} of training images"
                 if parts:
                     latest = evaluate(as_classifier(model, run.compute), parts)
                     course.append(latest.each)

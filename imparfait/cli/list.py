@@ -10,8 +10,8 @@ from imparfait.training.recipes import RECIPES
 
 @click.command(name="list")
 def list_names() -> None:
-    """Print the models, recipes, mixtures, alterations and data sets there are."""
-    click.echo("recipes: the network, how long it trains on 2 cores, the mean of the three on development pictures")
+    """Print the models, recipes, augmentations, corruptions and data sets there are."""
+    click.echo("recipes: the network, how long it trains on 2 cores, the core mean on validation images")
     _show({name: f"{each.settings.model}, {each.cost}, {each.expect}" for name, each in RECIPES.items()})
     try:
         from imparfait.corruptions import CORRUPTIONS
@@ -24,7 +24,7 @@ def list_names() -> None:
     tables: dict[str, Mapping[str, Any]] = {
         "models": MODELS,
         "mixtures": AUGMENTATIONS,
-        "alterations (others say corruptions or augmentations)": CORRUPTIONS,
+        "corruptions (others say corruptions or augmentations)": CORRUPTIONS,
         "data": DATASETS,
     }
     for kind, table in tables.items():

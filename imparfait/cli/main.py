@@ -24,9 +24,9 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="imparfait", message="%(prog)s %(version)s")
 def commands() -> None:
-    """Train, choose and prove image classifiers that stay right when the picture does not.
+    """Train, choose and prove image classifiers that stay right when the image does not.
 
-    An alteration is what others call a corruption or an augmentation. Start with: imparfait train --recipe quick
+    A corruption is what others call a corruption or an augmentation. Start with: imparfait train --recipe quick
     """
 
 

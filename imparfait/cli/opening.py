@@ -1,4 +1,4 @@
-"""Scoring on test pictures: the only way to them, and it is written down."""
+"""Scoring on test images: the only way to them, and it is written down."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ def evaluate_on_test(
 ) -> tuple[Scores, list[ConditionImages], str]:
     """Open `test` once and score on the three; `settings` is the hash of the settings for the ledger in `out`.
 
-    Also returns the pictures, for the report, and a sentence on how often they have been opened.
+    Also returns the images, for the report, and a sentence on how often they have been opened.
     """
     with test.open(out / LEDGER, settings) as opening:
         parts = core_suite(opening.images)
-        with console.watched(classifier, "scoring the test pictures", sum(len(part.data) for part in parts)) as watched:
+        with console.watched(classifier, "scoring the test images", sum(len(part.data) for part in parts)) as watched:
             scores = evaluate(watched, parts)
         accuracies = [f"{score.corruption} {percent(score.accuracy)}" for score in scores.each]
         opening.result = ", ".join([*accuracies, f"mean {percent(scores.mean)}"])
@@ -27,6 +27,6 @@ def evaluate_on_test(
 
 
 def describe_accesses(opening: TestAccess) -> str:
-    """How often these test pictures have been opened, in words."""
+    """How often these test images have been opened, in words."""
     times = "1 time" if opening.times == 1 else f"{opening.times} times"
-    return f"these test pictures have been opened {times} here"
+    return f"these test images have been opened {times} here"

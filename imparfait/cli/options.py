@@ -17,12 +17,12 @@ data = click.option(
     "--data",
     default="mnist",
     show_default=True,
-    help="A data set's name, a folder (of class folders with pictures, IDX or .npy files), or an .npz file.",
+    help="A data set's name, a folder (of class folders with images, IDX or .npy files), or an .npz file.",
 )
 size = click.option(
     "--size",
     type=click.IntRange(8, 1024),
-    help="Side in pixels to bring pictures of class folders to: reduced or enlarged, and padded to a square.",
+    help="Side in pixels to bring images of class folders to: reduced or enlarged, and padded to a square.",
 )
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
@@ -44,11 +44,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 
 
 def executor(command: Command) -> Command:
-    """Where cells run, and on how many threads each."""
+    """Where jobs run, and on how many threads each."""
     each = (
-        click.option("--engine", metavar="NAME", help="here, processes or ray.  [default: processes]"),
-        click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster that is running; for --engine ray."),
-        click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell."),
+        click.option("--executor", metavar="NAME", help="here, processes or ray.  [default: processes]"),
+        click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster that is running; for --executor ray."),
+        click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each job."),
     )
     for option in reversed(each):
         command = option(command)
@@ -57,7 +57,7 @@ def executor(command: Command) -> Command:
 
 def settings(command: Command) -> Command:
     """A flag for each training setting that is one value; what is not given is the recipe's."""
-    fields = {name: field for name, field in TrainingSettings.model_fields.items() if name != "sizes"}
+    fields = {name: field for name, field in TrainingSettings.model_fields.items() if name != "model_args"}
     for name, field in reversed(fields.items()):
         flag = f"--{name.replace('_', '-')}"
         command = click.option(flag, name, metavar="VALUE", help=f"{field.description} [default: the recipe's].")(

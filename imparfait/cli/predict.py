@@ -1,4 +1,4 @@
-"""`imparfait predict`: what is on these pictures."""
+"""`imparfait predict`: what is on these images."""
 
 import csv
 import json
@@ -25,11 +25,11 @@ AT_ONCE = 256  # answers written together
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURE...")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURE...")
 @options.model
-@click.option("--json", "form", flag_value="json", help="One line of JSON a picture.")
-@click.option("--csv", "form", flag_value="csv", help="One line of CSV a picture.")
-@click.option("--table", "form", flag_value="table", default=True, help="One line to read a picture.  [default]")
+@click.option("--json", "form", flag_value="json", help="One line of JSON an image.")
+@click.option("--csv", "form", flag_value="csv", help="One line of CSV an image.")
+@click.option("--table", "form", flag_value="table", default=True, help="One line to read an image.  [default]")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False),
     help="A .jsonl or .csv file for the answers; the same command goes on where it stopped.",
@@ -38,14 +38,14 @@ AT_ONCE = 256  # answers written together
 def predict(images: tuple[Path, ...], model: str, form: str, out: Path | None, show: bool) -> None:
     """Say what is on each PICTURE: a PNG, JPEG, BMP, GIF, WebP or TIFF file, or a folder of them.
 
-    Dark on light or light on dark, turned by EXIF, on paper with a desk around it: what was done to a picture is said.
+    Dark on light or light on dark, turned by EXIF, on paper with a desk around it: what was done to an image is said.
     An answer that is not sure says why. Needs no torch.
     """
     from imparfait.inference.batch import MANY, files_in, predict_files, predict_many
     from imparfait.inference.pretrained import open_model
 
     if show and any(path.resolve() == SHEET.resolve() for path in images):
-        raise UserError(f"{SHEET}: is where --show draws; rename this picture, or leave --show out")
+        raise UserError(f"{SHEET}: is where --show draws; rename this image, or leave --show out")
     ready = open_model(model)
     files = list(files_in(images))
     failed = []
@@ -117,7 +117,7 @@ def _into(out: Path, files: list[str], ask: "Ask", model: str) -> None:
     from imparfait.inference.results_file import ResultsWriter
 
     if any(Path(file).resolve() == out.resolve() for file in files):
-        raise UserError(f"{out}: is one of the pictures; name another file for the answers")
+        raise UserError(f"{out}: is one of the images; name another file for the answers")
     with asked_to_stop() as stop, ResultsWriter(out, model) as kept:
         waiting = [file for file in files if file not in kept.done]
         with bar("asking", len(files)) as (progress, task):
@@ -130,4 +130,4 @@ def _into(out: Path, files: list[str], ask: "Ask", model: str) -> None:
                     again = options.again()
                     raise Stopped(f"stopped; what is answered is in {out}; to go on from there: {again}", stop.code)
     done = f", {len(files) - len(waiting):,} of them from before" if len(waiting) < len(files) else ""
-    click.echo(f"{len(files):,} pictures{done}: {out}")
+    click.echo(f"{len(files):,} images{done}: {out}")

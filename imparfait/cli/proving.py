@@ -30,13 +30,13 @@ from imparfait.training.run import write_scores
 def prove(
     models: Sequence[LoadedModel], dataset: Dataset, test: SealedTest | None, *, full: bool, out: Path, as_json: bool
 ) -> None:
-    """Ask every model every picture, and leave a folder with a report in `out`; print the result."""
+    """Ask every model every image, and leave a folder with a report in `out`; print the result."""
     parts = full_suite() if full else conditions_from()
     for model in models:
         if not test and model.fitted_on_all:
-            raise UserError(f"{model.name} was fitted on the validation pictures too; leave --on validation out")
+            raise UserError(f"{model.name} was fitted on the validation images too; leave --split validation out")
     images, suites = None if test else dataset.fitting()[1], {}
-    remark = "on validation pictures; the test pictures stay sealed"
+    remark = "on validation images; the test images stay sealed"
     for model in models:
         if test:
             with test.open(out / LEDGER, model.settings) as opening:
@@ -46,7 +46,7 @@ def prove(
         elif images:
             suites[model.name] = _ask(model, images, parts)
     assert images is not None
-    remark = f"{len(images):,} pictures; {remark}" if test else f"{len(images):,} pictures, {remark}"
+    remark = f"{len(images):,} images; {remark}" if test else f"{len(images):,} images, {remark}"
     ending = f"-{images.name}{'-full' if full else ''}{'' if test else '-validation'}"
     names = "-and-".join(model.name.replace("/", "-") for model in models)
     folder = out / f"evaluate-{names[:80]}{ending}"
@@ -62,7 +62,7 @@ def prove(
 
 
 def _ask(model: LoadedModel, images: LabelledImages, parts: Sequence[Condition]) -> SuiteResult:
-    title = f"{model.name}: {len(parts)} sets of pictures"
+    title = f"{model.name}: {len(parts)} sets of images"
     with console.watched(model.classifier, title, len(parts) * len(images)) as watched:
         return SuiteResult(evaluate(watched, shown(images, parts)))
 
@@ -70,7 +70,7 @@ def _ask(model: LoadedModel, images: LabelledImages, parts: Sequence[Condition])
 def _in_brief(suite: SuiteResult) -> str:
     three = suite.core_mean
     told = [f"clean {percent(suite.clean.score.accuracy)}"]
-    told += [f"mean of the three {percent(three)}"] if three is not None else []
+    told += [f"core mean {percent(three)}"] if three is not None else []
     return ", ".join(told + ([f"mean of the suite {percent(suite.mean)}"] if suite.is_full else []))
 
 
@@ -90,7 +90,7 @@ def _leave_short_report(
         seen=model.seen,
         scores=suite.scores,
         plates=page_of_three.answers(suite.scores, list(shown(images, parts))),
-        facts={"settings": model.facts, "machine": environment(model.compute)},
+        facts={"settings": model.facts, "compute": environment(model.compute)},
     )
 
 
@@ -130,12 +130,12 @@ def _leave_report(
         asked={model.name: model.how for model in models if model.how},
         disputed=_disputed(rivals),
         facts={model.name: model.facts for model in models if model.facts}
-        | {"machine": environment(models[0].compute)},
+        | {"compute": environment(models[0].compute)},
     )
 
 
 def _disputed(rivals: Sequence[ModelGroup]) -> dict[str, tuple[float, float]]:
-    """Clean accuracy with and without the disputed labels, where these are MNIST's test pictures."""
+    """Clean accuracy with and without the disputed labels, where these are MNIST's test images."""
     found = {}
     for rival in rivals:
         clean = rival.seeds[0].clean
@@ -164,7 +164,7 @@ def _print(
         return
     if len(models) == 1:
         rows = [(row.name, percent(row.accuracy), percent(min(row.accuracies))) for row in first.rows]
-        console.table(("alteration", "mean", "at worst"), rows, ("mean of the suite", percent(first.mean), ""))
+        console.table(("corruption", "mean", "at worst"), rows, ("mean of the suite", percent(first.mean), ""))
         click.echo(_in_brief(first))
     else:
         console.table(("model", "result"), [(model.name, _in_brief(suites[model.name])) for model in models])

@@ -1,4 +1,4 @@
-"""`imparfait read`: the numbers on these pictures, line by line."""
+"""`imparfait read`: the numbers on these images, line by line."""
 
 import json
 from pathlib import Path
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from imparfait.inference.ocr import Field, Reading
 
 DRAWN = "-read"
-"""What the name of a drawn picture ends in."""
+"""What the name of a drawn image ends in."""
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURE...")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURE...")
 @options.model
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON a page.")
 @click.option("--show", "drawn", is_flag=True, help=f"Draw what was read into PICTURE{DRAWN}.png.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for these drawings.  [default: beside each picture]",
+    help="Folder for these drawings.  [default: beside each image]",
 )  # fmt: skip
 @click.option(
     "--review", type=click.Path(path_type=Path, file_okay=False),
@@ -115,19 +115,19 @@ def _say_what_next(
     elif review:
         first, last = review / classes[0], review / classes[-1]
         click.echo(f"{crops} digits to review: {review}; sort them into the folders {first} … {last}", err=True)
-        console.next_step(f"imparfait train --data {review} --from {model}", "learn them, when they are sorted")
+        console.next_step(f"imparfait train --data {review} --init-from {model}", "learn them, when they are sorted")
     elif doubtful:
         console.next_step(options.again("--review", "review"), "write the digits that are not sure into a folder")
 
 
 def _drawings(files: list[str], out: Path | None) -> dict[str, Path]:
-    """Where each file's drawing goes; raises UserError where that is a picture to be read."""
+    """Where each file's drawing goes; raises UserError where that is an image to be read."""
     taken: set[Path] = {Path(file).resolve() for file in files}
     drawings = {}
     for file in files:
         path = Path(file)
         into = (out or path.parent) / f"{path.stem}{DRAWN}.png"
-        if into.resolve() in taken:  # two pictures of one name
+        if into.resolve() in taken:  # two images of one name
             into = into.with_name(f"{path.name.replace('.', '-')}{DRAWN}.png")
         if into.resolve() in taken:
             raise UserError(f"{into}: is where the drawing of {file} would go; rename it, or write --out FOLDER")

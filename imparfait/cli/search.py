@@ -37,7 +37,7 @@ BEST = "best.toml"
 @options.data
 @options.size
 @click.option("--epochs", type=click.IntRange(1), help="Of each trial.  [default: the recipe's]")
-@click.option("--pictures", type=click.IntRange(20), help="Use about so many training pictures.  [default: all]")
+@click.option("--images", type=click.IntRange(20), help="Use about so many training images.  [default: all]")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="A trial holds out one of so many.")
 @options.executor
 @options.out
@@ -63,8 +63,8 @@ def search(
 ) -> None:
     """Search settings and sizes for MODEL: a model, a recipe or a TOML file of settings to start from.
 
-    Trials are judged on training pictures held out, clean and altered; the leading ones on further folds; the winner
-    again where no trial was, and only that is called its accuracy. The test pictures stay sealed.
+    Trials are judged on training images held out, clean and corrupted; the leading ones on further folds; the winner
+    again where no trial was, and only that is called its accuracy. The test images stay sealed.
     Ctrl-C keeps what is finished: the same command goes on, and proposes what it would have without the stop.
     """
     from imparfait.selection.candidates import Candidate, candidate_named
@@ -107,7 +107,7 @@ def search(
     each = entry.job_seconds(len(fit), len(held_out))
     expected = crowded(each * trials * len(searches), runs_on.at_once)
     cost = f"{len(searches) * trials} trials × about {each:.1f} s, {runs_on.at_once} at once: {told(expected)}"
-    click.echo(f"{cost}, then {CONFIRMED * folds} cells for each winner", err=True)
+    click.echo(f"{cost}, then {CONFIRMED * folds} jobs for each winner", err=True)
     with alone(out, "choosing"):
 
         def running(note: Note) -> search.RunJobs:

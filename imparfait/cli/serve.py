@@ -27,10 +27,10 @@ def limits(command: Command) -> Command:
 @limits
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 def serve(model: str, show: bool, **flags: str) -> None:
-    """Answer over HTTP what is on pictures, and show a page to draw on.
+    """Answer over HTTP what is on images, and show a page to draw on.
 
     MODEL is digits (the default) or digits-clean, an .onnx file that imparfait exported, or a run folder. POST the
-    bytes of a picture's file to /v1/predict; /openapi.json describes the rest. There is no password and no TLS: who
+    bytes of an image's file to /v1/predict; /openapi.json describes the rest. There is no password and no TLS: who
     can reach the address can ask.
     """
     for name in ("fastapi", "uvicorn", "httptools"):
@@ -51,5 +51,5 @@ def serve(model: str, show: bool, **flags: str) -> None:
                 webbrowser.open(url)
 
         run(server, listener, started)
-        if server.service.busy:  # at a picture nobody waits for any more; Python would
+        if server.service.busy:  # at an image nobody waits for any more; Python would
             os._exit(0)

@@ -18,11 +18,9 @@ PLAN = "study.plan.json"
 
 
 @click.command()
+@click.option("--quick", is_flag=True, help="The same path on few images, in under 3 minutes; its numbers say nothing.")
 @click.option(
-    "--quick", is_flag=True, help="The same path on few pictures, in under 3 minutes; its numbers say nothing."
-)
-@click.option(
-    "--larger", is_flag=True, help="More seeds, epochs and trials, and cnn_gru on the balanced mixture: days."
+    "--larger", is_flag=True, help="More seeds, epochs and trials, and cnn_gru on the balanced augmentation: days."
 )
 @click.option("--stages", is_flag=True, help="Print the stages and how long each takes, and end.")
 @click.option("--stage", metavar="NAME", help="Do this stage only, and end.")
@@ -40,17 +38,17 @@ def study(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Do the founding study again: a CNN against a CNN with a GRU behind it, on digits as they are and altered.
+    """Do the founding study again: a CNN against a CNN with a GRU behind it, on digits as they are and corrupted.
 
     Searches settings for both, compares them and what leaves something out of them by cross-validation, trains them
-    at length on each mixture, opens the test pictures once for each final network, and says of each of the study's
-    claims whether it is reproduced. --quick leaves the test pictures sealed.
+    at length on each augmentation, opens the test images once for each final network, and says of each of the study's
+    claims whether it is reproduced. --quick leaves the test images sealed.
     Ctrl-C keeps what is finished: the same command goes on from there.
     """
     if quick and larger:
         raise UserError("--quick and --larger say different things; leave one out")
     if threads != 1:
-        raise UserError(f"--threads {threads}: the study's cells have one thread each; leave it out")
+        raise UserError(f"--threads {threads}: the study's jobs have one thread each; leave it out")
     from imparfait.cli import study_stages
     from imparfait.core.storage import atomic_directory
     from imparfait.selection.executors import executor_named
@@ -81,10 +79,10 @@ def study(
 def _print_stages(stages: "Sequence[Stage]", seconds: float, at_once: int) -> None:
     from imparfait.selection.plan import told
 
-    together = f"{at_once} cell{'s' * (at_once > 1)} at once"
-    click.echo(f"by measured pictures/s, {together}; what is finished already takes no time again:", err=True)
+    together = f"{at_once} job{'s' * (at_once > 1)} at once"
+    click.echo(f"by measured images/s, {together}; what is finished already takes no time again:", err=True)
     for stage in stages:
-        jobs = f"{stage.jobs} cell{'s' * (stage.jobs > 1)}"
+        jobs = f"{stage.jobs} job{'s' * (stage.jobs > 1)}"
         click.echo(f"  {stage.name:36}{jobs:>10}{told(stage.seconds):>10}", err=True)
     click.echo(f"  {'in all':46}{told(seconds):>10}", err=True)
 

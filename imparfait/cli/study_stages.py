@@ -129,7 +129,7 @@ class StudyRun:
             self.outcomes |= dict(zip(places, self._running(note, each)(jobs), strict=True))
 
     def _comparison(self, plan: Plan) -> Comparison:
-        """The plan's cells among all that were run: the pair's first seed is the ablations' too."""
+        """The plan's jobs among all that were run: the pair's first seed is the ablations' too."""
         places = [(e.name, seed, number) for e, seed, number in plan.places()]
         return Comparison(plan, self.pool.classes, {place: self.outcomes[place] for place in places})
 

@@ -1,4 +1,4 @@
-"""`imparfait train`: from pictures to a proven classifier in a folder of its own."""
+"""`imparfait train`: from images to a proven classifier in a folder of its own."""
 
 import json
 from pathlib import Path
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 @options.data
 @options.size
 @options.settings
-@click.option("--from", "start", type=click.Path(path_type=Path), help="Run folder to start from, or digits.")
+@click.option("--init-from", "start", type=click.Path(path_type=Path), help="Run folder to start from, or digits.")
 @click.option(
-    "--taught-by", "teachers", type=click.Path(path_type=Path), multiple=True, metavar="RUN",
+    "--teacher", "teachers", type=click.Path(path_type=Path), multiple=True, metavar="RUN",
     help="Run folder of a teacher, whose answers are learned instead of the labels; several teach as one.",
 )  # fmt: skip
 @options.device
 @options.out
-@click.option("--final", is_flag=True, help="Fit on the validation pictures too, then open the test pictures once.")
+@click.option("--final", is_flag=True, help="Fit on the validation images too, then open the test images once.")
 @options.as_json
 def train(
     recipe: str | None,
@@ -56,9 +56,9 @@ def train(
 ) -> None:
     """Train a classifier, score it, and leave a folder with a report.
 
-    Without --final a sixth of the training pictures is kept for validation and the test pictures stay sealed. Of many
-    pictures a twentieth is not fitted on, with --final too: they make the probabilities believable.
-    Training also shows the pictures altered; an alteration is what others call a corruption or an augmentation.
+    Without --final a sixth of the training images is kept for validation and the test images stay sealed. Of many
+    images a twentieth is not fitted on, with --final too: they make the probabilities believable.
+    Training also shows the images corrupted; a corruption is what others call a corruption or an augmentation.
     Ctrl-C saves: the same command goes on from there, and prints the result when there is one.
     """
     if settings_file and recipe:
@@ -93,18 +93,18 @@ def train(
     run, model = runs.start(name, settings, fit, device, final, weights, taught_by)
     train_and_prove(run, model, validation, test, out, as_json, calibration)
     if not final and dataset.sealed:
-        console.next_step(options.again("--final"), "fit on the validation pictures too, then open the test once")
+        console.next_step(options.again("--final"), "fit on the validation images too, then open the test once")
 
 
 def _check_not_seen(origin: Path, everything: "LabelledImages") -> None:
-    """Raises UserError when a run to start from, or a teacher, was fitted on pictures that would be reported on."""
+    """Raises UserError when a run to start from, or a teacher, was fitted on images that would be reported on."""
     from imparfait.cli.asking import read_manifest
     from imparfait.data.splits import split_calibration
 
     told = read_manifest(origin)
     if told.final and told.data.sha256 in {everything.fingerprint(), split_calibration(everything)[0].fingerprint()}:
         raise UserError(
-            f"{origin} was fitted on the validation pictures too, which would be reported on here; "
+            f"{origin} was fitted on the validation images too, which would be reported on here; "
             "write --final, or name a run that was trained without it"
         )
 
@@ -118,9 +118,9 @@ def train_and_prove(
     as_json: bool,
     calibration: "LabelledImages | None" = None,
 ) -> None:
-    """Train, calibrate, score on validation or on the test pictures, and leave the run's folder in `out`.
+    """Train, calibrate, score on validation or on the test images, and leave the run's folder in `out`.
 
-    Prints the result. Without pictures for it, probabilities are left as they are.
+    Prints the result. Without images for it, probabilities are left as they are.
 
     An equal run that is finished already is printed instead: nothing is trained and no test is opened again.
     """
@@ -140,7 +140,7 @@ def leave_run(
     out: Path,
     calibration: "LabelledImages | None" = None,
 ) -> tuple["Scores", str, Path]:
-    """Train, calibrate, score on the test pictures or else on validation, and leave the run's folder in `out`.
+    """Train, calibrate, score on the test images or else on validation, and leave the run's folder in `out`.
 
     With both, validation gives the course only. Returns the scores, a sentence on what they are of, and the folder.
     """
@@ -165,7 +165,7 @@ def leave_run(
             else:
                 scores = evaluate(classifier, parts) if found or not learned.latest else learned.latest
                 kept = len(parts[0].data)
-                remark = f"on {kept:,} training pictures kept out of fitting; the test pictures stay sealed"
+                remark = f"on {kept:,} training images of the validation set; the test images stay sealed"
             runs.write_run(unfinished, run, model, learned.epochs, learned.course, found)
             _write_result(unfinished, run, learned, scores, parts, remark, found.images if found else 0)
     return scores, remark, folder
@@ -174,7 +174,7 @@ def leave_run(
 def _with_the_network_of(
     weights: "PretrainedWeights", settings: "TrainingSettings", model: str | None, data: "LabelledImages"
 ) -> "TrainingSettings":
-    """The settings for going on with these weights: their network, of their sizes.
+    """The settings for going on with these weights: their network, of their model_args.
 
     Where that is from a file, it is the one that the user names: a run folder has no code run by itself.
     """
@@ -184,19 +184,19 @@ def _with_the_network_of(
     theirs = weights.config.model
     model = model or (settings.model if is_custom(settings.model) else None)  # a --settings file may name it too
     if not is_custom(theirs) and model not in (None, theirs):
-        raise UserError(f"--model {model} with --from {weights.path}, which is a {theirs}; leave --model out")
+        raise UserError(f"--model {model} with --init-from {weights.path}, which is a {theirs}; leave --model out")
     if is_custom(theirs):
         if model is None or not is_custom(model):
             came = f"--model {model}" if model else "no --model"
             raise UserError(
-                f"{came} with --from {weights.path}, whose network is from a file, {theirs.rpartition('/')[2][:200]}; "
+                f"{came} with --init-from {weights.path}, whose network is from a file, {theirs.rpartition('/')[2][:200]}; "
                 "if you trust yours, name it: --model my_net.py:build"
             )
         check_named(weights.path, model)
     if weights.new_head(data.classes):
         then = ", ".join(weights.config.classes)
         click.echo(f"other classes than {weights.path} has ({then}): the last layer starts anew", err=True)
-    return settings.model_copy(update={"model": model or theirs, "sizes": weights.config.model_args})
+    return settings.model_copy(update={"model": model or theirs, "model_args": weights.config.model_args})
 
 
 def _write_result(
@@ -213,7 +213,7 @@ def _write_result(
     from imparfait.reports import run as report
     from imparfait.training.run import write_card, write_scores
 
-    seconds = f"trained for {learned.epochs[-1].seconds:.0f} s on {len(run.data):,} pictures"
+    seconds = f"trained for {learned.epochs[-1].seconds:.0f} s on {len(run.data):,} images"
     if calibrated:
         seconds += f", calibrated on {calibrated:,} others"
     seen = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
@@ -227,7 +227,7 @@ def _write_result(
         seen=seen,
         scores=scores,
         plates=[report.course(learned.epochs, learned.course), *report.answers(scores, parts)],
-        facts={"settings": run.settings.model_dump(), "machine": environment(run.compute)},
+        facts={"settings": run.settings.model_dump(), "compute": environment(run.compute)},
     )
 
 

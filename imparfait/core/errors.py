@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class UserError(Exception):
-    """One sentence for the person at the keyboard: what came, what was wanted, what to write instead."""
+    """One sentence for the person at the keyboard: what came, what was expected, what to write instead."""
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:

@@ -15,7 +15,7 @@ from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError, lookup
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
-MOST_THREADS = 8  # small pictures do not keep more busy
+MOST_THREADS = 8  # small images do not keep more busy
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
@@ -82,7 +82,7 @@ def tune_malloc() -> None:
     """Have glibc keep the memory of freed activations for the next step instead of returning it to the system.
 
     A step takes and frees tens of megabytes; getting them anew from the system costs a page fault every 4 KiB.
-    Measured on `cnn`, batch 32, 2 cores: 1,167 → 1,422 pictures/s in float32, 1,872 → 1,951 in bfloat16.
+    Measured on `cnn`, batch 32, 2 cores: 1,167 → 1,422 images/s in float32, 1,872 → 1,951 in bfloat16.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library: it has its own ways
         libc = ctypes.CDLL(None)

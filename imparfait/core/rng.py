@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class CounterRng:
-    """Random numbers for `n` pictures: each picture's depend on its source id and on nothing else in the batch.
+    """Random numbers for `n` images: each image's depend on its source id and on nothing else in the batch.
 
     The same (seed, purpose, epoch, source, name) gives the same number for any batch size, order or number of
     workers, today and after a crash, so there is no generator state to save or restore.
@@ -41,7 +41,7 @@ class CounterRng:
         return normal
 
     def at(self, rows: Tensor) -> "CounterRng":
-        """The same draw for some of the pictures; `rows` are indices or a mask."""
+        """The same draw for some of the images; `rows` are indices or a mask."""
         return CounterRng(self.seed, self.purpose, self.epoch, self.sources[rows])
 
 

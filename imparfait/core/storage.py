@@ -187,9 +187,9 @@ def read_regular(file: Path, most: int) -> bytes:
     try:
         told = os.fstat(handle)
         if not stat.S_ISREG(told.st_mode):
-            raise UserError(f"{file}: is no regular file; wanted is the one that a training wrote")
+            raise UserError(f"{file}: is no regular file; expected the one that a training wrote")
         if told.st_size > most:
-            raise UserError(f"{file}: has {told.st_size:,} bytes; wanted are at most {most:,}")
+            raise UserError(f"{file}: has {told.st_size:,} bytes; expected at most {most:,}")
         with os.fdopen(handle, "rb", closefd=False) as content:
             return content.read(most)
     finally:

@@ -1,4 +1,4 @@
-"""Alterations: pure functions from (images, severity, draw) to images; others say corruption or augmentation."""
+"""Corruptions: pure functions from (images, severity, draw) to images; others say corruption or augmentation."""
 
 from imparfait.corruptions import blur, edges, geometry, noise, overlays, photometric, stroke_width
 from imparfait.corruptions.base import ONCE, Corruption, CorruptionFunction, Family, Severity

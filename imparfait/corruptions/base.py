@@ -1,4 +1,4 @@
-"""What is known of an alteration beside its function."""
+"""What is known of a corruption beside its function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ ONCE = (1.0,)
 
 @dataclass(frozen=True)
 class Corruption:
-    """An alteration of the table; called like its function."""
+    """A corruption of the table; called like its function."""
 
     alter: CorruptionFunction
     family: Family | None
     """None for one that is not of the table."""
     mnist_c: float | None = None
-    """The severity at which MNIST-C's published parameters lie, where the alteration is one of its 15."""
+    """The severity at which MNIST-C's published parameters lie, where the corruption is one of its 15."""
     in_kind: bool = False
     """Whether it agrees with MNIST-C's only in kind: reports then write its name with "-like"."""
     protocol: float | None = None
-    """The severity of the protocol's three."""
+    """The severity of the core suite."""
     levels: tuple[float, ...] = LEVELS
     """The severities the suite scores; one that has no degrees has one level."""
 
@@ -48,26 +48,26 @@ class Corruption:
         return f"{does} ({', '.join(told)})"
 
     def __call__(self, images: Images, severity: Severity, rng: CounterRng) -> Images:
-        """The altered pictures."""
+        """The corrupted images."""
         return self.alter(images, severity, rng)
 
 
 def as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
-    """One severity a picture, in the pictures' precision."""
+    """One severity an image, in the images' precision."""
     return torch.as_tensor(severity, dtype=images.dtype).expand(len(images))
 
 
 def unchanged_where_zero(severity: Severity, images: Images, corrupted: Images) -> Images:
-    """Severity 0 is the very same picture; resampling at the identity would be off by 3e-6."""
+    """Severity 0 is the very same image; resampling at the identity would be off by 3e-6."""
     if isinstance(severity, Tensor):
         return torch.where((severity == 0)[:, None, None, None], images, corrupted)
     return images if severity == 0 else corrupted
 
 
 SIDE = 28
-"""Lengths are given in pixels of a picture with this (shorter) side, MNIST's; in others they are in proportion."""
+"""Lengths are given in pixels of an image with this (shorter) side, MNIST's; in others they are in proportion."""
 
 
 def pixel(images: Images) -> float:
-    """How many of these pictures' pixels make one of a picture with side `SIDE`."""
+    """How many of these images' pixels make one of an image with side `SIDE`."""
     return min(images.shape[-2:]) / SIDE

@@ -1,4 +1,4 @@
-"""Alterations that smear a picture or coarsen it: by optics, by motion, by too few pixels, by JPEG."""
+"""Corruptions that smear an image or coarsen it: by optics, by motion, by too few pixels, by JPEG."""
 
 import math
 
@@ -15,7 +15,7 @@ from imparfait.corruptions.smooth_noise import gaussians
 # What severity 1 is; lengths as in lengths.py.
 GLASS_SIGMA = 0.95  # pixels, of the smoothing
 GLASS_REACH = 1.8 / 0.7  # sigmas, the farthest a pixel looks along each axis; measured on MNIST-C's swaps at sigma 0.7
-MOTION_SIGMA = 12.0  # pixels; the trail then reaches across the picture
+MOTION_SIGMA = 12.0  # pixels; the trail then reaches across the image
 MOTION_REACH = 10 / 3  # sigmas after which the trail ends, in MNIST-C; less than a thousandth of it is beyond
 DEFOCUS_MOST = 9.0  # pixels, the radius
 PIXELATE_MOST = 4.4  # pixels to a block's side
@@ -38,7 +38,7 @@ def glass_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Look through frosted glass: smooth, let each pixel look a little past its place, smooth again.
 
     Severity s smooths with a sigma of `GLASS_SIGMA` s pixels and lets each pixel look up to `GLASS_REACH` sigmas off
-    along each axis, uniform; beyond the picture is its nearest edge.
+    along each axis, uniform; beyond the image is its nearest edge.
     Source: MNIST-C (Mu & Gilmer 2019), whose level smooths with a sigma of 0.7 and swaps neighbours twice. Agrees
     in kind: its swaps carry pixels as far (a standard deviation of 1.11 pixels along each axis, interpolation
     counted here), but each whole, and no two to one place.
@@ -59,10 +59,10 @@ def glass_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def motion_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Let each picture leave a trail, as if the camera had moved.
+    """Let each image leave a trail, as if the camera had moved.
 
     Severity s gives a trail to the left that pales like half a Gaussian with a sigma of `MOTION_SIGMA` s pixels, at
-    an angle drawn between -45 and 45 degrees; beyond the picture is its nearest edge.
+    an angle drawn between -45 and 45 degrees; beyond the image is its nearest edge.
     Source: MNIST-C (Mu & Gilmer 2019), whose level has radius 10 and sigma 3; agrees closely, with ImageMagick's
     `-motion-blur`, which takes pixels along the way without interpolation.
     """
@@ -75,7 +75,7 @@ def motion_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     weights = torch.exp(-(steps**2) / (2 * sigma[:, None].clamp(min=1e-3) ** 2))
     weights = weights * (steps <= sigma[:, None] * MOTION_REACH)
     padded = F.pad(images, (0, reach, reach, reach), mode="replicate").flatten(2)
-    # Where each pixel looks, in the padded picture's memory: first at itself, then a step further each time.
+    # Where each pixel looks, in the padded image's memory: first at itself, then a step further each time.
     stride = width + reach
     look = (torch.arange(height)[:, None] + reach) * stride + torch.arange(width)
     look = look.flatten().repeat(n, 1)[:, None]
@@ -90,10 +90,10 @@ def motion_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def defocus_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Put each picture out of focus: a point becomes a disc.
+    """Put each image out of focus: a point becomes a disc.
 
     Severity s gives discs with a radius from 0.5 up to `DEFOCUS_MOST` pixels,
-    whose edge is one pixel soft; the picture is mirrored at its edges. Nothing is drawn.
+    whose edge is one pixel soft; the image is mirrored at its edges. Nothing is drawn.
     Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 1 has radius 3; not among the 15 of MNIST-C.
     """
     height, width = images.shape[-2:]
@@ -112,7 +112,7 @@ def defocus_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def pixelate(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Take each picture with fewer, larger pixels.
+    """Take each image with fewer, larger pixels.
 
     Severity s makes square blocks of 1 up to `PIXELATE_MOST` pixels a side, from
     the upper left; each has the mean of its area. Blocks need not be whole pixels: a pixel on a border is part of
@@ -127,7 +127,7 @@ def pixelate(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def jpeg(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Store each picture as a JPEG of low quality, each channel as a grey picture.
+    """Store each image as a JPEG of low quality, each channel as a grey image.
 
     Severity s is a quality from 100 down to `JPEG_LEAST`: the frequencies of each block of 8 x 8 pixels are rounded
     to the standard's table for brightness, scaled as libjpeg does. Nothing is drawn.
@@ -150,7 +150,7 @@ def jpeg(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def _one_or_each(severity: Severity, images: Images) -> Float[Tensor, " m"]:
-    """One severity for all, or one a picture: what is the same for all pictures is then made once."""
+    """One severity for all, or one an image: what is the same for all images is then made once."""
     return as_column(severity, images if isinstance(severity, Tensor) else images[:1])
 
 

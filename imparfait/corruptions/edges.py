@@ -1,4 +1,4 @@
-"""Alterations that leave of each stroke its edges."""
+"""Corruptions that leave of each stroke its edges."""
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ def canny_edges(images: Images, severity: Severity, rng: CounterRng) -> Images:
     There are no degrees: any severity above 0 is the full effect. Each channel is treated alone. Nothing is drawn.
     Source: MNIST-C (Mu & Gilmer 2019), which is any severity here; agrees closely, with `skimage.feature.canny`.
     """
-    # Comparisons decide everything here, so float32 pictures are compared in float64 like all others.
+    # Comparisons decide everything here, so float32 images are compared in float64 like all others.
     down, right = _gradient(images.double())
     length = (down.square() + right.square()).sqrt()
     ridge = _ridge(down, right, length)
@@ -49,13 +49,13 @@ def outline(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def _gradient(images: Planes) -> tuple[Planes, Planes]:
-    """Sobel's two derivatives (downwards, to the right; 8 times the slope) of the smoothed pictures."""
+    """Sobel's two derivatives (downwards, to the right; 8 times the slope) of the smoothed images."""
     (down, smooth_down), (right, smooth_right) = (_derivative(side) for side in images.shape[-2:])
     return down @ images @ smooth_right.mT, smooth_down @ images @ right.mT
 
 
 def _derivative(side: int) -> tuple[Float64[Tensor, "side side"], Float64[Tensor, "side side"]]:
-    """One axis of Sobel's two steps, after a Gaussian that knows only what is in the picture."""
+    """One axis of Sobel's two steps, after a Gaussian that knows only what is in the image."""
     gaussian = gaussians(torch.tensor([CANNY_SIGMA], dtype=torch.float64), side)[0]
     before, after = gaussian[[0, *range(side - 1)]], gaussian[[*range(1, side), side - 1]]  # the edge is repeated
     return after - before, before + 2 * gaussian + after
@@ -64,7 +64,7 @@ def _derivative(side: int) -> tuple[Float64[Tensor, "side side"], Float64[Tensor
 def _ridge(down: Planes, right: Planes, length: Planes) -> Mask:
     """Where the gradient is not shorter than a pixel further up and a pixel further down the slope, interpolated.
 
-    The picture's outermost pixels are none: nobody knows what lies beyond.
+    The image's outermost pixels are none: nobody knows what lies beyond.
     """
     height, width = length.shape[-2:]
     padded = F.pad(length, (1, 1, 1, 1))

@@ -1,4 +1,4 @@
-"""Alterations of where things are in a picture: turned, moved, stretched, shrunk, seen at an angle, wavering."""
+"""Corruptions of where things are in an image: turned, moved, stretched, shrunk, seen at an angle, wavering."""
 
 import math
 from typing import Literal
@@ -25,7 +25,7 @@ ELASTIC_SMOOTH = 4 / 28  # Simard, Steinkraus & Platt's sigma of 4 pixels of 28
 
 
 def geometric(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Turn, move and stretch each picture a little, as Keras's `ImageDataGenerator` does.
+    """Turn, move and stretch each image a little, as Keras's `ImageDataGenerator` does.
 
     Severity s turns by up to 30 s degrees, moves by up to 20 s % of the side and stretches each axis by up to
     20 s %; pixels that turn into view repeat the nearest edge. The protocol's severity is 0.5.
@@ -44,7 +44,7 @@ def geometric(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def rotate(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Turn each picture about its centre, to the left or to the right.
+    """Turn each image about its centre, to the left or to the right.
 
     Severity s turns by exactly `ROTATE_MOST` s; what turns into view is background (0).
     Source: MNIST-C (Mu & Gilmer 2019), whose level turns by 0.4 rad; agrees closely.
@@ -56,9 +56,9 @@ def rotate(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def shear(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Slant each picture's upright lines about its centre, to the left or to the right.
+    """Slant each image's upright lines about its centre, to the left or to the right.
 
-    Severity s slants them by the angle `SHEAR_MOST` s and lengthens the picture by 1 / its cosine, since the rows
+    Severity s slants them by the angle `SHEAR_MOST` s and lengthens the image by 1 / its cosine, since the rows
     keep their width and the slanted lines their length; what comes into view is background (0).
     Source: MNIST-C (Mu & Gilmer 2019), whose level slants by 0.4 rad; agrees closely. It used the
     shear of scikit-image before 0.19, which is an angle; later ones slant by its tangent and lengthen nothing.
@@ -70,7 +70,7 @@ def shear(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def scale(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Shrink each picture about its centre, without smoothing it first.
+    """Shrink each image about its centre, without smoothing it first.
 
     Severity s takes `SCALE_MOST` s of its height and width; what comes into view is background (0). Nothing is drawn.
     Source: MNIST-C (Mu & Gilmer 2019), whose level leaves 0.7 of the size; agrees closely.
@@ -81,7 +81,7 @@ def scale(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def translate(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Move each picture up or down, and to the left or to the right.
+    """Move each image up or down, and to the left or to the right.
 
     Severity s moves by exactly `TRANSLATE_MOST` s of its height and of its width; what comes into view is
     background (0).
@@ -97,7 +97,7 @@ def translate(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def perspective(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Look at each picture from aslant: its plane is tilted about a line through its centre.
+    """Look at each image from aslant: its plane is tilted about a line through its centre.
 
     Severity s tilts by exactly `PERSPECTIVE_MOST` s, in any direction, seen from 1.5 times the shorter side away:
     the far half gets smaller, the near half larger; what comes into view is background (0).
@@ -135,7 +135,7 @@ def elastic(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def shrunk(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Put each picture at a random place of a larger empty canvas, then reduce the canvas to the picture's size.
+    """Put each image at a random place of a larger empty canvas, then reduce the canvas to the image's size.
 
     Severity s makes the canvas 1 + s times the side (whole pixels); the place is a whole pixel, uniform; the
     reduction averages areas, so strokes get thinner and paler. The protocol's severity is 1: half the size.
@@ -159,11 +159,11 @@ def resample(
 ) -> Images:
     """Each output pixel p takes the input at `(matrix @ p + offset) / (1 + horizon . p) + field[p]`, bilinear.
 
-    Pixel positions are (row, column) from the picture's centre, in pixels. Outside is the nearest edge, or zeros.
+    Pixel positions are (row, column) from the image's centre, in pixels. Outside is the nearest edge, or zeros.
     """
     n, (height, width) = len(images), images.shape[-2:]
     down, right = _from_centre(height, images), _from_centre(width, images)
-    # grid_sample wants (x, y), with the picture's outer edges at -1 and 1.
+    # grid_sample wants (x, y), with the image's outer edges at -1 and 1.
     scale = torch.tensor([2 / width, 2 / height], dtype=images.dtype)[:, None]
     m = (torch.eye(2, dtype=images.dtype).expand(n, 2, 2) if matrix is None else matrix).flip(1) * scale
     o = torch.zeros(1, 2, dtype=images.dtype) if offset is None else offset.flip(1) * scale[:, 0]

@@ -1,4 +1,4 @@
-"""Alterations of single pixels: light that comes in grains, sensors that err."""
+"""Corruptions of single pixels: light that comes in grains, sensors that err."""
 
 import torch
 from torch import Tensor

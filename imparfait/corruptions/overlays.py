@@ -1,4 +1,4 @@
-"""Alterations by what does not belong to the thing: lines, dirt, something in front of it."""
+"""Corruptions by what does not belong to the thing: lines, dirt, something in front of it."""
 
 import math
 
@@ -69,7 +69,7 @@ def zigzag(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def ruled_lines(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Rule the paper: parallel lines nearly along the rows, on every other picture also down the columns.
+    """Rule the paper: parallel lines nearly along the rows, on every other image also down the columns.
 
     Severity s makes them `RULED_MOST` s wide; a line narrower than a pixel is pale. Their
     distance is 6 to 11 of these, their grey 0.4 to 1.
@@ -89,7 +89,7 @@ def ruled_lines(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def spatter(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Splash mud on the picture: grey spots with soft edges.
+    """Splash mud on the image: grey spots with soft edges.
 
     A smooth random field is a liquid; where it stands higher than a threshold, there is mud. At severity s the
     threshold lies `SPATTER_LEAST` + s (`SPATTER_MOST` - `SPATTER_LEAST`) standard deviations above its mean.
@@ -109,7 +109,7 @@ def spatter(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def occlusion(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Put a square of one grey in front of the picture, at a random place.
+    """Put a square of one grey in front of the image, at a random place.
 
     At severity s its side is `OCCLUSION_MOST` s.
     """
@@ -126,7 +126,7 @@ def clutter(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Let pieces of neighbouring digits reach in over each edge: rounds and bars, as digits are made of.
 
     At severity s they reach in by half to all of `CLUTTER_MOST` s. They are drawn, not taken
-    from other pictures, so that nothing depends on what else is in the batch.
+    from other images, so that nothing depends on what else is in the batch.
     """
     down, right = _places(images)
     drawn = rng.uniform("reach, place, tall, wide, bar, slant", 4, 6).to(images.dtype)
@@ -152,14 +152,14 @@ def _places(images: Images) -> tuple[Float[Tensor, "height 1"], Float[Tensor, " 
 
 
 def _most_lines(severity: Severity, most: float) -> int:
-    """How many lines are drawn at most; more than are wanted would cost time and change nothing."""
+    """How many lines are drawn at most; more than are expected would cost time and change nothing."""
     return max(1, math.ceil(most * float(torch.as_tensor(severity).max())))
 
 
 def _with_lines(
     images: Images, severity: Severity, most: float, distance: Float[Tensor, "n lines height width"]
 ) -> Images:
-    """The pictures with up to `most` lines, by each pixel's distance from each."""
+    """The images with up to `most` lines, by each pixel's distance from each."""
     lines = torch.arange(distance.shape[1], dtype=images.dtype)
     there = (most * as_column(severity, images)[:, None] - lines).clamp(0, 1)
     ink = (1 + torch.log1p(-distance.clamp(max=FALL - 1e-9) / FALL)).clamp_(min=0) * there[..., None, None]

@@ -1,4 +1,4 @@
-"""Alterations of light: too much of it, too little, uneven, or the wrong way round."""
+"""Corruptions of light: too much of it, too little, uneven, or the wrong way round."""
 
 import math
 
@@ -9,7 +9,7 @@ from imparfait.corruptions.smooth_noise import cloud
 
 BRIGHTNESS_MOST = 0.98  # added at severity 1, where white is 1
 CONTRAST_MOST = 0.99  # share of the contrast lost at severity 1
-FOG_MOST = 3.4  # thickness at severity 1; a picture's own white is 1
+FOG_MOST = 3.4  # thickness at severity 1; an image's own white is 1
 FOG_DECAY = 1.4  # from one scale of the fog to the next, as MNIST-C's level 5
 LIGHT_MOST = 1.0  # share of the light lost where the shadow is darkest, at severity 1
 
@@ -23,7 +23,7 @@ def brightness(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def contrast(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Bring every pixel nearer to the picture's mean, channel by channel; severity s by `CONTRAST_MOST` s.
+    """Bring every pixel nearer to the image's mean, channel by channel; severity s by `CONTRAST_MOST` s.
 
     It draws nothing.
     """
@@ -33,7 +33,7 @@ def contrast(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def fog(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Put a random fog before the picture, then bring the sum down to the picture's own white.
+    """Put a random fog before the image, then bring the sum down to the image's own white.
 
     Severity s makes the fog `FOG_MOST` s thick: of that many times the digit's light where it is densest.
     Source: MNIST-C, whose level 5 is 3 thick; its plasma fractal is a sum of smooth fields here.

@@ -11,7 +11,7 @@ from imparfait.core.rng import CounterRng
 def cloud(
     rng: CounterRng, name: str, decay: float, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "n 1 height width"]:
-    """Random fields of mean 0 and standard deviation about 1, rough at every scale from the picture's to the pixel's.
+    """Random fields of mean 0 and standard deviation about 1, rough at every scale from the image's to the pixel's.
 
     From one scale to the next of half the size, the amplitude is divided by `decay`.
     """
@@ -28,7 +28,7 @@ def cloud(
 
 
 def gaussians(sigma: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side"]:
-    """Matrices that smooth one axis with a Gaussian of what is in the picture."""
+    """Matrices that smooth one axis with a Gaussian of what is in the image."""
     away = torch.arange(side, dtype=sigma.dtype)
     sigma = sigma[:, None].clamp(min=0.05)  # pixels: nothing
     # Cut off at four sigmas, as scikit-image does; numbers too small for float32 would make products ten times slower.

@@ -1,4 +1,4 @@
-"""Alterations of how broad the strokes are: bright lines on a dark ground."""
+"""Corruptions of how broad the strokes are: bright lines on a dark ground."""
 
 import math
 from functools import reduce
@@ -18,7 +18,7 @@ THICKEN_MOST = 4.6 / 28  # of the shorter side, to each edge of a stroke
 
 
 def thin(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Write each picture with a finer pen: strokes get thinner, and paler where they are thin already.
+    """Write each image with a finer pen: strokes get thinner, and paler where they are thin already.
 
     Severity s takes `THIN_MOST` s of the shorter side from each edge of a stroke; what is thinner than that is not
     erased but keeps `THIN_PALEST` to the power s of its brightness. Nothing is drawn.
@@ -34,7 +34,7 @@ def thin(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def thicken(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Write each picture with a broader pen.
+    """Write each image with a broader pen.
 
     Severity s adds `THICKEN_MOST` s of the shorter side to each edge of a stroke. Nothing is drawn.
     Source: grey-level dilation. Not in MNIST-C; Morpho-MNIST (Castro et al. 2019) thickens by each digit's own

@@ -1,1 +1,1 @@
-"""Pictures and labels: reading, splitting, mixing, and keeping the test sealed."""
+"""Images and labels: reading, splitting, mixing, and keeping the test sealed."""

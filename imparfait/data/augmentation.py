@@ -1,4 +1,4 @@
-"""Which pictures an epoch shows, altered how."""
+"""Which images an epoch shows, corrupted how."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from imparfait.corruptions import CORRUPTIONS, Family, Severity
 
 @dataclass(frozen=True)
 class AugmentationShare:
-    """A part of the sources, shown altered (or as they are, when `alteration` is "clean")."""
+    """A part of the sources, shown corrupted (or as they are, when `corruption` is "clean")."""
 
     corruption: str
     severity: float | tuple[float, float]
-    """One for all, or from where to where it is drawn, evenly, anew for each picture."""
+    """One for all, or from where to where it is drawn, evenly, anew for each image."""
     part: float
 
 
@@ -51,13 +51,13 @@ class Augmentation:
         return rows[order.gather(1, rows[:, 1:]).flatten().argsort(stable=True)]
 
     def shown(self, sources: int) -> int:
-        """How many pictures an epoch shows of so many sources."""
+        """How many images an epoch shows of so many sources."""
         return sources if self.by_turns else sum(round(share.part * sources) for share in self.shares)
 
     def show(
         self, images: Images, share: Int64[Tensor, " n"], seed: int, epoch: int, sources: Int64[Tensor, " n"]
     ) -> Images:
-        """The pictures as this epoch shows them, each altered as its share says. Changes `images` in place."""
+        """The images as this epoch shows them, each corrupted as its share says. Changes `images` in place."""
         rng = CounterRng(seed, "train", epoch if self.anew else 0, sources)
         for index, kind in enumerate(self.shares):
             if kind.corruption != "clean":
@@ -75,30 +75,30 @@ def _severities(severity: float | tuple[float, float], rng: CounterRng) -> Sever
 
 
 def describe_overlap(augmentation: Augmentation) -> str:
-    """A sentence on which alterations a network trained on `mixture` has seen: its scores speak of no others."""
+    """A sentence on which corruptions a network trained on `augmentation` has seen: its scores speak of no others."""
     names = [share.corruption for share in augmentation.shares if share.corruption != "clean"]
     if not names:
-        return "No altered picture was seen in training."
+        return "No corrupted image was seen in training."
     if len(names) > 3:
         unseen = [name for name in CORRUPTIONS if name not in names]
-        seen = f"In training it saw pictures altered in {len(names)} ways of the table"
+        seen = f"In training it saw images corrupted in {len(names)} ways of the table"
         return f"{seen}: all but {', '.join(unseen)}." if unseen else f"{seen}: all of them."
     return (
-        f"In training it saw pictures altered as {' and '.join(names)}; of other alterations these numbers say nothing."
+        f"In training it saw images corrupted as {' and '.join(names)}; of other corruptions these numbers say nothing."
     )
 
 
 CLEAN = AugmentationShare("clean", 0.0, 1.0)
 HARD = (0.25, 1.0)  # severities; the lesser ones are easy for who knows these
-OF_THE_THREE = 0.08  # the share of each in a mixture of many, which they would else be lost in
+OF_THE_THREE = 0.08  # the share of each in an augmentation of many, which they would else be lost in
 
 
 TWICE = ("rotate", "translate", "spatter", "defocus_blur", "fog", "zigzag")
-"""Shown twice as often in a mixture of many: read worst after 14 epochs on everything (development pictures)."""
+"""Shown twice as often in an augmentation of many: read worst after 14 epochs on everything (validation images)."""
 
 
 def of_many(summary: str, names: Iterable[str]) -> Augmentation:
-    """The protocol's three, those of them that are among `names`, and the other alterations."""
+    """The protocol's three, those of them that are among `names`, and the other corruptions."""
     others = [name for name in names if name not in ("geometric", "shrunk")]
     three = [AugmentationShare("clean", 0.0, OF_THE_THREE)]
     three += [
@@ -117,7 +117,7 @@ def of_many(summary: str, names: Iterable[str]) -> Augmentation:
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fresh": Augmentation(
-        "each picture once an epoch: clean, geometric or shrunk by turns, altered anew every time",
+        "each image once an epoch: clean, geometric or shrunk by turns, corrupted anew every time",
         (
             AugmentationShare("clean", 0.0, 1 / 3),
             AugmentationShare("geometric", 0.5, 1 / 3),
@@ -127,24 +127,24 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         by_turns=True,
     ),
     "balanced": Augmentation(
-        "each picture three times an epoch: clean, geometric and shrunk, drawn once",
+        "each image three times an epoch: clean, geometric and shrunk, drawn once",
         (CLEAN, AugmentationShare("geometric", 0.5, 1.0), AugmentationShare("shrunk", 1.0, 1.0)),
     ),
     "study": Augmentation(
-        "the founding study's: of 60,000 pictures, all clean, 20,000 geometric and 25,000 shrunk, drawn once",
+        "the founding study's: of 60,000 images, all clean, 20,000 geometric and 25,000 shrunk, drawn once",
         (CLEAN, AugmentationShare("geometric", 0.5, 1 / 3), AugmentationShare("shrunk", 1.0, 5 / 12)),
     ),
-    "clean": Augmentation("the pictures as they are", (CLEAN,)),
+    "clean": Augmentation("the images as they are", (CLEAN,)),
     "everything": of_many(
-        "each picture once an epoch: the three, and every alteration at severities from 0.25 to 1", CORRUPTIONS
+        "each image once an epoch: the three, and every corruption at severities from 0.25 to 1", CORRUPTIONS
     ),
     "unlike_mnist_c": of_many(
-        "the three, and every alteration that is none of MNIST-C's 15",
+        "the three, and every corruption that is none of MNIST-C's 15",
         [name for name, known in CORRUPTIONS.items() if known.mnist_c is None],
     ),
     **{
         f"without_{family}": of_many(
-            f"everything but the alterations of {family}",
+            f"everything but the corruptions of {family}",
             [name for name, known in CORRUPTIONS.items() if known.family != family],
         )
         for family in get_args(Family)

@@ -1,4 +1,4 @@
-"""Pictures altered once and for all, to be scored on: the same pixels for everybody."""
+"""Images corrupted once and for all, to be scored on: the same pixels for everybody."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from imparfait.data.dataset import ConditionImages, LabelledImages
 CORE_SUITE = (("clean", 0.0), ("geometric", 0.5), ("shrunk", 1.0))
 """The protocol's parts, with their severities."""
 
-CHUNK = 500  # pictures altered at once: 3 MB of MNIST in float64; the pixels do not depend on it
+CHUNK = 500  # images corrupted at once: 3 MB of MNIST in float64; the pixels do not depend on it
 
 
 def core_suite(data: LabelledImages) -> list[ConditionImages]:
@@ -22,19 +22,19 @@ def core_suite(data: LabelledImages) -> list[ConditionImages]:
 
 
 def corrupt(data: LabelledImages, corruption: str, severity: float, seed: int = 0) -> LabelledImages:
-    """`data` altered once and for all: drawn in float64, rounded to uint8; "clean" is as it is.
+    """`data` corrupted once and for all: drawn in float64, rounded to uint8; "clean" is as it is.
 
     With seed 0 these are the published pixels that everything is scored on.
     """
     if corruption == "clean":
         return data
-    return corrupt_with(data, corruption, lookup("alteration", corruption, CORRUPTIONS), severity, seed)
+    return corrupt_with(data, corruption, lookup("corruption", corruption, CORRUPTIONS), severity, seed)
 
 
 def corrupt_with(
     data: LabelledImages, name: str, alter: CorruptionFunction, severity: Severity, seed: int = 0
 ) -> LabelledImages:
-    """`data` altered by any function, as `altered` does; its numbers are drawn by its `name`."""
+    """`data` corrupted by any function, as `corrupted` does; its numbers are drawn by its `name`."""
     chunks = []
     for start in range(0, len(data), CHUNK):
         images = torch.from_numpy(data.pixels[start : start + CHUNK]).double() / 255

@@ -1,4 +1,4 @@
-"""Pictures with their labels, and where each comes from."""
+"""Images with their labels, and where each comes from."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Pictures held as uint8, their labels, and the id of the source each one comes from.
+    """Images held as uint8, their labels, and the id of the source each one comes from.
 
-    Source ids are unique within a data set, its test pictures included; an altered copy keeps its source's id,
+    Source ids are unique within a data set, its test images included; a corrupted copy keeps its source's id,
     so copies can always be kept on the same side of a split as their original.
     """
 
@@ -32,15 +32,15 @@ class LabelledImages:
     def __repr__(self) -> str:
         _, channels, height, width = self.pixels.shape
         size = f"{height}×{width}, {channels} channel{'s' * (channels > 1)}, {len(self.classes)} classes"
-        return f"<{len(self):,} {self.split} pictures of {self.name}: {size}>"
+        return f"<{len(self):,} {self.split} images of {self.name}: {size}>"
 
     @property
     def channels(self) -> int:
-        """How many channels a picture has: 1 is grey, 3 is colour."""
+        """How many channels an image has: 1 is grey, 3 is colour."""
         return int(self.pixels.shape[1])
 
     def select(self, rows: np.ndarray, split: Split | None = None) -> "LabelledImages":
-        """Some of the pictures, by index or mask."""
+        """Some of the images, by index or mask."""
         return replace(
             self,
             pixels=self.pixels[rows],
@@ -59,7 +59,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class ConditionImages:
-    """Labelled pictures to be scored on, and what was done to them."""
+    """Labelled images to be scored on, and what was done to them."""
 
     corruption: str
     severity: float

@@ -1,4 +1,4 @@
-"""Folders of pictures: one folder a class, and above them train, val and test where somebody has split them."""
+"""Folders of images: one folder a class, and above them train, val and test where somebody has split them."""
 
 import os
 import re
@@ -28,7 +28,7 @@ Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The picture files of one split, by class; as strings, since 100,000 Paths take 40 MB more."""
+    """The image files of one split, by class; as strings, since 100,000 Paths take 40 MB more."""
 
     path: Path
     files: dict[str, list[str]]
@@ -45,7 +45,7 @@ class ClassFolders:
 def find_class_folders(path: Path) -> dict[str, ClassFolders]:
     """The splits in the folder `path`; only "train" where it holds the classes themselves; empty where none are.
 
-    Raises UserError for two classes of one name, and for a class without pictures.
+    Raises UserError for two classes of one name, and for a class without images.
     """
     folders = {child.name.lower(): child for child in _folders_in(path)}
     splits = {split: folders[name] for split, names in SPLITS.items() for name in names if name in folders}
@@ -56,15 +56,15 @@ def find_class_folders(path: Path) -> dict[str, ClassFolders]:
 def read_class_folders(
     folders: ClassFolders, classes: Sequence[str], size: int | None, channels: int | None, watch: Watch
 ) -> tuple[Pixels, Labels, str]:
-    """All pictures, their labels as places in `classes`, and a sentence on what was done to bring them to one size.
+    """All images, their labels as places in `classes`, and a sentence on what was done to bring them to one size.
 
     With `channels` None they are grey when none of them has a colour. Memory: the pixels, and one file at a time.
-    Raises UserError when a file is no picture, and when sizes differ and no `size` was given.
+    Raises UserError when a file is no image, and when sizes differ and no `size` was given.
     """
     unknown = set(folders.classes) - set(classes)
     if unknown:
         raise UserError(
-            f"{folders.path}: a class {min(unknown)!r}, which the training pictures do not have; "
+            f"{folders.path}: a class {min(unknown)!r}, which the training images do not have; "
             f"theirs are {', '.join(classes)}"
         )
     total = len(folders)
@@ -85,7 +85,7 @@ def read_class_folders(
         if image.shape[1:] != pixels.shape[2:]:
             height, width = image.shape[1:]
             raise UserError(
-                f"{path}: {height}×{width} pixels, the first picture has {pixels.shape[2]}×{pixels.shape[3]}; "
+                f"{path}: {height}×{width} pixels, the first image has {pixels.shape[2]}×{pixels.shape[3]}; "
                 f"write --size {max(pixels.shape[2:])} (or another side) to bring all to one size"
             )
         if len(image) > pixels.shape[1] and channels is None:
@@ -93,11 +93,11 @@ def read_class_folders(
         pixels[row] = _grey(image) if pixels.shape[1] == 1 else image
     assert pixels is not None
     counts = ", ".join(f"{count:,} {what}" for what, count in changed.items() if count)
-    return pixels, labels, f"{total:,} pictures brought to {size}×{size}: {counts}" if counts else ""
+    return pixels, labels, f"{total:,} images brought to {size}×{size}: {counts}" if counts else ""
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    """A picture's lightness (ITU-R 601, as Pillow's "L") where it has a colour."""
+    """An image's lightness (ITU-R 601, as Pillow's "L") where it has a colour."""
     if len(image) == 1:
         return image
     weighted = np.tensordot([299, 587, 114], image.astype(np.int64), 1)[None]
@@ -119,7 +119,7 @@ def _files(folder: Path) -> dict[str, list[str]]:
             raise UserError(f"{folder}: two classes of one name, {by_name[same]!r} and {name!r}; rename or join them")
         by_name[same] = name
         if not paths:
-            raise UserError(f"{folder / name}: a class without a picture ({', '.join(sorted(SUFFIXES))}); remove it")
+            raise UserError(f"{folder / name}: a class without an image ({', '.join(sorted(SUFFIXES))}); remove it")
     return found
 
 

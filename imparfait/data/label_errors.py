@@ -1,4 +1,4 @@
-"""The 15 labels of MNIST's test pictures that people, asked again, did not confirm: a published fact."""
+"""The 15 labels of MNIST's test images that people, asked again, did not confirm: a published fact."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ TEST_LABELS = MNIST_SHA256["t10k-labels-idx1-ubyte.xz"]
 
 @dataclass(frozen=True)
 class Disputed:
-    """A test picture (`index` in the published order) and how many of five people chose which label."""
+    """A test image (`index` in the published order) and how many of five people chose which label."""
 
     index: int
     label: int
     """The published label."""
     guess: int
-    """The label that a classifier not trained on the picture gave, the other choice people had."""
+    """The label that a classifier not trained on the image gave, the other choice people had."""
     for_label: int
     for_guess: int
     for_neither: int
@@ -49,7 +49,7 @@ DISPUTED = tuple(
 )
 """Fewer than three of five people confirmed these labels, of about a hundred that were checked.
 
-Not all of them are wrong, and the pictures nobody was asked about may hold more.
+Not all of them are wrong, and the images nobody was asked about may hold more.
 Source: Northcutt, Athalye & Mueller, "Pervasive label errors in test sets destabilize machine learning benchmarks"
 (NeurIPS 2021 Datasets and Benchmarks, arXiv 2103.14749), which counts these 15; the votes are in
 github.com/cleanlab/label-errors, mturk/mnist_mturk.json, at commit 5457895eee26e49187de5c4d6617b9de6f172221.
@@ -57,16 +57,16 @@ github.com/cleanlab/label-errors, mturk/mnist_mturk.json, at commit 5457895eee26
 
 
 def is_mnist_test(labels: Labels) -> bool:
-    """Whether these are the labels of all of MNIST's test pictures, in the published order."""
+    """Whether these are the labels of all of MNIST's test images, in the published order."""
     if len(labels) != 10_000 or labels.min() < 0 or labels.max() > 9:
         return False
     return hashlib.sha256(as_idx(labels.astype(np.uint8))).hexdigest() == TEST_LABELS
 
 
 def without_disputed(labels: Labels) -> Bool[np.ndarray, " n"]:
-    """A mask of the pictures whose label nobody disputes: all of them, unless these are MNIST's test labels.
+    """A mask of the images whose label nobody disputes: all of them, unless these are MNIST's test labels.
 
-    The set is known by all its labels in the published order, altered or not. Of a part of it nothing is known:
+    The set is known by all its labels in the published order, corrupted or not. Of a part of it nothing is known:
     mask first, then choose.
     """
     kept = np.ones(len(labels), bool)

@@ -28,27 +28,27 @@ KINDS = "IDX files, .npy files or class folders, an .npz file"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures to learn from, and where there are any, pictures to validate on and test pictures under seal."""
+    """Images to learn from, and where there are any, images to validate on and test images under seal."""
 
     train: LabelledImages
     sealed: SealedTest | None = None
     validation: LabelledImages | None = None
     remark: str = ""
-    """What was done to the pictures while they were read."""
+    """What was done to the images while they were read."""
 
     @property
     def test(self) -> SealedTest:
-        """The sealed test pictures; raises UserError where the data set has none."""
+        """The sealed test images; raises UserError where the data set has none."""
         if self.sealed is None:
-            raise UserError(f"{self.train.name} has no test pictures (such as {' and '.join(PARTS['test'])}, or test/)")
+            raise UserError(f"{self.train.name} has no test images (such as {' and '.join(PARTS['test'])}, or test/)")
         return self.sealed
 
     def fitting(self) -> tuple[LabelledImages, LabelledImages]:
-        """Pictures to fit on and pictures to validate on: as the data set has them, else split by us."""
+        """Images to fit on and images to validate on: as the data set has them, else split by us."""
         return (self.train, self.validation) if self.validation else split(self.train)
 
     def everything(self) -> LabelledImages:
-        """All pictures that are not for the test."""
+        """All images that are not for the test."""
         if not self.validation:
             return self.train
         both = (self.train, self.validation)
@@ -65,9 +65,9 @@ def load_data(data: str | Path = "mnist", size: int | None = None, watch: Watch 
     """The data set called `data`, or the one at the path `data`.
 
     A path is a folder of IDX files (`train-images…`, `train-labels…`, `t10k-…`; plain, .gz or .xz), an .npz file or a
-    folder of .npy files (`x_train`, `y_train`, … or `train_images`, `train_labels`, …), or a folder of pictures:
-    `train|val|test/<class>/…`, or `<class>/…`. `size` brings pictures of class folders to size × size pixels.
-    The test pictures are read when they are opened. Raises UserError when a file is not what it says.
+    folder of .npy files (`x_train`, `y_train`, … or `train_images`, `train_labels`, …), or a folder of images:
+    `train|val|test/<class>/…`, or `<class>/…`. `size` brings images of class folders to size × size pixels.
+    The test images are read when they are opened. Raises UserError when a file is not what it says.
     """
     path = Path(data)
     if str(data) in DATASETS or not path.exists():
@@ -84,12 +84,12 @@ def load_data(data: str | Path = "mnist", size: int | None = None, watch: Watch 
         raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
     if size and found.train.pixels.shape[2:] != (size, size):
         height, width = found.train.pixels.shape[2:]
-        raise UserError(f"--size is for folders of pictures; those of {found.train.name} are {height}×{width}")
+        raise UserError(f"--size is for folders of images; those of {found.train.name} are {height}×{width}")
     return found
 
 
 def mnist() -> Dataset:
-    """MNIST as published: 60,000 pictures to learn from and 10,000 under seal; it comes with the package."""
+    """MNIST as published: 60,000 images to learn from and 10,000 under seal; it comes with the package."""
     return _from_idx(MNIST, "mnist", MNIST_SHA256)
 
 
@@ -102,7 +102,7 @@ def _from_idx(folder: Path, name: str, sha256: dict[str, str] | None = None) -> 
         for part in PARTS[split]:
             path = find_idx(folder, part)
             if path is None:
-                raise UserError(f"{folder}: no file named {part}… in it; wanted are {', '.join(PARTS[split])}")
+                raise UserError(f"{folder}: no file named {part}… in it; expected {', '.join(PARTS[split])}")
             pair.append(read_idx(path))
             if sha256 and hashlib.sha256(as_idx(pair[-1])).hexdigest() != sha256[path.name]:
                 raise UserError(f"{path}: not the file as published (its sha256 differs); install imparfait again")
@@ -118,7 +118,7 @@ def _from_arrays(path: Path) -> Dataset:
     if "train" not in pairs:
         expected = " or ".join(" and ".join(pair) for pair in npz.NAMES["train"])
         raise UserError(
-            f"{path}: no training pictures in it ({', '.join(sorted(names)) or 'nothing'}); wanted {expected}"
+            f"{path}: no training images in it ({', '.join(sorted(names)) or 'nothing'}); expected {expected}"
         )
 
     def read(split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -129,15 +129,15 @@ def _from_arrays(path: Path) -> Dataset:
 
 
 def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, np.ndarray]], has: set[str]) -> Dataset:
-    """A data set from arrays of pictures and labels: `read` gives those of one split."""
+    """A data set from arrays of images and labels: `read` gives those of one split."""
     images, numbers = read("train")
     _check_pair(path, "train", images, numbers)
     values, counts = np.unique(numbers, return_counts=True)
     if len(values) < 2 or counts.min() < 2:
         few = values[counts.argmin()]
         raise UserError(
-            f"{path}: the train labels have {len(values)} classes, {few} with {counts.min()} picture(s); "
-            "wanted are two classes or more, of two pictures each or more"
+            f"{path}: the train labels have {len(values)} classes, {few} with {counts.min()} image(s); "
+            "expected two classes or more, of two images each or more"
         )
     classes = tuple(map(str, values.tolist()))
 
@@ -145,7 +145,7 @@ def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, n
         places = np.searchsorted(values, numbers).clip(max=len(values) - 1)
         if (wrong := values[places] != numbers).any():
             raise UserError(
-                f"{path}: a {split} label is {numbers[wrong][0]}; wanted is one of the train labels, {_listed(classes)}"
+                f"{path}: a {split} label is {numbers[wrong][0]}; expected one of the train labels, {_listed(classes)}"
             )
         sources = np.arange(first, first + len(numbers))
         return LabelledImages(_planes(path, split, images), places.astype(np.int64), sources, classes, name, split)
@@ -165,10 +165,10 @@ def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, n
 
 def _from_folders(path: Path, there: dict[str, ClassFolders], size: int | None, watch: Watch) -> Dataset:
     if "train" not in there:
-        raise UserError(f"{path}: {' and '.join(there)} but no train in it; wanted are train/<class>/… or <class>/…")
+        raise UserError(f"{path}: {' and '.join(there)} but no train in it; expected train/<class>/… or <class>/…")
     name, classes = path.resolve().name, there["train"].classes
     if len(classes) < 2 or min(map(len, there["train"].files.values())) < 2:
-        raise UserError(f"{there['train'].path}: wanted are two class folders or more, of two pictures each or more")
+        raise UserError(f"{there['train'].path}: expected two class folders or more, of two images each or more")
     remarks = []
 
     def read(split: Split, first: int, channels: int | None) -> LabelledImages:
@@ -190,25 +190,25 @@ def _from_folders(path: Path, there: dict[str, ClassFolders], size: int | None, 
 def _check_pair(path: Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:
     if images.ndim not in (3, 4) or labels.ndim != 1 or len(images) != len(labels) or not images.size:
         raise UserError(
-            f"{path}: {split} pictures of shape {images.shape} with labels of shape {labels.shape}; "
-            "wanted are [n, height, width] or [n, height, width, channels] with [n], none of them 0"
+            f"{path}: {split} images of shape {images.shape} with labels of shape {labels.shape}; "
+            "expected [n, height, width] or [n, height, width, channels] with [n], none of them 0"
         )
     if images.dtype != np.uint8:
-        raise UserError(f"{path}: {split} pictures of {images.dtype}; wanted are uint8, 0 to 255")
+        raise UserError(f"{path}: {split} images of {images.dtype}; expected uint8, 0 to 255")
 
 
 def _planes(path: Path, split: str, images: np.ndarray) -> np.ndarray:
     if images.ndim == 3:
         return np.ascontiguousarray(images)[:, None]
     if images.shape[3] not in (1, 3):
-        raise UserError(f"{path}: {split} pictures of {images.shape[3]} channels; wanted is 1 (grey) or 3 (colour)")
+        raise UserError(f"{path}: {split} images of {images.shape[3]} channels; expected 1 (grey) or 3 (colour)")
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def _like(train: LabelledImages, other: LabelledImages, path: Path) -> LabelledImages:
     if other.pixels.shape[1:] != train.pixels.shape[1:]:
         shapes = ["×".join(map(str, data.pixels.shape[1:])) for data in (other, train)]
-        raise UserError(f"{path}: {other.split} pictures of {shapes[0]} (channels×height×width), train of {shapes[1]}")
+        raise UserError(f"{path}: {other.split} images of {shapes[0]} (channels×height×width), train of {shapes[1]}")
     return other
 
 

@@ -18,11 +18,11 @@ NAMES = {
     "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
 }
-"""Pictures and labels as Keras's mnist.npz, MedMNIST and MNIST-C call them."""
+"""Images and labels as Keras's mnist.npz, MedMNIST and MNIST-C call them."""
 
 
 def find_arrays(there: set[str], split: str) -> tuple[str, str] | None:
-    """The names of a split's pictures and labels among those that are `there`."""
+    """The names of a split's images and labels among those that are `there`."""
     return next((pair for pair in NAMES[split] if set(pair) <= there), None)
 
 
@@ -82,9 +82,9 @@ def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a file of NumPy's: {reason}") from error
     if kind.kind not in "ui":
-        raise UserError(f"{path}: its values are {kind}; wanted are whole numbers (pictures uint8, 0 to 255)")
+        raise UserError(f"{path}: its values are {kind}; expected whole numbers (images uint8, 0 to 255)")
     if any(not isinstance(length, int) or length < 0 for length in shape):
-        raise UserError(f"{path}: the header says shape {shape}; wanted are lengths from 0")
+        raise UserError(f"{path}: the header says shape {shape}; expected lengths from 0")
     expected = math.prod(shape) * kind.itemsize
     said = f"{' x '.join(map(str, shape))} of {kind}"
     check_size(path, expected, said, size)

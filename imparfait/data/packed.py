@@ -42,13 +42,13 @@ class Packed:
         return taken
 
     def check(self, expected: int, said: str) -> None:
-        """Raises UserError when a file of this size cannot hold `wanted` bytes, or this computer cannot."""
+        """Raises UserError when a file of this size cannot hold `expected` bytes, or this computer cannot."""
         dense = MOST_DENSE.get(self.path.suffix, 1)
         check_size(self.path, expected, said, self.size * dense)
 
 
 def check_size(path: Path, expected: int, said: str, most: int) -> None:
-    """Raises UserError when `wanted` bytes, of which the header `said`, are over `most` or half of the memory."""
+    """Raises UserError when `expected` bytes, of which the header `said`, are over `most` or half of the memory."""
     if expected > most:
         raise UserError(f"{path}: the header says {said} = {expected} bytes, a file of this size holds {most} at most")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 34

@@ -1,4 +1,4 @@
-"""Test pictures under seal, and the ledger of who opened them."""
+"""Test images under seal, and the ledger of who opened them."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ COLUMNS = ("date", "test_pictures", "settings", "result")
 
 @dataclass
 class TestAccess:
-    """Opened test pictures; `result` is what the ledger will say came of it."""
+    """Opened test images; `result` is what the ledger will say came of it."""
 
     images: LabelledImages
     earlier: int
@@ -23,20 +23,20 @@ class TestAccess:
 
     @property
     def times(self) -> int:
-        """How often these pictures have now been opened here, this time included."""
+        """How often these images have now been opened here, this time included."""
         return self.earlier + 1
 
 
 @dataclass(frozen=True)
 class SealedTest:
-    """A data set's test pictures. Nothing that trains or chooses accepts one; looking inside is written down."""
+    """A data set's test images. Nothing that trains or chooses accepts one; looking inside is written down."""
 
     name: str
     _read: Callable[[], LabelledImages] = field(repr=False)
 
     @contextmanager
     def open(self, ledger: Path, settings: str) -> Iterator[TestAccess]:
-        """The test pictures, for one scoring of the classifier whose settings have the hash `settings`.
+        """The test images, for one scoring of the classifier whose settings have the hash `settings`.
 
         On leaving, whatever happened inside, one line is added to the CSV file `ledger`.
         """
@@ -55,7 +55,7 @@ class SealedTest:
 
 
 def count_accesses(ledger: Path, test_pictures: str) -> int:
-    """How many lines of `ledger` are about the test pictures with this fingerprint."""
+    """How many lines of `ledger` are about the test images with this fingerprint."""
     if not ledger.exists():
         return 0
     with ledger.open(newline="", encoding="utf-8") as file:

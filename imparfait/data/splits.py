@@ -10,29 +10,29 @@ from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
 from imparfait.data.dataset import LabelledImages
 
-VALIDATION_SHARE = 1 / 6  # of MNIST's 60,000: 10,000, as many as its test pictures
+VALIDATION_SHARE = 1 / 6  # of MNIST's 60,000: 10,000, as many as its test images
 
 
 def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[LabelledImages, LabelledImages]:
-    """Pictures to fit on and pictures to validate on: by source, stratified, always the same ones.
+    """Images to fit on and images to validate on: by source, stratified, always the same ones.
 
     From each class the sources with the smallest random numbers go to validation, so all copies of a source stay
-    together. For MNIST these are the project's development pictures.
+    together. For MNIST these are the project's validation images.
     """
     mask = np.isin(data.sources, _share_of_each_class(data, share, "validation"))
     if not mask.any():
         raise UserError(
-            f"{data.name}: {len(data)} pictures are too few to keep some for validation; 2 a class are the least"
+            f"{data.name}: {len(data)} images are too few to keep some for validation; 2 a class are the least"
         )
     return data.select(~mask), data.select(mask, "validation")
 
 
-CALIBRATION_SHARE = 1 / 20  # of the pictures to fit on: of MNIST's 50,000 or 60,000, 2,500 or 3,000
-LEAST_FOR_CALIBRATION = 500  # pictures: with fewer no threshold keeps an error rate of 1 %
+CALIBRATION_SHARE = 1 / 20  # of the images to fit on: of MNIST's 50,000 or 60,000, 2,500 or 3,000
+LEAST_FOR_CALIBRATION = 500  # images: with fewer no threshold keeps an error rate of 1 %
 
 
 def split_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledImages | None]:
-    """Pictures to fit on, and pictures that temperature and threshold are found on; None where `data` are few.
+    """Images to fit on, and images that temperature and threshold are found on; None where `data` are few.
 
     By source, stratified, always the same ones.
     """
@@ -43,14 +43,14 @@ def split_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledIma
 
 
 def subsample(data: LabelledImages, images: int | None) -> LabelledImages:
-    """About so many of the training pictures (all for None): by source, stratified, always the same ones."""
+    """About so many of the training images (all for None): by source, stratified, always the same ones."""
     if images is None or images >= len(data):
         return data
     return data.select(np.isin(data.sources, _share_of_each_class(data, images / len(data), "fewer")))
 
 
 def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple[LabelledImages, LabelledImages]:
-    """Pictures to fit on and pictures to judge on, fold `number` of `folds`: by source, stratified.
+    """Images to fit on and images to judge on, fold `number` of `folds`: by source, stratified.
 
     Each `partition` is another division of the same sources. Raises UserError when a class has fewer sources than
     there are folds.
@@ -60,8 +60,8 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
     for label, members in enumerate(_by_class(data, "folds", partition)):
         if len(members) < folds:
             raise UserError(
-                f"{data.name}: class {data.classes[label]} has {len(members)} pictures, fewer than the {folds} folds; "
-                f"write --folds {max(2, len(members))} or give more pictures"
+                f"{data.name}: class {data.classes[label]} has {len(members)} images, fewer than the {folds} folds; "
+                f"write --folds {max(2, len(members))} or give more images"
             )
         held_out.append(members[(np.arange(len(members)) + dealt) % folds == number])
         dealt += len(members)
@@ -70,12 +70,12 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
 
 
 def check_apart(fit: LabelledImages, held_out: LabelledImages) -> None:
-    """Raises UserError when a picture held out, or an altered copy of one, is among those to fit on."""
+    """Raises UserError when an image held out, or a corrupted copy of one, is among those to fit on."""
     both = np.intersect1d(fit.sources, held_out.sources)
     if len(both):
         raise UserError(
-            f"{len(both)} of the source pictures held out (the first has id {both[0]}) are also fitted on, as they are "
-            "or altered; keep all copies of a source on one side"
+            f"{len(both)} of the source images held out (the first has id {both[0]}) are also fitted on, as they are "
+            "or corrupted; keep all copies of a source on one side"
         )
 
 
@@ -94,7 +94,7 @@ def _share_of_each_class(data: LabelledImages, share: float, purpose: str) -> In
 def _by_class(data: LabelledImages, purpose: str, seed: int) -> Iterator[Int64[np.ndarray, " members"]]:
     """The sources of each class, in a random order that depends on the purpose and the seed."""
     if data.split != "train":
-        raise UserError(f"only training pictures are split for fitting; these are {data.split} pictures")
+        raise UserError(f"only training images are split for fitting; these are {data.split} images")
     sources, first = np.unique(data.sources, return_index=True)
     labels = data.labels[first]
     order = CounterRng(seed, purpose, 0, torch.from_numpy(sources)).bits("order").numpy()

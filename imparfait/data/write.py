@@ -1,4 +1,4 @@
-"""Altered pictures as data sets of their own, in files that `load_data` and anybody else can read."""
+"""Corrupted images as data sets of their own, in files that `load_data` and anybody else can read."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ FOLDER_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
 class Order(BaseModel, frozen=True, extra="forbid"):
-    """What to write: each of `alterations` at each of `severities`, of the pictures of `splits`."""
+    """What to write: each of `corruptions` at each of `severities`, of the images of `splits`."""
 
     corruptions: tuple[str, ...]
     severities: tuple[Annotated[float, Field(ge=0, le=1)], ...]
@@ -34,7 +34,7 @@ class Order(BaseModel, frozen=True, extra="forbid"):
     format: Literal["folders", "idx"] = "folders"
 
     def each(self) -> Iterator[tuple[str, str, float]]:
-        """Every data set that is to be written: its name, the alteration, the severity."""
+        """Every data set that is to be written: its name, the corruption, the severity."""
         for corruption in self.corruptions:
             for severity in self.severities:
                 yield f"{corruption}-{severity:g}", corruption, severity
@@ -56,7 +56,7 @@ def write_corrupted(
 ) -> Manifest:
     """Write what `order` says into `folder`, one folder a data set; `watch(what)` may show how far it is.
 
-    Altered test pictures open the test, which is written into `ledger`.
+    Corrupted test images open the test, which is written into `ledger`.
     """
     of_data: dict[Split, str] = {}
     written: dict[str, str] = {}
@@ -82,12 +82,12 @@ def write_corrupted(
 @contextmanager
 def _pictures(dataset: Dataset, split: Split, ledger: Path) -> Iterator[LabelledImages]:
     if split == "test":
-        with dataset.test.open(ledger, "none: altered and written to files") as opening:
+        with dataset.test.open(ledger, "none: corrupted and written to files") as opening:
             opening.result = "no classifier"
             yield opening.images
     elif split == "validation":
         if dataset.validation is None:
-            raise UserError(f"{dataset.train.name} has no validation pictures of its own; leave --split validation out")
+            raise UserError(f"{dataset.train.name} has no validation images of its own; leave --split validation out")
         yield dataset.validation
     else:
         yield dataset.train
@@ -96,7 +96,7 @@ def _pictures(dataset: Dataset, split: Split, ledger: Path) -> Iterator[Labelled
 def _write_idx(folder: Path, data: LabelledImages, watch: Watch) -> None:
     """Two IDX files named as MNIST's are; a label is the class's name where all names are numbers, else its place."""
     if data.split not in IDX_NAMES:
-        raise UserError(f"IDX files have no name for {data.split} pictures; write --dataset folders")
+        raise UserError(f"IDX files have no name for {data.split} images; write --dataset folders")
     planes = data.pixels[:, 0] if data.channels == 1 else data.pixels.transpose(0, 2, 3, 1)
     numbers = all(name.isdecimal() and int(name) < 256 for name in data.classes)
     values = np.array([int(name) if numbers else place for place, name in enumerate(data.classes)], np.uint8)
@@ -107,7 +107,7 @@ def _write_idx(folder: Path, data: LabelledImages, watch: Watch) -> None:
 
 
 def _write_folders(folder: Path, data: LabelledImages, watch: Watch) -> None:
-    """Each picture as a PNG named by its source's id: train/<class>/000042.png, and val and test likewise."""
+    """Each image as a PNG named by its source's id: train/<class>/000042.png, and val and test likewise."""
     digits = len(str(data.sources.max()))
     homes = [folder / FOLDER_NAMES[data.split] / name for name in data.classes]
     for home in homes:

@@ -23,7 +23,7 @@ TEMPERATURES = (0.05, 20.0)
 
 @dataclass(frozen=True)
 class Threshold:
-    """Answers with at least this confidence are accepted; on the pictures it was found on, `wrong` of `accepted`."""
+    """Answers with at least this confidence are accepted; on the images it was found on, `wrong` of `accepted`."""
 
     confidence: float
     coverage: float
@@ -36,9 +36,9 @@ def threshold_for(
 ) -> Threshold | None:
     """The lowest threshold found whose accepted answers are wrong at a rate of at most `error_rate` (0..1), or None.
 
-    With probability `certainty` over the draw of these pictures, on new pictures like them the error rate of
-    accepted answers keeps to it. None: too few pictures, or too many confident errors, to promise that (with no error
-    at all, 875 accepted pictures are needed for 0.5 %). Find it on pictures the classifier was not fitted on.
+    With probability `certainty` over the draw of these images, on new images like them the error rate of
+    accepted answers keeps to it. None: too few images, or too many confident errors, to promise that (with no error
+    at all, 875 accepted images are needed for 0.5 %). Find it on images the classifier was not fitted on.
 
     Thresholds are tested from high to low while Clopper and Pearson's upper limit of the error rate is low enough;
     the first that fails ends the walk, so they cost no correction for being many. Since one early error would end
@@ -50,7 +50,7 @@ def threshold_for(
     limit = betaincinv(wrong + 1.0, np.maximum(accepted - wrong, 1), 1 - risk)
     passed = (limit <= error_rate) & (wrong < accepted)
     n, last = len(confidence), -1
-    fewest = np.log(risk) / np.log1p(-error_rate)  # pictures, none of them wrong, that would pass: none fail before
+    fewest = np.log(risk) / np.log1p(-error_rate)  # images, none of them wrong, that would pass: none fail before
     for coverage in STARTS:
         start = int(np.searchsorted(accepted, max(coverage * n, fewest)))
         failed = np.flatnonzero(~passed[start:])
@@ -64,8 +64,8 @@ def threshold_for(
 def fit_temperature(logits: Float[np.ndarray, "n classes"], truths: Truths) -> float:
     """The temperature, 0.05 to 20, for which `softmax(logits / temperature)` has the smallest log loss.
 
-    Finite logits or log-probabilities, of pictures the classifier was not fitted on. It changes no answer, only how
-    sure it is. At 0.05 or 20 the pictures set no bound: all are right, or the logits tell nothing.
+    Finite logits or log-probabilities, of images the classifier was not fitted on. It changes no answer, only how
+    sure it is. At 0.05 or 20 the images set no bound: all are right, or the logits tell nothing.
     Source: Guo et al., "On calibration of modern neural networks" (ICML 2017).
     """
     from scipy.optimize import minimize_scalar  # late: it takes a third of a second
@@ -82,10 +82,10 @@ def fit_temperature(logits: Float[np.ndarray, "n classes"], truths: Truths) -> f
     return float(np.exp(found.x))
 
 
-ERROR_RATE = 0.01  # of the answers that are accepted, on pictures like those of the calibration
+ERROR_RATE = 0.01  # of the answers that are accepted, on images like those of the calibration
 
 
-CLEAN = 0.25  # share of the pictures that are shown as they are
+CLEAN = 0.25  # share of the images that are shown as they are
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Calibration:
 
 
 def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = ERROR_RATE) -> Calibration:
-    """Temperature and threshold from `data`: each source as it is, and altered as people's pictures may be.
+    """Temperature and threshold from `data`: each source as it is, and corrupted as people's images may be.
 
-    The alterations are drawn, picture by picture, from the families FIT, at severities up to 0.6. What is found holds
-    for pictures like these; the report shows what becomes of it on the families that are not among them.
+    The corruptions are drawn, image by image, from the families FIT, at severities up to 0.6. What is found holds
+    for images like these; the report shows what becomes of it on the families that are not among them.
     """
     shown = _shown(data)
     images = shown.pixels.astype(np.float32) / 255
@@ -119,7 +119,7 @@ def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = 
 
 
 def _shown(data: LabelledImages) -> LabelledImages:
-    """The pictures to calibrate on: one of each source, so that they are independent."""
+    """The images to calibrate on: one of each source, so that they are independent."""
     names = [name for name, known in CORRUPTIONS.items() if known.family in FIT]
     rng = CounterRng(0, "calibration", 0, torch.from_numpy(data.sources))
     which = (rng.uniform("alteration") * len(names) / (1 - CLEAN)).long().numpy()  # beyond the last one: clean

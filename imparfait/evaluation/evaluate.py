@@ -1,4 +1,4 @@
-"""Anybody's classifier on altered pictures: what is asked, and how."""
+"""Anybody's classifier on corrupted images: what is asked, and how."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -26,14 +26,14 @@ def evaluate(
     ink: str | None = None,
     outputs: str | None = None,
 ) -> Scores:
-    """Score any function from pictures to answers, on `data` altered.
+    """Score any function from images to answers, on `data` corrupted.
 
-    `data` are pictures (MNIST's development pictures, when none are given) or parts altered already, such as
-    `core_suite(pictures)`. `suite` are alterations, by name or as functions of one's own: `[*CORRUPTIONS, mine]`; when
-    none is given, the protocol's three. A function that is not asked as ours are (float32 `[n, channels, height,
+    `data` are images (MNIST's validation images, when none are given) or parts corrupted already, such as
+    `core_suite(images)`. `suite` are corruptions, by name or as functions of one's own: `[*CORRUPTIONS, mine]`; when
+    none is given, the core suite. A function that is not asked as ours are (float32 `[n, channels, height,
     width]` in 0..1, logits out) says how: `layout` nhwc, nhw or flat; `range` 255, -1..1, mnist or imagenet; `ink`
     dark; `outputs` logits, probabilities or labels, else what the answers look like.
-    Raises UserError when its answers are not one a class for each picture, or when it does not take such pictures.
+    Raises UserError when its answers are not one a class for each image, or when it does not take such images.
     """
     if data is None:
         _, data = load_data("mnist").fitting()
@@ -51,6 +51,6 @@ def evaluate(
 def wrap_external(
     function: Function, told: DeclaredSpec, data: LabelledImages, known: SpecHint
 ) -> tuple[Classifier, InferredSpec]:
-    """Another's model as a classifier: asked as it says, else as proves best on a few of the pictures `data`."""
+    """Another's model as a classifier: asked as it says, else as proves best on a few of the images `data`."""
     conventions = infer_spec(function, told, data, known)
     return adapt(function, conventions.conventions, data.classes), conventions

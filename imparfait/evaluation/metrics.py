@@ -27,14 +27,14 @@ BINS = 15
 def log_loss(probabilities: Shares, truths: Truths) -> float:
     """The mean of −log(probability of the true class), in nats: 0 is perfect, log(classes) knows nothing.
 
-    One picture costs 87.3 at most (see `SMALLEST`). Also called NLL or cross-entropy.
+    One image costs 87.3 at most (see `SMALLEST`). Also called NLL or cross-entropy.
     """
     given = probabilities[np.arange(len(truths)), truths].astype(np.float64)
     return float(-np.log(given.clip(SMALLEST)).mean())
 
 
 def brier(probabilities: Shares, truths: Truths) -> float:
-    """The mean over pictures of the squared distance to the truth, summed over all classes: 0 is perfect, 2 the worst.
+    """The mean over images of the squared distance to the truth, summed over all classes: 0 is perfect, 2 the worst.
 
     Source: Brier (Monthly Weather Review 78, 1950), whose sum over classes this is; some halve it.
     """
@@ -44,7 +44,7 @@ def brier(probabilities: Shares, truths: Truths) -> float:
 
 @dataclass(frozen=True)
 class Bin:
-    """Pictures of like confidence: their mean confidence and how many of them are right, both 0..1."""
+    """Images of like confidence: their mean confidence and how many of them are right, both 0..1."""
 
     confidence: float
     accuracy: float
@@ -52,9 +52,9 @@ class Bin:
 
 
 def reliability(probabilities: Shares, truths: Truths, bins: int = BINS) -> list[Bin]:
-    """The pictures in bins of equally many, by confidence from the least to the most.
+    """The images in bins of equally many, by confidence from the least to the most.
 
-    Pictures of equal confidence stay together, so that their order does not matter; there may be fewer bins.
+    Images of equal confidence stay together, so that their order does not matter; there may be fewer bins.
     """
     confidence, correct = _answers(probabilities, truths)
     members = _bins(confidence, bins)
@@ -67,8 +67,8 @@ def reliability(probabilities: Shares, truths: Truths, bins: int = BINS) -> list
 def calibration_error(probabilities: Shares, truths: Truths, bins: int = BINS) -> float:
     """The expected calibration error (ECE): the mean distance of confidence from accuracy over `reliability`'s bins.
 
-    On few pictures it is too large: a perfectly calibrated classifier of accuracy a gets about
-    sqrt(2 · bins · a(1 − a) / (pi · n)), 0.02 for 1,000 pictures at 90 %. Compare only at equal n and bins, and
+    On few images it is too large: a perfectly calibrated classifier of accuracy a gets about
+    sqrt(2 · bins · a(1 − a) / (pi · n)), 0.02 for 1,000 images at 90 %. Compare only at equal n and bins, and
     read it beside `always_sure_error`.
     Source: Guo et al. (ICML 2017); bins of equal mass: Nixon et al. (2019), Roelofs et al. (AISTATS 2022).
     """
@@ -82,7 +82,7 @@ def always_sure_error(probabilities: Shares, truths: Truths) -> float:
 
 
 def error_by_chance(probabilities: Shares, bins: int = BINS, resamples: int = 1000, confidence: float = 0.95) -> float:
-    """The ECE that a perfectly calibrated classifier, as sure of each of these pictures, would rarely exceed.
+    """The ECE that a perfectly calibrated classifier, as sure of each of these images, would rarely exceed.
 
     An ECE below it shows no miscalibration. Truths are drawn from the confidences.
     Source: consistency resampling, Bröcker & Smith (Weather and Forecasting 22, 2007).
@@ -96,12 +96,12 @@ def error_by_chance(probabilities: Shares, bins: int = BINS, resamples: int = 10
 def calibration_error_interval(
     probabilities: Shares, truths: Truths, bins: int = BINS, resamples: int = 1000, confidence: float = 0.95
 ) -> Interval:
-    """The interval for the ECE: a bootstrap over the pictures, which keep their bins.
+    """The interval for the ECE: a bootstrap over the images, which keep their bins.
 
     It is the basic one (twice the estimate minus the resamples' quantiles, cut at 0): a resample's ECE is too large
     by about as much as the estimate itself, a bias that a percentile interval would double. So the estimate may lie
     above it. Near 0 that is not enough: it starts at 0 where the estimate is no larger than `error_by_chance`.
-    In simulations with 500 to 10,000 pictures, intervals of 95 % held the truth in 89 to 96 %.
+    In simulations with 500 to 10,000 images, intervals of 95 % held the truth in 89 to 96 %.
     """
     sure, correct = _answers(probabilities, truths)
     members, gaps = _bins(sure, bins), correct - sure
@@ -114,7 +114,7 @@ def calibration_error_interval(
 
 
 def error_of_the_surest(probabilities: Shares, truths: Truths, share: float = 0.99) -> tuple[int, int]:
-    """(errors, n) among the surest `share` of the pictures, rounded; all that tie with the last of them are in."""
+    """(errors, n) among the surest `share` of the images, rounded; all that tie with the last of them are in."""
     sure, correct = _answers(probabilities, truths)
     kept = sure >= _with_rank(sure, max(1, round(share * len(sure))))
     return int((kept & ~correct).sum()), int(kept.sum())
@@ -126,7 +126,7 @@ class RiskCoverage:
 
     threshold: Float[np.ndarray, " thresholds"]
     coverage: Float[np.ndarray, " thresholds"]
-    """The share of pictures whose confidence is at least the threshold; rises to 1."""
+    """The share of images whose confidence is at least the threshold; rises to 1."""
     risk: Float[np.ndarray, " thresholds"]
     """The share of those that is wrong."""
     area: float
@@ -134,7 +134,7 @@ class RiskCoverage:
 
 
 def risk_coverage(confidence: Confidence, correct: Bool[np.ndarray, " n"]) -> RiskCoverage:
-    """The risk–coverage curve; pictures of equal confidence are accepted together.
+    """The risk–coverage curve; images of equal confidence are accepted together.
 
     Source: Geifman & El-Yaniv (NeurIPS 2017); its area: Geifman, Uziel & El-Yaniv (ICLR 2019).
     """
@@ -158,7 +158,7 @@ def false_positive_rate_at(
     """The share of negatives accepted by the highest threshold that accepts `true_positive_rate` of the positives.
 
     Positives are the digits, negatives what is no digit, the score is confidence, and accepted is a score of at least
-    the threshold: FPR95 of the literature on pictures from elsewhere (Hendrycks & Gimpel, ICLR 2017).
+    the threshold: FPR95 of the literature on images from elsewhere (Hendrycks & Gimpel, ICLR 2017).
     """
     expected = int(np.ceil(true_positive_rate * len(positives) - 1e-9))  # 0.07 * 100 is a little over 7
     return float((negatives >= _with_rank(positives, max(1, expected))).mean())
@@ -170,26 +170,26 @@ def _answers(probabilities: Shares, truths: Truths) -> tuple[Float[np.ndarray, "
 
 
 def _bins(confidence: Confidence, bins: int) -> Int[np.ndarray, " n"]:
-    """Which of about `bins` bins of equal mass each picture is in, counted from 0; equal confidences share one."""
+    """Which of about `bins` bins of equal mass each image is in, counted from 0; equal confidences share one."""
     ordered = np.sort(confidence)
     cuts = ordered[np.round(np.arange(1, bins) * len(ordered) / bins).astype(int).clip(max=len(ordered) - 1)]
     return np.unique(np.searchsorted(np.unique(cuts), confidence, "right"), return_inverse=True)[1]
 
 
 def _error(members: Int[np.ndarray, " n"], gaps: Float[np.ndarray, " n"]) -> float:
-    """ECE from each picture's bin and its right − confidence."""
+    """ECE from each image's bin and its right − confidence."""
     return float(np.abs(np.bincount(members, gaps)).sum() / len(gaps))
 
 
 def _with_rank(scores: Confidence, rank: int) -> float:
-    """The score that `rank` pictures reach, such as the third largest."""
+    """The score that `rank` images reach, such as the third largest."""
     return float(np.partition(scores, -rank)[-rank])
 
 
 def _accepted(
     confidence: Confidence, correct: Bool[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, " t"], Int[np.ndarray, " t"], Int[np.ndarray, " t"]]:
-    """For each different confidence, from the highest: itself, how many pictures reach it, how many of them err."""
+    """For each different confidence, from the highest: itself, how many images reach it, how many of them err."""
     order = np.argsort(-confidence, kind="stable")
     ordered = confidence[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))

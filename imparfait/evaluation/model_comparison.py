@@ -14,7 +14,7 @@ from imparfait.evaluation.statistics import Discordance, Interval, holm, mcnemar
 
 @dataclass(frozen=True, eq=False)
 class ModelGroup:
-    """Runs of one recipe: the suite of each seed, over the same pictures."""
+    """Runs of one recipe: the suite of each seed, over the same images."""
 
     name: str
     seeds: tuple[SuiteResult, ...]
@@ -35,17 +35,17 @@ class ModelGroup:
         return float(np.std(self.means, ddof=1)) if len(self.seeds) > 1 else None
 
     def by_source(self, corruption: str | None = None) -> Float[np.ndarray, " sources"]:
-        """For each source picture the share of its copies read correctly, in the mean over seeds."""
+        """For each source image the share of its copies read correctly, in the mean over seeds."""
         return np.asarray(np.mean([suite.by_source(corruption) for suite in self.seeds], 0))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much the first model is ahead of the second on the same pictures, and what can be said of it."""
+    """By how much the first model is ahead of the second on the same images, and what can be said of it."""
 
     mean: float
     error: float
-    """Its standard error: over source pictures, and over seeds where there are several."""
+    """Its standard error: over source images, and over seeds where there are several."""
     freedom: float
 
     @property
@@ -62,7 +62,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A pair: the one primary comparison, adjusted over the pairs, and the alterations, adjusted within the pair."""
+    """A pair: the one primary comparison, adjusted over the pairs, and the corruptions, adjusted within the pair."""
 
     first: str
     second: str
@@ -70,7 +70,7 @@ class Verdict:
     p: float
     """Holm's, over all pairs."""
     corruptions: Mapping[str, tuple[Difference, float]]
-    """By alteration: the difference, and Holm's p over this pair's alterations. Severities are not tested."""
+    """By corruption: the difference, and Holm's p over this pair's corruptions. Severities are not tested."""
     single: tuple[str, ...]
     """Those of the two that are one network: of these the verdict says nothing of their recipes."""
 
@@ -109,9 +109,9 @@ def verdicts(models: Sequence[ModelGroup]) -> list[Verdict]:
 
 
 def difference(a: ModelGroup, b: ModelGroup, corruption: str | None = None) -> Difference:
-    """The paired difference of two models on the suite's mean, or on one alteration's mean over its levels.
+    """The paired difference of two models on the suite's mean, or on one corruption's mean over its levels.
 
-    Two sources of chance are added: which pictures were tried (paired, source by source), and which seeds (Welch's,
+    Two sources of chance are added: which images were tried (paired, source by source), and which seeds (Welch's,
     where a model has several; the freedom is Satterthwaite's). Seeds also carry some of the first, so the error is
     rather too large than too small.
     """
@@ -127,7 +127,7 @@ def difference(a: ModelGroup, b: ModelGroup, corruption: str | None = None) -> D
 
 
 def discordance(a: SuiteResult, b: SuiteResult, corruption: str, severity: float) -> Discordance:
-    """McNemar's exact test of two single models on one alteration at one severity, a row a picture."""
+    """McNemar's exact test of two single models on one corruption at one severity, a row an image."""
     first, second = (suite.parts[corruption, severity] for suite in (a, b))
     return mcnemar(first.said == first.truths, second.said == second.truths)
 

@@ -1,4 +1,4 @@
-"""One model over a whole suite: alteration by alteration, in the mean, at worst, and against a baseline."""
+"""One model over a whole suite: corruption by corruption, in the mean, at worst, and against a baseline."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ Z = 1.959964  # of a normal 95 % interval
 
 @dataclass(frozen=True)
 class CorruptionSummary:
-    """An alteration over its severities."""
+    """A corruption over its severities."""
 
     corruption: str
     family: str
@@ -57,32 +57,32 @@ class SuiteResult:
 
     @cached_property
     def parts(self) -> dict[tuple[str, float], ConditionResult]:
-        """The answers by alteration and severity."""
+        """The answers by corruption and severity."""
         return {(part.corruption, part.severity): part for part in self.scores.parts}
 
     @property
     def clean(self) -> ConditionResult:
-        """The answers to the pictures as they are."""
+        """The answers to the images as they are."""
         return self.parts[CLEAN, 0.0]
 
     @cached_property
     def levels(self) -> dict[str, tuple[float, ...]]:
-        """The severities of each alteration that count in the means: not those where only others' parameters lie."""
+        """The severities of each corruption that count in the means: not those where only others' parameters lie."""
         return levels_of(self.parts)
 
     @cached_property
     def rows(self) -> list[CorruptionSummary]:
-        """A row an alteration."""
+        """A row a corruption."""
         return [self._row(name, levels) for name, levels in self.levels.items()]
 
     @cached_property
     def is_full(self) -> bool:
-        """Whether alterations are there at several severities; the protocol's three are not."""
+        """Whether corruptions are there at several severities; the core suite are not."""
         return is_full(self.parts)
 
     @cached_property
     def mean(self) -> float:
-        """The headline: the mean over alterations of each one's mean over its levels, clean not in it.
+        """The headline: the mean over corruptions of each one's mean over its levels, clean not in it.
 
         Of a few parts (the three) it is their plain mean, clean in it.
         """
@@ -91,14 +91,14 @@ class SuiteResult:
 
     @property
     def mean_interval(self) -> Interval:
-        """Its 95 % interval over source pictures, each with all its altered copies."""
+        """Its 95 % interval over source images, each with all its corrupted copies."""
         each = self.by_source()
         half = Z * float(each.std(ddof=1)) / len(each) ** 0.5
         return max(0.0, self.mean - half), min(1.0, self.mean + half)
 
     @property
     def worst(self) -> tuple[str, float, float]:
-        """Alteration, severity and accuracy where accuracy is lowest."""
+        """Corruption, severity and accuracy where accuracy is lowest."""
         lowest = min((r for r in self.rows), key=lambda row: min(row.accuracies))
         level = int(np.argmin(lowest.accuracies))
         return lowest.corruption, lowest.severities[level], lowest.accuracies[level]
@@ -117,14 +117,14 @@ class SuiteResult:
         return float(np.mean([self.clean.score.accuracy, *found])) if len(found) == expected else None
 
     def by_source(self, corruption: str | None = None) -> Float[np.ndarray, " sources"]:
-        """For each source picture the share of its altered copies read correctly, weighted as in the mean."""
+        """For each source image the share of its corrupted copies read correctly, weighted as in the mean."""
         if corruption:
             return np.asarray(np.mean([self._correct(corruption, level) for level in self.levels[corruption]], 0))
         correct = [self._correct(*place) for place in self.parts]
         return np.asarray(np.average(correct, 0, weights(list(self.parts))))
 
     def corruption_error(self, baseline: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-        """Each alteration's errors over its severities, divided by the baseline's there.
+        """Each corruption's errors over its severities, divided by the baseline's there.
 
         Their mean is the mean corruption error of Hendrycks and Dietterich (ICLR 2019), to this baseline: not to be
         compared with a published one, whose baseline is another network.
@@ -163,7 +163,7 @@ class SuiteResult:
 
 
 def read_baseline() -> dict[str, dict[str, float]]:
-    """The baseline's errors by alteration and severity: the study's `cnn`, trained on clean pictures, over 5 seeds.
+    """The baseline's errors by corruption and severity: the study's `cnn`, trained on clean images, over 5 seeds.
 
     Measured by benchmarks/baseline.py, and to be measured again when the table's severities change.
     """

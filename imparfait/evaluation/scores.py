@@ -1,4 +1,4 @@
-"""What a classifier gets right on pictures as they are and altered, in counts."""
+"""What a classifier gets right on images as they are and corrupted, in counts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from imparfait.evaluation.statistics import Interval, bootstrap_interval, wilson
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH = 2000  # pictures turned to float32 at once: 6 MB of MNIST
+BATCH = 2000  # images turned to float32 at once: 6 MB of MNIST
 
 
 @dataclass(frozen=True)
 class Score:
-    """`right` of `total` pictures, altered this way at this severity, were classified correctly."""
+    """`right` of `total` images, corrupted this way at this severity, were classified correctly."""
 
     corruption: str
     severity: float
@@ -43,7 +43,7 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class ConditionResult:
-    """What a classifier said to each picture of one part."""
+    """What a classifier said to each image of one part."""
 
     corruption: str
     severity: float
@@ -62,7 +62,7 @@ class ConditionResult:
         return Score(self.corruption, self.severity, int((self.said == self.truths).sum()), len(self.truths))
 
     def confusion(self) -> Int64[np.ndarray, "classes classes"]:
-        """Counts of pictures by (true class, answer)."""
+        """Counts of images by (true class, answer)."""
         classes = self.probabilities.shape[1]
         return np.bincount(self.truths * classes + self.said, minlength=classes**2).reshape(classes, classes)
 
@@ -91,10 +91,10 @@ class Scores:
 
     @property
     def mean_interval(self) -> Interval:
-        """Its 95 % interval, a bootstrap over source pictures with all their altered copies."""
+        """Its 95 % interval, a bootstrap over source images with all their corrupted copies."""
         first = self.parts[0].sources
         if any(not np.array_equal(part.sources, first) for part in self.parts):
-            raise UserError("the parts show different source pictures, so their mean has no common interval")
+            raise UserError("the parts show different source images, so their mean has no common interval")
         correct = np.sum([part.said == part.truths for part in self.parts], axis=0)
         return bootstrap_interval(correct, each=len(self.parts))
 
@@ -105,11 +105,11 @@ class Scores:
         rows: list[dict[str, Any]] = []
         for score in self.each:
             low, high = score.interval
-            rows.append({"pictures": score.corruption, "severity": score.severity, "right": score.correct})
+            rows.append({"images": score.corruption, "severity": score.severity, "correct": score.correct})
             rows[-1] |= {"total": score.total, "accuracy": score.accuracy, "low": low, "high": high}
         low, high = self.mean_interval
-        rows.append({"pictures": self.name_of_mean, "accuracy": self.mean, "low": low, "high": high})
-        return pd.DataFrame(rows).set_index("pictures").astype({"right": "Int64", "total": "Int64"})
+        rows.append({"images": self.name_of_mean, "accuracy": self.mean, "low": low, "high": high})
+        return pd.DataFrame(rows).set_index("images").astype({"correct": "Int64", "total": "Int64"})
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in self.rows())
@@ -124,7 +124,7 @@ class Scores:
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """The result as people read it: pictures, right, accuracy, interval."""
+        """The result as people read it: images, right, accuracy, interval."""
         names = [part.corruption for part in self.parts]
         lines = [
             (
@@ -146,9 +146,9 @@ class Scores:
             "classes": self.classes,
             "parts": [
                 {
-                    "alteration": score.corruption,
+                    "corruption": score.corruption,
                     "severity": score.severity,
-                    "right": score.correct,
+                    "correct": score.correct,
                     "total": score.total,
                     "interval": score.interval,
                     "confusion": part.confusion().tolist(),
@@ -158,7 +158,7 @@ class Scores:
         }
 
 
-HEADINGS = ("pictures", "right", "accuracy", "95 % interval")
+HEADINGS = ("images", "correct", "accuracy", "95 % interval")
 
 
 def percent(share: float) -> str:
@@ -172,10 +172,10 @@ def percents(interval: Interval) -> str:
 
 
 def evaluate(classifier: Classifier, parts: Iterable[ConditionImages]) -> Scores:
-    """Ask `classifier` every picture of `parts` (such as `core_suite(data)`) and keep what it said.
+    """Ask `classifier` every image of `parts` (such as `core_suite(data)`) and keep what it said.
 
-    Parts may be made one after the other: of their pictures nothing is kept. Raises UserError when the answers are
-    not one finite number a class for each picture.
+    Parts may be made one after the other: of their images nothing is kept. Raises UserError when the answers are
+    not one finite number a class for each image.
     """
     classes: tuple[str, ...] = ()
     answers = []
@@ -193,8 +193,8 @@ def _answers(classifier: Classifier, part: ConditionImages) -> ConditionResult:
         answer = classifier(images)
         if np.shape(answer) != (len(images), len(data.classes)) or not np.isfinite(answer).all():
             raise UserError(
-                f"the classifier answered {len(images)} pictures with an array of shape {np.shape(answer)}; "
-                f"wanted are finite numbers of shape ({len(images)}, {len(data.classes)}), one a class"
+                f"the classifier answered {len(images)} images with an array of shape {np.shape(answer)}; "
+                f"expected finite numbers of shape ({len(images)}, {len(data.classes)}), one a class"
             )
         logits.append(np.asarray(answer, np.float64))
     probabilities = softmax(np.concatenate(logits), 1).astype(np.float32)

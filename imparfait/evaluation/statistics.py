@@ -12,7 +12,7 @@ RESAMPLES = 10_000
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
-    """The interval for an accuracy when each source picture appears once.
+    """The interval for an accuracy when each source image appears once.
 
     Source: Wilson (1927), as SciPy computes it.
     """
@@ -25,7 +25,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Inter
 def bootstrap_interval(
     correct: Int[np.ndarray, " sources"], each: int, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> Interval:
-    """The interval for a mean when each source picture appears `each` times, `right` of them correctly.
+    """The interval for a mean when each source image appears `each` times, `right` of them correctly.
 
     Sources are resampled with all their copies. Drawing n sources with replacement and counting how many have
     0, 1, …, `each` right answers is one multinomial draw, which is what is drawn. For a difference between two
@@ -51,7 +51,7 @@ class Difference:
     def p(self) -> float:
         """How probable so large a difference, one way or the other, is where there is none.
 
-        1 where all folds differ by the same: that happens on few pictures, and leaves no spread to test by.
+        1 where all folds differ by the same: that happens on few images, and leaves no spread to test by.
         """
         if self.error == 0:
             return 1.0
@@ -70,8 +70,8 @@ class Difference:
 def corrected_difference(differences: Float[np.ndarray, " folds"], test_share: float) -> Difference:
     """What paired differences, one for each fold of each repetition of k-fold cross-validation, say of their mean.
 
-    The folds' training pictures overlap, so their differences vary less than independent ones would: the variance of
-    the mean is taken as (1/kr + test_share)·s², where `test_share` is held-out pictures over training pictures, with
+    The folds' training images overlap, so their differences vary less than independent ones would: the variance of
+    the mean is taken as (1/kr + test_share)·s², where `test_share` is held-out images over training images, with
     kr − 1 degrees of freedom.
     Source: Nadeau & Bengio (Machine Learning 52, 2003); for repeated k-fold Bouckaert & Frank (PAKDD 2004).
     """
@@ -94,7 +94,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Discordance:
-    """The pictures that one of two classifiers alone reads correctly, and the exact two-sided p of this split."""
+    """The images that one of two classifiers alone reads correctly, and the exact two-sided p of this split."""
 
     only_first: int
     only_second: int
@@ -102,10 +102,10 @@ class Discordance:
 
 
 def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> Discordance:
-    """Whether two saved models differ on the same `n` pictures: which of them each reads correctly, a row a picture.
+    """Whether two saved models differ on the same `n` images: which of them each reads correctly, a row an image.
 
-    Only for independent pictures that neither model was fitted on. p is 1 where they err on the same pictures.
-    Source: McNemar (Psychometrika 12, 1947); exact: each discordant picture is a fair toss.
+    Only for independent images that neither model was fitted on. p is 1 where they err on the same images.
+    Source: McNemar (Psychometrika 12, 1947); exact: each discordant image is a fair toss.
     """
     from scipy.stats import binomtest  # late, as above
 

@@ -1,4 +1,4 @@
-"""How far a model's confidence can be trusted: on altered pictures, and on pictures that show nothing it knows."""
+"""How far a model's confidence can be trusted: on corrupted images, and on images that show nothing it knows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from imparfait.evaluation.scores import ConditionResult
 from imparfait.evaluation.statistics import Interval
 
 FIT = ("geometry", "noise", "light")
-"""Families whose altered pictures temperature and threshold are fitted on; the others are left out, to see whether
+"""Families whose corrupted images temperature and threshold are fitted on; the others are left out, to see whether
 what was fitted holds there."""
 MODERATE = 0.6  # the severity up to which families are summed up
 SURE = 0.99  # the share of the most confident whose errors are counted
@@ -24,7 +24,7 @@ SURE = 0.99  # the share of the most confident whose errors are counted
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What the probabilities on some pictures are worth; lower is better everywhere."""
+    """What the probabilities on some images are worth; lower is better everywhere."""
 
     images: str
     total: int
@@ -42,14 +42,14 @@ class CalibrationReport:
 
 @dataclass(frozen=True)
 class OodReport:
-    """How well confidence tells altered digits from pictures of one set that are none."""
+    """How well confidence tells corrupted digits from images of one set that are none."""
 
     name: str
     description: str
     total: int
     auroc: float
     false_positive_rate: float
-    """The share of these pictures as sure as the 95 % surest altered digits."""
+    """The share of these images as sure as the 95 % surest corrupted digits."""
     accepted: float | None
     """The share that the model's threshold accepts; None without one."""
     has_right_answer: bool = True
@@ -60,7 +60,7 @@ def calibration_report(images: str, parts: Sequence[ConditionResult]) -> Calibra
     probabilities = np.concatenate([part.probabilities for part in parts])
     truths = np.concatenate([part.truths for part in parts])
     wrong, surest = metrics.error_of_the_surest(probabilities, truths, SURE)
-    # The interval is a bootstrap over rows, which must be independent: of each source picture one copy, drawn.
+    # The interval is a bootstrap over rows, which must be independent: of each source image one copy, drawn.
     n = len(parts[0].truths)
     few = np.random.default_rng(0).integers(len(parts), size=n) * n + np.arange(n)
     return CalibrationReport(
@@ -105,9 +105,9 @@ def ood_reports(
     threshold: float | None,
     n: int = 2000,
 ) -> list[OodReport]:
-    """How well it refuses each set of pictures that show nothing it knows, the worst first.
+    """How well it refuses each set of images that show nothing it knows, the worst first.
 
-    The other side are pictures of the suite at all its severities: altered ones, for clean ones would be too easy.
+    The other side are images of the suite at all its severities: corrupted ones, for clean ones would be too easy.
     """
     levels = [(name, level) for name, each in suite.levels.items() for level in each]
     known = np.concatenate([max_probability(suite.parts[which].probabilities) for which in levels])

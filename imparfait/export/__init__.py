@@ -65,17 +65,17 @@ class Exported:
 def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, network: str | None = None) -> Exported:
     """Write the classifier of a run folder, or of the package by its name, as one file that needs nothing of ours.
 
-    `to` is onnx: pictures of uint8 `[n, channels, height, width]` in, calibrated probabilities and logits out; or
+    `to` is onnx: images of uint8 `[n, channels, height, width]` in, calibrated probabilities and logits out; or
     keras: float32 `[n, height, width, channels]` in 0..1 in, calibrated probabilities out. By default it is written
     into the folder one is in, under the run's name. `network` as in `load_classifier`.
 
-    Raises UserError, and writes nothing, where the file would not answer 1,000 altered pictures as the run does.
+    Raises UserError, and writes nothing, where the file would not answer 1,000 corrupted images as the run does.
     """
     kind = lookup("format", to, FORMATS)
     folder = PRETRAINED[str(run)].folder if str(run) in PRETRAINED else Path(run)
     if not folder.is_dir():
         raise UserError(
-            f"{run}: no such run; wanted is a run folder, such as runs/default-s0-…, or {' or '.join(PRETRAINED)}"
+            f"{run}: no such run; expected a run folder, such as runs/default-s0-…, or {' or '.join(PRETRAINED)}"
         )
     model, config = load_network(folder, network)
     card = card_of(str(run) if str(run) in PRETRAINED else printable(folder.resolve().name), folder, config)
@@ -139,11 +139,11 @@ def _writable(path: Path, kind: Format) -> Path:
     if path.suffix.lower() != kind.suffix:
         other = next((f", or --to {to}" for to, each in FORMATS.items() if each.suffix == path.suffix.lower()), "")
         raise UserError(
-            f"{path}: the file's name decides how others open it; wanted is one that ends in {kind.suffix}{other}"
+            f"{path}: the file's name decides how others open it; expected one that ends in {kind.suffix}{other}"
         )
     if path.is_dir() or not path.parent.is_dir():
         what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise UserError(f"{path}: {what}; wanted is the path of a file to write")
+        raise UserError(f"{path}: {what}; expected the path of a file to write")
     return path
 
 

@@ -39,7 +39,7 @@ def content_of(network: nn.Module, card: Card) -> bytes:
 
     The same bytes each time. Raises UserError for a network that is not one of ours.
     """
-    images = keras.Input((card.input.height, card.input.width, card.input.channels), name="pictures", dtype="float32")
+    images = keras.Input((card.input.height, card.input.width, card.input.channels), name="images", dtype="float32")
     made = Made(network)
     model = keras.Model(images, made.answers(network, images, card), name=card.model)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def content_of(network: nn.Module, card: Card) -> bytes:
             model.save(path)
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-    members[CONFIG] = _named_alike(members[CONFIG], {*made.names.values(), "pictures"})
+    members[CONFIG] = _named_alike(members[CONFIG], {*made.names.values(), "images"})
     members[WEIGHTS] = _bare(members[WEIGHTS])
     return told(_zipped(members), card)
 
@@ -84,7 +84,7 @@ class Made:
         self.names = {part: name.replace(".", "_") for name, part in network.named_modules()}
 
     def answers(self, network: nn.Module, images: Any, card: Card) -> Any:
-        """Probabilities for `pictures`; the temperature is in the last layer's weights."""
+        """Probabilities for `images`; the temperature is in the last layer's weights."""
         found = self.found(network, images, card)
         head = network.head[-1] if isinstance(network, Cnn) else network.head
         assert isinstance(head, nn.Linear)

@@ -1,4 +1,4 @@
-"""A network as an ONNX file: the whole pictures go in, calibrated probabilities come out."""
+"""A network as an ONNX file: the whole images go in, calibrated probabilities come out."""
 
 import logging
 import warnings
@@ -23,7 +23,7 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
 
 
 class DeploymentModule(nn.Module):
-    """The network as its file is asked: pictures as they are stored in, calibrated answers out."""
+    """The network as its file is asked: images as they are stored in, calibrated answers out."""
 
     def __init__(self, network: nn.Module, temperature: float):
         super().__init__()
@@ -73,7 +73,7 @@ class OneNode(nn.Module):
 
 
 def content_of(network: nn.Module, card: Card) -> bytes:
-    """The ONNX file of `network`, which takes pictures of `card`'s input in any number; the same bytes each time.
+    """The ONNX file of `network`, which takes images of `card`'s input in any number; the same bytes each time.
 
     Raises UserError where PyTorch cannot export it.
     """

@@ -23,7 +23,7 @@ Ask = Callable[[Pixels], Probabilities]
 
 
 def parity_of(original: Ask, exported: Ask, shown: Input, name: str) -> Parity:
-    """How `exported` answers beside `original`, on 1,000 altered pictures of the size and channels of `shown`.
+    """How `exported` answers beside `original`, on 1,000 corrupted images of the size and channels of `shown`.
 
     Raises UserError where a probability differs by more than rounding explains; `name` is whose file it would be.
     """
@@ -37,16 +37,16 @@ def parity_of(original: Ask, exported: Ask, shown: Input, name: str) -> Parity:
     if not largest <= MOST:
         raise UserError(
             f"{name}: nothing was written, for the file would answer otherwise: a probability differs by "
-            f"{largest:.2g}, the label on {images - same_label:,} of {images:,} pictures; versions that agree: "
+            f"{largest:.2g}, the label on {images - same_label:,} of {images:,} images; versions that agree: "
             "pip install -c constraints.txt 'imparfait[train]'"
         )
     return Parity(images=images, same_label=same_label, largest=largest)
 
 
 def corrupted_digits(shown: Input) -> Iterator[Pixels]:
-    """1,000 of MNIST's development pictures at this size, tinted where there are colours, in parts.
+    """1,000 of MNIST's validation images at this size, tinted where there are colours, in parts.
 
-    Each part is altered in another way, at severities from 0 to 1.
+    Each part is corrupted in another way, at severities from 0 to 1.
     """
     _, development = load_data("mnist").fitting()
     digits = _fitted(development.select(np.arange(PICTURES)), shown)

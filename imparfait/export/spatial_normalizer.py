@@ -1,4 +1,4 @@
-"""The looks of our networks said with Keras's operations, on pictures `[n, height, width, channels]`."""
+"""The looks of our networks said with Keras's operations, on images `[n, height, width, channels]`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +49,7 @@ def contrast_of(images: Any) -> Any:
 
 
 def standardised(images: Any) -> Any:
-    """As Duo's `standardised`: each picture with mean 0 and standard deviation 1."""
+    """As Duo's `standardised`: each image with mean 0 and standard deviation 1."""
     centred = images - ops.mean(images, (1, 2, 3), keepdims=True)
     return centred / (ops.sqrt(ops.mean(ops.square(centred), (1, 2, 3), keepdims=True)) + QUARTER_GREY)
 
@@ -62,10 +62,10 @@ def edged(images: Any, axis: int, before: int, after: int) -> Any:
 
 
 def _sampled(images: Any, down: Any, right: Any, clamped: bool) -> Any:
-    """Bilinear samples at `down` `[n, rows]` and `right` `[n, rows, columns]`, in pixels from the picture's centre.
+    """Bilinear samples at `down` `[n, rows]` and `right` `[n, rows, columns]`, in pixels from the image's centre.
 
     Each is a mean of its neighbours, weighted by 1 less their distance: two matrix products, as Keras has no sampling.
-    Rows do not depend on columns here, so they are sampled first. Beyond the picture is nothing, or its rim.
+    Rows do not depend on columns here, so they are sampled first. Beyond the image is nothing, or its rim.
     """
     height, width, channels = images.shape[1:]
     rows = down.shape[1]

@@ -1,4 +1,4 @@
-"""Picture files to answers: one, or as many as a folder has."""
+"""Image files to answers: one, or as many as a folder has."""
 
 import multiprocessing
 import os
@@ -29,7 +29,7 @@ class FileResult:
     file: str
     answer: Prediction | None = None
     said: str = ""
-    """What was done to the picture."""
+    """What was done to the image."""
     page: int | None = None
     """From 1, of a file with several."""
     error: str | None = None
@@ -45,20 +45,20 @@ class FileResult:
 
 
 def predict(source: bytes | str | Path, model: str | Predictor = "digits") -> list[Prediction]:
-    """What a classifier says of each page of a picture: PNG, JPEG, BMP, GIF, WebP or TIFF, as a file or its bytes.
+    """What a classifier says of each page of an image: PNG, JPEG, BMP, GIF, WebP or TIFF, as a file or its bytes.
 
-    `model` is as `open_model` takes it. Raises UserError for a file that is no picture.
+    `model` is as `open_model` takes it. Raises UserError for a file that is no image.
     """
     ready = open_model(model) if isinstance(model, str) else model
     return ready.answers(list(decode(source, ready.frame)))
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[str]:
-    """The files, and those in the folders that look like pictures; in order, as strings. Raises UserError."""
+    """The files, and those in the folders that look like images; in order, as strings. Raises UserError."""
     for path in paths:
         if not path.is_dir():
             if not path.exists():
-                raise UserError(f"{path}: there is no such file; wanted are pictures, or folders with pictures")
+                raise UserError(f"{path}: there is no such file; expected images, or folders with images")
             yield str(path)
             continue
         found = False
@@ -69,7 +69,7 @@ def files_in(paths: Iterable[Path]) -> Iterator[str]:
                     found = True
                     yield os.path.join(folder, name)  # noqa: PTH118
         if not found:
-            raise UserError(f"{path}: no pictures in there; wanted are files that end in {', '.join(sorted(KINDS))}")
+            raise UserError(f"{path}: no images in there; expected files that end in {', '.join(sorted(KINDS))}")
 
 
 def predict_files(files: Iterable[str], ready: Predictor) -> Iterator[FileResult]:
@@ -97,9 +97,7 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
             while under_way:
                 yield from under_way.popleft().result()
         except BrokenProcessPool as error:
-            raise UserError(
-                "a process was killed, perhaps for lack of memory; give fewer or smaller pictures"
-            ) from error
+            raise UserError("a process was killed, perhaps for lack of memory; give fewer or smaller images") from error
         finally:
             for future in under_way:
                 future.cancel()

@@ -14,15 +14,15 @@ from imparfait.data.images.normalize import Frame, NormalizedImage
 from imparfait.models.metadata import KEY, Card, Threshold, card_from
 
 TOP = 3
-BATCH = 256  # pictures at once: as fast as any other number, and 1 MB of activations a picture
+BATCH = 256  # images at once: as fast as any other number, and 1 MB of activations an image
 BLANK_MESSAGE = "nothing is drawn on it"
-PICTURES, PROBABILITIES, LOGITS = "pictures", "probabilities", "logits"
+PICTURES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of one picture."""
+    """What is said of one image."""
 
     predictions: tuple[tuple[str, float], ...]
     """The most probable labels with their probabilities, the best first."""
@@ -62,23 +62,23 @@ class Predictor:
     frame: Frame
     threshold: Threshold | None
     ask: Callable[[Pixels], Probabilities]
-    """Pictures as they were in training, in any number, to calibrated probabilities."""
+    """Images as they were in training, in any number, to calibrated probabilities."""
 
     def answers(self, decoded: Sequence[NormalizedImage]) -> list[Prediction]:
-        """What it says of each picture."""
+        """What it says of each image."""
         if not decoded:
             return []
         pixels = np.stack([each.pixels for each in decoded])
         return self.predict_pixels(pixels, np.array([each.polarity is None and not each.unchanged for each in decoded]))
 
     def predict_pixels(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Prediction]:
-        """What it says of each of these pictures; `empty` marks those on which nothing was found."""
+        """What it says of each of these images; `empty` marks those on which nothing was found."""
         return self.predictions_from(self.probabilities(pixels), pixels, empty)
 
     def predictions_from(
         self, shares: Probabilities, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None
     ) -> list[Prediction]:
-        """What these probabilities of these pictures say; `empty` as above."""
+        """What these probabilities of these images say; `empty` as above."""
         blank = is_blank(pixels.astype(np.float32) / 255)
         if empty is not None and self.frame.channels == 1:
             blank |= empty

@@ -25,15 +25,15 @@ class PretrainedModel:
 
     @property
     def folder(self) -> Path:
-        """Where its files are; a run folder as far as `train --from` and `evaluate` are concerned."""
+        """Where its files are; a run folder as far as `train --init-from` and `evaluate` are concerned."""
         return FOLDER / self.name
 
 
 PRETRAINED = {
     each.name: each
     for each in (
-        PretrainedModel("MNIST's digits, trained on altered pictures: the one to use", "digits"),
-        PretrainedModel("the same network, trained on clean pictures only: to see what that costs", "digits-clean"),
+        PretrainedModel("MNIST's digits, trained on corrupted images: the one to use", "digits"),
+        PretrainedModel("the same network, trained on clean images only: to see what that costs", "digits-clean"),
     )
 }
 
@@ -61,7 +61,7 @@ def open_with_card(model: str, threads: int = 1) -> tuple[Predictor, Card | None
     if path.is_dir():
         return _from_run(path), None
     raise UserError(
-        f"{model}: no such model; wanted is one of {', '.join(PRETRAINED)}, an .onnx file that imparfait exported, "
+        f"{model}: no such model; expected one of {', '.join(PRETRAINED)}, an .onnx file that imparfait exported, "
         "or a run folder, such as runs/default-s0-…"
     )
 

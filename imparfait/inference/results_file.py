@@ -1,4 +1,4 @@
-"""Answers to many pictures in a file, which is gone on with where it was left."""
+"""Answers to many images in a file, which is gone on with where it was left."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What a model saw, as a picture for people: Pillow only, for the base installation has no matplotlib."""
+"""What a model saw, as an image for people: Pillow only, for the base installation has no matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,8 @@ from imparfait.data.images.normalize import NormalizedImage, decode_page
 from imparfait.inference.batch import FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
 
-MOST = 60  # pictures on a sheet
-SIDE, GAP, TEXT = 168, 20, 40  # pixels of a sheet: a picture, between pictures, below a pair
+MOST = 60  # images on a sheet
+SIDE, GAP, TEXT = 168, 20, 40  # pixels of a sheet: an image, between images, below a pair
 COLUMNS = 3
 PAPER, INK, FAINT, FOUND, DOUBT = "#ffffff", "#1d2530", "#d9dee5", "#D55E00", "#0072B2"  # Okabe and Ito's
 

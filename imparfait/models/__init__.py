@@ -16,7 +16,7 @@ from imparfait.models.grand import Grand
 from imparfait.models.petit import Petit
 
 Factory = Callable[..., nn.Module]
-"""Takes `channels` and `classes`, and `height` and `width` too where the network is built for one picture size."""
+"""Takes `channels` and `classes`, and `height` and `width` too where the network is built for one image size."""
 
 MODELS: dict[str, Factory] = {
     "petit": Petit,
@@ -44,7 +44,7 @@ def build(
 ) -> nn.Module:
     """The network `model` (a name, `file.py:function`, or a function); its initial weights are a function of `seed`.
 
-    `sizes` replace its own. Raises UserError when it needs a picture size and none is given, or has no such size.
+    `sizes` replace its own. Raises UserError when it needs an image size and none is given, or has no such size.
     """
     name = model if isinstance(model, str) else getattr(model, "__name__", "the network")
     factory = _factory(model)
@@ -54,7 +54,7 @@ def build(
         if side in taken and value is not None:
             given[side] = value
         elif side in taken and taken[side].default is inspect.Parameter.empty:
-            raise UserError(f"{name} is built for one picture size; give build(…) height and width")
+            raise UserError(f"{name} is built for one image size; give build(…) height and width")
     for size in model_args or {}:
         if size not in taken or size in given:
             own = [key for key in taken if key not in ("channels", "classes", "height", "width")]
@@ -76,7 +76,7 @@ def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "t
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{name} fails on pictures of shape {list(images[:2].shape)}: {reason}") from error
+        raise UserError(f"{name} fails on images of shape {list(images[:2].shape)}: {reason}") from error
     finally:
         model.train(was_training)
     expected = (len(images[:2]), classes)
@@ -105,7 +105,7 @@ def _built_by_others(name: str, factory: Factory, given: dict[str, int]) -> nn.M
     except Exception as error:
         raise UserError(f"{name}: building it ended in {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
-        raise UserError(f"{name} returned a {type(network).__name__}; wanted is a torch.nn.Module")
+        raise UserError(f"{name} returned a {type(network).__name__}; expected a torch.nn.Module")
     return network
 
 

@@ -13,7 +13,7 @@ WIDTHS = (32, 64, 128)
 class Cnn(nn.Module):
     """The study's CNN (Annex 1): three blocks of two convolutions, then two dense layers.
 
-    Built for pictures of `height` × `width`, at least 8×8. The study's networks without one of its parts are made by
+    Built for images of `height` × `width`, at least 8×8. The study's networks without one of its parts are made by
     `convolutions` (a block), `normalise` and `dropout`.
     """
 
@@ -43,7 +43,7 @@ class Cnn(nn.Module):
         )
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
-        """Logits for pictures in 0..1."""
+        """Logits for images in 0..1."""
         keras_layers.check_size("cnn", self.height, self.width, images)
         found = self.strokes(images)  # n, 128, height / 8, width / 8
         logits: Tensor = self.head(keras_layers.flatten(found))
@@ -64,11 +64,11 @@ def strokes(channels: int, convolutions: int = 2, normalise: bool = True, dropou
 
 
 def after_strokes(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns that are left of a picture; raises UserError when nothing is."""
+    """Rows and columns that are left of an image; raises UserError when nothing is."""
     rows, columns = height // 8, width // 8
     if not rows or not columns:
         raise UserError(
-            f"the study's networks halve a picture three times: {height}×{width} is too small, 8×8 the least; use petit"
+            f"the study's networks halve an image three times: {height}×{width} is too small, 8×8 the least; use petit"
         )
     return rows, columns
 

@@ -1,4 +1,4 @@
-"""Networks that read a picture in steps."""
+"""Networks that read an image in steps."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from imparfait.models.gru import Candidate, Gru, at_the_end, side_by_side
 class CnnGru(nn.Module):
     """The study's CNN×GRU (Annex 2): the trunk of `cnn` finds strokes, two bidirectional GRUs read them.
 
-    Built for pictures of `height` × `width`, at least 8×8.
+    Built for images of `height` × `width`, at least 8×8.
     """
 
     def __init__(self, *, channels: int, classes: int, height: int, width: int, candidate: Candidate = "relu"):
@@ -27,7 +27,7 @@ class CnnGru(nn.Module):
         self.head = keras_layers.dense(2 * 256, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
-        """Logits for pictures in 0..1."""
+        """Logits for images in 0..1."""
         keras_layers.check_size("cnn_gru", self.height, self.width, images)
         steps = keras_layers.in_steps(self.strokes(images))  # n, places, 128
         sequence = self.first_dropout(side_by_side(self.first_reader(steps)))  # n, places, 1024
@@ -37,9 +37,9 @@ class CnnGru(nn.Module):
 
 
 class Rnn(nn.Module):
-    """A GRU that reads a picture row by row; the study cites that this does not beat a CNN.
+    """A GRU that reads an image row by row; the study cites that this does not beat a CNN.
 
-    Built for pictures of `height` × `width`. `units` is the size of its memory.
+    Built for images of `height` × `width`. `units` is the size of its memory.
     """
 
     def __init__(self, *, channels: int, classes: int, height: int, width: int, units: int = 256):
@@ -49,7 +49,7 @@ class Rnn(nn.Module):
         self.head = keras_layers.dense(units, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
-        """Logits for pictures in 0..1."""
+        """Logits for images in 0..1."""
         keras_layers.check_size("rnn", self.height, self.width, images)
         rows = images.permute(0, 2, 3, 1).flatten(2)  # n, rows, columns and channels
         logits: Tensor = self.head(at_the_end(self.reader(rows)))

@@ -38,7 +38,7 @@ def load_custom(name: str) -> Callable[..., nn.Module]:
     if not callable(factory):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         there = f"it has {', '.join(functions)}" if functions else "it has no function"
-        raise UserError(f"{path}: no function called {function!r} in it, {there}; wanted is one (channels, classes)")
+        raise UserError(f"{path}: no function called {function!r} in it, {there}; expected one (channels, classes)")
     return factory  # type: ignore[no-any-return]
 
 
@@ -60,7 +60,7 @@ def parts_of(name: str) -> tuple[Path, str]:
     file, _, function = name.rpartition(":")
     path = Path(file).resolve()
     if not path.is_file():
-        raise UserError(f"--model {name}: there is no file {file}; wanted is my_net.py:build, or a name of `list`")
+        raise UserError(f"--model {name}: there is no file {file}; expected my_net.py:build, or a name of `list`")
     return path, function
 
 

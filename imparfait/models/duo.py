@@ -1,4 +1,4 @@
-"""The network for pictures altered in any way: it looks at the thing, and at the picture as it is."""
+"""The network for images corrupted in any way: it looks at the thing, and at the image as it is."""
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +12,10 @@ QUARTER_GREY = 1 / 1024
 
 
 class Duo(nn.Module):
-    """Two views of each picture, each through a trunk of its own, and one linear head for both.
+    """Two views of each image, each through a trunk of its own, and one linear head for both.
 
-    One view is moved, scaled and slanted like `Petit`'s, by where the picture has contrast; the other is the picture
-    unmoved, for where fog, stripes or clutter mislead the first. Takes any picture size and any number of channels.
+    One view is moved, scaled and slanted like `Petit`'s, by where the image has contrast; the other is the image
+    unmoved, for where fog, stripes or clutter mislead the first. Takes any image size and any number of channels.
     `filters`, `depth` and `frame` are `Petit`'s, for each of the two.
     """
 
@@ -27,7 +27,7 @@ class Duo(nn.Module):
         self.head = nn.Linear(2 * self.moved.features, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
-        """Logits for pictures in 0..1."""
+        """Logits for images in 0..1."""
         height, width = images.shape[-2:]
         even = F.pad(images, (0, width % 2, 0, height % 2), mode="replicate")
         moved, unmoved = self.moved(standardised(self.look(images))), self.unmoved(standardised(even))
@@ -36,7 +36,7 @@ class Duo(nn.Module):
 
 
 def standardised(images: Images) -> Images:
-    """Each picture with mean 0 and standard deviation 1, so that faint ones are read as well as strong ones.
+    """Each image with mean 0 and standard deviation 1, so that faint ones are read as well as strong ones.
 
     Where there is less contrast than a quarter of a grey of 255 it is not made more of.
     """
@@ -48,7 +48,7 @@ def standardised(images: Images) -> Images:
 class ContrastNormalizer(SpatialNormalizer):
     """A look that takes for ink what differs from its surroundings, so that a light ground does not count.
 
-    Ink is the square of a pixel's difference from the mean of the 9 × 9 around it; what lies beyond the picture is
+    Ink is the square of a pixel's difference from the mean of the 9 × 9 around it; what lies beyond the image is
     like its rim.
     """
 

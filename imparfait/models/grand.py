@@ -12,7 +12,7 @@ class Grand(nn.Module):
     """Looks as `Petit` does, and then reads at full size: five convolutions, halved twice by the largest of four.
 
     An epoch takes three times that of a `Petit` with 64 filters, which has more weights: what it brings are places, not
-    filters (results/LOG.md, 2026-11-26). Takes any picture size and any number of channels. `filters` is the number of
+    filters (results/LOG.md, 2026-11-26). Takes any image size and any number of channels. `filters` is the number of
     filters of the first convolution, half that of the next two and a quarter of the last two; `frame` the side (a
     multiple of 4, in pixels) at which it looks at the thing.
     """
@@ -32,7 +32,7 @@ class Grand(nn.Module):
         self.head = nn.Linear(8 * filters, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
-        """Logits for pictures in 0..1."""
+        """Logits for images in 0..1."""
         things = self.trunk(self.normalise(self.look(images)))  # n, 4 filters, frame / 4, frame / 4
         logits: Tensor = self.head(torch.cat([things.amax((2, 3)), things.mean((2, 3))], 1))
         return logits

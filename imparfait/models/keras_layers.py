@@ -67,8 +67,8 @@ def check_size(network: str, height: int, width: int, images: Images) -> None:
     if tuple(images.shape[-2:]) != (height, width):
         came = f"{images.shape[-2]}×{images.shape[-1]}"
         raise UserError(
-            f"this {network} was built for pictures of {height}×{width}, these are {came}; "
-            f"train one on pictures of {came}, or use petit, which takes any size"
+            f"this {network} was built for images of {height}×{width}, these are {came}; "
+            f"train one on images of {came}, or use petit, which takes any size"
         )
 
 

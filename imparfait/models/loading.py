@@ -1,4 +1,4 @@
-"""Anything that answers pictures, as a function from numpy pictures to numpy logits."""
+"""Anything that answers images, as a function from numpy images to numpy logits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,8 +67,8 @@ class PretrainedWeights:
             then, here = ([*side[name].shape] if name in side else "missing" for side in (self.tensors, own))
             if then != here and name not in head:
                 raise UserError(
-                    f"{self.path}: its weights do not fit these pictures: {printable(name)} is {then} there and "
-                    f"{here} here; give pictures of the size and the channels it was trained on"
+                    f"{self.path}: its weights do not fit these images: {printable(name)} is {then} there and "
+                    f"{here} here; give images of the size and the channels it was trained on"
                 )
         model.load_state_dict(own | {name: value for name, value in self.tensors.items() if name not in head})
 
@@ -110,7 +110,7 @@ def _to_run(folder: Path, config: Config, network: str | None) -> str:
             f"yours, name it: --network my_net.py:build, or load_classifier(…, network='my_net.py:build')"
         )
     if not is_custom(network) or not Path(network.rpartition(":")[0]).is_file():
-        raise UserError(f"{network}: there is no such file; wanted is the path of {file} with its function, :build")
+        raise UserError(f"{network}: there is no such file; expected the path of {file} with its function, :build")
     check_named(folder, network)
     if custom_fingerprint(network) != config.origins.get("network"):
         raise UserError(

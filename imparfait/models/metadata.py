@@ -16,7 +16,7 @@ CONFIG = "config.json"
 MAX_JSON_BYTES = 1 << 20  # of config.json: 30,000 class names
 
 
-MOST_VALUES = 1 << 22  # in a picture: 2,000 pixels a side in grey
+MOST_VALUES = 1 << 22  # in an image: 2,000 pixels a side in grey
 
 
 def _without_controls(text: str) -> str:
@@ -32,7 +32,7 @@ Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
 class Input(BaseModel, frozen=True, extra="forbid"):
-    """The pictures it takes."""
+    """The images it takes."""
 
     channels: PositiveInt
     height: PositiveInt
@@ -80,7 +80,7 @@ def config_of(folder: Path) -> Config:
         ) from error
     values = config.input.channels * config.input.height * config.input.width
     if values > MOST_VALUES:
-        raise UserError(f"{file}: is for pictures of {values:,} values; wanted are at most {MOST_VALUES:,}")
+        raise UserError(f"{file}: is for images of {values:,} values; expected at most {MOST_VALUES:,}")
     return config
 
 
@@ -89,7 +89,7 @@ KEY = "imparfait"
 
 
 class Parity(BaseModel, frozen=True, extra="forbid"):
-    """How an exported file answered beside the classifier it was made from, on the same pictures."""
+    """How an exported file answered beside the classifier it was made from, on the same images."""
 
     images: PositiveInt
     same_label: Annotated[int, Field(ge=0)]
@@ -98,7 +98,7 @@ class Parity(BaseModel, frozen=True, extra="forbid"):
 
     def __str__(self) -> str:
         return (
-            f"the same label on {self.same_label:,} of {self.images:,} altered pictures, "
+            f"the same label on {self.same_label:,} of {self.images:,} corrupted images, "
             f"each probability within {self.largest:.1e}"
         )
 

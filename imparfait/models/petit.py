@@ -18,7 +18,7 @@ TURN, STRETCH, SLANT, MOVE = math.radians(10), 0.1, 0.1, 1 / 24
 class Petit(nn.Module):
     """Looks at where the ink is, then three stages of convolutions, each at half the size of the one before.
 
-    Takes any picture size and any number of channels. `filters` is the number of filters of the first stage, half that
+    Takes any image size and any number of channels. `filters` is the number of filters of the first stage, half that
     of the second and a quarter of the third; `depth` the number of convolutions in each of the first two, all but one
     residual; `frame` the side (a multiple of 4, in pixels) at which it looks at the thing.
     """
@@ -31,38 +31,38 @@ class Petit(nn.Module):
         self.head = nn.Linear(self.trunk.features, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
-        """Logits for pictures in 0..1."""
+        """Logits for images in 0..1."""
         logits: Tensor = self.head(self.trunk(self.normalise(self.look(images))))
         return logits
 
 
 class SpatialNormalizer(nn.Module):
-    """Moves, scales and slants each picture so that its ink is in the middle, of one size and upright.
+    """Moves, scales and slants each image so that its ink is in the middle, of one size and upright.
 
     No weights: the ink's mean is the centre, its larger standard deviation the size, its covariance the slant. So a
     digit in a corner looks like one in the middle, and the network need not learn each place and size apart. It
-    assumes one thing on an empty ground; where ink is everywhere it sees the whole picture.
+    assumes one thing on an empty ground; where ink is everywhere it sees the whole image.
     While the network learns the look is unsteady: it errs a little in angle, size, slant and place, at random. What
-    a mixture alters in these the look undoes, so that pictures would teach nothing new for being altered.
+    an augmentation alters in these the look undoes, so that images would teach nothing new for being corrupted.
     Source: moment normalisation (Liu et al., Pattern Recognition 36, 2003), with MNIST's own centring by mass.
     """
 
     beyond = "zeros"
-    """What lies beyond the picture: an empty ground."""
+    """What lies beyond the image: an empty ground."""
 
     def __init__(self, frame: int):
         super().__init__()
         if frame % 4 or not 8 <= frame <= LARGEST_FRAME:
-            raise UserError(f"frame was given as {frame}; wanted is a multiple of 4 from 8 to {LARGEST_FRAME}")
+            raise UserError(f"frame was given as {frame}; expected a multiple of 4 from 8 to {LARGEST_FRAME}")
         self.frame = frame
         self.errs = 1.0
         """How much it errs while the network learns: in a long training more helps, in a short one it does not."""
 
     def forward(self, images: Images) -> Float[Tensor, "n channels frame frame"]:
-        """Pictures of side `frame`, with as many channels."""
+        """Images of side `frame`, with as many channels."""
         frame, (height, width) = self.frame, images.shape[-2:]
         if (reduce := min(height, width) // (2 * frame)) > 1:
-            return self.forward(F.avg_pool2d(images, reduce))  # sampling a large picture would skip pixels
+            return self.forward(F.avg_pool2d(images, reduce))  # sampling a large image would skip pixels
         ink = self.ink(images)
         ink = ink / ink.sum((1, 2), keepdim=True).clamp(min=1e-6)
         down, right = _from_centre(height, images), _from_centre(width, images)
@@ -80,7 +80,7 @@ class SpatialNormalizer(nn.Module):
         u, v = step[:, None, None] * u, step[:, None, None] * v
         x = (column[:, None, None] + u) + slant[:, None, None] * v
         y = (row[:, None, None] + v).expand_as(x)
-        grid = torch.stack([x * (2 / width), y * (2 / height)], 3)  # -1 and 1 are the picture's outer edges
+        grid = torch.stack([x * (2 / width), y * (2 / height)], 3)  # -1 and 1 are the image's outer edges
         return F.grid_sample(images, grid, mode="bilinear", padding_mode=self.beyond, align_corners=False)
 
     def ink(self, images: Images) -> Float[Tensor, "n rows columns"]:
@@ -121,7 +121,7 @@ class Trunk(nn.Module):
         self.things = convolution(2 * filters, 4 * filters)  # one: a second would hold half of all weights
 
     def forward(self, images: Images) -> Float[Tensor, "n features"]:
-        """Pictures with an even number of rows and columns."""
+        """Images with an even number of rows and columns."""
         strokes = self.strokes(self.fours(images))  # n, filters, rows / 2, columns / 2
         shapes = self.shapes(downsample(strokes))
         things = self.things(downsample(shapes))  # n, 4 filters, rows / 8, columns / 8

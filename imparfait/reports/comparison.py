@@ -18,13 +18,13 @@ from imparfait.reports.page import Plate, write_page
 from imparfait.selection.comparison import Comparison, Verdict, points, signed
 from imparfait.selection.profiling import CandidateProfile
 
-SHOWN = 16  # pictures that one gets and the other does not, each way
+SHOWN = 16  # images that one gets and the other does not, each way
 
 
 def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
-    """`report.html`, its figures, `comparison.json` and `cells.csv` in `folder`."""
+    """`report.html`, its figures, `comparison.json` and `jobs.csv` in `folder`."""
     write_json(folder / "comparison.json", comparison.to_json())
-    _write_jobs(folder / "cells.csv", comparison)
+    _write_jobs(folder / "jobs.csv", comparison)
     plates = [_seconds(comparison)]
     if comparison.verdicts:
         plates = [_differences(comparison), *plates, *_disagreements(comparison, data)]
@@ -35,7 +35,7 @@ def write_comparison(folder: Path, title: str, comparison: Comparison, data: Lab
         "comparison.html",
         title=title,
         plates=plates,
-        facts=facts | {"machine": environment(plan.entries[0].compute)},
+        facts=facts | {"compute": environment(plan.entries[0].compute)},
         comparison=comparison,
         points=points,
         by_corruption=_by_alteration(comparison),
@@ -45,11 +45,11 @@ def write_comparison(folder: Path, title: str, comparison: Comparison, data: Lab
 
 
 def _write_jobs(path: Path, comparison: Comparison) -> None:
-    """A line a cell: counts, seconds, and the cause where it failed."""
+    """A line a job: counts, seconds, and the cause where it failed."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         counts = [f"right_{label.replace(' ', '_')}" for label in _labels(comparison)]
-        writer.writerow(["contender", "seed", "fold", *counts, "pictures", "training_seconds", "cause", "key"])
+        writer.writerow(["contender", "seed", "fold", *counts, "images", "training_seconds", "cause", "key"])
         for entry, seed, number in comparison.plan.places():
             outcome = comparison.outcomes[entry.name, seed, number]
             correct = outcome.counts.tolist() or [""] * len(counts)
@@ -59,7 +59,7 @@ def _write_jobs(path: Path, comparison: Comparison) -> None:
 
 
 def _labels(comparison: Comparison) -> list[str]:
-    """What each part is called: by its severity too where an alteration has several."""
+    """What each part is called: by its severity too where a corruption has several."""
     if not comparison.is_full:
         return [name for name, _ in comparison.plan.corruptions]
     return [name if name == CLEAN else f"{name} {level:.3g}" for name, level in comparison.plan.corruptions]
@@ -76,7 +76,7 @@ def _differences(comparison: Comparison) -> Plate:
     return Plate(
         "differences",
         "Pair by pair, fold by fold",
-        "Each small dot is one fold on which both were judged on the same pictures. Where the interval holds the line "
+        "Each small dot is one fold on which both were judged on the same images. Where the interval holds the line "
         "at 0, no difference is shown.",
         lambda theme: paired_differences(pairs, theme),
     )
@@ -91,14 +91,14 @@ def _seconds(comparison: Comparison) -> Plate:
     return Plate(
         "accuracy_seconds",
         "Accuracy against seconds",
-        "Higher and further left is better. The bars are one standard deviation of the cells; the seconds are of one "
+        "Higher and further left is better. The bars are one standard deviation of the jobs; the seconds are of one "
         "training with nothing beside it.",
         lambda theme: accuracy_against_seconds(points, theme),
     )
 
 
 def _disagreements(comparison: Comparison, data: LabelledImages) -> list[Plate]:
-    """Pictures that one of the two best reads correctly every time and the other never."""
+    """Images that one of the two best reads correctly every time and the other never."""
     best, other = comparison.ranked[:2]
     n = comparison.plan.seeds * comparison.plan.folds
     if min(len(comparison.finished(best)), len(comparison.finished(other))) < n:
@@ -125,7 +125,7 @@ def _got_by_one(
     comparison: Comparison, one: CandidateProfile, two: CandidateProfile, data: LabelledImages
 ) -> tuple[np.ndarray, list[str]]:
     mine, theirs = comparison.answers(one), comparison.answers(two)
-    always = np.asarray(mine.correct.all(0) & ~theirs.correct.any(0))  # alterations, n
+    always = np.asarray(mine.correct.all(0) & ~theirs.correct.any(0))  # corruptions, n
     pixels, captions = [], []
     places = np.flatnonzero(always.any(0))
     for turn, place in enumerate(places[:: max(1, len(places) // SHOWN)][:SHOWN]):  # spread over the sources
@@ -141,7 +141,7 @@ def _got_by_one(
 
 
 def _by_alteration(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row a contender, a column an alteration, under their headings; of a full suite's many the other way round."""
+    """A row a contender, a column a corruption, under their headings; of a full suite's many the other way round."""
     names = list(dict.fromkeys(name for name, _ in comparison.plan.corruptions))
     table = [("", *names)]
     for entry in comparison.ranked:
@@ -151,12 +151,12 @@ def _by_alteration(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _written(name: str) -> str:
-    """An alteration as reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
+    """A corruption as reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
     return f"{name}-like" if name in CORRUPTIONS and CORRUPTIONS[name].in_kind else name
 
 
 def _tests(comparison: Comparison, verdict: Verdict) -> list[tuple[str, ...]]:
-    """A row an alteration of one pair: the difference in points, its interval, and p."""
+    """A row a corruption of one pair: the difference in points, its interval, and p."""
     return [
         (_written(name), signed(each.difference.mean), points(each.difference.interval), f"{each.p:.2g}")
         for name, each in comparison.tested(verdict).items()
@@ -164,7 +164,7 @@ def _tests(comparison: Comparison, verdict: Verdict) -> list[tuple[str, ...]]:
 
 
 def _by_class(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row a class: the share of its pictures that each contender reads correctly, weighted as in the mean."""
+    """A row a class: the share of its images that each contender reads correctly, weighted as in the mean."""
     columns = []
     for entry in comparison.ranked:
         finished = list(comparison.finished(entry).values())

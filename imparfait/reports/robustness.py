@@ -58,7 +58,7 @@ def write_report(
 ) -> None:
     """`report.html`, its figures, `table.csv`, `table.tex` and `scores.csv` in `folder`.
 
-    `data` are the source pictures; altered ones are made again to be shown, the user's own alterations by what
+    `data` are the source images; corrupted ones are made again to be shown, the user's own corruptions by what
     `parts` say of them. Single answers are those of the first model's first seed.
     """
     errors = corruption_error or {}
@@ -155,7 +155,7 @@ def _breaks(model: ModelGroup, rows: Sequence[CorruptionSummary]) -> list[str]:
 
 
 def _maps(rows: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Verdict]) -> list[Plate]:
-    """Accuracy by alteration and severity, models two by two; and, of two, their difference."""
+    """Accuracy by corruption and severity, models two by two; and, of two, their difference."""
     first = next(iter(rows.values()))
     families: dict[str, list[str]] = {}
     for row in first:
@@ -171,8 +171,8 @@ def _maps(rows: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Ve
         plates.append(
             Plate(
                 f"heat_map_{start // BESIDE}" if start else "heat_map",
-                "Alteration by severity" if not start else "… and the next",
-                "Accuracy in %: a row an alteration, a column a severity, families and rows with the worst on top. The "
+                "Corruption by severity" if not start else "… and the next",
+                "Accuracy in %: a row a corruption, a column a severity, families and rows with the worst on top. The "
                 "deeper the colour, the more errors; bold is below 95 %. What has no degrees has one cell."
                 if not start
                 else "",
@@ -188,7 +188,7 @@ def _maps(rows: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Ve
                 "difference",
                 f"{names[0]} less {names[1]}",
                 f"In points: blue where {names[0]} is ahead, orange where {names[1]} is. The cells are not tested; the "
-                "table of tests says which alterations differ.",
+                "table of tests says which corruptions differ.",
                 lambda theme: heat_map(families, columns, difference, theme, signed=True),
                 square=True,
                 section="map",
@@ -222,7 +222,7 @@ def _curves(models: Sequence[ModelGroup], rows: Mapping[str, Sequence[Corruption
     return Plate(
         "curves",
         "Accuracy over severity",
-        "In %, from the pictures as they are at 0; the bands are 95 % intervals (Wilson's), the fine line is at 95 %. "
+        "In %, from the images as they are at 0; the bands are 95 % intervals (Wilson's), the fine line is at 95 %. "
         "Dotted: what has one level only."
         + (" Of several seeds, the mean." if any(len(model.seeds) > 1 for model in models) else "")
         + (f" The first {MODELS} models." if len(models) > MODELS else ""),

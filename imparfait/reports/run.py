@@ -14,7 +14,7 @@ from imparfait.reports.page import Plate, write_page
 from imparfait.training.loop import Epoch
 
 WORST = 32  # mistakes shown
-SAMPLES = 12  # pictures a row on the contact sheet
+SAMPLES = 12  # images a row on the contact sheet
 
 
 def write_report(
@@ -53,7 +53,7 @@ def course(epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]) -> Pl
     return Plate(
         "accuracy_loss",
         "How it learned",
-        "The loss should fall and level off; the training line is measured on altered pictures while the network "
+        "The loss should fall and level off; the training line is measured on corrupted images while the network "
         "still learns, so it may lie below the validation lines.",
         lambda theme: accuracy_loss([e.loss for e in epochs], [e.accuracy for e in epochs], lines, theme),
     )
@@ -62,9 +62,9 @@ def course(epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]) -> Pl
 def answers(scores: Scores, shown: Sequence[ConditionImages]) -> list[Plate]:
     """What was shown, what was confused with what, and the worst mistakes."""
     sheet = Plate(
-        "alterations",
+        "corruptions",
         "What it was shown",
-        "Each column is one source picture, each row one of the parts that were scored.",
+        "Each column is one source image, each row one of the parts that were scored.",
         lambda theme: contact_sheet({part.corruption: part.data.pixels[:SAMPLES] for part in shown}, theme),
     )
     matrices = [
@@ -84,7 +84,7 @@ def answers(scores: Scores, shown: Sequence[ConditionImages]) -> list[Plate]:
         "The worst mistakes",
         "The wrong answers given most surely, the surest first: the true class, the answer, and how sure it was."
         if captions
-        else "It made no mistake on these pictures; on real data that is a reason to look for a leak.",
+        else "It made no mistake on these images; on real data that is a reason to look for a leak.",
         lambda theme: mistakes(pixels, captions, theme),
     )
     return [sheet, *matrices, worst]
@@ -106,7 +106,7 @@ def _worst(scores: Scores, shown: Sequence[ConditionImages]) -> tuple[np.ndarray
 
 
 def _by_class(part: ConditionResult, classes: Sequence[str]) -> list[tuple[str, str, str, str, int]]:
-    """scikit-learn's classification report: class, precision, recall, F1, pictures."""
+    """scikit-learn's classification report: class, precision, recall, F1, images."""
     report = classification_report(
         part.truths, part.said, labels=range(len(classes)), target_names=classes, output_dict=True, zero_division=0
     )

@@ -30,7 +30,7 @@ def write_search(folder: Path, title: str, finding: Finding, compute: ComputeCon
         facts={
             "space": {name: str(values) for name, values in finding.space.items()},
             "started from": finding.start.model_dump(),
-            "machine": environment(compute),
+            "compute": environment(compute),
         },
         finding=finding,
         percent=percent,

@@ -13,13 +13,13 @@ from imparfait.evaluation.uncertainty import FIT, MODERATE, CalibrationReport, O
 from imparfait.reports.figures import confidence
 from imparfait.reports.page import Plate
 
-TRUST_HEADINGS = ("pictures", "NLL", "Brier", "ECE, %", "always sure, %", "surest, %")
-REFUSAL_HEADINGS = ("pictures", "AUROC", "FPR95", "accepted")
-POINTS = 300  # of a curve of risk over coverage, which has one for each picture
+TRUST_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "always sure, %", "surest, %")
+REFUSAL_HEADINGS = ("images", "AUROC", "FPR95", "accepted")
+POINTS = 300  # of a curve of risk over coverage, which has one for each image
 
 
 def trust_lines(trusts: Iterable[CalibrationReport]) -> list[tuple[str, ...]]:
-    """What is known of each group of pictures, as people read it."""
+    """What is known of each group of images, as people read it."""
     return [
         (
             each.images,
@@ -34,7 +34,7 @@ def trust_lines(trusts: Iterable[CalibrationReport]) -> list[tuple[str, ...]]:
 
 
 def refusal_lines(refusals: Iterable[OodReport]) -> list[tuple[str, ...]]:
-    """What is known of each set of pictures that show nothing, as people read it."""
+    """What is known of each set of images that show nothing, as people read it."""
     return [
         (
             each.description,
@@ -53,7 +53,7 @@ def confidence_plate(models: Sequence[ModelGroup]) -> Plate:
     else:
         suite = models[0].seeds[0]
         groups = {"clean": _answers([suite.clean])}
-        for name, inside in (("altered, families in the fit", True), ("altered, families left out", False)):
+        for name, inside in (("corrupted, families in the fit", True), ("corrupted, families left out", False)):
             if parts := _altered(suite, inside):
                 groups[name] = _answers(parts)
     bins = {name: metrics.reliability(*each) for name, each in groups.items()}
@@ -64,8 +64,8 @@ def confidence_plate(models: Sequence[ModelGroup]) -> Plate:
     risks = {name: _risk_coverage(*each) for name, each in groups.items()}
     return Plate(
         "confidence",
-        "Confidence in pictures",
-        f"Altered pictures are those up to severity {MODERATE:g}. Left: a dot is a fifteenth of the pictures; on the "
+        "Confidence in images",
+        f"Corrupted images are those up to severity {MODERATE:g}. Left: a dot is a fifteenth of the images; on the "
         "dotted line confidence is what it says, below it the model is too sure. Right: the lower, the better its "
         "confidence tells which answers are wrong.",
         lambda theme: confidence(reliability, risks, theme),

@@ -48,10 +48,10 @@ def _suite(suite: SuiteResult) -> dict[str, Any]:
         "mean": suite.mean,
         "mean_interval": suite.mean_interval,
         "clean": suite.clean.score.accuracy,
-        "mean_of_the_three": suite.core_mean,
-        "mean_of_mnist_c": suite.mnist_c_mean,
+        "core_mean": suite.core_mean,
+        "mnist_c_mean": suite.mnist_c_mean,
         "worst": suite.worst,
-        "alterations": [asdict(row) | {"accuracy": row.accuracy} for row in suite.rows],
+        "corruptions": [asdict(row) | {"accuracy": row.accuracy} for row in suite.rows],
         "classes": counts["classes"],
         "parts": counts["parts"],
     }

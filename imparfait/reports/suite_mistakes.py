@@ -1,4 +1,4 @@
-"""What a suite's models got wrong, as pictures and as a table of what was taken for what."""
+"""What a suite's models got wrong, as images and as a table of what was taken for what."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from imparfait.evaluation.suite import CLEAN, Condition
 from imparfait.reports.figures import mistakes, rows_of_mistakes
 from imparfait.reports.page import Plate
 
-A_ROW = 6  # mistakes of one alteration
-FIRST = 7  # alterations that break it first: with the picture as it is two rows of four
-WON = 18  # pictures that one model reads and the other does not
+A_ROW = 6  # mistakes of one corruption
+FIRST = 7  # corruptions that break it first: with the image as it is two rows of four
+WON = 18  # images that one model reads and the other does not
 PAIRS = 3  # of confusions that a family is said to make
 
 
 @dataclass(frozen=True, eq=False)
 class ImageLookup:
-    """The source pictures, and how to make their altered copies again."""
+    """The source images, and how to make their corrupted copies again."""
 
     data: LabelledImages
     own: Mapping[str, CorruptionFunction]
-    """Alterations that are not of the table."""
+    """Corruptions that are not of the table."""
 
     def can_make(self, corruption: str) -> bool:
-        """Whether it is known how this alteration is made."""
+        """Whether it is known how this corruption is made."""
         return corruption in self.own or corruption in CORRUPTIONS
 
     def of(self, corruption: str, severity: float, sources: Int[np.ndarray, " n"]) -> Pixels:
@@ -42,7 +42,7 @@ class ImageLookup:
         return Condition(corruption, severity, "", alter).of(self.data.select(rows)).data.pixels
 
     def each_of(self, places: Sequence[tuple[str, float, int]]) -> Pixels:
-        """A picture for each (alteration, severity, source); those of one level are made together."""
+        """An image for each (corruption, severity, source); those of one level are made together."""
         made: dict[int, np.ndarray] = {}
         for level in {place[:2] for place in places}:
             expected = [index for index, place in enumerate(places) if place[:2] == level]
@@ -51,7 +51,7 @@ class ImageLookup:
 
 
 def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageLookup) -> Plate | None:
-    """One digit under the alterations that break the model first, at the first severity tried where they have."""
+    """One digit under the corruptions that break the model first, at the first severity tried where they have."""
     found = [
         (row.crossing.severity, row)
         for row in rows
@@ -76,7 +76,7 @@ def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageL
     return Plate(
         "where_it_breaks",
         "Where it breaks",
-        "One digit that it reads as it is, under the alterations that break it first, at the first severity tried "
+        "One digit that it reads as it is, under the corruptions that break it first, at the first severity tried "
         "where fewer than 95 % are read.",
         lambda theme: mistakes(pixels, captions, theme, columns=min(4, len(captions))),
         square=True,
@@ -85,7 +85,7 @@ def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageL
 
 
 def worst_mistakes(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageLookup) -> list[Plate]:
-    """A plate a family: the surest wrong answers of each alteration, no source twice."""
+    """A plate a family: the surest wrong answers of each corruption, no source twice."""
     families: dict[str, dict[str, tuple[Pixels, list[str]]]] = {}
     classes = suite.scores.classes
     for row in rows:
@@ -134,7 +134,7 @@ class Confusion:
     share: float
     """Of all wrong answers of the family."""
     mostly: str
-    """The alteration under which it happened most."""
+    """The corruption under which it happened most."""
 
 
 def confusions(suite: SuiteResult, rows: Sequence[CorruptionSummary]) -> list[tuple[str, int, int, list[Confusion]]]:
@@ -159,7 +159,7 @@ def confusions(suite: SuiteResult, rows: Sequence[CorruptionSummary]) -> list[tu
 
 
 def won_and_lost(models: Sequence[ModelGroup], images: ImageLookup) -> list[Plate]:
-    """Pictures that the first model reads with every seed and the next ones with none, and the other way round."""
+    """Images that the first model reads with every seed and the next ones with none, and the other way round."""
     plates = []
     for number, other in enumerate(models[1:3]):
         for way, (one, two) in enumerate(((models[0], other), (other, models[0]))):
@@ -184,7 +184,7 @@ def won_and_lost(models: Sequence[ModelGroup], images: ImageLookup) -> list[Plat
 def _read_by_one(
     one: ModelGroup, two: ModelGroup, images: ImageLookup
 ) -> tuple[list[tuple[str, float, int]], list[str]]:
-    """Places and captions: by turns from the alterations that part the two most, mildest first, no source twice."""
+    """Places and captions: by turns from the corruptions that part the two most, mildest first, no source twice."""
     mine, theirs = one.seeds[0], two.seeds[0]
     names = mine.scores.classes
     by_corruption = []

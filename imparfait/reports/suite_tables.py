@@ -1,4 +1,4 @@
-"""The table of a suite, alteration by alteration, and its files: CSV for programs, LaTeX for papers."""
+"""The table of a suite, corruption by corruption, and its files: CSV for programs, LaTeX for papers."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from imparfait.evaluation.suite import CLEAN
 
 NONE = "–"
 HEADINGS = (
-    "alteration",
+    "corruption",
     "family",
     "mean, %",
     "MNIST-C's",
@@ -29,7 +29,7 @@ IN_LATEX |= {sign: f"\\{sign}" for sign in "%_&#${}"}
 
 
 def rows_of(model: ModelGroup) -> list[CorruptionSummary]:
-    """A row an alteration; several seeds in the mean, and where that mean crosses 95 %."""
+    """A row a corruption; several seeds in the mean, and where that mean crosses 95 %."""
     each = [{row.corruption: row for row in suite.rows} for suite in model.seeds]
     return (
         list(each[0].values())
@@ -65,7 +65,7 @@ def mnist_c(model: ModelGroup) -> float | None:
 
 
 def core_suite(model: ModelGroup) -> float | None:
-    """The mean of the protocol's three and over seeds, where all are in the suite."""
+    """The mean of the core suite and over seeds, where all are in the suite."""
     return _mean([suite.core_mean for suite in model.seeds])
 
 
@@ -81,13 +81,13 @@ def _number(value: float | None) -> str:
 def where(row: CorruptionSummary) -> str:
     """Where it crosses 95 %, in few words: "0.32 (0.30 – 0.34)"."""
     found = row.crossing
-    if len(row.severities) == 1:  # nothing is known between the pictures as they are and this one level
+    if len(row.severities) == 1:  # nothing is known between the images as they are and this one level
         return "at its one level" if row.accuracy < ENOUGH else "not reached"
     if found.severity is None:
         return "not reached" if found.low is None else f"not reached (≥ {found.low:.2f})"
     if found.severity == 0:
         return "as they are"
-    if found.severity < row.severities[0]:  # where below it, a straight line from the pictures as they are cannot tell
+    if found.severity < row.severities[0]:  # where below it, a straight line from the images as they are cannot tell
         return f"before {row.severities[0]:g}"
     low, high = ("beyond" if end is None else f"{end:.2f}" for end in (found.low, found.high))
     return f"{found.severity:.2f} ({low} – {high})"
@@ -118,7 +118,7 @@ def write_tables(
     texts = ["% needs \\usepackage{booktabs}"]
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        about = ["model", "alteration", "family", "mean", "mnist_c", "protocol"]
+        about = ["model", "corruption", "family", "mean", "mnist_c", "protocol"]
         writer.writerow([*about, "below_95_from", "below_95_from_low", "below_95_from_high", "corruption_error"])
         for model, rows in models.items():
             ours = errors.get(model.name, {})
@@ -147,10 +147,10 @@ def _escaped(text: str) -> str:
 
 
 def write_long_csv(path: Path, models: Sequence[ModelGroup]) -> None:
-    """Counts of right answers: a line a model, seed, alteration, severity and class."""
+    """Counts of right answers: a line a model, seed, corruption, severity and class."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["model", "seed", "alteration", "severity", "class", "right", "total"])
+        writer.writerow(["model", "seed", "corruption", "severity", "class", "correct", "total"])
         for model in models:
             for seed, suite in enumerate(model.seeds):
                 for part in suite.scores.parts:

@@ -1,4 +1,4 @@
-"""What a comparison over a full suite shows, alteration by alteration."""
+"""What a comparison over a full suite shows, corruption by corruption."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Tested:
-    """An alteration of a pair: by how much the first is ahead, in shares 0..1, and what can be said of it."""
+    """A corruption of a pair: by how much the first is ahead, in shares 0..1, and what can be said of it."""
 
     difference: Difference
     p: float
-    """Adjusted for all alterations of the pair (Holm)."""
+    """Adjusted for all corruptions of the pair (Holm)."""
 
     def to_json(self) -> dict[str, Any]:
         """As numbers."""
@@ -29,7 +29,7 @@ class Tested:
 
 
 def accuracies(outcome: JobResult) -> dict[str, float]:
-    """The share of right answers as the pictures are, then under each alteration: the mean over its levels."""
+    """The share of right answers as the images are, then under each corruption: the mean over its levels."""
     shares = outcome.counts / len(outcome.sources)
     found = dict(zip(outcome.corruptions, shares.tolist(), strict=True))
     levels = levels_of(outcome.corruptions)
@@ -38,15 +38,15 @@ def accuracies(outcome: JobResult) -> dict[str, float]:
 
 
 def in_the_mean(outcomes: Mapping[Place, JobResult]) -> dict[str, float]:
-    """`accuracies` in the mean over a contender's cells."""
+    """`accuracies` in the mean over a contender's jobs."""
     each = [accuracies(outcome) for outcome in outcomes.values()]
     return {name: float(np.mean([found[name] for found in each])) for name in (each[0] if each else ())}
 
 
 def tested(mine: Mapping[Place, JobResult], theirs: Mapping[Place, JobResult], test_share: float) -> dict[str, Tested]:
-    """For each alteration mine minus theirs, over the folds that both have.
+    """For each corruption mine minus theirs, over the folds that both have.
 
-    The same test as the verdict's, on each alteration's mean over its levels: severities are not tested one by one.
+    The same test as the verdict's, on each corruption's mean over its levels: severities are not tested one by one.
     """
     places = sorted(mine.keys() & theirs.keys())
     both = [(accuracies(mine[place]), accuracies(theirs[place])) for place in places]

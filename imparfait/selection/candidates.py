@@ -18,7 +18,7 @@ class Candidate:
     name: str
     settings: TrainingSettings
     fixed: frozenset[str] = frozenset()
-    """The settings that its file names: they are not changed for few pictures."""
+    """The settings that its file names: they are not changed for few images."""
 
 
 def candidate_named(name: str) -> Candidate:
@@ -28,7 +28,7 @@ def candidate_named(name: str) -> Candidate:
     """
     if (Path(name) / "config.json").is_file():
         raise UserError(
-            f"{name} is a finished run, and here networks are trained anew, on several divisions of the pictures; give "
+            f"{name} is a finished run, and here networks are trained anew, on several divisions of the images; give "
             f"recipes, models or settings files, and for saved models write: imparfait evaluate {name}"
         )
     if is_custom(name):

@@ -23,7 +23,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether one of two contenders is shown to be better, by one test on the mean over the alterations."""
+    """Whether one of two contenders is shown to be better, by one test on the mean over the corruptions."""
 
     names: tuple[str, str]
     """The one with the higher mean first."""
@@ -34,7 +34,7 @@ class Verdict:
     pairs: int
     jobs: int
     by_source: Interval | None
-    """Beside it: a bootstrap over source pictures of the same difference, for these networks only."""
+    """Beside it: a bootstrap over source images of the same difference, for these networks only."""
 
     @property
     def shown(self) -> bool:
@@ -58,7 +58,7 @@ class Verdict:
             "p": self.difference.p,
             "p_holm": self.p,
             "pairs": self.pairs,
-            "cells": self.jobs,
+            "jobs": self.jobs,
             "bootstrap_by_source": self.by_source,
         }
 
@@ -106,17 +106,17 @@ class Answered:
 
     sources: Sources
     truths: Labels
-    said: Integer[np.ndarray, "seeds alterations n"]
+    said: Integer[np.ndarray, "seeds corruptions n"]
 
     @property
-    def correct(self) -> Bool[np.ndarray, "seeds alterations n"]:
+    def correct(self) -> Bool[np.ndarray, "seeds corruptions n"]:
         """Which answers are right."""
         return np.asarray(self.said == self.truths)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A plan, and the outcomes of its cells by (contender, seed, fold)."""
+    """A plan, and the outcomes of its jobs by (contender, seed, fold)."""
 
     plan: Plan
     classes: tuple[str, ...]
@@ -135,34 +135,34 @@ class Comparison:
     @property
     def headings(self) -> tuple[str, ...]:
         """Of the table."""
-        return "", self.headline, "sd", "cells", "training", "pictures/s", "numbers"
+        return "", self.headline, "sd", "jobs", "training", "images/s", "numbers"
 
     def finished(self, entry: CandidateProfile) -> dict[tuple[int, int], JobResult]:
         """The outcomes of a contender that are answers, by (seed, fold)."""
         return {(s, f): o for (name, s, f), o in self.outcomes.items() if name == entry.name and not o.cause}
 
     def causes(self, entry: CandidateProfile) -> list[str]:
-        """Why cells of a contender failed."""
+        """Why jobs of a contender failed."""
         return [o.cause for (name, _, _), o in sorted(self.outcomes.items()) if name == entry.name and o.cause]
 
     def mean(self, entry: CandidateProfile) -> float:
-        """The mean accuracy of a contender's cells; NaN where none finished."""
+        """The mean accuracy of a contender's jobs; NaN where none finished."""
         means = [outcome.mean for outcome in self.finished(entry).values()]
         return float(np.mean(means)) if means else float("nan")
 
     def spread(self, entry: CandidateProfile) -> float:
-        """The standard deviation of the accuracies of a contender's cells."""
+        """The standard deviation of the accuracies of a contender's jobs."""
         means = [outcome.mean for outcome in self.finished(entry).values()]
         return float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
 
     @property
     def ranked(self) -> list[CandidateProfile]:
-        """The contenders, the highest mean first; one with no finished cell last."""
+        """The contenders, the highest mean first; one with no finished job last."""
         return sorted(self.plan.entries, key=lambda entry: -np.nan_to_num(self.mean(entry), nan=-1))
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """One for each pair of which two cells or more finished on the same folds, adjusted for all of them."""
+        """One for each pair of which two jobs or more finished on the same folds, adjusted for all of them."""
         found = []
         for one, other in combinations(self.ranked, 2):
             mine, theirs = self.finished(one), self.finished(other)
@@ -174,7 +174,7 @@ class Comparison:
         return among_pairs(found)
 
     def _by_source(self, one: CandidateProfile, other: CandidateProfile) -> Interval | None:
-        """A bootstrap over sources, each with all its seeds and alterations, where both have all of these."""
+        """A bootstrap over sources, each with all its seeds and corruptions, where both have all of these."""
         n = self.plan.seeds * self.plan.folds
         if len(self.finished(one)) < n or len(self.finished(other)) < n:
             return None
@@ -185,17 +185,17 @@ class Comparison:
         return bootstrap_interval(ahead, each=len(mine) * int(counts.sum()))
 
     def by_corruption(self, entry: CandidateProfile) -> dict[str, float]:
-        """A contender's accuracy on the pictures as they are and under each alteration, out of fold."""
+        """A contender's accuracy on the images as they are and under each corruption, out of fold."""
         return in_the_mean(self.finished(entry))
 
     def tested(self, verdict: Verdict) -> dict[str, Tested]:
-        """For each alteration, how far the verdict's first is ahead of its second."""
+        """For each corruption, how far the verdict's first is ahead of its second."""
         entries = {entry.name: entry for entry in self.plan.entries}
         first, second = (self.finished(entries[name]) for name in verdict.names)
         return tested(first, second, self.plan.held_out / self.plan.fit)
 
     def answers(self, entry: CandidateProfile) -> "Answered":
-        """What a contender said to every source, each time when it was held out; wants all its cells finished."""
+        """What a contender said to every source, each time when it was held out; wants all its jobs finished."""
         finished, rows = self.finished(entry), []
         for seed in range(self.plan.seeds):
             parts = [finished[seed, number] for number in range(self.plan.folds)]
@@ -229,14 +229,14 @@ class Comparison:
         part = "all" if plan.images is None else f"{plan.sources:,} of the"
         machines = {str(entry.compute) for entry in plan.entries}
         lines = [
-            f"sd of the cells, {plan.folds} folds of {part} training pictures with {plan.seeds} "
+            f"sd of the jobs, {plan.folds} folds of {part} training images with {plan.seeds} "
             f"seed{'s' * (plan.seeds > 1)}, each with its own division",
-            f"training seconds and pictures/s alone on {' or '.join(sorted(machines))}",
+            f"training seconds and images/s alone on {' or '.join(sorted(machines))}",
         ]
         if self.is_full:
             n = len({name for name, _ in plan.corruptions} - {CLEAN})
-            lines.append(f"the mean over {n} alterations, each over its severities; clean is not in it")
-        names = ("mixture", "nothing", "batch_size", "epochs", "seed")
+            lines.append(f"the mean over {n} corruptions, each over its severities; clean is not in it")
+        names = ("augmentation", "nothing", "batch_size", "epochs", "seed")
         differ = [n.replace("_", " ") for n in names if len({getattr(e.settings, n) for e in plan.entries}) > 1]
         lines.append(
             f"not trained on identical pixels: they differ in {' and '.join(differ)}"
@@ -249,7 +249,7 @@ class Comparison:
             lines.append(f"judged after other epochs than their own: {told}")
         for entry in plan.entries:
             causes = Counter(self.causes(entry))
-            lines += [f"{entry.name}: {n} cells failed: {cause}" for cause, n in causes.items()]
+            lines += [f"{entry.name}: {n} jobs failed: {cause}" for cause, n in causes.items()]
         if len(self.verdicts) > 1:
             lines.append(f"{len(self.verdicts)} pairs are compared, which the verdicts allow for (Holm)")
         return lines
@@ -262,19 +262,19 @@ class Comparison:
                     "name": entry.name,
                     "mean": self.mean(entry) if self.finished(entry) else None,
                     "standard_deviation": self.spread(entry) if len(self.finished(entry)) > 1 else None,
-                    "cells": len(self.finished(entry)),
+                    "jobs": len(self.finished(entry)),
                     "failed": self.causes(entry),
                     "epochs": entry.settings.epochs,
                     "training_seconds": entry.training_seconds(self.plan.fit),
                     "pictures_a_second": entry.learns,
                     "numbers": entry.numbers,
                 }
-                | ({"alterations": self.by_corruption(entry)} if self.is_full else {})
+                | ({"corruptions": self.by_corruption(entry)} if self.is_full else {})
                 for entry in self.ranked
             ],
             "verdicts": [
                 each.to_json()
-                | ({"alterations": {n: t.to_json() for n, t in self.tested(each).items()}} if self.is_full else {})
+                | ({"corruptions": {n: t.to_json() for n, t in self.tested(each).items()}} if self.is_full else {})
                 for each in self.verdicts
             ],
             "remarks": self.remarks(),

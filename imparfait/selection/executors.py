@@ -1,4 +1,4 @@
-"""Where cells run: in this process, in several beside it, or on a Ray cluster; their outcomes are equal."""
+"""Where jobs run: in this process, in several beside it, or on a Ray cluster; their outcomes are equal."""
 
 import importlib.util
 import logging
@@ -17,17 +17,17 @@ from imparfait.core.storage import forget, keep, kept
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection.jobs import Job, JobResult, failure, made_here, run_job
 
-SUFFIX = ".cell"
-ATTEMPTS = 3  # of a cell whose worker is killed: a third time it is not by chance
+SUFFIX = ".job"
+ATTEMPTS = 3  # of a job whose worker is killed: a third time it is not by chance
 ANSWERS_WITHIN = 1.0  # seconds for an address
 
 Runs = Callable[[Sequence[Job], LabelledImages], Iterator[tuple[Job, JobResult]]]
-"""Runs cells on these training pictures and yields each with its outcome, as they finish."""
+"""Runs jobs on these training images and yields each with its outcome, as they finish."""
 
 
 @dataclass(frozen=True)
 class Executor:
-    """Where cells run, and how many of them at once."""
+    """Where jobs run, and how many of them at once."""
 
     name: str
     run: Runs
@@ -35,14 +35,14 @@ class Executor:
 
 
 def run(jobs: Sequence[Job], data: LabelledImages, store: Path, executor: Executor) -> Iterator[tuple[Job, JobResult]]:
-    """Each of `cells` with its outcome: first those that `store` has, then the others as `engine` finishes them.
+    """Each of `jobs` with its outcome: first those that `store` has, then the others as `executor` finishes them.
 
-    An outcome is on the disk, whole, before it is yielded, and its cell is then never run again; only a failure for
+    An outcome is on the disk, whole, before it is yielded, and its job is then never run again; only a failure for
     lack of memory or of a worker is tried anew by the next call. Raises UserError when an outcome comes from other
     code than this.
     """
     marks = {job.data for job in jobs} - {data.fingerprint()}
-    assert not marks, "cells of other pictures"
+    assert not marks, "jobs of other images"
     store.mkdir(parents=True, exist_ok=True)
     for half_written in store.glob(".*.tmp"):  # by a driver that was killed
         half_written.unlink()
@@ -69,16 +69,16 @@ def run(jobs: Sequence[Job], data: LabelledImages, store: Path, executor: Execut
 
 
 def here(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
-    """One cell after the other, in this process."""
+    """One job after the other, in this process."""
     for job in jobs:
         yield job, run_job(job, data)
 
 
 def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = None) -> Iterator[tuple[Job, JobResult]]:
-    """Cells side by side, as many as there are cores for; each worker has the pictures once.
+    """Jobs side by side, as many as there are cores for; each worker has the images once.
 
-    A cell whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own: where
-    one is lost, it is known which cell it had, and the others go on.
+    A job whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own: where
+    one is lost, it is known which job it had, and the others go on.
     """
     there = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in there else "spawn")
@@ -139,9 +139,9 @@ def _work(job: Job) -> JobResult:
 
 
 def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
-    """Cells on the Ray cluster that this process has joined; a lost node's cells run elsewhere.
+    """Jobs on the Ray cluster that this process has joined; a lost node's jobs run elsewhere.
 
-    Thin over Ray: it places the cells, holds the pictures once a node, and retries what was lost.
+    Thin over Ray: it places the jobs, holds the images once a node, and retries what was lost.
     """
     import ray
 
@@ -166,7 +166,7 @@ EXECUTORS: dict[str, Runs] = {"here": here, "processes": processes, "ray": on_ra
 
 
 def executor_named(name: str | None = None, address: str | None = None, threads: int = 1) -> Executor:
-    """The engine of that name for cells of so many threads; without one, `processes` where there is room for several.
+    """The executor of that name for jobs of so many threads; without one, `processes` where there is room for several.
 
     Raises UserError when it is not installed, and when nobody answers at a Ray cluster's `address`.
     """
@@ -174,11 +174,11 @@ def executor_named(name: str | None = None, address: str | None = None, threads:
     name = name or ("processes" if room > 1 else "here")
     runs = lookup("engine", name, EXECUTORS)
     if address and name != "ray":
-        raise UserError(f"--address {address} is for a Ray cluster; write --engine ray with it")
+        raise UserError(f"--address {address} is for a Ray cluster; write --executor ray with it")
     if name != "ray":
         return Executor(name, runs, 1 if name == "here" else room)
     if not importlib.util.find_spec("ray"):
-        raise UserError("--engine ray needs Ray, which is not installed; write: pip install 'imparfait[ray]'")
+        raise UserError("--executor ray needs Ray, which is not installed; write: pip install 'imparfait[ray]'")
     if address:
         _check_answers(address)
     cores = _join(address)
@@ -204,7 +204,7 @@ def _join(address: str | None) -> int:
 def _check_answers(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        raise UserError(f"--address {address}: wanted is HOST:PORT, as `ray start --head` prints it")
+        raise UserError(f"--address {address}: expected HOST:PORT, as `ray start --head` prints it")
     try:
         socket.create_connection((host, int(port)), ANSWERS_WITHIN).close()
     except OSError as error:

@@ -34,10 +34,10 @@ PACKAGE = Path(__file__).parents[1]
 
 
 class Job(BaseModel, frozen=True, extra="forbid"):
-    """All that decides an outcome: the pictures, the training, the fold it is judged on, and the arithmetic."""
+    """All that decides an outcome: the images, the training, the fold it is judged on, and the arithmetic."""
 
     data: str
-    """sha256 of all pictures, wherever they were read from."""
+    """sha256 of all images, wherever they were read from."""
     settings: TrainingSettings
     network: str = ""
     """sha256 of the file of one's own network."""
@@ -48,9 +48,9 @@ class Job(BaseModel, frozen=True, extra="forbid"):
     fold: NonNegativeInt
     """The fold held out."""
     images: PositiveInt | None = None
-    """How many of the pictures are used, the held-out ones included; None for all."""
+    """How many of the images are used, the held-out ones included; None for all."""
     corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
-    """What it is judged on: alterations with their severities."""
+    """What it is judged on: corruptions with their severities."""
 
     @model_validator(mode="after")
     def _has_its_fold(self) -> "Job":
@@ -59,7 +59,7 @@ class Job(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def key(self) -> str:
-        """sha256 of the cell, of the code that computes and of PyTorch's version."""
+        """sha256 of the job, of the code that computes and of PyTorch's version."""
         return fingerprint(self, code_digest(), torch.__version__)
 
 
@@ -117,14 +117,14 @@ def made_here() -> Provenance:
 
 @dataclass(frozen=True, eq=False)
 class JobResult:
-    """What a cell's network said to each held-out picture; or, where there is a `cause`, why it said nothing."""
+    """What a job's network said to each held-out image; or, where there is a `cause`, why it said nothing."""
 
     sources: Sources
     truths: Labels
-    said: Integer[np.ndarray, "alterations n"]
+    said: Integer[np.ndarray, "corruptions n"]
     training_seconds: float = 0.0
     judging_seconds: float = 0.0
-    """Both taken where cells may share cores: pictures/s are measured apart."""
+    """Both taken where jobs may share cores: images/s are measured apart."""
     cause: str = ""
     lasting: bool = True
     """Whether it would come out again: not so where memory was short or a worker was lost."""
@@ -133,34 +133,34 @@ class JobResult:
     """What the rows of `said` are answers to."""
 
     @property
-    def correct(self) -> Bool[np.ndarray, "alterations n"]:
+    def correct(self) -> Bool[np.ndarray, "corruptions n"]:
         """Which answers are right."""
         return np.asarray(self.said == self.truths)
 
     @cached_property
-    def weights(self) -> Int64[np.ndarray, " alterations"]:
+    def weights(self) -> Int64[np.ndarray, " corruptions"]:
         """How much each row counts in the headline."""
         return weights(self.corruptions)
 
     @cached_property
-    def counts(self) -> Int64[np.ndarray, " alterations"]:
-        """How many pictures are read correctly, row by row."""
+    def counts(self) -> Int64[np.ndarray, " corruptions"]:
+        """How many images are read correctly, row by row."""
         return np.asarray(self.correct.sum(1))
 
     @property
     def hits(self) -> Int64[np.ndarray, " n"]:
-        """What each picture adds to the headline: its right answers as they count, of `weights.sum()`."""
+        """What each image adds to the headline: its right answers as they count, of `weights.sum()`."""
         return np.asarray(self.weights @ self.correct)
 
     @property
     def mean(self) -> float:
-        """The mean over the alterations of the share of right answers: the headline; NaN for a failure."""
+        """The mean over the corruptions of the share of right answers: the headline; NaN for a failure."""
         total = int(self.weights.sum()) * len(self.sources)
         return int(self.weights @ self.counts) / total if self.said.size else float("nan")
 
     def to_bytes(self) -> bytes:
         """As a safetensors file, whose header tells the rest."""
-        names = ("training_seconds", "judging_seconds", "cause", "lasting", "alterations")
+        names = ("training_seconds", "judging_seconds", "cause", "lasting", "corruptions")
         facts = {name: getattr(self, name) for name in names}
         facts["making"] = asdict(self.making)
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("sources", "truths", "said")}
@@ -171,15 +171,15 @@ class JobResult:
         """The outcome that `to_bytes` wrote."""
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"]) | safetensors.numpy.load(content)
-        facts["alterations"] = tuple((name, severity) for name, severity in facts["alterations"])
+        facts["corruptions"] = tuple((name, severity) for name, severity in facts["corruptions"])
         return JobResult(**facts | {"making": Provenance(**facts["making"])})
 
 
 def run_job(job: Job, data: LabelledImages) -> JobResult:
-    """Train as the cell says and judge on its held-out fold; whatever goes wrong is an outcome with its cause.
+    """Train as the job says and judge on its held-out fold; whatever goes wrong is an outcome with its cause.
 
-    A function of the cell and of `data`, which are all training pictures: on equal builds and CPU types the answers
-    are equal, bit for bit. That `data` are the cell's is the caller's to see to.
+    A function of the job and of `data`, which are all training images: on equal builds and CPU types the answers
+    are equal, bit for bit. That `data` are the job's is the caller's to see to.
     """
     try:
         fit, held_out = fold(subsample(data, job.images), job.folds, job.fold, job.partition)
@@ -189,7 +189,7 @@ def run_job(job: Job, data: LabelledImages) -> JobResult:
 
 
 def fit_and_judge(job: Job, fit: LabelledImages, held_out: LabelledImages) -> JobResult:
-    """Train on `fit` and judge on `held_out`; raises UserError when they share a source picture."""
+    """Train on `fit` and judge on `held_out`; raises UserError when they share a source image."""
     check_apart(fit, held_out)
     settings = job.settings
     if custom_fingerprint(settings.model) != job.network:
@@ -208,11 +208,11 @@ def fit_and_judge(job: Job, fit: LabelledImages, held_out: LabelledImages) -> Jo
 
 
 class ChangedError(UserError):
-    """A file of one's own is another one now: put back, the cell runs."""
+    """A file of one's own is another one now: put back, the job runs."""
 
 
 def failure(cause: str, lasting: bool = True) -> JobResult:
-    """The outcome of a cell that failed."""
+    """The outcome of a job that failed."""
     nothing = np.zeros(0, np.int64)
     return JobResult(nothing, nothing, np.zeros((0, 0), np.uint8), cause=cause, lasting=lasting)
 

@@ -1,4 +1,4 @@
-"""A comparison before it is run: its cells, and how long they will take."""
+"""A comparison before it is run: its jobs, and how long they will take."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from imparfait.selection.candidates import Candidate
 from imparfait.selection.jobs import Job
 from imparfait.selection.profiling import TURNS, CandidateProfile, measured, shown_an_epoch
 
-CROWDED = 1.1  # cells side by side share memory and caches: 1.04 to 1.09 times as long, results/2026-11-24-engines
+CROWDED = 1.1  # jobs side by side share memory and caches: 1.04 to 1.09 times as long, results/2026-11-24-executors
 
 
 class Plan(BaseModel, frozen=True):
     """Which contenders are trained and judged on which folds of which partitions."""
 
     data: str
-    """sha256 of all training pictures."""
+    """sha256 of all training images."""
     sources: int
     """How many of them are used."""
     images: int | None
@@ -28,18 +28,18 @@ class Plan(BaseModel, frozen=True):
     seeds: int
     at_once: int
     corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
-    """What each fold is judged on: alterations with their severities."""
+    """What each fold is judged on: corruptions with their severities."""
     lost: tuple[str, ...] = ()
     """What was given up to keep within the time."""
 
     @property
     def held_out(self) -> int:
-        """Pictures in a fold."""
+        """Images in a fold."""
         return self.sources // self.folds
 
     @property
     def fit(self) -> int:
-        """Pictures to fit on."""
+        """Images to fit on."""
         return self.sources - self.held_out
 
     def job(self, entry: CandidateProfile, seed: int, number: int) -> Job:
@@ -57,11 +57,11 @@ class Plan(BaseModel, frozen=True):
         )
 
     def job_seconds(self, entry: CandidateProfile) -> float:
-        """What a cell of `entry` takes, alone."""
+        """What a job of `entry` takes, alone."""
         return entry.job_seconds(self.fit, self.held_out, self.corruptions)
 
     def places(self) -> list[tuple[CandidateProfile, int, int]]:
-        """Entry, seed and fold of each cell; the longest first, so that no core waits long at the end."""
+        """Entry, seed and fold of each job; the longest first, so that no core waits long at the end."""
         places = [(e, s, f) for e in self.entries for s in range(self.seeds) for f in range(self.folds)]
         return sorted(places, key=lambda place: -self.job_seconds(place[0]))
 
@@ -72,15 +72,15 @@ class Plan(BaseModel, frozen=True):
         return crowded(self.seeds * self.folds * each, self.at_once)
 
     def __str__(self) -> str:
-        """Cells × measured seconds, a line an entry."""
+        """Jobs × measured seconds, a line an entry."""
         n = self.seeds * self.folds
         lines = [
-            f"{entry.name}: {n} cells × {self.job_seconds(entry):.1f} s "
-            f"({entry.settings.epochs} epoch{'s' * (entry.settings.epochs > 1)}, {self.fit:,} pictures, "
-            f"{entry.learns:,.0f} pictures/s alone)"
+            f"{entry.name}: {n} jobs × {self.job_seconds(entry):.1f} s "
+            f"({entry.settings.epochs} epoch{'s' * (entry.settings.epochs > 1)}, {self.fit:,} images, "
+            f"{entry.learns:,.0f} images/s alone)"
             for entry in self.entries
         ]
-        return "\n".join([*lines, f"{len(self.entries) * n} cells, {self.at_once} at once: about {told(self.seconds)}"])
+        return "\n".join([*lines, f"{len(self.entries) * n} jobs, {self.at_once} at once: about {told(self.seconds)}"])
 
 
 def plan(
@@ -98,11 +98,11 @@ def plan(
     corruptions: Sequence[tuple[str, float]] = CORE_SUITE,
     turns: int = TURNS,
 ) -> Plan:
-    """The comparison of `contenders` on `data`, of which `pictures` are used, judged on `alterations`.
+    """The comparison of `contenders` on `data`, of which `images` are used, judged on `corruptions`.
 
     All train for `epochs`, or for the fewest that any of them has of its own; with `seconds`, for as many whole epochs
     as come nearest to these, alone. `minutes` is what it may take: fewer seeds (but two), then fewer epochs, then fewer
-    pictures. Raises UserError when a class is smaller than `folds`, and when `minutes` are not enough for anything.
+    images. Raises UserError when a class is smaller than `folds`, and when `minutes` are not enough for anything.
     """
     part = subsample(data, images)
     fold(part, folds, 0, 0)  # a class that is too small is told before anything is measured
@@ -131,7 +131,7 @@ def plan(
 
 
 def crowded(seconds: float, at_once: int) -> float:
-    """What cells that take so many seconds alone take side by side."""
+    """What jobs that take so many seconds alone take side by side."""
     return seconds * (CROWDED if at_once > 1 else 1) / at_once
 
 
@@ -158,13 +158,13 @@ def _within(wished: Plan, seconds: float) -> Plan:
         sources = int(found.sources * 0.97 * seconds / found.seconds)
         least = 10 * found.folds
         if sources < least:
-            shortest = found.model_copy(update={"sources": least, "pictures": least})
+            shortest = found.model_copy(update={"sources": least, "images": least})
             raise UserError(
                 f"--minutes {seconds / 60:g} is too short even for the least plan, which takes about "
                 f"{told(shortest.seconds)}; write more minutes, fewer --folds or fewer contenders"
             )
-        lost.append(f"{sources:,} pictures instead of {found.sources:,}: all of them are worse than they would be")
-        found = found.model_copy(update={"sources": sources, "pictures": sources})
+        lost.append(f"{sources:,} images instead of {found.sources:,}: all of them are worse than they would be")
+        found = found.model_copy(update={"sources": sources, "images": sources})
     return found.model_copy(update={"lost": tuple(lost)})
 
 

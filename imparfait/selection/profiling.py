@@ -23,9 +23,9 @@ from imparfait.training.loop import Training, network_for
 from imparfait.training.settings import TrainingSettings
 
 TURNS, TURN = 3, 0.7  # the exclusive pass: each contender so often, for so many seconds
-FEW = 2000  # pictures it learns from and is asked in that pass
-AROUND = 0.02  # seconds a cell takes beside training and judging, results/2026-11-24-engines
-ALTERING = 90_000  # pictures/s that one thread alters for judging: 97,500 geometric, 86,800 shrunk, MNIST's
+FEW = 2000  # images it learns from and is asked in that pass
+AROUND = 0.02  # seconds a job takes beside training and judging, results/2026-11-24-executors
+ALTERING = 90_000  # images/s that one thread alters for judging: 97,500 geometric, 86,800 shrunk, MNIST's
 ALTERING_ELSE = 25_000  # … by the suite's other thirty, all levels: 22,900 and 26,300 in CPU time, MNIST's
 
 
@@ -41,16 +41,16 @@ class CandidateProfile(BaseModel, frozen=True):
     numbers: int
     """Weights, biases and running means and variances."""
     learns: float
-    """Pictures/s in training, alone on `machine`."""
+    """Images/s in training, alone on `machine`."""
     answers: float
-    """Pictures/s in judging."""
+    """Images/s in judging."""
 
     def training_seconds(self, images: int) -> float:
-        """What training on so many pictures takes, alone."""
+        """What training on so many images takes, alone."""
         return self.settings.epochs * shown_an_epoch(self.settings, images) / self.learns
 
     def job_seconds(self, fit: int, held_out: int, corruptions: Sequence[tuple[str, float]] = CORE_SUITE) -> float:
-        """What a cell that is judged on `alterations` takes, alone."""
+        """What a job that is judged on `corruptions` takes, alone."""
         quick = {name for name, _ in CORE_SUITE}
         altering = sum(1 / (ALTERING if name in quick else ALTERING_ELSE) for name, level in corruptions if level > 0)
         judging = held_out * (len(corruptions) / self.answers + altering)
@@ -58,7 +58,7 @@ class CandidateProfile(BaseModel, frozen=True):
 
 
 def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) -> tuple[nn.Module, ComputeConfig]:
-    """The network of these settings for such pictures, and the machine of its cells: so many threads of a CPU.
+    """The network of these settings for such images, and the machine of its jobs: so many threads of a CPU.
 
     Precision by the fixed rule: bfloat16 where there are units for it and the network's answers agree. Raises UserError
     when the network does not answer as it must.
@@ -79,9 +79,9 @@ def measured(
     images = few.pixels.astype("float32") / 255
     trials = []
     for each in candidates:
-        lookup("mixture", each.settings.augmentation, AUGMENTATIONS)
+        lookup("augmentation", each.settings.augmentation, AUGMENTATIONS)
         model, compute = network_of(each.settings, few, threads)
-        # It learns nothing here: a step size at which it diverges is for its cells to find out.
+        # It learns nothing here: a step size at which it diverges is for its jobs to find out.
         endless = each.settings.model_copy(update={"epochs": 10**6, "learning_rate": 1e-9})
         training = Training(model, few, endless, compute)
         trials.append((each, compute, model, training, iter(training)))
@@ -117,5 +117,5 @@ def measured(
 
 
 def shown_an_epoch(settings: TrainingSettings, images: int) -> int:
-    """Pictures that an epoch shows, of so many to fit on and those of nothing beside them."""
+    """Images that an epoch shows, of so many to fit on and those of nothing beside them."""
     return AUGMENTATIONS[settings.augmentation].shown(images + round(settings.ood_fraction * images))

@@ -17,7 +17,7 @@ from imparfait.selection.profiling import FEW, network_of
 from imparfait.selection.search_space import Space, Value, values_of, with_values
 from imparfait.training.settings import TrainingSettings
 
-ROUND = 4  # trials asked at once, whatever the engine: what is proposed must not depend on how many cores there are
+ROUND = 4  # trials asked at once, whatever the executor: what is proposed must not depend on how many cores there are
 LEADERS, FOLDS = 4, 3  # of the trials, so many are judged on so many folds before one wins
 FRESH = 1_000_000  # partitions and seeds from here on are used by no trial
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -36,13 +36,13 @@ METHODS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
 }
 
 JobFor = Callable[[TrainingSettings, int, int], Job]
-"""The cell of some settings on (partition and seed, fold)."""
+"""The job of some settings on (partition and seed, fold)."""
 RunJobs = Callable[[Sequence[Job]], list[JobResult]]
-"""The outcomes of cells, in their order."""
+"""The outcomes of jobs, in their order."""
 
 
 def jobs_on(data: LabelledImages, images: int | None, folds: int, threads: int) -> JobFor:
-    """Cells on `data`, of which `pictures` are used; precision by the fixed rule, found once for each network."""
+    """Jobs on `data`, of which `images` are used; precision by the fixed rule, found once for each network."""
     mark, few = data.fingerprint(), subsample(data, FEW)
     machines: dict[str, ComputeConfig] = {}
 
@@ -72,7 +72,7 @@ class Trial:
     values: dict[str, Value]
     settings: TrainingSettings
     folds: tuple[float, ...] = ()
-    """The mean of the three on each fold it was judged on; the first is the holdout of its search."""
+    """The core mean on each fold it was judged on; the first is the holdout of its search."""
     seconds: float = 0.0
     """Of its first fold, training and judging."""
     cause: str = ""

@@ -32,7 +32,7 @@ class Finding:
     own: tuple[JobResult, ...]
     """Of the settings it started from, on the places that no trial used."""
     fit: int
-    """Pictures that trials and winners were fitted on …"""
+    """Images that trials and winners were fitted on …"""
     held_out: int
     """… and judged on, each time."""
 
@@ -70,7 +70,7 @@ class Finding:
 
     @property
     def interval(self) -> Interval:
-        """95 %, by source: how far it depends on the pictures that these networks were judged on."""
+        """95 %, by source: how far it depends on the images that these networks were judged on."""
         assert self.best
         finished = [outcome for outcome in self.best[0].confirmed if not outcome.cause]
         _, place = np.unique(np.concatenate([outcome.sources for outcome in finished]), return_inverse=True)
@@ -93,7 +93,7 @@ class Finding:
     def sentence(self) -> str:
         """What was found, and how good it is."""
         if not self.best or np.isnan(self.accuracy):
-            return "nothing was found: no winner finished its cells"
+            return "nothing was found: no winner finished its jobs"
         return (
             f"{percent(self.accuracy)} is the accuracy of what was found, on divisions and seeds that no trial used "
             f"(95 %: {points(self.interval)}); the search itself had seen {percent(self.best[1].mean)}"
@@ -109,13 +109,13 @@ class Finding:
         for what, causes in (
             ("trials", [trial.cause for search in self.searches for trial in search.trials]),
             (
-                "cells where no trial was",
+                "jobs where no trial was",
                 [o.cause for each in (*(search.confirmed for search in self.searches), self.own) for o in each],
             ),
         ):
             failed = [cause for cause in causes if cause]
             lost += [f"{len(failed)} of {len(causes)} {what} failed, such as: {failed[0]}"] if failed else []
-        told = f"each time fitted on {self.fit:,} pictures and judged on {self.held_out:,} others"
+        told = f"each time fitted on {self.fit:,} images and judged on {self.held_out:,} others"
         return [self.sentence(), *verdict, *methods, *lost, told]
 
     def between_methods(self) -> str:

@@ -67,7 +67,7 @@ class Choice(BaseModel, frozen=True, extra="forbid"):
 
 
 Space = dict[str, Range | Choice]
-"""Settings by name; the network's sizes as "sizes.filters"."""
+"""Settings by name; the network's sizes as "model_args.filters"."""
 
 
 def _decays(decay: float) -> Range:
@@ -97,7 +97,7 @@ def space_of(settings: TrainingSettings) -> Space:
     space: Space = {name: around(getattr(settings, name)) for name, around in AROUND.items()}
     for name, size in (model_args_of(settings.model) | settings.model_args).items():
         half = max(1, size // 2)
-        space[f"sizes.{name}"] = Range(low=half, high=2 * size, step=half if size == 2 * half else 1)
+        space[f"model_args.{name}"] = Range(low=half, high=2 * size, step=half if size == 2 * half else 1)
     return space
 
 
@@ -105,12 +105,12 @@ def read_space(path: Path, settings: TrainingSettings) -> tuple[Space, TrainingS
     """`space_of(settings)` as a TOML file changes it, and the settings that it fixes.
 
     In the file a setting is `{low = 0.001, high = 0.1, log = true}`, a list of values, or one value, which is then not
-    varied; sizes are in `[sizes]`. Raises UserError when it names no setting or a value that the setting cannot have.
+    varied; sizes are in `[model_args]`. Raises UserError when it names no setting or a value that the setting cannot have.
     """
     told = read_toml(path)
-    named = {name: value for name, value in told.items() if name != "sizes"}
-    settable = [name for name in TrainingSettings.model_fields if name not in ("sizes", "seed", "model")]
-    model_args = told.get("sizes", {})
+    named = {name: value for name, value in told.items() if name != "model_args"}
+    settable = [name for name in TrainingSettings.model_fields if name not in ("model_args", "seed", "model")]
+    model_args = told.get("model_args", {})
     if not isinstance(model_args, Mapping):
         raise UserError(
             f"{path}: model_args was given as {model_args!r}; expected a table [model_args], below it filters = [16, 32]"
@@ -125,7 +125,7 @@ def read_space(path: Path, settings: TrainingSettings) -> tuple[Space, TrainingS
             except UserError as error:
                 raise UserError(f"{path}: {error}") from error
     space, fixed = space_of(settings), settings
-    for name, value in (named | {f"sizes.{size}": value for size, value in model_args.items()}).items():
+    for name, value in (named | {f"model_args.{size}": value for size, value in model_args.items()}).items():
         if isinstance(value, Value):
             space.pop(name, None)
             fixed = with_values(fixed, {name: value}, f"{path}: ")
@@ -137,15 +137,17 @@ def read_space(path: Path, settings: TrainingSettings) -> tuple[Space, TrainingS
 
 def with_values(settings: TrainingSettings, values: Mapping[str, Value], where: str = "") -> TrainingSettings:
     """The settings with these values of a space."""
-    plain = {name: value for name, value in values.items() if not name.startswith("sizes.")}
-    model_args = {name.removeprefix("sizes."): value for name, value in values.items() if name.startswith("sizes.")}
-    return changed(settings, plain | {"sizes": settings.model_args | model_args}, where)
+    plain = {name: value for name, value in values.items() if not name.startswith("model_args.")}
+    model_args = {
+        name.removeprefix("model_args."): value for name, value in values.items() if name.startswith("model_args.")
+    }
+    return changed(settings, plain | {"model_args": settings.model_args | model_args}, where)
 
 
 def values_of(settings: TrainingSettings, space: Space) -> dict[str, Value]:
     """What the settings have for the names in a space."""
     model_args = model_args_of(settings.model) | settings.model_args
-    found = {name: model_args.get(name.removeprefix("sizes."), getattr(settings, name, None)) for name in space}
+    found = {name: model_args.get(name.removeprefix("model_args."), getattr(settings, name, None)) for name in space}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -165,5 +167,5 @@ def _read(value: Any, where: str) -> Range | Choice:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(
             f"{where} was given as {value!r}: {reason[0].lower()}{reason[1:]}; "
-            "wanted is {low = 0.001, high = 0.1, log = true} or a list of values"
+            "expected {low = 0.001, high = 0.1, log = true} or a list of values"
         ) from error

@@ -1,1 +1,1 @@
-"""The HTTP API, with a page to draw on: FastAPI on uvicorn, and no torch until a picture is to be altered."""
+"""The HTTP API, with a page to draw on: FastAPI on uvicorn, and no torch until an image is to be corrupted."""

@@ -34,7 +34,7 @@ def make_app(service: Service) -> FastAPI:
     """The API around a service; what must hold for every request is in `guarding` and `connections`."""
     app = FastAPI(
         title="imparfait",
-        summary="Reads pictures, says how sure it is, and shows what breaks it.",
+        summary="Reads images, says how sure it is, and shows what breaks it.",
         version="1",
         docs_url=None,  # these pages would load from another host
         redoc_url=None,
@@ -55,23 +55,23 @@ def _add_questions(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/predict", responses=asked, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
     async def predict(request: Request, asked: Annotated[model_info.BaselineQuery, Query()]) -> Response:
-        """What is on a picture. The body is the picture's file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
+        """What is on an image. The body is the image's file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
         return await answer(request, lambda body: service.predict(body, asked.beside))
 
     @app.post("/v1/read", responses=asked, response_model=schemas.ReadResponse, openapi_extra=IMAGE_BODY)
     async def read(request: Request, asked: NO_QUERY) -> Response:
-        """All digits on a picture, line by line, with the place of each."""
+        """All digits on an image, line by line, with the place of each."""
         return await answer(request, service.read)
 
     @app.post("/v1/alter", responses=corrupted, response_model=schemas.Corrupted, openapi_extra=IMAGE_BODY)
     async def alter(request: Request, asked: Annotated[model_info.CorruptQuery, Query()]) -> Response:
-        """A picture as the model sees it, altered, and what the models say of that."""
+        """An image as the model sees it, corrupted, and what the models say of that."""
         await service.corruptions()
         return await answer(request, lambda body: service.alter(body, asked.name, asked.severity, asked.seed))
 
     @app.post("/v1/break", responses=corrupted, response_model=schemas.Robustness, openapi_extra=IMAGE_BODY)
     async def break_it(request: Request, asked: NO_QUERY) -> Response:
-        """What the models say of a picture under every alteration, and from which severity on it is something else."""
+        """What the models say of an image under every corruption, and from which severity on it is something else."""
         await service.corruptions()
         return await answer(request, service.break_it)
 
@@ -84,13 +84,13 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         """Which model is served, what it takes, how sure it has to be, and what there is beside it."""
         return _as_json(model_info.of(service))
 
-    @app.get("/v1/alterations", responses=refused | errors(501), response_model=schemas.CorruptionList)
+    @app.get("/v1/corruptions", responses=refused | errors(501), response_model=schemas.CorruptionList)
     async def corruptions(asked: NO_QUERY) -> Response:
-        """The alterations that /v1/alter takes."""
+        """The corruptions that /v1/alter takes."""
         if not can_alter():
             raise RefusedError(501, NEEDS_TORCH)
         altering = await service.corruptions()
-        return _as_json({"alterations": [each.model_dump() for each in altering.corruptions()]})
+        return _as_json({"corruptions": [each.model_dump() for each in altering.corruptions()]})
 
     @app.get("/v1/gallery", responses=refused, response_model=model_info.Gallery)
     async def gallery(asked: NO_QUERY) -> Response:
@@ -145,12 +145,12 @@ def _add_refusals(app: FastAPI) -> None:
 
 
 async def _received(request: Request, most: int) -> bytes:
-    """The body of a request; raises RefusedError where it is no picture or has over `most` bytes."""
+    """The body of a request; raises RefusedError where it is no image or has over `most` bytes."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind and not kind.startswith("image/") and kind != "application/octet-stream":
-        raise RefusedError(415, f"{kind!r} is no picture; send the bytes of a picture's file as image/png or such")
+        raise RefusedError(415, f"{kind!r} is no image; send the bytes of an image's file as image/png or such")
     length = request.headers.get("content-length", "0")
-    too_large = RefusedError(413, f"the most bytes that are read are {most:,}; send a smaller picture")
+    too_large = RefusedError(413, f"the most bytes that are read are {most:,}; send a smaller image")
     if length.isdecimal() and int(length) > most:
         raise too_large
     visit: RequestSlot = request.scope["visit"]
@@ -160,7 +160,7 @@ async def _received(request: Request, most: int) -> bytes:
         if visit.refused:
             raise visit.refused
         if message["type"] == "http.disconnect":
-            raise RefusedError(400, "the connection ended before the picture did")
+            raise RefusedError(400, "the connection ended before the image did")
         parts.append(message["body"])
         size += len(message["body"])
         more = message["more_body"]

@@ -1,4 +1,4 @@
-"""Pictures of requests that come at the same time, asked in one call."""
+"""Images of requests that come at the same time, asked in one call."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from imparfait.core.types import Pixels
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.predictor import Prediction, Predictor
 
-MOST = 64  # pictures asked at once: 20 to 30 ms of the network in the box
-PART = 32  # pictures of one request, after which others may come in between
+MOST = 64  # images asked at once: 20 to 30 ms of the network in the box
+PART = 32  # images of one request, after which others may come in between
 
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """What a classifier says of a picture, and the probability of each class."""
+    """What a classifier says of an image, and the probability of each class."""
 
     answer: Prediction
     probabilities: Float32[np.ndarray, " classes"]
@@ -26,7 +26,7 @@ class BatchResult:
 
 @dataclass(frozen=True, eq=False)
 class PendingRequest:
-    """Pictures that are waiting, with those marked on which nothing was found, and who waits for them."""
+    """Images that are waiting, with those marked on which nothing was found, and who waits for them."""
 
     pixels: Pixels
     empty: Bool[np.ndarray, " n"]
@@ -46,12 +46,12 @@ class Batcher:
         self._turn: asyncio.Task[None] | None = None
 
     async def decoded(self, pages: Sequence[NormalizedImage]) -> list[BatchResult]:
-        """What it says of each page of a picture."""
+        """What it says of each page of an image."""
         pixels = np.stack([each.pixels for each in pages])
         return await self.told(pixels, np.array([each.polarity is None and not each.unchanged for each in pages]))
 
     async def told(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[BatchResult]:
-        """What it says of each of these pictures; `empty` as in `Predictor.predict_pixels`."""
+        """What it says of each of these images; `empty` as in `Predictor.predict_pixels`."""
         empty = np.zeros(len(pixels), bool) if empty is None else empty
         found: list[BatchResult] = []
         for start in range(0, len(pixels), PART):

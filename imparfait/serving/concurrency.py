@@ -4,12 +4,12 @@ from collections import Counter
 
 from imparfait.serving.errors import RefusedError
 
-FULL = RefusedError(503, "as many pictures as may be are being answered; try again in a second")
-HEAVY = RefusedError(503, "the pictures that are being sent take all the memory there is; try again in a second")
+FULL = RefusedError(503, "as many images as may be are being answered; try again in a second")
+HEAVY = RefusedError(503, "the images that are being sent take all the memory there is; try again in a second")
 
 
 class ConcurrencyLimiter:
-    """The places there are, for pictures to be answered."""
+    """The places there are, for images to be answered."""
 
     def __init__(self, most: int, most_bytes: int, each_client: int):
         self.most, self.most_bytes, self.each_client = most, most_bytes, each_client

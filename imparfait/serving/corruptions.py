@@ -1,4 +1,4 @@
-"""A picture altered by imparfait's own alterations; importing this imports torch."""
+"""An image corrupted by imparfait's own corruptions; importing this imports torch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +19,12 @@ LEVELS = tuple(round(0.1 * step, 1) for step in range(11))
 ImagePixels = UInt8[np.ndarray, "channels height width"]
 
 
-torch.set_num_threads(1)  # the other cores are for predictions, and small pictures gain nothing by more
+torch.set_num_threads(1)  # the other cores are for predictions, and small images gain nothing by more
 
 
 @dataclass(frozen=True, eq=False)
 class CorruptedLevels:
-    """A picture under one alteration, at each of its levels."""
+    """An image under one corruption, at each of its levels."""
 
     corruption: CorruptionInfo
     levels: tuple[float, ...]
@@ -37,7 +37,7 @@ class CorruptedLevels:
 
 
 def corruptions() -> list[CorruptionInfo]:
-    """The alterations there are."""
+    """The corruptions there are."""
     return [
         CorruptionInfo(
             name=name,
@@ -50,14 +50,14 @@ def corruptions() -> list[CorruptionInfo]:
 
 
 def corrupt(image: ImagePixels, name: str, severity: float, seed: int = 0) -> ImagePixels:
-    """The picture altered once, as `imparfait alter` would; raises UserError for a name that is not in the table."""
-    lookup("alteration", name, CORRUPTIONS)
+    """The image corrupted once, as `imparfait alter` would; raises UserError for a name that is not in the table."""
+    lookup("corruption", name, CORRUPTIONS)
     once: ImagePixels = _at(image, name, (severity,), seed)[0]
     return once
 
 
 def corrupt_all(image: ImagePixels) -> list[CorruptedLevels]:
-    """The picture under every alteration: at severities 0 to 1 in steps of 0.1, or at 1 where it has no degrees."""
+    """The image under every corruption: at severities 0 to 1 in steps of 0.1, or at 1 where it has no degrees."""
     rows = []
     for each in corruptions():
         levels = LEVELS if each.degrees else ONCE

@@ -1,4 +1,4 @@
-"""What is known before any picture comes: the model's card, the page's files, parameters of requests."""
+"""What is known before any image comes: the model's card, the page's files, parameters of requests."""
 
 import json
 from hashlib import sha256
@@ -38,13 +38,13 @@ class BaselineQuery(BaseModel, extra="forbid"):
 class CorruptQuery(BaseModel, extra="forbid"):
     """Parameters of /v1/alter."""
 
-    name: str = Field(min_length=1, max_length=100, description="an alteration of GET /v1/alterations")
+    name: str = Field(min_length=1, max_length=100, description="a corruption of GET /v1/corruptions")
     severity: float = Field(ge=0, le=1, description="0 changes nothing")
     seed: int = Field(0, ge=0, lt=2**31, description="another seed, other chance")
 
 
 class CorruptionSupport(BaseModel):
-    """Whether pictures can be altered here."""
+    """Whether images can be corrupted here."""
 
     available: bool
     needs: str | None = Field(None, description="what to install, where they cannot")
@@ -82,7 +82,7 @@ class Gallery(BaseModel):
     """The answer to /v1/gallery."""
 
     models: dict[str, str] = Field({}, description="sha256 of the weights of each model that was asked")
-    looked_at: int = Field(0, description="how many digits were altered in every way to find these")
+    looked_at: int = Field(0, description="how many digits were corrupted in every way to find these")
     images: list[GalleryImage] = []
 
 
@@ -108,7 +108,7 @@ def of(service: Service) -> dict[str, Any]:
 
 
 def gallery() -> Any:
-    """The answer to /v1/gallery; without pictures where none have been looked for."""
+    """The answer to /v1/gallery; without images where none have been looked for."""
     return json.loads(GALLERY.read_bytes()) if GALLERY.exists() else Gallery().model_dump()
 
 

@@ -1,4 +1,4 @@
-"""Answers as the API writes them: the JSON of a page, of an altered picture, of all that breaks it."""
+"""Answers as the API writes them: the JSON of a page, of a corrupted image, of all that breaks it."""
 
 import base64
 import struct
@@ -22,7 +22,7 @@ class Prediction(BaseModel):
 
 
 class ModelPrediction(BaseModel):
-    """What a model says of a picture."""
+    """What a model says of an image."""
 
     model: str
     predictions: list[Prediction] = Field(description="the most probable labels, the best first")
@@ -32,14 +32,14 @@ class ModelPrediction(BaseModel):
 
 
 class PagePrediction(BaseModel):
-    """What the model says of a page of a picture file."""
+    """What the model says of a page of an image file."""
 
     predictions: list[Prediction]
     probabilities: dict[str, float]
     sure: bool
     reason: str | None = None
     seen: str = Field(description="what the model saw: a PNG, as a data URL")
-    said: str = Field(description="what was done to the picture to bring it into the model's frame")
+    said: str = Field(description="what was done to the image to bring it into the model's frame")
 
 
 class PredictResponse(BaseModel):
@@ -61,7 +61,7 @@ class ReadDigit(BaseModel):
     label: str
     score: float
     sure: bool
-    box: Box = Field(description="left, top, right and bottom in the picture's pixels, as a person sees it")
+    box: Box = Field(description="left, top, right and bottom in the image's pixels, as a person sees it")
 
 
 class ReadField(BaseModel):
@@ -82,7 +82,7 @@ class ReadLine(BaseModel):
 
 
 class ReadPage(BaseModel):
-    """All digits on a page of a picture file."""
+    """All digits on a page of an image file."""
 
     text: str
     sure: bool
@@ -99,7 +99,7 @@ class ReadResponse(BaseModel):
 class Corrupted(BaseModel):
     """The answer to /v1/alter."""
 
-    corrupted: str = Field(description="the altered picture, in the model's frame: a PNG, as a data URL")
+    corrupted: str = Field(description="the corrupted image, in the model's frame: a PNG, as a data URL")
     model: ModelPrediction
     beside: ModelPrediction | None = None
 
@@ -113,7 +113,7 @@ class SeverityLevels(BaseModel):
 
 
 class CorruptionInfo(BaseModel):
-    """An alteration that there is."""
+    """A corruption that there is."""
 
     name: str
     family: str
@@ -122,7 +122,7 @@ class CorruptionInfo(BaseModel):
 
 
 class ModelRobustness(CorruptionInfo):
-    """What models say of a picture under one alteration, at its severities: of one without degrees, only at 1."""
+    """What models say of an image under one corruption, at its severities: of one without degrees, only at 1."""
 
     levels: list[float]
     model: SeverityLevels
@@ -138,7 +138,7 @@ class Robustness(BaseModel):
 
 
 class CorruptionList(BaseModel):
-    """The answer to /v1/alterations."""
+    """The answer to /v1/corruptions."""
 
     corruptions: list[CorruptionInfo]
 
@@ -157,7 +157,7 @@ class Error(BaseModel):
 
 
 def said(told: BatchResult, classes: Sequence[str]) -> dict[str, Any]:
-    """What a model says of a picture, without its name."""
+    """What a model says of an image, without its name."""
     shares = {name: round(float(share), 6) for name, share in zip(classes, told.probabilities, strict=True)}
     answer = told.answer.to_json()
     return {"predictions": answer.pop("predictions"), "probabilities": shares, **answer}
@@ -169,12 +169,12 @@ def page(told: BatchResult, classes: Sequence[str], decoded: NormalizedImage) ->
 
 
 def data_url(pixels: UInt8[np.ndarray, "channels height width"]) -> str:
-    """A picture as a PNG in a data URL."""
+    """An image as a PNG in a data URL."""
     return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
 
 
 def png(pixels: UInt8[np.ndarray, "channels height width"]) -> bytes:
-    """A picture of 1 or 3 channels as a PNG; ten times as fast as Pillow for one as small as a digit."""
+    """An image of 1 or 3 channels as a PNG; ten times as fast as Pillow for one as small as a digit."""
     channels, height, width = pixels.shape
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # a row begins with the number of its filter: none
     rows[:, 1:] = pixels.transpose(1, 2, 0).reshape(height, -1)

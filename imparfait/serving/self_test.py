@@ -1,4 +1,4 @@
-"""A picture whose answer is known: before a model is called ready, it has to give it."""
+"""An image whose answer is known: before a model is called ready, it has to give it."""
 
 import json
 from pathlib import Path
@@ -28,8 +28,8 @@ def image() -> bytes:
 
 
 def answered(ready: Predictor) -> tuple[str, np.ndarray]:
-    """The label of the golden picture, and all probabilities."""
-    pixels = np.stack([each.pixels for each in decode(image(), ready.frame, "the golden picture")])
+    """The label of the golden image, and all probabilities."""
+    pixels = np.stack([each.pixels for each in decode(image(), ready.frame, "the golden image")])
     shares = ready.probabilities(pixels)[0]
     return ready.classes[int(shares.argmax())], shares
 
@@ -41,15 +41,15 @@ def what_is_wrong(ready: Predictor, card: Card | None) -> str | None:
     """
     (label, shares), (_, again) = answered(ready), answered(ready)
     if not (np.isfinite(shares).all() and abs(shares.sum() - 1) < CLOSE and np.abs(shares - again).max() < CLOSE):
-        return f"{ready.name} gives no probabilities for the golden picture"
+        return f"{ready.name} gives no probabilities for the golden image"
     if ready.name not in PRETRAINED or card is None:
         return None
     recorded = record().get(ready.name)
     if recorded is None or recorded["weights"] != card.weights:
-        return f"of {ready.name}, as it is here, no answer to the golden picture was recorded"
+        return f"of {ready.name}, as it is here, no answer to the golden image was recorded"
     if label != recorded["label"] or abs(float(shares.max()) - recorded["score"]) > CLOSE:
         came, expected = f"{label} ({shares.max():.4f})", f"{recorded['label']} ({recorded['score']:.4f})"
-        return f"{ready.name} answers {came} to the golden picture, but answered {expected} when it was packed"
+        return f"{ready.name} answers {came} to the golden image, but answered {expected} when it was packed"
     return None
 
 

@@ -34,7 +34,7 @@ BESIDE = {"digits": "digits-clean"}
 """The model that is shown beside another."""
 SMALL = 1 << 16  # bytes: of a drawing they are 2,000, of a photograph a million
 OpenModel = tuple[Predictor, Card | None]
-NEEDS_TORCH = "altering pictures needs imparfait[train]; write: pip install 'imparfait[train]'"
+NEEDS_TORCH = "altering images needs imparfait[train]; write: pip install 'imparfait[train]'"
 
 
 def models_for(model: str) -> dict[str, OpenModel]:
@@ -50,7 +50,7 @@ def models_for(model: str) -> dict[str, OpenModel]:
 
 
 class Service:
-    """The models, opened; where they are asked; and how many pictures are inside."""
+    """The models, opened; where they are asked; and how many images are inside."""
 
     def __init__(self, models: Mapping[str, OpenModel], settings: ServingSettings):
         self.settings = settings
@@ -69,11 +69,11 @@ class Service:
 
     @property
     def frame(self) -> Frame:
-        """The pictures that the model takes; the one beside it takes the same."""
+        """The images that the model takes; the one beside it takes the same."""
         return self.asked["model"].ready.frame
 
     async def prove(self) -> None:
-        """Have the models answer the golden picture; with the right answers the service is ready."""
+        """Have the models answer the golden image; with the right answers the service is ready."""
         try:
             for who, batcher in self.asked.items():
                 judge = partial(self_test.what_is_wrong, batcher.ready, self.cards[who])
@@ -82,8 +82,8 @@ class Service:
                     self.why_not_ready = wrong
                     return
         except Exception:
-            logger.exception("the golden picture was not answered")
-            self.why_not_ready = "the golden picture was not answered; why is in the server's own output"
+            logger.exception("the golden image was not answered")
+            self.why_not_ready = "the golden image was not answered; why is in the server's own output"
             return
         if self.state == "starting":
             self.state = "ready"
@@ -94,7 +94,7 @@ class Service:
         self.places.closing = True
 
     def end(self) -> None:
-        """Let its threads go; one that still works at a picture is not waited for."""
+        """Let its threads go; one that still works at an image is not waited for."""
         for pool in (self._decoding, self._decoding_large, self._asking, self._altering):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -110,7 +110,7 @@ class Service:
                 return await answer
         except TimeoutError:
             seconds = self.settings.answer_seconds
-            raise RefusedError(503, f"no answer within {seconds:g} s; try a smaller picture", "no_answer") from None
+            raise RefusedError(503, f"no answer within {seconds:g} s; try a smaller image", "no_answer") from None
 
     async def predict(self, content: bytes, beside: bool) -> dict[str, Any]:
         """The answer to /v1/predict; `beside` asks the other model too, about the first page."""
@@ -156,7 +156,7 @@ class Service:
             of_each = {who: _levels(all_[start:end], row.levels, all_[0].answer.label) for who, all_ in told.items()}
             found.append({**row.told, **of_each})
             start = end
-        return {"levels": corruptions.LEVELS, "models": self.names, "alterations": found}
+        return {"levels": corruptions.LEVELS, "models": self.names, "corruptions": found}
 
     @property
     def names(self) -> dict[str, str]:
@@ -173,7 +173,7 @@ class Service:
         return await self._in(self._altering, _altering)
 
     async def _by_each(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
-        """What each of the models says of these pictures."""
+        """What each of the models says of these images."""
         told = await asyncio.gather(*(batcher.told(pixels) for batcher in self.asked.values()))
         return dict(zip(self.asked, told, strict=True))
 
@@ -193,7 +193,7 @@ class Service:
         until = time.monotonic() + self.settings.answer_seconds
         pages = []
         with _in_one_refusal():
-            for page in read_pages(content, "the picture", self._limits):
+            for page in read_pages(content, "the image", self._limits):
                 pages.append(read_page(page, ready).to_json())
                 if time.monotonic() > until:
                     break
@@ -210,9 +210,9 @@ class Service:
 
 
 def read(content: bytes, frame: Frame, limits: Limits) -> Iterator[NormalizedImage]:
-    """The pages of a picture; raises RefusedError, in one sentence, for one that cannot be read."""
+    """The pages of an image; raises RefusedError, in one sentence, for one that cannot be read."""
     with _in_one_refusal():
-        yield from decode(content, frame, "the picture", limits)
+        yield from decode(content, frame, "the image", limits)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""The founding study, done again: its networks, mixtures and claims, as lists of cells and four final trainings."""
+"""The founding study, done again: its networks, augmentations and claims, as lists of jobs and four final trainings."""

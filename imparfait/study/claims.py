@@ -62,7 +62,7 @@ class Study:
 
     @property
     def slower(self) -> float:
-        """How many times as long as `cnn` the other takes for the same pictures, each alone on one thread."""
+        """How many times as long as `cnn` the other takes for the same images, each alone on one thread."""
         cnn, gru = (self._entry(name) for name in PAIR)
         return cnn.learns / gru.learns
 
@@ -84,13 +84,13 @@ class Study:
         )
         augmentation = (
             f"Trained on clean digits alone, cnn reads {percent(clean.accuracy('clean'))} of clean digits and "
-            f"{percent(_altered(clean))} of altered ones; trained on the study's mixture, "
+            f"{percent(_altered(clean))} of corrupted ones; trained on the study's augmentation, "
             f"{percent(mixed.accuracy('clean'))} and {percent(_altered(mixed))}."
         )
         return networks, augmentation
 
     def claims(self) -> list[Claim]:
-        """Each claim of the study and of its follow-up; of few pictures none is decided."""
+        """Each claim of the study and of its follow-up; of few images none is decided."""
         if self.scale.opens_test:
             return self._decided()
         return [replace(claim, outcome="not tried") for claim in self._decided()]
@@ -107,13 +107,13 @@ class Study:
                 _over(clean.interval_of("clean"), 0.99),
             ),
             Claim(
-                "the same network fails on altered digits",
+                "the same network fails on corrupted digits",
                 f"{percent(_altered(clean))} of the geometric and shrunk ones: {100 * fall:.1f} points less",
                 "reproduced" if fall > FAILS else "not reproduced",
             ),
             Claim(
-                "a CNN trained on the mixture reads 98 % of the 30,000 test pictures",
-                f"mean of the three {_told(mixed.mean, mixed.interval)}",
+                "a CNN trained on the augmentation reads 98 % of the 30,000 test images",
+                f"core mean {_told(mixed.mean, mixed.interval)}",
                 _over(mixed.interval, 0.98),
             ),
             Claim(
@@ -136,21 +136,21 @@ class Study:
                 *_of_verdict(verdicts.get(frozenset(("cnn", "cnn_one_convolution"))), "cnn"),
             ),
             Claim(
-                "follow-up: a CNN trained on the balanced mixture reads 98.29 %",
-                f"mean of the three {_told(balanced.mean, balanced.interval)}",
+                "follow-up: a CNN trained on the balanced augmentation reads 98.29 %",
+                f"core mean {_told(balanced.mean, balanced.interval)}",
                 _over(balanced.interval, 0.9829),
             ),
             self._of_the_follow_up(),
         ]  # fmt: skip
 
     def _of_the_follow_up(self) -> Claim:
-        says = "follow-up: CNN+RNN, trained on the balanced mixture, reads 98.45 %"
+        says = "follow-up: CNN+RNN, trained on the balanced augmentation, reads 98.45 %"
         found = self.finals.get("cnn_gru, balanced")
         if not found:
             return Claim(
-                says, "20 epochs of cnn_gru on the balanced mixture did not fit; --larger trains it", "not tried"
+                says, "20 epochs of cnn_gru on the balanced augmentation did not fit; --larger trains it", "not tried"
             )
-        return Claim(says, f"mean of the three {_told(found.mean, found.interval)}", _over(found.interval, 0.9845))
+        return Claim(says, f"core mean {_told(found.mean, found.interval)}", _over(found.interval, 0.9845))
 
     def to_json(self) -> dict[str, Any]:
         """As numbers, and the sentences."""
@@ -181,7 +181,7 @@ def _over(interval: Interval, expected: float) -> ClaimOutcome:
 
 def _of_verdict(verdict: Verdict | None, better: str) -> tuple[str, ClaimOutcome]:
     if verdict is None:
-        return "too few cells finished", "not tried"
+        return "too few jobs finished", "not tried"
     if not verdict.shown:
         return str(verdict), "not decided"
     return str(verdict), "reproduced" if verdict.names[0] == better else "not reproduced"

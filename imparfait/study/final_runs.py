@@ -19,13 +19,13 @@ Counts = Int64[np.ndarray, "classes classes"]
 
 @dataclass(frozen=True, eq=False)
 class Final:
-    """A finished run: what it was told, its course, and its counts by (alteration, true class, answer)."""
+    """A finished run: what it was told, its course, and its counts by (corruption, true class, answer)."""
 
     name: str
     folder: Path
     settings: TrainingSettings
     images: int
-    """That it was fitted on, before they are altered."""
+    """That it was fitted on, before they are corrupted."""
     epochs: tuple[Mapping[str, float], ...]
     """Its course: a line of epochs.csv each."""
     confusion: Mapping[str, Counts]
@@ -40,11 +40,11 @@ class Final:
 
     @property
     def judged(self) -> int:
-        """Source pictures that it was scored on."""
+        """Source images that it was scored on."""
         return int(next(iter(self.confusion.values())).sum())
 
     def accuracy(self, corruption: str) -> float:
-        """The share of right answers to pictures altered so."""
+        """The share of right answers to images corrupted so."""
         counts = self.confusion[corruption]
         return float(np.trace(counts) / counts.sum())
 
@@ -87,9 +87,9 @@ def read_final(name: str, folder: Path) -> Final:
         name=name,
         folder=folder,
         settings=TrainingSettings.model_validate(told["settings"]),
-        images=told["data"]["pictures"],
+        images=told["data"]["images"],
         epochs=epochs,
-        confusion={part["alteration"]: np.array(part["confusion"]) for part in scores["parts"]},
+        confusion={part["corruption"]: np.array(part["confusion"]) for part in scores["parts"]},
         mean=scores["mean"],
         interval=(scores["mean_interval"][0], scores["mean_interval"][1]),
         classes=tuple(scores["classes"]),

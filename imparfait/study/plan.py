@@ -41,7 +41,7 @@ class StudyPlan(BaseModel, frozen=True):
 
     @property
     def ablated(self) -> list[CandidateProfile]:
-        """The networks that leave something out; the whole ones' cells are among the pair's."""
+        """The networks that leave something out; the whole ones' jobs are among the pair's."""
         return [entry for entry in self.ablations.entries if entry.name in ABLATIONS]
 
     def jobs_of_search(self, scale: Scale) -> int:
@@ -51,7 +51,7 @@ class StudyPlan(BaseModel, frozen=True):
         return len(METHODS) * (scale.trials + further + confirmed) + confirmed
 
     def stages(self, scale: Scale, fitted_on: int) -> list[Stage]:
-        """One after the other; a final network is fitted on so many pictures."""
+        """One after the other; a final network is fitted on so many images."""
         at_once = self.pair.at_once
         stages = []
         for entry in self.searched:
@@ -79,7 +79,7 @@ class StudyPlan(BaseModel, frozen=True):
 
 
 def study_plan(scale: Scale, data: LabelledImages, at_once: int) -> StudyPlan:
-    """The study at this scale on `data`, with cells of one thread; what each network can do is measured here."""
+    """The study at this scale on `data`, with jobs of one thread; what each network can do is measured here."""
     candidates = [_at(scale, candidate_named(name)) for name in (*PAIR, *ABLATIONS)]
     ablations = plan(
         candidates,

@@ -35,7 +35,7 @@ PARTS = {"cross-validation": "pair", "ablations": "ablations"}
 def write_study(folder: Path, title: str, study: Study, pool: LabelledImages, kept: LabelledImages) -> None:
     """`report.html` and `scores.json` in `folder`, the study's own figures and reports beside them.
 
-    `pool` are the training pictures; `kept` those of them that no final network was fitted on.
+    `pool` are the training images; `kept` those of them that no final network was fitted on.
     """
     for name, attribute in PARTS.items():
         (folder / name).mkdir()
@@ -59,7 +59,7 @@ def write_study(folder: Path, title: str, study: Study, pool: LabelledImages, ke
             *_matrices(cnn),
         ],
         facts={final.name: final.settings.model_dump() for final in study.finals.values()}
-        | {"machine": environment(study.pair.plan.entries[0].compute)},
+        | {"compute": environment(study.pair.plan.entries[0].compute)},
         study=study,
         rows=[_row(final) for final in study.finals.values()],
         searched=_searched(study),
@@ -108,8 +108,8 @@ def _failure(study: Study, kept: LabelledImages) -> list[Plate]:
         Plate(
             "failure",
             "The failure that started it",
-            "Training pictures kept out of fitting, altered: the true class, what cnn trained on clean digits says, "
-            "and how sure it is. Trained on the study's mixture, the same network reads all of these correctly.",
+            "Training images of the validation set, corrupted: the true class, what cnn trained on clean digits says, "
+            "and how sure it is. Trained on the study's augmentation, the same network reads all of these correctly.",
             lambda theme: mistakes(pixels, captions, theme),
             section="failure",
         )
@@ -123,7 +123,7 @@ def _mixtures(study: Study) -> Plate:
     }
     return Plate(
         "mixtures",
-        "What each mixture buys",
+        "What each augmentation buys",
         "Wrong answers, on a logarithmic scale: further left is better. Each line is a 95 % interval.",
         lambda theme: errors(shares, theme),
         section="mixtures",
@@ -150,7 +150,7 @@ def _networks(study: Study) -> list[Plate]:
         Plate(
             "differences",
             "Network against network",
-            "Cross-validation on identical pictures: each small dot is a fold. Where the interval holds the line at 0, "
+            "Cross-validation on identical images: each small dot is a fold. Where the interval holds the line at 0, "
             "no difference is shown.",
             lambda theme: paired_differences(pairs, theme),
             section="networks",
@@ -172,14 +172,14 @@ def _course(final: Final) -> Plate:
     return Plate(
         "accuracy_loss",
         f"How {final.name} learned",
-        "On the study's mixture. Validation are training pictures kept out of fitting.",
+        "On the study's augmentation. Validation are training images of the validation set.",
         lambda theme: accuracy_loss(final.course("loss"), final.course("accuracy"), lines, theme),
         section="cnn",
     )
 
 
 def _matrices(final: Final) -> list[Plate]:
-    told = ((1, "MNIST", final.confusion["clean"]), (2, "altered digits", final.corrupted))
+    told = ((1, "MNIST", final.confusion["clean"]), (2, "corrupted digits", final.corrupted))
     return [
         Plate(
             f"matrice_conf_{number}",

@@ -1,4 +1,4 @@
-"""How much of the study is done: what is searched, compared and trained, on how many pictures."""
+"""How much of the study is done: what is searched, compared and trained, on how many images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ SPACES: Mapping[str, Space] = {
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers of pictures, folds, seeds, epochs and trials."""
+    """Numbers of images, folds, seeds, epochs and trials."""
 
     summary: str
     folds: int
@@ -52,11 +52,11 @@ class Scale:
     final_epochs: int
     follow_up_epochs: int
     follow_up_gru: bool = False
-    """Whether the follow-up's balanced mixture is given to `cnn_gru` too."""
+    """Whether the follow-up's balanced augmentation is given to `cnn_gru` too."""
     images: int | None = None
-    """Training pictures in cross-validation; None for all, and then the final networks open the test pictures."""
+    """Training images in cross-validation; None for all, and then the final networks open the test images."""
     final_pictures: int | None = None
-    """Training pictures of the final networks."""
+    """Training images of the final networks."""
     instead: Mapping[str, float] = field(default_factory=dict)
     """Settings that are not the annexes', which would learn nothing in so few steps."""
 
@@ -65,7 +65,7 @@ class Scale:
 
     @property
     def opens_test(self) -> bool:
-        """Whether the final networks are scored on the test pictures, and claims are decided."""
+        """Whether the final networks are scored on the test images, and claims are decided."""
         return self.images is None
 
     def settings(self, recipe: str) -> TrainingSettings:
@@ -78,7 +78,7 @@ class Scale:
         gru = self.settings("study-gru").model_copy(update={"epochs": self.final_epochs})
         longer = {"epochs": self.follow_up_epochs}
         found = {
-            "cnn, clean only": ("study-clean", study.model_copy(update={"mixture": "clean"})),
+            "cnn, clean only": ("study-clean", study.model_copy(update={"augmentation": "clean"})),
             "cnn": ("study", study),
             "cnn_gru": ("study-gru", gru),
             "cnn, balanced": ("follow-up", self.settings("follow-up").model_copy(update=longer)),
@@ -100,14 +100,14 @@ FULL = Scale(
 SCALES: Mapping[str, Scale] = {
     "full": FULL,
     "quick": Scale(
-        summary="the same path on few pictures, in under 3 minutes; its numbers say nothing",
+        summary="the same path on few images, in under 3 minutes; its numbers say nothing",
         folds=2, seeds=1, epochs=1,
         trials=2, searched_pictures=300, searched_epochs=1, searched_folds=2,
         final_epochs=1, follow_up_epochs=1, images=800, final_pictures=1800,
         turns=1, instead={"batch_size": 8, "learning_rate": 1e-3},
     ),
     "larger": Scale(
-        summary="5 folds × 3 seeds of 10 epochs, and cnn_gru on the balanced mixture too: days",
+        summary="5 folds × 3 seeds of 10 epochs, and cnn_gru on the balanced augmentation too: days",
         folds=5, seeds=3, epochs=10,
         trials=24, searched_pictures=12_000, searched_epochs=3, searched_folds=3,
         final_epochs=10, follow_up_epochs=20, follow_up_gru=True,

@@ -1,4 +1,4 @@
-"""Learning what trained networks say of a picture: an ensemble, distilled into one network."""
+"""Learning what trained networks say of an image: an ensemble, distilled into one network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from imparfait.training.settings import TrainingSettings
 
 
 class DistillationTraining(Training):
-    """A training in which what teachers, as one, say of the very picture shown is wanted, instead of its label.
+    """A training in which what teachers, as one, say of the very image shown is expected, instead of its label.
 
     Sources: Hinton et al., "Distilling the knowledge in a neural network", 2015, at temperature 1; teachers shown what
     the student is: Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022.
@@ -35,7 +35,7 @@ class DistillationTraining(Training):
         self.teacher = ensemble([as_classifier(each, self.compute) for each in teachers])
 
     def targets(self, source: Tensor, images: Tensor) -> Tensor:
-        """What the teachers say; of pictures of nothing they know nothing."""
+        """What the teachers say; of images of nothing they know nothing."""
         said = torch.from_numpy(self.teacher(images.numpy())).softmax(1)
         return torch.where((self.labels[source] == OOD_LABEL)[:, None], super().targets(source, images), said)
 
@@ -43,7 +43,7 @@ class DistillationTraining(Training):
 def load_teachers(folders: Sequence[Path], data: LabelledImages) -> Mapping[str, nn.Module]:
     """The networks in these run folders, by the sha256 of their weights.
 
-    Raises UserError when one does not take pictures such as `data`, has other classes, or comes twice.
+    Raises UserError when one does not take images such as `data`, has other classes, or comes twice.
     """
     teachers: dict[str, nn.Module] = {}
     for folder in folders:
@@ -53,12 +53,12 @@ def load_teachers(folders: Sequence[Path], data: LabelledImages) -> Mapping[str,
             raise UserError(f"{folder}: is a teacher already; leave it out, or name another run")
         if config.classes != tuple(data.classes):
             raise UserError(
-                f"{folder}: tells {', '.join(config.classes)} apart; a teacher's classes are those of the pictures, "
+                f"{folder}: tells {', '.join(config.classes)} apart; a teacher's classes are those of the images, "
                 f"{', '.join(data.classes)}"
             )
         came = (config.input.channels, config.input.height, config.input.width)
         if came != (expected := data.pixels.shape[1:]):
-            raise UserError(f"{folder}: takes pictures of {_in_words(came)}; these are of {_in_words(expected)}")
+            raise UserError(f"{folder}: takes images of {_in_words(came)}; these are of {_in_words(expected)}")
         teachers[mark] = network
     return teachers
 

@@ -23,19 +23,19 @@ from imparfait.models import build, check_answers
 from imparfait.training.optim import SCHEDULES, Average, make_optimizer
 from imparfait.training.settings import TrainingSettings
 
-ALTERED_AT_ONCE = 2048  # pictures: 6 MB of MNIST in float32
-OOD_LABEL = -1  # the label of a picture that shows none of the classes
+ALTERED_AT_ONCE = 2048  # images: 6 MB of MNIST in float32
+OOD_LABEL = -1  # the label of an image that shows none of the classes
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of a parameter
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One finished pass over the mixture: what it cost, and how well the network did while it learned."""
+    """One finished pass over the augmentation: what it cost, and how well the network did while it learned."""
 
     number: int
     loss: float
     accuracy: float
-    """Share of the epoch's (altered) training pictures answered correctly at the moment they were shown."""
+    """Share of the epoch's (corrupted) training images answered correctly at the moment they were shown."""
     images: int
     seconds: float
     """Seconds of training up to here: drawing, altering and learning, not what the caller does in between."""
@@ -87,7 +87,7 @@ def train(
 
     At each yield, and when it has ended, the model carries the weights to score or save (with `one_cycle` the average
     of its recent ones).
-    Raises UserError when `data` are test pictures, when the model's answers have the wrong shape, and when the loss
+    Raises UserError when `data` are test images, when the model's answers have the wrong shape, and when the loss
     is no longer a finite number.
     """
     for step in Training(model, data, settings, compute):
@@ -111,8 +111,8 @@ class Training:
         state: State | None = None,
     ):
         if not isinstance(data, LabelledImages) or data.split == "test":
-            raise UserError("these are test pictures; training takes load_data(…).train, or a part of it")
-        self.augmentation = lookup("mixture", settings.augmentation, AUGMENTATIONS)
+            raise UserError("these are test images; training takes load_data(…).train, or a part of it")
+        self.augmentation = lookup("augmentation", settings.augmentation, AUGMENTATIONS)
         few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
         check_answers(model, few, len(data.classes), settings.model)
         self.model, self.settings, self.classes = model, settings, len(data.classes)
@@ -166,7 +166,7 @@ class Training:
             tensors |= {f"average.{name}": value for name, value in self.average.state().items()}
         for name, parameter in self.model.named_parameters():
             for moment, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimiser.{moment}.{name}"] = value
+                tensors[f"optimizer.{moment}.{name}"] = value
         return State(self.progress, tensors)
 
     def _go_on_from(self, state: State) -> None:
@@ -177,7 +177,7 @@ class Training:
         self.model.load_state_dict(part("model."))
         if self.average:
             self.average.go_on_from(part("average."))
-        moments = {moment: part(f"optimiser.{moment}.") for moment in MOMENTS}
+        moments = {moment: part(f"optimizer.{moment}.") for moment in MOMENTS}
         for name, parameter in self.model.named_parameters():
             if name in moments["step"]:
                 kept = {m: torch.empty_like(parameter).copy_(moments[m][name]) for m in MOMENTS[:2]}
@@ -186,8 +186,8 @@ class Training:
                 self.optimizer.state[parameter] = kept | {"step": moments["step"][name].clone()}
 
     def _batches(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Sources and pictures of each batch. Several are altered at once: a mixture of thirty alterations has few
-        pictures of each in a batch, and calling PyTorch for each costs more than altering them does.
+        """Sources and images of each batch. Several are corrupted at once: an augmentation of thirty corruptions has few
+        images of each in a batch, and calling PyTorch for each costs more than altering them does.
         """
         together = max(1, ALTERED_AT_ONCE // self.settings.batch_size)
         for start in range(0, len(batches), together):
@@ -221,7 +221,7 @@ class Training:
         return loss, hits
 
     def targets(self, source: Tensor, images: Tensor) -> Tensor:
-        """What is wanted of each picture of a batch, a share a class."""
+        """What is expected of each image of a batch, a share a class."""
         return _targets(self.labels[source], self.classes, self.settings.label_smoothing)
 
     def _carry_average(self) -> None:
@@ -255,19 +255,19 @@ def _learn(
 
 
 def _targets(labels: Tensor, classes: int, label_smoothing: float) -> Tensor:
-    """Of a picture of nothing, all classes alike are wanted."""
+    """Of an image of nothing, all classes alike are expected."""
     smooth = torch.where(labels == OOD_LABEL, 1.0, label_smoothing)[:, None]
     return F.one_hot(labels.clamp(min=0), classes) * (1 - smooth) + smooth / classes
 
 
 def _shown(data: LabelledImages, settings: TrainingSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels, labels and sources of all that is learned from: `data`, and pictures of nothing beside them."""
+    """Pixels, labels and sources of all that is learned from: `data`, and images of nothing beside them."""
     pixels, labels, sources = data.pixels, data.labels, data.sources
     if settings.ood_fraction:
         more = draw_outliers(data, settings.ood_fraction, settings.seed)
         pixels = np.concatenate([pixels, more])
         labels = np.concatenate([labels, np.full(len(more), OOD_LABEL)])
-        sources = np.concatenate([sources, -1 - np.arange(len(more))])  # ids that no picture of something has
+        sources = np.concatenate([sources, -1 - np.arange(len(more))])  # ids that no image of something has
     return torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(sources)
 
 
@@ -287,7 +287,7 @@ def _reseeded(seed: int, step: int, device: str) -> Iterator[None]:
 
 
 def network_for(settings: TrainingSettings, data: LabelledImages) -> nn.Module:
-    """The network that `settings` name, for the channels, picture size and classes of `data`."""
+    """The network that `settings` name, for the channels, image size and classes of `data`."""
     _, channels, height, width = data.pixels.shape
     return build(
         settings.model,

@@ -69,7 +69,7 @@ def plateau(progress: float, losses: Sequence[float]) -> float:
     """Half the step size whenever the loss has not fallen for three epochs.
 
     Source: Keras's ReduceLROnPlateau(monitor="loss", factor=0.5, patience=3, min_delta=1e-4). It watches the
-    training loss: where all training pictures are fitted on, there is no other.
+    training loss: where all training images are fitted on, there is no other.
     """
     share, best, waited = 1.0, math.inf, 0
     for loss in losses:

@@ -9,7 +9,7 @@ from imparfait.training.settings import TrainingSettings, changed, read_toml
 
 @dataclass(frozen=True)
 class Recipe:
-    """Named settings, with what they cost and what to expect of them (2 cores, development pictures)."""
+    """Named settings, with what they cost and what to expect of them (2 cores, validation images)."""
 
     settings: TrainingSettings
     cost: str
@@ -35,7 +35,7 @@ UNKNOWN = "not run yet"
 GRU = {"model": "cnn_gru", "learning_rate": 1e-3, "weight_decay": 1e-4}
 
 
-FOLLOW_UP = {"mixture": "balanced", "epochs": 20, "schedule": "plateau"}
+FOLLOW_UP = {"augmentation": "balanced", "epochs": 20, "schedule": "plateau"}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -60,8 +60,8 @@ RECIPES: dict[str, Recipe] = {
         expect="99.49 %",
     ),
     # The founding study's, as its annexes have them: Keras's Adams, batches of 32. 98.75 % in 406 s, 1 seed, AMX:
-    # results/2026-11-24-study. The two others on test pictures, one opening each, results/2026-11-26-study; their time,
-    # and what has not been run, is reckoned from pictures/s in results/2026-11-24-beside-the-study.
+    # results/2026-11-24-study. The two others on test images, one opening each, results/2026-11-26-study; their time,
+    # and what has not been run, is reckoned from images/s in results/2026-11-24-beside-the-study.
     "study": Recipe(STUDY, cost="7 min", expect="98.75 %"),
     "study-gru": Recipe(STUDY.model_copy(update=GRU), cost="about 21 min", expect="99.06 % (test)"),
     # Its follow-up's. The follow-up gives no numbers for ReduceLROnPlateau: ours are a reconstruction.

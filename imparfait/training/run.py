@@ -29,7 +29,7 @@ from imparfait.training.settings import TrainingSettings
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One training: what it was told, where it ran and which pictures it learned from."""
+    """One training: what it was told, where it ran and which images it learned from."""
 
     recipe: str
     settings: TrainingSettings
@@ -60,8 +60,8 @@ class Run:
         return {
             "recipe": self.recipe,
             "settings": self.settings.model_dump(),
-            "machine": self.compute.model_dump(),
-            "data": {"name": self.data.name, "pictures": len(self.data), "sha256": self.data.fingerprint()},
+            "compute": self.compute.model_dump(),
+            "data": {"name": self.data.name, "images": len(self.data), "sha256": self.data.fingerprint()},
             "final": self.final,
             "origins": self.origins,
             "hash": self.hash,
@@ -108,13 +108,13 @@ def save(
     """Write a network trained from Python as a run folder, which `load_classifier` and `export` take.
 
     `data`, `settings` and `machine` are what `train` was given, `epochs` what it yielded; `final` says that the
-    validation pictures are among `data`, so that it is never scored on them. A run that was at `folder` is replaced.
+    validation images are among `data`, so that it is never scored on them. A run that was at `folder` is replaced.
     Raises UserError when there are no epochs, when the network does not answer `data` with one number a class, and
     when `folder` is something else than a run.
     """
     folder = Path(folder)
     if not epochs:
-        raise UserError("epochs is empty; wanted is what train yielded: epochs = list(train(…))")
+        raise UserError("epochs is empty; expected what train yielded: epochs = list(train(…))")
     if folder.exists() and not (folder / "config.json").is_file():
         raise UserError(f"{folder}: is there and is no run; name a folder that is not there yet")
     few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
@@ -154,10 +154,10 @@ def write_run(
         {
             "model": _whole(run.settings.model),
             "origins": run.origins,
-            "sizes": run.settings.model_args,
+            "model_args": run.settings.model_args,
             "classes": run.data.classes,
             "input": {"channels": channels, "height": height, "width": width, "range": [0, 1], "background": 0},
-            "machine": run.compute.model_dump(),
+            "compute": run.compute.model_dump(),
             "temperature": calibration.temperature if calibration else None,
             "threshold": _threshold(calibration),
         },
@@ -180,7 +180,7 @@ def write_scores(folder: Path, scores: Scores) -> None:
     write_json(folder / "scores.json", scores.to_json())
     with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["alteration", "severity", "source", "truth", *(f"p_{name}" for name in scores.classes)])
+        writer.writerow(["corruption", "severity", "source", "truth", *(f"p_{name}" for name in scores.classes)])
         for part in scores.parts:
             shares = np.char.mod("%.5f", part.probabilities).tolist()
             columns = zip(part.sources.tolist(), part.truths.tolist(), shares, strict=True)
@@ -203,7 +203,7 @@ def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
         table=table,
         conditions=conditions,
         settings="\n".join(f"- {key}: {value}" for key, value in run.settings.model_dump().items()),
-        data=f"{len(run.data):,} training pictures of {run.data.name}",
+        data=f"{len(run.data):,} training images of {run.data.name}",
         classes=", ".join(run.data.classes),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -223,7 +223,7 @@ model-index:
 
 An image classifier trained by imparfait on {data}, for the classes {classes}.
 
-| pictures | right | accuracy | 95 % interval |
+| images | right | accuracy | 95 % interval |
 | --- | --- | --- | --- |
 {table}
 

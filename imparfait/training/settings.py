@@ -17,10 +17,10 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     model: str = Field("petit", description="the network: a name, or my_net.py:build for one of your own")
     model_args: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
     augmentation: str = Field(
-        "fresh", description="which pictures an epoch shows: fresh, everything and more; `list` tells"
+        "fresh", description="which images an epoch shows: fresh, everything and more; `list` tells"
     )
-    epochs: PositiveInt = Field(12, description="passes over the mixture")
-    batch_size: PositiveInt = Field(128, description="pictures a step")
+    epochs: PositiveInt = Field(12, description="passes over the augmentation")
+    batch_size: PositiveInt = Field(128, description="images a step")
     optimizer: Literal["adamw", "keras"] = Field(
         "adamw", description="adamw, which leaves biases and norms undecayed, or keras: AdamW with all as in Keras"
     )
@@ -31,7 +31,7 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     weight_decay: NonNegativeFloat = Field(0.02, description="AdamW's pull of weights to zero")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of the target spread over all classes")
     ood_fraction: float = Field(
-        0, ge=0, le=1, description="pictures of nothing shown beside, as a share: to be sure of none"
+        0, ge=0, le=1, description="images of nothing shown beside, as a share: to be sure of none"
     )
     seed: NonNegativeInt = Field(0, description="seed of every random stream")
 
@@ -42,7 +42,7 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
     Raises UserError when a value is not what the setting wants, which says what `where` and its name are.
     """
     if changes.get("model", settings.model) != settings.model:
-        changes = {"sizes": {}} | changes
+        changes = {"model_args": {}} | changes
     try:
         return TrainingSettings.model_validate(settings.model_dump() | changes)
     except ValidationError as error:
@@ -54,7 +54,7 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
         ) from error
 
 
-# 20 of MNIST's pictures a class, mean of the three: 49 % after 6 epochs in batches of 128;
+# 20 of MNIST's images a class, core mean: 49 % after 6 epochs in batches of 128;
 # 92 to 94 % after 300 to 600 steps in batches of 16 to 32, which take 2 to 5 s.
 MIN_STEPS, MIN_BATCH = 500, 8
 
@@ -81,6 +81,6 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def as_toml(settings: TrainingSettings) -> str:
     """The settings as `read_settings` takes them."""
-    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.model_dump(exclude={"sizes"}).items()]
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.model_dump(exclude={"model_args"}).items()]
     model_args = [f"{name} = {value}" for name, value in settings.model_args.items()]
-    return "\n".join([*lines, "", "[sizes]", *model_args]) + "\n"
+    return "\n".join([*lines, "", "[model_args]", *model_args]) + "\n"

@@ -1,4 +1,4 @@
-"""The commands as a person uses them, on small pictures in a folder."""
+"""The commands as a person uses them, on small images in a folder."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ from imparfait.models.loading import load_classifier
 IN_A_RUN = {
     "settings.json", "environment.json", "epochs.csv", "model.safetensors", "config.json", "README.md", "scores.json",
     "predictions.csv", "accuracy_loss.png", "confusion_clean.png", "confusion_geometric.png", "confusion_shrunk.png",
-    "mistakes.png", "alterations.png", "report.html",
+    "mistakes.png", "corruptions.png", "report.html",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def trained(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def final(folder: Path) -> Path:
-    """A run on all training pictures, with the test opened once."""
+    """A run on all training images, with the test opened once."""
     out = folder.parent / "final"
     run("train", "--data", folder, "--out", out, "--final", *SHORT)
     return next(out.glob("default-s0-*"))
@@ -68,7 +68,7 @@ def test_final_fits_on_everything_and_opens_the_test_once(final: Path) -> None:
     lines = rows_of(final.parent / "TEST_LEDGER.csv")
     settings = json.loads((final / "settings.json").read_text())
     assert [line["settings"] for line in lines] == [settings["hash"]]
-    assert settings["data"]["pictures"] == 120
+    assert settings["data"]["images"] == 120
     assert [part["total"] for part in json.loads((final / "scores.json").read_text())["parts"]] == [30, 30, 30]
     assert "opened 1 time here" in (final / "report.html").read_text()
 
@@ -82,9 +82,9 @@ def test_the_same_command_again_trains_nothing_and_opens_nothing(final: Path, fo
 
 def test_predictions_hold_every_answer(final: Path) -> None:
     rows = rows_of(final / "predictions.csv")
-    counts = {part["alteration"]: part["right"] for part in json.loads((final / "scores.json").read_text())["parts"]}
+    counts = {part["corruption"]: part["correct"] for part in json.loads((final / "scores.json").read_text())["parts"]}
     for corruption, right in counts.items():
-        mine = [row for row in rows if row["alteration"] == corruption]
+        mine = [row for row in rows if row["corruption"] == corruption]
         chances = np.array([[float(row[f"p_{name}"]) for name in "012"] for row in mine])
         assert np.allclose(chances.sum(1), 1, atol=1e-4)
         truths = np.array([int(row["truth"]) for row in mine])
@@ -101,7 +101,7 @@ def test_evaluate_finds_what_training_found_and_counts_the_opening(final: Path, 
 def test_a_run_is_loaded_as_a_classifier(final: Path) -> None:
     data = draw_bars(30, first_source=120)
     logits = load_classifier(final)((data.pixels / 255).astype(np.float32))
-    right = json.loads((final / "scores.json").read_text())["parts"][0]["right"]
+    right = json.loads((final / "scores.json").read_text())["parts"][0]["correct"]
     assert (logits.argmax(1) == data.labels).sum() == right
 
 
@@ -126,10 +126,13 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
         (["train", "--data", "mnits"], "no data set is called 'mnits'; did you mean 'mnist'?"),
         (["train", "--data", "no/folder"], "no/folder: no such file or folder; --data wants"),
         (["train", "--epochs", "0"], "--epochs was given as '0'"),
-        (["train", "--mixture", "frsh", "--data", "{bars}"], "no mixture is called 'frsh'; did you mean 'fresh'?"),
+        (
+            ["train", "--augmentation", "frsh", "--data", "{bars}"],
+            "no augmentation is called 'frsh'; did you mean 'fresh'?",
+        ),
         (["train", "--model", "pettit", "--data", "{bars}"], "no model is called 'pettit'; did you mean 'petit'?"),
         (["train", "--device", "gpu", "--data", "{bars}"], "no device is called 'gpu'; did you mean 'cpu'?"),
-        (["train", "--final", "--data", "{train only}"], "has no test pictures"),
+        (["train", "--final", "--data", "{train only}"], "has no test images"),
         (
             ["train", "--learning-rate", "1e30", "--data", "{bars}", "--batch-size", "5"],
             "write a smaller --learning-rate",

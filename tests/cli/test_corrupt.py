@@ -1,4 +1,4 @@
-"""`imparfait alter`: contact sheets, and altered data sets that can be made again."""
+"""`imparfait alter`: contact sheets, and corrupted data sets that can be made again."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ def test_a_sheet_has_a_row_for_each_alteration_and_severity(bars: Path, tmp_path
     for words, rows in (
         (("shrunk", "--severity", 1), "a row for each of as it is, shrunk 1"),
         (("geometric", "shrunk", "--severity", 1), "a row for each of as it is, geometric 1, shrunk 1"),
-        ((), f"{len(CORRUPTIONS)} alterations, a row each: 2 pictures at severities 0.2, 0.4, 0.6, 0.8, 1"),
+        ((), f"{len(CORRUPTIONS)} corruptions, a row each: 2 images at severities 0.2, 0.4, 0.6, 0.8, 1"),
     ):
         assert f"{rows}: " in run("alter", *words, "--data", bars, "--out", tmp_path / "new" / "sheet.png")
         heights.append(read_picture(tmp_path / "new" / "sheet.png").shape[1])
@@ -80,20 +80,20 @@ def test_a_manifest_makes_the_same_pixels_again(bars: Path, tmp_path: Path) -> N
 
 def test_altered_pictures_can_be_learned_from(bars: Path, tmp_path: Path) -> None:
     run("alter", "shrunk", "--severity", "1", "--dataset", "folders", "--data", bars, "--out", tmp_path / "a")
-    words = ["--mixture", "clean", "--epochs", "1", "--out", tmp_path / "runs"]
+    words = ["--augmentation", "clean", "--epochs", "1", "--out", tmp_path / "runs"]
     run("train", "--data", tmp_path / "a" / "shrunk-1", *words)
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["gemetric"], "no alteration is called 'gemetric'; did you mean 'geometric'?"),
+        (["gemetric"], "no corruption is called 'gemetric'; did you mean 'geometric'?"),
         (["--dataset", "idx"], "--dataset wants to know how much to alter; write --severity, from 0 (nothing) to 1"),
         (["--out", "sheet.jpg"], "--out sheet.jpg: a contact sheet is a PNG; write a name that ends in .png"),
         (["--dataset", "idx", "--severity", "1", "--out", "{bars}"], "it is there already; give a folder that is not"),
         (
             ["--dataset", "idx", "--severity", "1", "--split", "validation", "--out", "{new}"],
-            "bars has no validation pictures of its own; leave --split validation out",
+            "bars has no validation images of its own; leave --split validation out",
         ),
         (["--manifest", "{labels}"], "train-labels-idx: its text: Invalid JSON"),
         (["shrunk", "--manifest", "{labels}"], "--manifest tells all there is to write"),

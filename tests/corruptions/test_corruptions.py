@@ -1,4 +1,4 @@
-"""What holds for every alteration, and what the two of the protocol do exactly."""
+"""What holds for every corruption, and what the two of the protocol do exactly."""
 
 import math
 
@@ -75,7 +75,7 @@ def test_more_severity_never_changes_less(alter: CorruptionFunction) -> None:
 
 
 def test_no_two_alterations_draw_the_same_numbers(images: torch.Tensor) -> None:
-    """One after the other on the same pictures, they are independent."""
+    """One after the other on the same images, they are independent."""
     drawn: dict[str, set[str]] = {}
 
     class Watched(CounterRng):
@@ -103,7 +103,7 @@ def test_the_input_is_left_as_it_was(alter: CorruptionFunction, images: torch.Te
 
 
 def test_geometric_is_what_keras_does() -> None:
-    """The slow twin: Keras's matrices, one picture at a time, through SciPy as Keras does it."""
+    """The slow twin: Keras's matrices, one image at a time, through SciPy as Keras does it."""
     images = torch.from_numpy(draw_bars(20, 28).pixels).double() / 255
     random = draw(20)
     angle, down, right, tall, wide = 2 * random.uniform("angle, down, right, tall, wide", 5).double().numpy().T - 1

@@ -1,4 +1,4 @@
-"""Alterations that were made fast agree with slow twins, most of them SciPy's; others keep what they promise."""
+"""Corruptions that were made fast agree with slow twins, most of them SciPy's; others keep what they promise."""
 
 import io
 import math
@@ -25,7 +25,7 @@ def draw(n: int, first: int = 0) -> CounterRng:
 
 
 def soft_noise(n: int, height: int, width: int, channels: int = 1, seed: int = 0) -> torch.Tensor:
-    """Smooth pictures with values in all of 0..1, right up to the edges."""
+    """Smooth images with values in all of 0..1, right up to the edges."""
     noise = np.random.default_rng(seed).standard_normal((n, channels, height, width))
     smooth = scipy.ndimage.gaussian_filter(noise, (0, 0, 1.2, 1.2))
     return torch.from_numpy((0.5 + 2 * smooth).clip(0, 1))
@@ -74,7 +74,7 @@ def test_perspective_is_a_pinhole_camera(height: int, width: int) -> None:
     down, right = np.indices((height, width)) - np.array([height - 1, width - 1])[:, None, None] / 2
     eye, tilt = 1.5 * min(height, width), 0.7 * geometry.PERSPECTIVE_MOST
     for i, direction in enumerate(directions.tolist()):
-        # The picture's plane goes through the origin; its normal leans from the eye's axis towards the direction.
+        # The image's plane goes through the origin; its normal leans from the eye's axis towards the direction.
         lean = np.array([math.cos(direction), math.sin(direction)])
         normal = np.array([*(lean * math.sin(tilt)), -math.cos(tilt)])
         rays = np.stack([down, right, np.full_like(down, eye)], -1)
@@ -89,7 +89,7 @@ def test_perspective_is_a_pinhole_camera(height: int, width: int) -> None:
 
 
 def test_elastic_takes_pixels_from_as_far_as_it_says() -> None:
-    # On a slope the altered pixel tells where it came from: a fifth of a pixel off, for a tenth of the most.
+    # On a slope the corrupted pixel tells where it came from: a fifth of a pixel off, for a tenth of the most.
     slope = (torch.arange(28, dtype=torch.float64) / 27).expand(2000, 1, 28, 28)
     for images in (slope, slope.mT):
         moved = (geometry.elastic(images, 0.1, draw(2000)) - images)[..., 1:-1, 1:-1] * 27
@@ -108,7 +108,7 @@ def test_canny_edges_are_those_of_the_algorithm_pixel_by_pixel() -> None:
 
 
 def slow_canny(image: np.ndarray) -> np.ndarray:
-    """Canny's steps as scikit-image describes them, for one picture."""
+    """Canny's steps as scikit-image describes them, for one image."""
     smooth = scipy.ndimage.gaussian_filter(image, 1, mode="constant")
     smooth /= scipy.ndimage.gaussian_filter(np.ones_like(image), 1, mode="constant")
     down, right = scipy.ndimage.sobel(smooth, 0), scipy.ndimage.sobel(smooth, 1)

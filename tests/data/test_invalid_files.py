@@ -103,7 +103,7 @@ def labels_of_other_count(random: np.random.Generator, folder: Path) -> tuple[Pa
         lambda: write_npy(folder, less),
         lambda: write_npz(folder, {name: npy(array) for name, array in named_arrays(less).items()}),
     ][random.integers(3)]()
-    return home, home.name, f"{split} pictures of shape ({len(pixels)}, "
+    return home, home.name, f"{split} images of shape ({len(pixels)}, "
 
 
 def label_out_of_range_in_the_test(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
@@ -113,7 +113,7 @@ def label_out_of_range_in_the_test(random: np.random.Generator, folder: Path) ->
     wrong[random.integers(len(labels))] = 200
     lying = ImageArrays(images.splits | {"test": (pixels, wrong)})
     home = write_idx(folder, lying) if random.integers(2) else write_npy(folder, lying)
-    return home, home.name, "a test label is 200; wanted is one of the train labels, 0, 1"
+    return home, home.name, "a test label is 200; expected one of the train labels, 0, 1"
 
 
 def some_npy(random: np.random.Generator, folder: Path, change: Callable[[str, np.ndarray], bytes]) -> tuple[Path, str]:
@@ -152,11 +152,11 @@ def npy_trailing_bytes(random: np.random.Generator, folder: Path) -> tuple[Path,
 
 def npy_of_objects(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
     """What NumPy would unpickle, which is to run what the file says."""
-    return *some_npy(random, folder, lambda name, array: npy_that_says(array, array.shape, "|O")), "wanted are whole"
+    return *some_npy(random, folder, lambda name, array: npy_that_says(array, array.shape, "|O")), "expected whole"
 
 
 def npy_of_fractions(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    return *some_npy(random, folder, lambda name, array: npy(array.astype(np.float32) / 255)), "float32; wanted are"
+    return *some_npy(random, folder, lambda name, array: npy(array.astype(np.float32) / 255)), "float32; expected are"
 
 
 def npy_strange_header(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
@@ -187,7 +187,7 @@ def npz_of_two_arrays_of_one_name(random: np.random.Generator, folder: Path) -> 
 
 
 def some_picture(random: np.random.Generator, folder: Path) -> tuple[Path, Path]:
-    """A folder of class folders, and one of its pictures."""
+    """A folder of class folders, and one of its images."""
     home = write_folders(folder, ImageArrays.drawn(random), str(random.choice([".png", ".bmp", ".tif", ".gif"])))
     return home, Path(random.choice(sorted(map(str, home.rglob("*.*")))))
 
@@ -197,7 +197,7 @@ def picture_that_is_none(random: np.random.Generator, folder: Path) -> tuple[Pat
     file.write_bytes(
         [b"", b"hello, this is text", random.bytes(200), b"<svg></svg>", b"%PDF-1.7\n"][random.integers(5)]
     )
-    return home, file.name, "no picture in one of the formats"
+    return home, file.name, "no image in one of the formats"
 
 
 def picture_torn(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
@@ -235,13 +235,13 @@ def class_only_in_the_test(random: np.random.Generator, folder: Path) -> tuple[P
     home = write_folders(folder, ImageArrays.drawn(random))
     (home / "test" / "zebra").mkdir()
     Image.new("L", (5, 5)).save(home / "test" / "zebra" / "0.png")
-    return home, "test", "a class 'zebra', which the training pictures do not have"
+    return home, "test", "a class 'zebra', which the training images do not have"
 
 
 def class_without_a_picture(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
     home = write_folders(folder, ImageArrays.drawn(random))
     (home / "train" / "zebra").mkdir()
-    return home, "zebra", "a class without a picture"
+    return home, "zebra", "a class without an image"
 
 
 ALL_LIES: tuple[Lie, ...] = (

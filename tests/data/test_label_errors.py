@@ -1,4 +1,4 @@
-"""The disputed labels are those of MNIST's test set, and of no other. Only labels are read here, no test picture."""
+"""The disputed labels are those of MNIST's test set, and of no other. Only labels are read here, no test image."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reading, splitting and mixing pictures, and the seal on the test."""
+"""Reading, splitting and mixing images, and the seal on the test."""
 
 import csv
 import gzip
@@ -27,7 +27,7 @@ def mnist() -> LabelledImages:
 
 
 def test_mnist_is_whole(mnist: LabelledImages) -> None:
-    assert repr(mnist) == "<60,000 train pictures of mnist: 28×28, 1 channel, 10 classes>"
+    assert repr(mnist) == "<60,000 train images of mnist: 28×28, 1 channel, 10 classes>"
     assert np.bincount(mnist.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert len(np.unique(mnist.sources)) == 60_000
 
@@ -65,7 +65,7 @@ def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path, pack, channels: int
         (
             "t10k-labels-idx",
             lambda b: b[:-1] + b"\x09",
-            "a test label is 9; wanted is one of the train labels, 0, 1, 2",
+            "a test label is 9; expected one of the train labels, 0, 1, 2",
         ),
     ],
 )
@@ -84,8 +84,8 @@ def test_a_misspelt_data_set_says_which_one_was_meant() -> None:
 
 
 def test_a_folder_that_is_not_there_is_said_so() -> None:
-    with pytest.raises(UserError, match="my/pictures: no such file or folder"):
-        load_data("my/pictures")
+    with pytest.raises(UserError, match="my/images: no such file or folder"):
+        load_data("my/images")
 
 
 def test_copies_of_a_source_stay_on_one_side_of_the_split() -> None:
@@ -105,7 +105,7 @@ def test_the_split_does_not_depend_on_the_order_of_the_pictures() -> None:
 
 
 def test_test_pictures_are_not_split(bars: LabelledImages) -> None:
-    with pytest.raises(UserError, match="these are test pictures"):
+    with pytest.raises(UserError, match="these are test images"):
         split(bars.select(np.arange(32), "test"))
 
 
@@ -156,9 +156,9 @@ def test_a_mixture_says_which_alterations_it_shows() -> None:
     assert describe_overlap(AUGMENTATIONS["everything"]).endswith("all of them.")
     assert "all but shot_noise, impulse_noise, gaussian_noise" in describe_overlap(AUGMENTATIONS["without_noise"])
     assert describe_overlap(AUGMENTATIONS["fresh"]).startswith(
-        "In training it saw pictures altered as geometric and shrunk;"
+        "In training it saw images corrupted as geometric and shrunk;"
     )
-    assert describe_overlap(AUGMENTATIONS["clean"]) == "No altered picture was seen in training."
+    assert describe_overlap(AUGMENTATIONS["clean"]) == "No corrupted image was seen in training."
 
 
 def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:

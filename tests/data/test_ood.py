@@ -1,4 +1,4 @@
-"""Pictures of no digit: reproducible, and those to fit on share nothing with those to test on."""
+"""Images of no digit: reproducible, and those to fit on share nothing with those to test on."""
 
 import ast
 from dataclasses import replace
@@ -139,7 +139,7 @@ def test_letters_are_about_as_large_and_as_thick_as_mnist_digits(name: str) -> N
 def test_fashion_gives_each_picture_once_and_no_more_than_there_are() -> None:
     pixels = drawn("fashion", 10_000)
     assert len(np.unique(pixels.reshape(10_000, -1), axis=0)) > 9990
-    with pytest.raises(UserError, match="Fashion-MNIST has 10000 test pictures, wanted were 10001"):
+    with pytest.raises(UserError, match="Fashion-MNIST has 10000 test images, expected 10001"):
         drawn("fashion", 10_001)
 
 
@@ -174,7 +174,7 @@ def test_a_scrambled_digit_depends_on_its_source_and_the_seed_only(bars: Labelle
 
 
 def test_test_pictures_are_not_scrambled(bars: LabelledImages) -> None:
-    with pytest.raises(UserError, match="not made of test pictures"):
+    with pytest.raises(UserError, match="not made of test images"):
         scrambled(bars.select(np.arange(3), "test"), 0)
 
 
@@ -182,7 +182,7 @@ def test_a_training_gets_as_many_of_each_set_and_letters_only_where_digits_are_r
     digits = replace(draw_bars(30), classes=("0", "1", "2"))
     fitting = [name for name, each in OOD_SETS.items() if each.purpose == "fitting"]
     for data, left_out in ((digits, set()), (draw_bars(30), set(LETTERS))):
-        sets = 1 + len(set(fitting) - left_out)  # and pieces of its own pictures
+        sets = 1 + len(set(fitting) - left_out)  # and pieces of its own images
         found = draw_outliers(data, 0.5 * sets / 15, seed=0)
         assert found.shape == (sets, 1, 16, 16)
         there = {name for name in fitting if any((found == OOD_SETS[name].draw(1, 16, 16, 1, 0)).all((1, 2, 3)))}

@@ -58,13 +58,13 @@ def test_the_order_of_the_pictures_changes_no_fold() -> None:
 
 def test_more_folds_than_pictures_of_a_class_are_refused() -> None:
     data = draw_bars(30).select(np.array([0, 3, 6, 9, 12, 1, 4, 7, 10, 2, 5, 8]))
-    with pytest.raises(UserError, match="class steep has 4 pictures, fewer than the 5 folds; write --folds 4"):
+    with pytest.raises(UserError, match="class steep has 4 images, fewer than the 5 folds; write --folds 4"):
         fold(data, 5, 0, 0)
 
 
 def test_validation_pictures_are_not_divided() -> None:
     _, validation = split(draw_bars(60))
-    with pytest.raises(UserError, match="only training pictures"):
+    with pytest.raises(UserError, match="only training images"):
         fold(validation, 5, 0, 0)
 
 
@@ -79,7 +79,7 @@ def test_fewer_pictures_are_some_of_the_more_with_each_class_in_proportion() -> 
 
 
 def test_a_planted_leak_is_refused_every_time() -> None:
-    """An altered copy of a held-out picture among those to fit on, 100 times at random."""
+    """An corrupted copy of a held-out image among those to fit on, 100 times at random."""
     from helpers.fake_jobs import small_cell
 
     from imparfait.data.corrupted import corrupt
@@ -97,5 +97,5 @@ def test_a_planted_leak_is_refused_every_time() -> None:
             labels=np.insert(fit.labels, row, leak.labels[0]),
             sources=np.insert(fit.sources, row, leak.sources[0]),
         )
-        with pytest.raises(UserError, match="1 of the source pictures held out"):
+        with pytest.raises(UserError, match="1 of the source images held out"):
             fit_and_judge(small_cell(data), joined, held)

@@ -60,7 +60,7 @@ SURE = np.array([[1.0, 0.0], [0.0, 1.0]])
         (TWO[:1], [0], -math.log(0.9), 0.02, 0.1, 0),
         (np.full((4, 4), 0.25), [0, 1, 2, 3], math.log(4), 0.75, 0, 0.75),
     ],
-    ids=["all right", "all wrong", "two", "one of two", "one picture", "knows nothing"],
+    ids=["all right", "all wrong", "two", "one of two", "one image", "knows nothing"],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_losses_and_errors_of_small_tables(
@@ -132,7 +132,7 @@ def test_intervals_hold_the_calibration_error_about_as_often_as_they_say() -> No
 
 
 @pytest.mark.parametrize(
-    ("confidences", "right", "share", "counts"),
+    ("confidences", "correct", "share", "counts"),
     [
         ([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], 0.5, (0, 2)),
         ([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], 0.75, (1, 3)),
@@ -167,7 +167,7 @@ def test_risk_and_coverage_agree_with_their_slow_twin(seed: int, n: int) -> None
     assert risk_coverage(confidence + 1e-6 * np.random.default_rng(seed).random(n), correct).area <= worst + 1e-12
 
 
-@pytest.mark.parametrize(("right", "area"), [([True] * 5, 0), ([False] * 5, 1), ([True], 0), ([False], 1)])
+@pytest.mark.parametrize(("correct", "area"), [([True] * 5, 0), ([False] * 5, 1), ([True], 0), ([False], 1)])
 def test_the_area_of_all_right_and_all_wrong(correct: list[bool], area: float) -> None:
     assert risk_coverage(np.linspace(0, 1, len(correct)), np.array(correct)).area == area
     assert risk_coverage(np.zeros(len(correct)), np.array(correct)).area == area
@@ -209,7 +209,7 @@ def test_a_threshold_is_one_that_clopper_and_pearson_allow_and_all_between_it_an
 
 
 @pytest.mark.parametrize(
-    ("right", "rate", "coverage"),
+    ("correct", "rate", "coverage"),
     [
         ([True] * 875, 0.005, 1.0),  # the fewest
         ([True] * 874, 0.005, None),

@@ -1,4 +1,4 @@
-"""Evaluating anybody's model, from Python and from the command line, on small pictures."""
+"""Evaluating anybody's model, from Python and from the command line, on small images."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def run(*words: str | Path, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs that differ in their seed, and one on all pictures."""
+    """Two runs that differ in their seed, and one on all images."""
     home = tmp_path_factory.mktemp("home")
     data = write_idx(home / "bars", draw_bars(120), draw_bars(30, first_source=120))
     for seed in (0, 1):
@@ -75,7 +75,19 @@ def test_the_full_suite_leaves_a_page_and_every_count(home: Path) -> None:
     first = next((home / "runs").glob("default-s0-*"))
     out = home / "full"
     told = json.loads(
-        run("evaluate", first, "--data", home / "bars", "--suite", "full", "--on", "validation", "--out", out, "--json")
+        run(
+            "evaluate",
+            first,
+            "--data",
+            home / "bars",
+            "--suite",
+            "full",
+            "--split",
+            "validation",
+            "--out",
+            out,
+            "--json",
+        )
     )
     folder = Path(told["folder"])
     assert {"report.html", "scores.json", "scores.csv", "table.csv", "table.tex", "environment.json"} <= {
@@ -83,12 +95,12 @@ def test_the_full_suite_leaves_a_page_and_every_count(home: Path) -> None:
     }
     (model,) = told["models"]
     (suite,) = model["seeds"]
-    assert [row["alteration"] for row in suite["alterations"]] == list(CORRUPTIONS)
-    assert model["mean"] == pytest.approx(np.mean([row["accuracy"] for row in suite["alterations"]]))
-    assert {part["severity"] for part in suite["parts"] if part["alteration"] == "rotate"} >= {0.2, 0.4, 0.6, 0.8, 1.0}
+    assert [row["corruption"] for row in suite["corruptions"]] == list(CORRUPTIONS)
+    assert model["mean"] == pytest.approx(np.mean([row["accuracy"] for row in suite["corruptions"]]))
+    assert {part["severity"] for part in suite["parts"] if part["corruption"] == "rotate"} >= {0.2, 0.4, 0.6, 0.8, 1.0}
     with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    clean = [row for row in rows if row["alteration"] == "clean"]
+    clean = [row for row in rows if row["corruption"] == "clean"]
     assert sum(int(row["total"]) for row in clean) == suite["parts"][0]["total"] == 20
     assert {refusal["name"] for refusal in model["refusals"]} >= {"blank", "noise", "letters", "photographs"}
     assert not (out / "TEST_LEDGER.csv").exists()
@@ -109,7 +121,7 @@ def test_two_models_of_the_same_name_stay_two(home: Path) -> None:
     first = next((home / "runs").glob("default-s0-*"))
     twin = home / "copied" / first.name
     shutil.copytree(first, twin)
-    words = ["--data", home / "bars", "--on", "validation", "--out", home / "twins", "--json"]
+    words = ["--data", home / "bars", "--split", "validation", "--out", home / "twins", "--json"]
     told = json.loads(run("evaluate", first, twin, *words))
     assert [len(model["seeds"]) for model in told["models"]] == [2]
 
@@ -117,12 +129,12 @@ def test_two_models_of_the_same_name_stay_two(home: Path) -> None:
 def test_pictures_that_a_run_was_fitted_on_do_not_judge_it(home: Path) -> None:
     run("train", "--data", home / "bars", "--out", home / "final", "--final", *SHORT)
     final = next((home / "final").glob("default-s0-*"))
-    with pytest.raises(UserError, match="fitted on the validation pictures too; leave --on validation out"):
-        run("evaluate", final, "--data", home / "bars", "--on", "validation", "--out", home / "refused")
+    with pytest.raises(UserError, match="fitted on the validation images too; leave --split validation out"):
+        run("evaluate", final, "--data", home / "bars", "--split", "validation", "--out", home / "refused")
 
 
 def test_someone_s_onnx_file_is_asked_and_how_is_said(home: Path) -> None:
-    """Exactly linear: the sum of three templates' overlap with the picture, in 0..255, from the first pixels on."""
+    """Exactly linear: the sum of three templates' overlap with the image, in 0..255, from the first pixels on."""
     from helpers.model_files import model_of
     from onnx import helper
 
@@ -131,14 +143,14 @@ def test_someone_s_onnx_file_is_asked_and_how_is_said(home: Path) -> None:
     truths = np.eye(3)[data.labels]
     weights = np.linalg.lstsq(flat, truths, rcond=None)[0].astype(np.float32)
     nodes = [
-        helper.make_node("Flatten", ["pictures"], ["row"]),
+        helper.make_node("Flatten", ["images"], ["row"]),
         helper.make_node("MatMul", ["row", "head"], ["scores"]),
         helper.make_node("Identity", ["scores"], ["answers"]),
     ]
     path = home / "linear.onnx"
     path.write_bytes(model_of(nodes, ("n", 1, 16, 16), {"head": weights}).SerializeToString())
     said = run(
-        "evaluate", path, "--data", home / "bars", "--on", "validation", "--range", "255", "--out", home / "onnx"
+        "evaluate", path, "--data", home / "bars", "--split", "validation", "--range", "255", "--out", home / "onnx"
     )
     assert "nchw" in said
     assert (next((home / "onnx").glob("evaluate-linear.onnx-*")) / "report.html").exists()

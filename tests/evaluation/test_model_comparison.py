@@ -28,11 +28,11 @@ MOST_FALSE = int(binom.ppf(0.999, SIMULATIONS, 0.05))  # 28: 5 %, and what chanc
 def network(
     random: np.random.Generator, ease: np.ndarray, ahead: float, of_seed: float, names: tuple[str, ...] = ("a", "b")
 ) -> SuiteResult:
-    """The suite of one trained network: each picture has its ease, each severity its own, each seed its luck."""
+    """The suite of one trained network: each image has its ease, each severity its own, each seed its luck."""
     luck = ahead + of_seed * random.standard_normal()
     correct = {}
     for name in names:
-        own = 0.5 * random.standard_normal(len(ease))  # on this picture, altered so, this network
+        own = 0.5 * random.standard_normal(len(ease))  # on this image, corrupted so, this network
         for level in LEVELS:
             correct[name, level] = random.random(len(ease)) < expit(3 + luck + own + ease - 2 * level)
     return suite_of(correct)
@@ -41,7 +41,7 @@ def network(
 def rivals(
     seed: int, seeds: int, ahead: float = 0.0, of_seed: float = 0.1, n: int = 100
 ) -> tuple[ModelGroup, ModelGroup]:
-    """Two recipes on the same pictures, the first of them `ahead`."""
+    """Two recipes on the same images, the first of them `ahead`."""
     random = np.random.default_rng([seed, seeds])
     ease = random.standard_normal(n)
     both = [
@@ -62,7 +62,7 @@ def test_equal_recipes_are_rarely_told_apart(seeds: int, of_seed: float) -> None
     assert sum(each.p < 0.05 for each in found) <= MOST_FALSE
     held = sum(low <= 0 <= high for low, high in (each.difference.interval for each in found))
     assert held >= SIMULATIONS - MOST_FALSE
-    # Holm's over the alterations of a pair: any of them, not each.
+    # Holm's over the corruptions of a pair: any of them, not each.
     assert sum(any(p < 0.05 for _, p in each.corruptions.values()) for each in found) <= MOST_FALSE
 
 
@@ -74,7 +74,7 @@ def test_a_planted_difference_is_found_and_told_of_the_better_one() -> None:
 
 
 def test_one_network_each_may_differ_by_luck_and_the_sentence_says_what_it_is_not_about() -> None:
-    """Two seeds of one recipe are two networks: pictures alone tell them apart more often than 5 %."""
+    """Two seeds of one recipe are two networks: images alone tell them apart more often than 5 %."""
     found = [verdict(rivals(seed, 1, of_seed=0.5)) for seed in range(100)]
     assert sum(each.p < 0.05 for each in found) > 10
     assert all(each.sentence.endswith("; one network each, so this is not about their recipes") for each in found)

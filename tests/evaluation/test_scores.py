@@ -23,7 +23,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 def knowing(data, wrong: int = 0):
-    """A classifier that knows each picture's label by its pixels, but for the first `wrong` ones."""
+    """A classifier that knows each image's label by its pixels, but for the first `wrong` ones."""
     answers = {
         sample.astype(np.float32).tobytes(): (label + (row < wrong)) % len(data.classes)
         for row, (sample, label) in enumerate(zip(data.pixels / np.float32(255), data.labels, strict=True))
@@ -57,7 +57,7 @@ def test_counts_add_up_exactly(bars, wrong: int) -> None:
     [
         (
             lambda images: np.zeros((len(images), 5), np.float32),
-            r"shape \(32, 5\); wanted are finite numbers of shape \(32, 3\)",
+            r"shape \(32, 5\); expected finite numbers of shape \(32, 3\)",
         ),
         (lambda images: np.zeros(len(images), np.float32), r"shape \(32,\)"),
         (lambda images: np.full((len(images), 3), np.nan, np.float32), "finite numbers"),
@@ -77,10 +77,10 @@ def test_a_result_shows_as_a_table_a_frame_and_a_figure(bars) -> None:
     model = build("petit", channels=1, classes=3)
     scores = evaluate(as_classifier(model), core_suite(bars))
     frame = scores.to_frame()
-    assert list(frame.index) == ["clean", "geometric", "shrunk", "mean of the three"]
+    assert list(frame.index) == ["clean", "geometric", "shrunk", "core mean"]
     assert frame.accuracy.iloc[:3].mean() == pytest.approx(frame.accuracy.iloc[3])
     assert scores._repr_html_().count("<tr>") == 5
-    assert str(scores).splitlines()[0].split() == ["pictures", "right", "accuracy", "95", "%", "interval"]
+    assert str(scores).splitlines()[0].split() == ["images", "correct", "accuracy", "95", "%", "interval"]
     assert repr(scores) == str(scores)  # at a prompt the table, not ten thousand probabilities
     assert len(plot_scores(scores).axes) == 1
 
@@ -123,7 +123,7 @@ def test_the_fast_bootstrap_agrees_with_a_slow_one(correct: list[int]) -> None:
 
 
 def test_bootstrap_intervals_cover_what_they_should() -> None:
-    """500 test sets whose parts agree within a source, as altered copies do: about 95 % of the intervals cover."""
+    """500 test sets whose parts agree within a source, as corrupted copies do: about 95 % of the intervals cover."""
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(500):
@@ -137,7 +137,7 @@ def test_bootstrap_intervals_cover_what_they_should() -> None:
 def test_the_mean_of_parts_from_different_sources_has_no_interval() -> None:
     first, second = core_suite(draw_bars(6))[0], core_suite(draw_bars(6, first_source=6))[0]
     scores = evaluate(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
-    with pytest.raises(UserError, match="different source pictures"):
+    with pytest.raises(UserError, match="different source images"):
         _ = scores.mean_interval
 
 

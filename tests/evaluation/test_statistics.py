@@ -60,10 +60,10 @@ def test_the_plain_t_test_would_not_hold_there() -> None:
 
 
 def simulated(random: np.random.Generator, planted: float = 0.0) -> Comparison:
-    """Two recipes that err on different pictures, exchangeable by picture; then `planted` is taken from the second.
+    """Two recipes that err on different images, exchangeable by image; then `planted` is taken from the second.
 
-    A picture is hard for one of them, for the other, for both or for none, and each training reads it with a
-    probability of its own; which recipe has which half of the hard pictures is a toss for each picture.
+    An image is hard for one of them, for the other, for both or for none, and each training reads it with a
+    probability of its own; which recipe has which half of the hard images is a toss for each image.
     """
     plan = plan_of("one", "other", sources=1500, folds=5, seeds=3)
     hard = random.random((2, 1, 1500)) < 0.04
@@ -84,7 +84,7 @@ def test_different_recipes_that_are_equally_good_are_told_apart_at_most_as_often
 
 
 def test_pooling_all_predictions_as_if_they_were_independent_would_be_wrong_far_more_often() -> None:
-    """Why there is no McNemar on out-of-fold predictions: each picture counts nine times in them."""
+    """Why there is no McNemar on out-of-fold predictions: each image counts nine times in them."""
     random, false = np.random.default_rng(4), 0
     for _ in range(100):
         found = simulated(random)
@@ -95,7 +95,7 @@ def test_pooling_all_predictions_as_if_they_were_independent_would_be_wrong_far_
 
 
 def test_a_planted_difference_of_0_3_points_is_found_with_as_many_pictures_as_mnist_has() -> None:
-    """Accuracy 98.5 %, the recipes disagreeing on about 1.5 % of the pictures."""
+    """Accuracy 98.5 %, the recipes disagreeing on about 1.5 % of the images."""
     random, found = np.random.default_rng(5), 0
     for _ in range(40):
         plan = plan_of("one", "other", sources=60_000, folds=5, seeds=2)
@@ -131,7 +131,7 @@ def test_the_corrected_test_gives_the_numbers_of_the_definition() -> None:
 
 @pytest.mark.parametrize("difference", [0.0, 0.1])
 def test_folds_that_all_differ_by_the_same_tell_nothing_apart(difference: float) -> None:
-    """As on two folds of ten pictures: without spread there is no test, and nothing is claimed."""
+    """As on two folds of ten images: without spread there is no test, and nothing is claimed."""
     verdict = verdict_of(("one", "other"), np.full(2, difference), 1.0)
     assert not verdict.shown
     assert f"{100 * difference:.2f} points on each of 2 folds, no spread to test by" in str(verdict)

@@ -66,13 +66,13 @@ def called(name: str) -> object:
 
 
 @pytest.mark.parametrize(
-    ("alterations", "sentence"),
+    ("corruptions", "sentence"),
     [
-        (["rotate", "rotate"], "two alterations of the suite have the same name"),
-        ([darker, called("darker")], "two alterations of the suite have the same name"),
-        (["rotat"], "no alteration is called 'rotat'; did you mean 'rotate'?"),
-        ([called("rotate")], "your alteration has the name of another, rotate; give your function one of its own"),
-        ([called("clean")], "your alteration has the name of another, clean"),
+        (["rotate", "rotate"], "two corruptions of the suite have the same name"),
+        ([darker, called("darker")], "two corruptions of the suite have the same name"),
+        (["rotat"], "no corruption is called 'rotat'; did you mean 'rotate'?"),
+        ([called("rotate")], "your corruption has the name of another, rotate; give your function one of its own"),
+        ([called("clean")], "your corruption has the name of another, clean"),
     ],
 )
 def test_names_that_are_no_use_are_one_sentence(corruptions: list, sentence: str) -> None:
@@ -85,7 +85,7 @@ def test_parts_by_name_are_the_published_pixels() -> None:
     for (name, severity), part in zip(CORE_SUITE, shown(data, conditions_from()), strict=True):
         assert (part.corruption, part.severity) == (name, severity)
         assert np.array_equal(part.data.pixels, corrupt(data, name, severity).pixels)
-    with pytest.raises(UserError, match="no alteration is called 'shrunken'; did you mean 'shrunk'"):
+    with pytest.raises(UserError, match="no corruption is called 'shrunken'; did you mean 'shrunk'"):
         conditions_from([("shrunken", 1.0)])
 
 
@@ -161,7 +161,7 @@ def test_the_mean_is_that_over_sources_and_its_interval_is_theirs() -> None:
 
 
 def test_the_interval_of_the_mean_holds_the_truth() -> None:
-    """Sources differ and their copies go with them: an interval over single pictures would be too narrow."""
+    """Sources differ and their copies go with them: an interval over single images would be too narrow."""
     random = np.random.default_rng(0)
     held = 0
     for _ in range(200):

@@ -38,7 +38,7 @@ def test_who_is_sure_and_wrong_loses_most() -> None:
 
 
 def test_parts_are_taken_together_by_their_pictures() -> None:
-    """Half of these are right at 0.5, three quarters at 0.75: as sure as they should be, over all 120 pictures."""
+    """Half of these are right at 0.5, three quarters at 0.75: as sure as they should be, over all 120 images."""
     half, most = np.arange(40) % 2 == 0, np.arange(80) % 4 > 0
     found = calibration_report("both", [answers("a", 0.2, half, 0.5), answers("b", 0.2, most, 0.75)])
     assert (found.images, found.total) == ("both", 120)
@@ -50,7 +50,7 @@ def test_parts_are_taken_together_by_their_pictures() -> None:
 
 
 def test_the_interval_of_many_pictures_is_that_of_a_share_in_no_order() -> None:
-    """Every tenth picture would be of one class only where classes take turns."""
+    """Every tenth image would be of one class only where classes take turns."""
     n = 200_000
     turns = np.arange(n) % 10 != 0  # one in ten is wrong, and always the same one in the round
     found = calibration_report("all", [answers("a", 0.2, turns, 0.9)])
@@ -140,7 +140,7 @@ def test_who_is_always_sure_tells_nothing_apart_and_blank_pictures_are_refused_a
 
 
 def test_the_other_side_of_refusals_are_altered_pictures_only() -> None:
-    """Clean ones are sure here, altered ones are not: only these count."""
+    """Clean ones are sure here, corrupted ones are not: only these count."""
     clean = answers("clean", 0.0, RIGHT, 1.0)
     corrupted = [answers("rotate", level, RIGHT, 0.4) for level in LEVELS]
     scores = suite_of({("rotate", 0.2): RIGHT}).scores
@@ -150,7 +150,7 @@ def test_the_other_side_of_refusals_are_altered_pictures_only() -> None:
 
 
 def sharp(data: LabelledImages, times: float, share: float = 0.8) -> Classifier:
-    """Right for `share` of the pictures of `data`, in their order, with logits `times` high."""
+    """Right for `share` of the images of `data`, in their order, with logits `times` high."""
     correct = np.arange(len(data)) % 100 < 100 * share
     said = np.where(correct, data.labels, (data.labels + 1) % len(CLASSES))
     logits = times * (np.arange(len(CLASSES)) == said[:, None])

@@ -86,9 +86,9 @@ def run_folder(folder: Path, model: str = "rnn", channels: int = 1, side: int = 
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(save(network_of(model, channels, side, side).state_dict()))
     config = {
-        "model": model, "origins": {}, "sizes": SMALL.get(model, {}), "classes": CLASSES, "temperature": TEMPERATURE,
+        "model": model, "origins": {}, "model_args": SMALL.get(model, {}), "classes": CLASSES, "temperature": TEMPERATURE,
         "input": {"channels": channels, "height": side, "width": side, "range": [0, 1], "background": 0},
-        "machine": {"device": "cpu", "threads": 1, "precision": "float32"},
+        "compute": {"device": "cpu", "threads": 1, "precision": "float32"},
         "threshold": {"confidence": 0.7, "error_rate": 0.001},
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
@@ -97,7 +97,7 @@ def run_folder(folder: Path, model: str = "rnn", channels: int = 1, side: int = 
 
 
 SHAPES = {"petit": (3, 40, 33), "duo": (3, 40, 33), "cnn_gru": (3, 18, 27)}
-"""In colour, of odd sides, and for those that look at the picture large enough to be reduced before."""
+"""In colour, of odd sides, and for those that look at the image large enough to be reduced before."""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_keras_file_answers_as_its_network(model: str, shape: tuple[int, int, 
     images = pictures_of(*shape)
     expected = answers_of(network, images)
     assert np.abs(to_keras.ask(content, card, 1)(images) - expected).max() < 1e-5
-    assert np.ptp(expected, 0).max() > 1e-3  # or all pictures would be the same to it
+    assert np.ptp(expected, 0).max() > 1e-3  # or all images would be the same to it
     if model in ("duo", "cnn_gru"):
         assert to_keras.content_of(network, card) == content
 
@@ -130,7 +130,7 @@ def test_an_onnx_file_answers_as_its_network_whatever_the_batch(model: str) -> N
         assert np.abs(came - expected[:count]).max() < 1e-5
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     assert [output.name for output in session.get_outputs()] == ["probabilities", "logits"]
-    (logits,) = session.run(["logits"], {"pictures": images})
+    (logits,) = session.run(["logits"], {"images": images})
     assert np.abs(softmax(logits) - expected).max() < 1e-5
     numbers = 4 * sum(parameter.numel() for parameter in network.parameters())
     assert numbers < len(content) < numbers + 60_000
@@ -167,8 +167,8 @@ def test_the_command_says_how_the_file_answers_and_what_to_do_next_and_nothing_e
         name = f"quick-s0-abcdef.{to}"
         first, *others = output.splitlines()
         assert first.startswith(f"{name}: 0.0")
-        assert "the same label on 1,000 of 1,000 altered pictures, each probability within " in first
-        predict = [f"next: imparfait predict photo.png --model {name}   (what it says of a picture)"]
+        assert "the same label on 1,000 of 1,000 corrupted images, each probability within " in first
+        predict = [f"next: imparfait predict photo.png --model {name}   (what it says of an image)"]
         evaluate = f"next: imparfait evaluate {name}   (it scores as its run does, in float32)"
         assert others == [*(predict if to == "onnx" else []), evaluate]
 
@@ -192,7 +192,7 @@ def test_a_file_says_what_it_is_to_programs_and_to_people(run: Path, exported: d
     assert (card.parity.images, card.parity.same_label) == (1000, 1000)
     assert card.parity.largest < 1e-5
     told = {each.key: each.value for each in onnx.load(exported["onnx"]).metadata_props}
-    assert told["input"] == "pictures: uint8 [n, 1, 16, 16]; 0 is background, 255 is ink"
+    assert told["input"] == "images: uint8 [n, 1, 16, 16]; 0 is background, 255 is ink"
     with zipfile.ZipFile(exported["keras"]) as archive:
         metadata = json.loads(archive.read("metadata.json"))
     assert Card.model_validate(metadata[KEY]).model_copy(update={"parity": card.parity}) == card
@@ -229,7 +229,7 @@ def test_pictures_of_other_classes_are_told_apart(exported: dict[str, Path]) -> 
     others = replace(draw_bars(90), classes=("one", "two", "three"))
     with (
         open_external(exported["onnx"]) as stranger,
-        pytest.raises(UserError, match="the classes flat, steep, cross; these pictures have one, two, three"),
+        pytest.raises(UserError, match="the classes flat, steep, cross; these images have one, two, three"),
     ):
         wrap_external(stranger, stranger.told, others, SpecHint())
 
@@ -276,9 +276,9 @@ def test_parity_is_measured_on_altered_digits_of_the_networks_own_size() -> None
     ("arguments", "words"),
     [
         (("{run}", "onnxx"), "no format is called 'onnxx'; did you mean 'onnx'"),
-        (("{run}", "onnx", "{run}/x.keras"), "wanted is one that ends in .onnx, or --to keras"),
-        (("{run}", "keras", "{run}/x/y.keras"), "there is no folder .*/x; wanted is the path of a file to write"),
-        (("{run}/none",), "no such run; wanted is a run folder, such as runs/default-s0-…, or digits"),
+        (("{run}", "onnx", "{run}/x.keras"), "expected one that ends in .onnx, or --to keras"),
+        (("{run}", "keras", "{run}/x/y.keras"), "there is no folder .*/x; expected the path of a file to write"),
+        (("{run}/none",), "no such run; expected a run folder, such as runs/default-s0-…, or digits"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_any_work(run: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -300,7 +300,9 @@ def test_a_network_of_ones_own_goes_to_onnx_and_not_to_keras(tmp_path: Path) -> 
     network = build(f"{code}:build", channels=1, classes=3)
     (run / "model.safetensors").write_bytes(save(network.state_dict()))
     origins = {"network": sha256(code.read_bytes()).hexdigest()}
-    (run / "config.json").write_text(json.dumps(config | {"model": f"{code}:build", "sizes": {}, "origins": origins}))
+    (run / "config.json").write_text(
+        json.dumps(config | {"model": f"{code}:build", "model_args": {}, "origins": origins})
+    )
     with pytest.raises(UserError, match="if you trust yours, name it: --network"):
         export(run)
     with pytest.raises(UserError, match=r"mine.py:build is not one of ours.*write: --to onnx"):

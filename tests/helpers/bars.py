@@ -10,7 +10,7 @@ CLASSES = ("flat", "steep", "cross")
 
 
 def draw_bars(n: int, side: int = 16, channels: int = 1, first_source: int = 0) -> LabelledImages:
-    """`n` pictures of a flat bar, a steep bar or both, each at another place and of another grey."""
+    """`n` images of a flat bar, a steep bar or both, each at another place and of another grey."""
     random = np.random.default_rng(first_source)
     pixels = np.zeros((n, channels, side, side), np.uint8)
     labels = np.arange(n) % len(CLASSES)

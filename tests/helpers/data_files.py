@@ -1,4 +1,4 @@
-"""Data sets written as people have them: IDX, NumPy's files and folders of pictures, with random pictures in them."""
+"""Data sets written as people have them: IDX, NumPy's files and folders of images, with random images in them."""
 
 import gzip
 import io
@@ -31,7 +31,7 @@ class ImageArrays:
             classes = int(random.integers(2, len(CLASSES) + 1)) if split == "train" else int(max(drawn["train"][1]) + 1)
             labels = np.concatenate([np.arange(classes).repeat(2), random.integers(0, classes, random.integers(0, 9))])
             pixels = random.integers(0, 256, (len(labels), height, width, channels), dtype=np.uint8)
-            pixels[:, 0, 0, 0] = pixels[:, 0, 0, -1] // 2  # so that every colour picture has a colour
+            pixels[:, 0, 0, 0] = pixels[:, 0, 0, -1] // 2  # so that every colour image has a colour
             drawn[split] = (pixels, random.permutation(labels))
         return ImageArrays(drawn)
 
@@ -55,7 +55,7 @@ def npy_that_says(array: np.ndarray, shape: tuple[int, ...], kind: str = "") -> 
 
 
 def plain(pixels: np.ndarray) -> np.ndarray:
-    """Grey pictures without an axis for their one channel, as MNIST's are."""
+    """Grey images without an axis for their one channel, as MNIST's are."""
     return pixels[..., 0] if pixels.shape[3] == 1 else pixels
 
 

@@ -17,11 +17,11 @@ NOWHERE = Provenance("code", "torch", "host", "instructions")
 
 
 def small_job(data: LabelledImages, **changes: object) -> Job:
-    """A cell on `data` that takes a fraction of a second."""
+    """A job on `data` that takes a fraction of a second."""
     told = {
         "data": data.fingerprint(),
         "settings": SMALL,
-        "machine": ComputeConfig(),
+        "compute": ComputeConfig(),
         "partition": 0,
         "folds": 3,
         "fold": 0,
@@ -44,12 +44,12 @@ def plan_of(*names: str, sources: int = 1000, folds: int = 5, seeds: int = 3, **
         )
         for index, name in enumerate(names)
     ]
-    told = {"data": "x", "sources": sources, "pictures": None, "entries": entries, "folds": folds, "seeds": seeds}
+    told = {"data": "x", "sources": sources, "images": None, "entries": entries, "folds": folds, "seeds": seeds}
     return Plan.model_validate(told | {"at_once": 1} | changes)
 
 
 def made_up_result(plan: Plan, correct: Callable[[str, int], np.ndarray], seed: int = 0) -> Comparison:
-    """A comparison whose contenders read as `right(name, seed)` says, bool [alterations, sources]."""
+    """A comparison whose contenders read as `right(name, seed)` says, bool [corruptions, sources]."""
     random = np.random.default_rng(seed)
     outcomes = {}
     truths = np.arange(plan.sources) % 10

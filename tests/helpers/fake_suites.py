@@ -1,4 +1,4 @@
-"""Suites of answers made up picture by picture; no classifier is asked."""
+"""Suites of answers made up image by image; no classifier is asked."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def answers(
 
 
 def suite_of(correct: Mapping[tuple[str, float], np.ndarray | list[int]], sure: float = 0.8) -> SuiteResult:
-    """A suite from which pictures are right, by alteration and severity; clean is all right where it is not said."""
+    """A suite from which images are right, by corruption and severity; clean is all right where it is not said."""
     clean = {} if (CLEAN, 0.0) in correct else {(CLEAN, 0.0): np.ones(len(next(iter(correct.values()))), bool)}
     parts = tuple(answers(*which, each, sure) for which, each in (clean | dict(correct)).items())
     return SuiteResult(Scores(parts, CLASSES))

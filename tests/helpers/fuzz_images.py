@@ -1,4 +1,4 @@
-"""Endless ways to damage picture files, and bombs; also used by benchmarks/malformed_pictures.py."""
+"""Endless ways to damage image files, and bombs; also used by benchmarks/malformed_pictures.py."""
 
 import io
 import struct

@@ -210,7 +210,7 @@ def a_broken_config(random: Random, canary: Path) -> dict[str, bytes]:
             return files | {"config.json": json.dumps(config).encode(), "evil.py": code}
         case 2:  # one value only, further in than most changes of the tree reach
             config = json.loads(content)
-            part = config[str(random.choice(["sizes", "input", "machine"]))]
+            part = config[str(random.choice(["model_args", "input", "compute"]))]
             part[str(random.choice(list(part)))] = [int(random.choice(NUMBERS)), float(random.choice(REALS)), "cpu"][
                 random.integers(3)
             ]

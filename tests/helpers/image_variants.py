@@ -1,4 +1,4 @@
-"""One picture stored in all the ways that people store pictures; also used by benchmarks/storage_variants.py."""
+"""One image stored in all the ways that people store images; also used by benchmarks/storage_variants.py."""
 
 import io
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ numbers; "ink" is one colour whose alpha is the ink; "tRNS" a palette whose grou
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to store a picture."""
+    """One way to store an image."""
 
     kind: str
     mode: str
@@ -55,7 +55,7 @@ class Variant:
         return f"{self.kind}-{self.mode}-{ground}-exif{self.orientation}-x{self.times}-{kept}"
 
     def store(self, ink: np.ndarray) -> bytes:
-        """The file of a picture in which 0 is ground and 255 is ink."""
+        """The file of an image in which 0 is ground and 255 is ink."""
         ink = ORIENTATIONS[self.orientation](ink).repeat(self.times, 0).repeat(self.times, 1)
         image = _image(np.ascontiguousarray(255 - ink if self.dark else ink), np.ascontiguousarray(ink), self)
         more = dict((LOSSLESS if self.lossless else LOSSY)[self.kind])

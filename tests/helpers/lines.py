@@ -16,7 +16,7 @@ PRETRAINED = 20  # of a digit's 28 pixels, that MNIST's are brought to
 
 @dataclass(frozen=True, eq=False)
 class Composed:
-    """A picture with numbers on it, and what they are."""
+    """An image with numbers on it, and what they are."""
 
     image: np.ndarray
     """RGB, 0..255."""
@@ -35,7 +35,7 @@ class Composed:
 def row(
     digits: np.ndarray, tall: float, random: Random, gap: tuple[float, float] = (0.05, 0.35), touch: float = 0.04
 ) -> tuple[np.ndarray, list[tuple[float, float, float, float]], int]:
-    """Digits `tall` pixels tall beside each other in one picture of ink (0..1), their boxes, and how many pairs meet.
+    """Digits `tall` pixels tall beside each other in one image of ink (0..1), their boxes, and how many pairs meet.
 
     The gap between two is a share of `tall`; of `touch` of the pairs it is gone.
     """

@@ -27,7 +27,7 @@ def onnx_model(
         "head": random.normal(size=(4 * (SIDE - 2) ** 2, CLASSES)).astype(np.float32) if weights is None else weights,
     }
     nodes = [
-        helper.make_node("Conv", ["pictures", "kernel"], ["strokes"]),
+        helper.make_node("Conv", ["images", "kernel"], ["strokes"]),
         helper.make_node("Relu", ["strokes"], ["positive"]),
         helper.make_node("Flatten", ["positive"], ["row"]),
         helper.make_node("MatMul", ["row", "head"], ["scores"]),
@@ -39,11 +39,11 @@ def onnx_model(
 def model_of(
     nodes: list[NodeProto], shape: tuple[Any, ...], numbers: dict[str, np.ndarray], kind: int = TensorProto.FLOAT
 ) -> ModelProto:
-    """A model from `pictures` to `answers`."""
+    """A model from `images` to `answers`."""
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info("pictures", kind, shape)],
+        [helper.make_tensor_value_info("images", kind, shape)],
         [helper.make_tensor_value_info("answers", TensorProto.FLOAT, [shape[0], CLASSES])],
         [numpy_helper.from_array(array, name) for name, array in numbers.items()],
     )
@@ -116,8 +116,8 @@ def run_folder() -> dict[str, bytes]:
     """The files of a run folder that a classifier is loaded from."""
     model = build("rnn", channels=1, classes=CLASSES, height=SIDE, width=SIDE, model_args={"units": 8})
     config = {
-        "model": "rnn", "origins": {}, "sizes": {"units": 8}, "classes": ["flat", "steep", "cross"],
+        "model": "rnn", "origins": {}, "model_args": {"units": 8}, "classes": ["flat", "steep", "cross"],
         "input": {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "background": 0},
-        "machine": {"device": "cpu", "threads": 1, "precision": "float32"},
+        "compute": {"device": "cpu", "threads": 1, "precision": "float32"},
     }  # fmt: skip
     return {"config.json": json.dumps(config).encode(), "model.safetensors": save(model.state_dict())}

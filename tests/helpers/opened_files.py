@@ -8,7 +8,7 @@ from imparfait.data.load import Dataset, load_data
 
 
 def open_all(home: Path) -> tuple[Dataset, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Everything there is to read, the test pictures too."""
+    """Everything there is to read, the test images too."""
     dataset = load_data(home)
     found = {"train": dataset.train}
     if dataset.validation:

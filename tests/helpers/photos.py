@@ -10,7 +10,7 @@ from scipy import ndimage
 
 Random = np.random.Generator
 Scene = Callable[[np.ndarray, Random], np.ndarray]
-"""From a sign (0 on the ground, 255 in ink) to an RGB picture of it."""
+"""From a sign (0 on the ground, 255 in ink) to an RGB image of it."""
 BLACK, WHITE = (20, 20, 25), (250, 250, 245)
 
 
@@ -40,7 +40,7 @@ def page(
     side: int,
     thinner: float = 1,
 ) -> np.ndarray:
-    """An RGB picture with a sign in a square of `side` pixels, whose upper left corner is `at` (row, column).
+    """An RGB image with a sign in a square of `side` pixels, whose upper left corner is `at` (row, column).
 
     With `thinner` above 1 its strokes are that many times thinner.
     """
@@ -93,7 +93,7 @@ def ruled(image: np.ndarray, apart: int) -> np.ndarray:
 
 
 def file(image: np.ndarray, kind: str = "JPEG") -> bytes:
-    """A picture's file."""
+    """An image's file."""
     buffer = io.BytesIO()
     Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)).save(buffer, kind)
     return buffer.getvalue()

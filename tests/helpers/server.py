@@ -34,7 +34,7 @@ def made_up_result(ask: Callable[[np.ndarray], np.ndarray] = brightness) -> dict
 
 
 def grey(level: int, side: int = 8) -> bytes:
-    """A picture of 8×8 pixels with a light square on black, as a PNG."""
+    """An image of 8×8 pixels with a light square on black, as a PNG."""
     pixels = np.zeros((1, side, side), np.uint8)
     pixels[0, 2:-2, 2:-2] = level
     return png(pixels)

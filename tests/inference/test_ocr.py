@@ -34,13 +34,13 @@ def ready() -> Predictor:
 
 @lru_cache
 def development() -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of digits that were not fitted on, and what they are; the second half is the benchmark's."""
+    """Images of digits that were not fitted on, and what they are; the second half is the benchmark's."""
     _, kept = imparfait.split(imparfait.load_data().train)
     return kept.pixels[:5000, 0], kept.labels[:5000]
 
 
 def digits(text: str, first: int = 0) -> np.ndarray:
-    """A picture of each digit of `text`, of another hand for another `first`."""
+    """An image of each digit of `text`, of another hand for another `first`."""
     pixels, labels = development()
     return np.stack([pixels[np.flatnonzero(labels == int(label))[first + place]] for place, label in enumerate(text)])
 
@@ -243,7 +243,7 @@ def test_a_model_for_colour_pictures_and_several_pages_at_once_are_refused(tmp_p
     colour = Predictor(
         "colours", ("a", "b"), Frame(28, 28, 3), None, lambda pixels: np.ones((len(pixels), 2), np.float32) / 2
     )
-    with pytest.raises(UserError, match="colours: is for pictures in colour"):
+    with pytest.raises(UserError, match="colours: is for images in colour"):
         imparfait.read(png(sheet()), colour)
     pages = [Image.fromarray(np.full((60, 60), grey, np.uint8)) for grey in (250, 240)]
     pages[0].save(tmp_path / "two.tif", save_all=True, append_images=pages[1:])
@@ -295,7 +295,7 @@ def test_what_was_read_is_drawn_and_what_is_not_sure_is_written_out(folder: Path
     crops = [np.asarray(Image.open(path)) for path in review.glob("*-scrawl-line1-*.png")]
     assert crops
     assert all(crop.shape == (28, 28) and crop.max() > 200 for crop in crops)
-    assert f"imparfait train --data {review} --from digits" in told.stderr
+    assert f"imparfait train --data {review} --init-from digits" in told.stderr
     asked(folder / "clear.png", "--show")
     assert (folder / "clear-read.png").exists()
     assert len(asked(folder).stdout.splitlines()) == 4

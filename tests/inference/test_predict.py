@@ -1,4 +1,4 @@
-"""A person's pictures get an answer, right after installing, and many of them can be gone on with."""
+"""A person's images get an answer, right after installing, and many of them can be gone on with."""
 
 import csv
 import json
@@ -47,15 +47,15 @@ def asked(*words: str | Path, code: int = 0) -> Result:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Sevens in several formats, on several grounds, two of them in one file; and something that is no picture."""
-    (tmp_path / "pictures" / "inner").mkdir(parents=True)
+    """Sevens in several formats, on several grounds, two of them in one file; and something that is no image."""
+    (tmp_path / "images" / "inner").mkdir(parents=True)
     dark = Image.fromarray(255 - SEVEN)
-    dark.save(tmp_path / "pictures" / "a.png")
-    dark.resize((200, 200)).convert("RGB").save(tmp_path / "pictures" / "b.jpg", quality=95)
-    Image.fromarray(SEVEN).save(tmp_path / "pictures" / "inner" / "c.bmp")
-    dark.save(tmp_path / "pictures" / "d.tif", save_all=True, append_images=[Image.fromarray(SEVEN)])
-    (tmp_path / "pictures" / "notes.txt").write_text("not looked at")
-    return tmp_path / "pictures"
+    dark.save(tmp_path / "images" / "a.png")
+    dark.resize((200, 200)).convert("RGB").save(tmp_path / "images" / "b.jpg", quality=95)
+    Image.fromarray(SEVEN).save(tmp_path / "images" / "inner" / "c.bmp")
+    dark.save(tmp_path / "images" / "d.tif", save_all=True, append_images=[Image.fromarray(SEVEN)])
+    (tmp_path / "images" / "notes.txt").write_text("not looked at")
+    return tmp_path / "images"
 
 
 @pytest.mark.parametrize("model", PRETRAINED)
@@ -108,7 +108,7 @@ def test_one_broken_file_among_many_is_told_and_the_others_answered(folder: Path
     (folder / "e.png").write_bytes((folder / "a.png").read_bytes()[:60])
     result = asked(folder, "--json", code=2)
     told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [each.get("error", "")[:16] for each in told if "error" in each] == ["a broken picture"]
+    assert [each.get("error", "")[:16] for each in told if "error" in each] == ["a broken image"]
     assert len(told) == 6
     assert "1 of 5 could not be read" in str(result.exception)
 
@@ -117,8 +117,8 @@ def test_one_broken_file_among_many_is_told_and_the_others_answered(folder: Path
     ("given", "sentence"),
     [
         (["nowhere.png"], "nowhere.png: there is no such file"),
-        (["empty"], "empty: no pictures in there"),
-        (["a.png", "--model", "digitz"], "digitz: no such model; wanted is one of digits, digits-clean"),
+        (["empty"], "empty: no images in there"),
+        (["a.png", "--model", "digitz"], "digitz: no such model; expected one of digits, digits-clean"),
         (["a.png", "--model", "a.onnx"], "a.onnx: is no ONNX file, or a broken one"),
         (["a.png", "--out", "answers.txt"], "answers.txt: answers go into a file that ends in .jsonl or .csv"),
         (["a.png", "--out", "other.jsonl"], "other.jsonl: holds something else than answers"),

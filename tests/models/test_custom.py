@@ -95,31 +95,31 @@ def test_a_training_does_not_report_on_what_its_first_weights_were_fitted_on(bar
     words = ["--data", bars_folder, "--out", tmp_path / "runs", *SHORT]
     run("train", *words, "--final")
     (seen,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
-    assert "was fitted on the validation pictures too" in refused("train", *words, "--from", seen)
+    assert "was fitted on the validation images too" in refused("train", *words, "--init-from", seen)
     run("train", "--data", write_idx(tmp_path / "others", draw_bars(60, first_source=500), None), "--out", tmp_path,
-        "--from", seen, *SHORT)  # fmt: skip
+        "--init-from", seen, *SHORT)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("def build(channels, classes): return 3", "returned a int; wanted is a torch.nn.Module"),
+        ("def build(channels, classes): return 3", "returned a int; expected a torch.nn.Module"),
         ("def build(channels, classes): return 1 / 0", "building it ended in ZeroDivisionError: division by zero"),
-        ("def other(channels, classes): pass", "no function called 'build' in it, it has other; wanted is one"),
+        ("def other(channels, classes): pass", "no function called 'build' in it, it has other; expected one"),
         ("import nothing_of_this_name", "running it ended in ModuleNotFoundError"),
         ("def build(:", "running it ended in SyntaxError"),
         (
             "from torch import nn\ndef build(channels, classes): return nn.Flatten()",
-            "answered 2 pictures with shape [2, 256]; wanted are logits of shape [2, 3], one a class",
+            "answered 2 images with shape [2, 256]; expected logits of shape [2, 3], one a class",
         ),
         (
             "from torch import nn\ndef build(channels, classes): return nn.Linear(7, classes)",
-            "fails on pictures of shape [2, 1, 16, 16]: mat1 and mat2 shapes cannot be multiplied",
+            "fails on images of shape [2, 1, 16, 16]: mat1 and mat2 shapes cannot be multiplied",
         ),
         (
             "from torch import nn\nclass Tuple(nn.Linear):\n    def forward(self, x): return (x, x)\n"
             "def build(channels, classes): return Tuple(3, 3)",
-            "answered 2 pictures with tuple; wanted are logits",
+            "answered 2 images with tuple; expected logits",
         ),
         (
             "from torch import nn\nclass Blind(nn.Module):\n    def forward(self, x): return x.flatten(1)[:, :3]\n"
@@ -140,7 +140,7 @@ def test_a_network_that_cannot_be_used_is_told_so_before_training(
 
 def test_a_file_that_is_not_there_is_one_sentence(bars_folder: Path, tmp_path: Path) -> None:
     words = ["train", "--model", "no_net.py:build", "--data", bars_folder, "--out", tmp_path / "runs"]
-    assert "--model no_net.py:build: there is no file no_net.py; wanted is my_net.py:build" in refused(*words)
+    assert "--model no_net.py:build: there is no file no_net.py; expected my_net.py:build" in refused(*words)
 
 
 def test_in_python_any_function_makes_a_network(bars: LabelledImages) -> None:
@@ -167,7 +167,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_training_starts_from_trained_weights(trained: Path, bars_folder: Path, tmp_path: Path) -> None:
     words = ["train", "--data", bars_folder, "--out", tmp_path / "runs", "--epochs", "1", "--learning-rate", "1e-9"]
-    run(*words, "--from", trained)
+    run(*words, "--init-from", trained)
     run(*words)
     began, anew = (
         next(
@@ -187,16 +187,16 @@ def test_ones_own_network_goes_on_from_its_own_weights(my_net: Path, bars_folder
     words = ["train", "--model", f"{my_net.parent}/./my_net.py:build", "--data", bars_folder, "--out", out, *SHORT]
     run(*words)
     (first,) = out.iterdir()
-    run(*words, "--from", first)
+    run(*words, "--init-from", first)
     assert len(list(out.iterdir())) == 2
     without = [word for word in words if word not in words[1:3]]
     assert (
-        f"no --model with --from {first}, whose network is from a file, my_net.py:build; "
+        f"no --model with --init-from {first}, whose network is from a file, my_net.py:build; "
         "if you trust yours, name it: --model my_net.py:build"
-    ) in refused(*without, "--from", first)
-    assert "--model petit with --from" in refused(*without, "--model", "petit", "--from", first)
+    ) in refused(*without, "--init-from", first)
+    assert "--model petit with --init-from" in refused(*without, "--model", "petit", "--init-from", first)
     copy = f"{first / 'my_net.py'}:build"
-    assert "files are to read, not to run" in refused(*without, "--model", copy, "--from", first)
+    assert "files are to read, not to run" in refused(*without, "--model", copy, "--init-from", first)
 
 
 def test_other_classes_get_a_new_last_layer_and_it_is_said(
@@ -206,7 +206,7 @@ def test_other_classes_get_a_new_last_layer_and_it_is_said(
     two = data.select(data.labels != 2)
     folder = write_idx(tmp_path / "two", two, None)
     commands.main(
-        ["train", "--data", str(folder), "--out", str(tmp_path / "runs"), "--from", str(trained), *SHORT],
+        ["train", "--data", str(folder), "--out", str(tmp_path / "runs"), "--init-from", str(trained), *SHORT],
         standalone_mode=False,
     )
     assert f"other classes than {trained} has (0, 1, 2): the last layer starts anew" in capsys.readouterr().err
@@ -216,11 +216,11 @@ def test_other_classes_get_a_new_last_layer_and_it_is_said(
 
 def test_weights_that_do_not_fit_are_one_sentence(trained: Path, tmp_path: Path, bars_folder: Path) -> None:
     colour = write_idx(tmp_path / "colour", draw_bars(60, channels=3), None)
-    words = ["train", "--out", tmp_path / "runs", "--from"]
-    assert "its weights do not fit these pictures: normalise.running_mean is [1] there and [3] here" in refused(
+    words = ["train", "--out", tmp_path / "runs", "--init-from"]
+    assert "its weights do not fit these images: normalise.running_mean is [1] there and [3] here" in refused(
         *words, trained, "--data", colour
     )
-    assert f"--model cnn with --from {trained}, which is a petit; leave --model out" in refused(
+    assert f"--model cnn with --init-from {trained}, which is a petit; leave --model out" in refused(
         *words, trained, "--data", bars_folder, "--model", "cnn"
     )
     assert "nowhere: no classifier there; give a run folder" in refused(*words, "nowhere", "--data", bars_folder)

@@ -15,7 +15,7 @@ from imparfait.models.petit import MOVE, SLANT, STRETCH, TURN, SpatialNormalizer
 
 
 def blob(side: int, row: float, column: float, size: float, slant: float = 0.0) -> torch.Tensor:
-    """A soft ellipse of ink, twice as tall as wide, on a picture of this side."""
+    """A soft ellipse of ink, twice as tall as wide, on an image of this side."""
     across = torch.arange(side, dtype=torch.float64)
     down, right = across[:, None] - row, across - column
     return torch.exp(-((down / size) ** 2) - ((right - slant * down) / (size / 2)) ** 2).float()[None, None]
@@ -98,7 +98,7 @@ def test_our_networks_take_pictures_of_any_size(name: str, height: int, width: i
 
 @pytest.mark.parametrize("frame", [0, 4, 22, 260, 10**6])
 def test_a_frame_that_cannot_be_looked_at_is_refused(frame: int) -> None:
-    with pytest.raises(UserError, match=f"frame was given as {frame}; wanted is a multiple of 4 from 8 to 256"):
+    with pytest.raises(UserError, match=f"frame was given as {frame}; expected a multiple of 4 from 8 to 256"):
         build("duo", channels=1, classes=3, model_args={"frame": frame})
 
 

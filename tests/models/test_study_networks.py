@@ -11,7 +11,7 @@ from imparfait.models import keras_layers as layers
 from imparfait.models.gru import Gru
 from imparfait.training.recipes import RECIPES, recipe_of
 
-# Written down from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, pictures of 28 by 28 by 1.
+# Written down from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, images of 28 by 28 by 1.
 TRUNK = [320, 128, 9248, 128, 18496, 256, 36928, 256, 73856, 512, 147584, 512]
 IN_KERAS = {
     "cnn": ([*TRUNK, 590336, 2048, 262656, 2048, 5130], 1_150_442),
@@ -79,13 +79,13 @@ def test_relu_comes_before_the_norm_and_the_dropout_of_the_head_before_it() -> N
 def test_another_picture_size_is_one_sentence(name: str) -> None:
     model = network(name, 32, 24).eval()
     assert model(torch.rand(2, 1, 32, 24)).shape == (2, 10)
-    with pytest.raises(UserError, match="was built for pictures of 32×24, these are 28×28; train one"):
+    with pytest.raises(UserError, match="was built for images of 32×24, these are 28×28; train one"):
         model(torch.rand(2, 1, 28, 28))
 
 
 @pytest.mark.parametrize("name", IN_KERAS)
 def test_a_size_must_be_given(name: str) -> None:
-    with pytest.raises(UserError, match=rf"{name} is built for one picture size; give build\(…\) height and width"):
+    with pytest.raises(UserError, match=rf"{name} is built for one image size; give build\(…\) height and width"):
         build(name, channels=1, classes=10)
 
 
@@ -112,7 +112,7 @@ def test_dropout_of_an_odd_count_and_of_bfloat16_works() -> None:
     assert dropout(torch.ones(3, 7, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("sizes", [{"widht": 3}, {"channels": 3}, {"height": 9}])
+@pytest.mark.parametrize("model_args", [{"widht": 3}, {"channels": 3}, {"height": 9}])
 def test_a_size_that_a_network_does_not_have_is_one_sentence(model_args: dict[str, int]) -> None:
     with pytest.raises(
         UserError, match=f"petit has no size called '{next(iter(model_args))}'; it has filters, depth, frame"

@@ -33,7 +33,7 @@ PARTS = full_suite(["geometric", "gaussian_noise", "fog", "stripe", half_grey])
 
 
 def suite_of(seed: int, strength: float, parts: Sequence[Part] = PARTS) -> SuiteResult:
-    """Answers that are right less often the more a picture is altered; no classifier is asked."""
+    """Answers that are right less often the more an image is corrupted; no classifier is asked."""
     random = np.random.default_rng(seed)
     n, classes = len(DATA), len(DATA.classes)
     answers = []
@@ -99,19 +99,19 @@ def test_the_page_has_its_sections_in_order(one: tuple[Path, ModelGroup, str]) -
         f'<div class="headline">{100 * model.mean:.2f} %',
         "It breaks first under",
         "Where it breaks",
-        "Alteration by severity",
+        "Corruption by severity",
         "Accuracy over severity",
-        "Alteration by alteration",
+        "Corruption by corruption",
         "must not be compared with a published mCE",
         "How far its confidence can be trusted",
         "<th>NLL</th><th>Brier</th><th>ECE",
-        "Confidence in pictures",
+        "Confidence in images",
         "uniform noise",
         "there is no right answer",
         "letters with a digit",
         "What is taken for what",
         "The worst mistakes",
-        "99.00 % of the pictures as they are; 99.50 % without those 15",
+        "99.00 % of the images as they are; 99.50 % without those 15",
         '<h2 id="conditions">',
     ]
     places = [page.find(words) for words in expected]
@@ -132,25 +132,25 @@ def test_the_tables_agree_with_the_scores(one: tuple[Path, ModelGroup, str]) -> 
     suite = model.seeds[0]
     counted: dict[tuple[str, float], list[int]] = {}
     for line in table(folder / "scores.csv"):
-        correct, total = counted.setdefault((line["alteration"], float(line["severity"])), [0, 0])
-        counted[line["alteration"], float(line["severity"])] = [
-            correct + int(line["right"]),
+        correct, total = counted.setdefault((line["corruption"], float(line["severity"])), [0, 0])
+        counted[line["corruption"], float(line["severity"])] = [
+            correct + int(line["correct"]),
             total + int(line["total"]),
         ]
     scores = suite.scores.each
     assert counted == {(s.corruption, float(f"{s.severity:.6g}")): [s.correct, s.total] for s in scores}
     rows = {row.name: row for row in suite.rows}
     lines = table(folder / "table.csv")
-    assert {line["alteration"] for line in lines} == set(rows)
+    assert {line["corruption"] for line in lines} == set(rows)
     latex = (folder / "table.tex").read_text()
     for line in lines:
-        row = rows[line["alteration"]]
+        row = rows[line["corruption"]]
         assert float(line["mean"]) == pytest.approx(row.accuracy, abs=1e-6)
         for name, value in (("mnist_c", row.mnist_c), ("protocol", row.protocol)):
             assert line[name] == ("" if value is None else f"{value:.6f}")
         assert f"<td>{row.name}</td><td>{row.family}</td><td>{100 * row.accuracy:.2f}</td>" in page
         assert f"{row.name} & {row.family} & {100 * row.accuracy:.2f} &".replace("_", "\\_") in latex
-    assert next(line for line in lines if line["alteration"] == "fog-like")["corruption_error"] == "1.500000"
+    assert next(line for line in lines if line["corruption"] == "fog-like")["corruption_error"] == "1.500000"
     assert np.mean([float(line["mean"]) for line in lines]) == pytest.approx(suite.mean, abs=1e-6)
 
 

@@ -18,7 +18,7 @@ from imparfait.selection.profiling import measured
 from imparfait.training.recipes import RECIPES, read_settings
 from imparfait.training.settings import TrainingSettings, as_toml
 
-TINY = "batch_size = 16\nepochs = 2\n[sizes]\nfilters = 8\ndepth = 1\nframe = 12\n"
+TINY = "batch_size = 16\nepochs = 2\n[model_args]\nfilters = 8\ndepth = 1\nframe = 12\n"
 
 
 def imparfait(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -33,33 +33,33 @@ def home(bars_folder: Path) -> Path:
 
 
 def small(home: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    words = ("--data", "bars", "--folds", "3", "--seeds", "2", "--engine", "here", *more)
+    words = ("--data", "bars", "--folds", "3", "--seeds", "2", "--executor", "here", *more)
     return imparfait("compare", "slow.toml", "fast.toml", *words, home=home)
 
 
 def test_a_comparison_leaves_a_table_a_verdict_and_a_report_and_opens_no_test(home: Path) -> None:
     result = small(home)
     assert result.returncode == 0, result.stderr
-    assert "slow: 6 cells × " in result.stderr
-    assert "12 cells, 1 at once: about " in result.stderr
+    assert "slow: 6 jobs × " in result.stderr
+    assert "12 jobs, 1 at once: about " in result.stderr
     assert "all were trained on identical pixels" in result.stdout
     assert "is better than" in result.stdout or "no difference shown" in result.stdout
     assert "--final" in result.stderr
     assert not (home / "runs" / "TEST_LEDGER.csv").exists()
     [folder] = (home / "runs").glob("compare-slow-fast-*")
     files = {path.name for path in folder.iterdir()}
-    assert {"report.html", "comparison.json", "cells.csv", "plan.json", "differences.png"} <= files
+    assert {"report.html", "comparison.json", "jobs.csv", "plan.json", "differences.png"} <= files
     page = " ".join((folder / "report.html").read_text().split())
     assert "no writer ids" in page
     assert json.loads((folder / "comparison.json").read_text())["verdicts"][0]["sentence"] in page
-    with (folder / "cells.csv").open(newline="") as file:
+    with (folder / "jobs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(row["contender"], row["seed"], row["fold"]) for row in rows} == {
         (name, str(seed), str(fold)) for name in ("slow", "fast") for seed in range(2) for fold in range(3)
     }
     for name in ("slow", "fast"):
         for seed in "01":
-            assert sum(int(r["pictures"]) for r in rows if (r["contender"], r["seed"]) == (name, seed)) == 120
+            assert sum(int(r["images"]) for r in rows if (r["contender"], r["seed"]) == (name, seed)) == 120
     again = small(home)
     assert again.stdout == result.stdout
 
@@ -73,15 +73,15 @@ def test_final_fits_the_best_on_everything_and_opens_the_test_once(home: Path) -
     [run] = (home / "runs").glob("*-s0-*")
     told = json.loads((run / "settings.json").read_text())
     assert told["final"]
-    assert told["data"]["pictures"] == 120
+    assert told["data"]["images"] == 120
     assert told["settings"]["learning_rate"] in (0.002, 0.02)
 
 
 def test_cells_of_a_smaller_comparison_are_used_by_a_larger_one(home: Path) -> None:
     assert small(home).returncode == 0
-    before = {path.name for path in (home / "runs" / "cells").glob("*.cell")}
+    before = {path.name for path in (home / "runs" / "jobs").glob("*.job")}
     assert small(home, "--seeds", "3").returncode == 0
-    after = {path.name for path in (home / "runs" / "cells").glob("*.cell")}
+    after = {path.name for path in (home / "runs" / "jobs").glob("*.job")}
     assert before < after
     assert len(after) == 18
 
@@ -91,7 +91,7 @@ def test_a_contender_whose_cells_fail_is_told_and_the_rest_is_compared(home: Pat
     result = small(home, "wild.toml")
     assert result.returncode == 0, result.stderr
     assert "0 of 6" in result.stdout
-    assert "wild: 6 cells failed: the loss became" in result.stdout
+    assert "wild: 6 jobs failed: the loss became" in result.stdout
     assert "slow" in result.stdout.split("report:")[0].splitlines()[-1]
 
 
@@ -103,15 +103,15 @@ REFUSED = [
     (["slow.toml", "odd.toml"], "odd.toml: no setting is called 'learning_rat'; did you mean 'learning_rate'?"),
     (["slow.toml", "wrong.toml"], "wrong.toml: epochs was given as 'many'; "),
     (["slow.toml", "torn.toml"], "torn.toml: not TOML"),
-    (["slow.toml", "fast.toml", "--engine", "rey"], "no engine is called 'rey'; did you mean 'ray'?"),
-    (["slow.toml", "fast.toml", "--engine", "ray", "--address", "127.0.0.1:9"], "nobody answers there"),
-    (["slow.toml", "fast.toml", "--folds", "41"], "has 40 pictures, fewer than the 41 folds; write --folds 40"),
+    (["slow.toml", "fast.toml", "--executor", "rey"], "no executor is called 'rey'; did you mean 'ray'?"),
+    (["slow.toml", "fast.toml", "--executor", "ray", "--address", "127.0.0.1:9"], "nobody answers there"),
+    (["slow.toml", "fast.toml", "--folds", "41"], "has 40 images, fewer than the 41 folds; write --folds 40"),
     (["slow.toml", "fast.toml", "--epochs", "1", "--seconds", "9"], "leave one out"),
     (["slow.toml", "runs/done"], "runs/done is a finished run.* write: imparfait evaluate runs/done"),
 ]
 
 
-@pytest.mark.parametrize(("words", "wanted"), REFUSED, ids=[expected[:30] for _, expected in REFUSED])
+@pytest.mark.parametrize(("words", "expected"), REFUSED, ids=[expected[:30] for _, expected in REFUSED])
 def test_what_cannot_be_is_refused_in_one_sentence_and_nothing_is_left(
     words: list[str], expected: str, home: Path
 ) -> None:
@@ -134,7 +134,7 @@ def test_one_s_own_network_once_changed_is_compared_anew(home: Path) -> None:
     layers = "nn.Flatten(), nn.Linear(256, classes)"
     mine = f"from torch import nn\ndef build(channels, classes): return nn.Sequential({layers})"
     (home / "mine.py").write_text(mine)
-    words = ["compare", "mine.py:build", "fast.toml", "--data", "bars", "--engine", "here"]
+    words = ["compare", "mine.py:build", "fast.toml", "--data", "bars", "--executor", "here"]
     words += ["--folds", "3", "--seeds", "1", "--epochs", "1"]
     first = imparfait(*words, "--json", home=home)
     (home / "mine.py").write_text(mine.replace("nn.Flatten()", "nn.Tanh(), nn.Flatten()"))
@@ -211,7 +211,7 @@ def test_minutes_give_up_seeds_first_then_epochs_then_pictures_and_say_so() -> N
     assert seen[3] == (2, 1, False, 3)
     assert "2 seeds instead of 3" in found.lost[0]
     assert "1 epoch instead of 6 epochs" in found.lost[1]
-    assert "pictures instead of 10,000" in found.lost[2]
+    assert "images instead of 10,000" in found.lost[2]
     with pytest.raises(UserError, match="write more minutes, fewer --folds or fewer contenders"):
         _within(wished, 0.5)
 

@@ -27,7 +27,7 @@ from imparfait.selection.plan import Plan, _within
 FULL = tuple((part.corruption, part.severity) for part in full_suite())
 N = 200
 Reads = Callable[[str, str, float], float]
-"""How probable it is that a contender reads a picture under an alteration at a severity."""
+"""How probable it is that a contender reads an image under a corruption at a severity."""
 
 
 def compared(reads: Reads, *names: str, sources: int = N, seeds: int = 2) -> Comparison:
@@ -44,11 +44,11 @@ def test_an_alteration_of_one_level_counts_as_much_as_one_of_five_and_clean_not_
     means = {entry.name: found.mean(entry) for entry in found.plan.entries}
     assert means == {"one": pytest.approx(1 / 32), "five": pytest.approx(1 / 32), "none": 0}
     assert found.headings[1] == "mean of the suite"
-    assert "the mean over 32 alterations, each over its severities; clean is not in it" in found.remarks()
+    assert "the mean over 32 corruptions, each over its severities; clean is not in it" in found.remarks()
 
 
 def test_the_three_are_as_they_were() -> None:
-    """The plain mean of the three, clean in it, and the same cells."""
+    """The plain core mean, clean in it, and the same jobs."""
     random = np.random.default_rng(1)
     plan = plan_of("a", "b", sources=N, seeds=2)
     assert plan.job(plan.entries[0], 0, 0).corruptions == CORE_SUITE
@@ -56,8 +56,8 @@ def test_the_three_are_as_they_were() -> None:
     for outcome in found.outcomes.values():
         assert outcome.mean == float(outcome.correct.mean())
         assert np.array_equal(outcome.hits, outcome.correct.sum(0))
-    assert found.headings[1] == "mean of the three"
-    assert "alterations" not in found.to_json()["verdicts"][0]
+    assert found.headings[1] == "core mean"
+    assert "corruptions" not in found.to_json()["verdicts"][0]
 
 
 def test_the_verdict_and_its_bootstrap_are_on_the_headline() -> None:
@@ -87,7 +87,7 @@ def test_a_difference_under_one_alteration_is_shown_there_and_nowhere_else() -> 
     assert [name for name, each in tested.items() if each.p < 0.05] == ["fog"]
     assert all(each.p >= each.difference.p for each in tested.values())
     assert tested["fog"].difference.mean == pytest.approx(0.4, abs=0.05)
-    assert found.to_json()["verdicts"][0]["alterations"]["fog"]["p_holm"] == tested["fog"].p
+    assert found.to_json()["verdicts"][0]["corruptions"]["fog"]["p_holm"] == tested["fog"].p
     mean = np.mean([each.difference.mean for each in tested.values()])
     assert mean == pytest.approx(verdict.difference.mean)
 
@@ -138,10 +138,10 @@ def test_the_parts_of_a_fold_are_made_one_after_the_other(monkeypatch: pytest.Mo
 def test_what_a_cell_takes_counts_every_part() -> None:
     plan = plan_of("a", sources=1000, corruptions=FULL)
     [entry] = plan.entries
-    three = plan.model_copy(update={"alterations": CORE_SUITE})
+    three = plan.model_copy(update={"corruptions": CORE_SUITE})
     asking = (len(FULL) - 3) * plan.held_out / entry.answers
     assert plan.job_seconds(entry) - three.job_seconds(entry) > asking
-    twice = plan.model_copy(update={"alterations": FULL + FULL})
+    twice = plan.model_copy(update={"corruptions": FULL + FULL})
     training = entry.training_seconds(plan.fit)
     assert twice.job_seconds(entry) - training == pytest.approx(2 * (plan.job_seconds(entry) - training), rel=0.01)
 
@@ -158,9 +158,11 @@ def test_minutes_shrink_a_comparison_over_the_suite_too(share: float) -> None:
 def test_the_command_judges_out_of_fold_on_every_alteration(bars_folder: Path) -> None:
     home = bars_folder.parent
     for name, rate in (("slow", 0.002), ("fast", 0.02)):
-        text = f"learning_rate = {rate}\nbatch_size = 16\nepochs = 1\n[sizes]\nfilters = 8\ndepth = 1\nframe = 12\n"
+        text = (
+            f"learning_rate = {rate}\nbatch_size = 16\nepochs = 1\n[model_args]\nfilters = 8\ndepth = 1\nframe = 12\n"
+        )
         (home / f"{name}.toml").write_text(text)
-    words = "compare slow.toml fast.toml --data bars --pictures 60 --folds 2 --seeds 1 --engine here --suite full"
+    words = "compare slow.toml fast.toml --data bars --images 60 --folds 2 --seeds 1 --executor here --suite full"
     result = subprocess.run(
         [sys.executable, "-m", "imparfait", *words.split()], cwd=home, capture_output=True, text=True
     )
@@ -169,18 +171,18 @@ def test_the_command_judges_out_of_fold_on_every_alteration(bars_folder: Path) -
     assert "--suite full" in result.stderr.split("next:")[1]
     assert not (home / "runs" / "TEST_LEDGER.csv").exists()
     [folder] = (home / "runs").glob("compare-slow-fast-full-*")
-    assert "mean of the three" not in (folder / "report.html").read_text()
+    assert "core mean" not in (folder / "report.html").read_text()
     told = json.loads((folder / "comparison.json").read_text())
-    with (folder / "cells.csv").open(newline="") as file:
+    with (folder / "jobs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for candidate_named in told["contenders"]:
         mine = [row for row in rows if row["contender"] == candidate_named["name"]]
         each = []
         for name, known in CORRUPTIONS.items():
             correct = [
-                int(row[f"right_{name}_{level:g}"]) / int(row["pictures"]) for row in mine for level in known.levels
+                int(row[f"right_{name}_{level:g}"]) / int(row["images"]) for row in mine for level in known.levels
             ]
             each.append(np.mean(correct))
-            assert candidate_named["alterations"][name] == pytest.approx(each[-1])
+            assert candidate_named["corruptions"][name] == pytest.approx(each[-1])
         assert candidate_named["mean"] == pytest.approx(np.mean(each))
-        assert sum(int(row["pictures"]) for row in mine) == 60
+        assert sum(int(row["images"]) for row in mine) == 60

@@ -68,7 +68,7 @@ def test_a_failed_cell_is_told_and_the_others_are_compared() -> None:
     assert verdict.shown
     assert verdict.by_source is None
     assert {row[0]: row[3] for row in left.rows()} == {"good": "13 of 15", "bad": "14 of 15"}
-    assert "good: 2 cells failed: the loss became nan" in left.remarks()
+    assert "good: 2 jobs failed: the loss became nan" in left.remarks()
 
 
 def test_where_all_cells_of_a_contender_failed_the_others_still_have_their_verdict() -> None:
@@ -97,9 +97,13 @@ def test_contenders_on_other_pixels_are_named() -> None:
     found = compared("good", "bad")
     assert "all were trained on identical pixels" in found.remarks()
     first, second = found.plan.entries
-    other = second.model_copy(update={"settings": second.settings.model_copy(update={"mixture": "study", "epochs": 2})})
+    other = second.model_copy(
+        update={"settings": second.settings.model_copy(update={"augmentation": "study", "epochs": 2})}
+    )
     plan = found.plan.model_copy(update={"entries": (first, other)})
-    assert "not trained on identical pixels: they differ in mixture and epochs" in replace(found, plan=plan).remarks()
+    assert (
+        "not trained on identical pixels: they differ in augmentation and epochs" in replace(found, plan=plan).remarks()
+    )
 
 
 def test_pictures_of_nothing_beside_are_other_pixels() -> None:

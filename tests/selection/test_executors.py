@@ -1,4 +1,4 @@
-"""Engines: outcomes are the same wherever cells run, and no cell is lost or run twice, whoever is killed."""
+"""Engines: outcomes are the same wherever jobs run, and no job is lost or run twice, whoever is killed."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def some_cells(data: LabelledImages, n: int, epochs: int = 1) -> list[Job]:
 
 
 def counted(ran: list[str]) -> Executor:
-    """The engine `here`, which also notes what it ran."""
+    """The executor `here`, which also notes what it ran."""
 
     def runs(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
         for job, outcome in executors.here(jobs, data):
@@ -61,7 +61,7 @@ def children(pid: int) -> list[int]:
 
 
 def workers(driver: int) -> list[int]:
-    """The processes that run cells: those that the driver's fork server has started."""
+    """The processes that run jobs: those that the driver's fork server has started."""
     return [worker for child in children(driver) for worker in children(child)]
 
 
@@ -148,7 +148,7 @@ def test_a_cell_that_kills_its_worker_each_time_is_given_up_and_the_others_go_on
     data = draw_bars(60)
     name = f"{tmp_path / 'killer.py'}:build"
     deadly = small_job(
-        data, settings=SMALL.model_copy(update={"model": name, "sizes": {}}), network=custom_fingerprint(name)
+        data, settings=SMALL.model_copy(update={"model": name, "model_args": {}}), network=custom_fingerprint(name)
     )
     found = {job.key: outcome for job, outcome in executors.processes([deadly, *some_cells(data, 3)], data, workers=2)}
     assert "its worker was killed 3 times" in found.pop(deadly.key).cause
@@ -165,11 +165,11 @@ def test_cells_on_a_ray_cluster_survive_the_loss_of_a_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    ("words", "expected"),
     [
-        (("rey",), "no engine is called 'rey'; did you mean 'ray'"),
-        (("here", "1.2.3.4:6379"), "is for a Ray cluster; write --engine ray with it"),
-        (("ray", "nowhere"), "wanted is HOST:PORT"),
+        (("rey",), "no executor is called 'rey'; did you mean 'ray'"),
+        (("here", "1.2.3.4:6379"), "is for a Ray cluster; write --executor ray with it"),
+        (("ray", "nowhere"), "expected HOST:PORT"),
         (("ray", "127.0.0.1:9"), "nobody answers there"),
     ],
 )
@@ -188,7 +188,7 @@ def test_an_engine_that_is_not_installed_is_told_with_what_to_write(monkeypatch:
 
 def comparing(home: Path, out: str) -> list[str]:
     words = ["compare", "a.toml", "b.toml", "--data", "bars", "--seeds", "4", "--epochs", "12", "--out", out]
-    return [sys.executable, "-m", "imparfait", *words, "--engine", "processes", "--json"]
+    return [sys.executable, "-m", "imparfait", *words, "--executor", "processes", "--json"]
 
 
 def test_a_comparison_of_40_cells_survives_two_killed_workers_and_a_killed_driver(tmp_path: Path) -> None:
@@ -196,11 +196,11 @@ def test_a_comparison_of_40_cells_survives_two_killed_workers_and_a_killed_drive
     write_idx(tmp_path / "bars", draw_bars(120), None)
     for name, rate in (("a", 0.01), ("b", 0.02)):
         (tmp_path / f"{name}.toml").write_text(
-            f"learning_rate = {rate}\nbatch_size = 16\n[sizes]\nfilters = 8\ndepth = 1\nframe = 12\n"
+            f"learning_rate = {rate}\nbatch_size = 16\n[model_args]\nfilters = 8\ndepth = 1\nframe = 12\n"
         )
     calm = subprocess.run(comparing(tmp_path, "calm"), cwd=tmp_path, capture_output=True, text=True, check=True)
 
-    store = tmp_path / "stormy" / "cells"
+    store = tmp_path / "stormy" / "jobs"
     finished = lambda: len(list(store.glob(f"[!.]*{SUFFIX}")))  # noqa: E731
     driver = subprocess.Popen(
         comparing(tmp_path, "stormy"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -225,11 +225,11 @@ def test_a_comparison_of_40_cells_survives_two_killed_workers_and_a_killed_drive
     tables = []
     for result in (calm, again):
         found = json.loads(result.stdout)
-        with (tmp_path / found["folder"] / "cells.csv").open(newline="") as file:
+        with (tmp_path / found["folder"] / "jobs.csv").open(newline="") as file:
             jobs = [{k: v for k, v in row.items() if k != "training_seconds"} for row in csv.DictReader(file)]
         assert len({job["key"] for job in jobs}) == 40
         candidates = [
-            {k: each[k] for k in ("name", "mean", "standard_deviation", "cells")} for each in found["contenders"]
+            {k: each[k] for k in ("name", "mean", "standard_deviation", "jobs")} for each in found["contenders"]
         ]
         tables.append((sorted(jobs, key=lambda job: job["key"]), candidates, found["verdicts"]))
     assert tables[0] == tables[1]
@@ -238,16 +238,16 @@ def test_a_comparison_of_40_cells_survives_two_killed_workers_and_a_killed_drive
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> None:
     write_idx(tmp_path / "bars", draw_bars(120), None)
     for name, rate in (("a", 0.01), ("b", 0.02)):
-        (tmp_path / f"{name}.toml").write_text(f"learning_rate = {rate}\nbatch_size = 16\n[sizes]\nfilters = 8\n")
+        (tmp_path / f"{name}.toml").write_text(f"learning_rate = {rate}\nbatch_size = 16\n[model_args]\nfilters = 8\n")
     driver = subprocess.Popen(
         comparing(tmp_path, "out"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # it may be ignored here
     )  # fmt: skip
-    wait_for(lambda: len(list((tmp_path / "out" / "cells").glob(f"[!.]*{SUFFIX}"))) >= 2)
+    wait_for(lambda: len(list((tmp_path / "out" / "jobs").glob(f"[!.]*{SUFFIX}"))) >= 2)
     at_work = workers(driver.pid)
     driver.send_signal(signal.SIGINT)
     _, told = driver.communicate(timeout=60)
     assert driver.returncode == 130, told
-    assert "of 40 cells are kept, the same command goes on from there" in told
+    assert "of 40 jobs are kept, the same command goes on from there" in told
     assert "Traceback" not in told
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in at_work))

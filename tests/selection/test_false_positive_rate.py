@@ -1,6 +1,6 @@
 """The verdict on real trainings: equal recipes are not told apart, and a planted difference is found.
 
-The outcomes are those of 40 trainings of `quick` on MNIST (benchmarks/engines.py): 5 folds of 2 partitions, each with
+The outcomes are those of 40 trainings of `quick` on MNIST (benchmarks/executors.py): 5 folds of 2 partitions, each with
 4 training seeds. Two of the four make a pair of equal contenders, drawn anew for each fold.
 """
 
@@ -12,7 +12,7 @@ import pytest
 
 from imparfait.selection.comparison import verdict_of
 
-JOBS_FOLDER = Path(__file__).parents[2] / "results" / "2026-11-24-engines" / "cells.csv"
+JOBS_FOLDER = Path(__file__).parents[2] / "results" / "2026-11-24-executors" / "jobs.csv"
 PAIRINGS, FALSE = 300, 23  # the 97.5 % limit of a binomial with 5 %
 
 
@@ -22,13 +22,13 @@ def correct() -> np.ndarray:
 
 
 def read(path: Path) -> np.ndarray:
-    """Right answers [partition, fold, seed, alteration], and how many there could be."""
+    """Right answers [partition, fold, seed, corruption], and how many there could be."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = np.zeros((2, 5, 4, 4), np.int64)
     for row in rows:
         place = int(row["partition"]), int(row["fold"]), int(row["seed"])
-        found[place] = [int(row[name]) for name in ("clean", "geometric", "shrunk", "pictures")]
+        found[place] = [int(row[name]) for name in ("clean", "geometric", "shrunk", "images")]
     assert len(rows) == 40
     assert (found[..., 3] == 6000).all()
     return found

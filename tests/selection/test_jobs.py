@@ -1,4 +1,4 @@
-"""Cells: what decides an outcome is in the key, and an outcome is a function of the cell."""
+"""Jobs: what decides an outcome is in the key, and an outcome is a function of the job."""
 
 import shutil
 import subprocess
@@ -24,19 +24,19 @@ CHANGES = {
     "data": "another",
     "settings": SMALL.model_copy(update={"learning_rate": 0.02}),
     "network": "another",
-    "machine": ComputeConfig(threads=2),
+    "compute": ComputeConfig(threads=2),
     "partition": 1,
     "folds": 4,
     "fold": 1,
-    "pictures": 30,
-    "alterations": (("clean", 0.0),),
+    "images": 30,
+    "corruptions": (("clean", 0.0),),
 }
 
 
 def test_changing_any_field_of_a_cell_changes_its_key() -> None:
     job = small_job(draw_bars(60))
     assert CHANGES.keys() == type(job).model_fields.keys()
-    keys = {job.key, job.model_copy(update={"machine": ComputeConfig(precision="bfloat16")}).key}
+    keys = {job.key, job.model_copy(update={"compute": ComputeConfig(precision="bfloat16")}).key}
     keys |= {job.model_copy(update={name: value}).key for name, value in CHANGES.items()}
     assert len(keys) == len(CHANGES) + 2
 
@@ -101,7 +101,7 @@ def test_an_outcome_holds_exactly_the_held_out_pictures() -> None:
     ("settings", "cause"),
     [
         (SMALL.model_copy(update={"learning_rate": 1e30, "epochs": 3}), "the loss became"),
-        (SMALL.model_copy(update={"sizes": {"filters": -1}}), ""),
+        (SMALL.model_copy(update={"model_args": {"filters": -1}}), ""),
         (SMALL.model_copy(update={"model": "there_is_none"}), "no model is called"),
     ],
 )

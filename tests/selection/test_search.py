@@ -34,7 +34,7 @@ from imparfait.training.recipes import read_settings
 from imparfait.training.settings import TrainingSettings
 
 every_method = pytest.mark.parametrize("method", METHODS)
-SPACE = {"learning_rate": Range(low=1e-3, high=0.1, log=True), "sizes.filters": Range(low=8, high=32, step=8)}
+SPACE = {"learning_rate": Range(low=1e-3, high=0.1, log=True), "model_args.filters": Range(low=8, high=32, step=8)}
 
 
 def job_for(settings: TrainingSettings, seed: int, number: int) -> Job:
@@ -89,7 +89,7 @@ def test_a_search_that_goes_on_proposes_what_it_would_have_without_the_stop(meth
 
 
 def test_what_finishes_first_changes_nothing(tmp_path: Path) -> None:
-    """The engine yields its cells backwards; the trials are told in their order all the same."""
+    """The executor yields its jobs backwards; the trials are told in their order all the same."""
     from imparfait.cli.choosing import run_shown
     from imparfait.selection.executors import Executor
 
@@ -163,7 +163,7 @@ def test_cells_that_failed_where_no_trial_was_are_counted_once_and_are_null_in_j
     choose_winners(searches, 5, job_for, world.run)
     confirm(searches, fresh_places(1, 3), job_for, lambda jobs: [failure("no memory")] * len(jobs))
     finding = Finding("x", SMALL, dict(SPACE), searches, tuple([failure("no memory")] * 3), 800, 200)
-    assert "9 of 9 cells where no trial was failed, such as: no memory" in finding.lines()
+    assert "9 of 9 jobs where no trial was failed, such as: no memory" in finding.lines()
     told = json.loads(json.dumps(finding.to_json(), allow_nan=False))
     assert told["start_accuracy"] is None
     assert told["searches"][0]["confirmed"] == [None] * 3
@@ -287,9 +287,9 @@ def test_a_search_leaves_its_trials_and_settings_that_train_takes_and_goes_on_wh
     bars_folder: Path,
 ) -> None:
     home = bars_folder.parent
-    (home / "space.toml").write_text("batch_size = [8, 16]\n[sizes]\nfilters = [8, 16]\ndepth = 1\nframe = 12\n")
+    (home / "space.toml").write_text("batch_size = [8, 16]\n[model_args]\nfilters = [8, 16]\ndepth = 1\nframe = 12\n")
     words = ["search", "petit", "--method", "random", "bayes", "--trials", "8", "--epochs", "1"]
-    words += ["--space", "space.toml", "--data", "bars", "--folds", "3", "--engine", "here"]
+    words += ["--space", "space.toml", "--data", "bars", "--folds", "3", "--executor", "here"]
     result = imparfait(*words, home=home)
     assert result.returncode == 0, result.stderr
     assert "is the accuracy of what was found" in result.stdout
@@ -302,33 +302,33 @@ def test_a_search_leaves_its_trials_and_settings_that_train_takes_and_goes_on_wh
     assert len(rows) == 16
     assert sum(row["won"] == "True" for row in rows) == 2
     best = tomllib.loads((folder / "best.toml").read_text())
-    assert best["sizes"]["filters"] in (8, 16)
+    assert best["model_args"]["filters"] in (8, 16)
     assert best["epochs"] == 1
 
-    lost = sorted((home / "runs" / "cells").glob("*.cell"))[::3]
+    lost = sorted((home / "runs" / "jobs").glob("*.job"))[::3]
     for path in lost:  # as if it had been killed before these
         path.unlink()
     (folder / "trials.csv").rename(home / "before.csv")
     assert imparfait(*words, home=home).returncode == 0
     with (folder / "trials.csv").open(newline="") as file:
         again = list(csv.DictReader(file))
-    names = ["method", "repeat", "trial", "learning_rate", "batch_size", "sizes.filters", "holdout", "cause"]
+    names = ["method", "repeat", "trial", "learning_rate", "batch_size", "model_args.filters", "holdout", "cause"]
     assert [[row[name] for name in names] for row in again] == [[row[name] for name in names] for row in rows]
 
     trained = imparfait("train", "--settings", str(folder / "best.toml"), "--data", "bars", home=home)
     assert trained.returncode == 0, trained.stderr
     [run] = (home / "runs").glob("best-petit-s0-*")
     told = json.loads((run / "settings.json").read_text())["settings"]
-    assert told == read_settings(folder / "best.toml").model_dump()  # also where pictures are few
+    assert told == read_settings(folder / "best.toml").model_dump()  # also where images are few
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    ("words", "expected"),
     [
         (["petti"], "no recipe or model is called 'petti'; did you mean 'petit'?"),
         (["petit", "--method", "baies"], "no method is called 'baies'; did you mean 'bayes'?"),
         (["petit", "--space", "none.toml"], "none.toml: cannot be read"),
-        (["petit", "--engine", "rey"], "no engine is called 'rey'; did you mean 'ray'?"),
+        (["petit", "--executor", "rey"], "no executor is called 'rey'; did you mean 'ray'?"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(words: list[str], expected: str, bars_folder: Path) -> None:

@@ -19,42 +19,44 @@ def test_the_space_of_a_recipe_or_model_holds_what_it_starts_from_and_only_what_
     assert own.keys() == space.keys()
     for setting, value in own.items():
         assert value in space[setting], setting
-    assert with_values(settings, own) == settings.model_copy(update={"sizes": with_values(settings, own).model_args})
+    assert with_values(settings, own) == settings.model_copy(
+        update={"model_args": with_values(settings, own).model_args}
+    )
 
 
 def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(
         'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\nmixture = ["fresh", "study"]\n'
-        "label_smoothing = 0.0\n[sizes]\nfilters = {low = 8, high = 24, step = 8}\nframe = 12\n"
+        "label_smoothing = 0.0\n[model_args]\nfilters = {low = 8, high = 24, step = 8}\nframe = 12\n"
     )
     settings = RECIPES["default"].settings
     space, start = read_space(tmp_path / "space.toml", settings)
     assert space["learning_rate"] == Range(low=0.001, high=0.1, log=True)
     assert space["epochs"] == Choice(of=(1, 2))
-    assert space["mixture"] == Choice(of=("fresh", "study"))
-    assert space["sizes.filters"] == Range(low=8, high=24, step=8)
+    assert space["augmentation"] == Choice(of=("fresh", "study"))
+    assert space["model_args.filters"] == Range(low=8, high=24, step=8)
     assert "label_smoothing" not in space
-    assert "sizes.frame" not in space
+    assert "model_args.frame" not in space
     assert start.label_smoothing == 0
     assert start.model_args == {"frame": 12}
     assert "weight_decay" in space
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         (
             "learning_rat = [0.1]",
             "setting that can be searched is called 'learning_rat'; did you mean 'learning_rate'?",
         ),
         ("seed = [1, 2]", "no setting that can be searched is called 'seed'"),
-        ("[sizes]\nfilter = [8]", "no size of petit is called 'filter'; did you mean 'filters'?"),
+        ("[model_args]\nfilter = [8]", "no size of petit is called 'filter'; did you mean 'filters'?"),
         ("sizes = 3", "sizes was given as 3"),
         ("learning_rate = {low = 1, high = 0.1}", "low must not be over high"),
         ("learning_rate = {low = 0, high = 0.1, log = true}", "low must be over 0"),
         ("batch_size = {low = 16, high = 40, step = 16}", "high must be a whole number of steps above low"),
-        ("learning_rate = {least = 1}", "wanted is {low = 0.001"),
-        ("batch_size = []", "wanted is {low = 0.001"),
+        ("learning_rate = {least = 1}", "expected {low = 0.001"),
+        ("batch_size = []", "expected {low = 0.001"),
         ("batch_size = [32, 0]", "batch_size was given as 0; input should be greater than 0"),
         ("label_smoothing = {low = 0.0, high = 2.0}", "label_smoothing was given as 2.0; input should be less than 1"),
         ("batch_size = 'many'", "batch_size was given as 'many'"),
@@ -70,5 +72,5 @@ def test_a_space_that_cannot_be_is_refused_in_one_sentence(text: str, expected: 
 
 @pytest.mark.parametrize("size", range(1, 41))
 def test_every_size_is_among_the_steps_around_it(size: int) -> None:
-    settings = RECIPES["default"].settings.model_copy(update={"sizes": {"filters": size}})
-    assert size in space_of(settings)["sizes.filters"]
+    settings = RECIPES["default"].settings.model_copy(update={"model_args": {"filters": size}})
+    assert size in space_of(settings)["model_args.filters"]

@@ -41,7 +41,7 @@ class Held:
 
 @contextmanager
 def held(images: int, **settings: object) -> Iterator[tuple[Here, Held, list[Future[Said]]]]:
-    """A server in which so many pictures wait for their answer."""
+    """A server in which so many images wait for their answer."""
     model = Held()
     with serving(made_up_result(model), **settings) as here, ThreadPoolExecutor(images + 4) as pool:
         model.go.clear()
@@ -130,7 +130,7 @@ def test_a_lie_about_the_length_is_refused_before_it_is_sent(hurried: Here) -> N
 
 def test_requests_sent_ahead_are_answered_in_turn(hurried: Here) -> None:
     with hurried.connect() as connection:
-        connection.sendall(post(grey(9)) + post(b"no picture") + post(grey(9)) + b"nonsense\r\n\r\n")
+        connection.sendall(post(grey(9)) + post(b"no image") + post(grey(9)) + b"nonsense\r\n\r\n")
         said = everything(connection)
     assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"422", b"200"]
 
@@ -329,7 +329,7 @@ def test_what_cannot_be_is_said_before_it_starts(monkeypatch: pytest.MonkeyPatch
         assert told("--port", str(port)).startswith(f"cannot listen at 127.0.0.1, port {port}: Address already in use")
     assert told("--port", "70000").startswith("--port was given as '70000'; input should be less than")
     assert told("--host", "no.such.host.invalid").startswith("cannot listen at no.such.host.invalid")
-    assert told("digitz").startswith("digitz: no such model; wanted is one of digits, digits-clean")
+    assert told("digitz").startswith("digitz: no such model; expected one of digits, digits-clean")
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
     assert told() == "serve needs fastapi, which is not installed; write: pip install 'imparfait[serve]'"
 

@@ -19,7 +19,7 @@ ONE = ((0.5, 0.2), (0.5, 0.8))
 GALLERY: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "imparfait" / "serving" / "gallery.json").read_bytes()
 )
-PARTING = next(each for each in GALLERY["pictures"] if each["severity"] < 1)
+PARTING = next(each for each in GALLERY["images"] if each["severity"] < 1)
 
 
 def points(page: Page, corners: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
@@ -96,7 +96,7 @@ def reads(page: Page, label: str) -> None:
 
 
 def shares(page: Page) -> list[float]:
-    """The heights of the altered picture's columns, of both models."""
+    """The heights of the corrupted image's columns, of both models."""
     found: list[float] = page.locator(".columns .bar").evaluate_all(
         "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--share')))"
     )
@@ -134,20 +134,20 @@ def test_all_alterations_are_tried_and_strips_say_when_each_breaks(opened: OpenM
     expect(page.locator("#map .row")).to_have_count(32)
     expect(page.locator("#map .lane i[data-judged=right], #map .lane i[data-judged=wrong]")).to_have_count(32 * 2 * 11)
     for lane in page.locator("#map .lane").all()[:4]:
-        expect(lane.locator("i").first).to_have_attribute("data-judged", "right")  # unaltered
+        expect(lane.locator("i").first).to_have_attribute("data-judged", "correct")  # unaltered
     expect(page.locator("#truth option").first).to_have_text("7")
     page.locator(".row", has_text="rotate").click()
-    expect(page.locator("#alteration")).to_have_text("rotate")
+    expect(page.locator("#corruption")).to_have_text("rotate")
     expect(page.locator(".broken[data-side=model]")).to_contain_text("digits ")
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#alteration")).to_have_text("translate")
+    expect(page.locator("#corruption")).to_have_text("translate")
 
 
 def test_the_slider_makes_the_two_part(opened: OpenModel, address: str) -> None:
     page = opened(address)
-    index = GALLERY["pictures"].index(PARTING)
-    page.locator("#pictures button").nth(index).click()
-    expect(page.locator("#alteration")).to_have_text(PARTING["alteration"].replace("_", " "))
+    index = GALLERY["images"].index(PARTING)
+    page.locator("#images button").nth(index).click()
+    expect(page.locator("#corruption")).to_have_text(PARTING["corruption"].replace("_", " "))
     expect(page.locator("#severity")).to_have_text(f"{PARTING['severity']:.2f}")
     model, beside = (page.locator(f".reads[data-side={side}]") for side in ("model", "beside"))
     wrong = PARTING["beside"]["predictions"][0]["label"]
@@ -169,7 +169,7 @@ def test_the_slider_makes_the_two_part(opened: OpenModel, address: str) -> None:
 def test_a_person_may_say_what_the_picture_is(opened: OpenModel, address: str) -> None:
     page = opened(address)
     pull_mouse(page, SEVEN)
-    expect(page.locator("#answer")).to_have_attribute("data-judged", "right")
+    expect(page.locator("#answer")).to_have_attribute("data-judged", "correct")
     page.locator("#truth").select_option("2")
     expect(page.locator("#answer")).to_have_attribute("data-judged", "wrong")
     expect(page.locator("#map .lane i").first).to_have_attribute("data-judged", "wrong")
@@ -205,8 +205,8 @@ def test_not_sure_is_said_with_its_reason_and_nothing_is_then_called_right(opene
 
 def test_a_file_that_is_no_picture_is_answered_in_one_sentence(opened: OpenModel, address: str) -> None:
     page = opened(address, refusals=2)
-    page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=b"no picture at all"))
-    expect(page.locator("#trouble")).to_contain_text("no picture")
+    page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=b"no image at all"))
+    expect(page.locator("#trouble")).to_contain_text("no image")
     reads(page, "–")
     pull_mouse(page, SEVEN)  # on a new sheet
     reads(page, "7")
@@ -246,9 +246,9 @@ def test_on_a_phone_a_finger_draws_and_nothing_is_wider_than_the_screen(opened: 
     judged = page.locator("#map .lane i[data-judged=right], #map .lane i[data-judged=wrong]")
     expect(judged).to_have_count(32 * 2 * 11)
     assert overflow(page) == 0
-    tap(page, ".row:has-text('zigzag')", lambda: page.locator("#alteration").text_content() == "zigzag")
-    expect(page.locator("#alteration")).to_have_text("zigzag")
-    expect(page.locator("#altered")).to_be_in_viewport()  # however far down the map one is
+    tap(page, ".row:has-text('zigzag')", lambda: page.locator("#corruption").text_content() == "zigzag")
+    expect(page.locator("#corruption")).to_have_text("zigzag")
+    expect(page.locator("#corrupted")).to_be_in_viewport()  # however far down the map one is
     expect(page.locator("#slider")).to_be_in_viewport()
 
 
@@ -272,8 +272,8 @@ def test_without_torch_it_draws_reads_and_says_what_would_switch_the_sliders_on(
     expect(page.locator("#map")).to_be_hidden()
     pull_mouse(page, SEVEN)
     reads(page, "7")
-    index = GALLERY["pictures"].index(PARTING)
-    page.locator("#pictures button").nth(index).click()  # shown as it was recorded
+    index = GALLERY["images"].index(PARTING)
+    page.locator("#images button").nth(index).click()  # shown as it was recorded
     wrong = PARTING["beside"]["predictions"][0]["label"]
     expect(page.locator(".reads[data-side=beside] .label")).to_have_text(wrong)
     expect(page.locator("#slider")).to_be_hidden()

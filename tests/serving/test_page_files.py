@@ -19,7 +19,7 @@ from imparfait.serving.corruptions import corrupt
 SERVING = Path(__file__).parents[2] / "imparfait" / "serving"
 WEB = sorted((SERVING / "web").iterdir())
 GALLERY: dict[str, Any] = json.loads((SERVING / "gallery.json").read_bytes())
-PICTURES: list[dict[str, Any]] = GALLERY["pictures"]
+PICTURES: list[dict[str, Any]] = GALLERY["images"]
 
 
 @pytest.mark.parametrize("path", WEB, ids=lambda path: path.name)
@@ -40,9 +40,9 @@ def test_the_gallery_shows_what_the_models_in_the_package_say() -> None:
     again = "the models have changed: run benchmarks/gallery.py"
     assert GALLERY["models"] == {name: card.weights for name, (_, card) in models.items() if card}, again
     for one in PICTURES:
-        (seen,) = decode(content(one["picture"]), models["digits"][0].frame)
+        (seen,) = decode(content(one["image"]), models["digits"][0].frame)
         assert seen.unchanged  # so the server alters the very pixels that the program did
-        changed = corrupt(seen.pixels, one["alteration"], one["severity"])
+        changed = corrupt(seen.pixels, one["corruption"], one["severity"])
         assert (changed[0] == np.asarray(Image.open(io.BytesIO(content(one["altered"]))))).all()
         for side, name in (("model", "digits"), ("beside", "digits-clean")):
             model, _ = models[name]
@@ -57,9 +57,9 @@ def test_in_the_gallery_the_one_is_surely_wrong_and_the_other_right() -> None:
         ours, clean = (one[side]["predictions"][0] for side in ("model", "beside"))
         assert ours["label"] == one["truth"] != clean["label"]
         assert min(ours["score"], clean["score"]) >= 0.9
-    assert len({one["alteration"] for one in PICTURES}) > 8
+    assert len({one["corruption"] for one in PICTURES}) > 8
     assert len({one["truth"] for one in PICTURES}) > 7
-    assert {one["alteration"] for one in PICTURES} <= set(CORRUPTIONS)
+    assert {one["corruption"] for one in PICTURES} <= set(CORRUPTIONS)
 
 
 def content(url: str) -> bytes:

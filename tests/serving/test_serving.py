@@ -83,7 +83,7 @@ def test_each_page_of_a_file_is_answered(plain: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "kind", "wanted"),
+    ("method", "path", "body", "kind", "expected"),
     [
         ("POST", "/v1/predict", b"", "image/png", (422, "unprocessable")),
         ("POST", "/v1/predict", b"%PDF-1.7", "application/octet-stream", (422, "unprocessable")),
@@ -121,7 +121,7 @@ def test_a_body_without_a_length_is_cut_off_where_it_becomes_too_large(plain: He
 
 def test_a_mistaken_name_gets_the_one_that_was_meant(digits: Here) -> None:
     said = digits.predict(SEVEN, "/v1/alter?name=rotatoin&severity=1")
-    assert said.json["error"]["message"] == "no alteration is called 'rotatoin'; did you mean 'rotate'?"
+    assert said.json["error"]["message"] == "no corruption is called 'rotatoin'; did you mean 'rotate'?"
 
 
 def test_pages_elsewhere_can_neither_ask_nor_pretend_to_be_here(plain: Here) -> None:
@@ -170,7 +170,7 @@ def test_what_is_served_is_described(digits: Here) -> None:
     assert card
     assert (said["model"], said["beside"], said["weights"]) == ("digits", "digits-clean", card.weights)
     assert said["classes"] == list("0123456789")
-    assert said["alterations"] == {"available": True, "needs": None}
+    assert said["corruptions"] == {"available": True, "needs": None}
     assert model_info.Gallery.model_validate(digits.ask("GET", "/v1/gallery").json).images
 
 
@@ -192,7 +192,7 @@ def test_alterations_are_those_of_python(digits: Here) -> None:
     from imparfait.data.corrupted import corrupt
     from imparfait.data.dataset import LabelledImages
 
-    listed = digits.ask("GET", "/v1/alterations").json["alterations"]
+    listed = digits.ask("GET", "/v1/corruptions").json["corruptions"]
     assert [each["name"] for each in listed] == list(imparfait.CORRUPTIONS)
     (decoded,) = decode(SEVEN, Frame(28, 28))
     nothing = np.zeros(1, np.int64)
@@ -211,8 +211,8 @@ def test_what_breaks_a_picture_is_found_at_every_level(digits: Here) -> None:
     schemas.Robustness.model_validate(said, strict=True)
     clean = digits.predict(SEVEN).json["pages"][0]["predictions"][0]
     assert len(said["levels"]) == 11
-    assert [each["name"] for each in said["alterations"]] == list(imparfait.CORRUPTIONS)
-    for each in said["alterations"]:
+    assert [each["name"] for each in said["corruptions"]] == list(imparfait.CORRUPTIONS)
+    for each in said["corruptions"]:
         assert each["levels"] == (said["levels"] if each["degrees"] else [1.0])
         for who in ("model", "beside"):
             labels, at = each[who]["labels"], each[who]["breaks_at"]
@@ -259,7 +259,7 @@ def test_broken_pictures_are_refused_in_one_sentence(plain: Here, index: int) ->
         said = plain.predict(content)
         if said.status != 200:
             assert said.problem in ((422, "unprocessable"), (413, "too_large"))
-            assert said.json["error"]["message"].startswith("the picture")
+            assert said.json["error"]["message"].startswith("the image")
 
 
 def test_each_model_of_the_package_gives_its_recorded_answer() -> None:

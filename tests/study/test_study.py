@@ -79,8 +79,8 @@ def claimed(study: Study, words: str) -> Claim:
         ("over 99 %", study_of(), "reproduced"),
         ("over 99 %", study_of(**{"cnn, clean only": (9800, 5000, 5000)}), "not reproduced"),
         ("over 99 %", study_of(**{"cnn, clean only": (9905, 5000, 5000)}), "not decided"),
-        ("fails on altered", study_of(), "reproduced"),
-        ("fails on altered", study_of(**{"cnn, clean only": (9920, 9800, 9700)}), "not reproduced"),
+        ("fails on corrupted", study_of(), "reproduced"),
+        ("fails on corrupted", study_of(**{"cnn, clean only": (9920, 9800, 9700)}), "not reproduced"),
         ("98 % of the 30,000", study_of(), "reproduced"),
         ("98 % of the 30,000", study_of(cnn=(9800, 9700, 9600)), "not reproduced"),
         ("98 % of the 30,000", study_of(cnn=(9810, 9800, 9795)), "not decided"),
@@ -114,7 +114,7 @@ def test_the_verdict_says_who_is_better_and_what_it_costs() -> None:
     networks, augmentation = study_of(ahead=0.02).sentences()
     assert networks.startswith("cnn_gru is better than cnn by ")
     assert "takes 2.0 times as long to train and has 3.0 times as many numbers" in networks
-    assert "99.20 % of clean digits and 70.00 % of altered ones" in augmentation
+    assert "99.20 % of clean digits and 70.00 % of corrupted ones" in augmentation
     assert study_of().to_json()["verdict"][1] == augmentation
 
 
@@ -161,7 +161,7 @@ def test_its_networks_are_all_there() -> None:
     ("words", "sentence"),
     [
         (["--quick", "--larger"], "--quick and --larger say different things"),
-        (["--threads", "2"], "--threads 2: the study's cells have one thread each"),
+        (["--threads", "2"], "--threads 2: the study's jobs have one thread each"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(words: list[str], sentence: str) -> None:

@@ -55,12 +55,12 @@ def stop_after(steps: int, settings: TrainingSettings, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("optimiser", ["adamw", "keras"])
-@pytest.mark.parametrize("mixture", ["fresh", "study"])
+@pytest.mark.parametrize("optimizer", ["adamw", "keras"])
+@pytest.mark.parametrize("augmentation", ["fresh", "study"])
 def test_stopping_after_any_step_changes_no_bit(
     tmp_path: Path, schedule: str, optimizer: str, augmentation: str
 ) -> None:
-    settings = SHORT.model_copy(update={"schedule": schedule, "optimiser": optimizer, "mixture": augmentation})
+    settings = SHORT.model_copy(update={"schedule": schedule, "optimizer": optimizer, "augmentation": augmentation})
     whole = weights_at_the_end(settings, tmp_path)
     _, training = begin(settings, tmp_path)
     for steps in range(1, training.steps + 1):
@@ -72,7 +72,7 @@ def test_stopping_after_any_step_changes_no_bit(
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
-    settings = SHORT.model_copy(update={"model": name, "schedule": "constant", "optimiser": "keras", "epochs": 1})
+    settings = SHORT.model_copy(update={"model": name, "schedule": "constant", "optimizer": "keras", "epochs": 1})
     whole = weights_at_the_end(settings, tmp_path)
     for steps in (1, 3):
         stop_after(steps, settings, tmp_path)  # the second time from where the first one was
@@ -149,8 +149,8 @@ def test_epochs_and_losses_are_those_of_a_training_that_was_not_stopped(tmp_path
 def test_what_lies_beside_a_state_comes_back(tmp_path: Path) -> None:
     _, training = begin(SHORT, tmp_path)
     next(iter(training))
-    save_state(tmp_path, training.state(), {"course": [[{"right": 3}]], "é": 0.1})
-    assert load_state(tmp_path)[1:] == ({"course": [[{"right": 3}]], "é": 0.1}, [])
+    save_state(tmp_path, training.state(), {"course": [[{"correct": 3}]], "é": 0.1})
+    assert load_state(tmp_path)[1:] == ({"course": [[{"correct": 3}]], "é": 0.1}, [])
 
 
 def test_a_checkpoint_of_another_version_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Learning from trained networks: what is wanted is what they say, and they are named in the run."""
+"""Learning from trained networks: what is expected what they say, and they are named in the run."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_a_run_names_its_teachers_whatever_their_order(bars: Path, tmp_path: Pat
     for seed in ("1", "2"):
         run(*words, tmp_path / "teachers", "--seed", seed)
     teachers = sorted((tmp_path / "teachers").iterdir())
-    first, second = (["--taught-by", teacher] for teacher in teachers)
+    first, second = (["--teacher", teacher] for teacher in teachers)
     run(*words, tmp_path / "runs", *first, *second)
     (folder,) = (tmp_path / "runs").iterdir()
     assert "already trained" in run(*words, tmp_path / "runs", *second, *first)
@@ -101,13 +101,13 @@ def test_teachers_that_cannot_teach_are_one_sentence(bars: Path, tmp_path: Path)
     two = write_idx(tmp_path / "two", few.select(few.labels != 2), None)
     colour = write_idx(tmp_path / "colour", draw_bars(60, channels=3), None)
     before = sorted((tmp_path / "runs").iterdir())
-    by = ["--taught-by", teacher]
+    by = ["--teacher", teacher]
     for told, sentence in (
         ([*words, *by, *by], "is a teacher already; leave it out, or name another run"),
-        ([*words, "--taught-by", seen], "was fitted on the validation pictures too, which would be reported on here"),
-        ([*words, *by, "--data", two], "tells 0, 1, 2 apart; a teacher's classes are those of the pictures, 0, 1"),
-        ([*words, *by, "--data", colour], "takes pictures of 16×16 pixels and 1 channel; these are of 16×16 pixels"),
-        ([*words, "--taught-by", "nowhere"], "nowhere: no classifier there; give a run folder"),
+        ([*words, "--teacher", seen], "was fitted on the validation images too, which would be reported on here"),
+        ([*words, *by, "--data", two], "tells 0, 1, 2 apart; a teacher's classes are those of the images, 0, 1"),
+        ([*words, *by, "--data", colour], "takes images of 16×16 pixels and 1 channel; these are of 16×16 pixels"),
+        ([*words, "--teacher", "nowhere"], "nowhere: no classifier there; give a run folder"),
     ):
         assert sentence in refused(*told)
     assert sorted((tmp_path / "runs").iterdir()) == before

@@ -103,7 +103,7 @@ def test_the_first_ten_losses_are_the_recorded_ones() -> None:
 
 
 def test_a_slow_plain_twin_takes_the_same_steps() -> None:
-    """Plain PyTorch: one picture altered at a time, contiguous tensors, AdamW written out, average by hand."""
+    """Plain PyTorch: one image corrupted at a time, contiguous tensors, AdamW written out, average by hand."""
     data, settings = draw_bars(40), TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3, seed=STEADY)
     model, twin = (build("petit", channels=1, classes=3, seed=STEADY) for _ in range(2))
     fast = [step.loss for step in Training(model, data, settings, ONE_THREAD)]
@@ -208,7 +208,7 @@ def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> 
     assert last.epoch.images == 90
     assert int((training.labels == OOD_LABEL).sum()) == 30
     assert len(set(training.sources.tolist())) == 90
-    assert 0.9 < last.epoch.accuracy <= 1  # of the pictures of something
+    assert 0.9 < last.epoch.accuracy <= 1  # of the images of something
     model.eval()
     with torch.no_grad():
         sure = model(training.pixels / 255).softmax(1).amax(1)
@@ -230,7 +230,7 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence() -> None:
 
 def test_no_test_pictures_get_into_training(bars_folder, tmp_path) -> None:
     model, test = build("petit", channels=1, classes=3), load_data(bars_folder).test
-    with pytest.raises(UserError, match="these are test pictures"):
+    with pytest.raises(UserError, match="these are test images"):
         next(train(model, draw_bars(30).select(np.arange(30), "test"), SHORT, ONE_THREAD))
     with pytest.raises((UserError, TypeError)), test.open(tmp_path / "ledger.csv", "x") as opening:
         next(train(model, opening.images, SHORT, ONE_THREAD))

@@ -60,7 +60,7 @@ def test_a_run_folder_runs_no_code_whatever_it_says(tmp_path: Path, known_mark: 
     link = tmp_path / "link.py"
     link.symlink_to(evil)
     assert "a run folder's files are to read, not to run" in refused(folder, f"{link}:build")
-    for words in (["evaluate", str(folder)], ["train", "--from", str(folder)]):
+    for words in (["evaluate", str(folder)], ["train", "--init-from", str(folder)]):
         with pytest.raises(UserError, match=r"if you trust yours, name it: --(network|model) my_net.py:build"):
             commands.main([*words, "--data", str(_pictures(tmp_path)), "--out", str(tmp_path)], standalone_mode=False)
     assert load_weights(folder).config.model == f"{evil}:build"
@@ -83,7 +83,7 @@ def test_ones_own_network_is_run_where_it_is_named_and_unchanged_wherever_it_lie
     folder = written(tmp_path / "run", model="/not/there/any/more/my_net.py:build", origins={"network": mark})
     plain = load_classifier(written(tmp_path / "plain"), "cpu")
     assert np.array_equal(load_classifier(folder, "cpu", f"{mine}:build")(PICTURES), plain(PICTURES))
-    assert "wanted is the path of my_net.py with its function, :build" in refused(folder, "my_net.py:build")
+    assert "expected the path of my_net.py with its function, :build" in refused(folder, "my_net.py:build")
     assert "petit: there is no such file" in refused(folder, "petit")
     mine.write_text(text + "\n")
     assert "has changed since it was trained" in refused(folder, f"{mine}:build")
@@ -123,22 +123,25 @@ A_PICTURE = {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "bac
         ({"model": "rrn"}, "its files do not make a classifier: no model is called 'rrn'; did you mean 'rnn'?"),
         ({"more": 1}, "more: Extra inputs are not permitted"),
         ({"\x1b[2J": 1}, "�[2J: Extra inputs are not permitted"),
-        ({"sizes": None}, "sizes: Field required"),
-        ({"sizes": {"units": 2**40}}, "sizes.units: Input should be less than or equal to 4096"),
-        ({"sizes": {"units": "8"}}, "sizes.units: Input should be a valid integer"),
-        ({"sizes": {"units": 4096}}, "is float32 [1, 16, 24] in its model.safetensors, and float32 [1, 16, 12288] in"),
-        ({"sizes": {"unit": 8}}, "rnn has no size called 'unit'; it has units"),
-        ({"sizes": {"x" * 300: 8}}, "String should have at most 200 characters"),
+        ({"model_args": None}, "sizes: Field required"),
+        ({"model_args": {"units": 2**40}}, "model_args.units: Input should be less than or equal to 4096"),
+        ({"model_args": {"units": "8"}}, "model_args.units: Input should be a valid integer"),
+        (
+            {"model_args": {"units": 4096}},
+            "is float32 [1, 16, 24] in its model.safetensors, and float32 [1, 16, 12288] in",
+        ),
+        ({"model_args": {"unit": 8}}, "rnn has no size called 'unit'; it has units"),
+        ({"model_args": {"x" * 300: 8}}, "String should have at most 200 characters"),
         ({"classes": []}, "classes: Tuple should have at least 1 item"),
         ({"classes": ["flat", "steep"]}, "in its model.safetensors, and float32 [2, 8] in its config.json's network"),
         ({"classes": ["flat", "steep", "a\nb"]}, "classes.2: Value error, no line breaks"),
         ({"input": None}, "input: Field required"),
         ({"input": A_PICTURE | {"height": 0}}, "input.height: Input should be greater than 0"),
         ({"input": A_PICTURE | {"range": [0, 255]}}, "input.range.1: Input should be 1"),
-        ({"input": A_PICTURE | {"height": 2**31}}, "wanted are at most 4,194,304"),
+        ({"input": A_PICTURE | {"height": 2**31}}, "expected at most 4,194,304"),
         ({"input": A_PICTURE | {"channels": 3}}, "in its model.safetensors"),
-        ({"machine": {"device": "tpu"}}, "machine.device: Input should be 'cpu', 'cuda' or 'mps'"),
-        ({"machine": {"threads": -1}}, "machine.threads: Input should be greater than 0"),
+        ({"compute": {"device": "tpu"}}, "machine.device: Input should be 'cpu', 'cuda' or 'mps'"),
+        ({"compute": {"threads": -1}}, "machine.threads: Input should be greater than 0"),
         ({"origins": {"network": "../../x"}}, "origins.network: String should match pattern"),
         ({"temperature": 0}, "temperature: Input should be greater than or equal to 0.01"),
         ({"temperature": float("nan")}, "temperature: Input should be "),
@@ -160,7 +163,7 @@ def test_what_is_wrong_in_a_config_is_named(tmp_path: Path, changes: dict[str, A
         (b"[" * 100_000, "Invalid JSON: recursion limit exceeded"),
         (b"[1]", "Input should be an object"),
         (b"\xff\xfe", "Invalid JSON"),
-        (b" " * ((1 << 20) + 1), "has 1,048,577 bytes; wanted are at most 1,048,576"),
+        (b" " * ((1 << 20) + 1), "has 1,048,577 bytes; expected at most 1,048,576"),
     ],
 )
 def test_what_is_no_config_is_told(tmp_path: Path, content: bytes, words: str) -> None:

@@ -38,7 +38,7 @@ def test_a_saved_run_says_where_it_was_trained_and_whether_on_validation_picture
     told = json.loads(
         (imparfait.save(tmp_path / "a", model, BARS, SETTINGS, epochs, compute) / "settings.json").read_text()
     )
-    assert (told["machine"]["threads"], told["final"]) == (3, False)
+    assert (told["compute"]["threads"], told["final"]) == (3, False)
     told = json.loads(
         (imparfait.save(tmp_path / "b", model, BARS, SETTINGS, epochs, final=True) / "settings.json").read_text()
     )

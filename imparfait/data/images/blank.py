@@ -1,4 +1,4 @@
-"""When a classifier gives no answer: it is not sure enough, or there is nothing in the picture."""
+"""When a classifier gives no answer: it is not sure enough, or there is nothing in the image."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,12 +13,12 @@ RELATED = 0.6  # correlations with the next pixel in four directions, summed: ne
 
 
 def accepts(images: FloatImages, confidence: Float[np.ndarray, " n"], threshold: float) -> Bool[np.ndarray, " n"]:
-    """Which pictures (0..1) get an answer: those sure enough that are not blank, for a blank one is always refused."""
+    """Which images (0..1) get an answer: those sure enough that are not blank, for a blank one is always refused."""
     return np.asarray((confidence >= threshold) & ~is_blank(images))
 
 
 def is_blank(images: FloatImages) -> Bool[np.ndarray, " n"]:
-    """Which pictures (0..1) hold one grey and at most a sensor's noise; a faint stroke is more than that."""
+    """Which images (0..1) hold one grey and at most a sensor's noise; a faint stroke is more than that."""
     centred = images - images.mean((1, 2, 3), keepdims=True)
     variance = (centred**2).mean((1, 2, 3))
     peak = np.abs(centred).max((1, 2, 3))

@@ -1,4 +1,4 @@
-"""Picture files as pages of levels."""
+"""Image files as pages of levels."""
 
 import io
 import os
@@ -27,7 +27,7 @@ from imparfait.data.images.limits import (
 )
 from imparfait.data.images.pictures import BROKEN, ORIENTATION
 
-# What is done to a picture as it was stored, by EXIF's orientation: transposed first, then its rows and columns
+# What is done to an image as it was stored, by EXIF's orientation: transposed first, then its rows and columns
 # turned round.
 TURNS = {
     2: (False, 1, -1), 3: (False, -1, -1), 4: (False, -1, 1),
@@ -58,13 +58,13 @@ class Page:
 def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limits | None = None) -> Iterator[Page]:
     """The pages of a PNG, JPEG, BMP, GIF, WebP or TIFF file, one after the other; `name` is how an error calls it.
 
-    Only TIFF has more than one: of an animation the first picture is read, and reduced copies of a page are left out.
+    Only TIFF has more than one: of an animation the first image is read, and reduced copies of a page are left out.
     Nothing is written. Memory: the file, one page as it is stored and `limits.kept` pixels of it.
-    Raises UserError when the file is no picture, is torn, or has more bytes, pixels or pages than its limits.
+    Raises UserError when the file is no image, is torn, or has more bytes, pixels or pages than its limits.
     """
     limits = limits or Limits()
     content = source if isinstance(source, bytes) else _content(Path(source), limits)
-    name = name or ("the picture" if isinstance(source, bytes) else str(source))
+    name = name or ("the image" if isinstance(source, bytes) else str(source))
     if len(content) > limits.bytes:
         raise UserError(f"{name}: has {len(content):,} bytes; the most that is read is {limits.bytes:,}")
     kind = format_of(content, name)
@@ -121,7 +121,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         found = image.getexif().get(ORIENTATION, 1)
-    except BROKEN:  # broken metadata are no reason to refuse a picture
+    except BROKEN:  # broken metadata are no reason to refuse an image
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
@@ -144,7 +144,7 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         if isinstance(error, AssertionError):
             reason = "its parts do not fit together"
         raise UserError(
-            f"{name}: a broken picture ({reason or type(error).__name__}); its first bytes are {content[:4].hex()}"
+            f"{name}: a broken image ({reason or type(error).__name__}); its first bytes are {content[:4].hex()}"
         ) from error
 
 
@@ -156,7 +156,7 @@ def _content(path: Path, limits: Limits) -> bytes:
     try:
         told = os.fstat(handle)
         if not stat.S_ISREG(told.st_mode):
-            raise UserError(f"{path}: is no regular file; wanted is a picture")
+            raise UserError(f"{path}: is no regular file; expected an image")
         if told.st_size > limits.bytes:
             raise UserError(f"{path}: has {told.st_size:,} bytes; the most that is read is {limits.bytes:,}")
         with os.fdopen(handle, "rb", closefd=False) as file:

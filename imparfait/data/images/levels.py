@@ -1,4 +1,4 @@
-"""The pixels of a decoded picture, in whatever mode, as levels between 0 and 1."""
+"""The pixels of a decoded image, in whatever mode, as levels between 0 and 1."""
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
@@ -12,7 +12,7 @@ CHECKED = 97  # about as many rows and columns are looked at before all of them 
 
 
 def levels_of(image: Image.Image, kept: int) -> tuple[Levels, int, str | None]:
-    """A loaded picture's levels, the whole factor it was reduced by to have `kept` pixels, and alpha's ground.
+    """A loaded image's levels, the whole factor it was reduced by to have `kept` pixels, and alpha's ground.
 
     16 bits are scaled, not clipped; CMYK becomes RGB; what is transparent becomes white where what is seen is dark
     and black where it is light. Raises ValueError for numbers that are no levels.
@@ -52,7 +52,7 @@ def _deep(pixels: Shaped[np.ndarray, "rows columns"], factor: int) -> Levels:
         raise ValueError("pixels that are no numbers")
     least, most = pixels.min(initial=0), pixels.max(initial=0)
     if least < 0:
-        raise ValueError(f"levels down to {least}; wanted are none below 0")
+        raise ValueError(f"levels down to {least}; expected none below 0")
     if pixels.dtype.kind == "f":
         white = next((top for top in (1, 255, 65535) if most <= top), float(most))
     elif 255 < most <= 65535 and not (pixels & 255).any():

@@ -1,4 +1,4 @@
-"""What a picture file says of itself, checked before anything is decoded."""
+"""What an image file says of itself, checked before anything is decoded."""
 
 import struct
 import zlib
@@ -65,11 +65,11 @@ def format_of(content: bytes, name: str) -> str:
             return kind
     what = next((words for start, words in OTHERS.items() if content.lstrip()[:8].startswith(start)), None)
     if content[4:8] == b"ftyp" and content[8:12] in BRANDS:
-        what = f"an {BRANDS[content[8:12]]} picture; export it as JPEG or PNG"
+        what = f"an {BRANDS[content[8:12]]} image; export it as JPEG or PNG"
     if what:
         raise UserError(f"{name}: is {what}")
     first = f"its first bytes are {content[:4].hex()}" if content else "it is empty"
-    raise UserError(f"{name}: no picture in one of the formats {', '.join(dict.fromkeys(STARTS.values()))}; {first}")
+    raise UserError(f"{name}: no image in one of the formats {', '.join(dict.fromkeys(STARTS.values()))}; {first}")
 
 
 def check_claims(content: bytes, kind: str, limits: Limits) -> int:
@@ -86,7 +86,7 @@ def check_claims(content: bytes, kind: str, limits: Limits) -> int:
     elif kind == "GIF":
         _check_gif(content)
     elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MOST_BYTES_RLE:
-        raise TooMuchError(f"{len(content):,} bytes of runs; wanted are at most {MOST_BYTES_RLE:,}")
+        raise TooMuchError(f"{len(content):,} bytes of runs; expected at most {MOST_BYTES_RLE:,}")
     return 1
 
 
@@ -98,7 +98,7 @@ def check_scans(content: bytes, pixels: int) -> None:
 
 
 def check_rows(content: bytes) -> None:
-    """Raises TooMuchError where a PNG's compressed rows end before its picture does: Pillow leaves the rest black."""
+    """Raises TooMuchError where a PNG's compressed rows end before its image does: Pillow leaves the rest black."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
     missing = height * (1 + (width * depth * PNG_VALUES.get(colour, 1) + 7) // 8)
     inflate, place = zlib.decompressobj(), 8
@@ -113,7 +113,7 @@ def check_rows(content: bytes) -> None:
         if place >= len(content):
             break
     if missing > 0 and not interlaced:
-        raise TooMuchError(f"its compressed rows end {missing:,} bytes before its picture does")
+        raise TooMuchError(f"its compressed rows end {missing:,} bytes before its image does")
 
 
 def _check_png(content: bytes) -> None:
@@ -170,7 +170,7 @@ def _check_tiff(content: bytes, limits: Limits) -> int:
         ):
             claimed += values * (TAG_BYTES[kind] if kind < len(TAG_BYTES) else 0)
             if tag in (STRIPS, TILES) and values > MOST_PARTS:
-                raise TooMuchError(f"{values:,} strips or tiles; wanted are at most {MOST_PARTS:,}")
+                raise TooMuchError(f"{values:,} strips or tiles; expected at most {MOST_PARTS:,}")
         if claimed > len(content) + 8 * entries:  # a value of up to 8 bytes lies in its tag
             raise TooMuchError(f"tags of {claimed:,} bytes in a file of {len(content):,}")
         (place,) = struct.unpack_from(order + link, content, place + count * struct.calcsize(order + entry))

@@ -1,4 +1,4 @@
-"""Any picture a person has, as what the model was trained on."""
+"""Any image a person has, as what the model was trained on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,34 +16,34 @@ from imparfait.data.images.placement import MNIST_SHARE, areas, place, resized
 Framed = Float32[np.ndarray, "rows columns"]
 """Ink in a model's frame, 0..1."""
 
-# A sign that is as large as the training pictures' (so many of the frame's pixels more or less) and no further from the
-# middle is left where it is in a picture of the frame's size.
+# A sign that is as large as the training images' (so many of the frame's pixels more or less) and no further from the
+# middle is left where it is in an image of the frame's size.
 SAME_SIZE, SAME_PLACE = 3.0, 1.5
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The pictures that a model was trained on."""
+    """The images that a model was trained on."""
 
     height: int
     width: int
     channels: int = 1
-    """1: light ink on a dark ground, to which every picture is brought; 3: pictures as they are."""
+    """1: light ink on a dark ground, to which every image is brought; 3: images as they are."""
     share: float = MNIST_SHARE
     """Of the frame's sides, that a sign fills."""
 
 
 @dataclass(frozen=True, eq=False)
 class NormalizedImage:
-    """A picture as the model takes it, and what was done to it."""
+    """An image as the model takes it, and what was done to it."""
 
     pixels: UInt8[np.ndarray, "channels height width"]
     polarity: Polarity | None
     """How the ink was drawn; None where nothing was found, and in colour."""
     box: Box
-    """What the frame shows: a sign's box, or all of the picture; in the picture's pixels, as a person sees it."""
+    """What the frame shows: a sign's box, or all of the image; in the image's pixels, as a person sees it."""
     scale: float
-    """Pixels of the frame for one of the picture's."""
+    """Pixels of the frame for one of the image's."""
     unchanged: bool
     """Whether it was what the model was trained on, but for how it was stored."""
     said: str
@@ -53,7 +53,7 @@ class NormalizedImage:
 def decode(
     source: bytes | str | Path, frame: Frame, name: str | None = None, limits: Limits | None = None
 ) -> Iterator[NormalizedImage]:
-    """Each page of a picture file, with one sign on it, as a model with this `frame` takes it.
+    """Each page of an image file, with one sign on it, as a model with this `frame` takes it.
 
     Raises UserError as `read_pages` does.
     """
@@ -69,7 +69,7 @@ def decode_page(page: Page, frame: Frame) -> NormalizedImage:
     if trained is not None:
         plane, polarity = trained
         scale = plane.shape[0] / page.size[0]
-        said = "is as the training pictures are" + ("" if scale == 1 else f", enlarged {round(1 / scale)} times")
+        said = "is as the training images are" + ("" if scale == 1 else f", enlarged {round(1 / scale)} times")
         return _decoded(plane[None], page, polarity, _whole(page), scale, True, said)
     ink = find_foreground(page.pixels)
     if ink is None:
@@ -89,7 +89,7 @@ def decode_page(page: Page, frame: Frame) -> NormalizedImage:
 
 
 def as_trained(levels: Levels, frame: Frame) -> tuple[Framed, Polarity] | None:
-    """A picture that is one of the frame's already, but for how it was stored; None where it is not.
+    """An image that is one of the frame's already, but for how it was stored; None where it is not.
 
     That is: in grey, of the frame's size or each pixel of it repeated, and most of its border black or white.
     """
@@ -109,7 +109,7 @@ def as_trained(levels: Levels, frame: Frame) -> tuple[Framed, Polarity] | None:
 
 
 def _where_it_is(ink: Foreground, page: Page, frame: Frame) -> tuple[Framed, float] | None:
-    """The ink of a picture of the frame's size in which it lies as in the training pictures: not moved, not scaled."""
+    """The ink of an image of the frame's size in which it lies as in the training images: not moved, not scaled."""
     height, width = page.pixels.shape[:2]
     times = height // frame.height
     if ink.reduced > 1 or times < 1 or (height, width) != (times * frame.height, times * frame.width):
@@ -143,7 +143,7 @@ def _in_colour(page: Page, frame: Frame) -> NormalizedImage:
     unchanged = scale == 1 == page.reduced and (tall, wide) == (frame.height, frame.width)
     said = f"{page.size[1]}×{page.size[0]} pixels scaled by {scale / page.reduced:.3g}"
     said += "" if (tall, wide) == (frame.height, frame.width) else ", with its border's colour beside it"
-    said = "is as the training pictures are" if unchanged else said
+    said = "is as the training images are" if unchanged else said
     return _decoded(framed, page, None, _whole(page), scale / page.reduced, unchanged, said)
 
 

@@ -1,4 +1,4 @@
-"""A sheet of paper that lies on something: which part of the picture it is."""
+"""A sheet of paper that lies on something: which part of the image it is."""
 
 import numpy as np
 import scipy  # its parts are loaded when first used: ndimage takes a fifth of a second
@@ -7,20 +7,20 @@ from PIL import Image, ImageDraw
 
 Mask = Bool[np.ndarray, "height width"]
 
-LEAST_SIDE = 40  # pixels: in a smaller picture a sheet cannot be told from a thick stroke
-AREA = (0.12, 0.97)  # of the picture
+LEAST_SIDE = 40  # pixels: in a smaller image a sheet cannot be told from a thick stroke
+AREA = (0.12, 0.97)  # of the image
 MOSTLY_PAPER = 0.75  # the share of the sheet that is not ink; of a thick 0 half
 CONVEX = 0.92  # of its hull that the sheet fills
 FOUR_CORNERS = 0.8  # of its hull that the largest quadrilateral fills: 1 of a sheet, 0.64 of an ellipse such as a 0
 CONTRAST = 0.08  # in lightness, between the sheet's rim and what lies beside it
-EDGE = 0.02  # of the picture's longer side, taken off the sheet: shadows, and pixels that are half desk
+EDGE = 0.02  # of the image's longer side, taken off the sheet: shadows, and pixels that are half desk
 
 
 def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
-    """The sheet in a picture's lightness (0..1) without its edge, or None where the picture shows nothing else.
+    """The sheet in an image's lightness (0..1) without its edge, or None where the image shows nothing else.
 
     A sheet is a large four-cornered area, lighter (or, as slate, darker) than what it lies on; it may reach out of
-    the picture. What is written on it belongs to it.
+    the image. What is written on it belongs to it.
     """
     if min(light.shape) < LEAST_SIDE:
         return None
@@ -40,7 +40,7 @@ def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
 
 
 def _depth(mask: Mask) -> Float[np.ndarray, "height width"]:
-    """How far each pixel lies from the mask's edge; the picture's own border is none."""
+    """How far each pixel lies from the mask's edge; the image's own border is none."""
     return np.asarray(scipy.ndimage.distance_transform_edt(np.pad(mask, 1, "edge")))[1:-1, 1:-1]
 
 
@@ -70,7 +70,7 @@ def _sheet(bright: Mask) -> Mask | None:
         return None
     if largest_quadrilateral(corners) < FOUR_CORNERS * around:
         return None
-    # All within its hull: a stroke may reach from the sheet to the picture's border.
+    # All within its hull: a stroke may reach from the sheet to the image's border.
     drawing = Image.new("1", filled.shape[::-1])
     ImageDraw.Draw(drawing).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
     return np.asarray(drawing) | filled

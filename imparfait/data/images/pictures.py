@@ -1,4 +1,4 @@
-"""Any picture file a person has, as pixels."""
+"""Any image file a person has, as pixels."""
 
 import io
 import struct
@@ -40,10 +40,10 @@ ImagePixels = UInt8[np.ndarray, "channels height width"]
 
 
 def read_picture(path: Path | str) -> ImagePixels:
-    """The picture in a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, of which the first page is taken.
+    """The image in a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, of which the first page is taken.
 
-    Turned as its EXIF data say; 16 bits become 8; what is transparent becomes black where the picture is light and
-    white where it is dark. Raises UserError when the file is not a picture, is torn, or has over 50 million pixels.
+    Turned as its EXIF data say; 16 bits become 8; what is transparent becomes black where the image is light and
+    white where it is dark. Raises UserError when the file is not an image, is torn, or has over 50 million pixels.
     """
     try:
         content = Path(path).read_bytes()
@@ -56,7 +56,7 @@ def decode(content: bytes, name: str) -> ImagePixels:
     """`read_picture` for a file's content; `name` is how an error calls it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata are no reason to refuse a picture …
+            warnings.simplefilter("ignore")  # odd metadata are no reason to refuse an image …
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # … its size is
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
@@ -67,21 +67,19 @@ def decode(content: bytes, name: str) -> ImagePixels:
     except UserError:
         raise
     except BROKEN as error:
-        reason = "no picture in one of the formats " + ", ".join(FORMATS)
+        reason = "no image in one of the formats " + ", ".join(FORMATS)
         if not isinstance(error, UnidentifiedImageError):
-            reason = f"a broken picture ({' '.join(str(error).split())[:200] or type(error).__name__})"
+            reason = f"a broken image ({' '.join(str(error).split())[:200] or type(error).__name__})"
         raise UserError(f"{name}: {reason}; its first bytes are {content[:4].hex() or 'missing'}") from error
 
 
 def _pixels(image: Image.Image) -> ImagePixels:
-    if (
-        image.mode == "L" and image.format != "JPEG" and not image.info
-    ):  # the usual small picture, in a tenth of the time
+    if image.mode == "L" and image.format != "JPEG" and not image.info:  # the usual small image, in a tenth of the time
         return np.asarray(image)[None]
     if image.getexif().get(ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":
-        raise ValueError("floating-point pixels, wanted are whole ones of 1 to 16 bits")
+        raise ValueError("floating-point pixels, expected whole ones of 1 to 16 bits")
     if image.mode.startswith("I"):
         deep = np.asarray(image).astype(np.int64)  # convert("L") would clip 16 bits to white
         return (deep.clip(0, 65535) / 257).round().astype(np.uint8)[None]
@@ -106,9 +104,9 @@ def _without_colour(pixels: UInt8[np.ndarray, "height width 3"]) -> ImagePixels:
 
 
 def to_size(image: ImagePixels, size: int) -> UInt8[np.ndarray, "channels size size"]:
-    """The picture in a square of `size` pixels, its shape kept: averaged down, or enlarged smoothly.
+    """The image in a square of `size` pixels, its shape kept: averaged down, or enlarged smoothly.
 
-    Beside a picture that is no square the median colour of its border is added.
+    Beside an image that is no square the median colour of its border is added.
     """
     height, width = image.shape[1:]
     scale = size / max(height, width)

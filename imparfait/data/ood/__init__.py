@@ -1,4 +1,4 @@
-"""Pictures that show no digit: what a classifier should not be sure of."""
+"""Images that show no digit: what a classifier should not be sure of."""
 
 from imparfait.data.ood.base import OodSet
 from imparfait.data.ood.outlier_exposure import draw_outliers

@@ -1,4 +1,4 @@
-"""What a set of pictures that show no digit is."""
+"""What a set of images that show no digit is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels
 
 Grey = UInt8[np.ndarray, "n height width"]
-CHUNK = 2000  # pictures drawn at once, for flat memory; the pixels do not depend on it
+CHUNK = 2000  # images drawn at once, for flat memory; the pixels do not depend on it
 
 
 @dataclass(frozen=True)
 class OodSet:
-    """Pictures of no digit, to fit on or to test on: never one set for both.
+    """Images of no digit, to fit on or to test on: never one set for both.
 
-    `made_from` are the files (fonts, photographs) the pictures are made from.
+    `made_from` are the files (fonts, photographs) the images are made from.
     """
 
     make: Callable[[CounterRng, int, int], Grey | None]
@@ -28,9 +28,9 @@ class OodSet:
     made_from: tuple[str, ...] = ()
 
     def draw(self, n: int, height: int, width: int, channels: int, seed: int) -> Pixels | None:
-        """`n` ≥ 1 pictures, light ink on dark ground, the same in all channels; None where their source is not here.
+        """`n` ≥ 1 images, light ink on dark ground, the same in all channels; None where their source is not here.
 
-        Picture i depends on the seed and on i, not on n. Letters may differ by a grey between versions of FreeType.
+        Image i depends on the seed and on i, not on n. Letters may differ by a grey between versions of FreeType.
         """
         chunks = []
         for start in range(0, n, CHUNK):

@@ -18,11 +18,11 @@ UNLIKE_DIGITS = "".join(letter for letter in ascii_letters if letter not in LIKE
 
 FINER = 4  # drawn at four times the size, then averaged
 SIZE = 128  # of the font, in pixels: a capital is as tall as the frame at four times MNIST's size
-THICKER = (0, 1, 2, 3)  # pixels of such a letter added to each side of its strokes; 1 is 0.2 pixels of the picture
+THICKER = (0, 1, 2, 3)  # pixels of such a letter added to each side of its strokes; 1 is 0.2 pixels of the image
 
 
 def rendered(rng: CounterRng, height: int, width: int, alphabet: str, fonts: Sequence[str]) -> Grey:
-    """One letter of `alphabet` a picture, in one of `fonts` (files of matplotlib).
+    """One letter of `alphabet` an image, in one of `fonts` (files of matplotlib).
 
     The longer side takes 16/28 to 22/28 of the frame, as in MNIST, where it is 20/28; turned by up to 12 degrees,
     slanted by up to 0.15, moved by up to 2/28.

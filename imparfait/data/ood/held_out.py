@@ -1,4 +1,4 @@
-"""Pictures of no digit to test on: nothing is fitted or chosen with them."""
+"""Images of no digit to test on: nothing is fitted or chosen with them."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -69,7 +69,7 @@ def letters_like_digits(rng: CounterRng, height: int, width: int) -> Grey:
 
 
 def fashion(rng: CounterRng, height: int, width: int) -> Grey | None:
-    """Clothes: test pictures of Fashion-MNIST, each once, in an order of the seed; None where it is not installed.
+    """Clothes: test images of Fashion-MNIST, each once, in an order of the seed; None where it is not installed.
 
     Source: Xiao, Rasul & Vollgraf, "Fashion-MNIST" (2017).
     """
@@ -77,7 +77,7 @@ def fashion(rng: CounterRng, height: int, width: int) -> Grey | None:
         return None
     clothes = _clothes()
     if len(rng.sources) and int(rng.sources.max()) >= len(clothes):
-        raise UserError(f"Fashion-MNIST has {len(clothes)} test pictures, wanted were {int(rng.sources.max()) + 1}")
+        raise UserError(f"Fashion-MNIST has {len(clothes)} test images, expected {int(rng.sources.max()) + 1}")
     order = CounterRng(rng.seed, rng.purpose, 0, torch.arange(len(clothes))).bits("order").argsort()
     chosen: Grey = clothes[order[rng.sources].numpy()]
     if chosen.shape[1:] == (height, width):

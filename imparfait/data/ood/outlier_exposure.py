@@ -1,4 +1,4 @@
-"""Pictures of nothing to learn beside those of something: the network is to be sure of none of them."""
+"""Images of nothing to learn beside those of something: the network is to be sure of none of them."""
 
 import numpy as np
 
@@ -11,9 +11,9 @@ LETTERS = ("other_letters", "signs")
 
 
 def draw_outliers(data: LabelledImages, share: float, seed: int) -> Pixels:
-    """`share` × len(data) pictures like those of `data` that show none of its classes, as many of each set.
+    """`share` × len(data) images like those of `data` that show none of its classes, as many of each set.
 
-    They come from the sets for fitting and from pictures of `data` that are cut up. Letters are among them only where
+    They come from the sets for fitting and from images of `data` that are cut up. Letters are among them only where
     the classes are digits: elsewhere they may be what is to be read.
     """
     _, channels, height, width = data.pixels.shape

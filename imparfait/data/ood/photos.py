@@ -14,7 +14,7 @@ from imparfait.data.ood.base import Grey
 
 
 def pieces(rng: CounterRng, height: int, width: int, photographs: Sequence[str]) -> Grey:
-    """A rectangle a picture, anywhere in one of `photographs`, grey, its contrast as it is.
+    """A rectangle an image, anywhere in one of `photographs`, grey, its contrast as it is.
 
     As large as fits in, or down to a sixth of that (smaller ones mostly show nothing); all scales are as frequent.
     Pieces overlap, so thousands of them show far fewer things.

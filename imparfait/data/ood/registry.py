@@ -1,4 +1,4 @@
-"""The sets of pictures that show no digit, by name."""
+"""The sets of images that show no digit, by name."""
 
 from imparfait.data.ood import held_out, synthetic
 from imparfait.data.ood.base import OodSet

@@ -1,4 +1,4 @@
-"""Pictures of no digit to fit thresholds and networks on; they share no font, photograph or rule with the tested."""
+"""Images of no digit to fit thresholds and networks on; they share no font, photograph or rule with the tested."""
 
 import math
 
@@ -102,7 +102,7 @@ def silhouettes(rng: CounterRng, height: int, width: int) -> Grey:
 def leaves(rng: CounterRng, height: int, width: int) -> Grey:
     """Discs and rectangles of all sizes and greys lying on each other, as things do in photographs.
 
-    Source: the dead-leaves model of natural pictures (Lee, Mumford & Huang, IJCV 41, 2001).
+    Source: the dead-leaves model of natural images (Lee, Mumford & Huang, IJCV 41, 2001).
     """
     n, most, side = len(rng.sources), 40, min(height, width)
     images = np.broadcast_to(rng.uniform("ground", 1, 1).numpy(), (n, height, width)).astype(np.float64)
@@ -135,12 +135,12 @@ def scribbles(rng: CounterRng, height: int, width: int) -> Grey:
 
 
 def scrambled(digits: LabelledImages, seed: int) -> Pixels:
-    """Each picture of `digits` cut into 4 × 4 pieces that change places: a digit's ink, but no digit.
+    """Each image of `digits` cut into 4 × 4 pieces that change places: a digit's ink, but no digit.
 
-    [n, channels, height, width]; a picture depends on its source id and the seed. Raises UserError for test pictures.
+    [n, channels, height, width]; an image depends on its source id and the seed. Raises UserError for test images.
     """
     if digits.split == "test":
-        raise UserError("scrambled digits are to fit on, so they are not made of test pictures")
+        raise UserError("scrambled digits are to fit on, so they are not made of test images")
     n, channels, height, width = digits.pixels.shape
     tall, wide = -(-height // PIECES), -(-width // PIECES)
     more = ((0, 0), (0, 0), (0, PIECES * tall - height), (0, PIECES * wide - width))  # to whole pieces, cut off again

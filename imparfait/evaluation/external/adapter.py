@@ -34,18 +34,18 @@ def adapt(function: Function, conventions: InputSpec, classes: Sequence[str]) ->
 
 
 def logits(answer: Any, outputs: str, classes: Sequence[str], count: int) -> Logits:
-    """Answers to `count` pictures, in the form `outputs`, as logits `[count, classes]`; UserError when they are not."""
+    """Answers to `count` images, in the form `outputs`, as logits `[count, classes]`; UserError when they are not."""
     array = as_array(answer)
     if outputs == "labels":
         array = array.reshape(count) if array.shape == (count, 1) else array
         if array.shape != (count,):
-            raise UserError(f"the model answers {count} pictures with shape {array.shape}; wanted is a label for each")
+            raise UserError(f"the model answers {count} images with shape {array.shape}; expected a label for each")
         certain = np.full((count, len(classes)), LEAST)
         certain[np.arange(count), _indices(array, classes)] = 1
         return np.asarray(np.log(certain), np.float32)
     if array.shape != (count, len(classes)) or array.dtype.kind not in "fiu":
         raise UserError(
-            f"the model answers {count} pictures with {array.dtype} of shape {array.shape}; wanted are numbers of "
+            f"the model answers {count} images with {array.dtype} of shape {array.shape}; expected numbers of "
             f"shape ({count}, {len(classes)}), one for each of the classes {few(classes)}"
         )
     scores = array.astype(np.float32)
@@ -53,7 +53,7 @@ def logits(answer: Any, outputs: str, classes: Sequence[str], count: int) -> Log
 
 
 def outputs_of(answer: Any) -> str:
-    """What the answers to many pictures must be: labels where each is one thing, probabilities where all sum to 1."""
+    """What the answers to many images must be: labels where each is one thing, probabilities where all sum to 1."""
     array = as_array(answer)
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iuU"):
         return "labels"
@@ -69,7 +69,7 @@ def as_array(answer: Any) -> np.ndarray:
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
             f"the model's answer is no array ({_line(error)}); write a function that gives one, such as "
-            "lambda pictures: model(torch.from_numpy(pictures)).detach().cpu().numpy()"
+            "lambda images: model(torch.from_numpy(images)).detach().cpu().numpy()"
         ) from error
 
 
@@ -83,14 +83,14 @@ def _indices(labels: np.ndarray, classes: Sequence[str]) -> Labels:
         known = [int(label) if whole and 0 <= label < len(classes) else -1 for label in labels]
     if -1 in known:
         came = labels[known.index(-1)]
-        raise UserError(f"the model answers {came!s}; wanted is one of the classes {few(classes)}, or its index")
+        raise UserError(f"the model answers {came!s}; expected one of the classes {few(classes)}, or its index")
     return np.array(known, np.int64)
 
 
 def _not_taken(
     function: Function, images: np.ndarray, batch: np.ndarray, conventions: InputSpec, error: Exception
 ) -> str:
-    """That a batch was not taken, and what to write where another layout of the same pictures is."""
+    """That a batch was not taken, and what to write where another layout of the same images is."""
     few = images[:32]
     for layout in LAYOUTS:
         if layout == conventions.layout or (layout == "nhw" and images.shape[1] != 1):
@@ -102,8 +102,8 @@ def _not_taken(
             continue
         if len(answer.shape) > 0 and len(answer) == len(few):
             line = f"evaluate({_name(function)}, {_words(other)})"
-            return f"the model does not take pictures of shape {batch.shape} but does as {layout}; write {line}"
-    return f"the model does not take pictures of shape {batch.shape}, nor in another layout: {_line(error)}"
+            return f"the model does not take images of shape {batch.shape} but does as {layout}; write {line}"
+    return f"the model does not take images of shape {batch.shape}, nor in another layout: {_line(error)}"
 
 
 def _words(conventions: InputSpec) -> str:

@@ -15,7 +15,7 @@ class DeclaredSpec(BaseModel, frozen=True, extra="forbid"):
     """What a model says of itself; None is what it leaves open."""
 
     shape: tuple[int | None, ...] | None = None
-    """Of a batch of input, the number of pictures first."""
+    """Of a batch of input, the number of images first."""
     classes: int | None = None
     layout: Literal["nchw", "nhwc"] | None = None
     range: Literal["1", "255"] | None = None
@@ -32,12 +32,12 @@ def names_in(card: Card) -> tuple[str, ...] | None:
 
 
 BATCH = 256
-"""Pictures answered at once; as in classifiers."""
+"""Images answered at once; as in classifiers."""
 MOST_LETTERS = 8000
 
 
 def batches(images: np.ndarray, fixed: int | None) -> Iterator[np.ndarray]:
-    """`pictures` in batches, each of `fixed` pictures where the model takes no other number: the last one repeats."""
+    """`images` in batches, each of `fixed` images where the model takes no other number: the last one repeats."""
     size = fixed or BATCH
     for start in range(0, len(images), size):
         batch = images[start : start + size]
@@ -50,5 +50,5 @@ def table(answers: np.ndarray, labels: bool) -> np.ndarray:
     if labels and answers.ndim == 1:
         return answers.astype(np.int64)
     if answers.ndim < 2 or math.prod(answers.shape[2:]) != 1:
-        raise UserError(f"answers pictures with an array of shape {answers.shape}; wanted is a number a class for each")
+        raise UserError(f"answers images with an array of shape {answers.shape}; expected a number a class for each")
     return answers.reshape(answers.shape[:2]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A model's conventions found out: each that it leaves open is tried on validation pictures."""
+"""A model's conventions found out: each that it leaves open is tried on validation images."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,15 +12,15 @@ from imparfait.evaluation.external.adapter import few, logits, outputs_of
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.input_spec import INKS, LAYOUTS, RANGES, Function, InputSpec, SpecHint, as_wanted
 
-FIRST, MORE = 200, 1000  # pictures: for all that is possible, then for what is nearly as good as the best
-NEARLY = 0.10  # of accuracy: 200 pictures do not tell less apart
-EQUAL = 0.01  # of accuracy: 1,000 pictures do not tell less apart; how likely they find the labels does
+FIRST, MORE = 200, 1000  # images: for all that is possible, then for what is nearly as good as the best
+NEARLY = 0.10  # of accuracy: 200 images do not tell less apart
+EQUAL = 0.01  # of accuracy: 1,000 images do not tell less apart; how likely they find the labels does
 GIVEN, SAID, SEEN, TRIED = "given", "said by the model", "seen in its answers", "found by trying"
 
 
 @dataclass(frozen=True)
 class SpecTrial:
-    """`right` of `total` pictures with these conventions, and the log loss: how little likely the labels were found."""
+    """`right` of `total` images with these conventions, and the log loss: how little likely the labels were found."""
 
     conventions: InputSpec
     correct: int
@@ -44,7 +44,7 @@ class InferredSpec:
 
     @property
     def accuracy(self) -> float:
-        """With the conventions taken, on the validation pictures they were tried on."""
+        """With the conventions taken, on the validation images they were tried on."""
         return self.tried[0].accuracy
 
     @property
@@ -75,7 +75,7 @@ class InferredSpec:
         best, other = self.tried[:2]
         differs = [f"{key} {value}" for key, value in asdict(other.conventions).items() if value != taken[key]]
         return (
-            f"{words}; {best.correct} of {best.total} validation pictures right ({best.accuracy:.1%}), "
+            f"{words}; {best.correct} of {best.total} validation images right ({best.accuracy:.1%}), "
             f"the next best ({', '.join(differs)}) {other.accuracy:.1%}; "
             f"log loss {best.log_loss:.2g} and {other.log_loss:.2g}"
             f"{'; accuracy and log loss disagree: better state them' if self.is_doubtful else ''}"
@@ -87,15 +87,15 @@ def infer_spec(
 ) -> InferredSpec:
     """The conventions of `function`: those that are `known`, then what the model has `told`, the rest by trying.
 
-    `data` are validation pictures, at most 1,000 of which are asked. The most accurate conventions are taken; among
+    `data` are validation images, at most 1,000 of which are asked. The most accurate conventions are taken; among
     those within a hundredth of the best, those under which the model finds the labels likeliest. Raises UserError when
-    the model is not one for these pictures, or when nothing that was tried is far better than guessing.
+    the model is not one for these images, or when nothing that was tried is far better than guessing.
     """
     known = known or SpecHint()
     if told.classes is not None and told.classes != len(data.classes):
-        raise UserError(f"the model knows {told.classes} classes; these pictures have {len(data.classes)}")
+        raise UserError(f"the model knows {told.classes} classes; these images have {len(data.classes)}")
     if told.names is not None and told.names != data.classes:
-        raise UserError(f"the model knows the classes {few(told.names)}; these pictures have {few(data.classes)}")
+        raise UserError(f"the model knows the classes {few(told.names)}; these images have {few(data.classes)}")
     layouts = [known.layout] if known.layout else _layouts(told, data)
     if not known.layout and told.layout in layouts:
         layouts = [told.layout]
@@ -127,7 +127,7 @@ def infer_spec(
 
 
 def _layouts(told: DeclaredSpec, data: LabelledImages) -> list[str]:
-    """The layouts in which these pictures have the shape that the model says it takes; all where it says none."""
+    """The layouts in which these images have the shape that the model says it takes; all where it says none."""
     _, channels, height, width = data.pixels.shape
     shapes = {
         "nchw": (channels, height, width),
@@ -147,14 +147,14 @@ def _layouts(told: DeclaredSpec, data: LabelledImages) -> list[str]:
     if not fitting:
         takes = " by ".join("any" if length is None else str(length) for length in expected)
         raise UserError(
-            f"the model takes pictures of {takes}; these are {height} by {width} with {channels} "
+            f"the model takes images of {takes}; these are {height} by {width} with {channels} "
             f"channel{'s' * (channels > 1)}; load them in its size (--size, size=)"
         )
     return fitting
 
 
 def _spread(data: LabelledImages, count: int) -> LabelledImages:
-    """At most `count` pictures from all over the data, which may be ordered by class."""
+    """At most `count` images from all over the data, which may be ordered by class."""
     return data.select(np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).astype(np.int64)))
 
 
@@ -169,7 +169,7 @@ def _tries(function: Function, possible: Sequence[InputSpec], stated: bool, data
             refusals.append(error)
         except Exception as error:  # whatever someone's own function raises
             said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            refusals.append(UserError(f"the model does not take pictures of layout {conventions.layout}: {said}"))
+            refusals.append(UserError(f"the model does not take images of layout {conventions.layout}: {said}"))
     if not trials:
         raise refusals[0]
     return trials
@@ -196,7 +196,7 @@ def _check_far_from_guessing(accuracy: float, data: LabelledImages, known: SpecH
     if accuracy < commonest + (1 - commonest) / 4:
         missing = [f"--{name}" for name, value in asdict(known).items() if value is None and name != "outputs"]
         raise UserError(
-            f"the model is right on {accuracy:.0%} of the validation pictures at best, however it is asked; always "
-            f"naming the commonest class is on {commonest:.0%}; where it knows these pictures, say how it is asked: "
+            f"the model is right on {accuracy:.0%} of the validation images at best, however it is asked; always "
+            f"naming the commonest class is on {commonest:.0%}; where it knows these images, say how it is asked: "
             f"{', '.join(missing)}"
         )

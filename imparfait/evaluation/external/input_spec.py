@@ -1,4 +1,4 @@
-"""How another's model wants its pictures and gives its answers: stated, read from the model, or found by trying."""
+"""How another's model wants its images and gives its answers: stated, read from the model, or found by trying."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from imparfait.core.errors import UserError, lookup
 
 Function = Callable[[np.ndarray], Any]
-"""Someone's own: an array of pictures in some layout and range, to answers in some form."""
+"""Someone's own: an array of images in some layout and range, to answers in some form."""
 
 LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "nchw": lambda images: images,
@@ -17,8 +17,8 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "nhw": lambda images: images[:, 0],
     "flat": lambda images: images.transpose(0, 2, 3, 1).reshape(len(images), -1),
 }
-"""From ours (nchw: picture, channel, row, column) to each: nhw is grey without an axis of channels; flat is one row of
-numbers a picture, the channels of each pixel together."""
+"""From ours (nchw: image, channel, row, column) to each: nhw is grey without an axis of channels; flat is one row of
+numbers an image, the channels of each pixel together."""
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # torchvision's mean and standard deviation
 RANGES: dict[str, tuple[Any, Any]] = {
@@ -28,7 +28,7 @@ RANGES: dict[str, tuple[Any, Any]] = {
     "mnist": (0.1307, 1 / 0.3081),  # of the examples of PyTorch
     "imagenet": (np.array(IMAGENET[0])[:, None, None], 1 / np.array(IMAGENET[1])[:, None, None]),
 }
-"""What is subtracted from pictures in 0..1, and what the rest is multiplied by."""
+"""What is subtracted from images in 0..1, and what the rest is multiplied by."""
 
 INKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "light": lambda images: images,
@@ -69,10 +69,10 @@ class SpecHint:
 
 
 def as_wanted(images: np.ndarray, conventions: InputSpec) -> np.ndarray:
-    """Pictures `[n, channels, height, width]` in 0..1 as `conventions` say, float32."""
+    """Images `[n, channels, height, width]` in 0..1 as `conventions` say, float32."""
     channels = images.shape[1]
     if (conventions.layout == "nhw" and channels != 1) or (conventions.range == "imagenet" and channels != 3):
-        what = "layout nhw is for grey pictures" if channels != 1 else "range imagenet is for pictures with 3 channels"
+        what = "layout nhw is for grey images" if channels != 1 else "range imagenet is for images with 3 channels"
         raise UserError(f"{what}; these have {channels}")
     shift, factor = RANGES[conventions.range]
     inked = INKS[conventions.ink](images)

@@ -60,7 +60,7 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     torch.set_num_threads(threads)
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
-        raise UserError("has not one input and one output; wanted is a model from pictures to a number a class")
+        raise UserError("has not one input and one output; expected a model from images to a number a class")
     kind = np.dtype(model.inputs[0].dtype)
     whole = kind.kind in "ui"
 
@@ -96,7 +96,7 @@ def _check(path: str) -> Card | None:
             members = archive.infolist()
             names = [member.filename for member in members]
             if sorted(names) != sorted(MEMBERS):
-                raise UserError(f"holds {', '.join(names[:5]) or 'nothing'}; wanted are {', '.join(sorted(MEMBERS))}")
+                raise UserError(f"holds {', '.join(names[:5]) or 'nothing'}; expected {', '.join(sorted(MEMBERS))}")
             for member in members:
                 if member.file_size > MOST_DENSE * member.compress_size + (1 << 16):
                     raise UserError(f"{member.filename} in it unpacks to {member.file_size:,} bytes; save it anew")

@@ -33,7 +33,7 @@ FORMATS = {
 
 TORCH = (
     "is a file of PyTorch's, which can run code when it is opened; where you made it, write: "
-    "torch.onnx.export(model, (pictures,), 'model.onnx', external_data=False)"
+    "torch.onnx.export(model, (images,), 'model.onnx', external_data=False)"
 )
 PICKLE = "is a pickle, which runs code when it is opened; where you made it, evaluate its predict function in Python"
 HDF5 = (
@@ -69,10 +69,10 @@ class ExternalModel:
         self._function = function
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """The answers to `pictures`; raises UserError for whatever happens behind the fence."""
+        """The answers to `images`; raises UserError for whatever happens behind the fence."""
         parts = [self._function(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         if len({part.shape[1:] for part in parts}) != 1:
-            raise UserError(f"{self.path}: answers pictures with other numbers of classes each time")
+            raise UserError(f"{self.path}: answers images with other numbers of classes each time")
         return np.concatenate(parts)
 
 
@@ -104,7 +104,7 @@ def format_of(path: Path) -> Format:
     if way_out:
         raise UserError(f"{path}: {way_out.format(name=path.name)}")
     if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path}: is no run folder and no model file known here; wanted are {', '.join(FORMATS)} files")
+        raise UserError(f"{path}: is no run folder and no model file known here; expected {', '.join(FORMATS)} files")
     if path.suffix.lower() == ".keras" and not start.startswith(ZIP):
         raise UserError(f"{path}: is no zip archive, which a .keras file is; save it anew")
     if path.suffix.lower() == ".onnx" and start.startswith(ZIP):
@@ -125,11 +125,11 @@ def _start(path: Path) -> bytes:
         if stat.S_ISDIR(told.st_mode):
             if (path / "saved_model.pb").exists():
                 raise UserError(f"{path}: {SAVED.format(name=path.name)}")
-            raise UserError(f"{path}: is a folder; wanted is a run folder, or a {' or '.join(FORMATS)} file")
+            raise UserError(f"{path}: is a folder; expected a run folder, or a {' or '.join(FORMATS)} file")
         if not stat.S_ISREG(told.st_mode):
-            raise UserError(f"{path}: is no regular file; wanted is a {' or '.join(FORMATS)} file")
+            raise UserError(f"{path}: is no regular file; expected a {' or '.join(FORMATS)} file")
         if told.st_size > MAX_MODEL_BYTES:
-            raise UserError(f"{path}: has {told.st_size:,} bytes; wanted are at most {MAX_MODEL_BYTES:,}")
+            raise UserError(f"{path}: has {told.st_size:,} bytes; expected at most {MAX_MODEL_BYTES:,}")
         return os.read(handle, 8)
     finally:
         os.close(handle)

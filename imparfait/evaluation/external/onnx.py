@@ -117,11 +117,11 @@ def _check(model: Any) -> None:
             nodes += 1
             if message.domain not in DOMAINS:
                 raise UserError(
-                    f"asks for {message.op_type} of the domain {message.domain}; wanted are ONNX's own operators "
+                    f"asks for {message.op_type} of the domain {message.domain}; expected ONNX's own operators "
                     "(no custom ones): export it without"
                 )
     if not 0 < nodes <= MOST_NODES:
-        raise UserError(f"has {nodes:,} nodes; wanted are 1 to {MOST_NODES:,}")
+        raise UserError(f"has {nodes:,} nodes; expected 1 to {MOST_NODES:,}")
 
 
 def _messages(message: Any) -> Iterator[Any]:
@@ -143,10 +143,10 @@ def _input(session: Any) -> tuple[str, Any, tuple[int | None, ...]]:
     inputs = session.get_inputs()
     if len(inputs) != 1:
         names = ", ".join(each.name for each in inputs)
-        raise UserError(f"takes {len(inputs)} inputs ({names}); wanted is one: the pictures")
+        raise UserError(f"takes {len(inputs)} inputs ({names}); expected one: the images")
     (only,) = inputs
     if only.type not in KINDS or not 2 <= len(only.shape) <= 4:
-        raise UserError(f"takes a {only.type} of shape {only.shape}; wanted are pictures: 2 to 4 axes of numbers")
+        raise UserError(f"takes a {only.type} of shape {only.shape}; expected images: 2 to 4 axes of numbers")
     return only.name, KINDS[only.type], tuple(_lengths(only.shape))
 
 
@@ -163,7 +163,7 @@ def _output(session: Any) -> tuple[str, bool]:
     if not tables and not labels:
         told = ", ".join(f"{name}: {kind}" for name, kind, _ in there)
         raise UserError(
-            f"answers with {told}; wanted is a number a class for each picture "
+            f"answers with {told}; expected a number a class for each image "
             "(of scikit-learn: to_onnx(…, options={'zipmap': False}))"
         )
     return (tables or labels)[0], not tables
@@ -185,7 +185,7 @@ def _ending(graph: Any, output: str) -> Any:
 
 
 def _divides_by_255(graph: Any, name: str) -> bool:
-    """Whether all the first node does with the pictures is to divide them by 255, or to multiply by 1/255."""
+    """Whether all the first node does with the images is to divide them by 255, or to multiply by 1/255."""
     from onnx import numpy_helper
 
     numbers = {each.name: each for each in graph.initializer}

@@ -118,9 +118,9 @@ class Reading:
 
 
 def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Reading:
-    """The digits on the one page of a picture file; `model` is as `open_model` takes it, or one that it opened.
+    """The digits on the one page of an image file; `model` is as `open_model` takes it, or one that it opened.
 
-    Boxes are in the picture's pixels, turned as EXIF says. Raises UserError as `read_pages` does, and for several
+    Boxes are in the image's pixels, turned as EXIF says. Raises UserError as `read_pages` does, and for several
     pages.
     """
     from imparfait.inference.pretrained import open_model
@@ -129,7 +129,7 @@ def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Readi
     pages = list(read_file(source, ready))
     if len(pages) > 1:
         raise UserError(
-            f"{'the picture' if isinstance(source, bytes) else source}: has {len(pages)} pages; "
+            f"{'the image' if isinstance(source, bytes) else source}: has {len(pages)} pages; "
             "for one after the other write: imparfait.reading.read_file(source, open_model(…))"
         )
     return pages[0][1]
@@ -138,20 +138,20 @@ def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Readi
 def read_file(
     source: bytes | str | Path, ready: Predictor, name: str | None = None, limits: Limits | None = None
 ) -> Iterator[tuple[Page, Reading]]:
-    """The digits on each page of a picture file; `name` is how an error calls it.
+    """The digits on each page of an image file; `name` is how an error calls it.
 
     Raises UserError as `read_pages` does.
     """
     if ready.frame.channels != 1:
         raise UserError(
-            f"{ready.name}: is for pictures in colour; several digits are read by a model for grey ones, as digits"
+            f"{ready.name}: is for images in colour; several digits are read by a model for grey ones, as digits"
         )
     for page in read_pages(source, name, limits):
         yield page, read_page(page, ready)
 
 
 def read_page(page: Page, ready: Predictor) -> Reading:
-    """The digits on a page, by a model for pictures in grey."""
+    """The digits on a page, by a model for images in grey."""
     lines = tuple(Line(tuple(_field(found, page, ready) for found in row)) for row in find(page.pixels, ready))
     return Reading(lines, page.number, page.size)
 

@@ -1,4 +1,4 @@
-"""Pictures of results, from plain arrays; each for light and for dark paper."""
+"""Images of results, from plain arrays; each for light and for dark paper."""
 
 from imparfait.reports.figures.comparisons import (
     accuracy_against_seconds,

@@ -85,7 +85,7 @@ def slices(
     for index, (axes, (name, (values, log))) in enumerate(zip(figure.axes, tried.items(), strict=False)):
         axes.plot(values, 100 * accuracy, "o", color=theme.series[0], markersize=4, alpha=0.6, markeredgewidth=0)
         axes.set_xscale("log" if log else axes.get_xscale())
-        axes.set(xlabel=name.removeprefix("sizes."), ylabel="" if index % columns else "accuracy in %")
+        axes.set(xlabel=name.removeprefix("model_args."), ylabel="" if index % columns else "accuracy in %")
         axes.set_ylim(100 * floor, 100 * float(accuracy.max()) + 0.1 * 100 * (float(accuracy.max()) - floor) + 1e-3)
         if log:
             axes.xaxis.set_minor_formatter("")
@@ -101,7 +101,7 @@ def shares(explained: Mapping[str, float], theme: Theme = LIGHT) -> Figure:
     figure, axes = figure_on(theme, 6.4, 0.8 + 0.36 * len(explained))
     places = np.arange(len(explained))[::-1]
     axes.barh(places, [100 * share for share in explained.values()], color=theme.series[0], height=0.6)
-    axes.set_yticks(places, [name.removeprefix("sizes.") for name in explained])
+    axes.set_yticks(places, [name.removeprefix("model_args.") for name in explained])
     axes.grid(False, axis="y")
     axes.set_xlabel("share of the differences between trials that it explains, in %")
     return figure

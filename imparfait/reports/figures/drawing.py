@@ -1,4 +1,4 @@
-"""What all figures share: paper and colours, axes, pictures in rows, and the PNG."""
+"""What all figures share: paper and colours, axes, images in rows, and the PNG."""
 
 import io
 from collections.abc import Sequence
@@ -52,16 +52,16 @@ def as_png(figure: Figure) -> bytes:
 
 
 def montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float], theme: Theme) -> list[tuple[int, int]]:
-    """Draw rows of pictures as one image, in pixels; returns the left and bottom of each picture.
+    """Draw rows of images as one image, in pixels; returns the left and bottom of each image.
 
-    One image instead of one set of axes a picture: ten times faster to draw.
+    One image instead of one set of axes an image: ten times faster to draw.
     """
     axes.set_axis_off()
     if not rows:
         return []
     height, width = rows[0].shape[-2:]
     down, right = height + round(gap[0]), width + round(gap[1])
-    canvas = np.zeros((down * len(rows), right * max(map(len, rows)), 4), np.uint8)  # transparent between pictures
+    canvas = np.zeros((down * len(rows), right * max(map(len, rows)), 4), np.uint8)  # transparent between images
     places = []
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
@@ -71,7 +71,7 @@ def montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float], th
             canvas[top : top + height, left : left + width, 3] = 255
             places.append((left, top + height))
     axes.imshow(canvas, interpolation="nearest")
-    # White pictures must not run into white paper, nor black ones into black.
+    # White images must not run into white paper, nor black ones into black.
     frames = [Rectangle((left - 0.5, bottom - height - 0.5), width, height) for left, bottom in places]
     axes.add_collection(PatchCollection(frames, facecolors="none", edgecolors=theme.faint, linewidths=0.8))
     return places

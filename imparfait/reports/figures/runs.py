@@ -114,7 +114,7 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
 
 
 def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, columns: int = 8) -> Figure:
-    """Pictures with a caption under each."""
+    """Images with a caption under each."""
     rows = [range(start, min(start + columns, len(pixels))) for start in range(0, len(pixels), columns)]
     figure, axes = figure_on(theme, 1.15 * columns, 1.6 * max(1, len(rows)))
     height, width = pixels.shape[-2:]
@@ -129,7 +129,7 @@ def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, colu
 
 
 def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
-    """The same pictures once a row, each row altered in another way."""
+    """The same images once a row, each row corrupted in another way."""
     columns = max(len(pixels) for pixels in sheet.values())
     figure, axes = figure_on(theme, 0.8 * columns + 1.2, 0.85 * len(sheet))
     height, width = next(iter(sheet.values())).shape[-2:]

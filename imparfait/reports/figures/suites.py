@@ -1,4 +1,4 @@
-"""Figures of a whole suite: alterations by severities."""
+"""Figures of a whole suite: corruptions by severities."""
 
 from collections.abc import Mapping, Sequence
 
@@ -212,7 +212,7 @@ def confidence(
 
 
 def rows_of_mistakes(rows: Mapping[str, tuple[Pixels, Sequence[str]]], columns: int, theme: Theme = LIGHT) -> Figure:
-    """Captioned pictures, a row a name."""
+    """Captioned images, a row a name."""
     figure, axes = _bare(theme, 1.1 + 0.75 * columns, 1.1 * len(rows))
     pixels = [each for each, _ in rows.values()]
     height, width = pixels[0].shape[-2:]
@@ -223,7 +223,7 @@ def rows_of_mistakes(rows: Mapping[str, tuple[Pixels, Sequence[str]]], columns: 
         axes.text(left + width / 2, bottom, caption, ha="center", va="top", fontsize=8, color=theme.ink)
     for row, name in enumerate(rows):
         axes.text(-0.15 * width, row * down + height / 2, name, ha="right", va="center", color=theme.ink, fontsize=8.5)
-    # Cut to what is drawn, figures with short names or few pictures would be shown larger than others.
+    # Cut to what is drawn, figures with short names or few images would be shown larger than others.
     whole = Rectangle((-1.65 * width, -1), columns * right + 1.65 * width, len(rows) * down, fill=False, linewidth=0)
     axes.add_patch(whole)
     axes.set(xlim=(-1.65 * width, columns * right), ylim=(len(rows) * down - 1, -1))

@@ -1,4 +1,4 @@
-"""What is called blank: pictures of nothing are, drawn strokes are not, however faint an alteration makes them."""
+"""What is called blank: images of nothing are, drawn strokes are not, however faint a corruption makes them."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_strokes_are_not_blank_in_any_light(name: str) -> None:
 def test_other_alterations_leave_what_is_not_blank_either(name: str) -> None:
     data = digits(40)
     for severity in (0.4, 1.0):
-        assert blanks(corrupt(data, name, severity)) <= 1, severity  # 1: turned out of the picture, or worn away
+        assert blanks(corrupt(data, name, severity)) <= 1, severity  # 1: turned out of the image, or worn away
 
 
 def test_no_other_set_of_nothing_is_taken_for_blank() -> None:

@@ -1,4 +1,4 @@
-"""Any picture file a person has becomes the pixels that person sees."""
+"""Any image file a person has becomes the pixels that person sees."""
 
 import io
 from pathlib import Path
@@ -75,13 +75,13 @@ def test_of_an_animation_the_first_picture_is_read() -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "mine.png: no picture in one of the formats PNG, .*; its first bytes are missing"),
+        (b"", "mine.png: no image in one of the formats PNG, .*; its first bytes are missing"),
         (b"GIF", "its first bytes are 474946"),
-        (encoded(Image.fromarray(COLOUR))[:60], r"mine\.png: a broken picture \(.*\); its first bytes are 89504e47"),
-        (encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "floating-point pixels, wanted are whole"),
+        (encoded(Image.fromarray(COLOUR))[:60], r"mine\.png: a broken image \(.*\); its first bytes are 89504e47"),
+        (encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "floating-point pixels, expected whole"),
         (encoded(Image.new("1", (9000, 9000))), r"9000×9000 pixels; the most that is read is 50,000,000"),
     ],
-    ids=["empty", "no picture", "torn", "fractions", "too large"],
+    ids=["empty", "no image", "torn", "fractions", "too large"],
 )
 def test_what_is_no_picture_is_one_sentence(content: bytes, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as error:
@@ -123,11 +123,11 @@ def test_folders_of_mixed_sizes_need_a_size_and_say_what_was_done(tmp_path: Path
     for number, (height, width) in enumerate([(8, 8), (16, 16), (20, 10), (10, 10)]):
         for name in ("yes", "no"):
             save(tmp_path / name / f"{number}.png", np.full((height, width), 9, np.uint8))
-    with pytest.raises(UserError, match="16×16 pixels, the first picture has 8×8; write --size 8"):
+    with pytest.raises(UserError, match="16×16 pixels, the first image has 8×8; write --size 8"):
         load_data(tmp_path)
     data = load_data(tmp_path, size=10)
     assert data.train.pixels.shape == (8, 1, 10, 10)
-    assert data.remark == "8 pictures brought to 10×10: 4 reduced, 2 enlarged, 2 padded to a square"
+    assert data.remark == "8 images brought to 10×10: 4 reduced, 2 enlarged, 2 padded to a square"
 
 
 def test_one_colour_picture_makes_all_of_them_colour(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_classes_are_sorted_as_people_sort_them(tmp_path: Path) -> None:
         for number in range(2):
             save(tmp_path / name / f"{number}.png", GREY)
     (tmp_path / ".cache").mkdir()
-    (tmp_path / "1" / "notes.txt").write_text("not a picture, and not said to be one")
+    (tmp_path / "1" / "notes.txt").write_text("not an image, and not said to be one")
     assert load_data(tmp_path).train.classes == ("1", "9", "10", "a2", "a10")
 
 

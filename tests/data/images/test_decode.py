@@ -1,4 +1,4 @@
-"""Any picture file becomes the pages that a person sees, or one sentence."""
+"""Any image file becomes the pages that a person sees, or one sentence."""
 
 import io
 import os
@@ -74,7 +74,7 @@ def test_of_zeros_and_ones_in_eight_bits_ones_are_white() -> None:
 def test_numbers_that_are_no_levels_are_refused(worst: float) -> None:
     odd = np.full((3, 3), 0.5, np.float32)
     odd[1, 1] = worst
-    with pytest.raises(UserError, match="a broken picture"):
+    with pytest.raises(UserError, match="a broken image"):
         levels(encoded(Image.fromarray(odd), "TIFF"))
 
 
@@ -142,7 +142,7 @@ def test_limits_are_said_with_what_came(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.png: 12×10 pixels; the most that is read is 99"):
         next(read_pages(path, limits=Limits(pixels=99)))
     pages = encoded(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[Image.fromarray(GREY)] * 3)
-    with pytest.raises(UserError, match="the picture: more than 3 pages"):
+    with pytest.raises(UserError, match="the image: more than 3 pages"):
         next(read_pages(pages, limits=Limits(pages=3)))
     assert len(list(read_pages(pages, limits=Limits(pages=4)))) == 4
 
@@ -150,14 +150,14 @@ def test_limits_are_said_with_what_came(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "x: no picture in one of the formats PNG, JPEG, BMP, GIF, WEBP, TIFF; it is empty"),
+        (b"", "x: no image in one of the formats PNG, JPEG, BMP, GIF, WEBP, TIFF; it is empty"),
         (b"hello", "its first bytes are 68656c6c"),
         (b"%PDF-1.7", "x: is a PDF; export its pages as PNG"),
-        (b"\0\0\0\x18ftypheic", "x: is an HEIC picture; export it as JPEG or PNG"),
+        (b"\0\0\0\x18ftypheic", "x: is an HEIC image; export it as JPEG or PNG"),
         (b"\n <svg>", "x: is an SVG drawing"),
-        (encoded(Image.fromarray(COLOUR))[:60], r"x: a broken picture \(.*\); its first bytes are 89504e47"),
-        (encoded(Image.fromarray(COLOUR), "JPEG")[:-40], r"x: a broken picture"),
-        (tiff([(256, 4, 1, 9)], 8), r"x: a broken picture \(its head makes no sense\)"),
+        (encoded(Image.fromarray(COLOUR))[:60], r"x: a broken image \(.*\); its first bytes are 89504e47"),
+        (encoded(Image.fromarray(COLOUR), "JPEG")[:-40], r"x: a broken image"),
+        (tiff([(256, 4, 1, 9)], 8), r"x: a broken image \(its head makes no sense\)"),
     ],
 )
 def test_what_is_no_picture_is_one_sentence(content: bytes, sentence: str) -> None:
@@ -168,7 +168,7 @@ def test_what_is_no_picture_is_one_sentence(content: bytes, sentence: str) -> No
 def test_a_torn_page_is_named() -> None:
     content = encoded(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[Image.fromarray(GREY)])
     pages = read_pages(content[:-40], "x")
-    with pytest.raises(UserError, match=r"^x(, page 2)?: a broken picture"):
+    with pytest.raises(UserError, match=r"^x(, page 2)?: a broken image"):
         list(pages)
 
 

@@ -1,4 +1,4 @@
-"""Pictures as people have them become what a model was trained on, and it is said what was done."""
+"""Images as people have them become what a model was trained on, and it is said what was done."""
 
 import io
 
@@ -27,7 +27,7 @@ def decoded(content: bytes, frame: Frame = FRAME) -> NormalizedImage:
 
 
 def alike(pixels: np.ndarray, expected: np.ndarray = SEVEN) -> float:
-    """How far two pictures agree, moved by a pixel at most: 1 where they are proportional."""
+    """How far two images agree, moved by a pixel at most: 1 where they are proportional."""
     second = expected.astype(float).ravel()
     moved = [np.roll(pixels[0].astype(float), (down, across), (0, 1)) for down in (-1, 0, 1) for across in (-1, 0, 1)]
     return max(float(each.ravel() @ second / np.sqrt((each**2).sum() * (second @ second) + 1e-9)) for each in moved)
@@ -40,7 +40,7 @@ def test_a_training_picture_comes_back_bit_for_bit_however_it_was_stored(way: Va
     assert got.unchanged
     assert got.polarity == ("dark on light" if way.dark else "light on dark")
     assert got.scale == 1 / way.times
-    assert "is as the training pictures are" in got.said
+    assert "is as the training images are" in got.said
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.lossless][::4], ids=str)

@@ -56,7 +56,7 @@ def refused(path: Path, limits: Limits | None = None) -> str:
 @pytest.mark.parametrize("fixed", ["n", 1, 7, 512])
 def test_an_onnx_file_answers_as_onnx_runtime_does_whatever_batch_it_is_fixed_to(tmp_path: Path, fixed: Any) -> None:
     twin = onnxruntime.InferenceSession(onnx_model().SerializeToString(), providers=["CPUExecutionProvider"])
-    (expected,) = twin.run(None, {"pictures": PICTURES})
+    (expected,) = twin.run(None, {"images": PICTURES})
     path = written(tmp_path / "model.onnx", onnx_model((fixed, 1, SIDE, SIDE)))
     with open_external(path, threads=2) as model:
         length = None if fixed == "n" else fixed
@@ -69,7 +69,7 @@ def test_an_onnx_file_answers_as_onnx_runtime_does_whatever_batch_it_is_fixed_to
 def test_each_type_of_input_is_served(tmp_path: Path, kind: str, tolerance: float) -> None:
     numbers = {"size": np.array(255, np.float32), "head": np.eye(SIDE * SIDE, CLASSES, dtype=np.float32)}
     nodes = [
-        helper.make_node("Cast", ["pictures"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["images"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["real", "size"], ["small"]),
         helper.make_node("Flatten", ["small"], ["row"]),
         helper.make_node("Gemm", ["row", "head"], ["answers"]),
@@ -124,7 +124,7 @@ def with_its_own_function() -> onnx.ModelProto:
 
 
 def with_too_many_nodes() -> onnx.ModelProto:
-    nodes = [helper.make_node("Relu", ["pictures"], [f"n{index}"]) for index in range(20_001)]
+    nodes = [helper.make_node("Relu", ["images"], [f"n{index}"]) for index in range(20_001)]
     return model_of(nodes, ("n", 1, SIDE, SIDE), {})
 
 
@@ -147,12 +147,12 @@ def without_numbers_for_classes() -> onnx.ModelProto:
     [
         (with_external_data, "keeps weights in other files, which are not opened; write: onnx.save(onnx.load("),
         (with_external_data_in_a_branch, "keeps weights in other files"),
-        (with_a_foreign_operator, "asks for Relu of the domain com.example; wanted are ONNX's own operators"),
+        (with_a_foreign_operator, "asks for Relu of the domain com.example; expected ONNX's own operators"),
         (with_its_own_function, "defines functions of its own, which are not opened; write: onnx.save(onnx.inliner."),
-        (with_too_many_nodes, "has 20,001 nodes; wanted are 1 to 20,000"),
-        (with_two_inputs, "takes 2 inputs (pictures, more); wanted is one: the pictures"),
-        (without_numbers_for_classes, "answers with answers: tensor(float); wanted is a number a class"),
-        (lambda: b"", "has 0 nodes; wanted are 1 to 20,000"),
+        (with_too_many_nodes, "has 20,001 nodes; expected 1 to 20,000"),
+        (with_two_inputs, "takes 2 inputs (images, more); expected one: the images"),
+        (without_numbers_for_classes, "answers with answers: tensor(float); expected a number a class"),
+        (lambda: b"", "has 0 nodes; expected 1 to 20,000"),
         (lambda: b"hello, this is text", "is no ONNX file, or a broken one; export it anew"),
     ],
 )
@@ -163,7 +163,7 @@ def test_an_onnx_file_that_is_not_opened_says_why(tmp_path: Path, make: Any, wor
 def test_bombs_in_onnx_files_stop_at_memory_and_time(tmp_path: Path) -> None:
     huge = [
         helper.make_node("ConstantOfShape", ["size"], ["answers"]),
-        helper.make_node("Identity", ["pictures"], ["rest"]),
+        helper.make_node("Identity", ["images"], ["rest"]),
     ]
     path = written(tmp_path / "huge.onnx", model_of(huge, ("n", 1, SIDE, SIDE), {"size": np.array([1 << 20, 1 << 20])}))
     limits = Limits(memory=256 << 20, seconds=2)
@@ -184,7 +184,7 @@ def test_bombs_in_onnx_files_stop_at_memory_and_time(tmp_path: Path) -> None:
         ],
     )
     for_ever = [
-        helper.make_node("Loop", ["", "yes", "pictures"], ["z"], body=body),
+        helper.make_node("Loop", ["", "yes", "images"], ["z"], body=body),
         helper.make_node("Flatten", ["z"], ["answers"]),
     ]
     path = written(tmp_path / "loop.onnx", model_of(for_ever, ("n", 1, SIDE, SIDE), {"yes": np.array(True)}))
@@ -262,7 +262,7 @@ def test_archives_that_keras_did_not_write_are_refused(tmp_path: Path) -> None:
             "holds metadata.json, config.json, model.weights.h5, ../../evil.py; want",
         ),
         (zipped(good | {"/tmp/evil.py": b"x"}), "holds metadata.json"),
-        (zipped({"config.json": b"{}"}), "holds config.json; wanted are config.json, metadata.json, model.weights.h5"),
+        (zipped({"config.json": b"{}"}), "holds config.json; expected config.json, metadata.json, model.weights.h5"),
         (zipped(good | {"config.json": b" " * (200 << 20)}, packed=True), "config.json in it unpacks to 209,715,200"),
         (zipped(good | {"config.json": b'{"a":' * 100_000}), "is no .keras file, or a broken one: maximum recur"),
         (zipped(good | {"config.json": b"{"}), "is no .keras file, or a broken one"),
@@ -290,7 +290,7 @@ def test_formats_that_are_not_opened_name_the_way_out(tmp_path: Path, suffix: st
         ("model.onnx", b"\x80\x04\x95rest of it", "is a pickle, which runs code when it is opened"),
         ("model.onnx", b"\x1c\0\0\0TFL3", "is TensorFlow Lite's format"),
         ("model.onnx", b"PK\x03\x04", "is a zip archive, which an .onnx file is not"),
-        ("model", b"anything", "is no run folder and no model file known here; wanted are .onnx, .keras files"),
+        ("model", b"anything", "is no run folder and no model file known here; expected .onnx, .keras files"),
     ],
 )
 def test_what_a_file_is_counts_more_than_what_it_is_called(
@@ -304,8 +304,8 @@ def test_folders_pipes_and_giants_are_refused_before_anything_is_read(tmp_path: 
     assert refused(tmp_path / "pipe.onnx").startswith("is no regular file")
     with (tmp_path / "giant.onnx").open("wb") as file:
         file.truncate((1 << 30) + 1)
-    assert refused(tmp_path / "giant.onnx") == "has 1,073,741,825 bytes; wanted are at most 1,073,741,824"
-    assert refused(tmp_path).startswith("is a folder; wanted is a run folder, or a .onnx or .keras file")
+    assert refused(tmp_path / "giant.onnx") == "has 1,073,741,825 bytes; expected at most 1,073,741,824"
+    assert refused(tmp_path).startswith("is a folder; expected a run folder, or a .onnx or .keras file")
     (tmp_path / "saved_model.pb").touch()
     assert "tf2onnx.convert --saved-model" in refused(tmp_path)
     assert refused(tmp_path / "nothing.onnx") == "there is no such file"

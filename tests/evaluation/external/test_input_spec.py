@@ -153,7 +153,7 @@ def test_the_choice_is_told_with_its_margin() -> None:
     said = str(infer_spec(someone(InputSpec("nhwc", "255")), DeclaredSpec(shape=shape_of("nhwc")), DATA))
     start = (
         "layout nhwc (said by the model), range 255 (found by trying), ink light (found by trying), "
-        "outputs logits (seen in its answers); 200 of 200 validation pictures right (100.0%), the next best ("
+        "outputs logits (seen in its answers); 200 of 200 validation images right (100.0%), the next best ("
     )
     assert said.startswith(start)
 
@@ -173,11 +173,9 @@ def test_a_model_that_only_guesses_is_refused_with_the_flags_to_give() -> None:
 
 
 def test_a_model_for_other_pictures_is_refused() -> None:
-    with pytest.raises(
-        UserError, match="takes pictures of 32 by 32 by 3; these are 16 by 16 with 1 channel; load them"
-    ):
+    with pytest.raises(UserError, match="takes images of 32 by 32 by 3; these are 16 by 16 with 1 channel; load them"):
         infer_spec(someone(InputSpec()), DeclaredSpec(shape=(None, 32, 32, 3)), DATA)
-    with pytest.raises(UserError, match="knows 1000 classes; these pictures have 3"):
+    with pytest.raises(UserError, match="knows 1000 classes; these images have 3"):
         infer_spec(someone(InputSpec()), DeclaredSpec(classes=1000), DATA)
 
 
@@ -224,7 +222,7 @@ def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write() -> None
     model = NhwcOnly()
     said = line_for(model.predict, InputSpec())
     assert said == (
-        "the model does not take pictures of shape (400, 1, 16, 16) but does as nhwc; "
+        "the model does not take images of shape (400, 1, 16, 16) but does as nhwc; "
         'write evaluate(model.predict, layout="nhwc")'
     )
     assert line_for(model.predict, InputSpec(range="255")).endswith('evaluate(model.predict, layout="nhwc", range=255)')
@@ -255,7 +253,7 @@ def test_the_models_of_scikit_learn_pytorch_and_keras_are_asked_as_they_want() -
         )
 
     network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 3))
-    assert "model(torch.from_numpy(pictures)).detach().cpu().numpy()" in line_for(
+    assert "model(torch.from_numpy(images)).detach().cpu().numpy()" in line_for(
         lambda batch: network(torch.from_numpy(batch)), InputSpec()
     )
     asked = adapt(lambda batch: network(torch.from_numpy(batch)).detach().numpy(), InputSpec(), CLASSES)
@@ -268,16 +266,16 @@ def test_answers_become_logits() -> None:
     for labels in ([1, 0], [[1], [0]], [1.0, 0.0], ["steep", "flat"], np.array(["steep", "flat"], object)):
         assert logits(labels, "labels", CLASSES, 2).argmax(1).tolist() == [1, 0]
     for answer, outputs, words in (
-        ([3, 0], "labels", "the model answers 3; wanted is one of the classes flat, steep, cross, or its index"),
-        (["flag", "flat"], "labels", "the model answers flag; wanted is one of"),
+        ([3, 0], "labels", "the model answers 3; expected one of the classes flat, steep, cross, or its index"),
+        (["flag", "flat"], "labels", "the model answers flag; expected one of"),
         ([1.5, 0], "labels", "the model answers 1.5"),
-        ([[1, 2]], "labels", r"shape \(1, 2\); wanted is a label for each"),
+        ([[1, 2]], "labels", r"shape \(1, 2\); expected a label for each"),
         (
             [[1, 2], [3, 4]],
             "logits",
-            r"float64|int64 of shape \(2, 2\); wanted are numbers of shape \(2, 3\), one for each",
+            r"float64|int64 of shape \(2, 2\); expected numbers of shape \(2, 3\), one for each",
         ),
-        ([["a", "b", "c"]] * 2, "logits", "wanted are numbers"),
+        ([["a", "b", "c"]] * 2, "logits", "expected numbers"),
         ([[1, 2], [3]], "logits", "the model's answer is no array"),
     ):
         with pytest.raises(UserError, match=words):

@@ -75,11 +75,11 @@ def test_a_function_behind_the_fence_answers_as_it_would_here(fence: SandboxServ
         ("eat", "wants more than 0.25 GiB of memory while being read"),
         ("eat_at_once", "wants more than 0.25 GiB of memory while being read"),
         ("raise", "fails while being read: ValueError: [31mred and long xxx"),
-        ("later_segfault", "crashes its process (SIGSEGV) while answering 2 pictures"),
-        ("later_hang", "was stopped after 1 s of answering 2 pictures"),
-        ("later_eat", "wants more than 0.25 GiB of memory while answering 2 pictures"),
-        ("later_raise", "fails while answering 2 pictures: ValueError: matmul"),
-        ("half", "was stopped after 1 s of answering 2 pictures"),
+        ("later_segfault", "crashes its process (SIGSEGV) while answering 2 images"),
+        ("later_hang", "was stopped after 1 s of answering 2 images"),
+        ("later_eat", "wants more than 0.25 GiB of memory while answering 2 images"),
+        ("later_raise", "fails while answering 2 images: ValueError: matmul"),
+        ("half", "was stopped after 1 s of answering 2 images"),
     ],
 )
 def test_crashes_hangs_and_bombs_are_one_sentence(said: Callable[..., str], attack: str, words: str) -> None:
@@ -170,7 +170,7 @@ def test_after_an_exception_the_next_question_is_answered(fence: SandboxServer, 
     file = tmp_path / "model.bin"
     file.write_text("later_raise_once")
     with fence.open(file) as function:
-        with pytest.raises(UserError, match="fails while answering 1 pictures: ValueError: once"):
+        with pytest.raises(UserError, match="fails while answering 1 images: ValueError: once"):
             function(PICTURES[:1])
         assert function(PICTURES).shape == (2, 3)
 

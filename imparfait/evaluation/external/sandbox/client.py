@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.sandbox import protocol
 
-MOST_COLUMNS = 10_000  # numbers for one picture
+MOST_COLUMNS = 10_000  # numbers for one image
 TO_IMPORT = 180.0  # seconds until a reader is imported: Keras takes 4, on a cold disk 10
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # no keys, no homes
 # A process with threads can neither be forked safely nor given a network of its own; a child asks for its own number.
@@ -161,7 +161,7 @@ class SandboxedModel:
 
         Raises UserError, in one sentence, whatever goes wrong over there; after an exception it can be asked again.
         """
-        doing = f"answering {len(array)} pictures"
+        doing = f"answering {len(array)} images"
         said = self._hear(doing, {"kind": str(array.dtype), "shape": array.shape}, array)
         if said.kind is None or not _fits(said, len(array)):
             raise self._ended(f"says nonsense while {doing}; do not trust it")
