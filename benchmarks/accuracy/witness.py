@@ -1,4 +1,4 @@
-"""The reference network that calibrates severity 1: `petit` without its spatial normaliser, which some corruptions mislead."""
+"""The reference network of severity 1: `petit` without its spatial normaliser, which some corruptions mislead."""
 
 from torch import Tensor, nn
 

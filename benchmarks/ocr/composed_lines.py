@@ -30,8 +30,8 @@ from imparfait import load_data, split
 from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.sealed_test import LEDGER
+from imparfait.inference.loading import load_predictor_with_card
 from imparfait.inference.ocr import Reading, read
-from imparfait.inference.pretrained import open_with_card
 
 DIGITS = 5
 REJECTED = 0.05
@@ -64,7 +64,7 @@ class Line:
 
 def read_lines(data: LabelledImages, model: str, lines: int, keep: Path | None) -> list[Line]:
     """Compose and read so many lines of the images; those read wrongly are kept as files."""
-    ready = open_with_card(model)[0]
+    ready = load_predictor_with_card(model)[0]
     order = np.random.default_rng(2026).permutation(len(data))
     names = list(PAPERS)
     done = []
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     dataset = load_data()
-    card = open_with_card(options.model)[1]
+    card = load_predictor_with_card(options.model)[1]
     settings = card.settings if card else fingerprint(options.model)
     if options.on == "test":
         with dataset.test.open(options.runs / LEDGER, settings) as opening:

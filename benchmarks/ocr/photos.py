@@ -23,7 +23,7 @@ from helpers.photos import SCENES, file
 
 from imparfait import load_data, split
 from imparfait.data.images.normalize import Frame, NormalizedImage, decode
-from imparfait.inference.pretrained import open_model
+from imparfait.inference.loading import load_predictor
 
 TALL = 120  # pixels of a row of the sheet
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    ready = open_model(options.model)
+    ready = load_predictor(options.model)
     _, development = split(load_data().train)
     digits, labels = development.pixels[: options.each], development.labels[: options.each]
     frame = Frame(*digits.shape[2:])

@@ -18,8 +18,8 @@ from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.data.images.normalize import decode
+from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import Predictor
-from imparfait.inference.pretrained import open_model
 
 SIZES = (120, 24)
 LEFT_OUT = ("dejavu", "stix", "symbol", "dingbat", "d050000l", "emoji")
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    ready = open_model(options.model)
+    ready = load_predictor(options.model)
     fonts = fonts_in(options.fonts)
     told = {"model": options.model, "fonts": [path.stem for path in fonts], "model_args": {}}
     for size in SIZES:

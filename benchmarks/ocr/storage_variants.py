@@ -23,7 +23,7 @@ from helpers.image_variants import variants
 
 from imparfait import load_data, split
 from imparfait.data.images.normalize import Frame, decode
-from imparfait.inference.pretrained import open_model
+from imparfait.inference.loading import load_predictor
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=1)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    ready = open_model(options.model)
+    ready = load_predictor(options.model)
     _, development = split(load_data().train)
     frame = Frame(*development.pixels.shape[2:])
     ways = [variant for variant in variants() for _ in range(options.each)]

@@ -26,8 +26,9 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import imparfait
+from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import PICTURES, PROBABILITIES
-from imparfait.inference.pretrained import PRETRAINED, open_model
+from imparfait.models.pretrained import PRETRAINED
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
 ON_THE_PAGE = """
@@ -108,8 +109,8 @@ def main() -> None:
     options = parser.parse_args()
     _, development = imparfait.split(imparfait.load_data().train)
     pixels = development.pixels[: options.images]
-    ready = open_model("digits")
-    weights = open_model(str(PRETRAINED["digits"].folder))  # the folder: PyTorch answers
+    ready = load_predictor("digits")
+    weights = load_predictor(str(PRETRAINED["digits"].folder))  # the folder: PyTorch answers
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place) / f"{row:06d}.png" for row in range(len(pixels))]
         for file, image in zip(files, pixels[:, 0], strict=True):

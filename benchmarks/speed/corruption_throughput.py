@@ -1,10 +1,11 @@
-"""Images corrupted a second: ours beside what others alter with, in turn in one run.
+"""Throughput of our geometric corruptions, compared with Keras, Kornia and Albumentations.
 
 python -m venv ../kornia && ../kornia/bin/pip install -r benchmarks/peers/kornia.txt
-python benchmarks/altering.py --peer kornia ../kornia/bin/python --out results/<date>-altering
+python benchmarks/speed/corruption_throughput.py --peer kornia ../kornia/bin/python --out results/corruption-throughput
 
-Peers: keras (its ImageDataGenerator), kornia and albumentations, each in an environment of its own
-(benchmarks/peers/<peer>.txt) and a process of its own that lives as long as the run; --peer comes once for each.
+Peers: keras (its ImageDataGenerator), kornia and albumentations. Each has its own environment
+(benchmarks/peers/<peer>.txt) and runs in its own process for the whole benchmark, in turn with ours. Give --peer once
+per peer.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,34 +21,38 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from claims import leave
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait import CORRUPTIONS, ComputeConfig, CounterRng, load_data
 from imparfait.core.compute import usable_cores
 from imparfait.core.hardware import environment
 
 ROUNDS = 7
-OURS = 20_000  # images a round; of the peers so many that a round takes each about as long
+OURS = 20_000  # images per round; fewer for the peers, so that every round takes about as long
 PEERS = {"keras": 2_000, "kornia": 5_000, "albumentations": 2_000}
 NAMES = {"keras": "ImageDataGenerator"}
-WORKER = Path(__file__).with_name("peers") / "altering_with.py"
+WORKER = Path(__file__).parents[1] / "peers" / "corruption_worker.py"
 
 
 def ours(images: torch.Tensor, name: str, severity: float) -> Callable[[], float]:
-    draw = CounterRng(0, "benchmark", 0, torch.arange(len(images)))
+    """A function that corrupts all images once and returns the seconds."""
+    rng = CounterRng(0, "benchmark", 0, torch.arange(len(images)))
 
     def work() -> float:
         start = time.perf_counter()
-        # 4,000 at a time was the fastest of 250 to 10,000 here; 250 to 500 reach half of it
-        for part, rows in zip(images.split(4000), torch.arange(len(images)).split(4000), strict=True):
-            CORRUPTIONS[name](part, severity, draw.at(rows))
+        # batches of 4,000 were the fastest of 250 to 10,000; 250 to 500 reach half the speed
+        for batch, rows in zip(images.split(4000), torch.arange(len(images)).split(4000), strict=True):
+            CORRUPTIONS[name](batch, severity, rng.at(rows))
         return time.perf_counter() - start
 
     return work
 
 
 def theirs(peer: str, python: str, file: Path, threads: int, log: Path) -> tuple[Callable[[], float], dict[str, str]]:
-    """What alters its images once and says how long that took, and its version."""
+    """A function that corrupts the peer's images once and returns the seconds, and the peer's version."""
     child = subprocess.Popen(
         [python, str(WORKER), peer, str(file), str(threads)],
         stdin=subprocess.PIPE,
@@ -56,7 +62,7 @@ def theirs(peer: str, python: str, file: Path, threads: int, log: Path) -> tuple
         env=os.environ | {"OMP_NUM_THREADS": str(threads)},
     )
 
-    def answer() -> object:
+    def reply() -> object:
         line = child.stdout.readline()
         if not line:
             raise SystemExit(f"{peer} ended with {child.wait()}:\n{log.read_text()[-2000:]}")
@@ -64,18 +70,20 @@ def theirs(peer: str, python: str, file: Path, threads: int, log: Path) -> tuple
 
     def work() -> float:
         print(file=child.stdin, flush=True)
-        return answer()
+        return reply()
 
-    return work, answer()
+    return work, reply()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", nargs=2, action="append", default=[], metavar=("NAME", "PYTHON"))
+    parser.add_argument(
+        "--peer", nargs=2, action="append", default=[], metavar=("NAME", "PYTHON"), help="a peer and its Python"
+    )
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     if unknown := {name for name, _ in options.peer} - PEERS.keys():
-        parser.error(f"no peer is called {min(unknown)!r}; choose from {', '.join(PEERS)}")
+        parser.error(f"unknown peer {min(unknown)!r}, expected one of {', '.join(PEERS)}")
     threads = usable_cores()
     torch.set_num_threads(threads)
     pixels = load_data().train.pixels[:OURS]
@@ -94,22 +102,22 @@ def main() -> None:
             candidates[NAMES.get(peer, peer)] = work, PEERS[peer]
             versions |= version
         for work, _ in candidates.values():
-            work()  # the first time is slower
+            work()  # the first call is slower
         for _ in range(ROUNDS):
             for name, (work, batch) in candidates.items():
                 rates.setdefault(name, []).append(batch / work())
     medians = {name: round(statistics.median(values)) for name, values in rates.items()}
     summary: dict[str, object] = {
-        "pictures_per_second_median": medians,
+        "images_per_second_median": medians,
         "range": {name: [round(min(values)), round(max(values))] for name, values in rates.items()},
     }
     for peer, _ in options.peer:
         name = NAMES.get(peer, peer)
         ratios = {mine: round(medians[mine] / medians[name], 1) for mine in ("geometric", "shrunk")}
         summary[f"ratio_to_{name}"] = ratios
-    summary["rounds_in_turn"] = ROUNDS
+    summary["rounds"] = ROUNDS
     pythons = {f"{peer.upper()}_PYTHON": python for peer, python in options.peer}
-    leave(options.out, summary, environment(ComputeConfig(threads=threads)) | {"peers": versions}, **pythons)
+    write_claim(options.out, summary, environment(ComputeConfig(threads=threads)) | {"peers": versions}, **pythons)
     print(json.dumps(summary, indent=2))
 
 

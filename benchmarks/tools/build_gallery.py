@@ -22,8 +22,8 @@ from imparfait.core.storage import write_json
 from imparfait.core.types import Pixels
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
+from imparfait.inference.loading import load_predictor_with_card
 from imparfait.inference.predictor import Predictor
-from imparfait.inference.pretrained import open_with_card
 from imparfait.serving.corruptions import shown
 from imparfait.serving.schemas import data_url
 
@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     start = time.time()
-    open_for_evaluation = {name: open_with_card(name) for name in ("digits", "digits-clean")}
-    ours, clean = (model for model, _ in open_for_evaluation.values())
+    models = {name: load_predictor_with_card(name) for name in ("digits", "digits-clean")}
+    ours, clean = (model for model, _ in models.values())
     _, validation = split(load_data().train)
     subset = validation.select(np.arange(min(options.images, len(validation))))
     subset = replace(subset, sources=np.zeros(len(subset), np.int64))  # the server has no source ids
@@ -72,7 +72,7 @@ def main() -> None:
     write_json(
         options.out,
         {
-            "models": {name: card.weights for name, (_, card) in open_for_evaluation.items() if card},
+            "models": {name: card.weights for name, (_, card) in models.items() if card},
             "looked_at": len(subset),
             "images": images,
         },

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from imparfait.export import export
-from imparfait.inference.pretrained import PRETRAINED
+from imparfait.models.pretrained import PRETRAINED
 
 KEPT = ("model.safetensors", "config.json", "settings.json", "environment.json")
 CARD = """# {name}
@@ -54,7 +54,7 @@ def build_pretrained(run: Path, name: str) -> None:
     for file in KEPT:
         shutil.copyfile(run / file, folder / file)
     exported = export(folder, to="onnx", out=folder / "model.onnx")
-    manifest, compute, scores, config = (
+    manifest, machine, scores, config = (
         json.loads((run / file).read_text(encoding="utf-8"))
         for file in ("settings.json", "environment.json", "scores.json", "config.json")
     )
@@ -71,8 +71,8 @@ def build_pretrained(run: Path, name: str) -> None:
         summary=PRETRAINED[name].summary[0].upper() + PRETRAINED[name].summary[1:],
         classes=", ".join(config["classes"]),
         command=" ".join([*command, "--seed", str(settings["seed"])]),
-        processor=compute["processor"],
-        torch=compute["torch"],
+        processor=machine["processor"],
+        torch=machine["torch"],
         model=settings["model"],
         epochs=settings["epochs"],
         seed=settings["seed"],

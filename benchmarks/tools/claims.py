@@ -22,10 +22,10 @@ def write_claim(
     `about` is a compute configuration, or a machine description that is already complete. `hidden` maps placeholder
     names to arguments that are meaningful on this machine only, such as the path of a Python interpreter.
     """
-    compute = environment(about or ComputeConfig()) if isinstance(about, ComputeConfig | None) else dict(about)
+    machine = environment(about or ComputeConfig()) if isinstance(about, ComputeConfig | None) else dict(about)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "scores.json", scores)
-    write_json(out / "environment.json", compute)
+    write_json(out / "environment.json", machine)
     (out / "command.txt").write_text(command_line(out, **hidden), encoding="utf-8")
 
 

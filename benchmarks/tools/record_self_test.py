@@ -7,14 +7,15 @@ Run it whenever a pretrained model is replaced.
 
 import json
 
-from imparfait.inference.pretrained import PRETRAINED, open_with_card
+from imparfait.inference.loading import load_predictor_with_card
+from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving.self_test import RECORDED, answered
 
 
 def main() -> None:
     recorded = {}
     for name in PRETRAINED:
-        predictor, card = open_with_card(name)
+        predictor, card = load_predictor_with_card(name)
         assert card
         label, probabilities = answered(predictor)
         recorded[name] = {"weights": card.weights, "label": label, "score": round(float(probabilities.max()), 6)}

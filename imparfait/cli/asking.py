@@ -19,9 +19,9 @@ from imparfait.data.load import Dataset
 from imparfait.evaluation.evaluate import wrap_external
 from imparfait.evaluation.external.input_spec import SpecHint
 from imparfait.evaluation.external.load import open_external
-from imparfait.inference.pretrained import resolve_folder
 from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import MAX_JSON_BYTES, Sha256, config_of
+from imparfait.models.pretrained import resolve_folder
 from imparfait.training.settings import TrainingSettings
 
 NOT_OURS = "What its training showed it is not known here; these images may have been among it."

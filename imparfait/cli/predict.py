@@ -42,11 +42,11 @@ def predict(images: tuple[Path, ...], model: str, form: str, out: Path | None, s
     An answer that is not sure says why. Needs no torch.
     """
     from imparfait.inference.batch import MANY, files_in, predict_files, predict_many
-    from imparfait.inference.pretrained import open_model
+    from imparfait.inference.loading import load_predictor
 
     if show and any(path.resolve() == SHEET.resolve() for path in images):
         raise UserError(f"{SHEET}: is where --show draws; rename this image, or leave --show out")
-    ready = open_model(model)
+    ready = load_predictor(model)
     files = list(files_in(images))
     failed = []
     seen: list[FileResult] = []

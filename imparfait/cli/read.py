@@ -39,12 +39,12 @@ def read(
     is a wide gap. Digits in ( ) are not sure and for a person to check. What is no digit is left out. Needs no torch.
     """
     from imparfait.inference.batch import files_in
+    from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr import read_file
-    from imparfait.inference.pretrained import open_model
 
     if out and not drawn:
         raise UserError(f"--out {out} is for the drawings of --show; write --show too, or leave it out")
-    ready = open_model(model)
+    ready = load_predictor(model)
     files = [
         file
         for path in images

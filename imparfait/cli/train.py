@@ -71,8 +71,8 @@ def train(
     settings = options.changed(base, flags)
 
     from imparfait.data.splits import split_calibration
-    from imparfait.inference.pretrained import resolve_folder
     from imparfait.models.loading import load_weights
+    from imparfait.models.pretrained import resolve_folder
     from imparfait.training import run as runs
     from imparfait.training.distillation import load_teachers
 

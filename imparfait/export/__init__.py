@@ -19,11 +19,11 @@ from imparfait.core.storage import atomic_write, printable, read_regular
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.export.parity import Ask, parity_of
 from imparfait.inference.predictor import predictor_from_onnx
-from imparfait.inference.pretrained import PRETRAINED
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import is_custom
 from imparfait.models.loading import load_network
 from imparfait.models.metadata import MAX_JSON_BYTES, Card, Config, Name, Parity, Sha256
+from imparfait.models.pretrained import PRETRAINED
 
 Make = Callable[[nn.Module, Card], bytes]
 Tell = Callable[[bytes, Card], bytes]

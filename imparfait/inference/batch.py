@@ -14,8 +14,8 @@ from typing import Any
 from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import NormalizedImage, decode
+from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import Prediction, Predictor
-from imparfait.inference.pretrained import open_model
 
 KINDS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"))
 CHUNK = 64  # files decoded before they are asked together
@@ -47,9 +47,9 @@ class FileResult:
 def predict(source: bytes | str | Path, model: str | Predictor = "digits") -> list[Prediction]:
     """What a classifier says of each page of an image: PNG, JPEG, BMP, GIF, WebP or TIFF, as a file or its bytes.
 
-    `model` is as `open_model` takes it. Raises UserError for a file that is no image.
+    `model` is as `load_predictor` takes it. Raises UserError for a file that is no image.
     """
-    ready = open_model(model) if isinstance(model, str) else model
+    ready = load_predictor(model) if isinstance(model, str) else model
     return ready.answers(list(decode(source, ready.frame)))
 
 
@@ -128,7 +128,7 @@ _ready: Predictor | None = None
 def _begin(model: str) -> None:
     global _ready
     exit_with_parent()
-    _ready = open_model(model)
+    _ready = load_predictor(model)
 
 
 def _work(files: list[str]) -> list[FileResult]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from imparfait.data.images.normalize import decode
 from imparfait.inference.predictor import Predictor
-from imparfait.inference.pretrained import PRETRAINED
 from imparfait.models.metadata import Card
+from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving.schemas import png
 
 RECORDED = Path(__file__).parent / "self_test.json"

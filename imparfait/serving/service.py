@@ -18,9 +18,10 @@ from imparfait.core.types import Pixels
 from imparfait.data.images.decode import read_pages
 from imparfait.data.images.limits import Limits, TooLargeError
 from imparfait.data.images.normalize import Frame, NormalizedImage, decode
+from imparfait.inference.loading import load_predictor_with_card
 from imparfait.inference.predictor import Predictor
-from imparfait.inference.pretrained import PRETRAINED, open_with_card
 from imparfait.models.metadata import Card
+from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
@@ -42,10 +43,10 @@ def models_for(model: str) -> dict[str, OpenModel]:
 
     Raises UserError where there is no such model.
     """
-    opened = {"model": open_with_card(model)}
+    opened = {"model": load_predictor_with_card(model)}
     other = BESIDE.get(model)
     if other and (PRETRAINED[other].folder / "model.onnx").exists():
-        opened["beside"] = open_with_card(other)
+        opened["beside"] = load_predictor_with_card(other)
     return opened
 
 

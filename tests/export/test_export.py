@@ -32,8 +32,8 @@ from imparfait.evaluation.scores import evaluate
 from imparfait.export import export
 from imparfait.export import onnx as to_onnx
 from imparfait.export.parity import PICTURES, corrupted_digits, parity_of
+from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import predictor_from_onnx
-from imparfait.inference.pretrained import open_model
 from imparfait.models import MODELS, build
 from imparfait.models.loading import load_classifier
 from imparfait.models.metadata import KEY, Card, Input
@@ -221,8 +221,8 @@ def test_evaluate_counts_the_same_for_a_run_and_its_files(run: Path, exported: d
         assert (found.conventions.layout, found.conventions.range) == (layout, value_range)
         assert set(found.origins.values()) == {"said by the model"}  # nothing is tried
         assert len(found.tried) == 1
-    answers = [answer.label for answer in open_model(str(exported["onnx"])).predict_pixels(parts[0].data.pixels)]
-    assert answers == [answer.label for answer in open_model(str(run)).predict_pixels(parts[0].data.pixels)]
+    answers = [answer.label for answer in load_predictor(str(exported["onnx"])).predict_pixels(parts[0].data.pixels)]
+    assert answers == [answer.label for answer in load_predictor(str(run)).predict_pixels(parts[0].data.pixels)]
 
 
 def test_pictures_of_other_classes_are_told_apart(exported: dict[str, Path]) -> None:

@@ -18,18 +18,18 @@ from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.normalize import Frame
+from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import OOD_SETS, SURE, read_file
 from imparfait.inference.ocr.candidates import Hypothesis
 from imparfait.inference.ocr.lattice import Lattice, Way
 from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
 from imparfait.inference.ocr.splitting import cut
 from imparfait.inference.predictor import Predictor
-from imparfait.inference.pretrained import open_model
 
 
 @lru_cache
 def ready() -> Predictor:
-    return open_model("digits")
+    return load_predictor("digits")
 
 
 @lru_cache

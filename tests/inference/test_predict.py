@@ -19,11 +19,12 @@ from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import Frame
 from imparfait.inference.batch import FileResult, files_in, predict_files, predict_many
+from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, predictor_from_onnx
-from imparfait.inference.pretrained import PRETRAINED, open_model, resolve_folder
 from imparfait.inference.results_file import COLUMNS, ResultsWriter
 from imparfait.models.loading import load_weights
 from imparfait.models.metadata import Threshold
+from imparfait.models.pretrained import PRETRAINED, resolve_folder
 
 SEVEN = a_seven()
 
@@ -176,7 +177,7 @@ def test_columns_begin_with_what_people_look_for() -> None:
 
 def test_several_processes_say_the_same_in_the_same_order(folder: Path) -> None:
     files = list(files_in([folder])) * 40
-    here = list(predict_files(files, open_model("digits")))
+    here = list(predict_files(files, load_predictor("digits")))
     there = list(predict_many(files, "digits", processes=2))
     assert [(each.file, each.page, each.said) for each in here] == [(each.file, each.page, each.said) for each in there]
     shares = ([each.answer.score for each in side if each.answer] for side in (here, there))

@@ -13,7 +13,8 @@ from PIL import Image
 
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.images.normalize import decode
-from imparfait.inference.pretrained import PRETRAINED, open_with_card
+from imparfait.inference.loading import load_predictor_with_card
+from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving.corruptions import corrupt
 
 SERVING = Path(__file__).parents[2] / "imparfait" / "serving"
@@ -36,7 +37,7 @@ def test_no_file_is_long_and_none_asks_another_host_or_what_the_policy_forbids(p
 
 
 def test_the_gallery_shows_what_the_models_in_the_package_say() -> None:
-    models = {name: open_with_card(name) for name in PRETRAINED}
+    models = {name: load_predictor_with_card(name) for name in PRETRAINED}
     again = "the models have changed: run benchmarks/gallery.py"
     assert GALLERY["models"] == {name: card.weights for name, (_, card) in models.items() if card}, again
     for one in PICTURES:

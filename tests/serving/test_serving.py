@@ -17,7 +17,8 @@ from PIL import Image
 
 import imparfait
 from imparfait.data.images.normalize import Frame, decode
-from imparfait.inference.pretrained import PRETRAINED, open_with_card
+from imparfait.inference.loading import load_predictor_with_card
+from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import model_info, schemas, self_test
 from imparfait.serving.errors import CODES
 from imparfait.serving.service import models_for
@@ -166,7 +167,7 @@ def test_the_pages_files_and_only_those_are_sent(plain: Here, tmp_path: Path, mo
 def test_what_is_served_is_described(digits: Here) -> None:
     said = digits.ask("GET", "/v1/model").json
     model_info.ModelInfo.model_validate(said)
-    card = open_with_card("digits")[1]
+    card = load_predictor_with_card("digits")[1]
     assert card
     assert (said["model"], said["beside"], said["weights"]) == ("digits", "digits-clean", card.weights)
     assert said["classes"] == list("0123456789")
@@ -264,7 +265,7 @@ def test_broken_pictures_are_refused_in_one_sentence(plain: Here, index: int) ->
 
 def test_each_model_of_the_package_gives_its_recorded_answer() -> None:
     for name in PRETRAINED:
-        assert self_test.what_is_wrong(*open_with_card(name)) is None
+        assert self_test.what_is_wrong(*load_predictor_with_card(name)) is None
 
 
 def test_a_model_that_answers_otherwise_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:

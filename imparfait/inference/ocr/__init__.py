@@ -118,14 +118,14 @@ class Reading:
 
 
 def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Reading:
-    """The digits on the one page of an image file; `model` is as `open_model` takes it, or one that it opened.
+    """The digits on the one page of an image file; `model` is as `load_predictor` takes it, or one that it opened.
 
     Boxes are in the image's pixels, turned as EXIF says. Raises UserError as `read_pages` does, and for several
     pages.
     """
-    from imparfait.inference.pretrained import open_model
+    from imparfait.inference.loading import load_predictor
 
-    ready = open_model(model) if isinstance(model, str) else model
+    ready = load_predictor(model) if isinstance(model, str) else model
     pages = list(read_file(source, ready))
     if len(pages) > 1:
         raise UserError(

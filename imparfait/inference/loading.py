@@ -1,6 +1,5 @@
 """The classifiers that come with the package, and any other that can be asked: a file of ours, a run folder."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,48 +10,19 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.normalize import Frame
 from imparfait.inference.predictor import Predictor, predictor_from_onnx
 from imparfait.models.metadata import Card, config_of
-
-FOLDER = Path(__file__).parents[1] / "models" / "weights"
-
-
-@dataclass(frozen=True)
-class PretrainedModel:
-    """A classifier in the package: `model.onnx`, `model.safetensors` and `config.json`, with a model card."""
-
-    summary: str
-
-    name: str
-
-    @property
-    def folder(self) -> Path:
-        """Where its files are; a run folder as far as `train --init-from` and `evaluate` are concerned."""
-        return FOLDER / self.name
+from imparfait.models.pretrained import PRETRAINED
 
 
-PRETRAINED = {
-    each.name: each
-    for each in (
-        PretrainedModel("MNIST's digits, trained on corrupted images: the one to use", "digits"),
-        PretrainedModel("the same network, trained on clean images only: to see what that costs", "digits-clean"),
-    )
-}
-
-
-def resolve_folder(run: Path) -> Path:
-    """The run folder, or that of the classifier in the package which is called so."""
-    return PRETRAINED[str(run)].folder if str(run) in PRETRAINED and not run.exists() else run
-
-
-def open_model(model: str, threads: int = 1) -> Predictor:
+def load_predictor(model: str, threads: int = 1) -> Predictor:
     """The classifier called `model` in the package, in an .onnx file of ours, or in a run folder (which needs torch).
 
     Raises UserError where there is none.
     """
-    return open_with_card(model, threads)[0]
+    return load_predictor_with_card(model, threads)[0]
 
 
-def open_with_card(model: str, threads: int = 1) -> tuple[Predictor, Card | None]:
-    """As `open_model`, with the card in its file; a run folder has none."""
+def load_predictor_with_card(model: str, threads: int = 1) -> tuple[Predictor, Card | None]:
+    """As `load_predictor`, with the card in its file; a run folder has none."""
     if model in PRETRAINED:
         return predictor_from_onnx((PRETRAINED[model].folder / "model.onnx").read_bytes(), model, threads)
     path = Path(model)
