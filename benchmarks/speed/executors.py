@@ -1,9 +1,10 @@
-"""Time 40 short jobs on each executor, in turn in one run, and what an executor costs beside the jobs.
+"""Wall time of 40 short jobs on each executor, and the overhead per job.
 
-python benchmarks/executors.py --rounds 2 --out results/2026-11-24-executors
+python benchmarks/speed/executors.py --rounds 2 --out results/executors
 
-The jobs are 5 folds × 2 partitions × 4 training seeds of `quick` on 30,000 of MNIST's training images: equal
-recipes, so that their outcomes also serve as a real null (tests/test_null.py). Needs the extra `ray`.
+The jobs are 5 folds × 2 partitions × 4 training seeds of `quick` on 30,000 of MNIST's training images; the executors
+take turns. All recipes are equal, so the results also serve as a real null hypothesis
+(tests/selection/test_false_positive_rate.py). Needs the extra `ray`.
 """
 
 import argparse
@@ -11,11 +12,14 @@ import csv
 import json
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from claims import leave
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait import load_data
 from imparfait.core.compute import ComputeConfig, usable_cores
@@ -25,44 +29,47 @@ from imparfait.selection.executors import Executor, executor_named, run
 from imparfait.selection.jobs import Job, JobResult
 from imparfait.selection.profiling import network_of
 
-FOLDS, PARTITIONS, SEEDS, PICTURES = 5, 2, 4, 30_000
-TINY, TINY_CELLS = 600, 30  # images and jobs for the cost beside them
+FOLDS, PARTITIONS, SEEDS, IMAGES = 5, 2, 4, 30_000
+TINY_IMAGES, TINY_JOBS = 600, 30  # for measuring the overhead
 
 
-def jobs(data: LabelledImages, compute: ComputeConfig, images: int) -> list[tuple[int, int, int, Job]]:
-    settings, mark = candidate_named("quick").settings, data.fingerprint()
-    places = [(p, s, f) for p in range(PARTITIONS) for s in range(SEEDS) for f in range(FOLDS)]
+def jobs_for(data: LabelledImages, compute: ComputeConfig, images: int) -> list[tuple[int, int, int, Job]]:
+    """Jobs with their partition, seed and fold."""
+    settings, digest = candidate_named("quick").settings, data.fingerprint()
+    splits = [(p, s, f) for p in range(PARTITIONS) for s in range(SEEDS) for f in range(FOLDS)]
     return [
         (
-            *place,
+            partition,
+            seed,
+            fold,
             Job(
-                data=mark,
-                settings=settings.model_copy(update={"seed": 100 * place[0] + place[1]}),
+                data=digest,
+                settings=settings.model_copy(update={"seed": 100 * partition + seed}),
                 compute=compute,
-                partition=place[0],
+                partition=partition,
                 folds=FOLDS,
-                fold=place[2],
+                fold=fold,
                 images=images,
             ),
         )
-        for place in places
+        for partition, seed, fold in splits
     ]
 
 
-def timed(executor: Executor, expected: list[Job], data: LabelledImages) -> tuple[float, dict[str, JobResult]]:
-    """Seconds until all outcomes are on the disk, in a store of their own."""
+def timed(executor: Executor, jobs: list[Job], data: LabelledImages) -> tuple[float, dict[str, JobResult]]:
+    """Seconds until all results are on disk in a new store, and the results."""
     with tempfile.TemporaryDirectory() as store:
         started = time.perf_counter()
-        found = {job.key: outcome for job, outcome in run(expected, data, Path(store), executor)}
-        return time.perf_counter() - started, found
+        results = {job.key: result for job, result in run(jobs, data, Path(store), executor)}
+        return time.perf_counter() - started, results
 
 
-def beside(executor: Executor, expected: list[Job], data: LabelledImages) -> float:
-    """Seconds a job beside training and judging, on an executor that is warm."""
-    timed(executor, expected[:4], data)
-    seconds, found = timed(executor, expected, data)
-    inside = sum(outcome.training_seconds + outcome.judging_seconds for outcome in found.values())
-    return (seconds * executor.at_once - inside) / len(expected)
+def overhead_per_job(executor: Executor, jobs: list[Job], data: LabelledImages) -> float:
+    """Seconds per job outside training and evaluation, on a warm executor."""
+    timed(executor, jobs[:4], data)
+    seconds, results = timed(executor, jobs, data)
+    inside = sum(result.training_seconds + result.judging_seconds for result in results.values())
+    return (seconds * executor.at_once - inside) / len(jobs)
 
 
 def main() -> None:
@@ -73,48 +80,49 @@ def main() -> None:
 
     data = load_data("mnist").train
     cores = usable_cores()
-    _, one = network_of(candidate_named("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
-    every = one.model_copy(update={"threads": cores})
-    places = jobs(data, one, PICTURES)
-    alone, together = [job for *_, job in places], [job for *_, job in jobs(data, every, PICTURES)]
-    tiny = [job for *_, job in jobs(data, one, TINY)][:TINY_CELLS]
-    overhead = {"here": beside(executor_named("here"), tiny, data)}
-    overhead["ray, warm"] = beside(executor_named("ray"), tiny, data)
+    _, one_thread = network_of(candidate_named("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
+    all_threads = one_thread.model_copy(update={"threads": cores})
+    numbered = jobs_for(data, one_thread, IMAGES)
+    single_threaded = [job for *_, job in numbered]
+    multi_threaded = [job for *_, job in jobs_for(data, all_threads, IMAGES)]
+    tiny = [job for *_, job in jobs_for(data, one_thread, TINY_IMAGES)][:TINY_JOBS]
+    overhead = {"serial": overhead_per_job(executor_named("serial"), tiny, data)}
+    overhead["ray, warm"] = overhead_per_job(executor_named("ray"), tiny, data)
     print(overhead, flush=True)
-    ways = {
-        f"processes ({cores} × 1 thread)": (executor_named("processes"), alone),
-        f"here ({cores} threads)": (executor_named("here"), together),
-        "here (1 thread)": (executor_named("here"), alone),
+    variants = {
+        f"processes ({cores} × 1 thread)": (executor_named("processes"), single_threaded),
+        f"serial ({cores} threads)": (executor_named("serial"), multi_threaded),
+        "serial (1 thread)": (executor_named("serial"), single_threaded),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    outcomes: dict[str, dict[str, JobResult]] = {}
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    results: dict[str, dict[str, JobResult]] = {}
     for _ in range(options.rounds):
-        for name, (executor, expected) in ways.items():
-            took, outcomes[name] = timed(executor, expected, data)
+        for name, (executor, jobs) in variants.items():
+            took, results[name] = timed(executor, jobs, data)
             seconds[name].append(round(took, 1))
             print(name, seconds[name], flush=True)
-    first, second, third = ways
-    equal = all((outcomes[first][key].said == outcomes[third][key].said).all() for key in outcomes[third])
+    first, second, third = variants
+    equal = all((results[first][key].said == results[third][key].said).all() for key in results[third])
     medians = {name: statistics.median(each) for name, each in seconds.items()}
 
     summary = {
-        "jobs": len(alone),
+        "jobs": len(single_threaded),
         "seconds": seconds,
         "median_seconds": medians,
-        "processes_against_here_with_all_threads": round(medians[second] / medians[first], 3),
-        "in_each_round": [round(b / a, 3) for a, b in zip(seconds[first], seconds[second], strict=True)],
-        "processes_against_one_thread": round(medians[third] / medians[first], 3),
-        "outcomes_equal_bit_for_bit_in_processes_and_here": equal,
-        "seconds_a_cell_beside_training_and_judging": {name: round(each, 4) for name, each in overhead.items()},
-        "peak_memory_of_the_driver_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
+        "speed_up_of_processes_over_serial_with_all_threads": round(medians[second] / medians[first], 3),
+        "speed_up_in_each_round": [round(b / a, 3) for a, b in zip(seconds[first], seconds[second], strict=True)],
+        "speed_up_of_processes_over_one_thread": round(medians[third] / medians[first], 3),
+        "results_identical_in_processes_and_serial": equal,
+        "overhead_seconds_per_job": {name: round(each, 4) for name, each in overhead.items()},
+        "driver_peak_memory_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
-    leave(options.out, summary, one)
+    write_claim(options.out, summary, one_thread)
     with (options.out / "jobs.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["partition", "seed", "fold", "clean", "geometric", "shrunk", "images"])
-        for partition, seed, fold, job in places:
-            right = outcomes[third][job.key].right
-            writer.writerow([partition, seed, fold, *right.sum(1).tolist(), right.shape[1]])
+        for partition, seed, fold, job in numbered:
+            correct = results[third][job.key].correct
+            writer.writerow([partition, seed, fold, *correct.sum(1).tolist(), correct.shape[1]])
     print(json.dumps(summary, indent=2, ensure_ascii=False))
 
 

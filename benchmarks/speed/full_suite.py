@@ -1,9 +1,9 @@
-"""How long the full suite takes: altering, answering and all of it, and the memory it peaks at.
+"""Time and memory of the full suite: corruption, inference and total.
 
-python benchmarks/full_suite.py [--model petit] [--out FOLDER]
+python benchmarks/speed/full_suite.py [--model petit] [--out FOLDER]
 
-The 10,000 validation images of MNIST, corrupted in every way of the table at every severity of the suite, and a
-network's answers to them; untrained, for what it says makes no difference to how long it takes.
+Uses MNIST's 10,000 validation images under every corruption at every severity of the suite. The network is untrained,
+which does not change the time.
 """
 
 import argparse
@@ -34,46 +34,45 @@ def main() -> None:
     options = parser.parse_args()
     threads, precision = os.cpu_count() or 1, "bfloat16" if has_bf16_units() else "float32"
     compute = ComputeConfig.model_validate({"threads": threads, "precision": precision})
-    _, subset = load_data("mnist").fitting()
-    _, channels, height, width = subset.pixels.shape
-    model = build(options.model, channels=channels, classes=len(subset.classes), height=height, width=width)
-    classifier, parts = as_classifier(model, compute), full_suite()
-    classifier(subset.pixels[:2000].astype(np.float32) / 255)  # what is set up once is set up
-    seconds = {"altering": 0.0, "answering": 0.0}
+    _, validation = load_data("mnist").fitting()
+    _, channels, height, width = validation.pixels.shape
+    model = build(options.model, channels=channels, classes=len(validation.classes), height=height, width=width)
+    classifier, conditions = as_classifier(model, compute), full_suite()
+    classifier(validation.pixels[:2000].astype(np.float32) / 255)  # warm-up
+    seconds = {"corruption": 0.0, "inference": 0.0}
 
-    def altering() -> Iterator[ConditionImages]:
-        made = shown(subset, parts)
+    def corrupted() -> Iterator[ConditionImages]:
+        images = shown(validation, conditions)
         while True:
             started = time.perf_counter()
-            part = next(made, None)
-            seconds["altering"] += time.perf_counter() - started
-            if part is None:
+            condition = next(images, None)
+            seconds["corruption"] += time.perf_counter() - started
+            if condition is None:
                 return
-            yield part
+            yield condition
 
-    def answering(images: np.ndarray) -> np.ndarray:
+    def timed_classifier(images: np.ndarray) -> np.ndarray:
         started = time.perf_counter()
         logits = classifier(images)
-        seconds["answering"] += time.perf_counter() - started
+        seconds["inference"] += time.perf_counter() - started
         return logits
 
     started = time.perf_counter()
-    suite = SuiteResult(evaluate(answering, altering()))
-    print(
-        f"{len(suite.rows)} corruptions, {suite.mean:.2%}, {suite.mean_interval}"
-    )  # crossings and intervals belong to it
-    told = {
+    suite = SuiteResult(evaluate(timed_classifier, corrupted()))
+    # Crossings and intervals are part of the suite, so they are timed too.
+    print(f"{len(suite.rows)} corruptions, {suite.mean:.2%}, {suite.mean_interval}")
+    result = {
         "model": options.model,
-        "sets": len(parts),
-        "images": len(parts) * len(subset),
+        "conditions": len(conditions),
+        "images": len(conditions) * len(validation),
         **{name: round(value, 1) for name, value in seconds.items()},
-        "all": round(time.perf_counter() - started, 1),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "total": round(time.perf_counter() - started, 1),
+        "peak_memory_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
-    print(told)
+    print(result)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        write_json(options.out / f"{options.model}.json", told)
+        write_json(options.out / f"{options.model}.json", result)
         write_json(options.out / "environment.json", environment(compute))
 
 

@@ -1,8 +1,8 @@
-"""Small PNGs opened a second from class folders, and the memory it takes beyond their pixels.
+"""Loading speed of class folders of small PNG files, and memory beyond their pixels.
 
-python benchmarks/opening.py --out results/2026-11-24-opening
+python benchmarks/speed/image_loading.py --out results/image-folder-loading
 
-MNIST's training images are written as PNGs, one folder a class; each count is opened by a process of its own.
+MNIST's training images are written as PNG files, one folder per class. Each count is loaded in its own process.
 """
 
 import argparse
@@ -14,8 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from claims import leave
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait.cli import console
 from imparfait.data.load import load_data
@@ -25,13 +28,13 @@ ROUNDS = 3
 
 
 def memory(what: str) -> float:
-    """MiB that this process has (VmRSS), or has had at most (VmHWM); getrusage would count its parent's too."""
+    """MiB this process uses now (VmRSS) or used at most (VmHWM); getrusage would include its parent's."""
     status = Path("/proc/self/status").read_text()
     return int(status.split(f"{what}:")[1].split()[0]) / 1024
 
 
 def write(folder: Path, count: int) -> None:
-    """`count` PNGs, MNIST's images again and again."""
+    """Write `count` PNG files, repeating MNIST's images."""
     data = load_data().train
     for name in data.classes:
         (folder / name).mkdir(parents=True)
@@ -41,13 +44,21 @@ def write(folder: Path, count: int) -> None:
 
 
 def open_once(folder: Path) -> None:
-    """Print images/s and MiB beyond the pixels, behind the bar that users see."""
-    Path("/proc/self/clear_refs").write_text("5")  # forget the most there was while modules were imported
+    """Print images/s and MiB beyond the pixels, with the progress bar that users see."""
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak reached while importing
     before, start = memory("VmRSS"), time.perf_counter()
     train = console.loaded(folder).train
     seconds = time.perf_counter() - start
     pixels = train.pixels.nbytes / 2**20
-    print(json.dumps({"per_second": len(train) / seconds, "MiB": pixels, "beyond": memory("VmHWM") - before - pixels}))
+    print(
+        json.dumps(
+            {
+                "images_per_second": len(train) / seconds,
+                "pixels_MiB": pixels,
+                "extra_MiB": memory("VmHWM") - before - pixels,
+            }
+        )
+    )
 
 
 def main() -> None:
@@ -63,17 +74,19 @@ def main() -> None:
         for count in COUNTS:
             folder = Path(home) / str(count)
             write(folder, count)
-            words = [sys.executable, __file__, "--out", str(options.out), "--open", str(folder)]
-            told = [json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout) for _ in range(ROUNDS)]
-            rates = [each["per_second"] for each in told]
-            row = {"images": count, "per_second_median": round(statistics.median(rates))}
-            row |= {"range": [round(min(rates)), round(max(rates))], "pixels_MiB": round(told[0]["MiB"], 1)}
-            row |= {"MiB_beyond_the_pixels": round(max(each["beyond"] for each in told), 1)}
+            command = [sys.executable, __file__, "--out", str(options.out), "--open", str(folder)]
+            results = [
+                json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) for _ in range(ROUNDS)
+            ]
+            rates = [each["images_per_second"] for each in results]
+            row = {"images": count, "images_per_second_median": round(statistics.median(rates))}
+            row |= {"range": [round(min(rates)), round(max(rates))], "pixels_MiB": round(results[0]["pixels_MiB"], 1)}
+            row |= {"MiB_beyond_pixels": round(max(each["extra_MiB"] for each in results), 1)}
             rows.append(row)
             print(json.dumps(row), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    summary = {"format": "PNG, 28 by 28, grey", "rounds": ROUNDS, "counts": rows}
-    leave(options.out, summary)
+    summary = {"format": "PNG, 28×28, grey", "rounds": ROUNDS, "counts": rows}
+    write_claim(options.out, summary)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""What a step of a recipe spends its time on, by PyTorch's profiler.
+"""Share of a training step spent on each kind of operation, by PyTorch's profiler.
 
-python benchmarks/where_time_goes.py default quick --out results/<date>-where-time-goes
+python benchmarks/speed/profile_step.py default quick --out results/speedrun/step-profile
 
-Of each recipe 150 steps in the precision and with the threads that it learns with, after 40 others; the profiler itself
-costs some time, told as `slower`. Operations count where they are asked for: those of a corruption or of the look as
-such, whatever they are; of the others by their names. `between` is what is in no operation: Python, and calling.
+Profiles 150 steps of each recipe at its own precision and thread count, after 40 warm-up steps. The profiler itself
+costs time, reported as `slowdown`. Operations inside augmentation, the spatial normaliser or the optimizer count there;
+all others are grouped by name. `python` is the time outside any operation.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -16,9 +17,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from claims import leave
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 import imparfait
 from imparfait.core.compute import ComputeConfig
@@ -26,83 +30,88 @@ from imparfait.models.petit import SpatialNormalizer
 from imparfait.training.loop import Step, Training, network_for
 from imparfait.training.recipes import RECIPES
 
-FIRST, MEASURED = 40, 150
-BY_PLACE = {"altering": "altering", "look": "look", "Optimizer.step": "optimizer"}
+WARM_UP_STEPS, STEPS = 40, 150
+BY_CALLER = {
+    "augmentation": "augmentation",
+    "spatial normalizer": "spatial normalizer",
+    "Optimizer.step": "optimizer",
+}
 BY_NAME = {
     "convolutions": ("conv",),
-    "normalising": ("batch_norm",),
-    "relu": ("relu", "threshold"),
+    "batch normalisation": ("batch_norm",),
+    "ReLU": ("relu", "threshold"),
     "pooling": ("pool", "amax", "aten::mean", "aten::div", "aten::eq"),
-    "copies between precisions and layouts": ("copy_", "_to_copy", "clone", "contiguous"),
+    "precision and layout copies": ("copy_", "_to_copy", "clone", "contiguous"),
     "head and loss": ("addmm", "linear", "aten::mm", "softmax", "nll", "cross_entropy"),
 }
 
 
-def place_of(event: FunctionEvent) -> str:
-    """What an operation belongs to."""
-    above: FunctionEvent | None = event
-    while above is not None:
-        for start, name in BY_PLACE.items():
-            if above.name.startswith(start):
+def group_of(event: FunctionEvent) -> str:
+    """The group that an operation counts towards."""
+    caller: FunctionEvent | None = event
+    while caller is not None:
+        for start, name in BY_CALLER.items():
+            if caller.name.startswith(start):
                 return name
-        above = above.cpu_parent
+        caller = caller.cpu_parent
     return next((group for group, parts in BY_NAME.items() if any(part in event.name for part in parts)), "other")
 
 
-def marked(training: Training) -> None:
-    """Let the profiler know where images are corrupted, and where the look is."""
+def mark_regions(training: Training) -> None:
+    """Label augmentation and the spatial normaliser for the profiler."""
     show, augmentation = training.augmentation.show, training.augmentation
 
-    def altering(*given: Any) -> torch.Tensor:
-        with record_function("altering"):
-            return show(*given)
+    def labelled_show(*arguments: Any) -> torch.Tensor:
+        with record_function("augmentation"):
+            return show(*arguments)
 
-    training.augmentation = SimpleNamespace(rows=augmentation.rows, show=altering)  # type: ignore[assignment]
+    training.augmentation = SimpleNamespace(rows=augmentation.rows, show=labelled_show)  # type: ignore[assignment]
     for module in training.model.modules():
         if isinstance(module, SpatialNormalizer):
             forward = module.forward
 
-            def look(images: torch.Tensor, forward: Any = forward) -> torch.Tensor:
-                with record_function("look"):
+            def labelled_forward(images: torch.Tensor, forward: Any = forward) -> torch.Tensor:
+                with record_function("spatial normalizer"):
                     return forward(images)
 
-            module.forward = look  # type: ignore[method-assign]
+            module.forward = labelled_forward  # type: ignore[method-assign]
 
 
 def seconds(steps: Iterator[Step]) -> float:
+    """Seconds of the next steps."""
     started = time.perf_counter()
-    for _ in islice(steps, MEASURED):
+    for _ in islice(steps, STEPS):
         pass
     return time.perf_counter() - started
 
 
 def shares(recipe: str) -> dict[str, Any]:
-    """Of a recipe's steps, what each kind of operation takes, in percent of all the time."""
-    fit, _ = imparfait.split(imparfait.load_data("mnist").train)
+    """Percent of a recipe's step time by kind of operation."""
+    train, _ = imparfait.split(imparfait.load_data("mnist").train)
     settings = RECIPES[recipe].settings
-    training = Training(network_for(settings, fit), fit, settings)
+    training = Training(network_for(settings, train), train, settings)
     steps = iter(training)
-    for _ in islice(steps, FIRST):
+    for _ in islice(steps, WARM_UP_STEPS):
         pass
-    alone = seconds(steps)
-    marked(training)
-    for _ in islice(steps, FIRST):
+    unprofiled = seconds(steps)
+    mark_regions(training)
+    for _ in islice(steps, WARM_UP_STEPS):
         pass
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        taken = seconds(steps)
-    found: dict[str, float] = {}
+        profiled = seconds(steps)
+    groups: dict[str, float] = {}
     for event in profiler.events():
-        group = place_of(event)
-        found[group] = found.get(group, 0.0) + event.self_cpu_time_total / 1e6
-    found["between"] = taken - sum(found.values())
+        group = group_of(event)
+        groups[group] = groups.get(group, 0.0) + event.self_cpu_time_total / 1e6
+    groups["python"] = profiled - sum(groups.values())
     return {
         "recipe": recipe,
         "precision": training.compute.precision,
         "threads": training.compute.threads,
-        "milliseconds_a_step": round(1000 * alone / MEASURED, 2),
-        "slower": round(taken / alone, 2),
+        "milliseconds_per_step": round(1000 * unprofiled / STEPS, 2),
+        "slowdown": round(profiled / unprofiled, 2),
         "percent": {
-            name: round(100 * each / taken, 1) for name, each in sorted(found.items(), key=lambda kind: -kind[1])
+            name: round(100 * each / profiled, 1) for name, each in sorted(groups.items(), key=lambda group: -group[1])
         },
     }
 
@@ -112,11 +121,13 @@ def main() -> None:
     parser.add_argument("recipes", nargs="+", choices=RECIPES)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    found = [shares(recipe) for recipe in options.recipes]
-    for told in found:
-        print(told)
+    results = [shares(recipe) for recipe in options.recipes]
+    for result in results:
+        print(result)
     if options.out:
-        leave(options.out, found, ComputeConfig(threads=found[0]["threads"], precision=found[0]["precision"]))
+        write_claim(
+            options.out, results, ComputeConfig(threads=results[0]["threads"], precision=results[0]["precision"])
+        )
 
 
 if __name__ == "__main__":

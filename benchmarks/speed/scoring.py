@@ -1,16 +1,19 @@
-"""Seconds to score 30,000 images with a trained run: drawing apart from answering, on validation images.
+"""Seconds to build and evaluate the core suite (30,000 validation images) with a trained run.
 
-python benchmarks/scoring.py runs/default-s0-… --out results/2026-11-22-scoring
+python benchmarks/speed/scoring.py runs/default-s0-… --out results/default-validation/evaluation-time
 """
 
 import argparse
 import json
 import resource
 import statistics
+import sys
 import time
 from pathlib import Path
 
-from claims import leave
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait import core_suite, evaluate, load_classifier, load_data, split
 from imparfait.models.loading import compute_for
@@ -24,23 +27,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     classifier = load_classifier(options.run)
-    _, development = split(load_data().train)
-    drawing, scoring = [], []
+    _, validation = split(load_data().train)
+    corruption_seconds, evaluation_seconds = [], []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        parts = core_suite(development)
-        drawing.append(time.perf_counter() - start)
+        conditions = core_suite(validation)
+        corruption_seconds.append(time.perf_counter() - start)
         start = time.perf_counter()
-        scores = evaluate(classifier, parts)
-        scoring.append(time.perf_counter() - start)
+        scores = evaluate(classifier, conditions)
+        evaluation_seconds.append(time.perf_counter() - start)
     summary = {
         "images": sum(score.total for score in scores.each),
-        "seconds_to_draw_the_three_median": round(statistics.median(drawing), 2),
-        "seconds_to_score_median": round(statistics.median(scoring), 2),
+        "corruption_seconds_median": round(statistics.median(corruption_seconds), 2),
+        "evaluation_seconds_median": round(statistics.median(evaluation_seconds), 2),
         "rounds": ROUNDS,
         "peak_memory_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
-    leave(options.out, summary, compute_for(options.run))
+    write_claim(options.out, summary, compute_for(options.run))
     print(json.dumps(summary, indent=2))
 
 

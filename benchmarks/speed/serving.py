@@ -1,10 +1,10 @@
-"""How fast a server answers, how it says no to ten times what it can answer, and whether it loses any when it ends.
+"""Latency, capacity and overload behaviour of the HTTP server, and requests lost at shutdown.
 
-python benchmarks/serving.py --out results/2026-12-05-serving        # 2 minutes, on a machine with nothing else to do
+python benchmarks/speed/serving.py --out results/serving-load        # 2 minutes, on an idle machine
 
-The load comes from a process of its own (load.py) on the same computer, by raw sockets: so many requests a second at
-random moments, sent whatever became of those before, and timed from the moment at which they should have been sent.
-Capacity is what 16 clients get who ask again as soon as they are answered.
+The load comes from its own process (load.py) on the same machine, over raw sockets. Requests are sent at random moments
+at a fixed mean rate, whatever became of earlier ones, and timed from the moment they were due. Capacity is what 16
+clients achieve that send their next request as soon as the last is answered.
 """
 
 import argparse
@@ -23,20 +23,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
+
 from imparfait.data.load import load_data
 
-HERE = Path(__file__).parent
-PICTURES = 500
-DRAWN = 140  # pixels a side, dark on light, as a page sends what is drawn on it
+IMAGES = 500
+DRAWN_SIDE = 140  # pixels; the web page sends drawings dark on light
 
 
-def write_pictures(folder: Path, drawn: bool) -> None:
-    """PNGs of images that the models were not fitted on: as they are in MNIST, or enlarged and dark on light."""
+def write_images(folder: Path, drawn: bool) -> None:
+    """Write validation images as PNG files: as stored in MNIST, or enlarged and dark on light like drawings."""
     _, validation = load_data().fitting()
-    for number, pixels in enumerate(validation.pixels[:PICTURES, 0]):
+    for number, pixels in enumerate(validation.pixels[:IMAGES, 0]):
         image = Image.fromarray(pixels)
         if drawn:
-            large = np.asarray(image.resize((DRAWN, DRAWN), Image.Resampling.BICUBIC))
+            large = np.asarray(image.resize((DRAWN_SIDE, DRAWN_SIDE), Image.Resampling.BICUBIC))
             image = Image.fromarray(255 - large)
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
@@ -44,9 +47,9 @@ def write_pictures(folder: Path, drawn: bool) -> None:
 
 
 @contextmanager
-def a_server(*words: str):
-    """A server in a process of its own that is ready, and its port."""
-    command = [sys.executable, "-m", "imparfait", "serve", "--port", "0", *words]
+def running_server(*arguments: str):
+    """Start a server in its own process and wait until it is ready; yields the process and its port."""
+    command = [sys.executable, "-m", "imparfait", "serve", "--port", "0", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -62,24 +65,24 @@ def a_server(*words: str):
             process.kill()
 
 
-def loaded(port: int, folder: Path, *words: object) -> dict[str, object]:
-    """What became of a load."""
-    command = [sys.executable, HERE / "load.py", "--port", port, "--images", folder, *words]
+def run_load(port: int, folder: Path, *arguments: object) -> dict[str, object]:
+    """Run load.py and return its summary."""
+    command = [sys.executable, Path(__file__).with_name("load.py"), "--port", port, "--images", folder, *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
-    told: dict[str, object] = json.loads(done.stdout)
-    print(" ".join(map(str, words)), done.stdout.strip(), file=sys.stderr, flush=True)
-    return told
+    result: dict[str, object] = json.loads(done.stdout)
+    print(" ".join(map(str, arguments)), done.stdout.strip(), file=sys.stderr, flush=True)
+    return result
 
 
 def memory(process: subprocess.Popen[str], what: str) -> int:
-    """MiB that a process has (VmRSS), or has had at most (VmHWM)."""
+    """MiB a process uses now (VmRSS) or used at capacity_rate (VmHWM)."""
     return int(Path(f"/proc/{process.pid}/status").read_text().split(f"{what}:")[1].split()[0]) // 1024
 
 
 def timed(port: int, path: str, image: bytes, times: int) -> dict[str, float]:
-    """Milliseconds of one question after the other: the first, and the middle of the others."""
+    """Milliseconds of sequential requests: the first, and the median of the others."""
     seconds = []
     for _ in range(times + 1):
         start = time.perf_counter()
@@ -89,53 +92,53 @@ def timed(port: int, path: str, image: bytes, times: int) -> dict[str, float]:
     return {"first": round(1000 * seconds[0], 1), "median": round(1000 * float(np.median(seconds[1:])), 1)}
 
 
-def measured(folder: Path, seconds: float) -> dict[str, object]:
-    """All there is to measure with these images."""
-    found: dict[str, object] = {}
+def measure_load(folder: Path, seconds: float) -> dict[str, object]:
+    """Latency, capacity, overload and shutdown with these images."""
+    results: dict[str, object] = {}
     image = next(iter(sorted(folder.iterdir()))).read_bytes()
-    with a_server() as (process, port):
-        found["memory_MiB_at_start"] = memory(process, "VmRSS")
-        loaded(port, folder, "--at-once", 16, "--seconds", 2)  # warm
-        capacity = loaded(port, folder, "--at-once", 16, "--seconds", seconds)
-        most = float(capacity["200"]["per_second"])  # type: ignore[index,call-overload]
-        found["capacity"] = capacity
-        found["one_after_the_other_ms"] = timed(port, "/v1/predict", image, 200)
-        found["load_70_percent"] = loaded(port, folder, "--rate", 0.7 * most, "--seconds", 2 * seconds)
-        found["load_500_per_second"] = loaded(port, folder, "--rate", 500, "--seconds", 2 * seconds)
-        found["load_5000_per_second"] = loaded(port, folder, "--rate", 5000, "--seconds", seconds)
-        found["load_10_times_capacity"] = loaded(port, folder, "--rate", 10 * most, "--seconds", seconds)
-        found["load_70_percent_again"] = loaded(port, folder, "--rate", 0.7 * most, "--seconds", seconds)
-        found["memory_MiB_at_most"] = memory(process, "VmHWM")
-        found["sigterm_at_70_percent"] = loaded(
-            port, folder, "--rate", 0.7 * most, "--seconds", seconds, "--term", process.pid
+    with running_server() as (process, port):
+        results["memory_MiB_at_start"] = memory(process, "VmRSS")
+        run_load(port, folder, "--at-once", 16, "--seconds", 2)  # warm-up
+        capacity = run_load(port, folder, "--at-once", 16, "--seconds", seconds)
+        capacity_rate = float(capacity["200"]["per_second"])  # type: ignore[index,call-overload]
+        results["capacity"] = capacity
+        results["sequential_ms"] = timed(port, "/v1/predict", image, 200)
+        results["load_70_percent"] = run_load(port, folder, "--rate", 0.7 * capacity_rate, "--seconds", 2 * seconds)
+        results["load_500_per_second"] = run_load(port, folder, "--rate", 500, "--seconds", 2 * seconds)
+        results["load_5000_per_second"] = run_load(port, folder, "--rate", 5000, "--seconds", seconds)
+        results["load_10_times_capacity"] = run_load(port, folder, "--rate", 10 * capacity_rate, "--seconds", seconds)
+        results["load_70_percent_again"] = run_load(port, folder, "--rate", 0.7 * capacity_rate, "--seconds", seconds)
+        results["memory_MiB_peak"] = memory(process, "VmHWM")
+        results["sigterm_at_70_percent"] = run_load(
+            port, folder, "--rate", 0.7 * capacity_rate, "--seconds", seconds, "--term", process.pid
         )
-        found["exit_code"] = process.wait(30)
-    with a_server() as (process, port):
-        found["sigterm_at_10_times_capacity"] = loaded(
-            port, folder, "--rate", 10 * most, "--seconds", seconds, "--term", process.pid
+        results["exit_code"] = process.wait(30)
+    with running_server() as (process, port):
+        results["sigterm_at_10_times_capacity"] = run_load(
+            port, folder, "--rate", 10 * capacity_rate, "--seconds", seconds, "--term", process.pid
         )
-        found["exit_code_at_10_times"] = process.wait(30)
-    return found
+        results["exit_code_at_10_times"] = process.wait(30)
+    return results
 
 
-def altering(folder: Path) -> dict[str, object]:
-    """What the page asks for while somebody draws."""
+def measure_page(folder: Path) -> dict[str, object]:
+    """Latency of the requests that the web page sends while somebody draws."""
     image = next(iter(sorted(folder.iterdir()))).read_bytes()
-    with a_server() as (process, port):
-        found: dict[str, object] = {
-            "predict_beside": timed(port, "/v1/predict?beside=1", image, 50),
-            "alter": timed(port, "/v1/alter?name=rotate&severity=0.5", image, 50),
-            "break": timed(port, "/v1/break", image, 10),
+    with running_server() as (process, port):
+        results: dict[str, object] = {
+            "predict_with_baseline": timed(port, "/v1/predict?baseline=1", image, 50),
+            "corrupt": timed(port, "/v1/corrupt?name=rotate&severity=0.5", image, 50),
+            "robustness": timed(port, "/v1/robustness", image, 10),
             "memory_MiB": memory(process, "VmRSS"),
         }
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-    return found
+    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
+    parser.add_argument("--seconds", type=float, default=8.0, help="duration of each load [default: 8]")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     summary: dict[str, object] = {}
@@ -143,13 +146,11 @@ def main() -> None:
         for kind in ("stored", "drawn"):
             folder = Path(name) / kind
             folder.mkdir()
-            write_pictures(folder, kind == "drawn")
-            summary[kind] = measured(folder, options.seconds)
-        summary["page_ms"] = altering(Path(name) / "drawn")
+            write_images(folder, kind == "drawn")
+            summary[kind] = measure_load(folder, options.seconds)
+        summary["page_ms"] = measure_page(Path(name) / "drawn")
     if options.out:
-        from claims import leave
-
-        leave(options.out, summary)
+        write_claim(options.out, summary)
     print(json.dumps(summary, indent=2))
 
 

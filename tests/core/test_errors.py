@@ -1,0 +1,27 @@
+"""Errors carry their parts, and read as one sentence."""
+
+import pickle
+
+import pytest
+
+from imparfait.core.errors import UserError, lookup
+
+
+def test_an_error_reads_what_came_what_was_expected_and_what_to_write() -> None:
+    error = UserError("--epochs: 'ten' came", expected="a whole number of 1 or more", hint="write --epochs 10")
+    assert str(error) == "--epochs: 'ten' came; expected a whole number of 1 or more; write --epochs 10"
+    assert (error.expected, error.hint) == ("a whole number of 1 or more", "write --epochs 10")
+
+
+def test_an_error_survives_the_way_from_a_worker_process() -> None:
+    error = pickle.loads(pickle.dumps(UserError("it came", expected="another", hint="write that")))
+    assert (str(error), error.hint) == ("it came; expected another; write that", "write that")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("defualt", "did you mean 'default'?"), ("zzz", "choose from default, quick")]
+)
+def test_an_unknown_name_suggests_the_nearest_or_lists_all(name: str, hint: str) -> None:
+    with pytest.raises(UserError) as caught:
+        lookup("recipe", name, {"default": 1, "quick": 2})
+    assert (caught.value.received, caught.value.hint) == (f"no recipe is called {name!r}", hint)
