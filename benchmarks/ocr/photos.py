@@ -1,9 +1,9 @@
-"""MNIST's training images as on photographs: paper, desks, boards, shadows; what a classifier makes of them.
+"""Accuracy on MNIST digits drawn into photo-like scenes: paper, desks, boards, shadows.
 
-python benchmarks/photographs.py [--model digits] --each 100 --out results/2026-12-05-photographs
+python benchmarks/ocr/photos.py [--model digits] --each 100 --out results/photos
 
-The scenes are drawn (tests/photographed.py), not photographed. Leaves a sheet, photographs.png: three of each scene,
-first those that were read wrongly, and beside each what the classifier was shown.
+The scenes are rendered (tests/helpers/photos.py), not photographed. Also writes photos.png with three images of each
+scene, misclassified ones first, each next to the input that the model received.
 """
 
 import argparse
@@ -16,63 +16,67 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from claims import leave
 from helpers.photos import SCENES, file
+from tools.claims import write_claim
 
 from imparfait import load_data, split
 from imparfait.data.images.normalize import Frame, NormalizedImage, decode
 from imparfait.inference.loading import load_predictor
 
-TALL = 120  # pixels of a row of the sheet
+ROW_HEIGHT = 120  # pixels, in photos.png
 
 
 def tile(photo: np.ndarray, decoded: NormalizedImage) -> Image.Image:
-    """An image, what was cut out of it in a frame, and what it became."""
+    """A photo with the crop outlined, next to the model's input."""
     image = Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8))
-    scale = TALL / image.height
-    both = Image.new("RGB", (2 * TALL + TALL // 2, TALL))
-    both.paste(image.resize((round(image.width * scale), TALL)))
+    scale = ROW_HEIGHT / image.height
+    both = Image.new("RGB", (2 * ROW_HEIGHT + ROW_HEIGHT // 2, ROW_HEIGHT))
+    both.paste(image.resize((round(image.width * scale), ROW_HEIGHT)))
     ImageDraw.Draw(both).rectangle([edge * scale for edge in decoded.box], outline=(255, 0, 0))
-    both.paste(Image.fromarray(decoded.pixels[0]).resize((TALL, TALL), Image.Resampling.NEAREST), (TALL * 3 // 2, 0))
+    both.paste(
+        Image.fromarray(decoded.pixels[0]).resize((ROW_HEIGHT, ROW_HEIGHT), Image.Resampling.NEAREST),
+        (ROW_HEIGHT * 3 // 2, 0),
+    )
     return both
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="digits")
-    parser.add_argument("--each", type=int, default=100)
+    parser.add_argument("--each", type=int, default=100, help="images per scene [default: 100]")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    ready = load_predictor(options.model)
-    _, development = split(load_data().train)
-    digits, labels = development.pixels[: options.each], development.labels[: options.each]
+    predictor = load_predictor(options.model)
+    _, validation = split(load_data().train)
+    digits, labels = validation.pixels[: options.each], validation.labels[: options.each]
     frame = Frame(*digits.shape[2:])
-    rows, scores, milliseconds = [], {}, {}
+    rows, correct, milliseconds = [], {}, {}
     for name, scene in SCENES.items():
         images, decoded, times = [], [], []
         for number, digit in enumerate(digits):
             images.append(scene(digit[0], np.random.default_rng(number)))
             content = file(images[-1], "PNG" if name == "tiny" else "JPEG")
             start = time.process_time()
-            (one,) = decode(content, frame)
+            (normalized,) = decode(content, frame)
             times.append(1e3 * (time.process_time() - start))
-            decoded.append(one)
-        answers = ready.probabilities(np.stack([one.pixels for one in decoded])).argmax(1)
-        scores[name], milliseconds[name] = int((answers == labels).sum()), round(statistics.median(times), 1)
-        shown = np.argsort(answers == labels, kind="stable")[:3]
-        rows.append(np.hstack([np.asarray(tile(images[each], decoded[each])) for each in shown]))
-    plain = int((ready.probabilities(digits).argmax(1) == labels).sum())
+            decoded.append(normalized)
+        predicted = predictor.probabilities(np.stack([each.pixels for each in decoded])).argmax(1)
+        correct[name], milliseconds[name] = int((predicted == labels).sum()), round(statistics.median(times), 1)
+        examples = np.argsort(predicted == labels, kind="stable")[:3]  # misclassified first
+        rows.append(np.hstack([np.asarray(tile(images[each], decoded[each])) for each in examples]))
+    unmodified = int((predictor.probabilities(digits).argmax(1) == labels).sum())
     summary = {
         "images": len(digits),
-        "right_as_they_are": plain,
-        "right": scores,
+        "correct_unmodified": unmodified,
+        "correct": correct,
         "processor_milliseconds_median": milliseconds,
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.vstack(rows)).save(options.out / "photographs.png")
-    leave(options.out, summary)
+    Image.fromarray(np.vstack(rows)).save(options.out / "photos.png")
+    write_claim(options.out, summary)
     print(json.dumps(summary, indent=2))
 
 

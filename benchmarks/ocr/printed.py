@@ -1,31 +1,36 @@
-"""Printed digits: how many a classifier of handwritten ones reads, font by font.
+"""Accuracy on printed digits, font by font, of a classifier of handwritten ones.
 
-python benchmarks/printed.py [--model digits] [--fonts /usr/share/fonts] --out results/2026-12-05-printed
+python benchmarks/ocr/printed.py [--model digits] [--fonts /usr/share/fonts] --out results/printed-digits
 
-Each digit in each font of the folder that has all ten, dark on light, 120 pixels high, and small: 24. No digit of any
-font was used in fitting; letters of DejaVu's and STIX's were, as images of nothing, so these families are left out.
+Each digit is drawn in every font of the folder that has all ten, dark on light, 120 and 24 pixels high. No printed
+digit was used in training. Letters of DejaVu and STIX were, as out-of-distribution images; both families are excluded.
 """
 
 import argparse
 import io
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from claims import leave
 from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait.data.images.normalize import decode
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import Predictor
 
-SIZES = (120, 24)
-LEFT_OUT = ("dejavu", "stix", "symbol", "dingbat", "d050000l", "emoji")
+SIZES = (120, 24)  # pixels
+EXCLUDED = ("dejavu", "stix", "symbol", "dingbat", "d050000l", "emoji")
 
 
-def printed(path: Path, digit: str, size: int) -> bytes:
+def draw_digit(path: Path, digit: str, size: int) -> bytes:
+    """A PNG file of a digit in a font."""
     font = ImageFont.truetype(str(path), size)
     left, top, right, bottom = font.getbbox(digit)
     image = Image.new("L", (int(right - left) + size, int(bottom - top) + size), 255)
@@ -36,15 +41,15 @@ def printed(path: Path, digit: str, size: int) -> bytes:
 
 
 def fonts_in(folder: Path) -> list[Path]:
-    """One file of each font that has ten digits, by its name; italics and bolds are fonts of their own."""
-    found = {}
+    """One file for each font name with all ten digits; italic and bold count as separate fonts."""
+    fonts = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in (".ttf", ".otf") or any(word in str(path).lower() for word in LEFT_OUT):
+        if path.suffix.lower() not in (".ttf", ".otf") or any(word in str(path).lower() for word in EXCLUDED):
             continue
         with TTFont(path) as font:
             if set(map(ord, "0123456789")) <= set(font.getBestCmap() or {}):
-                found.setdefault(str(font["name"].getDebugName(4)), path)
-    return list(found.values())
+                fonts.setdefault(str(font["name"].getDebugName(4)), path)
+    return list(fonts.values())
 
 
 def main() -> None:
@@ -53,36 +58,37 @@ def main() -> None:
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    ready = load_predictor(options.model)
+    predictor = load_predictor(options.model)
     fonts = fonts_in(options.fonts)
-    told = {"model": options.model, "fonts": [path.stem for path in fonts], "model_args": {}}
+    results = {"model": options.model, "fonts": [path.stem for path in fonts], "sizes": {}}
     for size in SIZES:
-        told["model_args"][size] = score(ready, fonts, size)
-    print(json.dumps(told["model_args"], indent=2))
+        results["sizes"][size] = score(predictor, fonts, size)
+    print(json.dumps(results["sizes"], indent=2))
     if options.out:
-        leave(options.out, told)
+        write_claim(options.out, results)
 
 
-def score(ready: Predictor, fonts: list[Path], size: int) -> dict[str, object]:
-    wrong, accepted, accepted_wrong, right = defaultdict(list), 0, 0, 0
+def score(predictor: Predictor, fonts: list[Path], size: int) -> dict[str, object]:
+    """Counts of correct, accepted and accepted but wrong digits at one size."""
+    mistakes, accepted, accepted_wrong, correct = defaultdict(list), 0, 0, 0
     for path in fonts:
         for digit in "0123456789":
-            (answer,) = ready.answers(list(decode(printed(path, digit, size), ready.frame)))
-            right += answer.label == digit
-            accepted += answer.sure
-            accepted_wrong += answer.sure and answer.label != digit
-            if answer.label != digit:
-                wrong[f"{digit} as {answer.label}"].append(path.stem)
+            (prediction,) = predictor.answers(list(decode(draw_digit(path, digit, size), predictor.frame)))
+            correct += prediction.label == digit
+            accepted += prediction.sure
+            accepted_wrong += prediction.sure and prediction.label != digit
+            if prediction.label != digit:
+                mistakes[f"{digit} as {prediction.label}"].append(path.stem)
     total = 10 * len(fonts)
-    most = sorted(wrong.items(), key=lambda each: -len(each[1]))
+    frequent = sorted(mistakes.items(), key=lambda each: -len(each[1]))
     return {
         "digits": total,
-        "right": right,
-        "share": round(right / total, 4),
+        "correct": correct,
+        "accuracy": round(correct / total, 4),
         "accepted": int(accepted),
         "accepted_wrong": int(accepted_wrong),
-        "most_often": {what: len(where) for what, where in most[:10]},
-        "fonts_with_a_mistake": len(np.unique([stem for where in wrong.values() for stem in where])),
+        "most_frequent_mistakes": {mistake: len(stems) for mistake, stems in frequent[:10]},
+        "fonts_with_a_mistake": len(np.unique([stem for stems in mistakes.values() for stem in stems])),
     }
 
 

@@ -1,21 +1,24 @@
-"""What people would pick instead, trained on the same images and scored by one scorer: one training a call.
+"""Train a peer library or one of our recipes on the same images, scored by the same code: one training per call.
 
 python -m venv ../timm && ../timm/bin/pip install -r benchmarks/peers/timm.txt
-python benchmarks/peers.py --peer timm --python ../timm/bin/python --split clean --minutes 10 --out results/<date>-peers
-python benchmarks/peers.py --peer imparfait --recipe default --split augmentation --minutes 10 --out results/<date>-peers
-python benchmarks/peers_figure.py results/<date>-peers --table
+python benchmarks/peers/run.py --peer timm --python ../timm/bin/python --train-on clean --minutes 10 \\
+    --out results/peers-training
+python benchmarks/peers/run.py --peer imparfait --recipe default --train-on mixture --minutes 10 \\
+    --out results/peers-training
+python benchmarks/peers/figure.py results/peers-training --table
 
-Each peer is trained by benchmarks/peers/with_<peer>.py in an environment of its own (benchmarks/peers/<peer>.txt, with
-its licence) and is no dependency; how, its first lines say. It learns from the 50,000 images that are for fitting:
-`clean`, and then corrupted as is usual for it, or the pixels that the study's `augmentation` shows of them (87,500: clean,
-geometric, shrunk), the same for all, saved once, and corrupted no further. After each epoch it says what it takes the
-10,000 validation images for, clean, geometric and shrunk; their labels it never gets, and test images nobody.
-`clean` is not the same for all: our recipes alter images as they are scored, which is what the package is for.
+Each peer is trained by benchmarks/peers/with_<peer>.py, whose first lines describe its settings. It runs in its own
+environment (benchmarks/peers/<peer>.txt, with its licence) and is no dependency of the package.
 
-Seconds are of training: neither imports nor scoring, but all that is prepared before the first step. The epoch that
-passes --minutes is the last. Each learns in the precision that it does by default: ours in bfloat16 where the processor
-has units for it, the others in float32. Memory is the most that its processes held, added up. What is complete is not
-run again by the same command; what is not begins anew.
+All train on the same 50,000 training images. `clean`: with the peer's usual augmentation. `mixture`: on the 87,500 images
+(clean, geometric and shrunk) of the study's augmentation, saved once and not augmented further. After each epoch the peer
+predicts the core suite of the 10,000 validation images. It never gets their labels; nobody gets test images. `clean` is
+not equal for all: our recipes augment with the corruptions they are scored on, which is the purpose of the package.
+
+Only training time counts: not imports or scoring, but everything prepared before the first step. The epoch that passes
+--minutes is the last. Each peer uses its default precision: bfloat16 for ours where the processor supports it, float32
+for the others. Memory is the peak of its processes, added up. The same command skips a complete training and restarts
+an incomplete one.
 """
 
 import argparse
@@ -30,9 +33,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from claims import command
 from PIL import Image
-from study import as_shown
+from study import mixture_of
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import command_line
 
 from imparfait import RECIPES, ComputeConfig, core_suite, load_data, split
 from imparfait.core.compute import usable_cores
@@ -40,79 +46,79 @@ from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, atomic_write, write_json
 from imparfait.data.splits import subsample
 
-WORKERS = Path(__file__).with_name("peers")
+WORKERS = Path(__file__).parent
 PEERS = ("imparfait", "ultralytics", "timm", "pytorch", "scikit-learn", "keras")
 CORE_SUITE = ("clean", "geometric", "shrunk")
-VALIDATED = 10  # images a class, of those learned from, for who insists on validation images
+VAL_IMAGES = 10  # training images per class, for peers that insist on a validation folder
 
 
 def requirements(peer: str) -> tuple[str, list[str]]:
-    """Its licence, and the packages whose versions are told."""
+    """The peer's licence, and the packages whose versions are recorded."""
     first, *lines = (WORKERS / f"{peer}.txt").read_text().splitlines()
     packages = [line.split("==")[0] for line in lines if not line.startswith("#")]
     return re.split("[,;]", first.removeprefix("# licence: "))[0], packages
 
 
-def saved_pixels(folder: Path, on: str, images: int | None) -> Path:
-    """Where everything is that is learned from and scored on, made if it is not there: a folder.
+def save_images(folder: Path, train_on: str, images: int | None) -> Path:
+    """Return the folder of training and scored images, and create it if necessary.
 
-    pixels.npz: x, y, sources and each of the three. labels.npy: of the scored ones. mark.txt: a hash of x and y.
-    train/<class>/*.png: x once more, and val/<class>/*.png, a few of them.
+    pixels.npz holds x, y, sources and the scored core suite, labels.npy the scored labels, fingerprint.txt a hash of x
+    and y. train/<class>/*.png is x again, val/<class>/*.png a few of its images.
     """
-    place = folder / (on if images is None else f"{on}-{images}")
-    if place.exists():
-        return place
-    fit, development = split(load_data().train)
-    fit, development = subsample(fit, images), development.select(np.arange(len(development))[:images])
-    shown = as_shown(fit) if on == "augmentation" else fit
-    with atomic_directory(place) as new:
-        scored = {f"score {part.corruption}": part.data.pixels[:, 0] for part in core_suite(development)}
-        np.savez(new / "pixels.npz", x=shown.pixels[:, 0], y=shown.labels, sources=shown.sources, **scored)
-        np.save(new / "labels.npy", development.labels)
-        (new / "mark.txt").write_text(shown.fingerprint())
+    saved = folder / (train_on if images is None else f"{train_on}-{images}")
+    if saved.exists():
+        return saved
+    fit, validation = split(load_data().train)
+    fit, validation = subsample(fit, images), validation.select(np.arange(len(validation))[:images])
+    train = mixture_of(fit) if train_on == "mixture" else fit
+    with atomic_directory(saved) as new:
+        scored = {f"score {each.corruption}": each.data.pixels[:, 0] for each in core_suite(validation)}
+        np.savez(new / "pixels.npz", x=train.pixels[:, 0], y=train.labels, sources=train.sources, **scored)
+        np.save(new / "labels.npy", validation.labels)
+        (new / "fingerprint.txt").write_text(train.fingerprint())
         for label in range(10):
-            rows = np.flatnonzero(shown.labels == label)
-            for part, few in (("train", rows), ("val", rows[:VALIDATED])):
+            rows = np.flatnonzero(train.labels == label)
+            for part, subset in (("train", rows), ("val", rows[:VAL_IMAGES])):
                 (new / part / str(label)).mkdir(parents=True)
-                for row in few:
-                    Image.fromarray(shown.pixels[row, 0]).save(new / part / str(label) / f"{row:06}.png")
-    return place
+                for row in subset:
+                    Image.fromarray(train.pixels[row, 0]).save(new / part / str(label) / f"{row:06}.png")
+    return saved
 
 
 class Training:
-    """A worker at work."""
+    """A worker process that trains a peer."""
 
-    def __init__(self, python: str, peer: str, told: dict[str, object]):
+    def __init__(self, python: str, peer: str, task: dict[str, object]):
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process is
-        said, saying = os.pipe()  # not its output: libraries print what they like
+        read_end, write_end = os.pipe()  # not stdout: libraries print there
         self.child = subprocess.Popen(
-            [python, str(WORKERS / f"with_{peer.replace('-', '_')}.py"), json.dumps(told | {"answers": saying})],
+            [python, str(WORKERS / f"with_{peer.replace('-', '_')}.py"), json.dumps(task | {"output": write_end})],
             stdin=subprocess.PIPE,
             stdout=self.log,
             stderr=self.log,
             text=True,
-            pass_fds=[saying],
-            env=os.environ | {"OMP_NUM_THREADS": str(told["threads"])},
+            pass_fds=[write_end],
+            env=os.environ | {"OMP_NUM_THREADS": str(task["threads"])},
         )
-        os.close(saying)
-        self.said = os.fdopen(said)
+        os.close(write_end)
+        self.output = os.fdopen(read_end)
 
     def __iter__(self) -> Iterator[dict]:
-        """What it says, line by line; raises SystemExit with the end of its log when it fails."""
-        yield from map(json.loads, self.said)
+        """Its messages; raises SystemExit with the end of its log if it fails."""
+        yield from map(json.loads, self.output)
         if self.child.wait():
             self.log.seek(0)
             raise SystemExit(f"{self.child.args[1]} ended with {self.child.returncode}:\n{self.log.read()[-3000:]}")
 
-    def answer(self, go_on: bool) -> None:
+    def reply(self, go_on: bool) -> None:
         print(json.dumps(go_on), file=self.child.stdin, flush=True)
 
     def memory(self) -> float:
-        """The most that it and the processes it has now held, in GiB; what several share is counted for each."""
+        """Peak memory of the worker and its child processes in GiB; shared pages count for each."""
         total, left = 0, [self.child.pid]
         while left:
             process = Path(f"/proc/{left.pop()}")
-            with contextlib.suppress(OSError, IndexError):  # it has just ended
+            with contextlib.suppress(OSError, IndexError):  # it has just exited
                 total += int((process / "status").read_text().split("VmHWM:")[1].split()[0])
                 left += map(int, (process / f"task/{process.name}/children").read_text().split())
         return total / 1024**2
@@ -121,28 +127,28 @@ class Training:
         self.child.kill()
         self.child.wait()
         self.child.stdin.close()
-        self.said.close()
+        self.output.close()
         self.log.close()
 
 
-def measured(training: Training, labels: np.ndarray, seconds: float, out: Path) -> Iterator[dict]:
-    """A row for each epoch, until one ends after so many seconds; in `out` the newest right answers, and versions."""
+def measure(training: Training, labels: np.ndarray, seconds: float, out: Path) -> Iterator[dict]:
+    """Yield a row per epoch until the time is used up; keep the latest correct predictions and versions in `out`."""
     for epoch, line in enumerate(training):
         if epoch == 0:
-            compute = environment(ComputeConfig(threads=usable_cores()))
-            same = {key: compute[key] for key in ("system", "processor", "instructions", "threads", "commit")}
-            write_json(out / "environment.json", same | {"peer": line["versions"]})
+            machine = environment(ComputeConfig(threads=usable_cores()))
+            shared = {key: machine[key] for key in ("system", "processor", "instructions", "threads", "commit")}
+            write_json(out / "environment.json", shared | {"peer": line["versions"]})
             continue
-        right = {part: np.array(line["said"][part]) == labels for part in CORE_SUITE}
+        correct = {name: np.array(line["predictions"][name]) == labels for name in CORE_SUITE}
         row = {"epoch": epoch, "seconds": round(line["seconds"], 2)}
-        row["right"] = {part: int(each.sum()) for part, each in right.items()}
-        row["core_mean"] = round(100 * sum(row["right"].values()) / (3 * len(labels)), 3)
+        row["correct"] = {name: int(each.sum()) for name, each in correct.items()}
+        row["core_mean"] = round(100 * sum(row["correct"].values()) / (3 * len(labels)), 3)
         row["precision"] = line["precision"]
         row["memory_GiB"] = round(training.memory(), 3)
         row["load_average"] = round(os.getloadavg()[0], 1)
-        np.savez(out / "right.npz", **{part: np.packbits(each) for part, each in right.items()})
+        np.savez(out / "correct.npz", **{name: np.packbits(each) for name, each in correct.items()})
         yield row
-        training.answer(line["seconds"] < seconds)
+        training.reply(line["seconds"] < seconds)
         if line["seconds"] >= seconds:
             return
 
@@ -150,14 +156,18 @@ def measured(training: Training, labels: np.ndarray, seconds: float, out: Path) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", required=True, choices=PEERS)
-    parser.add_argument("--recipe", choices=RECIPES, help="of imparfait")
+    parser.add_argument("--recipe", choices=RECIPES, help="our recipe, with --peer imparfait")
     parser.add_argument("--python", default=sys.executable, help="the Python that has benchmarks/peers/<peer>.txt")
-    parser.add_argument("--split", required=True, choices=("clean", "augmentation"))
-    parser.add_argument("--minutes", type=float, required=True, help="of training; the epoch that passes is the last")
-    parser.add_argument("--epochs", type=int, help="instead of as many as is usual for it")
+    parser.add_argument("--train-on", required=True, choices=("clean", "mixture"), help="training images")
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="training time; the epoch that passes it is the last"
+    )
+    parser.add_argument("--epochs", type=int, help="number of epochs [default: the peer's usual]")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--images", type=int, help="to learn from and to score, to try it out")
-    parser.add_argument("--pixels", type=Path, default=Path("runs/peers"), help="where images are kept")
+    parser.add_argument("--images", type=int, help="number of training and scored images, for a trial")
+    parser.add_argument(
+        "--pixels", type=Path, default=Path("runs/peers"), help="folder of the saved images [default: runs/peers]"
+    )
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     if (options.peer == "imparfait") != (options.recipe is not None):
@@ -165,24 +175,24 @@ def main() -> None:
 
     licence, packages = requirements(options.peer)
     name = f"{options.peer} {options.recipe}" if options.recipe else options.peer
-    out = options.out / f"{name}-{options.on}-s{options.seed}".replace(" ", "-")
+    out = options.out / f"{name}-{options.train_on}-s{options.seed}".replace(" ", "-")
     if (out / "scores.json").exists():
         print(f"{out} is complete:\n{(out / 'scores.json').read_text()}")
         return
-    place = saved_pixels(options.pixels, options.on, options.images)
-    labels = np.load(place / "labels.npy")
+    saved = save_images(options.pixels, options.train_on, options.images)
+    labels = np.load(saved / "labels.npy")
     threads = usable_cores()
-    told = {"on": options.on, "recipe": options.recipe, "seed": options.seed, "epochs": options.epochs}
-    told |= {"seconds": 60 * options.minutes, "threads": threads, "packages": packages}
-    told |= {"pixels": str(place / "pixels.npz"), "images": str(place)}
+    task = {"train_on": options.train_on, "recipe": options.recipe, "seed": options.seed, "epochs": options.epochs}
+    task |= {"seconds": 60 * options.minutes, "threads": threads, "packages": packages}
+    task |= {"pixels": str(saved / "pixels.npz"), "image_folder": str(saved)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "rows.jsonl").unlink(missing_ok=True)
-    (out / "command.txt").write_text(command(options.out, PYTHON=options.python))
+    (out / "command.txt").write_text(command_line(options.out, PYTHON=options.python))
 
-    training = Training(options.python, options.peer, told)
+    training = Training(options.python, options.peer, task)
     rows = []
     try:
-        for row in measured(training, labels, 60 * options.minutes, out):
+        for row in measure(training, labels, 60 * options.minutes, out):
             rows.append(row)
             with (out / "rows.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -190,11 +200,11 @@ def main() -> None:
     finally:
         training.end()
     if not rows:
-        raise SystemExit(f"{name} ended without an epoch")
-    scores = {"peer": name, "on": options.on, "seed": options.seed, "licence": licence, "threads": threads}
-    scores |= {"sha256_of_the_pictures": (place / "mark.txt").read_text(), "minutes": options.minutes}
-    scores |= {"development_pictures": len(labels), "epochs": len(rows)}
-    scores |= {key: rows[-1][key] for key in ("seconds", "right", "core_mean", "precision")}
+        raise SystemExit(f"{name} finished no epoch")
+    scores = {"peer": name, "train_on": options.train_on, "seed": options.seed, "licence": licence, "threads": threads}
+    scores |= {"sha256_of_images": (saved / "fingerprint.txt").read_text(), "minutes": options.minutes}
+    scores |= {"validation_images": len(labels), "epochs": len(rows)}
+    scores |= {key: rows[-1][key] for key in ("seconds", "correct", "core_mean", "precision")}
     scores["peak_memory_GiB"] = max(row["memory_GiB"] for row in rows)
     atomic_write(out / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
 

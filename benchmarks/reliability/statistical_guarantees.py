@@ -1,6 +1,6 @@
-"""How often the intervals and verdicts hold what they promise, in numbers: the simulations of the tests.
+"""Coverage of the intervals and error rates of the comparisons, from the tests' simulations.
 
-python benchmarks/promises.py --out results/2026-11-24-statistics
+python benchmarks/reliability/statistical_guarantees.py --out results/statistics-coverage
 """
 
 import argparse
@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import test_null as null
-import test_statistics as simulations
-from claims import leave
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from evaluation import test_statistics as simulations
+from selection import test_false_positive_rate as false_positives
+from tools.claims import write_claim
 
 from imparfait.evaluation.statistics import bootstrap_interval, corrected_difference, wilson_interval
 
@@ -22,43 +24,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    n, random = simulations.EVALUATIONS, np.random.default_rng(10)  # another seed than the tests'
-    found: dict[str, object] = {"simulated_evaluations": n}
+    n, random = simulations.EVALUATIONS, np.random.default_rng(10)  # not the tests' seed
+    results: dict[str, object] = {"simulated_evaluations": n}
 
     for truth in (0.9, 0.975, 0.994):
         counts = random.binomial(10_000, truth, n)
         intervals = {count: wilson_interval(int(count), 10_000) for count in np.unique(counts)}
-        held = simulations.covered([intervals[count] for count in counts], truth)
-        found[f"wilson, accuracy {truth}, 10,000 images"] = held
-    for alike in (0.0, 0.5, 0.9):
+        coverage = simulations.covered([intervals[count] for count in counts], truth)
+        results[f"Wilson interval, accuracy {truth}, 10,000 images"] = coverage
+    for correlation in (0.0, 0.5, 0.9):
         bootstraps = []
         for _ in range(n):
-            shared, apart = random.random((3000, 1)) < 0.97, random.random((3000, 3)) < 0.97
-            right = np.where(random.random((3000, 1)) < alike, shared, apart).sum(1)
-            bootstraps.append(bootstrap_interval(right, each=3, resamples=1000))
-        found[f"bootstrap by source, copies alike {alike}"] = simulations.covered(bootstraps, 0.97)
+            shared, independent = random.random((3000, 1)) < 0.97, random.random((3000, 3)) < 0.97
+            correct = np.where(random.random((3000, 1)) < correlation, shared, independent).sum(1)
+            bootstraps.append(bootstrap_interval(correct, each=3, resamples=1000))
+        results[f"bootstrap over source images, correlation {correlation}"] = simulations.covered(bootstraps, 0.97)
     for folds, seeds in ((5, 2), (5, 3), (10, 3)):
         shared = random.standard_normal((n, 1)) * np.sqrt(1 / folds)
-        apart = random.standard_normal((n, folds * seeds)) * np.sqrt(1 - 1 / folds)
-        rows = 0.2 + 0.3 * (shared + apart)
+        independent = random.standard_normal((n, folds * seeds)) * np.sqrt(1 - 1 / folds)
+        rows = 0.2 + 0.3 * (shared + independent)
         corrected = [corrected_difference(row, 1 / (folds - 1)).interval for row in rows]
-        found[f"corrected t, {folds} folds x {seeds} seeds"] = simulations.covered(corrected, 0.2)
+        results[f"corrected t, {folds} folds x {seeds} seeds"] = simulations.covered(corrected, 0.2)
 
-    found["false better, different recipes exchangeable by image, of 300"] = sum(
+    results["false positives of 300, different recipes, exchangeable by image"] = sum(
         bool(simulations.simulated(random).verdicts[0].shown) for _ in range(300)
     )
     planted = [simulations.simulated(random, 0.02).verdicts[0] for _ in range(100)]
-    found["found of 100, 2 points planted in 1,500 images"] = sum(
+    results["detected of 100, 2 points planted in 1,500 images"] = sum(
         verdict.shown and verdict.names[0] == "one" for verdict in planted
     )
-    right = null.read(null.JOBS_FOLDER)
-    found["real trainings"] = 40
-    found["false better, real trainings re-paired, of 300"] = int(null.shown(right))
+    correct = false_positives.read(false_positives.JOBS_FOLDER)
+    results["real trainings"] = 40
+    results["false positives of 300, real trainings re-paired"] = int(false_positives.shown(correct))
     for points in (0.1, 0.2, 0.3):
-        found[f"found of 300, {points} points planted in real trainings"] = int(null.shown(right, points / 100))
+        results[f"detected of 300, {points} points planted in real trainings"] = int(
+            false_positives.shown(correct, points / 100)
+        )
 
-    leave(options.out, found)
-    print(json.dumps(found, indent=2))
+    write_claim(options.out, results)
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.selection.candidates import candidate_named
 from imparfait.selection.executors import Executor, executor_named, run
 from imparfait.selection.jobs import Job, JobResult
-from imparfait.selection.profiling import network_of
+from imparfait.selection.profiling import network_and_compute
 
 FOLDS, PARTITIONS, SEEDS, IMAGES = 5, 2, 4, 30_000
 TINY_IMAGES, TINY_JOBS = 600, 30  # for measuring the overhead
@@ -68,7 +68,7 @@ def overhead_per_job(executor: Executor, jobs: list[Job], data: LabelledImages) 
     """Seconds per job outside training and evaluation, on a warm executor."""
     timed(executor, jobs[:4], data)
     seconds, results = timed(executor, jobs, data)
-    inside = sum(result.training_seconds + result.judging_seconds for result in results.values())
+    inside = sum(result.training_seconds + result.evaluation_seconds for result in results.values())
     return (seconds * executor.at_once - inside) / len(jobs)
 
 
@@ -80,7 +80,7 @@ def main() -> None:
 
     data = load_data("mnist").train
     cores = usable_cores()
-    _, one_thread = network_of(candidate_named("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
+    _, one_thread = network_and_compute(candidate_named("quick").settings, data.select(range(256)), 1)  # type: ignore[arg-type]
     all_threads = one_thread.model_copy(update={"threads": cores})
     numbered = jobs_for(data, one_thread, IMAGES)
     single_threaded = [job for *_, job in numbered]

@@ -53,8 +53,8 @@ class Connection(asyncio.Protocol):
 class Load:
     """Open connections and the outcome of each request."""
 
-    def __init__(self, port: int, requests: list[bytes], most: int):
-        self.port, self.requests, self.most = port, requests, most
+    def __init__(self, port: int, requests: list[bytes], max_connections: int):
+        self.port, self.requests, self.max_connections = port, requests, max_connections
         self.idle: list[Connection] = []
         self.waiting: list[tuple[float, bytes]] = []
         self.open = 0
@@ -62,12 +62,12 @@ class Load:
         self.ended: Counter[str] = Counter()
         self.term = float("inf")
         """When SIGTERM was sent to the server."""
-        self.spent = 0.0
+        self.elapsed = 0.0
 
     def send(self, due: float, request: bytes) -> None:
         if self.idle:
             self.idle.pop().send(due, request)
-        elif self.open < self.most:
+        elif self.open < self.max_connections:
             self.open += 1
             asyncio.get_running_loop().create_task(self._connect(due, request))
         else:
@@ -130,7 +130,7 @@ async def closed_loop(load: Load, seconds: float, at_once: int) -> None:
     for _ in range(at_once):
         send_next()
     await asyncio.sleep(seconds + 0.5)
-    load.spent = time.perf_counter() - start - 0.5
+    load.elapsed = time.perf_counter() - start - 0.5
 
 
 async def open_loop(load: Load, rate: float, seconds: float, seed: int) -> None:
@@ -145,7 +145,7 @@ async def open_loop(load: Load, rate: float, seconds: float, seed: int) -> None:
             count += 1
             due += rng.expovariate(rate)
         await asyncio.sleep(max(0.0, min(due - time.perf_counter(), 0.002)))
-    load.spent = time.perf_counter() - start
+    load.elapsed = time.perf_counter() - start
     end = time.perf_counter() + GRACE_SECONDS
     while time.perf_counter() < end and (load.waiting or len(load.idle) < load.open):
         await asyncio.sleep(0.02)
@@ -160,14 +160,14 @@ async def terminate(load: Load, pid: int, after: float) -> None:
 
 def summary(load: Load) -> dict[str, object]:
     """Counts, rates and latencies by status code."""
-    spent = load.spent
-    result: dict[str, object] = {"seconds": round(spent, 2), "connections": load.open}
+    elapsed = load.elapsed
+    result: dict[str, object] = {"seconds": round(elapsed, 2), "connections": load.open}
     total = sum(map(len, load.seconds.values()))
-    result["responses_per_second"] = round(total / spent, 1)
+    result["responses_per_second"] = round(total / elapsed, 1)
     for status, values in sorted(load.seconds.items()):
         result[str(status)] = {
             "count": len(values),
-            "per_second": round(len(values) / spent, 1),
+            "per_second": round(len(values) / elapsed, 1),
             "milliseconds": {
                 "p50": percentile(values, 0.5),
                 "p90": percentile(values, 0.9),
