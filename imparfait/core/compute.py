@@ -1,4 +1,4 @@
-"""Where arithmetic happens: device, threads, precision, and the cores and worker processes there are."""
+"""Device, threads and precision of a computation, and the cores and worker processes available for it."""
 
 import multiprocessing
 import multiprocessing.process
@@ -11,7 +11,7 @@ from pydantic import BaseModel, PositiveInt
 
 
 class ComputeConfig(BaseModel, frozen=True, extra="forbid"):
-    """Where arithmetic happens; part of what a result depends on, so it is recorded and reused."""
+    """Device, threads and precision: part of what a result depends on, so recorded and reused."""
 
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     threads: PositiveInt = 1
@@ -22,18 +22,18 @@ class ComputeConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def usable_cores() -> int:
-    """Cores this process may use, which in a container are often fewer than the computer has."""
+    """Number of cores this process may use; in a container often fewer than the computer has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def exit_with_parent() -> None:
-    """Begin to work for the process that started this one: Ctrl-C is its affair, and its end, however, is ours too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends its workers
-    driver = multiprocessing.parent_process()
-    assert driver is not None
-    threading.Thread(target=_exit_after, args=(driver,), daemon=True).start()
+    """Worker start-up: ignore SIGINT, which the parent handles, and exit when the parent exits for any reason."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
 
 
-def _exit_after(driver: multiprocessing.process.BaseProcess) -> None:
-    driver.join()
-    os._exit(1)  # nobody would take the outcome
+def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)  # nobody is left to take the result

@@ -1,4 +1,4 @@
-"""The fixed rule for device, threads and precision, and a record of the machine at hand."""
+"""The hardware at hand: which device, threads and precision to use, and a record of versions and processor."""
 
 import contextlib
 import ctypes
@@ -15,8 +15,8 @@ from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError, lookup
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
-MOST_THREADS = 8  # small images do not keep more busy
-AVAILABLE: dict[str, Callable[[], bool]] = {
+MAX_THREADS = 8  # small images do not keep more cores busy
+IS_AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
     "mps": torch.backends.mps.is_available,
@@ -24,14 +24,14 @@ AVAILABLE: dict[str, Callable[[], bool]] = {
 
 
 def choose_compute(model: nn.Module, images: Tensor, device: str = "auto") -> ComputeConfig:
-    """The machine a run uses: always the same on the same computer.
+    """The device, threads and precision of a run: always the same on the same computer.
 
-    Device: the first of cuda, mps, cpu that is there (only cpu is exercised by our tests). Threads: one for each
-    core this process may use, at most 8. Precision: bfloat16 on a CPU with bf16 units where `model` answers on
-    `images` as it does in float32; float32 everywhere else, since without such units bf16 is the slower one.
+    Device: the first available of cuda, mps and cpu (only cpu is tested). Threads: one per usable core, at most 8.
+    Precision: bfloat16 on a CPU with bf16 units if `model` gives the same logits on `images` as in float32, up to
+    rounding; float32 otherwise, because bf16 is slower on a CPU without such units.
     """
     device = choose_device(device)
-    threads = min(usable_cores(), MOST_THREADS)
+    threads = min(usable_cores(), MAX_THREADS)
     fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
     return ComputeConfig.model_validate(
         {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
@@ -39,16 +39,16 @@ def choose_compute(model: nn.Module, images: Tensor, device: str = "auto") -> Co
 
 
 def choose_device(device: str = "auto") -> str:
-    """`device`, or the first of cuda, mps and cpu that is there; raises UserError when it is not there."""
+    """`device`, or for "auto" the first available of cuda, mps and cpu; raises UserError if it is not available."""
     if device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if AVAILABLE[name]())
-    if not lookup("device", device, AVAILABLE)():
-        raise UserError(f"device {device!r} is not available to PyTorch {torch.__version__} here; write --device auto")
+        return next(name for name in ("cuda", "mps", "cpu") if IS_AVAILABLE[name]())
+    if not lookup("device", device, IS_AVAILABLE)():
+        raise UserError(f"PyTorch {torch.__version__} has no device {device!r} here", hint="write --device auto")
     return device
 
 
 def has_bf16_units() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware (Linux tells; elsewhere the answer is no)."""
+    """Whether this CPU multiplies bfloat16 in hardware; known on Linux only, False elsewhere."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -57,41 +57,41 @@ def has_bf16_units() -> bool:
 
 
 def bf16_agrees(model: nn.Module, images: Tensor) -> bool:
-    """Whether `model`'s logits and gradients in bfloat16 are those of float32 up to rounding.
+    """Whether `model`'s logits and gradients in bfloat16 equal those in float32 up to rounding.
 
-    Some builds got bf16 convolutions of some shapes wrong (pytorch#163347), so it is measured, not assumed: the
-    relative error of a sound one is under 2 %, of a wrong one near 100 %. Measured in evaluation mode: in training
-    mode batch normalisation makes of the same rounding up to half of a gradient (`cnn`), and dropout differs.
+    Some builds compute bf16 convolutions of some shapes wrongly (pytorch#163347), so this is measured: the relative
+    error of a correct build is under 2 %, of a wrong one near 100 %. Measured in evaluation mode: in training mode
+    batch normalisation amplifies rounding up to half of a gradient (`cnn`), and dropout differs.
     """
     was_training = model.training
     model.eval()
 
-    def answers(enabled: bool) -> list[Tensor]:
+    def logits_and_gradients(enabled: bool) -> list[Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             logits = model(images).float()
         weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
         gradients = torch.autograd.grad(logits.square().mean(), weights, allow_unused=True)
         return [logits.detach(), torch.cat([g.flatten() for g in gradients if g is not None])]
 
-    exact, rounded = answers(False), answers(True)
+    exact, rounded = logits_and_gradients(False), logits_and_gradients(True)
     model.train(was_training)
     return all(bool((a - b).norm() <= 0.1 * a.norm()) for a, b in zip(exact, rounded, strict=True))
 
 
 def tune_malloc() -> None:
-    """Have glibc keep the memory of freed activations for the next step instead of returning it to the system.
+    """Make glibc keep freed memory for the next training step instead of returning it to the system; process-wide.
 
-    A step takes and frees tens of megabytes; getting them anew from the system costs a page fault every 4 KiB.
+    A step allocates and frees tens of megabytes; fetching them again costs a page fault every 4 KiB.
     Measured on `cnn`, batch 32, 2 cores: 1,167 → 1,422 images/s in float32, 1,872 → 1,951 in bfloat16.
     """
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library: it has its own ways
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def environment(compute: ComputeConfig) -> dict[str, str | int]:
-    """Versions, processor and commit: what someone needs to repeat a run."""
+    """Versions, processor, compute configuration and commit: what someone needs to repeat a run."""
     packages = ("imparfait", "torch", "numpy", "optuna", "scikit-learn", "scipy", "matplotlib")
     return {
         "python": platform.python_version(),
@@ -109,8 +109,9 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return f"{told.get('model name', platform.machine())}, family {told.get('cpu family')}, model {told.get('model')}"
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = fields.get("model name", platform.machine())
+    return f"{name}, family {fields.get('cpu family')}, model {fields.get('model')}"
 
 
 def _commit() -> str:

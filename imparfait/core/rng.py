@@ -1,4 +1,4 @@
-"""Numbers that are a function of (seed, purpose, epoch, source, name), never of a state."""
+"""Counter-based random numbers: a function of (seed, purpose, epoch, source id, name), never of a state."""
 
 import hashlib
 from dataclasses import dataclass
@@ -41,12 +41,12 @@ class CounterRng:
         return normal
 
     def at(self, rows: Tensor) -> "CounterRng":
-        """The same draw for some of the images; `rows` are indices or a mask."""
+        """The generator of some of the images; `rows` are indices or a mask."""
         return CounterRng(self.seed, self.purpose, self.epoch, self.sources[rows])
 
 
 def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed for code that must have a generator (initial weights, dropout), from what it is for."""
+    """A 63-bit seed, hashed from `parts`, for code that needs a stateful generator (initial weights, dropout)."""
     return _key(*parts) & (2**63 - 1)
 
 

@@ -1,4 +1,4 @@
-"""Folders and files that are written whole or not at all, and found again after a crash."""
+"""Atomic, verified storage: files and folders that are written whole or not at all."""
 
 import contextlib
 import hashlib
@@ -22,14 +22,14 @@ except ImportError:  # Windows: two processes at the same run are not kept apart
     fcntl = None  # type: ignore[assignment]
 
 MAX_MODEL_BYTES = 1 << 30  # of a file with weights
-KEPT = 2  # versions: the newest, and the one before in case the newest cannot be read
+VERSIONS_KEPT = 2  # the newest, and the one before it in case the newest is corrupted
 
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """A folder to fill, which appears at `path` when the block ends; if the block fails, nothing appears.
+    """Yield a temporary folder that is moved to `path` when the block ends; if the block fails, it is removed.
 
-    Its files are on the disk before it appears. A folder that was at `path` is replaced.
+    Its files are flushed to disk before the move. A folder already at `path` is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -53,19 +53,19 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def save_version(folder: Path, number: int, content: bytes, suffix: str) -> Path:
-    """Write `content` as version `number` into `folder`; a crash at any moment leaves the versions there whole.
+    """Write `content` as version `number` into `folder`; a crash at any moment leaves the earlier versions intact.
 
-    Its name carries its sha256, so that a torn or flipped file is recognised. The newest versions are kept.
+    The file name carries a sha256, so that a corrupted file is recognised. The two newest versions are kept.
     """
     target = folder / f"{number:09d}-{_mark(content)}{suffix}"
     atomic_write(target, content)
-    for old in [*_versions(folder, suffix)[:-KEPT], *folder.glob(".*.tmp")]:
+    for old in [*_versions(folder, suffix)[:-VERSIONS_KEPT], *folder.glob(".*.tmp")]:
         old.unlink()
     return target
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, where a crash at any moment leaves either what was there or all of it."""
+    """Write `content` to `path`; after a crash at any moment the file holds the old content or all of the new."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -85,9 +85,9 @@ def atomic_write(path: Path, content: bytes) -> None:
 
 
 def load_version(folder: Path, suffix: str) -> tuple[bytes | None, list[Path]]:
-    """The newest version in `folder` that is whole, or None where there is none; and the broken ones passed over.
+    """The content of the newest intact version in `folder` (None without versions), and the corrupted files skipped.
 
-    These are renamed then, so that they are no longer counted. Raises UserError when all there are are broken.
+    Corrupted files are renamed to *.broken. Raises UserError when every version is corrupted.
     """
     broken: list[Path] = []
     for path in reversed(_versions(folder, suffix)):
@@ -99,21 +99,21 @@ def load_version(folder: Path, suffix: str) -> tuple[bytes | None, list[Path]]:
         broken.append(path)
     if broken:
         raise UserError(
-            f"{broken[0]}: torn or changed (its sha256 is not the one in its name), and there is no whole one; "
-            f"to start again from the beginning, remove {folder}"
+            f"{broken[0]}: corrupted (its sha256 is not the one in its name), and no earlier version is intact",
+            hint=f"to start again from the beginning, remove {folder}",
         )
     return None, []
 
 
-def keep(folder: Path, name: str, content: bytes, suffix: str) -> Path:
-    """Write `content` into `folder` under `name`, once and for all; its file's name carries its sha256 too."""
+def put(folder: Path, name: str, content: bytes, suffix: str) -> Path:
+    """Store `content` in `folder` under `name`; the file name carries a sha256."""
     target = folder / f"{name}-{_mark(content)}{suffix}"
     atomic_write(target, content)
     return target
 
 
-def kept(folder: Path, name: str, suffix: str) -> bytes | None:
-    """What was kept in `folder` under `name`; None where there is nothing, or nothing whole."""
+def get(folder: Path, name: str, suffix: str) -> bytes | None:
+    """The content stored in `folder` under `name`; None if there is none or it is corrupted."""
     for path in folder.glob(f"{name}-*{suffix}"):
         content = path.read_bytes()
         if path.name == f"{name}-{_mark(content)}{suffix}":
@@ -121,22 +121,25 @@ def kept(folder: Path, name: str, suffix: str) -> bytes | None:
     return None
 
 
-def forget(folder: Path, name: str, suffix: str) -> None:
-    """Remove what was kept in `folder` under `name`."""
+def delete(folder: Path, name: str, suffix: str) -> None:
+    """Remove what is stored in `folder` under `name`."""
     for path in folder.glob(f"{name}-*{suffix}"):
         path.unlink()
 
 
 @contextmanager
 def exclusive_lock(folder: Path, doing: str) -> Iterator[None]:
-    """Raises UserError when another process is at work in `folder`; the lock ends with the process, however it ends."""
+    """Hold the lock of `folder` for the block; the system releases it when the process ends, however it ends.
+
+    Raises UserError while another process holds it; `doing` says what that process does, such as "training".
+    """
     handle = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
     try:
         if fcntl:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise UserError(f"{folder}: another process is {doing} there; wait for it or stop it") from error
+                raise UserError(f"{folder}: another process is {doing} there", hint="wait for it or stop it") from error
         yield
     finally:
         os.close(handle)
@@ -152,7 +155,7 @@ def _mark(content: bytes) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """`content` as JSON that people can read."""
+    """Write `content` as indented JSON."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -173,23 +176,23 @@ def _umask() -> int:
 
 
 def fingerprint(*parts: BaseModel | str) -> str:
-    """A sha256 over settings and fingerprints: equal exactly when all the parts are."""
+    """sha256 over settings and other fingerprints: equal if and only if all `parts` are equal."""
     texts = [part.model_dump_json() if isinstance(part, BaseModel) else part for part in parts]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def read_regular(file: Path, most: int) -> bytes:
-    """The content of a file in a run folder; raises UserError where it is none, no file, or has over `most` bytes."""
+    """The content of a regular file of at most `most` bytes; raises UserError otherwise (pipe, folder, too large)."""
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for ever
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would block for ever
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
     try:
-        told = os.fstat(handle)
-        if not stat.S_ISREG(told.st_mode):
-            raise UserError(f"{file}: is no regular file; expected the one that a training wrote")
-        if told.st_size > most:
-            raise UserError(f"{file}: has {told.st_size:,} bytes; expected at most {most:,}")
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{file}: is not a regular file", expected="the one that a training wrote")
+        if status.st_size > most:
+            raise UserError(f"{file}: has {status.st_size:,} bytes", expected=f"at most {most:,}")
         with os.fdopen(handle, "rb", closefd=False) as content:
             return content.read(most)
     finally:
@@ -197,5 +200,5 @@ def read_regular(file: Path, most: int) -> bytes:
 
 
 def printable(text: str, most: int = 200) -> str:
-    """Words of a stranger's, to be printed in a sentence: in one line, and not all of a novel."""
+    """Untrusted text made safe to print in a sentence: no control characters, at most `most` characters."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)[:most]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError, lookup
-from imparfait.core.storage import forget, keep, kept
+from imparfait.core.storage import delete, get, put
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection.jobs import Job, JobResult, failure, made_here, run_job
+from imparfait.selection.jobs import Job, JobResult, failure, provenance_here, run_job
 
 SUFFIX = ".job"
 ATTEMPTS = 3  # of a job whose worker is killed: a third time it is not by chance
@@ -48,24 +48,24 @@ def run(jobs: Sequence[Job], data: LabelledImages, store: Path, executor: Execut
         half_written.unlink()
     missing: dict[str, Job] = {}
     for key, job in {job.key: job for job in jobs}.items():
-        content = kept(store, key, SUFFIX)
-        outcome = JobResult.from_bytes(content) if content else None
-        if outcome and outcome.lasting:
-            yield job, outcome
+        content = get(store, key, SUFFIX)
+        result = JobResult.from_bytes(content) if content else None
+        if result and result.permanent:
+            yield job, result
         else:
-            forget(store, key, SUFFIX)
+            delete(store, key, SUFFIX)
             missing[key] = job
     if not missing:
         return
-    for job, outcome in executor.run(list(missing.values()), data):
-        here, there = made_here(), outcome.making
+    for job, result in executor.run(list(missing.values()), data):
+        here, there = provenance_here(), result.provenance
         if (there.code, there.torch) != (here.code, here.torch):
             raise UserError(
                 f"{there.host} has PyTorch {there.torch} and imparfait's code {there.code[:8]}, this computer PyTorch "
                 f"{here.torch} and code {here.code[:8]}; install the same versions on both"
             )
-        keep(store, job.key, outcome.to_bytes(), SUFFIX)
-        yield job, outcome
+        put(store, job.key, result.to_bytes(), SUFFIX)
+        yield job, result
 
 
 def here(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
@@ -105,7 +105,7 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
             for future in done:
                 worker, job = busy.pop(future)
                 try:
-                    outcome = future.result()
+                    result = future.result()
                 except BrokenProcessPool:
                     worker.shutdown()
                     idle.append(hire())
@@ -113,10 +113,10 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
                     if lost[job.key] < ATTEMPTS:
                         waiting.appendleft(job)
                         continue
-                    outcome = failure(f"its worker was killed {ATTEMPTS} times, perhaps for lack of memory", False)
+                    result = failure(f"its worker was killed {ATTEMPTS} times, perhaps for lack of memory", False)
                 else:
                     idle.append(worker)
-                yield job, outcome
+                yield job, result
     finally:  # also when the caller stops listening: what is under way is of no more use
         for worker in [*idle, *(worker for worker, _ in busy.values())]:
             for process in list((worker._processes or {}).values()):
@@ -153,10 +153,10 @@ def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, Job
             (done, *_), _ = ray.wait(list(running))
             job = running.pop(done)
             try:
-                outcome = ray.get(done)
+                result = ray.get(done)
             except ray.exceptions.RayError as error:
-                outcome = failure(f"Ray gave it up: {str(error).splitlines()[0][:200]}", lasting=False)
-            yield job, outcome
+                result = failure(f"Ray gave it up: {str(error).splitlines()[0][:200]}", permanent=False)
+            yield job, result
     finally:
         for task in running:
             ray.cancel(task, force=True)

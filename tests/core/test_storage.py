@@ -51,7 +51,7 @@ def test_a_save_that_ends_at_any_step_leaves_a_whole_version(tmp_path: Path, whe
         assert broken == []  # nothing half-written ever has the name of a version
         save_version(tmp_path, 4, NEW, SUFFIX)
         assert load_version(tmp_path, SUFFIX) == (NEW, [])
-        assert len(list(tmp_path.iterdir())) == storage.KEPT
+        assert len(list(tmp_path.iterdir())) == storage.VERSIONS_KEPT
     assert ended >= (1 if when == "half" else 9)
 
 
@@ -99,7 +99,7 @@ def test_a_version_that_was_changed_is_passed_over_and_named(tmp_path: Path, cha
     assert load_version(tmp_path, SUFFIX) == (OLD, [newest])
     assert load_version(tmp_path, SUFFIX) == (OLD, [])  # it is out of the way now
     next(tmp_path.glob(f"*{SUFFIX}")).write_bytes(b"")
-    with pytest.raises(UserError, match=r"torn or changed .* and there is no whole one; to start again"):
+    with pytest.raises(UserError, match=r"corrupted .* and no earlier version is intact; to start again"):
         load_version(tmp_path, SUFFIX)
 
 

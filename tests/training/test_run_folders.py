@@ -180,10 +180,10 @@ def test_pipes_folders_and_giants_are_refused_before_anything_is_read(tmp_path: 
         folder = written(tmp_path / "run")
         (folder / name).unlink()
         os.mkfifo(folder / name)
-        assert f"{name}: is no regular file" in refused(folder)
+        assert f"{name}: is not a regular file" in refused(folder)
         (folder / name).unlink()
         (folder / name).mkdir()
-        assert f"{name}: is no regular file" in refused(folder)
+        assert f"{name}: is not a regular file" in refused(folder)
         (folder / name).rmdir()
     folder = written(tmp_path / "run")
     with (folder / "model.safetensors").open("wb") as file:
