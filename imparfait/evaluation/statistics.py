@@ -1,77 +1,78 @@
-"""Intervals for counts of right answers, and tests of differences between classifiers."""
+"""Confidence intervals for accuracies, and significance tests between classifiers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import stdtr, stdtrit
 
 Interval = tuple[float, float]
-RESAMPLES = 10_000
+RESAMPLES = 10_000  # bootstrap samples
+SIGNIFICANCE_LEVEL = 0.05
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
-    """The interval for an accuracy when each source image appears once.
+    """The interval for an accuracy where each source image appears once.
 
     Source: Wilson (1927), as SciPy computes it.
     """
-    from scipy.stats import binomtest  # late: it takes half a second, which every worker would pay
+    from scipy.stats import binomtest  # late: the import takes half a second, which every worker would pay
 
     interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def bootstrap_interval(
-    correct: Int[np.ndarray, " sources"], each: int, confidence: float = 0.95, resamples: int = RESAMPLES
+    correct: Int[np.ndarray, " sources"], copies: int, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> Interval:
-    """The interval for a mean when each source image appears `each` times, `right` of them correctly.
+    """The interval for a mean where each source image has `copies` copies, of which `correct` are correct.
 
     Sources are resampled with all their copies. Drawing n sources with replacement and counting how many have
-    0, 1, …, `each` right answers is one multinomial draw, which is what is drawn. For a difference between two
-    classifiers, `right` are the differences of their right answers.
+    0, 1, …, `copies` correct ones is a single multinomial draw. For the difference of two classifiers, `correct` is
+    the difference of their counts.
     """
     values, counts = np.unique(correct, return_counts=True)
     draws = np.random.default_rng(0).multinomial(len(correct), counts / len(correct), size=resamples)
-    means = draws @ values / (len(correct) * each)
+    means = draws @ values / (len(correct) * copies)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of paired differences over the folds of repeated cross-validation, and what can be said of it."""
+    """The mean of paired differences, a share, with its standard error and the t test on it."""
 
     mean: float
     error: float
-    """The corrected standard error of the mean."""
-    freedom: int
+    """The standard error of the mean."""
+    degrees_of_freedom: float
 
     @property
     def p(self) -> float:
-        """How probable so large a difference, one way or the other, is where there is none.
+        """The two-sided p value of the t test for no difference.
 
-        1 where all folds differ by the same: that happens on few images, and leaves no spread to test by.
+        1 where all differences are equal: that happens with few images, and leaves no spread to test by.
         """
         if self.error == 0:
             return 1.0
-        return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
+        return float(2 * stdtr(self.degrees_of_freedom, -abs(self.mean) / self.error))
 
-    def reach(self, level: float = 0.05) -> float:
-        """The smallest difference that a test at `level` would have shown; half the width of its interval."""
-        return float(-stdtrit(self.freedom, level / 2) * self.error)
+    def detectable(self, level: float = SIGNIFICANCE_LEVEL) -> float:
+        """The smallest difference that is significant at `level`: half the width of the interval."""
+        return float(-stdtrit(self.degrees_of_freedom, level / 2) * self.error)
 
     @property
     def interval(self) -> Interval:
         """The 95 % interval."""
-        return self.mean - self.reach(), self.mean + self.reach()
+        return self.mean - self.detectable(), self.mean + self.detectable()
 
 
 def corrected_difference(differences: Float[np.ndarray, " folds"], test_share: float) -> Difference:
-    """What paired differences, one for each fold of each repetition of k-fold cross-validation, say of their mean.
+    """The mean of paired differences, one per fold of repeated k-fold cross-validation, with a corrected error.
 
-    The folds' training images overlap, so their differences vary less than independent ones would: the variance of
-    the mean is taken as (1/kr + test_share)·s², where `test_share` is held-out images over training images, with
+    The folds' training images overlap, so their differences vary less than independent ones would. The variance of
+    the mean is therefore (1/kr + test_share)·s², where `test_share` is held-out images over training images, with
     kr − 1 degrees of freedom.
     Source: Nadeau & Bengio (Machine Learning 52, 2003); for repeated k-fold Bouckaert & Frank (PAKDD 2004).
     """
@@ -81,7 +82,7 @@ def corrected_difference(differences: Float[np.ndarray, " folds"], test_share: f
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values adjusted for there being several: the chance of one false finding among all stays at the level.
+    """The p values adjusted for multiple tests: the chance of any false positive stays at the level.
 
     Source: Holm (Scandinavian Journal of Statistics 6, 1979).
     """
@@ -93,8 +94,58 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 @dataclass(frozen=True)
+class AdjustedDifference:
+    """A difference, and its p value adjusted for the others that were tested with it."""
+
+    difference: Difference
+    p: float
+    """Holm's."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The primary test of a pair of models: the difference of their mean accuracies, and its adjusted p value."""
+
+    names: tuple[str, str]
+    difference: Difference
+    """The first's accuracy minus the second's, a share."""
+    p: float
+    """Holm's, over all pairs."""
+    pairs: int = 1
+    """How many pairs were compared."""
+    jobs: int = 0
+    """Cross-validation folds that both finished; 0 for finished models on the same images."""
+    by_source: Interval | None = None
+    """A bootstrap over source images of the same difference, for these trained networks only."""
+    corruptions: Mapping[str, AdjustedDifference] = field(default_factory=dict)
+    """Secondary tests by corruption, adjusted within the pair; severities are not tested."""
+    single_runs: tuple[str, ...] = ()
+    """Those of the two that are one trained network: the verdict then says nothing about their recipes."""
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the test shows a difference."""
+        return self.p <= SIGNIFICANCE_LEVEL
+
+    @property
+    def better(self) -> str:
+        """The one with the higher mean."""
+        return self.names[0] if self.difference.mean >= 0 else self.names[1]
+
+    @property
+    def other(self) -> str:
+        """The one with the lower mean."""
+        return self.names[1] if self.difference.mean >= 0 else self.names[0]
+
+    @property
+    def detectable(self) -> float:
+        """A difference that would have been significant, whatever the other pairs show."""
+        return self.difference.detectable(SIGNIFICANCE_LEVEL / self.pairs)
+
+
+@dataclass(frozen=True)
 class Discordance:
-    """The images that one of two classifiers alone reads correctly, and the exact two-sided p of this split."""
+    """How many images only one of two classifiers gets right, and the exact two-sided p value of that split."""
 
     only_first: int
     only_second: int
@@ -102,9 +153,9 @@ class Discordance:
 
 
 def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> Discordance:
-    """Whether two saved models differ on the same `n` images: which of them each reads correctly, a row an image.
+    """McNemar's exact test of two saved models from which of the same `n` images each gets right.
 
-    Only for independent images that neither model was fitted on. p is 1 where they err on the same images.
+    Only for independent images that neither model was trained on. p is 1 where both err on the same images.
     Source: McNemar (Psychometrika 12, 1947); exact: each discordant image is a fair toss.
     """
     from scipy.stats import binomtest  # late, as above
@@ -116,7 +167,7 @@ def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> Di
 
 @dataclass(frozen=True)
 class Crossing:
-    """The severity at which accuracy falls through a level, with its 95 % interval; None is beyond the last one."""
+    """The severity at which accuracy falls below a level, with its 95 % interval; None is beyond the last one."""
 
     severity: float | None
     low: float | None
@@ -129,18 +180,18 @@ def crossing(
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Crossing:
-    """Where accuracy first falls below `level`, on straight lines between the severities, which rise from 0 (clean).
+    """Where accuracy first falls below `level`, interpolated linearly between severities rising from 0 (clean).
 
-    `right` says of each source at each severity whether it is read correctly (or which share of its copies, 0..1).
-    It is the first severity where accuracy is below the level from the start. The interval is a bootstrap over
-    sources, each with all its severities; an end is None where that share of the resamples is not below by the last.
+    `correct` holds, for each source at each severity, whether it is correct, or the share of its copies (0..1). The
+    result is the first severity where accuracy starts below the level. The interval is a bootstrap over sources, each
+    with all its severities; an end is None where that share of the resamples never falls below the level.
     """
-    patterns, counts = np.unique(correct, axis=1, return_counts=True)  # few: so resampling is one multinomial draw
+    patterns, counts = np.unique(correct, axis=1, return_counts=True)  # few, so resampling is one multinomial draw
     draws = np.random.default_rng(0).multinomial(correct.shape[1], counts / correct.shape[1], size=resamples)
     accuracies = np.vstack([counts, draws]) @ patterns.astype(float).T / correct.shape[1]
-    found = _first_below(severities, accuracies, level)
-    ends = np.quantile(found[1:], [0.025, 0.975], method="inverted_cdf")  # interpolating would mix in the infinite
-    return Crossing(*(float(value) if np.isfinite(value) else None for value in (found[0], *ends)))
+    crossings = _first_below(severities, accuracies, level)
+    ends = np.quantile(crossings[1:], [0.025, 0.975], method="inverted_cdf")  # interpolation would mix in infinities
+    return Crossing(*(float(value) if np.isfinite(value) else None for value in (crossings[0], *ends)))
 
 
 def _first_below(
@@ -154,5 +205,5 @@ def _first_below(
     high, low = accuracies[rows, before], accuracies[rows, after]
     fall = np.where(after == before, 1.0, high - low)
     share = np.where(after == before, 0.0, (high - level) / np.where(below.any(1), fall, 1.0))
-    there = severities[before] + share * (severities[after] - severities[before])
-    return np.where(below.any(1), there, np.inf)
+    crossings = severities[before] + share * (severities[after] - severities[before])
+    return np.where(below.any(1), crossings, np.inf)
