@@ -16,6 +16,7 @@ from .evaluation.suite import full_suite as full_suite
 from .export import export as export
 from .inference.batch import predict as predict
 from .inference.ocr import read as read
+from .inference.open_model import open_model as open_model
 from .models import MODELS as MODELS
 from .models import build as build
 from .models.classifier import as_classifier as as_classifier

@@ -53,7 +53,7 @@ def evaluate(
     test is opened once for each MODEL, which is written into the ledger in --out. Files of others run in a fenced
     process. A corruption is what others call a corruption.
     """
-    from imparfait.cli.asking import names_of, open_for_evaluation
+    from imparfait.cli.asking import names_of, open_model
     from imparfait.cli.proving import prove
     from imparfait.evaluation.external.input_spec import SpecHint
 
@@ -64,7 +64,7 @@ def evaluate(
     test = dataset.test if split == "test" else None
     with ExitStack() as stack:
         asked = [
-            stack.enter_context(open_for_evaluation(path, name, dataset, known, device, network))
-            for path, name in zip(models, names_of(models), strict=True)
+            stack.enter_context(open_model(path, dataset, name=name, device=device, network=network, spec=known))
+            for path, name in zip(models, names_of([*models]), strict=True)
         ]
         prove(asked, dataset, test, full=suite == "full", out=out, as_json=as_json)

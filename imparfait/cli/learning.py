@@ -51,7 +51,7 @@ def at_work(run: Run, out: Path) -> Iterator[Path]:
         for half_written in out.glob(f".{run.name}-*"):  # by a process that was killed
             shutil.rmtree(half_written)
         try:
-            write_json(unfinished / "settings.json", run.to_json())
+            write_json(unfinished / "settings.json", run.manifest.model_dump())
             yield unfinished
         except (UserError, KeyboardInterrupt) as error:
             if not has_state(unfinished):

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from imparfait.cli import console
 from imparfait.cli.asking import LoadedModel
 from imparfait.cli.opening import describe_accesses
-from imparfait.core.errors import UserError
+from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
+from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_disputed
 from imparfait.data.load import Dataset
@@ -33,13 +35,13 @@ def prove(
     """Ask every model every image, and leave a folder with a report in `out`; print the result."""
     parts = full_suite() if full else conditions_from()
     for model in models:
-        if not test and model.fitted_on_all:
+        if not test and model.manifest and model.manifest.final:
             raise UserError(f"{model.name} was fitted on the validation images too; leave --split validation out")
     images, suites = None if test else dataset.fitting()[1], {}
     remark = "on validation images; the test images stay sealed"
     for model in models:
         if test:
-            with test.open(out / LEDGER, model.settings) as opening:
+            with test.open(out / LEDGER, model.settings_hash) as opening:
                 images, remark = opening.images, describe_accesses(opening)
                 suites[model.name] = _ask(model, images, parts)
                 opening.result = _in_brief(suites[model.name])
@@ -50,7 +52,7 @@ def prove(
     ending = f"-{images.name}{'-full' if full else ''}{'' if test else '-validation'}"
     names = "-and-".join(model.name.replace("/", "-") for model in models)
     folder = out / f"evaluate-{names[:80]}{ending}"
-    rivals = grouped(suites, {model.name: model.recipe for model in models}.__getitem__)
+    rivals = grouped(suites, {model.name: model.group for model in models}.__getitem__)
     told = verdicts(rivals)
     with atomic_directory(folder) as unfinished:
         write_json(unfinished / "environment.json", environment(models[0].compute))
@@ -59,6 +61,20 @@ def prove(
         else:
             _leave_short_report(unfinished, models[0], suites[models[0].name], images, parts, remark)
     _print(models, suites, told, remark, folder, as_json)
+
+
+def _how(model: LoadedModel) -> str:
+    return str(model.spec) if model.spec else ""
+
+
+def _seen(model: LoadedModel) -> str:
+    if not model.manifest:
+        return "What its training showed it is not known here; these images may have been among it."
+    return describe_overlap(lookup("augmentation", model.manifest.settings.augmentation, AUGMENTATIONS))
+
+
+def _facts(model: LoadedModel) -> dict[str, Any]:
+    return model.manifest.settings.model_dump() if model.manifest else {}
 
 
 def _ask(model: LoadedModel, images: LabelledImages, parts: Sequence[Condition]) -> SuiteResult:
@@ -86,11 +102,11 @@ def _leave_short_report(
     page_of_three.write_report(
         folder,
         title=f"{model.name} on {images.name}",
-        conditions=f"The classifier {model.name} on {remark}. {model.how}".strip(),
-        seen=model.seen,
+        conditions=f"The classifier {model.name} on {remark}. {_how(model)}".strip(),
+        seen=_seen(model),
         scores=suite.scores,
         plates=page_of_three.answers(suite.scores, list(shown(images, parts))),
-        facts={"settings": model.facts, "compute": environment(model.compute)},
+        facts={"settings": _facts(model), "compute": environment(model.compute)},
     )
 
 
@@ -119,7 +135,7 @@ def _leave_report(
         folder,
         title=f"{', '.join(rival.name for rival in rivals)} on {images.name}",
         conditions=f"{len(models)} network{'s' * (len(models) > 1)} on {remark}.",
-        seen=" ".join(f"{model.name}: {model.seen}" for model in models) if len(models) > 1 else models[0].seen,
+        seen=" ".join(f"{model.name}: {_seen(model)}" for model in models) if len(models) > 1 else _seen(models[0]),
         models=rivals,
         verdicts=told,
         trust=trust,
@@ -127,9 +143,9 @@ def _leave_report(
         data=images,
         parts=parts,
         corruption_error=errors,
-        asked={model.name: model.how for model in models if model.how},
+        asked={model.name: _how(model) for model in models if _how(model)},
         disputed=_disputed(rivals),
-        facts={model.name: model.facts for model in models if model.facts}
+        facts={model.name: _facts(model) for model in models if _facts(model)}
         | {"compute": environment(models[0].compute)},
     )
 
@@ -154,7 +170,7 @@ def _print(
     as_json: bool,
 ) -> None:
     first = suites[models[0].name]
-    how = [f"{model.name}: {model.how}" for model in models if model.how]
+    how = [f"{model.name}: {_how(model)}" for model in models if _how(model)]
     if len(models) == 1 and not first.is_full:
         console.result(first.scores, "\n".join([remark, *how]), folder, as_json)
         return

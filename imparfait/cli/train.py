@@ -72,7 +72,7 @@ def train(
 
     from imparfait.data.splits import split_calibration
     from imparfait.models.loading import load_weights
-    from imparfait.models.pretrained import resolve_folder
+    from imparfait.models.pretrained import find_model
     from imparfait.training import run as runs
     from imparfait.training.distillation import load_teachers
 
@@ -80,10 +80,10 @@ def train(
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     fit, validation = (dataset.everything(), None) if final else dataset.fitting()
     fit, calibration = split_calibration(fit)
-    weights = load_weights(resolve_folder(start)) if start else None
+    weights = load_weights(find_model(start)) if start else None
     if weights:
         settings = _with_the_network_of(weights, settings, flags["model"], fit)
-    folders = [resolve_folder(teacher) for teacher in teachers]
+    folders = [find_model(teacher) for teacher in teachers]
     taught_by = load_teachers(folders, fit)
     if not final:
         for origin in (*([weights.path] if weights else []), *folders):
@@ -98,8 +98,8 @@ def train(
 
 def _check_not_seen(origin: Path, everything: "LabelledImages") -> None:
     """Raises UserError when a run to start from, or a teacher, was fitted on images that would be reported on."""
-    from imparfait.cli.asking import read_manifest
     from imparfait.data.splits import split_calibration
+    from imparfait.training.run import read_manifest
 
     told = read_manifest(origin)
     if told.final and told.data.sha256 in {everything.fingerprint(), split_calibration(everything)[0].fingerprint()}:

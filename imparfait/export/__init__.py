@@ -9,21 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from scipy.special import softmax
 from torch import nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
-from imparfait.core.storage import atomic_write, printable, read_regular
+from imparfait.core.storage import atomic_write, printable
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.export.parity import Ask, parity_of
 from imparfait.inference.predictor import predictor_from_onnx
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import is_custom
 from imparfait.models.loading import load_network
-from imparfait.models.metadata import MAX_JSON_BYTES, Card, Config, Name, Parity, Sha256
+from imparfait.models.metadata import Card, Config, Parity
 from imparfait.models.pretrained import PRETRAINED
+from imparfait.training.run import RunManifest, read_manifest
 
 Make = Callable[[nn.Module, Card], bytes]
 Tell = Callable[[bytes, Card], bytes]
@@ -96,13 +97,6 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     return Exported(path, len(content), card)
 
 
-class _Told(BaseModel, frozen=True):
-    """What settings.json says of a training, as far as its card repeats it."""
-
-    recipe: Name
-    hash: Sha256
-
-
 def card_of(name: str, folder: Path, config: Config) -> Card:
     """What the file will say of itself, its parity not yet known; raises UserError where the run does not tell it."""
     told = _told(folder)
@@ -123,15 +117,12 @@ def card_of(name: str, folder: Path, config: Config) -> Card:
         raise UserError(f"{folder}: has no name that a file could carry; give its folder a short one") from error
 
 
-def _told(folder: Path) -> _Told | Card:
+def _told(folder: Path) -> RunManifest | Card:
     """The recipe and the hash of a run; a model of the package has them in the card of its ONNX file."""
     file = folder / "settings.json"
     if folder in (boxed.folder for boxed in PRETRAINED.values()) and not file.exists():
         return predictor_from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]
-    try:
-        return _Told.model_validate_json(read_regular(file, MAX_JSON_BYTES))
-    except ValidationError as error:
-        raise UserError(f"{file}: not as a training wrote it; copy it from where you trained") from error
+    return read_manifest(folder)
 
 
 def _writable(path: Path, kind: Format) -> Path:

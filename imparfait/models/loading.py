@@ -19,6 +19,7 @@ from imparfait.models import build, check_answers
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.metadata import Config, config_of
+from imparfait.models.pretrained import find_model
 
 
 def load_classifier(
@@ -32,7 +33,7 @@ def load_classifier(
     function, `my_net.py:build`, and it is run where it still is as it was when it was trained.
     Raises UserError when there is no run, when its files do not fit together, or when `network` is missing.
     """
-    folder = Path(path)
+    folder = find_model(path)
     model, config = load_network(folder, network)
     compute = compute_for(folder, device)
     if precision:

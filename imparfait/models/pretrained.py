@@ -1,34 +1,46 @@
-"""The models that ship with the package."""
+"""The models that ship with the package, and where any model's files are."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "weights"
+from imparfait.core.errors import UserError
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
 class PretrainedModel:
-    """A classifier in the package: `model.onnx`, `model.safetensors` and `config.json`, with a model card."""
+    """A model in the package: a run folder with `model.safetensors`, and the same network as `model.onnx`."""
 
     summary: str
-
     name: str
 
     @property
     def folder(self) -> Path:
-        """Where its files are; a run folder as far as `train --init-from` and `evaluate` are concerned."""
-        return FOLDER / self.name
+        """The run folder."""
+        return WEIGHTS_FOLDER / self.name
 
 
 PRETRAINED = {
-    each.name: each
-    for each in (
-        PretrainedModel("MNIST's digits, trained on corrupted images: the one to use", "digits"),
-        PretrainedModel("the same network, trained on clean images only: to see what that costs", "digits-clean"),
+    model.name: model
+    for model in (
+        PretrainedModel("MNIST digits, trained on corrupted images: the one to use", "digits"),
+        PretrainedModel("the same network, trained on clean images only: the baseline", "digits-clean"),
     )
 }
 
 
-def resolve_folder(run: Path) -> Path:
-    """The run folder, or that of the classifier in the package which is called so."""
-    return PRETRAINED[str(run)].folder if str(run) in PRETRAINED and not run.exists() else run
+def find_model(model: str | Path) -> Path:
+    """The path of `model`: a pretrained model's name, or the path of a run folder or file.
+
+    A path comes first where both are there. Raises UserError where there is neither.
+    """
+    path = Path(model)
+    if path.exists():
+        return path
+    if str(model) in PRETRAINED:
+        return PRETRAINED[str(model)].folder
+    raise UserError(
+        f"{model}: no such model",
+        expected=f"a run folder such as runs/default-s0-…, an .onnx or .keras file, or {' or '.join(PRETRAINED)}",
+    )

@@ -4,27 +4,67 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import choose_compute, environment
-from imparfait.core.storage import atomic_directory, fingerprint, write_json
+from imparfait.core.storage import atomic_directory, fingerprint, read_regular, write_json
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.calibration import Calibration
 from imparfait.evaluation.scores import Score, Scores
 from imparfait.models import check_answers
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.loading import PretrainedWeights
+from imparfait.models.metadata import MAX_JSON_BYTES, Sha256
 from imparfait.training.checkpoints import portable
 from imparfait.training.loop import Epoch, network_for
 from imparfait.training.recipes import RECIPES, recipe_of
 from imparfait.training.settings import TrainingSettings
+
+
+class DataManifest(BaseModel, frozen=True):
+    """The images that a run was trained on."""
+
+    name: str
+    images: int
+    sha256: Sha256
+
+
+class RunManifest(BaseModel, frozen=True):
+    """The content of settings.json: what was trained, on which images, where."""
+
+    recipe: str
+    settings: TrainingSettings
+    compute: ComputeConfig
+    data: DataManifest
+    final: bool
+    """Whether the validation images were among the training images."""
+    origins: dict[str, Sha256] = {}
+    """sha256 of everything else that decided the weights: a custom network's file, initial weights, teachers."""
+    hash: Sha256
+    """Of everything that decides the weights."""
+
+    @property
+    def seedless_hash(self) -> str:
+        """Equal for runs that differ only in their seed."""
+        return fingerprint(self.settings.model_copy(update={"seed": 0}), self.data.sha256, f"final={self.final}")
+
+
+def read_manifest(folder: Path) -> RunManifest:
+    """The manifest of a run folder; raises UserError when it cannot be read."""
+    file = folder / "settings.json"
+    try:
+        return RunManifest.model_validate_json(read_regular(file, MAX_JSON_BYTES))
+    except ValidationError as error:
+        raise UserError(
+            f"{file}: not a settings.json of imparfait", hint="copy it from where you trained, or train again"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +95,18 @@ class Run:
         recipes = self.recipe in RECIPES and RECIPES[self.recipe].settings.model == model
         return f"{self.recipe}{'' if recipes else f'-{network}'}-s{self.settings.seed}-{self.hash[:6]}"
 
-    def to_json(self) -> dict[str, Any]:
-        """What settings.json holds."""
-        return {
-            "recipe": self.recipe,
-            "settings": self.settings.model_dump(),
-            "compute": self.compute.model_dump(),
-            "data": {"name": self.data.name, "images": len(self.data), "sha256": self.data.fingerprint()},
-            "final": self.final,
-            "origins": self.origins,
-            "hash": self.hash,
-        }
+    @property
+    def manifest(self) -> RunManifest:
+        """The content of its settings.json."""
+        return RunManifest(
+            recipe=self.recipe,
+            settings=self.settings,
+            compute=self.compute,
+            data=DataManifest(name=self.data.name, images=len(self.data), sha256=self.data.fingerprint()),
+            final=self.final,
+            origins=self.origins,
+            hash=self.hash,
+        )
 
 
 def start(
@@ -135,7 +176,7 @@ def write_run(
     calibration: Calibration | None = None,
 ) -> None:
     """Settings, machine, course and classifier of a training; the files are listed in the model card."""
-    write_json(folder / "settings.json", run.to_json())
+    write_json(folder / "settings.json", run.manifest.model_dump())
     write_json(folder / "environment.json", environment(run.compute))
     with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [asdict(epoch) for epoch in epochs]

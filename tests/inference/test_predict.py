@@ -24,7 +24,7 @@ from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, predictor_fr
 from imparfait.inference.results_file import COLUMNS, ResultsWriter
 from imparfait.models.loading import load_weights
 from imparfait.models.metadata import Threshold
-from imparfait.models.pretrained import PRETRAINED, resolve_folder
+from imparfait.models.pretrained import PRETRAINED, find_model
 
 SEVEN = a_seven()
 
@@ -212,4 +212,4 @@ def test_the_box_is_small_and_holds_what_its_cards_say() -> None:
         assert card.weights in (each.folder / "README.md").read_text(encoding="utf-8")
         assert card.parity
         assert (card.parity.same_label, card.parity.largest < 1e-5) == (card.parity.images, True)
-        assert load_weights(resolve_folder(Path(name))).sha256 == card.weights
+        assert load_weights(find_model(name)).sha256 == card.weights

@@ -1,0 +1,133 @@
+"""Any model as a classifier: a run folder, a pretrained model, an .onnx or .keras file, a function."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+
+from imparfait.core.compute import ComputeConfig, usable_cores
+from imparfait.core.errors import UserError
+from imparfait.core.storage import fingerprint
+from imparfait.core.types import Classifier, Logits
+from imparfait.data.load import Dataset, load_data
+from imparfait.evaluation.evaluate import wrap_external
+from imparfait.evaluation.external.base import DeclaredSpec
+from imparfait.evaluation.external.infer_spec import InferredSpec
+from imparfait.evaluation.external.input_spec import Function, SpecHint
+from imparfait.evaluation.external.load import open_external
+from imparfait.models.loading import compute_for, load_classifier
+from imparfait.models.metadata import Config, config_of
+from imparfait.models.pretrained import find_model
+from imparfait.training.run import RunManifest, read_manifest
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model ready to predict: itself a classifier, from images to logits. `close` or a `with` block ends its sandbox.
+
+    A model from a run folder has a `config` and a `manifest`; an external one has a `spec`, how it takes its input.
+    """
+
+    name: str
+    classifier: Classifier
+    classes: tuple[str, ...] | None
+    """None for a function whose classes were not checked."""
+    compute: ComputeConfig
+    config: Config | None = None
+    manifest: RunManifest | None = None
+    spec: InferredSpec | None = None
+    _resources: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __call__(self, images: np.ndarray) -> Logits:
+        """Logits `[n, classes]` of float32 images `[n, channels, height, width]` in 0..1."""
+        return self.classifier(images)
+
+    @property
+    def threshold(self) -> float | None:
+        """The confidence below which it abstains, where it was calibrated."""
+        return self.config.threshold.confidence if self.config and self.config.threshold else None
+
+    @property
+    def group(self) -> str:
+        """Equal for runs that differ only in their seed; a name of its own for an external model."""
+        return self.manifest.seedless_hash if self.manifest else self.name
+
+    @property
+    def settings_hash(self) -> str:
+        """sha256 of everything that decides its predictions, for the ledger of test accesses."""
+        return self.manifest.hash if self.manifest else fingerprint(self.name, str(self.spec and self.spec.conventions))
+
+    def close(self) -> None:
+        """End the sandbox process of a model file; nothing to do for other models."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.__exit__(kind, error, trace)
+
+
+def open_model(
+    model: str | Path | Function,
+    data: Dataset | None = None,
+    *,
+    name: str | None = None,
+    device: str = "auto",
+    network: str | None = None,
+    spec: SpecHint | None = None,
+) -> LoadedModel:
+    """The model at the path `model` (a run folder, an .onnx or .keras file), of this pretrained name, or a function.
+
+    `data` are the images it is meant for: their classes must be the model's. The validation images show how an
+    external model takes its input where neither `spec` nor the file says (default: MNIST). A file runs in a sandbox
+    process until `close`. `network` is my_net.py:build, for a run whose network is from a file of yours.
+    Raises UserError when there is no such model, and when it does not fit the data.
+    """
+    if not isinstance(model, str | Path):
+        return _from_function(model, data, name or str(getattr(model, "__name__", "model")), spec)
+    path = find_model(model)
+    name = name or path.resolve().name
+    return _from_run(path, data, name, device, network) if path.is_dir() else _from_file(path, data, name, spec)
+
+
+def names_of(paths: list[Path]) -> list[str]:
+    """A display name for each model: the last part of its path, or the whole path where two end alike."""
+    last = [path.resolve().name for path in paths]
+    return [name if last.count(name) == 1 else str(path) for name, path in zip(last, paths, strict=True)]
+
+
+def _from_run(path: Path, data: Dataset | None, name: str, device: str, network: str | None) -> LoadedModel:
+    config = config_of(path)
+    if data and config.classes != tuple(data.train.classes):
+        raise UserError(
+            f"{data.train.name}: has the classes {', '.join(data.train.classes)}",
+            expected=f"the classes that {path} was trained on, {', '.join(config.classes)}",
+        )
+    classifier = load_classifier(path, device, network)
+    compute = compute_for(path, device).model_copy(update={"threads": torch.get_num_threads()})
+    return LoadedModel(name, classifier, config.classes, compute, config, read_manifest(path))
+
+
+def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | None) -> LoadedModel:
+    _, validation = (data or load_data("mnist")).fitting()
+    compute = ComputeConfig(threads=usable_cores())
+    with ExitStack() as stack:
+        external = stack.enter_context(open_external(path, threads=compute.threads))
+        classifier, spec = wrap_external(external, external.told, validation, hint or SpecHint())
+        return LoadedModel(name, classifier, validation.classes, compute, spec=spec, _resources=stack.pop_all())
+
+
+def _from_function(function: Function, data: Dataset | None, name: str, hint: SpecHint | None) -> LoadedModel:
+    compute = ComputeConfig(threads=torch.get_num_threads())
+    if hint is None:
+        return LoadedModel(name, function, data.train.classes if data else None, compute)
+    _, validation = (data or load_data("mnist")).fitting()
+    classifier, spec = wrap_external(function, DeclaredSpec(), validation, hint)
+    return LoadedModel(name, classifier, validation.classes, compute, spec=spec)
