@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation from the package: tables of settings, corruptions, commands and the API.
+"""Writes the generated parts of the documentation from the package: tables of settings, corruptions, commands.
 
 Between `<!-- generated: NAME -->` and `<!-- end -->` nothing is written by hand. Run `python docs/generate.py` after a
 change of a setting, a help text, a docstring or a corruption; with `--check` it writes nothing and exits with 1 where a
@@ -36,7 +36,14 @@ def recipes() -> str:
     for name, recipe in RECIPES.items():
         settings = recipe.settings
         rows.append(
-            (f"`{name}`", f"`{settings.model}`", f"`{settings.augmentation}`", settings.epochs, recipe.cost, recipe.expect)
+            (
+                f"`{name}`",
+                f"`{settings.model}`",
+                f"`{settings.augmentation}`",
+                settings.epochs,
+                recipe.cost,
+                recipe.expect,
+            )
         )
     return table(("recipe", "model", "augmentation", "epochs", "time", "core mean"), rows)
 
@@ -59,7 +66,9 @@ def augmentations() -> str:
     """The augmentations by name."""
     from imparfait.data.augmentation import AUGMENTATIONS
 
-    return table(("augmentation", "images of an epoch"), [(f"`{n}`", each.summary) for n, each in AUGMENTATIONS.items()])
+    return table(
+        ("augmentation", "images of an epoch"), [(f"`{n}`", each.summary) for n, each in AUGMENTATIONS.items()]
+    )
 
 
 def corruptions() -> str:
@@ -72,8 +81,8 @@ def corruptions() -> str:
         for name, each in CORRUPTIONS.items():
             if each.family == family:
                 mnist_c = "" if each.mnist_c is None else f"{each.mnist_c:.2g}{' (like)' if each.in_kind else ''}"
-                core = "" if each.core is None else f"{each.core:g}"
-                rows.append((f"`{name}`", _sentences(each.function), mnist_c, core))
+                core = "" if each.protocol is None else f"{each.protocol:g}"
+                rows.append((f"`{name}`", _sentences(each.alter), mnist_c, core))
         title = FAMILIES.get(str(family), str(family).capitalize())
         parts.append(f"### {title}\n\n{table(('corruption', 'what it does', 'MNIST-C at', 'core'), rows)}")
     return "\n".join(parts)
@@ -98,7 +107,7 @@ def endpoints() -> str:
 
 def cli() -> str:
     """A section for each command: its usage, what it does, its options."""
-    from imparfait.cli.main import main
+    from imparfait.cli.main import commands as main
 
     parts = []
     with click.Context(main, info_name="imparfait") as root:
@@ -188,7 +197,8 @@ def _class(name: str, member: type, documentation: str) -> str:
         shown = f"`{attribute}`" if _getter(value) else f"`{attribute}{_signature(value)}`"
         rows.append((shown.replace("(self, ", "(").replace("(self)", "()"), _sentences(_getter(value) or value)))
     fields = [f"`{field}`" for field in getattr(member, "__annotations__", {}) if not field.startswith("_")]
-    parts = [documentation, f"Fields: {', '.join(fields)}." if fields else "", table(("member", "meaning"), rows) if rows else ""]
+    parts = [documentation, f"Fields: {', '.join(fields)}." if fields else ""]
+    parts.append(table(("member", "meaning"), rows) if rows else "")
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 

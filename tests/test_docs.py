@@ -1,0 +1,190 @@
+"""The documentation is true: every command, program and file of settings in README and docs runs on small data."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers.bars import draw_bars, write_idx
+from helpers.photos import a_seven
+from PIL import Image
+
+from imparfait.cli.main import commands
+from imparfait.corruptions import CORRUPTIONS
+from imparfait.data.load import load_data
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
+WRITTEN = {name: re.sub(r"(?s)<!-- generated.*?<!-- end -->", "", text) for name, text in TEXTS.items()}
+WRITTEN["CONTRIBUTING.md"] = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PROSE = {name: re.sub(r"(?s)```.*?```|`[^`\n]*`|(?m:^    .*$)|\]\([^)]*\)", "", text) for name, text in WRITTEN.items()}
+MY_NET = """
+from torch import nn
+
+def build(channels, classes):
+    return nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, classes))
+"""
+FORBIDDEN = (
+    r"pictures?|alter(?:ations?|ed|s)?|openings?|opens the test|sure of|told|asked|taught by|strangers?|fence[sd]?|"
+    r"box(?:es|ed)?|the three|cells?|engines?|looks?|mixtures?"
+)
+SHORT = {
+    "train": ["--epochs", "1"],
+    "compare": ["--seeds", "1", "--folds", "2", "--epochs", "1", "--images", "60", "--executor", "serial"],
+    "search": ["--trials", "4", "--folds", "2", "--epochs", "1", "--images", "60", "--executor", "serial"],
+}
+"""Flags added to commands that would take long; one that a command has already stays as it is."""
+READS_DATA = ("train", "compare", "search", "evaluate", "corrupt")
+LONG = "imparfait study"
+"""Only parsed here; tests/test_readme.py runs the quick study."""
+
+
+def blocks(kind: str, text: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{kind}\n(.*?)^```", text)
+
+
+def commands_of(text: str) -> list[str]:
+    lines = [line for block in blocks("sh", text) for line in block.splitlines()]
+    return [re.split(r"\s{2,}#", line)[0] for line in lines if line.startswith("imparfait ")]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with what the pages speak of: `small` is a part of MNIST."""
+    home = tmp_path_factory.mktemp("docs")
+    mnist = load_data("mnist").train
+    write_idx(home / "small", mnist.select(np.arange(600)), mnist.select(np.arange(600, 720)))
+    (home / "my_net.py").write_text(MY_NET)
+    Image.fromarray(255 - a_seven()).resize((120, 120)).save(home / "photo.jpg")
+    mine = draw_bars(60, 32)
+    for number, (pixels, label) in enumerate(zip(mine.pixels, mine.labels, strict=True)):
+        path = home / "my_images" / mine.classes[label] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[0]).save(path)
+    for text in TEXTS.values():
+        for block in blocks("toml", text):
+            name = re.match(r"# (\S+\.toml)\n", block)
+            assert name, f"the first line of a block of TOML is its file's name: {block}"
+            (home / name[1]).write_text(block)
+    with chdir(home):
+        yield home
+
+
+def on_small_data(command: str) -> list[str]:
+    """The words of a command, with small data and short trainings where it says nothing of them."""
+    words = [found for word in shlex.split(command)[1:] for found in sorted(map(str, Path().glob(word)))[:1] or [word]]
+    verb = words[0]
+    extra = SHORT.get(verb, [])
+    for flag, value in zip(extra[::2], extra[1::2], strict=True):
+        words += [] if flag in words and flag != "--trials" else [flag, value]
+    if verb in READS_DATA and "--data" not in words:
+        words += ["--data", "small"]
+    return words
+
+
+def serve(home: Path, words: list[str]) -> None:
+    """A server prints its address, and ends on SIGTERM."""
+    command = [sys.executable, "-m", "imparfait", *words, "--port", "0"]
+    with subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        assert "http://127.0.0.1:" in server.stdout.readline()
+        server.terminate()
+        assert server.wait(30) == 0
+
+
+DONE: set[str] = set()
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_command_runs(page: str, home: Path) -> None:
+    for command in commands_of(TEXTS[page]):
+        if command in DONE:
+            continue
+        DONE.add(command)
+        words = on_small_data(command)
+        if command.startswith(LONG):
+            words = [words[0], "--help"]
+        if words[0] == "serve":
+            serve(home, words)
+            continue
+        result = CliRunner().invoke(commands, words, catch_exceptions=True)
+        assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
+
+
+@pytest.mark.parametrize(
+    ("page", "program"), [(page, block) for page, text in TEXTS.items() for block in blocks("python", text)]
+)
+def test_every_program_runs(page: str, program: str, home: Path) -> None:
+    small = program.replace('load_data("mnist")', 'load_data("small")')
+    exec(compile(small, page, "exec"), {"__name__": page})
+
+
+def test_pages_have_commands_and_programs() -> None:
+    verbs = {shlex.split(command)[1] for text in TEXTS.values() for command in commands_of(text)}
+    assert verbs == set(commands.commands)
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    result = subprocess.run([sys.executable, DOCS / "generate.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_navigation_has_every_page_once() -> None:
+    listed = re.findall(r"(?m): (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(path.name for path in DOCS.glob("*.md"))
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "README.fr.md"], ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = path.parent / file if file else path
+        assert linked.exists(), f"{path.name}: {target}"
+        if anchor:
+            assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{path.name}: {target}"
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as Markdown tools make them."""
+    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?s)```.*?```", "", text))
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_named_result_folders_exist(page: str) -> None:
+    for folder in re.findall(r"`(results/[\w./-]+)`", WRITTEN[page]):
+        assert (ROOT / folder).exists(), folder
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_only_the_words_of_the_vocabulary(page: str) -> None:
+    found = re.findall(rf"(?i).*\b(?:{FORBIDDEN})\b.*", PROSE[page])
+    assert not found
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_sentences_are_short(page: str) -> None:
+    """At most 25 words, in paragraphs and lists; tables have no sentences."""
+    text = re.sub(r"(?m)^(?:\||#|!\[).*$", "", re.sub(r"(?s)```.*?```|(?m:^    .*$)", "", WRITTEN[page]))
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
+    paragraphs = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", text)
+    sentences = [each for part in paragraphs for each in re.split(r"(?<=[.:;?!])\s+", " ".join(part.split()))]
+    long = [sentence for sentence in sentences if len(sentence.split()) > 25]
+    assert not long
+
+
+def test_numbers_of_corruptions_are_right() -> None:
+    for page, text in PROSE.items():
+        for number in re.findall(r"\b(\d+) corruptions\b", text):
+            assert int(number) in (len(CORRUPTIONS), 15), page
