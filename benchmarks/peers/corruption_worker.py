@@ -1,7 +1,7 @@
-"""What altering.py compares with: turned by up to 15 degrees, moved and stretched by up to 10 %, each side by itself.
+"""Peer libraries for corruption_throughput.py: rotation up to 15°, translation and per-axis scaling up to 10 %.
 
-Arguments: whose (keras, kornia, albumentations), an .npy of uint8 [n, 28, 28], threads. For each line that comes it
-alters all of them once more and says how many seconds that took.
+Arguments: peer (keras, kornia, albumentations), an .npy file of uint8 [n, 28, 28], threads. For each line on stdin it
+transforms all images once and prints the seconds.
 """
 
 import json
@@ -15,11 +15,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-BATCH = 1000  # images that kornia gets at once
+BATCH = 1000  # images per call of kornia
 
 
 def keras(pixels: np.ndarray, threads: int) -> Callable[[], object]:
-    """ImageDataGenerator, from floats to floats; one thread is all it uses."""
+    """ImageDataGenerator, float to float, single-threaded."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
     generator = ImageDataGenerator(rotation_range=15, zoom_range=0.1, width_shift_range=0.1, height_shift_range=0.1)
@@ -28,23 +28,23 @@ def keras(pixels: np.ndarray, threads: int) -> Callable[[], object]:
 
 
 def kornia(pixels: np.ndarray, threads: int) -> Callable[[], object]:
-    """RandomAffine, from floats to floats, on batches."""
+    """RandomAffine, float to float, on batches."""
     import torch
     from kornia.augmentation import RandomAffine
 
     torch.set_num_threads(threads)
     images = torch.from_numpy(pixels)[:, None] / 255
-    alter = RandomAffine(15.0, translate=(0.1, 0.1), scale=(0.9, 1.1, 0.9, 1.1), p=1.0)
-    return lambda: [alter(part) for part in images.split(BATCH)]
+    transform = RandomAffine(15.0, translate=(0.1, 0.1), scale=(0.9, 1.1, 0.9, 1.1), p=1.0)
+    return lambda: [transform(batch) for batch in images.split(BATCH)]
 
 
 def albumentations(pixels: np.ndarray, threads: int) -> Callable[[], object]:
-    """Affine, from bytes to bytes, image by image: it takes no batches in which each is corrupted by itself."""
+    """Affine, uint8 to uint8, image by image: it has no batches with per-image parameters."""
     import cv2
     from albumentations import Affine, Compose
 
     cv2.setNumThreads(threads)
-    alter = Compose(
+    transform = Compose(
         [
             Affine(
                 rotate=(-15, 15),
@@ -55,7 +55,7 @@ def albumentations(pixels: np.ndarray, threads: int) -> Callable[[], object]:
             )
         ]
     )
-    return lambda: [alter(image=image)["image"] for image in pixels]
+    return lambda: [transform(image=image)["image"] for image in pixels]
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""Exported .keras files opened by plain Keras, without imparfait: whether it answers as the networks they are from.
+"""Agreement between our networks and their exported .keras files in plain Keras, without imparfait.
 
-python benchmarks/exported_keras.py --python KERAS/bin/python [--run runs/default-s0-… …] [--out results/…]
+python benchmarks/peers/exported_keras.py --python KERAS/bin/python [--run runs/default-s0-… …] [--out FOLDER]
 
-KERAS is an environment with Keras, TensorFlow and JAX (benchmarks/keras.txt, and jax), and neither PyTorch nor
-imparfait in it. The networks are the run folders given and, at random weights, each that imparfait has, for grey
-digits and for colour images of odd sides; each is asked 1,000 corrupted images.
+KERAS is an environment with Keras, TensorFlow and JAX (benchmarks/peers/keras.txt, and jax), but without PyTorch and
+imparfait. Tested are the given runs and every built-in network with random weights, for grey digits and for colour
+images with odd sides, on 1,000 corrupted images each.
 """
 
 import argparse
@@ -16,13 +16,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from claims import leave
-
-os.environ["KERAS_BACKEND"] = "torch"  # here; there each of BACKENDS
+os.environ["KERAS_BACKEND"] = "torch"  # for export; Keras itself then runs with each of BACKENDS
 
 import numpy as np
 import torch
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait.evaluation.calibration import softmax
 from imparfait.export import card_of
@@ -35,7 +37,7 @@ from imparfait.models.metadata import Card, Input
 BACKENDS = ("tensorflow", "jax")
 SHAPES = ((1, 28, 28), (3, 33, 40))
 CLASSES = tuple("0123456789")
-THEIRS = """
+KERAS_PROGRAM = """
 import sys
 import keras, numpy as np
 assert not {"imparfait", "torch"} & set(sys.modules)
@@ -43,39 +45,41 @@ folder, *names = sys.argv[1:]
 for name in names:
     model = keras.saving.load_model(f"{folder}/{name}.keras")
     images = np.load(f"{folder}/{name}.npy").transpose(0, 2, 3, 1).astype("float32") / 255
-    np.save(f"{folder}/{name}.answers.npy", model.predict(images, batch_size=250, verbose=0))
+    np.save(f"{folder}/{name}.outputs.npy", model.predict(images, batch_size=250, verbose=0))
 print(keras.__version__, keras.backend.backend())
 """
 
 
-def at_random(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, Card]:
+def random_network(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, Card]:
+    """A network with random weights and statistics, and its metadata."""
     channels, height, width = shape
     network = build(model, channels=channels, classes=len(CLASSES), height=height, width=width)
     random = torch.Generator().manual_seed(0)
-    for name, numbers in network.state_dict().items():
+    for name, values in network.state_dict().items():
         if name.endswith(("bias", "running_mean")):
-            numbers.copy_(torch.randn(numbers.shape, generator=random) / 4)
+            values.copy_(torch.randn(values.shape, generator=random) / 4)
         elif name.endswith("running_var"):
-            numbers.copy_(torch.rand(numbers.shape, generator=random) + 0.5)
-    taken = Input(channels=channels, height=height, width=width)
+            values.copy_(torch.rand(values.shape, generator=random) + 0.5)
+    spec = Input(channels=channels, height=height, width=width)
     with torch.no_grad():
-        shown = torch.from_numpy(np.concatenate([*corrupted_digits(taken)]))
-        logits = network.eval()(shown[::4].float() / 255)
-        last = [part for part in network.modules() if isinstance(part, nn.Linear)][-1]
-        last.bias -= logits.mean(0)  # or it would say the same of each image
+        images = torch.from_numpy(np.concatenate([*corrupted_digits(spec)]))
+        logits = network.eval()(images[::4].float() / 255)
+        last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+        last.bias -= logits.mean(0)  # otherwise it would predict one class only
         spread = float((logits - logits.mean(0)).std())
     card = Card(
         name=model, model=model, recipe="none", classes=CLASSES, weights="0" * 64, settings="0" * 64,
         temperature=max(spread / 3, 0.01),
-        input=taken,
+        input=spec,
     )  # fmt: skip
     return network, card
 
 
-def answers_of(network: nn.Module, card: Card, images: np.ndarray) -> np.ndarray:
+def probabilities_of(network: nn.Module, card: Card, images: np.ndarray) -> np.ndarray:
+    """Probabilities of the network in PyTorch."""
     with torch.inference_mode():
-        parts = [network(part.float() / 255) for part in torch.from_numpy(images).split(250)]
-    return softmax(torch.cat(parts).numpy(), card.temperature)
+        logits = [network(batch.float() / 255) for batch in torch.from_numpy(images).split(250)]
+    return softmax(torch.cat(logits).numpy(), card.temperature)
 
 
 def main() -> None:
@@ -84,47 +88,50 @@ def main() -> None:
     parser.add_argument("--run", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    asked = {f"{model} {'x'.join(map(str, shape))}": at_random(model, shape) for model in MODELS for shape in SHAPES}
+    networks = {
+        f"{model} {'x'.join(map(str, shape))}": random_network(model, shape) for model in MODELS for shape in SHAPES
+    }
     for run in options.run:
         network, config = load_network(run)
-        asked[run.name] = network.eval(), card_of(run.name, run, config)
+        networks[run.name] = network.eval(), card_of(run.name, run, config)
     rows = []
     with tempfile.TemporaryDirectory() as home:
         folder, expected = Path(home), {}
-        for name, (network, card) in asked.items():
+        for name, (network, card) in networks.items():
             images = np.concatenate([*corrupted_digits(card.input)])
             np.save(folder / f"{name}.npy", images)
             (folder / f"{name}.keras").write_bytes(content_of(network, card))
-            expected[name] = answers_of(network, card, images)
+            expected[name] = probabilities_of(network, card, images)
         for backend in BACKENDS:
             start = time.perf_counter()
-            told = subprocess.run(
-                [str(options.python), "-c", THEIRS, home, *asked], check=True, stdout=subprocess.PIPE, text=True,
+            done = subprocess.run(
+                [str(options.python), "-c", KERAS_PROGRAM, home, *networks],
+                check=True, stdout=subprocess.PIPE, text=True,
                 env={"PATH": os.environ["PATH"], "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}, cwd=home,
             )  # fmt: skip
             seconds = round(time.perf_counter() - start, 1)
-            for name, answers in expected.items():
-                theirs = np.load(folder / f"{name}.answers.npy")
+            for name, ours in expected.items():
+                theirs = np.load(folder / f"{name}.outputs.npy")
                 rows.append(
                     {
                         "network": name,
-                        "keras": told.stdout.split(),
+                        "keras": done.stdout.split(),
                         "images": len(theirs),
-                        "same_label": int((theirs.argmax(1) == answers.argmax(1)).sum()),
-                        "largest_difference_of_a_probability": float(np.abs(theirs - answers).max()),
-                        "labels_answered": len(np.unique(answers.argmax(1))),
+                        "same_label": int((theirs.argmax(1) == ours.argmax(1)).sum()),
+                        "largest_probability_difference": float(np.abs(theirs - ours).max()),
+                        "labels_predicted": len(np.unique(ours.argmax(1))),
                     }
                 )
             print(f"{backend}: {len(expected)} networks in {seconds} s", file=sys.stderr)
     summary = {
         "images": sum(row["images"] for row in rows),
         "same_label": sum(row["same_label"] for row in rows),
-        "largest_difference_of_a_probability": max(row["largest_difference_of_a_probability"] for row in rows),
+        "largest_probability_difference": max(row["largest_probability_difference"] for row in rows),
         "rows": rows,
     }
     print(json.dumps(summary, indent=2))
     if options.out:
-        leave(options.out, summary)
+        write_claim(options.out, summary)
 
 
 if __name__ == "__main__":

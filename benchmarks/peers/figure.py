@@ -2,10 +2,10 @@
 
 python benchmarks/peers/figure.py results/peers-training --table
 
-The figure shows the core mean on the validation set against training seconds, a line per peer and a mark per epoch. With
-several seeds it shows the mean over seeds of each epoch that all have. The axis is logarithmic in the error, so 99 and
-99.5 are as far apart as 98 and 99. The table gives the lead of `--ours` over each peer trained on the same images, in
-points after the last epoch, with a paired 95 % interval over source images.
+The figure shows the core mean on the validation set against training seconds, a line per peer and a mark per epoch.
+With several seeds it shows the mean over seeds of each epoch that all have. The axis is logarithmic in the error, so 99
+and 99.5 are as far apart as 98 and 99. The table gives the lead of `--ours` over each peer trained on the same images,
+in points after the last epoch, with a paired 95 % interval over source images.
 """
 
 import argparse

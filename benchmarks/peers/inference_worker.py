@@ -1,6 +1,6 @@
-"""Asks one classifier in one way and prints what that took: the other half of benchmarks/inference.py.
+"""Time one model in one runtime for inference.py and print latency, throughput and predictions.
 
-Needs numpy and the one executor it is told; imparfait is imported for `torch` only.
+Needs NumPy and the chosen runtime only; imparfait is imported for `torch` alone.
 """
 
 import argparse
@@ -11,17 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-Ask = Callable[[np.ndarray], np.ndarray]
-SINGLY = 400  # images asked one by one
+Predict = Callable[[np.ndarray], np.ndarray]
+"""From images, uint8 [n, 1, 28, 28], to classes."""
+SINGLE_IMAGES = 400  # for the latency
 
 
-def torch(model: str, precision: str, threads: int) -> Ask:
-    import torch as executor
+def torch(model: str, precision: str, threads: int) -> Predict:
+    import torch as runtime
 
     import imparfait
     from imparfait.models.loading import load_network
 
-    executor.set_num_threads(threads)
+    runtime.set_num_threads(threads)
     network, _ = load_network(Path(model))
     classify = imparfait.as_classifier(
         network,
@@ -30,32 +31,33 @@ def torch(model: str, precision: str, threads: int) -> Ask:
     return lambda pixels: classify(pixels.astype(np.float32) / 255).argmax(1)
 
 
-def onnxruntime(model: str, precision: str, threads: int) -> Ask:
-    import onnxruntime as executor
+def onnxruntime(model: str, precision: str, threads: int) -> Predict:
+    import onnxruntime as runtime
 
-    options = executor.SessionOptions()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = executor.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return lambda pixels: session.run(["probabilities"], {"images": pixels})[0].argmax(1)
+    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda pixels: session.run(["probabilities"], {name: pixels})[0].argmax(1)
 
 
-def openvino(model: str, precision: str, threads: int) -> Ask:
-    import openvino as executor
+def openvino(model: str, precision: str, threads: int) -> Predict:
+    import openvino as runtime
 
-    kinds = {"float32": executor.Type.f32, "bfloat16": executor.Type.bf16}
+    kinds = {"float32": runtime.Type.f32, "bfloat16": runtime.Type.bf16}
     hints = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
     if precision in kinds:
         hints["INFERENCE_PRECISION_HINT"] = kinds[precision]
-    compiled = executor.Core().compile_model(model, "CPU", hints)
+    compiled = runtime.Core().compile_model(model, "CPU", hints)
     return lambda pixels: compiled([pixels])["probabilities"].argmax(1)
 
 
-EXECUTORS = {"torch": torch, "onnxruntime": onnxruntime, "openvino": openvino}
+RUNTIMES = {"torch": torch, "onnxruntime": onnxruntime, "openvino": openvino}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("engine", choices=EXECUTORS)
+    parser.add_argument("runtime", choices=RUNTIMES)
     parser.add_argument("model")
     parser.add_argument("precision")
     parser.add_argument("--pixels", required=True)
@@ -63,20 +65,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     options = parser.parse_args()
     pixels = np.load(options.pixels)["pixels"]
-    ask = EXECUTORS[options.executor](options.model, options.precision, options.threads)
+    predict = RUNTIMES[options.runtime](options.model, options.precision, options.threads)
     for size in (1, options.batch):
         for _ in range(3):
-            ask(pixels[:size])
+            predict(pixels[:size])
     times = []
-    for row in range(SINGLY):
+    for row in range(SINGLE_IMAGES):
         started = time.perf_counter()
-        ask(pixels[row : row + 1])
+        predict(pixels[row : row + 1])
         times.append(time.perf_counter() - started)
     started = time.perf_counter()
-    said = [ask(pixels[row : row + options.batch]) for row in range(0, len(pixels), options.batch)]
+    labels = [predict(pixels[row : row + options.batch]) for row in range(0, len(pixels), options.batch)]
     seconds = time.perf_counter() - started
-    told = {"milliseconds_a_picture": 1000 * float(np.median(times)), "pictures_a_second": len(pixels) / seconds}
-    print(json.dumps(told | {"said": "".join(np.concatenate(said).astype(str))}))
+    result = {"latency_ms": 1000 * float(np.median(times)), "images_per_second": len(pixels) / seconds}
+    print(json.dumps(result | {"predicted": "".join(np.concatenate(labels).astype(str))}))
 
 
 if __name__ == "__main__":

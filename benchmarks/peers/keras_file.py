@@ -1,21 +1,26 @@
-"""A .keras file of the study's network, answered here and by Keras itself: on how many images the label is the same.
+"""Agreement between Keras and our reader on a .keras file of the study's network.
 
-python benchmarks/keras_file.py --python KERAS/bin/python --script study_in_keras.py --out results/2026-12-02-keras-file
+python benchmarks/peers/keras_file.py --python KERAS/bin/python --script study_in_keras.py --out results/keras-file
 
-KERAS is an environment with Keras and TensorFlow (benchmarks/keras.txt). The script trains the study's network on
-MNIST's IDX files, saves it (--save) and the 30,000 images, clean and corrupted, that it is scored on (--pixels). Those
-are validation images here, which it may have learned from: what counts is that both programs answer the same.
+KERAS is an environment with Keras and TensorFlow (benchmarks/peers/keras.txt). The script is the study's own program,
+which is not in this repository. It trains on MNIST's IDX files and saves its model (--save) and the 30,000 clean and
+corrupted images that it is scored on (--pixels). Those are validation images here, and it may have trained on them:
+only the agreement of the two programs counts.
 """
 
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from claims import leave
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait import load_data, split
 from imparfait.data.dataset import LabelledImages
@@ -24,22 +29,22 @@ from imparfait.evaluation.external.infer_spec import found
 from imparfait.evaluation.external.input_spec import SpecHint
 from imparfait.evaluation.external.load import open_external
 
-PARTS = ("clean", "geometric", "shrunk")
-THEIRS = """
+CORE_SUITE = ("clean", "geometric", "shrunk")
+KERAS_PROGRAM = """
 import sys
 import keras, numpy as np
 model = keras.saving.load_model(sys.argv[1])
 with np.load(sys.argv[2]) as file:
-    parts = [file[name] for name in sys.argv[4:]]
-answers = [model.predict(part.astype("float32") / 255, batch_size=500, verbose=0) for part in parts]
-np.save(sys.argv[3], np.concatenate(answers))
+    conditions = [file[name] for name in sys.argv[4:]]
+outputs = [model.predict(images.astype("float32") / 255, batch_size=500, verbose=0) for images in conditions]
+np.save(sys.argv[3], np.concatenate(outputs))
 print(keras.__version__, keras.backend.backend())
 """
 
 
-def write_idx(folder: Path, train: LabelledImages, development: LabelledImages) -> None:
-    """MNIST's four files, as the script reads them; `development` stands for the test images, which stay sealed."""
-    for part, data in (("train", train), ("t10k", development)):
+def write_idx(folder: Path, train: LabelledImages, validation: LabelledImages) -> None:
+    """Write MNIST's four files for the script; `validation` replaces the test images, which stay sealed."""
+    for part, data in (("train", train), ("t10k", validation)):
         for kind, array in (("images-idx3", data.pixels[:, 0]), ("labels-idx1", data.labels)):
             header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
@@ -53,44 +58,44 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--range", help="what the network was trained on, 1; without it, it is found")
+    parser.add_argument("--range", help="pixel range of the network, such as 1 [default: inferred]")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         train = load_data().train
-        _, development = split(train)
-        write_idx(folder, train, development)
-        model, pixels, answers = folder / "model.keras", folder / "pixels.npz", folder / "answers.npy"
-        words = [options.python, options.script, folder, "--model", options.model, "--images", options.images]
-        words += ["--epochs", options.epochs, "--save", model, "--pixels", pixels]
-        subprocess.run([str(word) for word in words], check=True)
-        names = [f"{part}_x" for part in PARTS]
-        program = [str(options.python), "-c", THEIRS, str(model), str(pixels), str(answers), *names]
+        _, validation = split(train)
+        write_idx(folder, train, validation)
+        model, pixels, outputs = folder / "model.keras", folder / "pixels.npz", folder / "outputs.npy"
+        command = [options.python, options.script, folder, "--model", options.model, "--images", options.images]
+        command += ["--epochs", options.epochs, "--save", model, "--pixels", pixels]
+        subprocess.run([str(word) for word in command], check=True)
+        names = [f"{name}_x" for name in CORE_SUITE]
+        program = [str(options.python), "-c", KERAS_PROGRAM, str(model), str(pixels), str(outputs), *names]
         versions = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
-        theirs = np.load(answers)
+        theirs = np.load(outputs)
         with np.load(pixels) as file:
             images = np.concatenate([file[name] for name in names]).transpose(0, 3, 1, 2).astype(np.float32) / 255
         with open_external(model, threads=options.threads) as function:
             start = time.perf_counter()
-            taken = found(function, function.told, development, SpecHint(range=options.range))
-            seconds_to_find = time.perf_counter() - start
-            classifier = adapt(function, taken.conventions, development.classes)
+            taken = found(function, function.told, validation, SpecHint(range=options.range))
+            seconds_to_infer_spec = time.perf_counter() - start
+            classifier = adapt(function, taken.conventions, validation.classes)
             start = time.perf_counter()
             ours = classifier(images)
             seconds = time.perf_counter() - start
     summary = {
         "images": len(images),
         "same_label": int((ours.argmax(1) == theirs.argmax(1)).sum()),
-        "largest_difference_of_a_probability": float(np.abs(np.exp(ours) - theirs).max()),
-        "conventions": str(taken),
+        "largest_probability_difference": float(np.abs(np.exp(ours) - theirs).max()),
+        "input_spec": str(taken),
         "margin": taken.margin,
         "doubtful": taken.is_doubtful,
-        "seconds_to_find_them": round(seconds_to_find, 1),
-        "pictures_per_second": round(len(images) / seconds),
-        "theirs": versions,
+        "seconds_to_infer": round(seconds_to_infer_spec, 1),
+        "images_per_second": round(len(images) / seconds),
+        "keras": versions,
     }
-    leave(options.out, summary)
+    write_claim(options.out, summary)
     print(json.dumps(summary, indent=2))
 
 

@@ -10,10 +10,10 @@ python benchmarks/peers/figure.py results/peers-training --table
 Each peer is trained by benchmarks/peers/with_<peer>.py, whose first lines describe its settings. It runs in its own
 environment (benchmarks/peers/<peer>.txt, with its licence) and is no dependency of the package.
 
-All train on the same 50,000 training images. `clean`: with the peer's usual augmentation. `mixture`: on the 87,500 images
-(clean, geometric and shrunk) of the study's augmentation, saved once and not augmented further. After each epoch the peer
-predicts the core suite of the 10,000 validation images. It never gets their labels; nobody gets test images. `clean` is
-not equal for all: our recipes augment with the corruptions they are scored on, which is the purpose of the package.
+All train on the same 50,000 training images. `clean`: with the peer's usual augmentation. `mixture`: on the 87,500
+images (clean, geometric and shrunk) of the study's augmentation, saved once and not augmented further. After each epoch
+the peer predicts the core suite of the 10,000 validation images. It never gets their labels; nobody gets test images.
+`clean` is not equal for all: our recipes augment with the corruptions they are scored on, which is its purpose.
 
 Only training time counts: not imports or scoring, but everything prepared before the first step. The epoch that passes
 --minutes is the last. Each peer uses its default precision: bfloat16 for ours where the processor supports it, float32
@@ -68,9 +68,9 @@ def save_images(folder: Path, train_on: str, images: int | None) -> Path:
     saved = folder / (train_on if images is None else f"{train_on}-{images}")
     if saved.exists():
         return saved
-    fit, validation = split(load_data().train)
-    fit, validation = subsample(fit, images), validation.select(np.arange(len(validation))[:images])
-    train = mixture_of(fit) if train_on == "mixture" else fit
+    train, validation = split(load_data().train)
+    train, validation = subsample(train, images), validation.select(np.arange(len(validation))[:images])
+    train = mixture_of(train) if train_on == "mixture" else train
     with atomic_directory(saved) as new:
         scored = {f"score {each.corruption}": each.data.pixels[:, 0] for each in core_suite(validation)}
         np.savez(new / "pixels.npz", x=train.pixels[:, 0], y=train.labels, sources=train.sources, **scored)

@@ -1,8 +1,8 @@
-"""Our side of study.py, in a process of its own: reads commands, prints an answer to each, as study_in_keras.py does.
+"""Our side of study.py: reads commands from stdin and prints a reply to each, like study_in_keras.py.
 
-Commands, one JSON list a line: ["build", recipe, precision, epochs, seed], ["fit", images], where null is an epoch,
-["score", images], where null is all, and ["weights", file], which leaves them there in Keras's order and says what
-the network answers.
+Commands, one JSON list per line: ["build", recipe, precision, epochs, seed]; ["train", images], null for one epoch;
+["score", images], null for all; ["weights", file], which saves the weights in Keras's order and replies with the
+network's probabilities.
 """
 
 import json
@@ -22,28 +22,26 @@ from imparfait.training.loop import Step, Training
 
 
 class Ours:
-    """A network in training, as `imparfait train` would train it at this precision."""
+    """A network trained as `imparfait train` would, at a given precision."""
 
     def __init__(self, pixels: Mapping[str, np.ndarray], recipe: str, compute: ComputeConfig, epochs: int, seed: int):
-        settings, labels = RECIPES[recipe].settings, pixels["shown_y"]
-        if (
-            settings.augmentation == "study"
-        ):  # these images are mixed already; each is a source, to be shuffled by itself
-            x, sources = pixels["shown"], np.arange(len(labels))
+        settings, labels = RECIPES[recipe].settings, pixels["mixture_y"]
+        if settings.augmentation == "study":  # corrupted already; each image is its own source for shuffling
+            x, sources = pixels["mixture_x"], np.arange(len(labels))
             settings = settings.model_copy(update={"augmentation": "clean"})
         else:
-            x, labels, sources = pixels["fit"], pixels["fit_y"], pixels["fit_sources"]
+            x, labels, sources = pixels["clean_x"], pixels["clean_y"], pixels["clean_sources"]
         data = LabelledImages(x[:, None], labels, sources, tuple("0123456789"), "saved pixels", "train")
         self.settings = settings.model_copy(update={"epochs": epochs, "seed": seed})
         self.model = build(settings.model, channels=1, classes=10, height=28, width=28, seed=seed)
-        few = torch.from_numpy(data.pixels[:32]) / 255
-        assert compute.precision == "float32" or bf16_agrees(self.model, few)
+        sample = torch.from_numpy(data.pixels[:32]) / 255
+        assert compute.precision == "float32" or bf16_agrees(self.model, sample)
         self.training = Training(self.model, data, self.settings, compute)
         self.classifier = as_classifier(self.model, compute)
         self.steps: Iterator[Step] = iter(self.training)
 
-    def fit(self, images: int | None) -> dict[str, float]:
-        """Learn so many more images, or an epoch's; in seconds, drawing and altering them included."""
+    def train(self, images: int | None) -> dict[str, float]:
+        """Train on more images, or for one epoch; returns the seconds, augmentation included."""
         steps = self.training.steps_an_epoch if images is None else images // self.settings.batch_size
         start = time.perf_counter()
         done = sum(1 for _ in islice(self.steps, steps))
@@ -68,29 +66,29 @@ def weights_for_keras(model: nn.Module) -> list[np.ndarray]:
 
 
 def main() -> None:
-    pixels = np.load(sys.argv[1])  # lazily: only what is used takes memory
+    pixels = np.load(sys.argv[1])  # lazy: only what is used takes memory
     scored = {name.removeprefix("score "): pixels[name] for name in pixels.files if name.startswith("score ")}
     print(json.dumps({"torch": torch.__version__}), flush=True)
     ours = None
     for line in sys.stdin:
-        command, *words = json.loads(line)
-        answer: dict[str, object] = {}
+        command, *arguments = json.loads(line)
+        reply: dict[str, object] = {}
         if command == "build":
-            recipe, precision, epochs, seed = words
+            recipe, precision, epochs, seed = arguments
             ours = Ours(pixels, recipe, ComputeConfig(threads=int(sys.argv[2]), precision=precision), epochs, seed)
             values = ours.model.state_dict().values()
-            answer = {"numbers": sum(value.numel() for value in values if value.is_floating_point())}
-        elif command == "fit":
-            answer = dict(ours.fit(words[0]))
+            reply = {"parameters": sum(value.numel() for value in values if value.is_floating_point())}
+        elif command == "train":
+            reply = dict(ours.train(arguments[0]))
         elif command == "score":
             for name, images in scored.items():
-                said = ours.classifier(images[: words[0], None].astype(np.float32) / 255).argmax(1)
-                answer[name] = said.tolist()
+                predicted = ours.classifier(images[: arguments[0], None].astype(np.float32) / 255).argmax(1)
+                reply[name] = predicted.tolist()
         elif command == "weights":
-            np.savez(words[0], *weights_for_keras(ours.model))
+            np.savez(arguments[0], *weights_for_keras(ours.model))
             logits = ours.classifier(scored["clean"][:100, None].astype(np.float32) / 255)
-            answer = {"probabilities": torch.from_numpy(logits).softmax(1).tolist()}
-        print(json.dumps(answer), flush=True)
+            reply = {"probabilities": torch.from_numpy(logits).softmax(1).tolist()}
+        print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The founding study's networks as Keras code, driven by study.py: reads commands, prints an answer to each.
+"""The founding study's networks in Keras, driven by study.py: reads commands from stdin and prints a reply to each.
 
-It runs in an environment of its own (benchmarks/keras.txt) and knows nothing of imparfait. Commands, one JSON list a
-line: ["build", "cnn", seed], ["fit", images], where null is an epoch, ["score", images], where null is all, and
-["weights", file], which sets them and says what the network then answers.
+Runs in its own environment (benchmarks/peers/keras.txt) without imparfait. Commands, one JSON list per line: ["build",
+"cnn", seed]; ["train", images], null for one epoch; ["score", images], null for all; ["weights", file], which sets the
+weights and replies with the network's probabilities.
 """
 
 import json
@@ -22,6 +22,7 @@ BATCH = 32  # Keras's default, which the study did not change
 
 
 def trunk() -> list[layers.Layer]:
+    """The convolutions that both networks share."""
     stack: list[layers.Layer] = [keras.Input((28, 28, 1))]
     for filters in (32, 64, 128):
         for _ in range(2):
@@ -34,8 +35,8 @@ def build(kind: str) -> keras.Model:
     """Annex 1 (`cnn`) or Annex 2 (`cnn_gru`), compiled as the study did."""
     if kind == "cnn":
         head = [layers.Flatten()]
-        for dropped in (0.25, 0.5):
-            head += [layers.Dense(512, activation="relu"), layers.Dropout(dropped), layers.BatchNormalization()]
+        for rate in (0.25, 0.5):
+            head += [layers.Dense(512, activation="relu"), layers.Dropout(rate), layers.BatchNormalization()]
         optimizer = keras.optimizers.AdamW(learning_rate=1e-4)
     else:
         head = [layers.Reshape((-1, 128))]
@@ -52,37 +53,37 @@ def main() -> None:
     tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
     tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
     with np.load(sys.argv[1]) as file:
-        x, y = file["shown"].astype("float32")[..., None], file["shown_y"]
+        x, y = file["mixture_x"].astype("float32")[..., None], file["mixture_y"]
         scored = {name.removeprefix("score "): file[name] for name in file.files if name.startswith("score ")}
-    x /= 255  # in place: a second copy would count as memory that training needs
+    x /= 255  # in place: a copy would count as training memory
     versions = {"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tensorflow.__version__}
     print(json.dumps(versions | {"numpy": np.__version__}), flush=True)
     model = None
     for line in sys.stdin:
-        command, *words = json.loads(line)
-        answer = {}
+        command, *arguments = json.loads(line)
+        reply = {}
         if command == "build":
             keras.backend.clear_session()
-            keras.utils.set_random_seed(words[1])
-            model = build(words[0])
-            answer = {"numbers": model.count_params()}
-        elif command == "fit":
-            few = slice(words[0])
+            keras.utils.set_random_seed(arguments[1])
+            model = build(arguments[0])
+            reply = {"parameters": model.count_params()}
+        elif command == "train":
+            subset = slice(arguments[0])
             start = time.perf_counter()
-            model.fit(x[few], y[few], batch_size=BATCH, verbose=0, shuffle=True)
-            answer = {"seconds": time.perf_counter() - start, "images": len(y[few])}
+            model.fit(x[subset], y[subset], batch_size=BATCH, verbose=0, shuffle=True)
+            reply = {"seconds": time.perf_counter() - start, "images": len(y[subset])}
         elif command == "score":
             for name, images in scored.items():
-                said = model.predict(
-                    images[: words[0], ..., None].astype("float32") / 255, batch_size=500, verbose=0
+                predicted = model.predict(
+                    images[: arguments[0], ..., None].astype("float32") / 255, batch_size=500, verbose=0
                 ).argmax(1)
-                answer[name] = said.tolist()
+                reply[name] = predicted.tolist()
         elif command == "weights":
-            with np.load(words[0]) as file:
+            with np.load(arguments[0]) as file:
                 model.set_weights([file[f"arr_{index}"] for index in range(len(file.files))])
-            few = scored["clean"][:100, ..., None].astype("float32") / 255
-            answer = {"probabilities": model.predict(few, verbose=0).tolist()}
-        print(json.dumps(answer), flush=True)
+            sample = scored["clean"][:100, ..., None].astype("float32") / 255
+            reply = {"probabilities": model.predict(sample, verbose=0).tolist()}
+        print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Import torchvision beside a PyTorch that it was not built for: before it, whoever needs it imports this.
+"""Import torchvision next to a CPU build of PyTorch; import this module first.
 
-PyPI's torchvision is compiled for PyPI's PyTorch, with CUDA; beside the CPU build its own operators cannot be loaded,
-and it then fails over two of them, for boxes, that it wants to describe. What alters and loads images needs none.
+The torchvision on PyPI is compiled for PyPI's PyTorch with CUDA. Next to the CPU build its operators cannot be loaded,
+and it fails when it describes two of them, for boxes. Image transforms and loaders need none of them.
 """
 
 import torch

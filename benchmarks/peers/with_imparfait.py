@@ -1,7 +1,7 @@
-"""Our side of peers.py: a recipe as `imparfait train` runs it, at its own number of epochs.
+"""Train one of our recipes for run.py, as `imparfait train` does, for its own number of epochs.
 
-As there, a twentieth of the images is kept out, on which it would find its threshold: the others learn from all.
-On clean images it alters them as its recipe does, anew every time; those of the study's augmentation it takes as they are.
+A twentieth of the images is kept out for calibration, as `imparfait train` does; the peers train on all of them. Clean
+images are augmented by the recipe, resampled each epoch. The images of the mixture are not augmented further.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ def main() -> None:
     changes: dict[str, object] = {"seed": worker.seed}
     if worker.epochs:
         changes["epochs"] = worker.epochs
-    if not worker.own_alterations:
+    if not worker.own_augmentation:
         changes["augmentation"] = "clean"
     settings = RECIPES[worker.recipe].settings.model_copy(update=changes)
     worker.begin()
     classes = tuple("0123456789")
     data = LabelledImages(worker.x[:, None], worker.y, worker.sources, classes, "saved pixels", "train")
     data, _ = split_calibration(data)
-    if not worker.own_alterations:  # an order is drawn by source, and here a source comes up to three times
+    if not worker.own_augmentation:  # shuffling is by source, and here a source occurs up to three times
         data = LabelledImages(data.pixels, data.labels, np.arange(len(data)), classes, data.name, "train")
     model = build(
         settings.model, channels=1, classes=10, height=28, width=28, seed=worker.seed, model_args=settings.model_args

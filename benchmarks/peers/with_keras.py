@@ -1,9 +1,4 @@
-"""The founding study's CNN in its own Keras code, that of study_in_keras.py, which alters nothing while it learns."""
-
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1]))  # where study_in_keras.py is
+"""Train the founding study's CNN for run.py in its own Keras code (study_in_keras.py), without augmentation."""
 
 import keras
 import numpy as np
@@ -25,12 +20,12 @@ def main() -> None:
     images = as_floats(worker.x)
     model = build("cnn")
 
-    def answer(x: np.ndarray) -> np.ndarray:
+    def predict(x: np.ndarray) -> np.ndarray:
         return model.predict(as_floats(x), batch_size=500, verbose=0).argmax(1)
 
     for _ in range(worker.epochs or 10):
         model.fit(images, worker.y, batch_size=BATCH, verbose=0, shuffle=True)
-        if not worker.after_epoch(answer):
+        if not worker.after_epoch(predict):
             break
 
 

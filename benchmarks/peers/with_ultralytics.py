@@ -1,27 +1,27 @@
-"""Ultralytics' `yolo classify train model=yolo26n-cls.yaml imgsz=32`, from random weights, on folders of PNG files.
+"""Train Ultralytics' yolo26n-cls for run.py, like `yolo classify train model=yolo26n-cls.yaml imgsz=32`.
 
-All else is as it is by default: batches of 16, its optimizer for the occasion, RandAugment, mirroring, erasing and
-crops; of the study's augmentation, which is corrupted already, none of these. It is told how long it may learn (`time`), by
-which it plans its steps. Scored are its averaged weights after each epoch. It would choose its best epoch by its
-validation images; here it validates on none.
+Random initial weights, images read from PNG folders, all other settings at their defaults: batches of 16, automatic
+optimizer, RandAugment, flips, erasing and crops. On the mixture, which is corrupted already, no augmentation. It gets
+the time limit (`time`), by which it plans its steps. Its averaged weights are scored after each epoch. It would choose
+its best epoch on validation images; here validation is off.
 """
 
 import os
 import tempfile
 
-os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}  # it would ask the network for this and that
+os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}  # no downloads
 os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp()
 
 import numpy as np
 import torch
-import torchvision_here  # noqa: F401 - before what imports torchvision
+import torchvision_cpu  # noqa: F401 - before anything that imports torchvision
 from PIL import Image
 from ultralytics import YOLO
 from ultralytics.data.augment import classify_transforms
 from worker import Worker
 
 SIZE = 32
-AS_THEY_ARE = {
+NO_AUGMENTATION = {
     "auto_augment": None,
     "erasing": 0.0,
     "fliplr": 0.0,
@@ -42,23 +42,23 @@ def main() -> None:
         model = trainer.ema.ema.eval()
         names = np.array([int(trainer.data["names"][index]) for index in range(10)])
 
-        def answer(x: np.ndarray) -> np.ndarray:
+        def predict(x: np.ndarray) -> np.ndarray:
             images = torch.stack([transform(Image.fromarray(image).convert("RGB")) for image in x])
             with torch.inference_mode():
-                said = [model(part) for part in images.split(500)]
-            said = [part[0] if isinstance(part, tuple) else part for part in said]  # probabilities, logits
-            return names[torch.cat(said).argmax(1).numpy()]
+                outputs = [model(batch) for batch in images.split(500)]
+            outputs = [each[0] if isinstance(each, tuple) else each for each in outputs]  # (probabilities, logits)
+            return names[torch.cat(outputs).argmax(1).numpy()]
 
-        if not worker.after_epoch(answer):
+        if not worker.after_epoch(predict):
             trainer.stop = True
         trainer.train_time_start += worker.paused
         trainer.epoch_time_start += worker.paused
 
     model = YOLO("yolo26n-cls.yaml")
-    model.add_callback("on_train_epoch_end", after)  # the one after it comes once more at the end
+    model.add_callback("on_train_epoch_end", after)  # on_fit_epoch_end would run once more at the end
     with tempfile.TemporaryDirectory() as folder:
         model.train(
-            data=worker.images,
+            data=worker.image_folder,
             imgsz=SIZE,
             device="cpu",
             seed=worker.seed,
@@ -68,7 +68,7 @@ def main() -> None:
             save=False,
             plots=False,
             project=folder,
-            **({} if worker.own_alterations else AS_THEY_ARE),
+            **({} if worker.own_augmentation else NO_AUGMENTATION),
         )
 
 

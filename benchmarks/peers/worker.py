@@ -1,7 +1,7 @@
 """Shared part of the peer workers of run.py: training images, clock, and predictions after each epoch.
 
-A worker runs in its peer's environment, so this module needs NumPy only. It never sees the labels it is scored on: after
-each epoch it reports predictions for the scored images and is told whether to continue. Its clock stops meanwhile.
+A worker runs in its peer's environment, so this module needs NumPy only. It never sees the labels it is scored on.
+After each epoch it reports predictions for the scored images and is told whether to continue; its clock stops then.
 """
 
 import json
