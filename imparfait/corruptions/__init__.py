@@ -1,43 +1,45 @@
-"""Corruptions: pure functions from (images, severity, draw) to images; others say corruption or augmentation."""
+"""Corruptions: pure functions (images, severity, rng) -> images, and their registry CORRUPTIONS."""
 
 from imparfait.corruptions import blur, edges, geometry, noise, overlays, photometric, stroke_width
-from imparfait.corruptions.base import ONCE, Corruption, CorruptionFunction, Family, Severity
+from imparfait.corruptions.base import SINGLE_LEVEL, Corruption, CorruptionFunction, Family, Severity
 from imparfait.corruptions.geometry import geometric, shrunk
 
 CORRUPTIONS: dict[str, Corruption] = {
     "geometric": Corruption(geometry.geometric, "geometry", protocol=0.5),
     "shrunk": Corruption(geometry.shrunk, "geometry", protocol=1.0),
-    "rotate": Corruption(geometry.rotate, "geometry", mnist_c=0.4 / geometry.ROTATE_MOST),
-    "translate": Corruption(geometry.translate, "geometry", mnist_c=3 / 28 / geometry.TRANSLATE_MOST),
-    "scale": Corruption(geometry.scale, "geometry", mnist_c=0.3 / geometry.SCALE_MOST),
-    "shear": Corruption(geometry.shear, "geometry", mnist_c=0.4 / geometry.SHEAR_MOST),
+    "rotate": Corruption(geometry.rotate, "geometry", mnist_c=0.4 / geometry.MAX_ROTATION_RAD),
+    "translate": Corruption(geometry.translate, "geometry", mnist_c=3 / 28 / geometry.MAX_SHIFT),
+    "scale": Corruption(geometry.scale, "geometry", mnist_c=0.3 / geometry.MAX_SHRINKING),
+    "shear": Corruption(geometry.shear, "geometry", mnist_c=0.4 / geometry.MAX_SHEAR_RAD),
     "perspective": Corruption(geometry.perspective, "geometry"),
     "elastic": Corruption(geometry.elastic, "pen"),
     "thin": Corruption(stroke_width.thin, "pen"),
     "thicken": Corruption(stroke_width.thicken, "pen"),
-    "shot_noise": Corruption(noise.shot_noise, "noise", mnist_c=(noise.PHOTONS / 3) ** 0.5),
-    "impulse_noise": Corruption(noise.impulse_noise, "noise", mnist_c=0.17 / noise.IMPULSE_MOST),
+    "shot_noise": Corruption(noise.shot_noise, "noise", mnist_c=(noise.MIN_PHOTONS / 3) ** 0.5),
+    "impulse_noise": Corruption(noise.impulse_noise, "noise", mnist_c=0.17 / noise.MAX_IMPULSES),
     "gaussian_noise": Corruption(noise.gaussian_noise, "noise"),
-    "glass_blur": Corruption(blur.glass_blur, "blur", mnist_c=0.7 / blur.GLASS_SIGMA, in_kind=True),
-    "motion_blur": Corruption(blur.motion_blur, "blur", mnist_c=3 / blur.MOTION_SIGMA),
+    "glass_blur": Corruption(blur.glass_blur, "blur", mnist_c=0.7 / blur.MAX_GLASS_SIGMA_PX, in_kind=True),
+    "motion_blur": Corruption(blur.motion_blur, "blur", mnist_c=3 / blur.MAX_MOTION_SIGMA_PX),
     "defocus_blur": Corruption(blur.defocus_blur, "blur"),
     "pixelate": Corruption(blur.pixelate, "blur"),
     "jpeg": Corruption(blur.jpeg, "blur"),
-    "brightness": Corruption(photometric.brightness, "light", mnist_c=0.5 / photometric.BRIGHTNESS_MOST),
+    "brightness": Corruption(photometric.brightness, "light", mnist_c=0.5 / photometric.MAX_BRIGHTNESS),
     "contrast": Corruption(photometric.contrast, "light"),
-    "fog": Corruption(photometric.fog, "light", mnist_c=3 / photometric.FOG_MOST, in_kind=True),
+    "fog": Corruption(photometric.fog, "light", mnist_c=3 / photometric.MAX_FOG, in_kind=True),
     "uneven_light": Corruption(photometric.uneven_light, "light"),
-    "invert": Corruption(photometric.invert, "light", levels=ONCE),
-    "stripe": Corruption(overlays.stripe, "strokes", mnist_c=1.0, levels=ONCE),
+    "invert": Corruption(photometric.invert, "light", levels=SINGLE_LEVEL),
+    "stripe": Corruption(overlays.stripe, "strokes", mnist_c=1.0, levels=SINGLE_LEVEL),
     "spatter": Corruption(
-        overlays.spatter, "strokes", mnist_c=overlays.SPATTER_LEAST / (overlays.SPATTER_LEAST - overlays.SPATTER_MOST)
+        overlays.spatter,
+        "strokes",
+        mnist_c=overlays.FIRST_SPATTER_THRESHOLD / (overlays.FIRST_SPATTER_THRESHOLD - overlays.LAST_SPATTER_THRESHOLD),
     ),
-    "dotted_line": Corruption(overlays.dotted_line, "strokes", mnist_c=1 / overlays.DOTTED_MOST),
-    "zigzag": Corruption(overlays.zigzag, "strokes", mnist_c=1 / overlays.ZIGZAG_MOST),
+    "dotted_line": Corruption(overlays.dotted_line, "strokes", mnist_c=1 / overlays.MAX_DOTTED_LINES),
+    "zigzag": Corruption(overlays.zigzag, "strokes", mnist_c=1 / overlays.MAX_ZIGZAGS),
     "occlusion": Corruption(overlays.occlusion, "strokes"),
     "clutter": Corruption(overlays.clutter, "strokes"),
     "ruled_lines": Corruption(overlays.ruled_lines, "strokes"),
-    "canny_edges": Corruption(edges.canny_edges, "edges", mnist_c=1.0, levels=ONCE),
+    "canny_edges": Corruption(edges.canny_edges, "edges", mnist_c=1.0, levels=SINGLE_LEVEL),
     "outline": Corruption(edges.outline, "edges"),
 }
 

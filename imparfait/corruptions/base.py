@@ -1,4 +1,4 @@
-"""What is known of a corruption beside its function."""
+"""The registry entry of a corruption: its function, family and severities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,62 +12,63 @@ from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 
 Severity = float | Float[Tensor, " n"]
-"""0 is exactly "nothing happened", 1 as far as the information is still there (measured, see ALTERATIONS)."""
+"""0 leaves the image exactly as it is; at 1 the information is still there (measured: a network trained on this
+corruption alone reaches 97 %). One number for all images, or one per image."""
 
 CorruptionFunction = Callable[[Images, Severity, CounterRng], Images]
 Family = Literal["geometry", "pen", "noise", "blur", "light", "strokes", "edges"]
-LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
-ONCE = (1.0,)
+SEVERITY_LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
+SINGLE_LEVEL = (1.0,)  # of a corruption without degrees
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A corruption of the table; called like its function."""
+    """An entry of CORRUPTIONS; callable like its function."""
 
-    alter: CorruptionFunction
+    function: CorruptionFunction
     family: Family | None
-    """None for one that is not of the table."""
+    """None for a function of the user's."""
     mnist_c: float | None = None
-    """The severity at which MNIST-C's published parameters lie, where the corruption is one of its 15."""
+    """The severity that equals MNIST-C's published parameters, for its 15 corruptions."""
     in_kind: bool = False
-    """Whether it agrees with MNIST-C's only in kind: reports then write its name with "-like"."""
+    """Whether it only resembles MNIST-C's corruption of that name; reports then append "-like"."""
     protocol: float | None = None
-    """The severity of the core suite."""
-    levels: tuple[float, ...] = LEVELS
-    """The severities the suite scores; one that has no degrees has one level."""
+    """The severity in the core suite, for the two corruptions that belong to it."""
+    levels: tuple[float, ...] = SEVERITY_LEVELS
+    """The severities that the full suite evaluates; a single one for a corruption without degrees."""
 
     @property
     def summary(self) -> str:
-        """What it does, its family, and where MNIST-C's and the protocol's parameters lie, in one line."""
-        does = (self.alter.__doc__ or "yours").strip().splitlines()[0].rstrip(".:")
-        told: list[str] = [self.family or "yours"]
+        """One line: what it does, its family, and the severities of MNIST-C and of the core suite."""
+        effect = (self.function.__doc__ or "yours").strip().splitlines()[0].rstrip(".:")
+        notes: list[str] = [self.family or "yours"]
         if self.mnist_c is not None:
-            told.append(f"MNIST-C's {'in kind ' if self.in_kind else ''}at {self.mnist_c:.2g}")
+            notes.append(f"MNIST-C{'-like' if self.in_kind else ''} at {self.mnist_c:.2g}")
         if self.protocol is not None:
-            told.append(f"the protocol's at {self.protocol:g}")
-        return f"{does} ({', '.join(told)})"
+            notes.append(f"core suite at {self.protocol:g}")
+        return f"{effect} ({', '.join(notes)})"
 
     def __call__(self, images: Images, severity: Severity, rng: CounterRng) -> Images:
-        """The corrupted images."""
-        return self.alter(images, severity, rng)
+        """Apply the corruption."""
+        return self.function(images, severity, rng)
 
 
 def as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
-    """One severity an image, in the images' precision."""
+    """One severity per image, in the images' precision."""
     return torch.as_tensor(severity, dtype=images.dtype).expand(len(images))
 
 
 def unchanged_where_zero(severity: Severity, images: Images, corrupted: Images) -> Images:
-    """Severity 0 is the very same image; resampling at the identity would be off by 3e-6."""
+    """`corrupted`, but exactly the original where severity is 0: resampling at the identity is off by 3e-6."""
     if isinstance(severity, Tensor):
         return torch.where((severity == 0)[:, None, None, None], images, corrupted)
     return images if severity == 0 else corrupted
 
 
 SIDE = 28
-"""Lengths are given in pixels of an image with this (shorter) side, MNIST's; in others they are in proportion."""
+"""Lengths in pixels are given for an image with this (shorter) side, MNIST's; for other sizes they scale with it."""
 
 
 def pixel(images: Images) -> float:
-    """How many of these images' pixels make one of an image with side `SIDE`."""
+    """Pixels of these images per pixel of an image with side `SIDE`."""
     return min(images.shape[-2:]) / SIDE

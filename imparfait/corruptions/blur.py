@@ -1,4 +1,4 @@
-"""Corruptions that smear an image or coarsen it: by optics, by motion, by too few pixels, by JPEG."""
+"""Blur and loss of resolution: frosted glass, motion, defocus, pixelation, JPEG."""
 
 import math
 
@@ -12,17 +12,17 @@ from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, pixel, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import gaussians
 
-# What severity 1 is; lengths as in lengths.py.
-GLASS_SIGMA = 0.95  # pixels, of the smoothing
-GLASS_REACH = 1.8 / 0.7  # sigmas, the farthest a pixel looks along each axis; measured on MNIST-C's swaps at sigma 0.7
-MOTION_SIGMA = 12.0  # pixels; the trail then reaches across the image
-MOTION_REACH = 10 / 3  # sigmas after which the trail ends, in MNIST-C; less than a thousandth of it is beyond
-DEFOCUS_MOST = 9.0  # pixels, the radius
-PIXELATE_MOST = 4.4  # pixels to a block's side
-JPEG_LEAST = 1.0  # quality
+# Parameters at severity 1; lengths in pixels of a 28-pixel side (base.SIDE).
+MAX_GLASS_SIGMA_PX = 0.95  # pixels, sigma of the smoothing
+GLASS_REACH_SIGMAS = 1.8 / 0.7  # sigmas, largest displacement per axis; measured on MNIST-C's swaps at sigma 0.7
+MAX_MOTION_SIGMA_PX = 12.0  # pixels; the trail then reaches across the image
+MOTION_REACH_SIGMAS = 10 / 3  # sigmas after which the trail is cut off, as in MNIST-C (under 0.1 % of it is beyond)
+MAX_DEFOCUS_PX = 9.0  # pixels, radius
+MAX_BLOCK_PX = 4.4  # pixels, side of a block
+MIN_JPEG_QUALITY = 1.0  # quality
 
 # The luminance table of the JPEG standard (ITU T.81, Annex K.1), by frequency downwards and to the right.
-LUMINANCE = (
+JPEG_LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
     (14, 13, 16, 24, 40, 57, 69, 56),
@@ -35,21 +35,21 @@ LUMINANCE = (
 
 
 def glass_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Look through frosted glass: smooth, let each pixel look a little past its place, smooth again.
+    """Blur as frosted glass does: smooth, displace each pixel at random, smooth again.
 
-    Severity s smooths with a sigma of `GLASS_SIGMA` s pixels and lets each pixel look up to `GLASS_REACH` sigmas off
-    along each axis, uniform; beyond the image is its nearest edge.
-    Source: MNIST-C (Mu & Gilmer 2019), whose level smooths with a sigma of 0.7 and swaps neighbours twice. Agrees
-    in kind: its swaps carry pixels as far (a standard deviation of 1.11 pixels along each axis, interpolation
-    counted here), but each whole, and no two to one place.
+    Severity s smooths with a sigma of `MAX_GLASS_SIGMA_PX` s and displaces each pixel by up to
+    `GLASS_REACH_SIGMAS` sigmas per axis, uniformly; outside the image is its nearest edge.
+    Source: MNIST-C (Mu & Gilmer 2019), which smooths with a sigma of 0.7 and swaps neighbours twice. Similar, not
+    equal: its swaps carry pixels as far (standard deviation 1.11 pixels per axis), but one to one and without
+    interpolation.
     """
     n, (height, width), unit = len(images), images.shape[-2:], pixel(images)
     amount = _one_or_each(severity, images)
-    rows, columns = (gaussians(amount * GLASS_SIGMA * unit, side)[:, None] for side in (height, width))
+    rows, columns = (gaussians(amount * MAX_GLASS_SIGMA_PX * unit, side)[:, None] for side in (height, width))
     smooth = rows @ images @ columns.mT
     # Four numbers of 16 bits out of each draw: there are two for each pixel.
     bits = rng.bits("where each pixel looks", math.ceil(height * width / 2)).view(torch.int16)
-    farthest = GLASS_SIGMA * GLASS_REACH * unit
+    farthest = MAX_GLASS_SIGMA_PX * GLASS_REACH_SIGMAS * unit
     off = bits[:, : 2 * height * width].view(n, height, width, 2).to(images.dtype) * (farthest / 2**15)
     place = torch.stack(torch.meshgrid(*(torch.arange(side) for side in (width, height)), indexing="xy"), -1)
     to_grid = torch.tensor([2 / width, 2 / height], dtype=images.dtype)
@@ -59,23 +59,25 @@ def glass_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def motion_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Let each image leave a trail, as if the camera had moved.
+    """Blur each image by motion, at a random angle.
 
-    Severity s gives a trail to the left that pales like half a Gaussian with a sigma of `MOTION_SIGMA` s pixels, at
-    an angle drawn between -45 and 45 degrees; beyond the image is its nearest edge.
-    Source: MNIST-C (Mu & Gilmer 2019), whose level has radius 10 and sigma 3; agrees closely, with ImageMagick's
-    `-motion-blur`, which takes pixels along the way without interpolation.
+    Severity s gives a trail to the left that fades like half a Gaussian of sigma `MAX_MOTION_SIGMA_PX` s, at an
+    angle between -45 and 45 degrees; outside the image is its nearest edge.
+    Source: MNIST-C (Mu & Gilmer 2019), radius 10 and sigma 3; agrees closely, as does ImageMagick's `-motion-blur`,
+    which samples pixels along the way without interpolation.
     """
     n, channels, height, width = images.shape
-    sigma = as_column(severity, images).double() * (MOTION_SIGMA * pixel(images))
-    reach = math.floor(max(sigma.tolist(), default=0.0) * MOTION_REACH)  # others of the batch add weights of 0 only
+    sigma = as_column(severity, images).double() * (MAX_MOTION_SIGMA_PX * pixel(images))
+    reach = math.floor(
+        max(sigma.tolist(), default=0.0) * MOTION_REACH_SIGMAS
+    )  # for other images of the batch the extra weights are 0
     steps = torch.arange(reach + 1, dtype=torch.float64)
     angle = (rng.uniform("angle of motion").double() - 0.5) * (math.pi / 2)
     down, right = ((steps * way[:, None] - 0.5).ceil().long() for way in (angle.sin(), angle.cos()))
     weights = torch.exp(-(steps**2) / (2 * sigma[:, None].clamp(min=1e-3) ** 2))
-    weights = weights * (steps <= sigma[:, None] * MOTION_REACH)
+    weights = weights * (steps <= sigma[:, None] * MOTION_REACH_SIGMAS)
     padded = F.pad(images, (0, reach, reach, reach), mode="replicate").flatten(2)
-    # Where each pixel looks, in the padded image's memory: first at itself, then a step further each time.
+    # Source index of each pixel in the padded image: first itself, then one step further each time.
     stride = width + reach
     look = (torch.arange(height)[:, None] + reach) * stride + torch.arange(width)
     look = look.flatten().repeat(n, 1)[:, None]
@@ -90,20 +92,20 @@ def motion_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def defocus_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Put each image out of focus: a point becomes a disc.
+    """Defocus each image: a point becomes a disc.
 
-    Severity s gives discs with a radius from 0.5 up to `DEFOCUS_MOST` pixels,
-    whose edge is one pixel soft; the image is mirrored at its edges. Nothing is drawn.
-    Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 1 has radius 3; not among the 15 of MNIST-C.
+    Severity s gives discs with a radius from 0.5 up to `MAX_DEFOCUS_PX` pixels and a soft edge of one pixel; the image
+    is mirrored at its edges. Uses no randomness.
+    Source: ImageNet-C (Hendrycks & Dietterich 2019), level 1 has radius 3; not in MNIST-C.
     """
     height, width = images.shape[-2:]
     amount = _one_or_each(severity, images)
-    radius = 0.5 + amount * (DEFOCUS_MOST * pixel(images) - 0.5)
-    # A fixed length up to severity 1: sums of another length may round otherwise.
-    reach = math.ceil(DEFOCUS_MOST * pixel(images) * max([1.0, *amount.tolist()]) + 0.5)
+    radius = 0.5 + amount * (MAX_DEFOCUS_PX * pixel(images) - 0.5)
+    # A fixed length up to severity 1: sums of another length may round differently.
+    reach = math.ceil(MAX_DEFOCUS_PX * pixel(images) * max([1.0, *amount.tolist()]) + 0.5)
     away = torch.arange(reach + 1, dtype=images.dtype)
     kernel = (radius[:, None, None] + 0.5 - torch.hypot(away[:, None], away)).clamp(0, 1)
-    # In the cosine transform, which mirrors, a kernel that is symmetric along both axes is one factor a frequency.
+    # Under the cosine transform (mirrored edges) a symmetric kernel is one factor per frequency.
     (tall, tall_factors), (wide, wide_factors) = (_cosines(side, reach, images) for side in (height, width))
     factors = tall_factors @ kernel @ wide_factors.mT
     factors = (factors / factors[:, :1, :1])[:, None]
@@ -112,50 +114,47 @@ def defocus_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def pixelate(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Take each image with fewer, larger pixels.
+    """Reduce the resolution: fewer, larger pixels.
 
-    Severity s makes square blocks of 1 up to `PIXELATE_MOST` pixels a side, from
-    the upper left; each has the mean of its area. Blocks need not be whole pixels: a pixel on a border is part of
-    both. Nothing is drawn.
-    Source: ImageNet-C (Hendrycks & Dietterich 2019), whose level 5 has a quarter of the pixels a side; not among
-    the 15 of MNIST-C.
+    Severity s averages square blocks with sides of 1 up to `MAX_BLOCK_PX` pixels, from the upper left. Blocks need
+    not be whole pixels: a pixel on a border belongs to both. Uses no randomness.
+    Source: ImageNet-C (Hendrycks & Dietterich 2019), level 5 keeps a quarter of the pixels per side; not in MNIST-C.
     """
-    most = max(1.0, PIXELATE_MOST * pixel(images))
+    most = max(1.0, MAX_BLOCK_PX * pixel(images))
     block = 1 + _one_or_each(severity, images) * (most - 1)
     rows, columns = (_blocks(block, side)[:, None] for side in images.shape[-2:])
     return unchanged_where_zero(severity, images, (rows @ images @ columns.mT).clamp_(0, 1))
 
 
 def jpeg(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Store each image as a JPEG of low quality, each channel as a grey image.
+    """Compress each image as a low-quality JPEG, channel by channel.
 
-    Severity s is a quality from 100 down to `JPEG_LEAST`: the frequencies of each block of 8 x 8 pixels are rounded
-    to the standard's table for brightness, scaled as libjpeg does. Nothing is drawn.
-    Source: ITU T.81, libjpeg. ImageNet-C (Hendrycks & Dietterich 2019) has qualities of 25 to 7; not among the 15
-    of MNIST-C.
+    Severity s is a quality from 100 down to `MIN_JPEG_QUALITY`: the frequencies of each block of 8 x 8 pixels are
+    quantised with the standard's luminance table, scaled as libjpeg does. Uses no randomness.
+    Source: ITU T.81, libjpeg. ImageNet-C (Hendrycks & Dietterich 2019) has qualities of 25 to 7; not in MNIST-C.
     """
     height, width = images.shape[-2:]
-    # Comparisons decide here: in float64, from whole greys as a file has them, from a severity that float32 has too.
+    # Rounding decides here: compute in float64, from whole grey levels and a severity that float32 can hold.
     grey = (images.double() * 255).round() - 128
-    quality = (100 - _one_or_each(severity, images).float().double() * (100 - JPEG_LEAST)).clamp(min=1)
+    quality = (100 - _one_or_each(severity, images).float().double() * (100 - MIN_JPEG_QUALITY)).clamp(min=1)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None, None]
-    # Halves go up, whichever side of them the severity's last bit puts them on.
-    table = (torch.tensor(LUMINANCE, dtype=torch.float64) * scale + (0.5 + 1e-4)).floor().clamp(1, 255)
+    # Halves round up, whatever the last bit of the severity.
+    table = (torch.tensor(JPEG_LUMINANCE, dtype=torch.float64) * scale + (0.5 + 1e-4)).floor().clamp(1, 255)
     (tall, tall_back), (wide, wide_back) = (_block_cosines(side) for side in (height, width))
     quantum = table.repeat(1, len(tall) // 8, len(wide) // 8)[:, None]
-    # Exact halves are frequent; the margin takes them away from 0 on every processor, as libjpeg does.
+    # Exact halves are frequent; the margin rounds them away from 0 on every processor, as libjpeg does.
     frequencies = (tall @ grey @ wide.mT / quantum * (1 + 1e-9)).round() * quantum
     decoded = tall_back @ frequencies @ wide_back.mT
     return unchanged_where_zero(severity, images, ((decoded + 128) / 255).clamp(0, 1).to(images.dtype))
 
 
 def _one_or_each(severity: Severity, images: Images) -> Float[Tensor, " m"]:
-    """One severity for all, or one an image: what is the same for all images is then made once."""
+    """One severity for all images, or one each: what all images share is then computed once."""
     return as_column(severity, images if isinstance(severity, Tensor) else images[:1])
 
 
 def _cosines(side: int, reach: int, images: Images) -> tuple[Float[Tensor, "side side"], Float[Tensor, "side reach"]]:
-    """The orthonormal cosine transform (DCT-II), and each frequency's factor for a pair of pixels at a distance."""
+    """The orthonormal DCT-II, and each frequency's factor for a pair of pixels at each distance."""
     frequency = torch.arange(side, dtype=torch.float64)[:, None] * (math.pi / side)
     transform = torch.cos(frequency * (torch.arange(side) + 0.5)) * math.sqrt(2 / side)
     transform[0] /= math.sqrt(2)
@@ -165,7 +164,7 @@ def _cosines(side: int, reach: int, images: Images) -> tuple[Float[Tensor, "side
 
 
 def _blocks(block: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side"]:
-    """Matrices that average one axis over blocks and spread each average over its block again."""
+    """Matrices that average one axis over blocks and spread each average over its block."""
     edge = torch.arange(side, dtype=block.dtype)
     start = edge * block[:, None, None]
     overlap = torch.minimum(edge[:, None] + 1, start + block[:, None, None]) - torch.maximum(edge[:, None], start)
@@ -175,7 +174,7 @@ def _blocks(block: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side
 
 
 def _block_cosines(side: int) -> tuple[Float64[Tensor, "padded side"], Float64[Tensor, "side padded"]]:
-    """The cosine transform of blocks of eight, the last one filled up with the edge, and the way back."""
+    """The DCT of blocks of eight pixels (the last one padded with the edge), and its inverse."""
     padded = 8 * math.ceil(side / 8)
     frequency, place = torch.arange(padded).remainder(8).double(), torch.arange(padded)
     cosines = torch.cos(frequency[:, None] * (place.remainder(8) + 0.5) * (math.pi / 8)) / 2

@@ -1,4 +1,4 @@
-"""Corruptions that leave of each stroke its edges."""
+"""Corruptions that reduce strokes to their edges."""
 
 import torch
 import torch.nn.functional as F
@@ -11,35 +11,35 @@ from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import gaussians
 from imparfait.corruptions.stroke_width import dilated
 
-# scikit-image's defaults, which MNIST-C takes.
-CANNY_SIGMA = 1.0  # pixels
-CANNY_LOW, CANNY_HIGH = 0.1, 0.2  # of the gradient's length, which is 2.6 at a step from 0 to 1
-OUTLINE_WIDTH = 1.0 / 28  # of the shorter side
+# scikit-image's defaults, as in MNIST-C.
+CANNY_SIGMA_PX = 1.0  # pixels
+CANNY_LOW, CANNY_HIGH = 0.1, 0.2  # thresholds on the gradient magnitude, which is 2.6 at a step from 0 to 1
+OUTLINE_WIDTH = 1.0 / 28  # share of the shorter side
 
 Planes = Float64[Tensor, "n channels height width"]
 Mask = Bool[Tensor, "n channels height width"]
 
 
 def canny_edges(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Draw the edges of the strokes, one pixel wide and white, on black.
+    """Replace the image by its Canny edges: one pixel wide, white on black.
 
-    There are no degrees: any severity above 0 is the full effect. Each channel is treated alone. Nothing is drawn.
-    Source: MNIST-C (Mu & Gilmer 2019), which is any severity here; agrees closely, with `skimage.feature.canny`.
+    Without degrees: any severity above 0 is the full effect. Channels are independent. Uses no randomness.
+    Source: MNIST-C (Mu & Gilmer 2019); agrees closely with `skimage.feature.canny`.
     """
-    # Comparisons decide everything here, so float32 images are compared in float64 like all others.
+    # Comparisons decide the result, so float32 images are computed in float64 too.
     down, right = _gradient(images.double())
     length = (down.square() + right.square()).sqrt()
     ridge = _ridge(down, right, length)
     weak = ridge & (length >= CANNY_LOW)
     strong = ridge & (length >= CANNY_HIGH)
-    return unchanged_where_zero(severity, images, _reached(strong, weak).to(images.dtype))
+    return unchanged_where_zero(severity, images, _hysteresis(strong, weak).to(images.dtype))
 
 
 def outline(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Hollow the strokes, as bubble letters are.
+    """Hollow out the strokes, as in bubble letters.
 
-    Severity s takes s of the brightness that was there; meanwhile a line grows around each stroke, to 1/28 of the
-    shorter side at 0.5. So at 0.5 strokes are half grey in a bright line, at 1 only the line is left. Nothing is drawn.
+    Severity s removes the share s of the strokes' brightness, while an outline grows around them, up to 1/28 of the
+    shorter side at 0.5. At 1 only the outline is left. Uses no randomness.
     Source: the outer morphological gradient. Not in MNIST-C.
     """
     x, amount = images.float(), as_column(severity, images).float().clamp(max=1)
@@ -49,22 +49,22 @@ def outline(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def _gradient(images: Planes) -> tuple[Planes, Planes]:
-    """Sobel's two derivatives (downwards, to the right; 8 times the slope) of the smoothed images."""
+    """Sobel derivatives (down, right; 8 times the slope) of the smoothed images."""
     (down, smooth_down), (right, smooth_right) = (_derivative(side) for side in images.shape[-2:])
     return down @ images @ smooth_right.mT, smooth_down @ images @ right.mT
 
 
 def _derivative(side: int) -> tuple[Float64[Tensor, "side side"], Float64[Tensor, "side side"]]:
-    """One axis of Sobel's two steps, after a Gaussian that knows only what is in the image."""
-    gaussian = gaussians(torch.tensor([CANNY_SIGMA], dtype=torch.float64), side)[0]
+    """Matrices of one axis: Sobel's difference and smoothing, after a Gaussian normalised within the image."""
+    gaussian = gaussians(torch.tensor([CANNY_SIGMA_PX], dtype=torch.float64), side)[0]
     before, after = gaussian[[0, *range(side - 1)]], gaussian[[*range(1, side), side - 1]]  # the edge is repeated
     return after - before, before + 2 * gaussian + after
 
 
 def _ridge(down: Planes, right: Planes, length: Planes) -> Mask:
-    """Where the gradient is not shorter than a pixel further up and a pixel further down the slope, interpolated.
+    """Non-maximum suppression: pixels whose gradient is not below its interpolated neighbours along the slope.
 
-    The image's outermost pixels are none: nobody knows what lies beyond.
+    The outermost pixels are excluded, because their outer neighbours are unknown.
     """
     height, width = length.shape[-2:]
     padded = F.pad(length, (1, 1, 1, 1))
@@ -79,16 +79,16 @@ def _ridge(down: Planes, right: Planes, length: Planes) -> Mask:
     for way in (1, -1):
         diagonal = torch.where(falling, moved(way, way), moved(-way, way))
         upright = torch.where(falling, moved(way, 0), moved(-way, 0))
-        beside = torch.where(steep, upright, moved(0, way))
-        # A tie is a ridge. In arithmetic a tie comes out either way: the margin is more than float32 pixels' error.
-        ridge &= beside + share * (diagonal - beside) <= length + 1e-6
+        neighbour = torch.where(steep, upright, moved(0, way))
+        # A tie counts as a ridge; the margin exceeds the error of float32 pixels.
+        ridge &= neighbour + share * (diagonal - neighbour) <= length + 1e-6
     ridge[..., [0, -1], :] = False
     ridge[..., [0, -1]] = False
     return ridge
 
 
-def _reached(strong: Mask, weak: Mask) -> Mask:
-    """The strong pixels, and the weak ones that touch them directly or through other weak ones."""
+def _hysteresis(strong: Mask, weak: Mask) -> Mask:
+    """Hysteresis: the strong pixels, and the weak ones connected to them."""
     while True:
         rows = F.pad(strong, (0, 0, 1, 1))
         rows = rows[..., :-2, :] | rows[..., 1:-1, :] | rows[..., 2:, :]

@@ -1,4 +1,4 @@
-"""Corruptions of where things are in an image: turned, moved, stretched, shrunk, seen at an angle, wavering."""
+"""Geometric corruptions: rotation, shift, scale, shear, perspective, elastic deformation."""
 
 import math
 from typing import Literal
@@ -13,30 +13,30 @@ from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import keeping_variance
 
-# What severity 1 is. The first four continue MNIST-C's own five levels to their last.
-ROTATE_MOST = 1.5  # radians, 86 degrees
-SHEAR_MOST = 1.1  # radians
-SCALE_MOST = 0.62  # of the size is lost
-TRANSLATE_MOST = 9 / 28  # of the side
-PERSPECTIVE_MOST = math.radians(66)
-PERSPECTIVE_DISTANCE = 3.0  # of the eye, in halves of the shorter side: as close as one holds a page to read it
-ELASTIC_MOST = 1.9 / 28  # of the shorter side, root mean square
-ELASTIC_SMOOTH = 4 / 28  # Simard, Steinkraus & Platt's sigma of 4 pixels of 28
+# Parameters at severity 1. The first four extrapolate MNIST-C's five levels to their last.
+MAX_ROTATION_RAD = 1.5  # radians, 86 degrees
+MAX_SHEAR_RAD = 1.1  # radians
+MAX_SHRINKING = 0.62  # share of the size that is lost
+MAX_SHIFT = 9 / 28  # share of the side
+MAX_TILT_RAD = math.radians(66)
+VIEWING_DISTANCE = 3.0  # viewing distance in halves of the shorter side: a page held to read
+MAX_DISPLACEMENT = 1.9 / 28  # share of the shorter side, root mean square
+ELASTIC_SIGMA = 4 / 28  # Simard, Steinkraus & Platt's sigma of 4 pixels of 28
 
 
 def geometric(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Turn, move and stretch each image a little, as Keras's `ImageDataGenerator` does.
+    """Rotate, shift and stretch each image at random, as Keras's `ImageDataGenerator` does.
 
-    Severity s turns by up to 30 s degrees, moves by up to 20 s % of the side and stretches each axis by up to
-    20 s %; pixels that turn into view repeat the nearest edge. The protocol's severity is 0.5.
-    Source: Keras's legacy `apply_affine_transform` (bilinear, `fill_mode="nearest"`), with which it agrees.
+    Severity s rotates by up to 30 s degrees, shifts by up to 20 s % of the side and stretches each axis by up to
+    20 s %; pixels from outside repeat the nearest edge. The core suite uses severity 0.5.
+    Source: Keras's legacy `apply_affine_transform` (bilinear, `fill_mode="nearest"`); agrees with it.
     """
     height, width = images.shape[-2:]
     at_most = torch.tensor([math.radians(30), 0.2 * height, 0.2 * width, 0.2, 0.2], dtype=images.dtype)
     drawn = 2 * rng.uniform("angle, down, right, tall, wide", 5).to(images.dtype) - 1
     angle, down, right, tall, wide = (drawn * at_most * as_column(severity, images)[:, None]).unbind(1)
     cos, sin = angle.cos(), angle.sin()
-    # Where each output pixel looks in the input, from the centre: turn(move(stretch(row, column))).
+    # Source position of each output pixel, from the centre: rotate(shift(stretch(row, column))).
     turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
     matrix = turn * torch.stack([1 + tall, 1 + wide], 1)[:, None]
     offset = (turn * torch.stack([down, right], 1)[:, None]).sum(2)
@@ -44,26 +44,26 @@ def geometric(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def rotate(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Turn each image about its centre, to the left or to the right.
+    """Rotate each image about its centre, clockwise or counter-clockwise.
 
-    Severity s turns by exactly `ROTATE_MOST` s; what turns into view is background (0).
-    Source: MNIST-C (Mu & Gilmer 2019), whose level turns by 0.4 rad; agrees closely.
+    Severity s rotates by exactly `MAX_ROTATION_RAD` s; pixels from outside are background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), which rotates by 0.4 rad; agrees closely.
     """
-    angle = _either_way("turned left or right", images, rng) * as_column(severity, images) * ROTATE_MOST
+    angle = _random_sign("turned left or right", images, rng) * as_column(severity, images) * MAX_ROTATION_RAD
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
 
 
 def shear(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Slant each image's upright lines about its centre, to the left or to the right.
+    """Shear each image horizontally about its centre, to the left or to the right.
 
-    Severity s slants them by the angle `SHEAR_MOST` s and lengthens the image by 1 / its cosine, since the rows
-    keep their width and the slanted lines their length; what comes into view is background (0).
-    Source: MNIST-C (Mu & Gilmer 2019), whose level slants by 0.4 rad; agrees closely. It used the
-    shear of scikit-image before 0.19, which is an angle; later ones slant by its tangent and lengthen nothing.
+    Severity s slants vertical lines by the angle `MAX_SHEAR_RAD` s and stretches the image by 1 / cos of it: rows keep
+    their width and slanted lines their length. Pixels from outside are background (0).
+    Source: MNIST-C (Mu & Gilmer 2019), which shears by 0.4 rad; agrees closely. It used scikit-image before 0.19,
+    whose shear is an angle; later versions slant by its tangent and do not stretch.
     """
-    angle = _either_way("slanted left or right", images, rng) * as_column(severity, images) * SHEAR_MOST
+    angle = _random_sign("slanted left or right", images, rng) * as_column(severity, images) * MAX_SHEAR_RAD
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack([cos, torch.zeros_like(cos), -sin, torch.ones_like(cos)], 1).view(-1, 2, 2)
     return unchanged_where_zero(severity, images, resample(images, matrix, outside="zeros"))
@@ -72,23 +72,24 @@ def shear(images: Images, severity: Severity, rng: CounterRng) -> Images:
 def scale(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Shrink each image about its centre, without smoothing it first.
 
-    Severity s takes `SCALE_MOST` s of its height and width; what comes into view is background (0). Nothing is drawn.
-    Source: MNIST-C (Mu & Gilmer 2019), whose level leaves 0.7 of the size; agrees closely.
+    Severity s removes `MAX_SHRINKING` s of height and width; pixels from outside are background (0). Uses no
+    randomness.
+    Source: MNIST-C (Mu & Gilmer 2019), which leaves 0.7 of the size; agrees closely.
     """
-    left = (1 - as_column(severity, images) * SCALE_MOST).clamp(min=0.05)[:, None]  # past 2, still a dot
+    left = (1 - as_column(severity, images) * MAX_SHRINKING).clamp(min=0.05)[:, None]  # past 2, still a dot
     down, right = (_from_centre(side, images) / left + (side - 1) / 2 for side in images.shape[-2:])
     return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
 
 
 def translate(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Move each image up or down, and to the left or to the right.
+    """Shift each image up or down, and left or right.
 
-    Severity s moves by exactly `TRANSLATE_MOST` s of its height and of its width; what comes into view is
+    Severity s shifts by exactly `MAX_SHIFT` s of the height and of the width; pixels from outside are
     background (0).
-    Source: MNIST-C (Mu & Gilmer 2019), whose level moves by 3 of 28 pixels each way; agrees closely.
+    Source: MNIST-C (Mu & Gilmer 2019), which shifts by 3 of 28 pixels along each axis; agrees closely.
     """
-    way = _either_way("moved up or down, left or right", images, rng, 2)
-    moved = (way * as_column(severity, images)[:, None] * TRANSLATE_MOST).unbind(1)
+    way = _random_sign("moved up or down, left or right", images, rng, 2)
+    moved = (way * as_column(severity, images)[:, None] * MAX_SHIFT).unbind(1)
     down, right = (
         torch.arange(side, dtype=images.dtype) + by[:, None] * side
         for side, by in zip(images.shape[-2:], moved, strict=True)
@@ -97,48 +98,48 @@ def translate(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def perspective(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Look at each image from aslant: its plane is tilted about a line through its centre.
+    """View each image in perspective: its plane is tilted about a line through its centre.
 
-    Severity s tilts by exactly `PERSPECTIVE_MOST` s, in any direction, seen from 1.5 times the shorter side away:
-    the far half gets smaller, the near half larger; what comes into view is background (0).
+    Severity s tilts by exactly `MAX_TILT_RAD` s in a random direction, seen from 1.5 times the shorter side away:
+    the far half gets smaller, the near half larger. Pixels from outside are background (0).
     Source: the pinhole camera. Not in MNIST-C.
     """
     half = min(images.shape[-2:]) / 2
     towards = rng.uniform("direction of the tilt").to(images.dtype) * (2 * math.pi)
-    tilt = (as_column(severity, images) * PERSPECTIVE_MOST).clamp(max=1.5)  # edge-on, at pi / 2, nothing is seen
+    tilt = (as_column(severity, images) * MAX_TILT_RAD).clamp(max=1.5)  # edge-on, at pi / 2, nothing is seen
     cos, sin = towards.cos(), towards.sin()
     # The ray through (along, across) meets the plane at (along / cos, across) / (1 - along tan / distance) of the tilt.
     turn = torch.stack([cos, sin], 1)
     longer = (1 / tilt.cos() - 1)[:, None, None] * turn[:, :, None] * turn[:, None]
-    horizon = -turn * (tilt.tan() / (PERSPECTIVE_DISTANCE * half))[:, None]
+    horizon = -turn * (tilt.tan() / (VIEWING_DISTANCE * half))[:, None]
     matrix = torch.eye(2, dtype=images.dtype) + longer
     return unchanged_where_zero(severity, images, resample(images, matrix, horizon=horizon, outside="zeros"))
 
 
 def elastic(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Let the paper waver: each pixel comes from a little off its place, neighbours from nearly the same way off.
+    """Deform each image elastically: a smooth random displacement of every pixel.
 
-    Severity s takes pixels from `ELASTIC_MOST` s of the shorter side off (root mean square of each axis), in a
-    field of noise smoothed with a sigma of 4/28 of it; what comes into view is background (0).
-    Source: Simard, Steinkraus & Platt 2003, whose sigma 4 and alpha 34 come to 1.4 of 28 pixels.
+    Severity s displaces by `MAX_DISPLACEMENT` s of the shorter side (root mean square per axis); the displacement field
+    is noise smoothed with a sigma of 4/28 of that side. Pixels from outside are background (0).
+    Source: Simard, Steinkraus & Platt 2003, whose sigma 4 and alpha 34 give 1.4 of 28 pixels.
     """
     height, width = images.shape[-2:]
     shorter = min(height, width)
-    # Four numbers of 16 bits out of each draw: there are two for each pixel.
+    # Each 64-bit draw gives four 16-bit numbers; two per pixel are needed.
     bits = rng.bits("field of noise, down and right", math.ceil(height * width / 2)).view(torch.int16)
     noise = bits[:, : 2 * height * width].view(-1, 2, height, width).to(images.dtype) / 2**15
-    tall, wide = (keeping_variance(side, ELASTIC_SMOOTH * shorter, images.dtype) for side in (height, width))
-    # Uniform noise in -1..1 has variance 1/3; the smoothers keep it, at the edges too.
-    most = ELASTIC_MOST * shorter * math.sqrt(3) * as_column(severity, images)
+    tall, wide = (keeping_variance(side, ELASTIC_SIGMA * shorter, images.dtype) for side in (height, width))
+    # Uniform noise in -1..1 has variance 1/3; the smoothing matrices preserve it, at the edges too.
+    most = MAX_DISPLACEMENT * shorter * math.sqrt(3) * as_column(severity, images)
     field = tall @ noise @ wide.mT * most[:, None, None, None]
     return unchanged_where_zero(severity, images, resample(images, field=field, outside="zeros"))
 
 
 def shrunk(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Put each image at a random place of a larger empty canvas, then reduce the canvas to the image's size.
+    """Shrink each image and place it at random: on a larger empty canvas, which is then reduced to the image's size.
 
-    Severity s makes the canvas 1 + s times the side (whole pixels); the place is a whole pixel, uniform; the
-    reduction averages areas, so strokes get thinner and paler. The protocol's severity is 1: half the size.
+    Severity s makes the canvas 1 + s times the side (whole pixels); the position is a whole pixel, uniform; the
+    reduction averages areas, so strokes get thinner and paler. The core suite uses severity 1: half the size.
     Source: `create_imperfect_image` of the founding study.
     """
     height, width = images.shape[-2:]
@@ -157,21 +158,21 @@ def resample(
     field: Float[Tensor, "n 2 height width"] | None = None,
     outside: Literal["border", "zeros"] = "border",
 ) -> Images:
-    """Each output pixel p takes the input at `(matrix @ p + offset) / (1 + horizon . p) + field[p]`, bilinear.
+    """Sample the input at `(matrix @ p + offset) / (1 + horizon . p) + field[p]` for each output pixel p, bilinearly.
 
-    Pixel positions are (row, column) from the image's centre, in pixels. Outside is the nearest edge, or zeros.
+    Positions are (row, column) in pixels from the image's centre. Outside the image: the nearest edge, or zeros.
     """
     n, (height, width) = len(images), images.shape[-2:]
     down, right = _from_centre(height, images), _from_centre(width, images)
-    # grid_sample wants (x, y), with the image's outer edges at -1 and 1.
+    # grid_sample takes (x, y), with the image's outer edges at -1 and 1.
     scale = torch.tensor([2 / width, 2 / height], dtype=images.dtype)[:, None]
     m = (torch.eye(2, dtype=images.dtype).expand(n, 2, 2) if matrix is None else matrix).flip(1) * scale
     o = torch.zeros(1, 2, dtype=images.dtype) if offset is None else offset.flip(1) * scale[:, 0]
-    # The grid in two planes: one addition of a column and a row for each, nothing interleaved.
+    # The grid as two planes, each a column plus a row: faster than interleaved coordinates.
     grid = torch.empty(n, 2, height, width, dtype=images.dtype)
     torch.add((m[..., :1] * down + o[..., None])[..., None], (m[..., 1:] * right)[..., None, :], out=grid)
     if horizon is not None:
-        # Behind the eye there is nothing: far outside, as what is nearly there.
+        # Points behind the viewer are clamped to far outside the image.
         grid /= (1 + horizon[:, :1, None] * down[:, None] + horizon[:, 1:, None] * right).clamp_(min=0.05)[:, None]
     if field is not None:
         grid += field.flip(1) * scale[..., None]
@@ -180,7 +181,7 @@ def resample(
 
 
 def _resample_axes(images: Images, down: Float[Tensor, "n height"], right: Float[Tensor, "n width"]) -> Images:
-    """Output row i takes the input at row `down[i]`, columns likewise; bilinear, zeros outside."""
+    """Sample row `down[i]` of the input for output row i, columns likewise; bilinear, zeros outside."""
     rows, columns = (
         (1 - (place[..., None] - torch.arange(side, dtype=images.dtype)).abs_()).clamp_(min=0)
         for place, side in zip((down, right), images.shape[-2:], strict=True)
@@ -192,19 +193,19 @@ def _from_centre(side: int, images: Images) -> Float[Tensor, " side"]:
     return torch.arange(side, dtype=images.dtype) - (side - 1) / 2
 
 
-def _either_way(name: str, images: Images, rng: CounterRng, *shape: int) -> Float[Tensor, "n ..."]:
-    """-1 or 1, as often."""
+def _random_sign(name: str, images: Images, rng: CounterRng, *shape: int) -> Float[Tensor, "n ..."]:
+    """-1 or 1 with equal probability."""
     return (rng.uniform(name, *shape) < 0.5).to(images.dtype) * 2 - 1
 
 
 def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n side side"]:
-    """Matrices that place `side` pixels on a longer canvas and average it back to `side` pixels.
+    """Matrices that place `side` pixels on a longer canvas and area-average it back to `side` pixels.
 
-    Entry (i, j) is the share of output pixel i that input pixel j covers.
+    Entry (i, j) is the share of output pixel i covered by input pixel j.
     """
     canvas = (side * (1 + severity)).round()
     start = (place * (canvas - side + 1)).floor()
-    # Few (canvas, start) are different: their matrices are made once and looked up.
+    # Few (canvas, start) pairs are distinct: compute each matrix once.
     pairs, which = torch.unique(canvas.long() * (4 * side) + start.long(), return_inverse=True)
     canvas, start = (pairs // (4 * side)).to(severity.dtype), (pairs % (4 * side)).to(severity.dtype)
     step = (canvas / side)[:, None, None]

@@ -1,4 +1,4 @@
-"""Corruptions of light: too much of it, too little, uneven, or the wrong way round."""
+"""Photometric corruptions: brightness, contrast, fog, uneven illumination, inversion."""
 
 import math
 
@@ -7,38 +7,38 @@ from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import cloud
 
-BRIGHTNESS_MOST = 0.98  # added at severity 1, where white is 1
-CONTRAST_MOST = 0.99  # share of the contrast lost at severity 1
-FOG_MOST = 3.4  # thickness at severity 1; an image's own white is 1
-FOG_DECAY = 1.4  # from one scale of the fog to the next, as MNIST-C's level 5
-LIGHT_MOST = 1.0  # share of the light lost where the shadow is darkest, at severity 1
+MAX_BRIGHTNESS = 0.98  # added at severity 1; white is 1
+MAX_CONTRAST_LOSS = 0.99  # share of the contrast lost at severity 1
+MAX_FOG = 3.4  # thickness at severity 1, relative to the image's white
+FOG_DECAY = 1.4  # amplitude ratio between scales of the fog, as MNIST-C's level 5
+MAX_SHADOW = 1.0  # share of the light lost in the darkest shadow at severity 1
 
 
 def brightness(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Add the same to every pixel; what is above white is white.
+    """Brighten every pixel by the same amount, clipped at white.
 
-    Severity s adds `BRIGHTNESS_MOST` s. Source: MNIST-C, whose level 5 adds 0.5. It draws nothing.
+    Severity s adds `MAX_BRIGHTNESS` s. Uses no randomness. Source: MNIST-C, level 5 adds 0.5.
     """
-    return (images + (BRIGHTNESS_MOST * as_column(severity, images))[:, None, None, None]).clamp_(max=1)
+    return (images + (MAX_BRIGHTNESS * as_column(severity, images))[:, None, None, None]).clamp_(max=1)
 
 
 def contrast(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Bring every pixel nearer to the image's mean, channel by channel; severity s by `CONTRAST_MOST` s.
+    """Reduce the contrast: move every pixel towards its channel's mean.
 
-    It draws nothing.
+    Severity s removes the share `MAX_CONTRAST_LOSS` s of the contrast. Uses no randomness.
     """
-    kept = 1 - (CONTRAST_MOST * as_column(severity, images)).clamp(max=1)[:, None, None, None]
+    kept = 1 - (MAX_CONTRAST_LOSS * as_column(severity, images)).clamp(max=1)[:, None, None, None]
     mean = images.mean((2, 3), keepdim=True)
     return unchanged_where_zero(severity, images, ((images - mean) * kept + mean).clamp_(0, 1))
 
 
 def fog(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Put a random fog before the image, then bring the sum down to the image's own white.
+    """Add random fog, then rescale the sum to the image's own white.
 
-    Severity s makes the fog `FOG_MOST` s thick: of that many times the digit's light where it is densest.
-    Source: MNIST-C, whose level 5 is 3 thick; its plasma fractal is a sum of smooth fields here.
+    At severity s the densest fog is `MAX_FOG` s times as bright as the image's white.
+    Source: MNIST-C, level 5 has 3; its plasma fractal is a sum of smooth fields here.
     """
-    thickness = (FOG_MOST * as_column(severity, images))[:, None, None, None]
+    thickness = (MAX_FOG * as_column(severity, images))[:, None, None, None]
     height, width = images.shape[2:]
     density = (0.5 + 0.2 * cloud(rng, "fog", FOG_DECAY, height, width, images.dtype)).clamp_(0, 1)
     white = images.amax((1, 2, 3), keepdim=True)
@@ -47,22 +47,25 @@ def fog(images: Images, severity: Severity, rng: CounterRng) -> Images:
 
 
 def uneven_light(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Shade the paper from a random side, with a soft cloud in the shadow, as a hand or a lamp does.
+    """Illuminate unevenly: a soft shadow from a random side, as of a hand or a lamp.
 
-    Light ink on a dark ground is the negative of ink on paper: where a share of the light is lost, the ground
-    becomes lighter by it. Severity s takes `LIGHT_MOST` s of the light where the shadow is darkest.
+    Light strokes on a dark background are the negative of ink on paper: where the paper loses light, the background
+    gets lighter. Severity s removes `MAX_SHADOW` s of the light in the darkest shadow.
     """
     height, width = images.shape[2:]
     angle = 2 * math.pi * rng.uniform("side").to(images.dtype)[:, None, None, None]
     down = (2 * images.new_tensor(range(height)) / max(height - 1, 1) - 1)[:, None]
     right = 2 * images.new_tensor(range(width)) / max(width - 1, 1) - 1
     slope = (angle.cos() * right + angle.sin() * down) / (angle.cos().abs() + angle.sin().abs())
-    soft = cloud(rng, "shadow", 4.0, height, width, images.dtype)  # nearly only its largest scale
+    soft = cloud(rng, "shadow", 4.0, height, width, images.dtype)  # dominated by the largest scale
     shadow = (0.5 + 0.5 * slope + 0.2 * soft).clamp_(0, 1)
-    light = 1 - (LIGHT_MOST * as_column(severity, images))[:, None, None, None] * shadow
+    light = 1 - (MAX_SHADOW * as_column(severity, images))[:, None, None, None] * shadow
     return unchanged_where_zero(severity, images, (1 - light * (1 - images)).clamp_(0, 1))
 
 
 def invert(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Dark for light and light for dark. It has no degrees: any severity above 0 is all of it. It draws nothing."""
+    """Invert light and dark.
+
+    Without degrees: any severity above 0 is the full effect. Uses no randomness.
+    """
     return unchanged_where_zero(severity, images, 1 - images)

@@ -1,4 +1,4 @@
-"""Smoothing, and smooth random fields: what clouds, spots and uneven light are made of."""
+"""Gaussian smoothing and smooth random fields, the material of fog, spots and shadows."""
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,9 @@ from imparfait.core.rng import CounterRng
 def cloud(
     rng: CounterRng, name: str, decay: float, height: int, width: int, dtype: torch.dtype
 ) -> Float[Tensor, "n 1 height width"]:
-    """Random fields of mean 0 and standard deviation about 1, rough at every scale from the image's to the pixel's.
+    """Multi-scale random fields of mean 0 and standard deviation about 1, from the image's scale to the pixel's.
 
-    From one scale to the next of half the size, the amplitude is divided by `decay`.
+    Each halving of the scale divides the amplitude by `decay`.
     """
     total = torch.zeros(len(rng.sources), 1, height, width, dtype=dtype)
     cells, amplitude, variance = 2, 1.0, 0.0
@@ -28,18 +28,18 @@ def cloud(
 
 
 def gaussians(sigma: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side"]:
-    """Matrices that smooth one axis with a Gaussian of what is in the image."""
+    """Matrices that smooth one axis with a Gaussian, normalised within the image."""
     away = torch.arange(side, dtype=sigma.dtype)
-    sigma = sigma[:, None].clamp(min=0.05)  # pixels: nothing
-    # Cut off at four sigmas, as scikit-image does; numbers too small for float32 would make products ten times slower.
+    sigma = sigma[:, None].clamp(min=0.05)  # pixels: no smoothing
+    # Cut off at four sigmas, as scikit-image does; denormal numbers would make products ten times slower.
     weights = torch.exp(-(away**2) / (2 * sigma**2)) * (away <= 4 * sigma)
-    # Row i is a window of ..., w2, w1, w0, w1, w2, ... that has w0 at place i.
+    # Row i is a window of ..., w2, w1, w0, w1, w2, ... with w0 at position i.
     matrices = torch.cat([weights.flip(1), weights[:, 1:]], 1).unfold(1, side, 1).flip(1)
     return matrices / matrices.sum(2, keepdim=True)
 
 
 def keeping_variance(side: int, sigma: float, dtype: torch.dtype) -> Float[Tensor, "side side"]:
-    """A matrix of Gaussian weights whose squares add up to 1 in each row: noise it smooths keeps its variance."""
+    """A Gaussian smoothing matrix whose rows have unit norm: smoothed white noise keeps its variance."""
     place = torch.arange(side, dtype=dtype)
     weights = torch.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
     return weights / weights.square().sum(1, keepdim=True).sqrt()

@@ -1,4 +1,4 @@
-"""Corruptions of how broad the strokes are: bright lines on a dark ground."""
+"""Corruptions of stroke width, for bright strokes on a dark background."""
 
 import math
 from functools import reduce
@@ -12,42 +12,42 @@ from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
 
-THIN_MOST = 2 / 28  # of the shorter side, from each edge of a stroke: few are broader than twice that
-THIN_PALEST = 0.4  # of the brightness that a stroke keeps that is thinner than that
-THICKEN_MOST = 4.6 / 28  # of the shorter side, to each edge of a stroke
+MAX_THINNING = 2 / 28  # share of the shorter side, removed from each edge; few strokes are wider than twice that
+MIN_THIN_BRIGHTNESS = 0.4  # share of brightness kept by strokes thinner than that
+MAX_THICKENING = 4.6 / 28  # share of the shorter side, added to each edge of a stroke
 
 
 def thin(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Write each image with a finer pen: strokes get thinner, and paler where they are thin already.
+    """Thin the strokes, as with a finer pen; strokes that are already thin get fainter.
 
-    Severity s takes `THIN_MOST` s of the shorter side from each edge of a stroke; what is thinner than that is not
-    erased but keeps `THIN_PALEST` to the power s of its brightness. Nothing is drawn.
-    Source: grey-level erosion, and its residue (the white top-hat) paled. Not in MNIST-C; Morpho-MNIST (Castro et
+    Severity s removes `MAX_THINNING` s of the shorter side from each edge of a stroke; thinner strokes are not erased
+    but keep `MIN_THIN_BRIGHTNESS` to the power s of their brightness. Uses no randomness.
+    Source: grey-level erosion, plus a faint residue (white top-hat). Not in MNIST-C; Morpho-MNIST (Castro et
     al. 2019) thins by 70 % of each digit's own thickness.
     """
     x, amount = images.float(), as_column(severity, images).float()
-    radius = amount * THIN_MOST * min(images.shape[-2:])
+    radius = amount * MAX_THINNING * min(images.shape[-2:])
     finer = 1 - dilated(1 - x, radius)
     lost = x - dilated(finer, radius)
-    pale = (THIN_PALEST ** amount.double()).float()[:, None, None, None]
+    pale = (MIN_THIN_BRIGHTNESS ** amount.double()).float()[:, None, None, None]
     return unchanged_where_zero(severity, images, torch.maximum(finer, lost * pale).to(images.dtype))
 
 
 def thicken(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Write each image with a broader pen.
+    """Thicken the strokes, as with a broader pen.
 
-    Severity s adds `THICKEN_MOST` s of the shorter side to each edge of a stroke. Nothing is drawn.
+    Severity s adds `MAX_THICKENING` s of the shorter side to each edge of a stroke. Uses no randomness.
     Source: grey-level dilation. Not in MNIST-C; Morpho-MNIST (Castro et al. 2019) thickens by each digit's own
     thickness.
     """
-    radius = as_column(severity, images).float() * THICKEN_MOST * min(images.shape[-2:])
+    radius = as_column(severity, images).float() * MAX_THICKENING * min(images.shape[-2:])
     return unchanged_where_zero(severity, images, dilated(images.float(), radius).to(images.dtype))
 
 
 def dilated(
     images: Float32[Tensor, "n channels height width"], radius: Float32[Tensor, " n"]
 ) -> Float32[Tensor, "n channels height width"]:
-    """The brightest pixel within `radius` pixels of each; over one pixel more, the others fade to nothing.
+    """Grey-level dilation by a disc of `radius` pixels (per image) with a soft edge of one pixel.
 
     In float32 with products and comparisons only, so every processor gives the same bits.
     """
@@ -61,7 +61,7 @@ def dilated(
             distance = math.hypot(far, near)
             if distance >= most + 1:
                 continue
-            # All pixels at this distance in these two steps have one weight: compared first, then weighted once.
+            # All pixels at this distance share one weight: take their maximum first, then weight once.
             steps = {(a, b) for a in (-far, far) for b in (-near, near)}
             ring = [
                 padded[..., reach + down :, reach + right :][..., :height, :width]

@@ -1,7 +1,7 @@
-"""An image corrupted by imparfait's own corruptions; importing this imports torch."""
+"""Corruptions of single images for the API; importing it imports PyTorch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,59 +15,51 @@ from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.serving.schemas import CorruptionInfo
 
-LEVELS = tuple(round(0.1 * step, 1) for step in range(11))
+SEVERITIES = tuple(round(0.1 * step, 1) for step in range(11))
 ImagePixels = UInt8[np.ndarray, "channels height width"]
 
 
-torch.set_num_threads(1)  # the other cores are for predictions, and small images gain nothing by more
-
-
 @dataclass(frozen=True, eq=False)
-class CorruptedLevels:
-    """An image under one corruption, at each of its levels."""
+class SeveritySweep:
+    """An image under one corruption, at each severity."""
 
     corruption: CorruptionInfo
-    levels: tuple[float, ...]
+    severities: tuple[float, ...]
     pixels: Pixels
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """What the API says of it, beside the models' answers."""
-        return {**self.corruption.model_dump(), "levels": self.levels}
 
 
 def corruptions() -> list[CorruptionInfo]:
-    """The corruptions there are."""
+    """All corruptions of the registry."""
     return [
         CorruptionInfo(
             name=name,
             family=each.family or "",
-            summary=(each.alter.__doc__ or "").strip().splitlines()[0].rstrip(".:"),
-            degrees=each.levels != ONCE,
+            summary=(each.function.__doc__ or "").strip().splitlines()[0].rstrip(".:"),
+            graded=each.levels != ONCE,
         )
         for name, each in CORRUPTIONS.items()
     ]
 
 
-def corrupt(image: ImagePixels, name: str, severity: float, seed: int = 0) -> ImagePixels:
-    """The image corrupted once, as `imparfait alter` would; raises UserError for a name that is not in the table."""
+def corrupt_image(image: ImagePixels, name: str, severity: float, seed: int = 0) -> ImagePixels:
+    """The corrupted image, as `imparfait corrupt` makes it; raises UserError for an unknown corruption."""
     lookup("corruption", name, CORRUPTIONS)
-    once: ImagePixels = _at(image, name, (severity,), seed)[0]
-    return once
+    corrupted: ImagePixels = _at_severities(image, name, (severity,), seed)[0]
+    return corrupted
 
 
-def corrupt_all(image: ImagePixels) -> list[CorruptedLevels]:
-    """The image under every corruption: at severities 0 to 1 in steps of 0.1, or at 1 where it has no degrees."""
-    rows = []
-    for each in corruptions():
-        levels = LEVELS if each.degrees else ONCE
-        rows.append(CorruptedLevels(each, levels, _at(image, each.name, levels, 0)))
-    return rows
+def sweep(image: ImagePixels) -> list[SeveritySweep]:
+    """The image under every corruption, at severities 0, 0.1, … 1, or only at 1 if the corruption is not graded."""
+    sweeps = []
+    for corruption in corruptions():
+        severities = SEVERITIES if corruption.graded else ONCE
+        sweeps.append(SeveritySweep(corruption, severities, _at_severities(image, corruption.name, severities, 0)))
+    return sweeps
 
 
-def _at(image: ImagePixels, name: str, severities: tuple[float, ...], seed: int) -> Pixels:
-    """The same numbers are drawn for each severity, so that only the severity differs."""
+def _at_severities(image: ImagePixels, name: str, severities: Sequence[float], seed: int) -> Pixels:
+    """Copies of an image, corrupted with the same random numbers at different severities."""
     n = len(severities)
-    nothing = np.zeros(n, np.int64)
-    copies = LabelledImages(np.repeat(image[None], n, 0), nothing, nothing, ("",), "asked", "test")
+    zeros = np.zeros(n, np.int64)
+    copies = LabelledImages(np.repeat(image[None], n, 0), zeros, zeros, ("",), "request", "test")
     return corrupt_with(copies, name, CORRUPTIONS[name], torch.tensor(severities, dtype=torch.float64), seed).pixels

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imparfait.core.rng import CounterRng
 from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, geometric, shrunk
 
-every_alteration = pytest.mark.parametrize("alter", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
+every_corruption = pytest.mark.parametrize("corrupt", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
 
 
 def draw(n: int, first: int = 0, seed: int = 0) -> CounterRng:
@@ -28,49 +28,49 @@ def draw_discs(n: int) -> torch.Tensor:
     return (4 * (1.2 - distance)).clamp(0, 1)[:, None]
 
 
-@every_alteration
+@every_corruption
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [8, 28, 33])
 def test_any_size_and_any_number_of_channels_keep_their_shape(
-    alter: CorruptionFunction, side: int, channels: int
+    corrupt: CorruptionFunction, side: int, channels: int
 ) -> None:
     images = torch.from_numpy(draw_bars(6, side, channels).pixels) / 255
-    corrupted = alter(images, 1.0, draw(6))
+    corrupted = corrupt(images, 1.0, draw(6))
     assert corrupted.shape == images.shape
     assert corrupted.dtype == images.dtype
     assert corrupted.min() >= 0
     assert corrupted.max() <= 1 + 1e-6
 
 
-@every_alteration
-def test_severity_zero_returns_the_very_same_pixels(alter: CorruptionFunction, images: torch.Tensor) -> None:
-    assert torch.equal(alter(images, 0.0, draw(32)), images)
+@every_corruption
+def test_severity_zero_returns_the_very_same_pixels(corrupt: CorruptionFunction, images: torch.Tensor) -> None:
+    assert torch.equal(corrupt(images, 0.0, draw(32)), images)
     severity = torch.tensor([0.0, 1.0]).repeat(16)
-    corrupted = alter(images, severity, draw(32))
+    corrupted = corrupt(images, severity, draw(32))
     assert torch.equal(corrupted[::2], images[::2])
     assert not torch.equal(corrupted[1::2], images[1::2])
 
 
-@every_alteration
+@every_corruption
 @pytest.mark.parametrize("size", [1, 7, 256, 1000])
-def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch(alter: CorruptionFunction, size: int) -> None:
+def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch(corrupt: CorruptionFunction, size: int) -> None:
     images = torch.from_numpy(draw_bars(1000).pixels) / 255
-    whole = alter(images, 0.7, draw(1000))
+    whole = corrupt(images, 0.7, draw(1000))
     starts = range(0, 1000, size) if size > 1 else range(0, 1000, 111)
     for start in starts:
         part = images[start : start + size]
-        assert torch.equal(alter(part, 0.7, draw(len(part), start)), whole[start : start + size])
+        assert torch.equal(corrupt(part, 0.7, draw(len(part), start)), whole[start : start + size])
 
 
-@every_alteration
-def test_one_severity_a_picture_is_the_same_as_one_for_all(alter: CorruptionFunction, images: torch.Tensor) -> None:
-    assert torch.equal(alter(images, torch.full((32,), 0.4), draw(32)), alter(images, 0.4, draw(32)))
+@every_corruption
+def test_one_severity_a_picture_is_the_same_as_one_for_all(corrupt: CorruptionFunction, images: torch.Tensor) -> None:
+    assert torch.equal(corrupt(images, torch.full((32,), 0.4), draw(32)), corrupt(images, 0.4, draw(32)))
 
 
-@every_alteration
-def test_more_severity_never_changes_less(alter: CorruptionFunction) -> None:
+@every_corruption
+def test_more_severity_never_changes_less(corrupt: CorruptionFunction) -> None:
     images = draw_discs(256)
-    changes = [float((alter(images, s, draw(256)) - images).abs().mean()) for s in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    changes = [float((corrupt(images, s, draw(256)) - images).abs().mean()) for s in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
     assert changes == sorted(changes)
 
 
@@ -88,17 +88,24 @@ def test_no_two_alterations_draw_the_same_numbers(images: torch.Tensor) -> None:
     assert {name: by for name, by in drawn.items() if len(by) > 1} == {}
 
 
-@every_alteration
-def test_float32_and_float64_agree(alter: CorruptionFunction, images: torch.Tensor) -> None:
+@every_corruption
+def test_float32_and_float64_agree(corrupt: CorruptionFunction, images: torch.Tensor) -> None:
     torch.testing.assert_close(
-        alter(images, 0.8, draw(32)).double(), alter(images.double(), 0.8, draw(32)), atol=1e-4, rtol=0
+        corrupt(images, 0.8, draw(32)).double(), corrupt(images.double(), 0.8, draw(32)), atol=1e-4, rtol=0
     )
 
 
-@every_alteration
-def test_the_input_is_left_as_it_was(alter: CorruptionFunction, images: torch.Tensor) -> None:
+@every_corruption
+def test_no_images_stay_no_images(corrupt: CorruptionFunction) -> None:
+    none = torch.zeros(0, 1, 28, 28)
+    for severity in (0.5, torch.zeros(0)):
+        assert corrupt(none, severity, draw(0)).shape == none.shape
+
+
+@every_corruption
+def test_the_input_is_left_as_it_was(corrupt: CorruptionFunction, images: torch.Tensor) -> None:
     before = images.clone()
-    alter(images, 1.0, draw(32))
+    corrupt(images, 1.0, draw(32))
     assert torch.equal(images, before)
 
 

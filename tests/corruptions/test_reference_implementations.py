@@ -49,18 +49,18 @@ def test_rotate_shear_scale_and_translate_are_scipys_affine_transform(height: in
     turns, slants = signs("turned left or right", 12), signs("slanted left or right", 12)
     places = signs("moved up or down, left or right", 12, 2)
     turned, slanted, small, moved = (
-        alter(images, severity, draw(12)).numpy()
-        for alter in (geometry.rotate, geometry.shear, geometry.scale, geometry.translate)
+        corrupt(images, severity, draw(12)).numpy()
+        for corrupt in (geometry.rotate, geometry.shear, geometry.scale, geometry.translate)
     )
     for i, s in enumerate(severity.tolist()):
         image = images[i, 0].numpy()
-        angle, slant = s * turns[i] * geometry.ROTATE_MOST, s * slants[i] * geometry.SHEAR_MOST
+        angle, slant = s * turns[i] * geometry.MAX_ROTATION_RAD, s * slants[i] * geometry.MAX_SHEAR_RAD
         cos, sin = math.cos(angle), math.sin(angle)
         twins = [
             (turned, np.array([[cos, -sin], [sin, cos]]), (0, 0)),
             (slanted, np.array([[math.cos(slant), 0], [-math.sin(slant), 1]]), (0, 0)),
-            (small, np.eye(2) / (1 - s * geometry.SCALE_MOST), (0, 0)),
-            (moved, np.eye(2), places[i] * s * geometry.TRANSLATE_MOST * np.array([height, width])),
+            (small, np.eye(2) / (1 - s * geometry.MAX_SHRINKING), (0, 0)),
+            (moved, np.eye(2), places[i] * s * geometry.MAX_SHIFT * np.array([height, width])),
         ]
         for corrupted, matrix, offset in twins:
             np.testing.assert_allclose(corrupted[i, 0], about_the_centre(image, matrix, offset), atol=1e-9)
@@ -72,7 +72,7 @@ def test_perspective_is_a_pinhole_camera(height: int, width: int) -> None:
     directions = draw(n).uniform("direction of the tilt").double() * 2 * math.pi
     corrupted = geometry.perspective(images, 0.7, draw(n)).numpy()
     down, right = np.indices((height, width)) - np.array([height - 1, width - 1])[:, None, None] / 2
-    eye, tilt = 1.5 * min(height, width), 0.7 * geometry.PERSPECTIVE_MOST
+    eye, tilt = 1.5 * min(height, width), 0.7 * geometry.MAX_TILT_RAD
     for i, direction in enumerate(directions.tolist()):
         # The image's plane goes through the origin; its normal leans from the eye's axis towards the direction.
         lean = np.array([math.cos(direction), math.sin(direction)])
@@ -93,7 +93,7 @@ def test_elastic_takes_pixels_from_as_far_as_it_says() -> None:
     slope = (torch.arange(28, dtype=torch.float64) / 27).expand(2000, 1, 28, 28)
     for images in (slope, slope.mT):
         moved = (geometry.elastic(images, 0.1, draw(2000)) - images)[..., 1:-1, 1:-1] * 27
-        assert moved.std() == pytest.approx(2.8 * geometry.ELASTIC_MOST, rel=0.02)
+        assert moved.std() == pytest.approx(2.8 * geometry.MAX_DISPLACEMENT, rel=0.02)
         # A pixel and its neighbour come from nearly the same way off.
         assert (moved[..., 1:] - moved[..., :-1]).std() < 0.06
 
@@ -139,7 +139,7 @@ def test_motion_blur_is_scipys_correlation_with_a_trail(height: int, width: int)
     angles = np.radians(90 * (draw(12).uniform("angle of motion").double().numpy() - 0.5))
     corrupted = blur.motion_blur(images, severity, draw(12)).numpy()
     for i, s in enumerate(severity.tolist()):
-        sigma = blur.MOTION_SIGMA * s * min(height, width) / 28
+        sigma = blur.MAX_MOTION_SIGMA_PX * s * min(height, width) / 28
         reach = math.floor(10 / 3 * sigma)
         kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
         for step in range(reach + 1):
@@ -156,7 +156,7 @@ def test_defocus_blur_is_scipys_convolution_with_a_disc(height: int, width: int)
     severity = torch.linspace(0.1, 1, 8, dtype=torch.float64)
     corrupted = blur.defocus_blur(images, severity, draw(8)).numpy()
     for i, s in enumerate(severity.tolist()):
-        radius = 0.5 + s * (blur.DEFOCUS_MOST * min(height, width) / 28 - 0.5)
+        radius = 0.5 + s * (blur.MAX_DEFOCUS_PX * min(height, width) / 28 - 0.5)
         away = np.arange(-10, 11)
         disc = (radius + 0.5 - np.hypot(away[:, None], away)).clip(0, 1)
         slow = scipy.ndimage.convolve(images[i, 0].numpy(), disc / disc.sum(), mode="reflect")
@@ -165,7 +165,7 @@ def test_defocus_blur_is_scipys_convolution_with_a_disc(height: int, width: int)
 
 @every_shape
 def test_glass_blur_smooths_looks_elsewhere_and_smooths(height: int, width: int) -> None:
-    images, sigma = soft_noise(4, height, width), 0.5 * blur.GLASS_SIGMA * min(height, width) / 28
+    images, sigma = soft_noise(4, height, width), 0.5 * blur.MAX_GLASS_SIGMA_PX * min(height, width) / 28
     corrupted = blur.glass_blur(images, 0.5, draw(4)).numpy()
 
     def smooth(image: np.ndarray) -> np.ndarray:
@@ -177,8 +177,8 @@ def test_glass_blur_smooths_looks_elsewhere_and_smooths(height: int, width: int)
         return np.asarray(filtered / weight)
 
     bits = draw(4).bits("where each pixel looks", height * width // 2).numpy()
-    off = bits.view(np.int16).reshape(4, height, width, 2)[..., ::-1] / 2**15 * (blur.GLASS_REACH * sigma)
-    assert off.std() == pytest.approx(blur.GLASS_REACH * sigma / math.sqrt(3), rel=0.03)
+    off = bits.view(np.int16).reshape(4, height, width, 2)[..., ::-1] / 2**15 * (blur.GLASS_REACH_SIGMAS * sigma)
+    assert off.std() == pytest.approx(blur.GLASS_REACH_SIGMAS * sigma / math.sqrt(3), rel=0.03)
     for image, fast, away in zip(images[:, 0].numpy(), corrupted[:, 0], off, strict=True):
         places = np.indices((height, width)) + away.transpose(2, 0, 1)
         seen = scipy.ndimage.map_coordinates(smooth(image), places, order=1, mode="nearest")
@@ -188,7 +188,7 @@ def test_glass_blur_smooths_looks_elsewhere_and_smooths(height: int, width: int)
 @pytest.mark.parametrize(("block", "finer"), [(4, 1), (2, 1), (7, 2), (7, 5)])
 def test_pixelate_averages_blocks_and_repeats_them(block: int, finer: int) -> None:
     """The slow twin cuts each pixel into `finer` x `finer`, of which whole numbers make a block."""
-    images, severity = soft_noise(4, 28, 28, channels=2), (block / finer - 1) / (blur.PIXELATE_MOST - 1)
+    images, severity = soft_noise(4, 28, 28, channels=2), (block / finer - 1) / (blur.MAX_BLOCK_PX - 1)
     fine = images.numpy().repeat(finer, 2).repeat(finer, 3)
     blocks = fine.reshape(4, 2, 28 * finer // block, block, 28 * finer // block, block).mean((3, 5))
     repeated = blocks.repeat(block, 2).repeat(block, 3)
@@ -201,7 +201,7 @@ def test_pixelate_averages_blocks_and_repeats_them(block: int, finer: int) -> No
 def test_jpeg_is_what_an_encoder_does(height: int, width: int, quality: int) -> None:
     pixels = (soft_noise(12, height, width) * 255).round().byte()
     corrupted = (
-        blur.jpeg(pixels.double() / 255, (100 - quality) / (100 - blur.JPEG_LEAST), draw(12))[:, 0].numpy() * 255
+        blur.jpeg(pixels.double() / 255, (100 - quality) / (100 - blur.MIN_JPEG_QUALITY), draw(12))[:, 0].numpy() * 255
     )
     decoded = []
     for image in pixels[:, 0].numpy():
@@ -234,7 +234,7 @@ def test_thin_only_darkens_and_never_erases(drawn: tuple[int, tuple[int, int], f
 def test_thicken_takes_the_brightest_within_reach(drawn: tuple[int, tuple[int, int], float]) -> None:
     seed, (height, width), severity = drawn
     image = soft_noise(1, height, width, seed=seed)
-    radius = severity * stroke_width.THICKEN_MOST * min(height, width)
+    radius = severity * stroke_width.MAX_THICKENING * min(height, width)
     away = np.arange(-10, 11)
     padded, slow = np.pad(image[0, 0].numpy(), 10), np.zeros((height, width))
     for row in away:
@@ -266,20 +266,20 @@ def test_outline_leaves_a_line_around_each_stroke() -> None:
         assert corrupted[:6].max() == 0
 
 
-NOTHING_DRAWN: list[Callable[..., torch.Tensor]] = [
+WITHOUT_RANDOMNESS: list[Callable[..., torch.Tensor]] = [
     geometry.scale, stroke_width.thin, stroke_width.thicken, edges.canny_edges, edges.outline,
     blur.defocus_blur, blur.pixelate, blur.jpeg,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("alter", NOTHING_DRAWN)
-def test_where_nothing_is_drawn_no_seed_matters(alter: Callable[..., torch.Tensor], images: torch.Tensor) -> None:
-    assert torch.equal(alter(images, 0.8, draw(32)), alter(images, 0.8, draw(32, first=99)))
+@pytest.mark.parametrize("corrupt", WITHOUT_RANDOMNESS)
+def test_where_nothing_is_drawn_no_seed_matters(corrupt: Callable[..., torch.Tensor], images: torch.Tensor) -> None:
+    assert torch.equal(corrupt(images, 0.8, draw(32)), corrupt(images, 0.8, draw(32, first=99)))
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_mixture_may_have_no_picture_for_an_alteration(n: int) -> None:
     images = soft_noise(n, 8, 8)
-    for alter in (*NOTHING_DRAWN, geometry.rotate, geometry.elastic, blur.glass_blur, blur.motion_blur):
+    for corrupt in (*WITHOUT_RANDOMNESS, geometry.rotate, geometry.elastic, blur.glass_blur, blur.motion_blur):
         for severity in (0.5, torch.full((n,), 0.5)):
-            assert alter(images, severity, draw(n)).shape == images.shape
+            assert corrupt(images, severity, draw(n)).shape == images.shape

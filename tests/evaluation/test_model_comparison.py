@@ -8,7 +8,7 @@ from helpers.fake_suites import suite_of
 from scipy.special import expit
 from scipy.stats import binom, binomtest, ttest_1samp
 
-from imparfait.corruptions.base import LEVELS
+from imparfait.corruptions.base import SEVERITY_LEVELS
 from imparfait.evaluation.model_comparison import (
     Difference,
     ModelGroup,
@@ -33,7 +33,7 @@ def network(
     correct = {}
     for name in names:
         own = 0.5 * random.standard_normal(len(ease))  # on this image, corrupted so, this network
-        for level in LEVELS:
+        for level in SEVERITY_LEVELS:
             correct[name, level] = random.random(len(ease)) < expit(3 + luck + own + ease - 2 * level)
     return suite_of(correct)
 

@@ -88,7 +88,7 @@ def test_pooling_all_predictions_as_if_they_were_independent_would_be_wrong_far_
     random, false = np.random.default_rng(4), 0
     for _ in range(100):
         found = simulated(random)
-        one, other = (found.answers(entry).correct for entry in found.plan.entries)
+        one, other = (found.answers(profile).correct for profile in found.plan.profiles)
         ahead, behind = int((one & ~other).sum()), int((other & ~one).sum())
         false += 2 * norm.sf(abs(ahead - behind) / np.sqrt(ahead + behind)) <= 0.05
     assert false > 15

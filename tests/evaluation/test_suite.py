@@ -12,7 +12,7 @@ from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.corruptions.base import LEVELS
+from imparfait.corruptions.base import SEVERITY_LEVELS
 from imparfait.data.corrupted import CORE_SUITE, corrupt
 from imparfait.evaluation.robustness import SuiteResult, read_baseline
 from imparfait.evaluation.statistics import wilson_interval
@@ -44,7 +44,7 @@ def test_every_severity_is_one_that_an_alteration_can_have() -> None:
 def test_ones_own_alteration_is_in_it_under_its_name() -> None:
     parts = full_suite(["rotate", darker])
     mine = [part for part in parts if part.corruption == "darker"]
-    assert [part.severity for part in mine] == list(LEVELS)
+    assert [part.severity for part in mine] == list(SEVERITY_LEVELS)
     assert {part.family for part in mine} == {YOURS}
     data = draw_bars(8)
     (half,) = (part for part in mine if part.severity == 0.6)
@@ -54,7 +54,7 @@ def test_ones_own_alteration_is_in_it_under_its_name() -> None:
 def test_a_function_of_the_table_is_the_tables() -> None:
     by_name = full_suite(["rotate"])
     assert full_suite([CORRUPTIONS["rotate"]]) == by_name
-    assert full_suite([CORRUPTIONS["rotate"].alter]) == by_name
+    assert full_suite([CORRUPTIONS["rotate"].function]) == by_name
 
 
 def called(name: str) -> object:
@@ -101,7 +101,7 @@ def test_parts_are_made_one_after_the_other_when_asked_for() -> None:
     assert next(iter(parts)).corruption == CLEAN
     assert made == []
     next(iter(parts))
-    assert made == [LEVELS[0]]
+    assert made == [SEVERITY_LEVELS[0]]
 
 
 def test_a_users_alteration_may_draw_and_then_draws_the_same_for_everybody() -> None:
@@ -139,7 +139,7 @@ def test_means_add_up_from_the_counts() -> None:
     ]
     assert suite.mean == pytest.approx((10 / 20 + 14 / 20 + 1 / 4) / 3)
     rotate = suite.rows[1]
-    assert rotate.severities == LEVELS
+    assert rotate.severities == SEVERITY_LEVELS
     assert rotate.accuracies == tuple(correct / 4 for correct in OF_ROTATE.values())
     assert rotate.intervals == tuple(wilson_interval(correct, 4) for correct in OF_ROTATE.values())
     assert suite.is_full
@@ -166,7 +166,7 @@ def test_the_interval_of_the_mean_holds_the_truth() -> None:
     held = 0
     for _ in range(200):
         ease = random.beta(4, 1, 150)  # mean 0.8
-        suite = suite_of({("darker", level): random.random(150) < ease for level in LEVELS})
+        suite = suite_of({("darker", level): random.random(150) < ease for level in SEVERITY_LEVELS})
         low, high = suite.mean_interval
         held += low <= 0.8 <= high
     assert 0.90 <= held / 200 <= 0.99
@@ -174,11 +174,11 @@ def test_the_interval_of_the_mean_holds_the_truth() -> None:
 
 def test_severities_of_others_parameters_are_told_and_do_not_enter_the_mean() -> None:
     theirs = CORRUPTIONS["rotate"].mnist_c
-    assert theirs not in LEVELS
+    assert theirs not in SEVERITY_LEVELS
     suite = suite_of(RIGHT | {("rotate", theirs): [0, 0, 0, 0], ("darker", 0.5): [0, 0, 0, 0]})
     assert suite.mean == pytest.approx(suite_of(RIGHT).mean)
     assert suite.by_source() == pytest.approx(suite_of(RIGHT).by_source())
-    assert (suite.rows[1].mnist_c, suite.rows[1].severities) == (0.0, LEVELS)
+    assert (suite.rows[1].mnist_c, suite.rows[1].severities) == (0.0, SEVERITY_LEVELS)
     assert suite_of(RIGHT).rows[1].mnist_c is None
 
 
@@ -225,14 +225,14 @@ def test_the_worst_is_the_lowest_of_all_levels() -> None:
 
 def test_the_crossing_is_where_a_straight_line_falls_below_95_percent() -> None:
     n = 1000
-    correct = {("darker", level): np.arange(n) < n * (1 - level / 2) for level in LEVELS}
+    correct = {("darker", level): np.arange(n) < n * (1 - level / 2) for level in SEVERITY_LEVELS}
     (row,) = suite_of(correct).rows
     assert row.crossing.severity == pytest.approx(0.1, abs=1e-9)
     assert row.crossing.low < 0.1 < row.crossing.high
 
 
 def test_the_corruption_error_is_a_ratio_of_summed_errors() -> None:
-    baseline = {"rotate": {f"{level:g}": 0.2 for level in LEVELS}, "stripe": {"1": 0.5}, "fog": {"1": 0.5}}
+    baseline = {"rotate": {f"{level:g}": 0.2 for level in SEVERITY_LEVELS}, "stripe": {"1": 0.5}, "fog": {"1": 0.5}}
     found = suite_of(RIGHT).corruption_error(baseline)
     assert found == {
         "rotate": pytest.approx(sum((4 - correct) / 4 for correct in OF_ROTATE.values()) / 1.0),

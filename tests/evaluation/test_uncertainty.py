@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from imparfait.core.types import Classifier
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.corruptions.base import LEVELS
+from imparfait.corruptions.base import SEVERITY_LEVELS
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
@@ -59,9 +59,9 @@ def test_the_interval_of_many_pictures_is_that_of_a_share_in_no_order() -> None:
 
 
 def family_suite() -> SuiteResult:
-    correct = {("a of mine", level): RIGHT for level in LEVELS}
+    correct = {("a of mine", level): RIGHT for level in SEVERITY_LEVELS}
     for name in ("rotate", "fog", "gaussian_noise", "jpeg"):
-        correct |= {(name, level): np.arange(60) % 5 >= round(5 * level) - 1 for level in LEVELS}
+        correct |= {(name, level): np.arange(60) % 5 >= round(5 * level) - 1 for level in SEVERITY_LEVELS}
     theirs = CORRUPTIONS["rotate"].mnist_c
     assert theirs is not None
     return suite_of(correct | {("stripe", 1.0): ~RIGHT, ("rotate", theirs): ~RIGHT})
@@ -69,7 +69,7 @@ def family_suite() -> SuiteResult:
 
 def test_families_are_summed_up_at_moderate_severities_and_those_of_one_level_at_that() -> None:
     found = {each.images: each for each in by_family(family_suite())}
-    moderate = sum(level <= MODERATE for level in LEVELS)
+    moderate = sum(level <= MODERATE for level in SEVERITY_LEVELS)
     assert list(found) == [
         "clean", "yours", "geometry", "light", "noise", "blur", "strokes", "families in the fit", "families left out",
     ]  # fmt: skip
@@ -80,14 +80,14 @@ def test_families_are_summed_up_at_moderate_severities_and_those_of_one_level_at
     assert totals["strokes"] == 60
     assert totals["families in the fit"] == len(FIT) * one
     assert totals["families left out"] == 2 * one + 60
-    errors = [np.mean(np.arange(60) % 5 < round(5 * level) - 1) for level in LEVELS if level <= MODERATE]
+    errors = [np.mean(np.arange(60) % 5 < round(5 * level) - 1) for level in SEVERITY_LEVELS if level <= MODERATE]
     assert found["geometry"].always_sure == pytest.approx(np.mean(errors))  # MNIST-C's severity is not among them
     assert found["families in the fit"].always_sure == pytest.approx(np.mean(errors))
     assert found["strokes"].always_sure == 1
 
 
 def test_without_a_family_on_one_side_that_sum_is_left_out() -> None:
-    found = by_family(suite_of({("rotate", level): RIGHT for level in LEVELS}))
+    found = by_family(suite_of({("rotate", level): RIGHT for level in SEVERITY_LEVELS}))
     assert [each.images for each in found] == ["clean", "geometry", "families in the fit"]
 
 
@@ -113,7 +113,7 @@ def refused(classifier: Classifier, suite: SuiteResult, threshold: float | None 
 
 
 def test_refusals_come_worst_first_and_letters_like_digits_are_told_apart() -> None:
-    suite = suite_of({("rotate", level): RIGHT for level in LEVELS}, sure=0.8)
+    suite = suite_of({("rotate", level): RIGHT for level in SEVERITY_LEVELS}, sure=0.8)
     classifier = by_what_is_sure({"letters": 0.7, "noise": 0.9, LIKE: 0.8, "blank": 0.4, "photographs": 0.4})
     found = {each.name: each for each in refused(classifier, suite, threshold=0.75)}
     assert list(found)[:2] == ["noise", LIKE]
@@ -128,7 +128,7 @@ def test_refusals_come_worst_first_and_letters_like_digits_are_told_apart() -> N
 
 def test_who_is_always_sure_tells_nothing_apart_and_blank_pictures_are_refused_all_the_same() -> None:
     """Float32 has 1 for what float64 has as a little less: a sure answer to a letter is as sure as one to a digit."""
-    suite = suite_of({("rotate", level): RIGHT for level in LEVELS}, sure=1.0)
+    suite = suite_of({("rotate", level): RIGHT for level in SEVERITY_LEVELS}, sure=1.0)
 
     def always(images: np.ndarray) -> np.ndarray:
         return np.array([[20.0, 0.0, 0.0]], np.float32).repeat(len(images), 0)
@@ -142,7 +142,7 @@ def test_who_is_always_sure_tells_nothing_apart_and_blank_pictures_are_refused_a
 def test_the_other_side_of_refusals_are_altered_pictures_only() -> None:
     """Clean ones are sure here, corrupted ones are not: only these count."""
     clean = answers("clean", 0.0, RIGHT, 1.0)
-    corrupted = [answers("rotate", level, RIGHT, 0.4) for level in LEVELS]
+    corrupted = [answers("rotate", level, RIGHT, 0.4) for level in SEVERITY_LEVELS]
     scores = suite_of({("rotate", 0.2): RIGHT}).scores
     suite = SuiteResult(type(scores)((clean, *corrupted), CLASSES))
     for each in refused(by_what_is_sure({}), suite):
