@@ -1,7 +1,7 @@
 """Accuracy on affNIST-like digits: random affine transforms on a 40×40 canvas that the models never trained on.
 
-python benchmarks/accuracy/affnist.py runs/best-s* --out results/affnist
-python benchmarks/accuracy/affnist.py runs/best-s0-… --final --out results/affnist-test      # one test access per model
+python benchmarks/accuracy/affnist.py runs/best-s* --out results/best-validation/affnist
+python benchmarks/accuracy/affnist.py runs/best-s0-… --final --out results/best-test/clean-twin  # one test access
 
 The images are made from MNIST with affNIST's published ranges (Tieleman 2013, cs.toronto.edu/~tijmen/affNIST): rotation
 up to 20°, shear up to 0.2, scale 0.8 to 1.2 along each axis, then translation to anywhere the whole digit fits. All are

@@ -1,7 +1,7 @@
 """Accuracy of several seeds as an ensemble: each seed alone, all together, and all but one.
 
-python benchmarks/accuracy/ensemble.py runs/best-s* --out results/ensemble
-python benchmarks/accuracy/ensemble.py runs/best-s* --final --out results/ensemble-test      # one test access
+python benchmarks/accuracy/ensemble.py runs/best-s* --out results/best-validation/ensemble
+python benchmarks/accuracy/ensemble.py runs/best-s* --final --out results/best-test      # one test access
 
 Evaluated on the core suite and on affNIST-like images (affnist.py). The ensemble averages the temperature-scaled
 probabilities of its members. Its standard error over seeds comes from the jackknife over members (Efron & Tibshirani,

@@ -1,6 +1,6 @@
 """Accuracy, training time and memory of a recipe over several seeds, evaluated on the validation set.
 
-python benchmarks/accuracy/recipe.py default --seeds 0 1 2 --out results/default
+python benchmarks/accuracy/recipe.py default --seeds 0 1 2 --out results/default-validation
 
 Each seed is one `imparfait train` in its own process, one after the other, and every seed is reported. With --final
 each seed is evaluated on the test set instead.

@@ -1,6 +1,6 @@
 """Accuracy on corruptions that were not used in training.
 
-python benchmarks/accuracy/unseen_families.py [--seeds 3] [--epochs 4] [--store JOBS] --out results/unseen
+python benchmarks/accuracy/unseen_families.py [--seeds 3] [--epochs 4] [--store JOBS] --out results/unseen-families
 
 Claim 1, leave one family out: each corruption family is evaluated on networks trained on all the other families.
 Claim 2, MNIST-C's 15 corruptions at their published parameters, evaluated on networks trained without those 15. An

@@ -32,7 +32,8 @@ from imparfait.export.keras import content_of
 from imparfait.export.parity import corrupted_digits
 from imparfait.models import MODELS, build
 from imparfait.models.loading import load_network
-from imparfait.models.metadata import Card, Input
+from imparfait.data.images.normalize import InputFormat
+from imparfait.models.metadata import Card
 
 BACKENDS = ("tensorflow", "jax")
 SHAPES = ((1, 28, 28), (3, 33, 40))
@@ -60,7 +61,7 @@ def random_network(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, 
             values.copy_(torch.randn(values.shape, generator=random) / 4)
         elif name.endswith("running_var"):
             values.copy_(torch.rand(values.shape, generator=random) + 0.5)
-    spec = Input(channels=channels, height=height, width=width)
+    spec = InputFormat(channels=channels, height=height, width=width, normalization="none")
     with torch.no_grad():
         images = torch.from_numpy(np.concatenate([*corrupted_digits(spec)]))
         logits = network.eval()(images[::4].float() / 255)

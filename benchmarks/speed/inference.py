@@ -2,7 +2,7 @@
 
 python -m venv ../openvino && ../openvino/bin/pip install -r benchmarks/peers/openvino.txt
 python benchmarks/speed/inference.py runs/default-s0-… runs/study-s0-… --openvino ../openvino/bin/python \\
-    --out results/inference
+    --out results/inference-runtimes
 
 Latency is of one image at a time, throughput of batches of 512. PyTorch runs in float32 and bfloat16 (where the
 processor supports it), ONNX Runtime in float32 and int8, OpenVINO in all three. Each variant runs in its own process on

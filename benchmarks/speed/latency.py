@@ -1,6 +1,6 @@
 """Latency of `imparfait predict` and throughput over a folder and over arrays in memory.
 
-python benchmarks/speed/latency.py [--only start folder arrays] --out results/latency
+python benchmarks/speed/latency.py [--only start folder arrays] --out results/prediction-time
 
 start: wall time of the whole `imparfait predict` process, for one 28×28 image and for one photo.
 folder: 20,000 PNG files, with results written to a .jsonl file.
@@ -89,7 +89,8 @@ def arrays(rounds: int) -> dict[str, object]:
     from imparfait.inference.predictor import predictor_from_onnx
     from imparfait.models import build
     from imparfait.models.classifier import as_classifier
-    from imparfait.models.metadata import Card, Input
+    from imparfait.data.images.normalize import InputFormat
+    from imparfait.models.metadata import Card
 
     train, _ = split(load_data().train)
     pixels = train.pixels[:ARRAY_IMAGES]
@@ -100,7 +101,7 @@ def arrays(rounds: int) -> dict[str, object]:
         torch.manual_seed(0)
         model = build(name, channels=1, classes=10, height=28, width=28, model_args={}).eval()
         digest = 64 * "0"  # untrained: nothing to identify
-        spec = Input(channels=1, height=28, width=28)
+        spec = InputFormat(channels=1, height=28, width=28, normalization="digit")
         card = Card(
             name=name,
             model=name,
