@@ -25,7 +25,7 @@ from tools.claims import validation_run, write_claim
 import imparfait
 from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.label_errors import is_mnist_test, without_disputed
+from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.sealed_test import LEDGER
 from imparfait.evaluation.calibration import softmax
 
@@ -48,7 +48,7 @@ def accuracies(members: list[Probabilities], data: LabelledImages) -> dict[str, 
         correct = np.mean([member[name] for member in members], axis=0).argmax(1) == data.labels
         percent[name] = 100 * float(correct.mean())
         if name == "clean" and is_mnist_test(data.labels):
-            percent["clean without label errors"] = 100 * float(correct[without_disputed(data.labels)].mean())
+            percent["clean without label errors"] = 100 * float(correct[without_label_errors(data.labels)].mean())
     return percent | {"core mean": statistics.mean(percent[name] for name in CORE_SUITE)}
 
 

@@ -31,7 +31,7 @@ WITNESS = f"{Path(__file__).with_name('witness.py')}:build"
 def accuracy(name: str, severity: float, epochs: int, compute: ComputeConfig) -> tuple[int, int]:
     """Correct predictions and images of the reference network, trained and evaluated at this severity only."""
     train_set, validation = load_data("mnist").fitting()
-    AUGMENTATIONS["one"] = Augmentation("one corruption at one severity", (Share(name, severity, 1.0),), anew=True)
+    AUGMENTATIONS["one"] = Augmentation("one corruption at one severity", (Share(name, severity, 1.0),), redrawn=True)
     settings = TrainingSettings(model=WITNESS, augmentation="one", epochs=epochs)
     network = network_for(settings, train_set)
     for _ in train(network, train_set, settings, compute):

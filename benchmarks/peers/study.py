@@ -99,7 +99,7 @@ def mixture_of(data: LabelledImages) -> LabelledImages:
     augmentation, sources = AUGMENTATIONS["study"], torch.from_numpy(data.sources)
     rows = augmentation.rows(0, 0, sources)
     batches = [
-        augmentation.show(torch.from_numpy(data.pixels[source]) / 255, share, 0, 0, sources[source])
+        augmentation.apply(torch.from_numpy(data.pixels[source]) / 255, share, 0, 0, sources[source])
         for source, share in (batch.T for batch in rows.split(5000))
     ]
     pixels = (torch.cat(batches) * 255).round().clamp(0, 255).to(torch.uint8).numpy()

@@ -59,7 +59,7 @@ def group_of(event: FunctionEvent) -> str:
 
 def mark_regions(training: Training) -> None:
     """Label augmentation and the spatial normaliser for the profiler."""
-    show, augmentation = training.augmentation.show, training.augmentation
+    show, augmentation = training.augmentation.apply, training.augmentation
 
     def labelled_show(*arguments: Any) -> torch.Tensor:
         with record_function("augmentation"):

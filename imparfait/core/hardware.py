@@ -4,7 +4,8 @@ import contextlib
 import ctypes
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -76,6 +77,17 @@ def bf16_agrees(model: nn.Module, images: Tensor) -> bool:
     exact, rounded = logits_and_gradients(False), logits_and_gradients(True)
     model.train(was_training)
     return all(bool((a - b).norm() <= 0.1 * a.norm()) for a, b in zip(exact, rounded, strict=True))
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """PyTorch computes on `count` threads for the block, then on as many as before; process-wide."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def tune_malloc() -> None:

@@ -135,14 +135,19 @@ def exclusive_lock(folder: Path, doing: str) -> Iterator[None]:
     """
     handle = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
     try:
-        if fcntl:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(f"{folder}: another process is {doing} there", hint="wait for it or stop it") from error
+        lock(handle, folder, doing)
         yield
     finally:
         os.close(handle)
+
+
+def lock(handle: int, path: Path, doing: str) -> None:
+    """Lock an open file until it is closed; raises UserError, which names `path`, while another process holds it."""
+    if fcntl:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{path}: another process is {doing} there", hint="wait for it or stop it") from error
 
 
 def _versions(folder: Path, suffix: str) -> list[Path]:

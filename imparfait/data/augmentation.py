@@ -1,4 +1,4 @@
-"""Which images an epoch shows, corrupted how."""
+"""Training augmentations: which images an epoch contains, and how each is corrupted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,30 +15,31 @@ from imparfait.corruptions import CORRUPTIONS, Family, Severity
 
 @dataclass(frozen=True)
 class AugmentationShare:
-    """A part of the sources, shown corrupted (or as they are, when `corruption` is "clean")."""
+    """A fraction of the sources and the corruption applied to them ("clean" for none)."""
 
     corruption: str
     severity: float | tuple[float, float]
-    """One for all, or from where to where it is drawn, evenly, anew for each image."""
+    """One severity for all, or the range from which it is drawn uniformly, image by image."""
     part: float
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Shares of the sources; drawn once for the whole training, or anew every epoch."""
+    """An augmentation: shares of the sources with their corruptions."""
 
     summary: str
     shares: tuple[AugmentationShare, ...]
-    anew: bool = False
-    by_turns: bool = False
-    """Each source is in one share an epoch, and in the next share the next epoch; the parts then make 1."""
+    redrawn: bool = False
+    """Whether corruptions are drawn again every epoch, rather than once for the whole training."""
+    round_robin: bool = False
+    """Whether each source is in one share per epoch and moves to the next share every epoch; the parts add up to 1."""
 
     def rows(self, seed: int, epoch: int, sources: Int64[Tensor, " n"]) -> Int64[Tensor, "m 2"]:
-        """What this epoch shows, in a random order: pairs of (index of a source, index of a share)."""
-        drawn = epoch if self.anew else 0
-        rng = CounterRng(seed, "mixture", 0 if self.by_turns else drawn, sources)
+        """The epoch's images in random order, as pairs (index of a source, index of a share)."""
+        drawn = epoch if self.redrawn else 0
+        rng = CounterRng(seed, "mixture", 0 if self.round_robin else drawn, sources)
         chosen = []
-        if self.by_turns:
+        if self.round_robin:
             turn = (rng.uniform("share") + epoch / len(self.shares)) % 1
             ends = torch.tensor([share.part for share in self.shares]).cumsum(0)[:-1]
             chosen.append(torch.stack([torch.arange(len(sources)), torch.bucketize(turn, ends, right=True)], 1))
@@ -50,15 +51,15 @@ class Augmentation:
         order = CounterRng(seed, "order", epoch, sources[rows[:, 0]]).bits("order", len(self.shares))
         return rows[order.gather(1, rows[:, 1:]).flatten().argsort(stable=True)]
 
-    def shown(self, sources: int) -> int:
-        """How many images an epoch shows of so many sources."""
-        return sources if self.by_turns else sum(round(share.part * sources) for share in self.shares)
+    def images_per_epoch(self, sources: int) -> int:
+        """Number of images per epoch for this number of sources."""
+        return sources if self.round_robin else sum(round(share.part * sources) for share in self.shares)
 
-    def show(
+    def apply(
         self, images: Images, share: Int64[Tensor, " n"], seed: int, epoch: int, sources: Int64[Tensor, " n"]
     ) -> Images:
-        """The images as this epoch shows them, each corrupted as its share says. Changes `images` in place."""
-        rng = CounterRng(seed, "train", epoch if self.anew else 0, sources)
+        """Corrupt each image as its share specifies; changes `images` in place and returns them."""
+        rng = CounterRng(seed, "train", epoch if self.redrawn else 0, sources)
         for index, kind in enumerate(self.shares):
             if kind.corruption != "clean":
                 rows = (share == index).nonzero()[:, 0]
@@ -75,76 +76,76 @@ def _severities(severity: float | tuple[float, float], rng: CounterRng) -> Sever
 
 
 def describe_overlap(augmentation: Augmentation) -> str:
-    """A sentence on which corruptions a network trained on `augmentation` has seen: its scores speak of no others."""
+    """A sentence on which corruptions `augmentation` contains: accuracies on others are a different claim."""
     names = [share.corruption for share in augmentation.shares if share.corruption != "clean"]
     if not names:
-        return "No corrupted image was seen in training."
+        return "No corruption was seen in training."
     if len(names) > 3:
         unseen = [name for name in CORRUPTIONS if name not in names]
-        seen = f"In training it saw images corrupted in {len(names)} ways of the table"
+        seen = f"{len(names)} corruptions were seen in training"
         return f"{seen}: all but {', '.join(unseen)}." if unseen else f"{seen}: all of them."
-    return (
-        f"In training it saw images corrupted as {' and '.join(names)}; of other corruptions these numbers say nothing."
-    )
+    return f"Seen in training: {' and '.join(names)}; these numbers say nothing about other corruptions."
 
 
 CLEAN = AugmentationShare("clean", 0.0, 1.0)
-HARD = (0.25, 1.0)  # severities; the lesser ones are easy for who knows these
-OF_THE_THREE = 0.08  # the share of each in an augmentation of many, which they would else be lost in
+HARD_SEVERITIES = (0.25, 1.0)  # severities; a network trained on these finds smaller ones easy
+CORE_FRACTION = (
+    0.08  # fraction of each part of the core suite among many corruptions, where an even share is too little
+)
 
 
-TWICE = ("rotate", "translate", "spatter", "defocus_blur", "fog", "zigzag")
-"""Shown twice as often in an augmentation of many: read worst after 14 epochs on everything (validation images)."""
+DOUBLED = ("rotate", "translate", "spatter", "defocus_blur", "fog", "zigzag")
+"""Twice as frequent among many corruptions: lowest accuracy after 14 epochs on everything (validation set)."""
 
 
-def of_many(summary: str, names: Iterable[str]) -> Augmentation:
-    """The protocol's three, those of them that are among `names`, and the other corruptions."""
+def many_corruptions(summary: str, names: Iterable[str]) -> Augmentation:
+    """An augmentation of clean images, the core suite's corruptions among `names`, and all others of `names`."""
     others = [name for name in names if name not in ("geometric", "shrunk")]
-    three = [AugmentationShare("clean", 0.0, OF_THE_THREE)]
+    three = [AugmentationShare("clean", 0.0, CORE_FRACTION)]
     three += [
-        AugmentationShare(name, CORRUPTIONS[name].protocol or 1.0, OF_THE_THREE)
+        AugmentationShare(name, CORRUPTIONS[name].protocol or 1.0, CORE_FRACTION)
         for name in ("geometric", "shrunk")
         if name in names
     ]
-    each = (1 - OF_THE_THREE * len(three)) / (len(others) + sum(name in TWICE for name in others))
+    each = (1 - CORE_FRACTION * len(three)) / (len(others) + sum(name in DOUBLED for name in others))
     return Augmentation(
         summary,
-        (*three, *(AugmentationShare(name, HARD, each * (1 + (name in TWICE))) for name in others)),
-        anew=True,
-        by_turns=True,
+        (*three, *(AugmentationShare(name, HARD_SEVERITIES, each * (1 + (name in DOUBLED))) for name in others)),
+        redrawn=True,
+        round_robin=True,
     )
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "fresh": Augmentation(
-        "each image once an epoch: clean, geometric or shrunk by turns, corrupted anew every time",
+        "each image once per epoch, in turn clean, geometric or shrunk; corruptions drawn anew every epoch",
         (
             AugmentationShare("clean", 0.0, 1 / 3),
             AugmentationShare("geometric", 0.5, 1 / 3),
             AugmentationShare("shrunk", 1.0, 1 / 3),
         ),
-        anew=True,
-        by_turns=True,
+        redrawn=True,
+        round_robin=True,
     ),
     "balanced": Augmentation(
-        "each image three times an epoch: clean, geometric and shrunk, drawn once",
+        "each image three times per epoch: clean, geometric and shrunk; corruptions drawn once",
         (CLEAN, AugmentationShare("geometric", 0.5, 1.0), AugmentationShare("shrunk", 1.0, 1.0)),
     ),
     "study": Augmentation(
-        "the founding study's: of 60,000 images, all clean, 20,000 geometric and 25,000 shrunk, drawn once",
+        "the founding study's: all 60,000 images clean, 20,000 geometric and 25,000 shrunk; drawn once",
         (CLEAN, AugmentationShare("geometric", 0.5, 1 / 3), AugmentationShare("shrunk", 1.0, 5 / 12)),
     ),
-    "clean": Augmentation("the images as they are", (CLEAN,)),
-    "everything": of_many(
-        "each image once an epoch: the three, and every corruption at severities from 0.25 to 1", CORRUPTIONS
+    "clean": Augmentation("no corruptions", (CLEAN,)),
+    "everything": many_corruptions(
+        "each image once per epoch: the core suite and every corruption at severities from 0.25 to 1", CORRUPTIONS
     ),
-    "unlike_mnist_c": of_many(
-        "the three, and every corruption that is none of MNIST-C's 15",
+    "unlike_mnist_c": many_corruptions(
+        "the core suite and every corruption that is not one of MNIST-C's 15",
         [name for name, known in CORRUPTIONS.items() if known.mnist_c is None],
     ),
     **{
-        f"without_{family}": of_many(
-            f"everything but the corruptions of {family}",
+        f"without_{family}": many_corruptions(
+            f"everything except the {family} corruptions",
             [name for name, known in CORRUPTIONS.items() if known.family != family],
         )
         for family in get_args(Family)

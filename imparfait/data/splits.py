@@ -1,4 +1,4 @@
-"""Which sources are for fitting and which are held out."""
+"""Splits of the source images: validation, calibration, cross-validation folds, subsamples."""
 
 from collections.abc import Iterator
 
@@ -14,54 +14,55 @@ VALIDATION_SHARE = 1 / 6  # of MNIST's 60,000: 10,000, as many as its test image
 
 
 def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[LabelledImages, LabelledImages]:
-    """Images to fit on and images to validate on: by source, stratified, always the same ones.
+    """Split into training and validation images: by source, stratified, always the same split.
 
-    From each class the sources with the smallest random numbers go to validation, so all copies of a source stay
-    together. For MNIST these are the project's validation images.
+    The sources of each class with the smallest random numbers are the validation set, so all copies of a source stay
+    together. For MNIST this is the project's validation set.
     """
     mask = np.isin(data.sources, _share_of_each_class(data, share, "validation"))
     if not mask.any():
         raise UserError(
-            f"{data.name}: {len(data)} images are too few to keep some for validation; 2 a class are the least"
+            f"{data.name}: {len(data)} images are too few to hold out a validation set",
+            expected="at least 2 images per class",
         )
     return data.select(~mask), data.select(mask, "validation")
 
 
-CALIBRATION_SHARE = 1 / 20  # of the images to fit on: of MNIST's 50,000 or 60,000, 2,500 or 3,000
-LEAST_FOR_CALIBRATION = 500  # images: with fewer no threshold keeps an error rate of 1 %
+CALIBRATION_SHARE = 1 / 20  # of the training images: 2,500 of 50,000, or 3,000 of 60,000
+MIN_CALIBRATION_IMAGES = 500  # images; fewer cannot support an error rate of 1 %
 
 
 def split_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledImages | None]:
-    """Images to fit on, and images that temperature and threshold are found on; None where `data` are few.
+    """Split into training images and images to calibrate on; None instead of the latter when `data` are few.
 
-    By source, stratified, always the same ones.
+    By source, stratified, always the same split.
     """
-    if len(data) * CALIBRATION_SHARE < LEAST_FOR_CALIBRATION:
+    if len(data) * CALIBRATION_SHARE < MIN_CALIBRATION_IMAGES:
         return data, None
     mask = np.isin(data.sources, _share_of_each_class(data, CALIBRATION_SHARE, "calibration"))
     return data.select(~mask), data.select(mask, "validation")
 
 
 def subsample(data: LabelledImages, images: int | None) -> LabelledImages:
-    """About so many of the training images (all for None): by source, stratified, always the same ones."""
+    """About `images` of the training images (all for None): by source, stratified, always the same."""
     if images is None or images >= len(data):
         return data
     return data.select(np.isin(data.sources, _share_of_each_class(data, images / len(data), "fewer")))
 
 
 def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple[LabelledImages, LabelledImages]:
-    """Images to fit on and images to judge on, fold `number` of `folds`: by source, stratified.
+    """Training images and the held-out fold `number` of `folds`: by source, stratified.
 
-    Each `partition` is another division of the same sources. Raises UserError when a class has fewer sources than
-    there are folds.
+    Each `partition` is another random division into folds. Raises UserError when a class has fewer sources than
+    folds.
     """
     held_out: list[np.ndarray] = []
-    dealt = 0  # where dealing stopped is carried from class to class, so that the folds are of one size
+    dealt = 0  # carried from class to class, so that the folds have equal sizes
     for label, members in enumerate(_by_class(data, "folds", partition)):
         if len(members) < folds:
             raise UserError(
-                f"{data.name}: class {data.classes[label]} has {len(members)} images, fewer than the {folds} folds; "
-                f"write --folds {max(2, len(members))} or give more images"
+                f"{data.name}: class {data.classes[label]} has {len(members)} images, fewer than the {folds} folds",
+                hint=f"write --folds {max(2, len(members))} or add images",
             )
         held_out.append(members[(np.arange(len(members)) + dealt) % folds == number])
         dealt += len(members)
@@ -70,19 +71,19 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
 
 
 def check_apart(fit: LabelledImages, held_out: LabelledImages) -> None:
-    """Raises UserError when an image held out, or a corrupted copy of one, is among those to fit on."""
+    """Raise UserError if `fit` contains a held-out source image or a corrupted copy of one."""
     both = np.intersect1d(fit.sources, held_out.sources)
     if len(both):
         raise UserError(
-            f"{len(both)} of the source images held out (the first has id {both[0]}) are also fitted on, as they are "
-            "or corrupted; keep all copies of a source on one side"
+            f"leakage: {len(both)} held-out source images (the first has id {both[0]}) are also trained on",
+            hint="keep all copies of a source on one side",
         )
 
 
 def _share_of_each_class(data: LabelledImages, share: float, purpose: str) -> Int64[np.ndarray, " n"]:
-    """The sources with the smallest random numbers of each class; at least one is left out where there are several."""
+    """The sources of each class with the smallest random numbers; never all of a class with several."""
     chosen: list[np.ndarray] = []
-    carried = 0.0  # rounding is carried from class to class, so that the total is the share asked for
+    carried = 0.0  # rounding is carried from class to class, so that the total matches the share
     for members in _by_class(data, purpose, 0):
         exact = len(members) * share + carried
         take = min(round(exact), max(len(members) - 1, 0))
@@ -92,9 +93,9 @@ def _share_of_each_class(data: LabelledImages, share: float, purpose: str) -> In
 
 
 def _by_class(data: LabelledImages, purpose: str, seed: int) -> Iterator[Int64[np.ndarray, " members"]]:
-    """The sources of each class, in a random order that depends on the purpose and the seed."""
+    """The sources of each class, in a random order given by purpose and seed."""
     if data.split != "train":
-        raise UserError(f"only training images are split for fitting; these are {data.split} images")
+        raise UserError(f"{data.split} images cannot be split", expected="training images")
     sources, first = np.unique(data.sources, return_index=True)
     labels = data.labels[first]
     order = CounterRng(seed, purpose, 0, torch.from_numpy(sources)).bits("order").numpy()

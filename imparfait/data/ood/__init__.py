@@ -1,4 +1,4 @@
-"""Images that show no digit: what a classifier should not be sure of."""
+"""Out-of-distribution (OOD) images: of none of the classes, so a classifier should abstain on them."""
 
 from imparfait.data.ood.base import OodSet
 from imparfait.data.ood.outlier_exposure import draw_outliers

@@ -1,4 +1,4 @@
-"""What a set of images that show no digit is."""
+"""The definition of an out-of-distribution (OOD) set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels
 
 Grey = UInt8[np.ndarray, "n height width"]
-CHUNK = 2000  # images drawn at once, for flat memory; the pixels do not depend on it
+CHUNK = 2000  # images generated at once, to bound memory; the pixels do not depend on it
 
 
 @dataclass(frozen=True)
 class OodSet:
-    """Images of no digit, to fit on or to test on: never one set for both.
+    """A generator of images of none of the classes, for fitting or for testing, never for both.
 
-    `made_from` are the files (fonts, photographs) the images are made from.
+    `made_from` lists the files (fonts, photographs) the images are made from.
     """
 
     make: Callable[[CounterRng, int, int], Grey | None]
@@ -28,9 +28,9 @@ class OodSet:
     made_from: tuple[str, ...] = ()
 
     def draw(self, n: int, height: int, width: int, channels: int, seed: int) -> Pixels | None:
-        """`n` ≥ 1 images, light ink on dark ground, the same in all channels; None where their source is not here.
+        """`n` ≥ 1 images, light on dark, equal in all channels; None if their source files are not installed.
 
-        Image i depends on the seed and on i, not on n. Letters may differ by a grey between versions of FreeType.
+        Image i depends on the seed and on i, not on n. Letters may differ by a grey level between FreeType versions.
         """
         chunks = []
         for start in range(0, n, CHUNK):
@@ -43,10 +43,10 @@ class OodSet:
 
 
 def as_grey(ink: np.ndarray) -> Grey:
-    """Ink of 0..1, cut to that, as pixels."""
+    """Values clipped to 0..1, as pixels."""
     return (ink.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def between(low: float, high: float, uniform: np.ndarray) -> np.ndarray:
-    """Uniform numbers of shape [n] as numbers between `low` and `high`, of shape [n, 1, 1]."""
+    """Uniform numbers of shape [n], scaled to `low`..`high`, of shape [n, 1, 1]."""
     return (low + (high - low) * uniform.astype(np.float64))[:, None, None]

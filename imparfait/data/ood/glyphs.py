@@ -1,4 +1,4 @@
-"""Letters of fonts that come with matplotlib, as large and as thick as handwritten digits."""
+"""Letters in matplotlib's fonts, as large and as thick as handwritten digits."""
 
 import math
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from imparfait.core.rng import CounterRng
 from imparfait.data.ood.base import Grey
 
 LIKE_DIGITS = "BbDGgIilOoQqSsyZz"
-"""Letters that may be read as 8, 6, 0, 6, 9, 1, 1, 1, 0, 0, 0, 9, 5, 5, 4, 2 and 2: they have no right answer."""
+"""Letters that look like 8, 6, 0, 6, 9, 1, 1, 1, 0, 0, 0, 9, 5, 5, 4, 2 and 2: no prediction is wrong."""
 UNLIKE_DIGITS = "".join(letter for letter in ascii_letters if letter not in LIKE_DIGITS)
 
-FINER = 4  # drawn at four times the size, then averaged
-SIZE = 128  # of the font, in pixels: a capital is as tall as the frame at four times MNIST's size
-THICKER = (0, 1, 2, 3)  # pixels of such a letter added to each side of its strokes; 1 is 0.2 pixels of the image
+FINER = 4  # supersampling factor
+FONT_SIZE_PX = 128  # a capital is as tall as a frame of four times MNIST's size
+THICKER = (0, 1, 2, 3)  # pixels at that size added to each side of a stroke; 1 is 0.2 pixels of the image
 
 
 def rendered(rng: CounterRng, height: int, width: int, alphabet: str, fonts: Sequence[str]) -> Grey:
-    """One letter of `alphabet` an image, in one of `fonts` (files of matplotlib).
+    """One letter of `alphabet` per image, in one of `fonts` (files of matplotlib).
 
-    The longer side takes 16/28 to 22/28 of the frame, as in MNIST, where it is 20/28; turned by up to 12 degrees,
-    slanted by up to 0.15, moved by up to 2/28.
+    The longer side takes 16/28 to 22/28 of the frame (20/28 in MNIST); rotated by up to 12 degrees, sheared by up to
+    0.15, shifted by up to 2/28.
     """
     images = np.empty((len(rng.sources), height, width), np.uint8)
     for image, numbers in zip(images, rng.uniform("letter", 8).tolist(), strict=True):
@@ -40,12 +40,12 @@ def rendered(rng: CounterRng, height: int, width: int, alphabet: str, fonts: Seq
 def _placed(
     glyph: Image.Image, height: int, width: int, size: float, turn: float, slant: float, down: float, right: float
 ) -> np.ndarray:
-    """The glyph in its frame; the numbers are 0..1."""
+    """The glyph placed in its frame; the numbers are in 0..1."""
     side = FINER * min(height, width) / 28
     scale = side * (16 + 6 * size) / max(glyph.size)
     angle, lean = math.radians(12) * (2 * turn - 1), 0.15 * (2 * slant - 1)
     cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
-    across, along = cos + lean * sin, -sin + lean * cos  # where a step right and a step down lead in the glyph
+    across, along = cos + lean * sin, -sin + lean * cos  # a step right and a step down, in glyph coordinates
     x = FINER * width / 2 + side * 2 * (2 * right - 1)
     y = FINER * height / 2 + side * 2 * (2 * down - 1)
     to_glyph = (across, along, glyph.width / 2 - across * x - along * y, sin, cos, glyph.height / 2 - sin * x - cos * y)
@@ -57,7 +57,7 @@ def _placed(
 
 @lru_cache(maxsize=4096)
 def _glyph(font: str, letter: str, thicker: int) -> Image.Image:
-    """The letter's ink, light on dark, with a dark pixel around it."""
+    """The letter, light on dark, with a margin of one pixel."""
     face = _face(font)
     left, top, right, bottom = (round(end) for end in face.getbbox(letter, stroke_width=thicker))
     image = Image.new("L", (right - left + 2, bottom - top + 2))
@@ -67,7 +67,7 @@ def _glyph(font: str, letter: str, thicker: int) -> Image.Image:
 
 @lru_cache
 def _face(font: str) -> ImageFont.FreeTypeFont:
-    import matplotlib  # late: only its fonts are needed, and only here
+    import matplotlib  # late: only its fonts are needed
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / font
-    return ImageFont.truetype(str(path), SIZE, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(str(path), FONT_SIZE_PX, layout_engine=ImageFont.Layout.BASIC)

@@ -1,4 +1,4 @@
-"""Images of no digit to test on: nothing is fitted or chosen with them."""
+"""OOD images for testing: nothing is fitted or chosen with them."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -28,11 +28,11 @@ FONTS = (
 )
 PHOTOGRAPHS = ("sklearn/datasets/images/china.jpg", "sklearn/datasets/images/flower.jpg")
 FASHION = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
-"""Where Debian's package dataset-fashion-mnist puts it."""
+"""Where Debian's package dataset-fashion-mnist installs it."""
 
 
 def blank(rng: CounterRng, height: int, width: int) -> Grey:
-    """Nothing at all (1 in 8), dark with a sensor's noise (3 in 8), or a grey of any level with it (4 in 8).
+    """Black (1 in 8), black with sensor noise (3 in 8), or any grey level with it (4 in 8).
 
     The noise has a standard deviation of up to 6 of 255.
     """
@@ -48,7 +48,7 @@ def noise(rng: CounterRng, height: int, width: int) -> Grey:
     uniform = rng.uniform("uniform", height, width).numpy() * between(0.3, 1, level)
     normal = _normal(rng, height, width)
     gaussian = between(0, 0.6, level) + between(0.1, 0.4, spread) * normal
-    # Smoothed in the frequencies, by a Gaussian of 0.7 to 4 pixels; the field repeats at its edges.
+    # Smoothed in the frequency domain, by a Gaussian of 0.7 to 4 pixels; the field is periodic.
     sigma = between(0.7, 4, scale)
     squares = np.fft.fftfreq(height)[:, None] ** 2 + np.fft.rfftfreq(width) ** 2
     field = np.fft.irfft2(np.fft.rfft2(normal) * np.exp(-2 * (np.pi * sigma) ** 2 * squares), (height, width))

@@ -1,4 +1,4 @@
-"""Images of nothing to learn beside those of something: the network is to be sure of none of them."""
+"""Outlier exposure: out-of-distribution images for training, with uniform targets."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ LETTERS = ("other_letters", "signs")
 
 
 def draw_outliers(data: LabelledImages, share: float, seed: int) -> Pixels:
-    """`share` × len(data) images like those of `data` that show none of its classes, as many of each set.
+    """`share` × len(data) OOD images in the format of `data`, in equal numbers from each set.
 
-    They come from the sets for fitting and from images of `data` that are cut up. Letters are among them only where
-    the classes are digits: elsewhere they may be what is to be read.
+    They come from the sets for fitting and from scrambled images of `data`. Letters are included only when the
+    classes are digits: otherwise they may be a class.
     """
     _, channels, height, width = data.pixels.shape
     digits = all(name.isdecimal() for name in data.classes)

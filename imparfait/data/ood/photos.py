@@ -1,4 +1,4 @@
-"""Random pieces of the photographs that come with scikit-learn and matplotlib."""
+"""Random crops of the photographs that come with scikit-learn and matplotlib."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,10 +14,10 @@ from imparfait.data.ood.base import Grey
 
 
 def pieces(rng: CounterRng, height: int, width: int, photographs: Sequence[str]) -> Grey:
-    """A rectangle an image, anywhere in one of `photographs`, grey, its contrast as it is.
+    """One crop per image, anywhere in one of `photographs`, grey, at its original contrast.
 
-    As large as fits in, or down to a sixth of that (smaller ones mostly show nothing); all scales are as frequent.
-    Pieces overlap, so thousands of them show far fewer things.
+    The size is between a sixth of the largest possible and the largest (smaller crops are mostly empty), log-uniform.
+    Crops overlap, so thousands of them show far fewer objects.
     """
     images = np.empty((len(rng.sources), height, width), np.uint8)
     for image, (which, size, down, right) in zip(images, rng.uniform("piece", 4).tolist(), strict=True):
@@ -32,11 +32,11 @@ def pieces(rng: CounterRng, height: int, width: int, photographs: Sequence[str])
 
 @lru_cache
 def _grey(photograph: str) -> Image.Image:
-    """The photograph at a path within a package, such as sklearn/datasets/images/china.jpg."""
+    """The photograph at a path inside a package, such as sklearn/datasets/images/china.jpg."""
     package, _, path = photograph.partition("/")
     spec = find_spec(package)  # found, not imported
     file = Path(spec.origin).parent / path if spec and spec.origin else None
     if not file or not file.exists():
-        raise UserError(f"{photograph} is not on this computer; it comes with imparfait[train]")
+        raise UserError(f"{photograph} is not installed", hint="pip install 'imparfait[train]'")
     with Image.open(file) as image:
         return image.convert("L")

@@ -1,4 +1,4 @@
-"""Images of no digit to fit thresholds and networks on; they share no font, photograph or rule with the tested."""
+"""OOD images for training and calibration; they share no font, photograph or rule with those for testing."""
 
 import math
 
@@ -26,12 +26,12 @@ OTHER_FONTS = (
 )
 OTHER_PHOTOGRAPHS = ("matplotlib/mpl-data/sample_data/grace_hopper.jpg",)
 SIGNS = "ΓΔΛΞΠΣΦΨΩγηλμξπφψωЖЩЮЯДФЫЪЦжщюядфыъцԱԲԳԴԺՀՃՄՊՋՎՓאבגחטכלמעצקשجخسصضعغكهي∑∏∫√∞≈≠±⊕∇∈∀∃←↑→↓↔♠♣♥♦★☂☎✂✈"
-"""All of them in DejaVu Sans, which the version of matplotlib that is tested brings along."""
-PIECES = 4  # a side: 16 pieces of 7 by 7 pixels of an MNIST digit
+"""All in DejaVu Sans, as shipped with the tested version of matplotlib."""
+PIECES = 4  # tiles per side: 16 tiles of 7 by 7 pixels of an MNIST digit
 
 
 def other_noise(rng: CounterRng, height: int, width: int) -> Grey:
-    """A quarter each of single specks, stripes, a mosaic of grey rectangles and slow changes from grey to grey."""
+    """A quarter each of specks, stripes, mosaics of grey rectangles, and gradients."""
     kind, one, two, three = rng.uniform("kind, one, two, three", 4).numpy().T
     pixels = rng.uniform("pixels", height, width).numpy()
     specks = rng.uniform("specks", height, width).numpy() * (pixels < between(0.02, 0.5, one))
@@ -40,7 +40,7 @@ def other_noise(rng: CounterRng, height: int, width: int) -> Grey:
     stripes = 0.5 + 0.5 * np.sin(2 * math.pi * (way / between(2.5, 14, one) + between(0, 1, three)))
     steps = (way - way.min((1, 2), keepdims=True)) / np.ptp(way, (1, 2), keepdims=True)
     slow = between(0, 1, one) + (between(0, 1, three) - between(0, 1, one)) * steps
-    # The mosaic takes the grey of a rectangle from the pixel whose place is the rectangle's number.
+    # A rectangle of the mosaic takes its grey from the pixel whose index is the rectangle's number.
     tall, wide = (2 + np.floor(8 * side).astype(int) for side in (one, two))
     at = (np.arange(height) + tall[:, None]) // tall[:, None] % height
     along = (np.arange(width) + wide[:, None]) // wide[:, None] % width
@@ -50,22 +50,22 @@ def other_noise(rng: CounterRng, height: int, width: int) -> Grey:
 
 
 def other_letters(rng: CounterRng, height: int, width: int) -> Grey:
-    """Letters that cannot be read as a digit, in other fonts."""
+    """Letters unlike any digit, in other fonts than those for testing."""
     return rendered(rng, height, width, UNLIKE_DIGITS, OTHER_FONTS)
 
 
 def signs(rng: CounterRng, height: int, width: int) -> Grey:
-    """Letters of other scripts and mathematical signs, of which none has a digit's shape."""
+    """Letters of other scripts and mathematical symbols, none shaped like a digit."""
     return rendered(rng, height, width, SIGNS, OTHER_FONTS[:1])
 
 
 def other_photographs(rng: CounterRng, height: int, width: int) -> Grey:
-    """Pieces of a portrait of Grace Hopper."""
+    """Crops of a portrait of Grace Hopper."""
     return pieces(rng, height, width, OTHER_PHOTOGRAPHS)
 
 
 def blobs(rng: CounterRng, height: int, width: int) -> Grey:
-    """Three to six filled ellipses of several places, sizes and directions, run together."""
+    """Three to six merged filled ellipses of random positions, sizes and directions."""
     n, most, side = len(rng.sources), 6, min(height, width)
     row, column, long, short, turn = rng.uniform("ellipses", 5, most, 1, 1).numpy().transpose(1, 0, 2, 3, 4)
     down, right = (
@@ -75,19 +75,19 @@ def blobs(rng: CounterRng, height: int, width: int) -> Grey:
     cos, sin = np.cos(math.pi * turn), np.sin(math.pi * turn)
     radii = side * (0.08 + 0.2 * long), side * (0.05 + 0.1 * short)
     distance = np.hypot((cos * right + sin * down) / radii[0], (cos * down - sin * right) / radii[1])
-    edge = (1 - distance) * radii[1] + 0.5  # in pixels, about: the rim is anti-aliased
+    edge = (1 - distance) * radii[1] + 0.5  # in pixels, approximately: an anti-aliased outline
     there = np.arange(most) < 3 + np.floor(4 * rng.uniform("how many").numpy().reshape(n, 1))
     return as_grey(np.where(there[:, :, None, None], edge, 0).max(1))
 
 
 def silhouettes(rng: CounterRng, height: int, width: int) -> Grey:
-    """One filled shape with a wavy rim, often the same left and right; plain, shaded or striped inside."""
+    """One filled shape with a wavy outline, often symmetric; plain, shaded or striped inside."""
     n, waves = len(rng.sources), 5
     kind, size, grey, tilt, pitch = rng.uniform("silhouette", 5, 1, 1).numpy().transpose(1, 0, 2, 3)
     amount, phase = rng.uniform("waves", 2, waves, 1, 1).numpy().transpose(1, 2, 0, 3, 4) - 0.5
     down = (np.arange(height)[:, None] - (height - 1) / 2) / (height / 2)
     right = (np.arange(width) - (width - 1) / 2) / (width / 2)
-    angle = np.arctan2(np.where(kind < 0.6, np.abs(right), right), down)  # the same left and right
+    angle = np.arctan2(np.where(kind < 0.6, np.abs(right), right), down)  # symmetric
     rim = 0.45 + 0.45 * size
     for k in range(waves):
         rim = rim + 0.5 / (k + 1) * amount[k] * np.cos((k + 1) * angle + 2 * math.pi * phase[k])
@@ -100,7 +100,7 @@ def silhouettes(rng: CounterRng, height: int, width: int) -> Grey:
 
 
 def leaves(rng: CounterRng, height: int, width: int) -> Grey:
-    """Discs and rectangles of all sizes and greys lying on each other, as things do in photographs.
+    """Overlapping discs and rectangles of all sizes and grey levels.
 
     Source: the dead-leaves model of natural images (Lee, Mumford & Huang, IJCV 41, 2001).
     """
@@ -121,7 +121,7 @@ def leaves(rng: CounterRng, height: int, width: int) -> Grey:
 
 
 def scribbles(rng: CounterRng, height: int, width: int) -> Grey:
-    """Two or three smooth strokes of a pen through random points, crossing each other more than a digit's do."""
+    """Two or three smooth pen strokes through random points, with more crossings than a digit has."""
     images = np.empty((len(rng.sources), height, width), np.uint8)
     points = rng.uniform("points", 3, 5, 2).numpy().astype(np.float64)
     numbers = rng.uniform("how many, thickness", 2).tolist()
@@ -135,15 +135,20 @@ def scribbles(rng: CounterRng, height: int, width: int) -> Grey:
 
 
 def scrambled(digits: LabelledImages, seed: int) -> Pixels:
-    """Each image of `digits` cut into 4 × 4 pieces that change places: a digit's ink, but no digit.
+    """Each image of `digits` cut into 4 × 4 tiles in random order: a digit's strokes, but no digit.
 
     [n, channels, height, width]; an image depends on its source id and the seed. Raises UserError for test images.
     """
     if digits.split == "test":
-        raise UserError("scrambled digits are to fit on, so they are not made of test images")
+        raise UserError("scrambled digits are for training", expected="training or validation images, not test images")
     n, channels, height, width = digits.pixels.shape
     tall, wide = -(-height // PIECES), -(-width // PIECES)
-    more = ((0, 0), (0, 0), (0, PIECES * tall - height), (0, PIECES * wide - width))  # to whole pieces, cut off again
+    more = (
+        (0, 0),
+        (0, 0),
+        (0, PIECES * tall - height),
+        (0, PIECES * wide - width),
+    )  # pad to whole tiles; cropped again below
     cut = np.pad(digits.pixels, more).reshape(n, channels, PIECES, tall, PIECES, wide)
     cut = cut.transpose(0, 2, 4, 1, 3, 5).reshape(n, PIECES**2, channels, tall, wide)
     rng = CounterRng(seed, "nothing scrambled", 0, torch.from_numpy(digits.sources))
