@@ -1,4 +1,4 @@
-"""Images corrupted once and for all, to be scored on: the same pixels for everybody."""
+"""Corrupted images for evaluation: the same pixels for everyone."""
 
 from dataclasses import replace
 
@@ -7,24 +7,25 @@ import torch
 
 from imparfait.core.errors import lookup
 from imparfait.core.rng import CounterRng
+from imparfait.core.types import Pixels, Sources
 from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Severity
 from imparfait.data.dataset import ConditionImages, LabelledImages
 
 CORE_SUITE = (("clean", 0.0), ("geometric", 0.5), ("shrunk", 1.0))
-"""The protocol's parts, with their severities."""
+"""The conditions of the core suite: corruption and severity."""
 
-CHUNK = 500  # images corrupted at once: 3 MB of MNIST in float64; the pixels do not depend on it
+CHUNK_IMAGES = 500  # corrupted at once: 3 MB of MNIST in float64; the pixels do not depend on it
 
 
 def core_suite(data: LabelledImages) -> list[ConditionImages]:
-    """`data` as the protocol scores it: clean, geometric and shrunk."""
+    """`data` under the conditions of the core suite: clean, geometric and shrunk."""
     return [ConditionImages(name, severity, corrupt(data, name, severity)) for name, severity in CORE_SUITE]
 
 
 def corrupt(data: LabelledImages, corruption: str, severity: float, seed: int = 0) -> LabelledImages:
-    """`data` corrupted once and for all: drawn in float64, rounded to uint8; "clean" is as it is.
+    """`data` corrupted at `severity`, computed in float64 and rounded to uint8; "clean" is unchanged.
 
-    With seed 0 these are the published pixels that everything is scored on.
+    Seed 0 gives the published pixels of the evaluation suites. Raises UserError for an unknown corruption.
     """
     if corruption == "clean":
         return data
@@ -32,17 +33,24 @@ def corrupt(data: LabelledImages, corruption: str, severity: float, seed: int = 
 
 
 def corrupt_with(
-    data: LabelledImages, name: str, alter: CorruptionFunction, severity: Severity, seed: int = 0
+    data: LabelledImages, name: str, function: CorruptionFunction, severity: Severity, seed: int = 0
 ) -> LabelledImages:
-    """`data` corrupted by any function, as `corrupted` does; its numbers are drawn by its `name`."""
+    """`data` corrupted by any function, as `corrupt` does; its random numbers depend on `name`."""
+    return replace(data, pixels=corrupt_pixels(data.pixels, data.sources, name, function, severity, seed))
+
+
+def corrupt_pixels(
+    pixels: Pixels, source_ids: Sources, name: str, function: CorruptionFunction, severity: Severity, seed: int = 0
+) -> Pixels:
+    """Pixels corrupted as `corrupt_with` does, with random numbers from their source ids."""
     chunks = []
-    for start in range(0, len(data), CHUNK):
-        images = torch.from_numpy(data.pixels[start : start + CHUNK]).double() / 255
-        sources = torch.from_numpy(data.sources[start : start + CHUNK])
-        level = severity if isinstance(severity, float) else severity[start : start + CHUNK]
-        changed = alter(images, level, CounterRng(seed, f"score {name}", 0, sources))
-        # Snapped to a grid finer than any noise first: a tie, which averaging four pixels often gives, then rounds
-        # the same way on every processor.
+    for start in range(0, len(pixels), CHUNK_IMAGES):
+        images = torch.from_numpy(pixels[start : start + CHUNK_IMAGES]).double() / 255
+        sources = torch.from_numpy(source_ids[start : start + CHUNK_IMAGES])
+        level = severity if isinstance(severity, float) else severity[start : start + CHUNK_IMAGES]
+        changed = function(images, level, CounterRng(seed, f"score {name}", 0, sources))
+        # First snapped to a grid finer than any rounding error: a tie, as averages of four pixels often give, then
+        # rounds the same way on every processor.
         snapped = (changed * (255 * 2**20)).round() / 2**20
         chunks.append(snapped.round().clamp(0, 255).to(torch.uint8).numpy())
-    return replace(data, pixels=np.concatenate(chunks))
+    return np.concatenate(chunks)

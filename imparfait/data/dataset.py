@@ -1,4 +1,4 @@
-"""Images with their labels, and where each comes from."""
+"""Labelled images in memory, with the source id of each."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -7,16 +7,17 @@ from typing import Literal
 import numpy as np
 
 from imparfait.core.types import Labels, Pixels, Sources
+from imparfait.data.images.normalize import InputFormat, Normalization
 
 Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images held as uint8, their labels, and the id of the source each one comes from.
+    """Images as uint8, their labels, and the id of the source image of each.
 
-    Source ids are unique within a data set, its test images included; a corrupted copy keeps its source's id,
-    so copies can always be kept on the same side of a split as their original.
+    Source ids are unique within a data set, test images included. A corrupted copy keeps its source's id, so that
+    copies stay on the same side of a split as their original.
     """
 
     pixels: Pixels
@@ -25,6 +26,8 @@ class LabelledImages:
     classes: tuple[str, ...]
     name: str
     split: Split
+    normalization: Normalization = "none"
+    """How image files become such pixels: `digit` for MNIST's, whose background is 0."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -36,11 +39,17 @@ class LabelledImages:
 
     @property
     def channels(self) -> int:
-        """How many channels an image has: 1 is grey, 3 is colour."""
+        """Channels per image: 1 for grey, 3 for colour."""
         return int(self.pixels.shape[1])
 
+    @property
+    def input_format(self) -> InputFormat:
+        """What a model trained on these images takes."""
+        _, channels, height, width = self.pixels.shape
+        return InputFormat(channels=channels, height=height, width=width, normalization=self.normalization)
+
     def select(self, rows: np.ndarray, split: Split | None = None) -> "LabelledImages":
-        """Some of the images, by index or mask."""
+        """The images at `rows`, by index or mask."""
         return replace(
             self,
             pixels=self.pixels[rows],
@@ -59,7 +68,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class ConditionImages:
-    """Labelled images to be scored on, and what was done to them."""
+    """Labelled images under one condition: a corruption at a severity."""
 
     corruption: str
     severity: float

@@ -14,13 +14,17 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Labels, Pixels
-from imparfait.data.images.pictures import SUFFIXES, read_picture, to_size
+from imparfait.data.images.decode import SUFFIXES, Page, read_pages
+from imparfait.data.images.normalize import InputFormat, Normalization, normalize
 
 SPLITS = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+
+DIGIT_SIDE = 28  # MNIST's, for `digit` where no size is given
+MOST_BROKEN = 3  # files that cannot be read, that an error names
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 """What goes over `total` things one by one and may show how far it is: `watch(things, total)`."""
@@ -42,6 +46,23 @@ class ClassFolders:
         return sum(map(len, self.files.values()))
 
 
+@dataclass(frozen=True)
+class FolderFormat:
+    """What was asked for images of class folders; the first image decides the rest."""
+
+    size: int | None = None
+    normalization: Normalization | None = None
+    """Where none was asked for: `letterbox` with a size, else `none`."""
+
+    def of(self, first: Page) -> InputFormat:
+        """The format of all, by the first of them."""
+        normalization = self.normalization or ("letterbox" if self.size else "none")
+        channels = 1 if normalization == "digit" else first.pixels.shape[2]
+        size = self.size or (DIGIT_SIDE if normalization == "digit" else None)
+        height, width = (size, size) if size else first.pixels.shape[:2]
+        return InputFormat(channels=channels, height=height, width=width, normalization=normalization)
+
+
 def find_class_folders(path: Path) -> dict[str, ClassFolders]:
     """The splits in the folder `path`; only "train" where it holds the classes themselves; empty where none are.
 
@@ -54,12 +75,13 @@ def find_class_folders(path: Path) -> dict[str, ClassFolders]:
 
 
 def read_class_folders(
-    folders: ClassFolders, classes: Sequence[str], size: int | None, channels: int | None, watch: Watch
-) -> tuple[Pixels, Labels, str]:
-    """All images, their labels as places in `classes`, and a sentence on what was done to bring them to one size.
+    folders: ClassFolders, classes: Sequence[str], form: InputFormat | FolderFormat, watch: Watch
+) -> tuple[Pixels, Labels, InputFormat, str]:
+    """All images of a split, their labels as indices of `classes`, their format, and a sentence on how they were read.
 
-    With `channels` None they are grey when none of them has a colour. Memory: the pixels, and one file at a time.
-    Raises UserError when a file is no image, and when sizes differ and no `size` was given.
+    `form` is that of the training images, or for these what was asked for: then they are grey when none of them has a
+    colour. Of a file with several pages the first is read. Memory: the pixels, and one file at a time.
+    Raises UserError for files that are no images, all in one error, and where sizes differ and none was given.
     """
     unknown = set(folders.classes) - set(classes)
     if unknown:
@@ -68,40 +90,45 @@ def read_class_folders(
             f"theirs are {', '.join(classes)}"
         )
     total = len(folders)
-    places = [classes.index(name) for name in folders.classes]
-    labels = np.repeat(places, [len(paths) for paths in folders.files.values()])
+    indices = [classes.index(name) for name in folders.classes]
+    labels = np.repeat(indices, [len(paths) for paths in folders.files.values()])
+    known = form if isinstance(form, InputFormat) else None
     pixels: np.ndarray | None = None
     changed: Counter[str] = Counter()
+    broken: list[str] = []
     for row, path in enumerate(watch(chain.from_iterable(folders.files.values()), total)):
-        image = read_picture(path)
-        if size and image.shape[1:] != (size, size):
-            longest = max(image.shape[1:])
-            changed["reduced"] += longest > size
-            changed["enlarged"] += longest < size
-            changed["padded to a square"] += image.shape[1] != image.shape[2]
-            image = to_size(image, size)
-        if pixels is None:
-            pixels = np.empty((total, channels or len(image), *image.shape[1:]), np.uint8)
-        if image.shape[1:] != pixels.shape[2:]:
-            height, width = image.shape[1:]
+        try:
+            page = next(read_pages(path))
+        except UserError as error:
+            broken.append(str(error))
+            continue
+        known = known or form.of(page)  # type: ignore[union-attr]  # the first image decides where nobody did
+        height, width, channels = page.pixels.shape
+        if known.normalization == "none" and (height, width) != (known.height, known.width):
             raise UserError(
-                f"{path}: {height}×{width} pixels, the first image has {pixels.shape[2]}×{pixels.shape[3]}; "
-                f"write --size {max(pixels.shape[2:])} (or another side) to bring all to one size"
+                f"{path}: {height}×{width} pixels, expected {known.height}×{known.width} as of the first image; "
+                f"write --size {max(known.height, known.width)} (or another side) to bring all to one size"
             )
-        if len(image) > pixels.shape[1] and channels is None:
-            pixels = pixels.repeat(3, 1)  # the first that has a colour
-        pixels[row] = _grey(image) if pixels.shape[1] == 1 else image
+        if known.channels == 1 < channels and not isinstance(form, InputFormat) and known.normalization != "digit":
+            known = known.model_copy(update={"channels": 3})  # the first that has a colour
+            pixels = None if pixels is None else pixels.repeat(3, 1)
+        if pixels is None:
+            pixels = np.zeros((total, known.channels, known.height, known.width), np.uint8)
+        image = normalize(page, known)
+        pixels[row] = image.pixels
+        changed["unchanged"] += image.unchanged
+        changed["enlarged"] += not image.unchanged and image.scale > 1
+        changed["reduced"] += not image.unchanged and image.scale < 1
+        changed["without a foreground"] += image.empty
+    if broken:
+        more = f" … and {len(broken) - MOST_BROKEN} more" if len(broken) > MOST_BROKEN else ""
+        several = f"{len(broken)} of {total} files cannot be read: " if len(broken) > 1 else ""
+        raise UserError(several + "; ".join(broken[:MOST_BROKEN]) + more)
     assert pixels is not None
+    assert known is not None
     counts = ", ".join(f"{count:,} {what}" for what, count in changed.items() if count)
-    return pixels, labels, f"{total:,} images brought to {size}×{size}: {counts}" if counts else ""
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-    """An image's lightness (ITU-R 601, as Pillow's "L") where it has a colour."""
-    if len(image) == 1:
-        return image
-    weighted = np.tensordot([299, 587, 114], image.astype(np.int64), 1)[None]
-    return np.asarray((weighted + 500) // 1000)
+    said = f"normalization {known.normalization}: {total:,} images of {known.height}×{known.width} pixels ({counts})"
+    return pixels, labels, known, said
 
 
 def _folders_in(path: Path) -> Iterator[Path]:

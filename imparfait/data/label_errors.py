@@ -1,4 +1,4 @@
-"""The 15 labels of MNIST's test images that people, asked again, did not confirm: a published fact."""
+"""Published label errors of MNIST's test set: 15 labels that people did not confirm."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ TEST_LABELS = MNIST_SHA256["t10k-labels-idx1-ubyte.xz"]
 
 
 @dataclass(frozen=True)
-class Disputed:
-    """A test image (`index` in the published order) and how many of five people chose which label."""
+class LabelError:
+    """A test image (`index` in the published order), and how many of five people chose each label."""
 
     index: int
     label: int
     """The published label."""
     guess: int
-    """The label that a classifier not trained on the image gave, the other choice people had."""
+    """The label that a classifier not trained on the image predicted: the alternative people could choose."""
     for_label: int
     for_guess: int
     for_neither: int
 
 
-DISPUTED = tuple(
-    Disputed(*row)
+LABEL_ERRORS = tuple(
+    LabelError(*row)
     for row in (
         (947, 8, 9, 0, 5, 0),
         (1621, 0, 6, 2, 3, 0),
@@ -47,9 +47,9 @@ DISPUTED = tuple(
         (9729, 5, 6, 2, 3, 0),
     )
 )
-"""Fewer than three of five people confirmed these labels, of about a hundred that were checked.
+"""Labels that fewer than three of five people confirmed, of about a hundred checked.
 
-Not all of them are wrong, and the images nobody was asked about may hold more.
+Not all of them are wrong, and images that were not checked may hold more.
 Source: Northcutt, Athalye & Mueller, "Pervasive label errors in test sets destabilize machine learning benchmarks"
 (NeurIPS 2021 Datasets and Benchmarks, arXiv 2103.14749), which counts these 15; the votes are in
 github.com/cleanlab/label-errors, mturk/mnist_mturk.json, at commit 5457895eee26e49187de5c4d6617b9de6f172221.
@@ -63,13 +63,12 @@ def is_mnist_test(labels: Labels) -> bool:
     return hashlib.sha256(as_idx(labels.astype(np.uint8))).hexdigest() == TEST_LABELS
 
 
-def without_disputed(labels: Labels) -> Bool[np.ndarray, " n"]:
-    """A mask of the images whose label nobody disputes: all of them, unless these are MNIST's test labels.
+def without_label_errors(labels: Labels) -> Bool[np.ndarray, " n"]:
+    """A mask that leaves out the label errors of MNIST's test set; all True for other labels.
 
-    The set is known by all its labels in the published order, corrupted or not. Of a part of it nothing is known:
-    mask first, then choose.
+    The set is recognised by all its labels in the published order; a part of it is not: mask first, then select.
     """
     kept = np.ones(len(labels), bool)
     if is_mnist_test(labels):
-        kept[[each.index for each in DISPUTED]] = False
+        kept[[error.index for error in LABEL_ERRORS]] = False
     return kept

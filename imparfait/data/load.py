@@ -12,7 +12,10 @@ from imparfait.core.errors import UserError, lookup
 from imparfait.data import image_folder, npz
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import PARTS, as_idx, find_idx, read_idx
-from imparfait.data.image_folder import ClassFolders, Watch
+from imparfait.data.image_folder import ClassFolders, FolderFormat, Watch
+from imparfait.data.images.decode import page_of
+from imparfait.data.images.normalize import InputFormat, Normalization, is_like_mnist
+from imparfait.data.images.normalize import normalize as normalize_page
 from imparfait.data.sealed_test import SealedTest
 from imparfait.data.splits import split
 
@@ -34,7 +37,9 @@ class Dataset:
     sealed: SealedTest | None = None
     validation: LabelledImages | None = None
     remark: str = ""
-    """What was done to the images while they were read."""
+    """Which normalization was chosen and how many images it changed, as a sentence."""
+    files: tuple[str, ...] = ()
+    """Of class folders, the file of each source id, those of the test images included."""
 
     @property
     def test(self) -> SealedTest:
@@ -43,11 +48,16 @@ class Dataset:
             raise UserError(f"{self.train.name} has no test images (such as {' and '.join(PARTS['test'])}, or test/)")
         return self.sealed
 
-    def fitting(self) -> tuple[LabelledImages, LabelledImages]:
+    @property
+    def input_format(self) -> InputFormat:
+        """What a model trained on these images takes, and how image files are brought to it."""
+        return self.train.input_format
+
+    def train_val(self) -> tuple[LabelledImages, LabelledImages]:
         """Images to fit on and images to validate on: as the data set has them, else split by us."""
         return (self.train, self.validation) if self.validation else split(self.train)
 
-    def everything(self) -> LabelledImages:
+    def train_and_val(self) -> LabelledImages:
         """All images that are not for the test."""
         if not self.validation:
             return self.train
@@ -61,25 +71,32 @@ def plainly(things: Iterable[Any], total: int) -> Iterable[Any]:
     return things
 
 
-def load_data(data: str | Path = "mnist", size: int | None = None, watch: Watch = plainly) -> Dataset:
+def load_data(
+    data: str | Path = "mnist",
+    size: int | None = None,
+    watch: Watch = plainly,
+    normalize: Normalization | None = None,
+) -> Dataset:
     """The data set called `data`, or the one at the path `data`.
 
     A path is a folder of IDX files (`train-images…`, `train-labels…`, `t10k-…`; plain, .gz or .xz), an .npz file or a
     folder of .npy files (`x_train`, `y_train`, … or `train_images`, `train_labels`, …), or a folder of images:
     `train|val|test/<class>/…`, or `<class>/…`. `size` brings images of class folders to size × size pixels.
-    The test images are read when they are opened. Raises UserError when a file is not what it says.
+    `normalize` says how, and how `predict` will treat files: see `imparfait.data.images.normalize`. The default is
+    `letterbox` for class folders with a size, else `none`; for arrays `digit` where they are framed as MNIST's, else
+    `none`. The test images are read when they are opened. Raises UserError when a file is not what it says.
     """
     path = Path(data)
     if str(data) in DATASETS or not path.exists():
         if path.suffix or len(path.parts) > 1:
             raise UserError(f"{data}: no such file or folder; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
-        found = lookup("data set", str(data), DATASETS)()
+        found = lookup("data set", str(data), DATASETS)(normalize)
     elif path.is_dir() and any(find_idx(path, part) for parts in PARTS.values() for part in parts):
-        found = _from_idx(path, path.resolve().name)
+        found = _from_idx(path, path.resolve().name, normalize)
     elif path.suffix == ".npz" or (path.is_dir() and any(path.glob("*.npy"))):
-        found = _from_arrays(path)
+        found = _from_arrays(path, normalize)
     elif path.is_dir() and (there := image_folder.find_class_folders(path)):
-        return _from_folders(path, there, size, watch)
+        return _from_folders(path, there, FolderFormat(size, normalize), watch)
     else:
         raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
     if size and found.train.pixels.shape[2:] != (size, size):
@@ -88,15 +105,18 @@ def load_data(data: str | Path = "mnist", size: int | None = None, watch: Watch 
     return found
 
 
-def mnist() -> Dataset:
+def mnist(normalization: Normalization | None = None) -> Dataset:
     """MNIST as published: 60,000 images to learn from and 10,000 under seal; it comes with the package."""
-    return _from_idx(MNIST, "mnist", MNIST_SHA256)
+    found = _from_idx(MNIST, "mnist", normalization, MNIST_SHA256)
+    return found if normalization else replace(found, remark="")
 
 
-DATASETS: dict[str, Callable[[], Dataset]] = {"mnist": mnist}
+DATASETS: dict[str, Callable[[Normalization | None], Dataset]] = {"mnist": mnist}
 
 
-def _from_idx(folder: Path, name: str, sha256: dict[str, str] | None = None) -> Dataset:
+def _from_idx(
+    folder: Path, name: str, normalization: Normalization | None, sha256: dict[str, str] | None = None
+) -> Dataset:
     def read(split: str) -> tuple[np.ndarray, np.ndarray]:
         pair = []
         for part in PARTS[split]:
@@ -109,10 +129,10 @@ def _from_idx(folder: Path, name: str, sha256: dict[str, str] | None = None) -> 
         return pair[0], pair[1]
 
     there = all(find_idx(folder, part) for part in PARTS["test"])
-    return _from_pairs(folder, name, read, {"train"} | ({"test"} if there else set()))
+    return _from_pairs(folder, name, read, {"train"} | ({"test"} if there else set()), normalization)
 
 
-def _from_arrays(path: Path) -> Dataset:
+def _from_arrays(path: Path, normalization: Normalization | None) -> Dataset:
     names = npz.names_in(path)
     pairs = {split: pair for split in npz.NAMES if (pair := npz.find_arrays(names, split))}
     if "train" not in pairs:
@@ -125,11 +145,21 @@ def _from_arrays(path: Path) -> Dataset:
         images, labels = (npz.read_array(path, name) for name in pairs[split])
         return images, labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
-    return _from_pairs(path, path.resolve().stem, read, set(pairs))
+    return _from_pairs(path, path.resolve().stem, read, set(pairs), normalization)
 
 
-def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, np.ndarray]], has: set[str]) -> Dataset:
-    """A data set from arrays of images and labels: `read` gives those of one split."""
+def _from_pairs(
+    path: Path,
+    name: str,
+    read: Callable[[str], tuple[np.ndarray, np.ndarray]],
+    has: set[str],
+    normalization: Normalization | None,
+) -> Dataset:
+    """A data set from arrays of images and labels: `read` gives those of one split.
+
+    Arrays keep their pixels, whatever `normalization` is to be recorded; only to `digit` they are brought where they
+    are not framed like that.
+    """
     images, numbers = read("train")
     _check_pair(path, "train", images, numbers)
     values, counts = np.unique(numbers, return_counts=True)
@@ -140,6 +170,8 @@ def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, n
             "expected two classes or more, of two images each or more"
         )
     classes = tuple(map(str, values.tolist()))
+    as_digits = is_like_mnist(_planes(path, "train", images))
+    chosen: Normalization = normalization or ("digit" if as_digits else "none")
 
     def labelled(split: Split, images: np.ndarray, numbers: np.ndarray, first: int) -> LabelledImages:
         places = np.searchsorted(values, numbers).clip(max=len(values) - 1)
@@ -148,7 +180,10 @@ def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, n
                 f"{path}: a {split} label is {numbers[wrong][0]}; expected one of the train labels, {_listed(classes)}"
             )
         sources = np.arange(first, first + len(numbers))
-        return LabelledImages(_planes(path, split, images), places.astype(np.int64), sources, classes, name, split)
+        planes = _planes(path, split, images)
+        if chosen == "digit" and not as_digits:
+            planes = _as_digits(planes)
+        return LabelledImages(planes, places.astype(np.int64), sources, classes, name, split, chosen)
 
     def read_other(split: Split, first: int) -> LabelledImages:
         pair = read(split)
@@ -160,10 +195,17 @@ def _from_pairs(path: Path, name: str, read: Callable[[str], tuple[np.ndarray, n
     validation = read_other("validation", len(train)) if "validation" in has else None
     first_test = len(train) + (len(validation) if validation else 0)
     sealed = SealedTest(name, lambda: read_other("test", first_test)) if "test" in has else None
-    return Dataset(train, sealed, validation)
+    height, width = train.pixels.shape[2:]
+    done = " (every image brought to it)" if chosen == "digit" and not as_digits else ""
+    return Dataset(train, sealed, validation, f"normalization {chosen}: arrays of {height}×{width} pixels{done}")
 
 
-def _from_folders(path: Path, there: dict[str, ClassFolders], size: int | None, watch: Watch) -> Dataset:
+def _as_digits(planes: np.ndarray) -> np.ndarray:
+    form = InputFormat(channels=1, height=planes.shape[2], width=planes.shape[3], normalization="digit")
+    return np.stack([normalize_page(page_of(image), form).pixels for image in planes[:, 0]])
+
+
+def _from_folders(path: Path, there: dict[str, ClassFolders], form: FolderFormat, watch: Watch) -> Dataset:
     if "train" not in there:
         raise UserError(f"{path}: {' and '.join(there)} but no train in it; expected train/<class>/… or <class>/…")
     name, classes = path.resolve().name, there["train"].classes
@@ -171,20 +213,20 @@ def _from_folders(path: Path, there: dict[str, ClassFolders], size: int | None, 
         raise UserError(f"{there['train'].path}: expected two class folders or more, of two images each or more")
     remarks = []
 
-    def read(split: Split, first: int, channels: int | None) -> LabelledImages:
-        pixels, labels, remark = image_folder.read_class_folders(there[split], classes, size, channels, watch)
-        remarks.append(remark)
-        return LabelledImages(pixels, labels, np.arange(first, first + len(labels)), classes, name, split)
+    def read(split: Split, first: int, form: InputFormat | FolderFormat) -> LabelledImages:
+        pixels, labels, known, remark = image_folder.read_class_folders(there[split], classes, form, watch)
+        remarks.append(f"{split}: {remark}")
+        sources = np.arange(first, first + len(labels))
+        return LabelledImages(pixels, labels, sources, classes, name, split, known.normalization)
 
-    train = read("train", 0, None)
-    validation = _like(train, read("validation", len(train), train.channels), path) if "validation" in there else None
+    train = read("train", 0, form)
+    known = train.input_format
+    validation = read("validation", len(train), known) if "validation" in there else None
     first_test = len(train) + (len(validation) if validation else 0)
-
-    def read_test() -> LabelledImages:
-        return _like(train, read("test", first_test, train.channels), path)
-
-    sealed = SealedTest(name, read_test) if "test" in there else None
-    return Dataset(train, sealed, validation, "; ".join(filter(None, remarks)))
+    sealed = SealedTest(name, lambda: read("test", first_test, known)) if "test" in there else None
+    splits = (there[split] for split in image_folder.SPLITS if split in there)
+    files = tuple(file for folders in splits for paths in folders.files.values() for file in paths)
+    return Dataset(train, sealed, validation, "; ".join(remarks), files)
 
 
 def _check_pair(path: Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Test images under seal, and the ledger of who opened them."""
+"""The sealed test set: every access is recorded in a ledger."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from imparfait.data.dataset import LabelledImages
 
-LEDGER = "TEST_LEDGER.csv"  # beside the runs
-COLUMNS = ("date", "test_pictures", "settings", "result")
+LEDGER = "TEST_LEDGER.csv"  # in the folder of the runs
+COLUMNS = ("date", "test_images", "settings", "result")
 
 
 @dataclass
 class TestAccess:
-    """Opened test images; `result` is what the ledger will say came of it."""
+    """One access to the test set; `result` is what the ledger records of it."""
 
     images: LabelledImages
     earlier: int
@@ -23,40 +23,40 @@ class TestAccess:
 
     @property
     def times(self) -> int:
-        """How often these images have now been opened here, this time included."""
+        """How many accesses to these images the ledger records, this one included."""
         return self.earlier + 1
 
 
 @dataclass(frozen=True)
 class SealedTest:
-    """A data set's test images. Nothing that trains or chooses accepts one; looking inside is written down."""
+    """A data set's test images. Nothing that trains or selects accepts one; every access is recorded."""
 
     name: str
     _read: Callable[[], LabelledImages] = field(repr=False)
 
     @contextmanager
     def open(self, ledger: Path, settings: str) -> Iterator[TestAccess]:
-        """The test images, for one scoring of the classifier whose settings have the hash `settings`.
+        """The test images, for one evaluation of the classifier whose settings have the hash `settings`.
 
-        On leaving, whatever happened inside, one line is added to the CSV file `ledger`.
+        On leaving the block, even by an error, a line is added to the CSV file `ledger`.
         """
         images = self._read()
-        mark = images.fingerprint()
-        opening = TestAccess(images, earlier=count_accesses(ledger, mark))
+        sha256 = images.fingerprint()
+        access = TestAccess(images, earlier=count_accesses(ledger, sha256))
         try:
-            yield opening
+            yield access
         finally:
             ledger.parent.mkdir(parents=True, exist_ok=True)
             with ledger.open("a", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 if file.tell() == 0:
                     writer.writerow(COLUMNS)
-                writer.writerow([datetime.now(UTC).isoformat(timespec="seconds"), mark, settings, opening.result])
+                writer.writerow([datetime.now(UTC).isoformat(timespec="seconds"), sha256, settings, access.result])
 
 
-def count_accesses(ledger: Path, test_pictures: str) -> int:
-    """How many lines of `ledger` are about the test images with this fingerprint."""
+def count_accesses(ledger: Path, test_images: str) -> int:
+    """How many accesses `ledger` records to the test images with this sha256."""
     if not ledger.exists():
         return 0
     with ledger.open(newline="", encoding="utf-8") as file:
-        return sum(row["test_pictures"] == test_pictures for row in csv.DictReader(file))
+        return sum(row["test_images"] == test_images for row in csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""Corrupted images as data sets of their own, in files that `load_data` and anybody else can read."""
+"""Corrupted data sets written to files: class folders of PNGs, or IDX."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ FOLDER_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
 class Order(BaseModel, frozen=True, extra="forbid"):
-    """What to write: each of `corruptions` at each of `severities`, of the images of `splits`."""
+    """What to write: each of `corruptions` at each of `severities`, for the images of `splits`."""
 
     corruptions: tuple[str, ...]
     severities: tuple[Annotated[float, Field(ge=0, le=1)], ...]
@@ -33,15 +33,15 @@ class Order(BaseModel, frozen=True, extra="forbid"):
     seed: NonNegativeInt = 0
     format: Literal["folders", "idx"] = "folders"
 
-    def each(self) -> Iterator[tuple[str, str, float]]:
-        """Every data set that is to be written: its name, the corruption, the severity."""
+    def data_sets(self) -> Iterator[tuple[str, str, float]]:
+        """The data sets to write: name, corruption, severity."""
         for corruption in self.corruptions:
             for severity in self.severities:
                 yield f"{corruption}-{severity:g}", corruption, severity
 
 
 class Manifest(BaseModel, frozen=True):
-    """What was written, so that it can be written again: `sha256` are LabelledImages' fingerprints."""
+    """What was written, so that it can be reproduced; `sha256` are fingerprints of LabelledImages."""
 
     order: Order
     data: str
@@ -54,20 +54,20 @@ class Manifest(BaseModel, frozen=True):
 def write_corrupted(
     dataset: Dataset, order: Order, folder: Path, ledger: Path, watch: Callable[[str], Watch]
 ) -> Manifest:
-    """Write what `order` says into `folder`, one folder a data set; `watch(what)` may show how far it is.
+    """Write the data sets of `order`, each into a folder in `folder`; `watch(title)` may show progress.
 
-    Corrupted test images open the test, which is written into `ledger`.
+    Corrupting the test set is a test access, recorded in `ledger`.
     """
     of_data: dict[Split, str] = {}
     written: dict[str, str] = {}
     for split in order.splits:
-        with _pictures(dataset, split, ledger) as data:
+        with _images_of(dataset, split, ledger) as data:
             of_data[split] = data.fingerprint()
-            for name, corruption, severity in order.each():
+            for name, corruption, severity in order.data_sets():
                 (folder / name).mkdir(exist_ok=True)
-                changed = corrupt(data, corruption, severity, order.seed)
-                written[f"{name} {split}"] = changed.fingerprint()
-                WRITERS[order.format](folder / name, changed, watch(f"{name}, {split}"))
+                corrupted = corrupt(data, corruption, severity, order.seed)
+                written[f"{name} {split}"] = corrupted.fingerprint()
+                WRITERS[order.format](folder / name, corrupted, watch(f"{name}, {split}"))
     train = dataset.train
     return Manifest(
         order=order,
@@ -80,26 +80,28 @@ def write_corrupted(
 
 
 @contextmanager
-def _pictures(dataset: Dataset, split: Split, ledger: Path) -> Iterator[LabelledImages]:
+def _images_of(dataset: Dataset, split: Split, ledger: Path) -> Iterator[LabelledImages]:
     if split == "test":
-        with dataset.test.open(ledger, "none: corrupted and written to files") as opening:
-            opening.result = "no classifier"
-            yield opening.images
+        with dataset.test.open(ledger, "none: corrupted and written to files") as access:
+            access.result = "no classifier"
+            yield access.images
     elif split == "validation":
         if dataset.validation is None:
-            raise UserError(f"{dataset.train.name} has no validation images of its own; leave --split validation out")
+            raise UserError(
+                f"{dataset.train.name} has no validation images of its own", hint="leave --split validation out"
+            )
         yield dataset.validation
     else:
         yield dataset.train
 
 
 def _write_idx(folder: Path, data: LabelledImages, watch: Watch) -> None:
-    """Two IDX files named as MNIST's are; a label is the class's name where all names are numbers, else its place."""
+    """Two IDX files named as MNIST's; labels are the class names where all are numbers, else their indices."""
     if data.split not in IDX_NAMES:
-        raise UserError(f"IDX files have no name for {data.split} images; write --dataset folders")
+        raise UserError(f"IDX files have no name for {data.split} images", hint="write --dataset folders")
     planes = data.pixels[:, 0] if data.channels == 1 else data.pixels.transpose(0, 2, 3, 1)
     numbers = all(name.isdecimal() and int(name) < 256 for name in data.classes)
-    values = np.array([int(name) if numbers else place for place, name in enumerate(data.classes)], np.uint8)
+    values = np.array([int(name) if numbers else index for index, name in enumerate(data.classes)], np.uint8)
     images, labels = IDX_NAMES[data.split]
     files: Iterable[Any] = [(images.format(planes.ndim), planes), (labels, values[data.labels])]
     for name, array in watch(files, 2):
@@ -107,15 +109,15 @@ def _write_idx(folder: Path, data: LabelledImages, watch: Watch) -> None:
 
 
 def _write_folders(folder: Path, data: LabelledImages, watch: Watch) -> None:
-    """Each image as a PNG named by its source's id: train/<class>/000042.png, and val and test likewise."""
+    """A PNG per image, named by its source id: train/<class>/000042.png, and likewise val and test."""
     digits = len(str(data.sources.max()))
-    homes = [folder / FOLDER_NAMES[data.split] / name for name in data.classes]
-    for home in homes:
-        home.mkdir(parents=True)
+    folders = [folder / FOLDER_NAMES[data.split] / name for name in data.classes]
+    for class_folder in folders:
+        class_folder.mkdir(parents=True)
     rows = zip(data.pixels, data.labels.tolist(), data.sources.tolist(), strict=True)
     for image, label, source in watch(rows, len(data)):
         planes = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-        Image.fromarray(np.ascontiguousarray(planes)).save(homes[label] / f"{source:0{digits}d}.png")
+        Image.fromarray(np.ascontiguousarray(planes)).save(folders[label] / f"{source:0{digits}d}.png")
 
 
 WRITERS: dict[str, Callable[[Path, LabelledImages, Watch], None]] = {"folders": _write_folders, "idx": _write_idx}

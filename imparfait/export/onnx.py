@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable
 from imparfait.export.parity import Ask
-from imparfait.inference.predictor import LOGITS, PICTURES, PROBABILITIES, predictor_from_onnx
+from imparfait.inference.predictor import IMAGES, LOGITS, PROBABILITIES, predictor_from_onnx
 from imparfait.models.gru import Gru, Sequences, States
 from imparfait.models.metadata import KEY, Card
 
@@ -84,9 +84,9 @@ def content_of(network: nn.Module, card: Card) -> bytes:
             program = torch.onnx.export(
                 asked,
                 (torch.zeros(shape, dtype=torch.uint8),),
-                input_names=[PICTURES],
+                input_names=[IMAGES],
                 output_names=[PROBABILITIES, LOGITS],
-                dynamic_shapes={PICTURES: {0: torch.export.Dim("n")}},
+                dynamic_shapes={IMAGES: {0: torch.export.Dim("n")}},
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
@@ -104,12 +104,14 @@ def told(content: bytes, card: Card) -> bytes:
     from onnx import ModelProto
 
     model: Any = ModelProto.FromString(content)
-    channels, height, width = card.input.channels, card.input.height, card.input.width
+    form = card.input
+    levels = "0 is background, 255 foreground" if form.normalization == "digit" else "0 is black, 255 white"
     del model.metadata_props[:]
     for key, value in {
         KEY: card.model_dump_json(),
         "classes": ", ".join(card.classes),
-        "input": f"{PICTURES}: uint8 [n, {channels}, {height}, {width}]; 0 is background, 255 is ink",
+        "input": f"{IMAGES}: uint8 [n, {form.channels}, {form.height}, {form.width}]; {levels}",
+        "normalization": form.normalization,
         "output": f"{PROBABILITIES} and {LOGITS}: float32 [n, {len(card.classes)}], calibrated",
         "recipe": card.recipe,
         "temperature": f"{card.temperature:g}, which the answers are divided by already",
@@ -121,7 +123,7 @@ def told(content: bytes, card: Card) -> bytes:
 
 def ask(content: bytes, card: Card, threads: int) -> Ask:
     """What the file answers, by ONNX Runtime."""
-    return predictor_from_onnx(content, card.name, threads)[0].ask
+    return predictor_from_onnx(content, card.name, threads)[0].run
 
 
 def _with_nodes(network: nn.Module) -> nn.Module:

@@ -13,7 +13,8 @@ from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
-from imparfait.models.metadata import Input, Parity
+from imparfait.data.images.normalize import InputFormat
+from imparfait.models.metadata import Parity
 
 PICTURES = 1000
 MOST = 1e-4
@@ -22,7 +23,7 @@ MOST = 1e-4
 Ask = Callable[[Pixels], Probabilities]
 
 
-def parity_of(original: Ask, exported: Ask, shown: Input, name: str) -> Parity:
+def parity_of(original: Ask, exported: Ask, shown: InputFormat, name: str) -> Parity:
     """How `exported` answers beside `original`, on 1,000 corrupted images of the size and channels of `shown`.
 
     Raises UserError where a probability differs by more than rounding explains; `name` is whose file it would be.
@@ -43,19 +44,19 @@ def parity_of(original: Ask, exported: Ask, shown: Input, name: str) -> Parity:
     return Parity(images=images, same_label=same_label, largest=largest)
 
 
-def corrupted_digits(shown: Input) -> Iterator[Pixels]:
+def corrupted_digits(shown: InputFormat) -> Iterator[Pixels]:
     """1,000 of MNIST's validation images at this size, tinted where there are colours, in parts.
 
     Each part is corrupted in another way, at severities from 0 to 1.
     """
-    _, development = load_data("mnist").fitting()
+    _, development = load_data("mnist").train_val()
     digits = _fitted(development.select(np.arange(PICTURES)), shown)
     for place, (name, alter) in enumerate(CORRUPTIONS.items()):
         part = digits.select(np.arange(place, len(digits), len(CORRUPTIONS)))
         yield corrupt_with(part, name, alter, torch.linspace(0, 1, len(part))).pixels
 
 
-def _fitted(digits: LabelledImages, shown: Input) -> LabelledImages:
+def _fitted(digits: LabelledImages, shown: InputFormat) -> LabelledImages:
     if digits.pixels.shape[1:] == (shown.channels, shown.height, shown.width):
         return digits
     images = F.interpolate(

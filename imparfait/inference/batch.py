@@ -1,4 +1,4 @@
-"""Image files to answers: one, or as many as a folder has."""
+"""Predictions for image files and folders of them, in one process or in several."""
 
 import multiprocessing
 import os
@@ -11,50 +11,58 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError
-from imparfait.data.images.normalize import NormalizedImage, decode
+from imparfait.data.images.decode import SUFFIXES, page_of
+from imparfait.data.images.normalize import NormalizedImage, normalize, read_normalized
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import Prediction, Predictor
 
-KINDS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"))
-CHUNK = 64  # files decoded before they are asked together
-MANY = 1000  # files from which more than one process is worth the second that it takes to start
+CHUNK_FILES = 64  # files decoded before the model runs on all of them
+MANY_FILES = 1000  # from which on more processes are worth the second that each takes to start
 
 
 @dataclass(frozen=True, eq=False)
 class FileResult:
-    """A page of a file and what is said of it, or why the file could not be read."""
+    """The prediction for one page of a file, or why the file could not be decoded."""
 
     file: str
-    answer: Prediction | None = None
-    said: str = ""
-    """What was done to the image."""
+    prediction: Prediction | None = None
+    preprocessing: str = ""
+    """How the image was normalised."""
     page: int | None = None
     """From 1, of a file with several."""
     error: str | None = None
 
     def to_json(self, model: str) -> dict[str, Any]:
         """One line of `predict --json`."""
-        told: dict[str, Any] = {"file": self.file}
+        content: dict[str, Any] = {"file": self.file}
         if self.page:
-            told["page"] = self.page
-        if self.answer:
-            return {**told, "model": model, **self.answer.to_json(), "said": self.said}
-        return {**told, "model": model, "error": self.error}
+            content["page"] = self.page
+        if self.prediction:
+            return {**content, "model": model, **self.prediction.to_json(), "preprocessing": self.preprocessing}
+        return {**content, "model": model, "error": self.error}
 
 
-def predict(source: bytes | str | Path, model: str | Predictor = "digits") -> list[Prediction]:
-    """What a classifier says of each page of an image: PNG, JPEG, BMP, GIF, WebP or TIFF, as a file or its bytes.
+def predict(
+    source: bytes | str | Path | Image.Image | np.ndarray, model: str | Path | Predictor = "digits"
+) -> list[Prediction]:
+    """The prediction for each page of an image: a file, its bytes, Pillow's image, or an array.
 
-    `model` is as `load_predictor` takes it. Raises UserError for a file that is no image.
+    An array is [height, width], [height, width, 3] or [1 or 3, height, width], uint8 or floats in 0..1. `model` is as
+    `load_predictor` takes it. Raises UserError for what is no image.
     """
-    ready = load_predictor(model) if isinstance(model, str) else model
-    return ready.answers(list(decode(source, ready.frame)))
+    predictor = model if isinstance(model, Predictor) else load_predictor(str(model))
+    if isinstance(source, Image.Image | np.ndarray):
+        return predictor.predict([normalize(page_of(source), predictor.input_format)])
+    return predictor.predict(list(read_normalized(source, predictor.input_format)))
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[str]:
-    """The files, and those in the folders that look like images; in order, as strings. Raises UserError."""
+    """The files, and in folders those with an image's suffix; in order, as strings. Raises UserError."""
     for path in paths:
         if not path.is_dir():
             if not path.exists():
@@ -65,18 +73,18 @@ def files_in(paths: Iterable[Path]) -> Iterator[str]:
         for folder, inner, files in os.walk(path):
             inner.sort()
             for name in sorted(files):
-                if os.path.splitext(name)[1].lower() in KINDS and not name.startswith("."):  # noqa: PTH122 - faster
+                if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):  # noqa: PTH122 - faster
                     found = True
                     yield os.path.join(folder, name)  # noqa: PTH118
         if not found:
-            raise UserError(f"{path}: no images in there; expected files that end in {', '.join(sorted(KINDS))}")
+            raise UserError(f"{path}: no images in there; expected files that end in {', '.join(sorted(SUFFIXES))}")
 
 
-def predict_files(files: Iterable[str], ready: Predictor) -> Iterator[FileResult]:
-    """What `ready` says of each file, in order, in this process."""
+def predict_files(files: Iterable[str], predictor: Predictor) -> Iterator[FileResult]:
+    """The result for each page of each file, in order, in this process."""
     waiting = iter(files)
-    while chunk := list(islice(waiting, CHUNK)):
-        yield from _of_chunk(chunk, ready)
+    while chunk := list(islice(waiting, CHUNK_FILES)):
+        yield from _of_chunk(chunk, predictor)
 
 
 def predict_many(files: Iterable[str], model: str, processes: int | None = None) -> Iterator[FileResult]:
@@ -90,7 +98,7 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
     with ProcessPoolExecutor(workers, context, _begin, (model,)) as pool:
         under_way: deque[Future[list[FileResult]]] = deque()
         try:
-            for chunk in iter(lambda: list(islice(waiting, CHUNK)), []):
+            for chunk in iter(lambda: list(islice(waiting, CHUNK_FILES)), []):
                 under_way.append(pool.submit(_work, chunk))
                 if len(under_way) > 4 * workers:
                     yield from under_way.popleft().result()
@@ -103,34 +111,35 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
                 future.cancel()
 
 
-def _of_chunk(files: list[str], ready: Predictor) -> list[FileResult]:
-    pages: list[FileResult | tuple[FileResult, NormalizedImage]] = []
+def _of_chunk(files: list[str], predictor: Predictor) -> list[FileResult]:
+    results: list[FileResult] = []
+    images: list[NormalizedImage] = []
     for file in files:
-        found: list[NormalizedImage] = []
+        pages: list[NormalizedImage] = []
         error = None
         try:
-            found.extend(decode(file, ready.frame))
-        except UserError as problem:  # of one file among many; pages before a broken one are told
-            error = str(problem)
-        several = len(found) > 1 or bool(found and error)
-        for number, decoded in enumerate(found, 1):
-            said = FileResult(file, None, decoded.said, number if several else None)
-            pages.append((said, decoded))
+            pages.extend(read_normalized(file, predictor.input_format))
+        except UserError as problem:  # of one file among many; pages before a broken one are kept
+            error = str(problem).removeprefix(f"{file}: ")
+        several = len(pages) > 1 or bool(pages and error)
+        for number, image in enumerate(pages, 1):
+            results.append(FileResult(file, None, image.preprocessing, number if several else None))
+        images += pages
         if error is not None:
-            pages.append(FileResult(file, error=error.removeprefix(f"{file}: ")))
-    answers = iter(ready.answers([page[1] for page in pages if isinstance(page, tuple)]))
-    return [replace(page[0], answer=next(answers)) if isinstance(page, tuple) else page for page in pages]
+            results.append(FileResult(file, error=error))
+    predictions = iter(predictor.predict(images))
+    return [result if result.error else replace(result, prediction=next(predictions)) for result in results]
 
 
-_ready: Predictor | None = None
+_predictor: Predictor | None = None
 
 
 def _begin(model: str) -> None:
-    global _ready
+    global _predictor
     exit_with_parent()
-    _ready = load_predictor(model)
+    _predictor = load_predictor(model)
 
 
 def _work(files: list[str]) -> list[FileResult]:
-    assert _ready is not None
-    return _of_chunk(files, _ready)
+    assert _predictor is not None
+    return _of_chunk(files, _predictor)

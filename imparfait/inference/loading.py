@@ -1,4 +1,4 @@
-"""The classifiers that come with the package, and any other that can be asked: a file of ours, a run folder."""
+"""Predictors by name or path: a pretrained model, an exported .onnx file, a run folder."""
 
 from pathlib import Path
 
@@ -7,14 +7,13 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, read_regular
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.data.images.normalize import Frame
 from imparfait.inference.predictor import Predictor, predictor_from_onnx
-from imparfait.models.metadata import Card, config_of
+from imparfait.models.metadata import Card, read_config
 from imparfait.models.pretrained import PRETRAINED
 
 
 def load_predictor(model: str, threads: int = 1) -> Predictor:
-    """The classifier called `model` in the package, in an .onnx file of ours, or in a run folder (which needs torch).
+    """The predictor for a pretrained model, an .onnx file of ours, or a run folder (which needs torch).
 
     Raises UserError where there is none.
     """
@@ -22,7 +21,7 @@ def load_predictor(model: str, threads: int = 1) -> Predictor:
 
 
 def load_predictor_with_card(model: str, threads: int = 1) -> tuple[Predictor, Card | None]:
-    """As `load_predictor`, with the card in its file; a run folder has none."""
+    """As `load_predictor`, with the metadata in its file; a run folder has none."""
     if model in PRETRAINED:
         return predictor_from_onnx((PRETRAINED[model].folder / "model.onnx").read_bytes(), model, threads)
     path = Path(model)
@@ -31,8 +30,9 @@ def load_predictor_with_card(model: str, threads: int = 1) -> tuple[Predictor, C
     if path.is_dir():
         return _from_run(path), None
     raise UserError(
-        f"{model}: no such model; expected one of {', '.join(PRETRAINED)}, an .onnx file that imparfait exported, "
-        "or a run folder, such as runs/default-s0-…"
+        f"{model}: no such model",
+        expected=f"one of {', '.join(PRETRAINED)}, an .onnx file that imparfait exported, or a run folder",
+        hint="such as runs/default-s0-…",
     )
 
 
@@ -41,11 +41,10 @@ def _from_run(folder: Path) -> Predictor:
 
     from imparfait.models.loading import load_classifier
 
-    config = config_of(folder)
-    classifier = load_classifier(folder, precision="float32")  # as its ONNX file answers, to within rounding
+    config = read_config(folder)
+    classifier = load_classifier(folder, precision="float32")  # as its ONNX file, to within rounding
 
-    def ask(pixels: Pixels) -> Probabilities:
+    def run(pixels: Pixels) -> Probabilities:
         return softmax(classifier(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)
 
-    frame = Frame(config.input.height, config.input.width, config.input.channels)
-    return Predictor(folder.name, config.classes, frame, config.threshold, ask)
+    return Predictor(folder.name, config.classes, config.input, config.threshold, run)

@@ -20,7 +20,7 @@ from imparfait.evaluation.external.infer_spec import InferredSpec
 from imparfait.evaluation.external.input_spec import Function, SpecHint
 from imparfait.evaluation.external.load import open_external
 from imparfait.models.loading import compute_for, load_classifier
-from imparfait.models.metadata import Config, config_of
+from imparfait.models.metadata import ModelConfig, read_config
 from imparfait.models.pretrained import find_model
 from imparfait.training.run import RunManifest, read_manifest
 
@@ -37,7 +37,7 @@ class LoadedModel:
     classes: tuple[str, ...] | None
     """None for a function whose classes were not checked."""
     compute: ComputeConfig
-    config: Config | None = None
+    config: ModelConfig | None = None
     manifest: RunManifest | None = None
     spec: InferredSpec | None = None
     _resources: ExitStack = field(default_factory=ExitStack, repr=False)
@@ -104,7 +104,7 @@ def names_of(paths: list[Path]) -> list[str]:
 
 
 def _from_run(path: Path, data: Dataset | None, name: str, device: str, network: str | None) -> LoadedModel:
-    config = config_of(path)
+    config = read_config(path)
     if data and config.classes != tuple(data.train.classes):
         raise UserError(
             f"{data.train.name}: has the classes {', '.join(data.train.classes)}",
@@ -116,7 +116,7 @@ def _from_run(path: Path, data: Dataset | None, name: str, device: str, network:
 
 
 def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | None) -> LoadedModel:
-    _, validation = (data or load_data("mnist")).fitting()
+    _, validation = (data or load_data("mnist")).train_val()
     compute = ComputeConfig(threads=usable_cores())
     with ExitStack() as stack:
         external = stack.enter_context(open_external(path, threads=compute.threads))
@@ -128,6 +128,6 @@ def _from_function(function: Function, data: Dataset | None, name: str, hint: Sp
     compute = ComputeConfig(threads=torch.get_num_threads())
     if hint is None:
         return LoadedModel(name, function, data.train.classes if data else None, compute)
-    _, validation = (data or load_data("mnist")).fitting()
+    _, validation = (data or load_data("mnist")).train_val()
     classifier, spec = wrap_external(function, DeclaredSpec(), validation, hint)
     return LoadedModel(name, classifier, validation.classes, compute, spec=spec)

@@ -1,4 +1,4 @@
-"""Classifiers that are ready to be asked, and what they answer: labels with probabilities, or "not sure" and why."""
+"""Classifiers that predict from uint8 images: labels with calibrated probabilities, or an abstention and why."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,104 +10,112 @@ from jaxtyping import Bool
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.blank import is_blank
-from imparfait.data.images.normalize import Frame, NormalizedImage
+from imparfait.data.images.normalize import InputFormat, NormalizedImage
 from imparfait.models.metadata import KEY, Card, Threshold, card_from
 
-TOP = 3
-BATCH = 256  # images at once: as fast as any other number, and 1 MB of activations an image
+TOP = 3  # labels in a prediction
+BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an image
+PROBABILITY_TOLERANCE = 1e-3  # by which a model's probabilities may leave 0..1 before they are refused
 BLANK_MESSAGE = "nothing is drawn on it"
-PICTURES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
+IMAGES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of one image."""
+    """The most probable labels of one image, and whether to rely on the first."""
 
     predictions: tuple[tuple[str, float], ...]
-    """The most probable labels with their probabilities, the best first."""
+    """Labels with their probabilities, the most probable first; at most TOP."""
     reason: str | None = None
-    """Why it is not sure; None where it is."""
+    """Why the model abstains; None where it is confident."""
 
     @property
-    def sure(self) -> bool:
-        """Whether the answer is to be relied on."""
+    def confident(self) -> bool:
+        """Whether the label is to be relied on."""
         return self.reason is None
 
     @property
     def label(self) -> str:
-        """The most probable label, sure or not."""
+        """The most probable label, whether or not the model is confident."""
         return self.predictions[0][0]
 
     @property
     def score(self) -> float:
-        """Its probability."""
+        """The probability of `label`."""
         return self.predictions[0][1]
 
     def to_json(self) -> dict[str, Any]:
-        """As `predict --json` and the HTTP API write it."""
-        told: dict[str, Any] = {
+        """The prediction's keys in `predict --json` and the HTTP API."""
+        content: dict[str, Any] = {
             "predictions": [{"label": label, "score": round(score, 6)} for label, score in self.predictions],
-            "sure": self.sure,
+            "confident": self.confident,
         }
-        return told if self.sure else {**told, "reason": self.reason}
+        return content if self.confident else {**content, "reason": self.reason}
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A classifier ready to be asked; whatever it runs on."""
+    """A classifier for image files, whatever it runs on."""
 
     name: str
     classes: tuple[str, ...]
-    frame: Frame
+    input_format: InputFormat
     threshold: Threshold | None
-    ask: Callable[[Pixels], Probabilities]
-    """Images as they were in training, in any number, to calibrated probabilities."""
+    run: Callable[[Pixels], Probabilities]
+    """From pixels as in training, in any number, to calibrated probabilities."""
 
-    def answers(self, decoded: Sequence[NormalizedImage]) -> list[Prediction]:
-        """What it says of each image."""
-        if not decoded:
+    def predict_proba(self, pixels: Pixels) -> Probabilities:
+        """Calibrated probabilities of each class, computed in batches. Raises UserError for NaN and other numbers."""
+        parts = [self.run(pixels[start : start + BATCH_IMAGES]) for start in range(0, len(pixels), BATCH_IMAGES)]
+        found = np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+        within = (found >= -PROBABILITY_TOLERANCE) & (found <= 1 + PROBABILITY_TOLERANCE)  # False for NaN
+        if found.shape != (len(pixels), len(self.classes)) or not within.all():
+            raise UserError(
+                f"{self.name}: its outputs are no probabilities",
+                expected=f"{len(self.classes)} numbers in 0..1 for each image",
+                hint="train or export it again",
+            )
+        return found
+
+    def predict(self, images: Sequence[NormalizedImage]) -> list[Prediction]:
+        """The prediction for each image."""
+        if not images:
             return []
-        pixels = np.stack([each.pixels for each in decoded])
-        return self.predict_pixels(pixels, np.array([each.polarity is None and not each.unchanged for each in decoded]))
+        pixels = np.stack([image.pixels for image in images])
+        return self.predict_pixels(pixels, np.array([image.empty for image in images]))
 
     def predict_pixels(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Prediction]:
-        """What it says of each of these images; `empty` marks those on which nothing was found."""
-        return self.predictions_from(self.probabilities(pixels), pixels, empty)
+        """The prediction for each image, given as in training; `empty` marks those without a foreground."""
+        return self.predictions_from(self.predict_proba(pixels), pixels, empty)
 
     def predictions_from(
-        self, shares: Probabilities, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None
+        self, probabilities: Probabilities, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None
     ) -> list[Prediction]:
-        """What these probabilities of these images say; `empty` as above."""
+        """The predictions that follow from the probabilities of these images; `empty` as above."""
         blank = is_blank(pixels.astype(np.float32) / 255)
-        if empty is not None and self.frame.channels == 1:
+        if empty is not None:
             blank |= empty
-        order = np.argsort(-shares, 1, kind="stable")[:, :TOP]
+        order = np.argsort(-probabilities, 1, kind="stable")[:, :TOP]
         return [
             Prediction(
-                tuple((self.classes[i], float(row[i])) for i in best), self._reason(float(row.max()), bool(nothing))
+                tuple((self.classes[index], float(row[index])) for index in best),
+                self._reason(float(row.max()), bool(is_empty)),
             )
-            for row, best, nothing in zip(shares, order, blank, strict=True)
+            for row, best, is_empty in zip(probabilities, order, blank, strict=True)
         ]
-
-    def probabilities(self, pixels: Pixels) -> Probabilities:
-        """Calibrated probabilities of each class, asked in batches."""
-        parts = [self.ask(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
     def _reason(self, score: float, blank: bool) -> str | None:
         if blank:
             return BLANK_MESSAGE
         if self.threshold and score < self.threshold.confidence:
-            expected, rate = self.threshold.confidence, self.threshold.error_rate
-            return (
-                f"its best answer has a probability of {score:.2f}; from {expected:.2f} on at most {rate:.1%} are wrong"
-            )
+            least, rate = self.threshold.confidence, self.threshold.error_rate
+            return f"the probability of its label is {score:.2f}; from {least:.2f} on, at most {rate:.1%} are wrong"
         return None
 
 
 def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Predictor, Card]:
-    """The classifier in an ONNX file that imparfait exported, and its card; `name` is how it is called.
+    """The classifier in an ONNX file that imparfait exported, and its metadata; errors call it `name`.
 
     Runs in this process, so it is for files one trusts. Raises UserError for another's file, or a broken one.
     """
@@ -124,16 +132,15 @@ def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Pr
     except (states.Fail, states.InvalidProtobuf, states.InvalidGraph, states.InvalidArgument, states.NotImplemented):
         raise UserError(f"{name}: is no ONNX file, or a broken one; export it again") from None
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    inputs, outputs = ({each.name for each in side} for side in (session.get_inputs(), session.get_outputs()))
-    if text is None or inputs != {PICTURES} or not {PROBABILITIES} <= outputs:
+    inputs, outputs = ({node.name for node in nodes} for nodes in (session.get_inputs(), session.get_outputs()))
+    if text is None or inputs != {IMAGES} or not {PROBABILITIES} <= outputs:
         raise UserError(
-            f"{name}: was not exported by imparfait, so how to ask it is not known; for a file of others there is "
-            f"imparfait evaluate {name}"
+            f"{name}: was not exported by imparfait, so what it takes is not known",
+            hint=f"for the file of another program, write: imparfait evaluate {name}",
         )
     card = card_from(text, name)
 
-    def ask(pixels: Pixels) -> Probabilities:
-        return np.asarray(session.run([PROBABILITIES], {PICTURES: pixels})[0])
+    def run(pixels: Pixels) -> Probabilities:
+        return np.asarray(session.run([PROBABILITIES], {IMAGES: pixels})[0])
 
-    frame = Frame(card.input.height, card.input.width, card.input.channels)
-    return Predictor(name, card.classes, frame, card.threshold, ask), card
+    return Predictor(name, card.classes, card.input, card.threshold, run), card

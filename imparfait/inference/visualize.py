@@ -1,4 +1,4 @@
-"""What a model saw, as an image for people: Pillow only, for the base installation has no matplotlib."""
+"""A sheet of images beside the model's inputs and predictions, drawn with Pillow only."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,57 +6,60 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from imparfait.core.storage import printable
 from imparfait.data.images.decode import Page, read_pages
-from imparfait.data.images.normalize import NormalizedImage, decode_page
+from imparfait.data.images.normalize import NormalizedImage, normalize
 from imparfait.inference.batch import FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
 
-MOST = 60  # images on a sheet
-SIDE, GAP, TEXT = 168, 20, 40  # pixels of a sheet: an image, between images, below a pair
+MAX_IMAGES = 60  # on a sheet
+SIDE_PIXELS, GAP_PIXELS, TEXT_PIXELS = 168, 20, 40  # an image, between images, below a pair
 COLUMNS = 3
-PAPER, INK, FAINT, FOUND, DOUBT = "#ffffff", "#1d2530", "#d9dee5", "#D55E00", "#0072B2"  # Okabe and Ito's
+PAPER, TEXT, FAINT, BOX, UNSURE = "#ffffff", "#1d2530", "#d9dee5", "#0072B2", "#D55E00"  # Okabe and Ito's
 
 
-def sheet(predicted: Sequence[FileResult], ready: Predictor) -> Image.Image:
-    """Each page as it is, with a box around what was cut out, beside what the model saw and said; MOST at most."""
-    shown = [each for each in predicted if each.answer][:MOST]
-    wide, tall = 2 * SIDE + 8 + 2 * GAP, SIDE + TEXT + GAP
+def sheet(results: Sequence[FileResult], predictor: Predictor) -> Image.Image:
+    """Each page with a box around its foreground, beside the model's input and its prediction; MAX_IMAGES at most."""
+    shown = [result for result in results if result.prediction][:MAX_IMAGES]
+    wide, tall = 2 * SIDE_PIXELS + 8 + 2 * GAP_PIXELS, SIDE_PIXELS + TEXT_PIXELS + GAP_PIXELS
     columns = max(1, min(COLUMNS, len(shown)))
-    canvas = Image.new("RGB", (columns * wide, max(1, -(-len(shown) // columns)) * tall + GAP), PAPER)
+    canvas = Image.new("RGB", (columns * wide, max(1, -(-len(shown) // columns)) * tall + GAP_PIXELS), PAPER)
     draw = ImageDraw.Draw(canvas)
-    for place, each in enumerate(shown):
-        left, top = place % columns * wide + GAP, place // columns * tall + GAP
-        page = next(page for page in read_pages(each.file) if page.number == (each.page or 1))
-        decoded = decode_page(page, ready.frame)
-        canvas.paste(_with_box(page, decoded), (left, top))
-        canvas.paste(_square(_as_image(np.moveaxis(decoded.pixels, 0, 2)), enlarge=True), (left + SIDE + 8, top))
-        for start in (left, left + SIDE + 8):
-            draw.rectangle((start - 1, top - 1, start + SIDE, top + SIDE), outline=FAINT)
-        name = Path(each.file).name + (f", page {each.page}" if each.page else "")
-        draw.text((left, top + SIDE + 20), _shortened(name, draw, 2 * SIDE), INK, _font(12))
-        draw.text((left, top + SIDE + 3), _words(each), INK if each.answer and each.answer.sure else DOUBT, _font(15))
+    for index, result in enumerate(shown):
+        left, top = index % columns * wide + GAP_PIXELS, index // columns * tall + GAP_PIXELS
+        page = next(page for page in read_pages(result.file) if page.number == (result.page or 1))
+        image = normalize(page, predictor.input_format)
+        canvas.paste(_with_box(page, image), (left, top))
+        model_input = _square(_as_image(np.moveaxis(image.pixels, 0, 2)), enlarge=True)
+        canvas.paste(model_input, (left + SIDE_PIXELS + 8, top))
+        for start in (left, left + SIDE_PIXELS + 8):
+            draw.rectangle((start - 1, top - 1, start + SIDE_PIXELS, top + SIDE_PIXELS), outline=FAINT)
+        name = printable(Path(result.file).name) + (f", page {result.page}" if result.page else "")
+        draw.text((left, top + SIDE_PIXELS + 20), _shortened(name, draw, 2 * SIDE_PIXELS), TEXT, _font(12))
+        confident = result.prediction is not None and result.prediction.confident
+        draw.text((left, top + SIDE_PIXELS + 3), _caption(result), TEXT if confident else UNSURE, _font(15))
     return canvas
 
 
-def _words(predicted: FileResult) -> str:
-    assert predicted.answer
-    answer = predicted.answer
-    said = f"{answer.label}  {answer.score:.1%}"
-    if answer.reason == BLANK_MESSAGE:
+def _caption(result: FileResult) -> str:
+    prediction = result.prediction
+    assert prediction
+    if prediction.reason == BLANK_MESSAGE:
         return BLANK_MESSAGE
-    return said if answer.sure else f"not sure: {said}"
+    label = f"{printable(prediction.label)}  {prediction.score:.1%}"
+    return label if prediction.confident else f"unsure: {label}"
 
 
-def _with_box(page: Page, decoded: NormalizedImage) -> Image.Image:
+def _with_box(page: Page, normalized: NormalizedImage) -> Image.Image:
     image = _square(_as_image(page.pixels * 255))
-    if decoded.polarity is None or decoded.unchanged:
+    if normalized.polarity is None or normalized.unchanged:
         return image
     height, width = page.size
-    scale = min(SIDE / height, SIDE / width)
-    across, down = (SIDE - width * scale) / 2, (SIDE - height * scale) / 2
-    left, top, right, bottom = (edge * scale for edge in decoded.box)
+    scale = min(SIDE_PIXELS / height, SIDE_PIXELS / width)
+    across, down = (SIDE_PIXELS - width * scale) / 2, (SIDE_PIXELS - height * scale) / 2
+    left, top, right, bottom = (edge * scale for edge in normalized.box)
     box = (max(0, left + across - 2), max(0, top + down - 2), right + across + 1, bottom + down + 1)
-    ImageDraw.Draw(image).rectangle(box, outline=FOUND, width=2)
+    ImageDraw.Draw(image).rectangle(box, outline=BOX, width=2)
     return image
 
 
@@ -66,13 +69,13 @@ def _as_image(levels: np.ndarray) -> Image.Image:
 
 
 def _square(image: Image.Image, enlarge: bool = False) -> Image.Image:
-    """In a square of side SIDE; enlarged without smoothing, so that pixels are seen as such."""
-    scale = min(SIDE / image.width, SIDE / image.height)
+    """In a square of SIDE_PIXELS; with `enlarge` each pixel stays a square."""
+    scale = min(SIDE_PIXELS / image.width, SIDE_PIXELS / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     smooth = Image.Resampling.NEAREST if enlarge else Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
-    into = Image.new("RGB", (SIDE, SIDE), FAINT)
-    into.paste(image.resize(size, smooth), ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
-    return into
+    square = Image.new("RGB", (SIDE_PIXELS, SIDE_PIXELS), FAINT)
+    square.paste(image.resize(size, smooth), ((SIDE_PIXELS - size[0]) // 2, (SIDE_PIXELS - size[1]) // 2))
+    return square
 
 
 def _shortened(text: str, draw: ImageDraw.ImageDraw, width: int) -> str:

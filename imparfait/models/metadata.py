@@ -2,13 +2,14 @@
 
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, PositiveInt, ValidationError
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable, read_regular
+from imparfait.data.images.normalize import InputFormat
 
 CONFIG = "config.json"
 
@@ -31,16 +32,6 @@ Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_witho
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
-class Input(BaseModel, frozen=True, extra="forbid"):
-    """The images it takes."""
-
-    channels: PositiveInt
-    height: PositiveInt
-    width: PositiveInt
-    range: tuple[Literal[0], Literal[1]] = (0, 1)
-    background: Literal[0] = 0
-
-
 class Threshold(BaseModel, frozen=True, extra="forbid"):
     """Answers with at least this confidence are accepted; of these at most the share `error_rate` is wrong."""
 
@@ -48,7 +39,7 @@ class Threshold(BaseModel, frozen=True, extra="forbid"):
     error_rate: float = Field(gt=0, lt=1)
 
 
-class Config(BaseModel, frozen=True, extra="forbid"):
+class ModelConfig(BaseModel, frozen=True, extra="forbid"):
     """A classifier's network, and what it takes and answers."""
 
     model: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_controls)]
@@ -56,21 +47,21 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     origins: dict[Name, Sha256] = {}
     model_args: dict[Name, Annotated[int, Field(ge=1, le=1 << 12)]]
     classes: tuple[Name, ...] = Field(min_length=1)
-    input: Input
+    input: InputFormat
     compute: ComputeConfig
     temperature: float | None = Field(None, ge=0.01, le=100)
     """What the logits are divided by; None is 1. Found ones are 0.05 to 20; others would only overflow."""
     threshold: Threshold | None = None
 
 
-def config_of(folder: Path) -> Config:
+def read_config(folder: Path) -> ModelConfig:
     """What config.json in a run folder says of its classifier; raises UserError when it cannot be read."""
     file = folder / CONFIG
     if not file.exists():
         raise UserError(f"{folder}: no classifier there; give a run folder, such as runs/default-s0-…")
     content = read_regular(file, MAX_JSON_BYTES)
     try:
-        config = Config.model_validate_json(content, strict=True)
+        config = ModelConfig.model_validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         where = printable(".".join(map(str, first["loc"])))
@@ -115,7 +106,7 @@ class Card(BaseModel, frozen=True, extra="forbid"):
     """The network."""
     recipe: Name
     classes: tuple[Name, ...] = Field(min_length=1)
-    input: Input
+    input: InputFormat
     temperature: float = Field(1.0, ge=0.01, le=100)
     """Already in the file's answers."""
     threshold: Threshold | None = None

@@ -3,7 +3,9 @@
 import io
 import os
 import stat
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.levels import Levels, levels_of, reduction
@@ -25,7 +27,27 @@ from imparfait.data.images.limits import (
     check_scans,
     format_of,
 )
-from imparfait.data.images.pictures import BROKEN, ORIENTATION
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"))
+ORIENTATION = 0x0112  # EXIF's tag
+# What Pillow raises for a file that is not what it says.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    MemoryError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 # What is done to an image as it was stored, by EXIF's orientation: transposed first, then its rows and columns
 # turned round.
@@ -66,7 +88,7 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
     content = source if isinstance(source, bytes) else _content(Path(source), limits)
     name = name or ("the image" if isinstance(source, bytes) else str(source))
     if len(content) > limits.bytes:
-        raise UserError(f"{name}: has {len(content):,} bytes; the most that is read is {limits.bytes:,}")
+        raise UserError(f"{name}: has {len(content):,} bytes; expected at most {limits.bytes:,}")
     kind = format_of(content, name)
     with _in_one_sentence(name, content):
         pages = check_claims(content, kind, limits)
@@ -79,6 +101,32 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
             yield page
 
 
+def page_of(image: Image.Image | np.ndarray) -> Page:
+    """A page of an image in memory: Pillow's, or an array [height, width], [height, width, 3] or [1 or 3, height, width].
+
+    Arrays hold uint8, or floats in 0..1. Raises UserError for others.
+    """
+    if isinstance(image, Image.Image):
+        with _in_one_sentence("the image", b""):
+            image = ImageOps.exif_transpose(image)
+            levels, factor, ground = levels_of(image, Limits().kept)
+        return Page(levels, (image.height, image.width), factor, 1, 1, "Pillow", image.mode, 1, ground)
+    planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0) if image.shape[-1:] in ((1,), (3,)) else image
+    if planes.ndim != 3 or len(planes) not in (1, 3) or not planes.size:
+        raise UserError(
+            f"an array of shape {image.shape}",
+            expected="[height, width], [height, width, 3] or [1 or 3, height, width]",
+        )
+    if planes.dtype == np.uint8:
+        levels = planes / np.float32(255)
+    elif planes.dtype.kind == "f" and planes.min() >= 0 and planes.max() <= 1:
+        levels = planes
+    else:
+        raise UserError(f"an array of {image.dtype}", expected="uint8, or floats in 0..1")
+    levels = np.ascontiguousarray(np.moveaxis(levels, 0, 2), np.float32)
+    return Page(levels, levels.shape[:2], 1, 1, 1, "array", str(image.dtype), 1, None)
+
+
 def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) -> Page | None:
     with Image.open(io.BytesIO(content), formats=(kind,)) as image:
         if number > 1:
@@ -87,7 +135,9 @@ def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) ->
                 return None
         width, height = image.size
         if width * height > limits.pixels:
-            raise TooLargeError(f"{width}×{height} pixels; the most that is read is {limits.pixels:,}")
+            raise TooLargeError(f"{width}×{height} pixels; expected at most {limits.pixels:,}")
+        if max(width, height) > limits.side:
+            raise TooLargeError(f"{width}×{height} pixels; expected a side of at most {limits.side:,}")
         mode, drafted = image.mode, 1
         if kind == "JPEG":
             check_scans(content, width * height)
@@ -158,7 +208,7 @@ def _content(path: Path, limits: Limits) -> bytes:
         if not stat.S_ISREG(told.st_mode):
             raise UserError(f"{path}: is no regular file; expected an image")
         if told.st_size > limits.bytes:
-            raise UserError(f"{path}: has {told.st_size:,} bytes; the most that is read is {limits.bytes:,}")
+            raise UserError(f"{path}: has {told.st_size:,} bytes; expected at most {limits.bytes:,}")
         with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read(limits.bytes + 1)
     finally:

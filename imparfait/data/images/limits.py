@@ -1,14 +1,15 @@
 """What an image file says of itself, checked before anything is decoded."""
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
 
 from imparfait.core.errors import UserError
-from imparfait.data.images.pictures import MOST_PIXELS
 
+MOST_PIXELS = 50_000_000  # a photograph of 50 megapixels: 150 MB in colour
 MOST_PARTS = 100_000  # chunks, segments, strips: walking them takes 30 ms, decoding them in Pillow a second
-MOST_BYTES_RLE = 2 << 20  # of a run-length BMP, which Pillow decodes in Python: a second
+MOST_BYTES_SLOW = 2 << 20  # of a run-length BMP or a PPM in text, which Pillow decodes in Python: a second
 MOST_SCANNED = 10 * MOST_PIXELS  # pixels times scans of a progressive JPEG, of which a file has ten
 THUMBNAIL, STRIPS, TILES = 254, 273, 324  # tags of TIFF
 TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's type of value
@@ -25,6 +26,7 @@ STARTS = {
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
+    **{b"P%d" % kind: "PPM" for kind in range(1, 7)},
 }
 OTHERS = {
     b"%PDF": "a PDF; export its pages as PNG",
@@ -45,6 +47,8 @@ class Limits:
     """50 megapixels in colour, not compressed, are 150 million."""
     pixels: int = MOST_PIXELS
     """Of each page, as the file says before it is decoded."""
+    side: int = 65_535
+    """Of a page, in pixels, as in JPEG: a line of 50 million pixels takes ten seconds to reduce."""
     pages: int = 100
     kept: int = 4_000_000
     """Pixels of a page as it is handed on: one with more is reduced by a whole factor."""
@@ -61,7 +65,8 @@ class TooLargeError(TooMuchError):
 def format_of(content: bytes, name: str) -> str:
     """The format that a file's first bytes say, in Pillow's words; raises UserError, with a way out, for another."""
     for start, kind in STARTS.items():
-        if content.startswith(start) and (kind != "WEBP" or content[8:12] == b"WEBP"):
+        webp, ppm = content[8:12] == b"WEBP", content[2:3].isspace()
+        if content.startswith(start) and (kind != "WEBP" or webp) and (kind != "PPM" or ppm):
             return kind
     what = next((words for start, words in OTHERS.items() if content.lstrip()[:8].startswith(start)), None)
     if content[4:8] == b"ftyp" and content[8:12] in BRANDS:
@@ -85,8 +90,10 @@ def check_claims(content: bytes, kind: str, limits: Limits) -> int:
         _check_jpeg(content)
     elif kind == "GIF":
         _check_gif(content)
-    elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MOST_BYTES_RLE:
-        raise TooMuchError(f"{len(content):,} bytes of runs; expected at most {MOST_BYTES_RLE:,}")
+    elif kind == "PPM":
+        _check_ppm(content)
+    elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MOST_BYTES_SLOW:
+        raise TooMuchError(f"{len(content):,} bytes of runs; expected at most {MOST_BYTES_SLOW:,}")
     return 1
 
 
@@ -146,6 +153,14 @@ def _check_gif(content: bytes) -> None:
             if parts > MOST_PARTS:
                 raise TooMuchError(f"more than {MOST_PARTS:,} blocks before its pixels")
         place += 1
+
+
+def _check_ppm(content: bytes) -> None:
+    """Of pixels in text, or of an unusual white, few are decoded: Pillow does it in Python."""
+    head = b"".join(re.split(rb"#[^\n]*\n", content[:10_000])).split(None, 4)
+    fast = head[0] == b"P4" or (head[0], *head[3:4]) in ((b"P5", b"255"), (b"P5", b"65535"), (b"P6", b"255"))
+    if not fast and len(content) > MOST_BYTES_SLOW:
+        raise TooMuchError(f"{len(content):,} bytes of {head[0].decode()}; expected at most {MOST_BYTES_SLOW:,}")
 
 
 def _check_tiff(content: bytes, limits: Limits) -> int:

@@ -1,106 +1,144 @@
-"""Any image a person has, as what the model was trained on."""
+"""Image normalisation: any decoded page as the pixels a model is trained on and predicts from."""
+
+# A page becomes a model's input in one of four ways, named in config.json and obeyed wherever files are read:
+#   none       the pixels as decoded, for files that all have the input's size
+#   resize     the whole page, stretched to the input's size
+#   letterbox  the whole page, its aspect ratio kept, padded with the median colour of its border
+#   digit      the foreground found, cropped and drawn light on dark, framed as MNIST's digits are
+# Class folders are read for training by the same function as files for prediction, so both have equal pixels.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
+from pydantic import BaseModel, PositiveInt, model_validator
 
 from imparfait.data.images.decode import Page, read_pages
-from imparfait.data.images.foreground import Box, Foreground, Polarity, find_foreground
+from imparfait.data.images.foreground import Box, Foreground, Polarity, find_foreground, lightness
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.limits import Limits
 from imparfait.data.images.placement import MNIST_SHARE, areas, place, resized
 
-Framed = Float32[np.ndarray, "rows columns"]
-"""Ink in a model's frame, 0..1."""
+Normalization = Literal["none", "resize", "letterbox", "digit"]
+Planes = Float32[np.ndarray, "channels height width"]
+"""Levels in a model's input, 0..1."""
 
-# A sign that is as large as the training images' (so many of the frame's pixels more or less) and no further from the
-# middle is left where it is in an image of the frame's size.
-SAME_SIZE, SAME_PLACE = 3.0, 1.5
+# A foreground as large as MNIST's digits, and as near to the middle, stays where it is in an image of the input's size.
+SIZE_TOLERANCE_PIXELS = 3.0  # of the longer side, in the input's pixels
+PLACE_TOLERANCE_PIXELS = 1.5  # of the centre of mass, in the input's pixels
+FOREGROUND_LEVEL = 0.1  # of white, from which on a pixel of an array counts as foreground
+MNIST_LIKE_SHARE = 0.95  # of an array's images that must be framed as MNIST's digits are; of MNIST 99.9 %
+MNIST_LIKE_CHECKED = 2000  # images of an array that are looked at
 
 
-@dataclass(frozen=True)
-class Frame:
-    """The images that a model was trained on."""
+class InputFormat(BaseModel, frozen=True, extra="forbid"):
+    """The images a model takes, and how files are brought to that form."""
 
-    height: int
-    width: int
-    channels: int = 1
-    """1: light ink on a dark ground, to which every image is brought; 3: images as they are."""
-    share: float = MNIST_SHARE
-    """Of the frame's sides, that a sign fills."""
+    channels: PositiveInt
+    """1 is grey, 3 is colour."""
+    height: PositiveInt
+    width: PositiveInt
+    range: tuple[Literal[0], Literal[1]] = (0, 1)
+    normalization: Normalization
+    """`digit` is always light on a ground of 0; the others leave black and white as they are in the file."""
+
+    @model_validator(mode="after")
+    def _digits_are_grey(self) -> "InputFormat":
+        if self.normalization == "digit" and self.channels != 1:
+            raise ValueError(f"normalization 'digit' with {self.channels} channels; expected 1")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
 class NormalizedImage:
-    """An image as the model takes it, and what was done to it."""
+    """An image as a model takes it, and what was done to it."""
 
     pixels: UInt8[np.ndarray, "channels height width"]
     polarity: Polarity | None
-    """How the ink was drawn; None where nothing was found, and in colour."""
+    """How the foreground was drawn; None where none was found or looked for."""
     box: Box
-    """What the frame shows: a sign's box, or all of the image; in the image's pixels, as a person sees it."""
+    """What `pixels` show: the foreground's box, or the whole image; in the image's pixels, as a person sees it."""
     scale: float
-    """Pixels of the frame for one of the image's."""
+    """Pixels of the input for one of the image's."""
     unchanged: bool
-    """Whether it was what the model was trained on, but for how it was stored."""
-    said: str
+    """Whether it had the input's form already, but for how it was stored."""
+    empty: bool
+    """Whether a foreground was looked for and none was found."""
+    preprocessing: str
     """What was done, as a sentence."""
 
 
-def decode(
-    source: bytes | str | Path, frame: Frame, name: str | None = None, limits: Limits | None = None
+def read_normalized(
+    source: bytes | str | Path, form: InputFormat, name: str | None = None, limits: Limits | None = None
 ) -> Iterator[NormalizedImage]:
-    """Each page of an image file, with one sign on it, as a model with this `frame` takes it.
-
-    Raises UserError as `read_pages` does.
-    """
+    """Each page of an image file as a model of this input format takes it. Raises UserError as `read_pages` does."""
     for page in read_pages(source, name, limits):
-        yield decode_page(page, frame)
+        yield normalize(page, form)
 
 
-def decode_page(page: Page, frame: Frame) -> NormalizedImage:
-    """A page with one sign on it as a model with this `frame` takes it."""
-    if frame.channels != 1:
-        return _in_colour(page, frame)
-    trained = as_trained(page.pixels, frame)
+def normalize(page: Page, form: InputFormat) -> NormalizedImage:
+    """A page as a model of this input format takes it: the same pixels in training and in prediction."""
+    if form.normalization == "digit":
+        return _as_digit(page, form)
+    levels = _in_channels(page.pixels, form.channels)
+    shape, size = levels.shape[:2], (form.height, form.width)
+    if shape == size:
+        said = "unchanged" if page.reduced == 1 else f"reduced by {page.reduced}"
+        return _normalized(np.moveaxis(levels, 2, 0), page, said, scale=1 / page.reduced, unchanged=page.reduced == 1)
+    came, expected = f"{page.size[1]}×{page.size[0]}", f"{form.width}×{form.height}"
+    if form.normalization == "resize":
+        planes = np.stack([resized(np.ascontiguousarray(plane), *size) for plane in np.moveaxis(levels, 2, 0)])
+        scale = min(form.height / page.size[0], form.width / page.size[1])
+        return _normalized(planes, page, f"{came} pixels stretched to {expected}", scale=scale)
+    planes, scale, padded = _letterboxed(levels, *size)
+    said = f"{came} pixels scaled by {scale / page.reduced:.3g}"
+    said += ", padded with the colour of its border" if padded else ""
+    said += f" (the model was trained on files of {expected} pixels)" if form.normalization == "none" else ""
+    return _normalized(planes, page, said, scale=scale / page.reduced)
+
+
+def _as_digit(page: Page, form: InputFormat) -> NormalizedImage:
+    trained = framed_already(page.pixels, form)
     if trained is not None:
         plane, polarity = trained
         scale = plane.shape[0] / page.size[0]
-        said = "is as the training images are" + ("" if scale == 1 else f", enlarged {round(1 / scale)} times")
-        return _decoded(plane[None], page, polarity, _whole(page), scale, True, said)
-    ink = find_foreground(page.pixels)
-    if ink is None:
-        empty = np.zeros((1, frame.height, frame.width), np.float32)
-        scale = min(frame.height / page.size[0], frame.width / page.size[1])
-        return _decoded(empty, page, None, _whole(page), scale, False, "nothing is drawn on it")
-    plane, scale = _where_it_is(ink, page, frame) or place(
-        ink.pixels, ink.edges, frame.height, frame.width, frame.share
+        said = "unchanged" if polarity == "light on dark" else "inverted"
+        said += "" if scale == 1 else f", reduced by {round(1 / scale)}"
+        return _normalized(plane[None], page, said, polarity=polarity, scale=scale, unchanged=True)
+    foreground = find_foreground(page.pixels)
+    if foreground is None:
+        blank = np.zeros((1, form.height, form.width), np.float32)
+        scale = min(form.height / page.size[0], form.width / page.size[1])
+        return _normalized(blank, page, "nothing is drawn on it", scale=scale, empty=True)
+    plane, scale = _where_it_is(foreground, page, form) or place(
+        foreground.pixels, foreground.edges, form.height, form.width
     )
-    left, top, right, bottom = (edge * page.reduced for edge in ink.box)
+    left, top, right, bottom = (edge * page.reduced for edge in foreground.box)
     box = left, top, min(right, page.size[1]), min(bottom, page.size[0])
-    scale /= ink.reduced * page.reduced
-    said = f"{ink.polarity}; cut out {box[2] - box[0]}×{box[3] - box[1]} pixels at {box[0]}, {box[1]}"
-    if ink.paper:
-        said += f" of a sheet {(ink.paper[2] - ink.paper[0]) * page.reduced} wide"
-    return _decoded(plane[None], page, ink.polarity, box, scale, False, f"{said}, scaled by {scale:.3g}")
+    scale /= foreground.reduced * page.reduced
+    said = f"{foreground.polarity}; cropped to {box[2] - box[0]}×{box[3] - box[1]} pixels at {box[0]}, {box[1]}"
+    if foreground.paper:
+        said += f" of a sheet {(foreground.paper[2] - foreground.paper[0]) * page.reduced} wide"
+    said += f", scaled by {scale:.3g}"
+    return _normalized(plane[None], page, said, polarity=foreground.polarity, box=box, scale=scale)
 
 
-def as_trained(levels: Levels, frame: Frame) -> tuple[Framed, Polarity] | None:
-    """An image that is one of the frame's already, but for how it was stored; None where it is not.
+def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarray, "height width"], Polarity] | None:
+    """A grey image that has the form of `digit` already, but for how it was stored; None where it has not.
 
-    That is: in grey, of the frame's size or each pixel of it repeated, and most of its border black or white.
+    That is: of the input's size or each pixel of it repeated, and most of its border black or white.
     """
     height, width, channels = levels.shape
-    times = height // frame.height
-    if channels != 1 or times < 1 or (height, width) != (times * frame.height, times * frame.width):
+    times = height // form.height
+    if channels != 1 or times < 1 or (height, width) != (times * form.height, times * form.width):
         return None
     plane = levels[::times, ::times, 0]
-    if times > 1 and not (levels.reshape(frame.height, times, frame.width, times) == plane[:, None, :, None]).all():
+    if times > 1 and not (levels.reshape(form.height, times, form.width, times) == plane[:, None, :, None]).all():
         return None
-    border = np.concatenate([plane[0], plane[-1], plane[1:-1, 0], plane[1:-1, -1]])
+    border = _border(plane[None])[0]
     if 2 * np.count_nonzero(border == 0) > len(border):
         return plane, "light on dark"
     if 2 * np.count_nonzero(border == 1) > len(border):
@@ -108,59 +146,93 @@ def as_trained(levels: Levels, frame: Frame) -> tuple[Framed, Polarity] | None:
     return None
 
 
-def _where_it_is(ink: Foreground, page: Page, frame: Frame) -> tuple[Framed, float] | None:
-    """The ink of an image of the frame's size in which it lies as in the training images: not moved, not scaled."""
+def is_like_mnist(pixels: UInt8[np.ndarray, "n channels height width"]) -> bool:
+    """Whether an array's images are framed as `digit` frames: grey, a ground of 0, one centred foreground of 5/7."""
+    few = pixels[:: len(pixels) // MNIST_LIKE_CHECKED + 1]
+    if few.shape[1] != 1 or min(few.shape[2:]) < 8:
+        return False
+    planes = few[:, 0]
+    dark = 2 * np.count_nonzero(_border(planes) == 0, 1) > 2 * (planes.shape[1] + planes.shape[2]) - 4
+    return bool((dark & _framed_as_mnist(planes)).mean() >= MNIST_LIKE_SHARE)
+
+
+def _framed_as_mnist(planes: UInt8[np.ndarray, "n height width"]) -> Bool[np.ndarray, " n"]:
+    """Which images have a foreground as large as MNIST's digits, its centre of mass in the middle."""
+    masses = np.maximum(planes.sum((1, 2), dtype=np.int64), 1)
+    largest, off = np.zeros(len(planes)), np.zeros(len(planes))
+    for axis, side in ((2, planes.shape[1]), (1, planes.shape[2])):
+        covered = planes.max(axis) > 255 * FOREGROUND_LEVEL
+        extent = side - covered.argmax(1) - covered[:, ::-1].argmax(1)
+        largest = np.maximum(largest, np.where(covered.any(1), extent, 0) / (MNIST_SHARE * side))
+        centre = planes.sum(axis, dtype=np.int64) @ np.arange(side) / masses
+        off = np.maximum(off, np.abs(centre - side / 2))  # MNIST's middle is half a pixel right of and below ours
+    tolerance = SIZE_TOLERANCE_PIXELS / (MNIST_SHARE * max(planes.shape[1:]))
+    return np.asarray((np.abs(largest - 1) <= tolerance) & (off <= PLACE_TOLERANCE_PIXELS))
+
+
+def _where_it_is(foreground: Foreground, page: Page, form: InputFormat) -> tuple[np.ndarray, float] | None:
+    """The foreground of an image of the input's size that is framed as MNIST's digits: not moved, not scaled."""
     height, width = page.pixels.shape[:2]
-    times = height // frame.height
-    if ink.reduced > 1 or times < 1 or (height, width) != (times * frame.height, times * frame.width):
+    times = height // form.height
+    if foreground.reduced > 1 or times < 1 or (height, width) != (times * form.height, times * form.width):
         return None
-    (left, top, right, bottom), (across, down) = ink.edges, ink.corner
-    largest = max((bottom - top) / (frame.share * height), (right - left) / (frame.share * width))
+    (left, top, right, bottom), (across, down) = foreground.edges, foreground.corner
+    largest = max((bottom - top) / (MNIST_SHARE * height), (right - left) / (MNIST_SHARE * width))
     off = []
     for axis, side, start in ((1, height, down), (0, width, across)):
-        mass = ink.pixels.sum(axis)
+        mass = foreground.pixels.sum(axis)
         off.append(abs(float(mass @ np.arange(len(mass)) / mass.sum()) + start + 0.5 - side / 2 - times / 2) / times)
-    if abs(largest - 1) * frame.share * max(frame.height, frame.width) > SAME_SIZE or max(off) > SAME_PLACE:
+    too_large = abs(largest - 1) * MNIST_SHARE * max(form.height, form.width) > SIZE_TOLERANCE_PIXELS
+    if too_large or max(off) > PLACE_TOLERANCE_PIXELS:
         return None
     whole = np.zeros((height, width), np.float32)
-    whole[down : down + ink.pixels.shape[0], across : across + ink.pixels.shape[1]] = ink.pixels
+    whole[down : down + foreground.pixels.shape[0], across : across + foreground.pixels.shape[1]] = foreground.pixels
     plane = areas(height, 0, 1 / times) @ whole @ areas(width, 0, 1 / times).T
     return np.asarray(plane, np.float32), 1 / times
 
 
-def _in_colour(page: Page, frame: Frame) -> NormalizedImage:
-    """A page in a frame with colours: reduced by averaging areas, or enlarged, and its border's colour beside it."""
-    levels = page.pixels.repeat(frame.channels // page.pixels.shape[2], 2)
-    height, width = levels.shape[:2]
-    scale = min(frame.height / height, frame.width / width)
-    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
-    border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
-    framed = np.empty((frame.channels, frame.height, frame.width), np.float32)
-    framed[:] = np.median(border, 0)[:, None, None]
-    top, left = (frame.height - tall) // 2, (frame.width - wide) // 2
-    for plane, into in zip(np.moveaxis(levels, 2, 0), framed, strict=True):
+def _letterboxed(levels: Levels, height: int, width: int) -> tuple[Planes, float, bool]:
+    """The whole page in the middle: reduced by averaging areas, or enlarged smoothly; its scale; whether it was padded.
+
+    Each channel is computed by itself, so a grey page has the same pixels in one channel and in three.
+    """
+    scale = min(height / levels.shape[0], width / levels.shape[1])
+    tall, wide = max(1, round(levels.shape[0] * scale)), max(1, round(levels.shape[1] * scale))
+    planes = np.moveaxis(levels, 2, 0)
+    framed = np.empty((len(planes), height, width), np.float32)
+    framed[:] = np.median(_border(planes), 1)[:, None, None]
+    top, left = (height - tall) // 2, (width - wide) // 2
+    for plane, into in zip(planes, framed, strict=True):
         into[top : top + tall, left : left + wide] = resized(np.ascontiguousarray(plane), tall, wide)
-    unchanged = scale == 1 == page.reduced and (tall, wide) == (frame.height, frame.width)
-    said = f"{page.size[1]}×{page.size[0]} pixels scaled by {scale / page.reduced:.3g}"
-    said += "" if (tall, wide) == (frame.height, frame.width) else ", with its border's colour beside it"
-    said = "is as the training images are" if unchanged else said
-    return _decoded(framed, page, None, _whole(page), scale / page.reduced, unchanged, said)
+    return framed, scale, (tall, wide) != (height, width)
 
 
-def _whole(page: Page) -> Box:
-    return 0, 0, page.size[1], page.size[0]
+def _border(planes: np.ndarray) -> np.ndarray:
+    """The outermost pixels of each plane, each once."""
+    edges = (planes[:, 0], planes[:, -1], planes[:, 1:-1, 0], planes[:, 1:-1, -1])
+    return np.concatenate(edges, 1)
 
 
-def _decoded(
-    levels: Float32[np.ndarray, "channels height width"],
+def _in_channels(levels: Levels, channels: int) -> Levels:
+    """A page in so many channels: its lightness (ITU-R 601) in one, grey repeated in three."""
+    if levels.shape[2] == channels:
+        return levels
+    return lightness(levels)[..., None] if channels == 1 else levels.repeat(channels // levels.shape[2], 2)
+
+
+def _normalized(
+    planes: Planes,
     page: Page,
-    polarity: Polarity | None,
-    box: Box,
-    scale: float,
-    unchanged: bool,
     said: str,
+    *,
+    scale: float,
+    polarity: Polarity | None = None,
+    box: Box | None = None,
+    unchanged: bool = False,
+    empty: bool = False,
 ) -> NormalizedImage:
     turned = "; turned as its EXIF data say" if page.orientation != 1 else ""
     ground = f"; {page.ground} under what is transparent" if page.ground else ""
-    pixels = np.rint(levels * 255).astype(np.uint8)
-    return NormalizedImage(pixels, polarity, box, scale, unchanged, said + turned + ground)
+    pixels = np.rint(planes * 255).astype(np.uint8)
+    whole = (0, 0, page.size[1], page.size[0])
+    return NormalizedImage(pixels, polarity, box or whole, scale, unchanged, empty, said + turned + ground)

@@ -142,16 +142,19 @@ def read_file(
 
     Raises UserError as `read_pages` does.
     """
-    if ready.frame.channels != 1:
-        raise UserError(
-            f"{ready.name}: is for images in colour; several digits are read by a model for grey ones, as digits"
-        )
     for page in read_pages(source, name, limits):
         yield page, read_page(page, ready)
 
 
 def read_page(page: Page, ready: Predictor) -> Reading:
-    """The digits on a page, by a model for images in grey."""
+    """The digits on a page, by a model for cropped digits. Raises UserError for another."""
+    normalization = ready.input_format.normalization
+    if normalization != "digit":
+        raise UserError(
+            f"{ready.name}: was trained on images normalised by {normalization}",
+            expected="a model for single digits, light on dark",
+            hint="use digits, or train with --normalize digit",
+        )
     lines = tuple(Line(tuple(_field(found, page, ready) for found in row)) for row in find(page.pixels, ready))
     return Reading(lines, page.number, page.size)
 

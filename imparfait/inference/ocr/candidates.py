@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int, UInt8
 from scipy import ndimage
 
 from imparfait.data.images.foreground import Box, edges_of
-from imparfait.data.images.normalize import Frame
+from imparfait.data.images.normalize import InputFormat
 from imparfait.data.images.placement import place
 from imparfait.inference.ocr.binarize import BinarizedPage
 from imparfait.inference.ocr.layout import Owners, TextRow
@@ -81,9 +81,9 @@ def looked_at(
         for row in rows
         for piece in row.pieces
         if piece.height > LOWEST * row.tall and piece.width < WIDEST * row.tall
-        if (pixels := _framed(piece.number, piece.number, piece.box, inked, owners, ready.frame)) is not None
+        if (pixels := _framed(piece.number, piece.number, piece.box, inked, owners, ready.input_format)) is not None
     }
-    answers = ready.probabilities(np.array([*framed.values()])) if framed else ()
+    answers = ready.predict_proba(np.array([*framed.values()])) if framed else ()
     return {number: GlyphPrediction(framed[number], each) for number, each in zip(framed, answers, strict=True)}
 
 
@@ -133,7 +133,7 @@ def _is_pair(which: Int[np.ndarray, "height width"], costs: list[float]) -> bool
 
 
 def hypotheses_of(
-    parts: list[Glyph], tall: float, inked: BinarizedPage, owners: Owners, frame: Frame
+    parts: list[Glyph], tall: float, inked: BinarizedPage, owners: Owners, form: InputFormat
 ) -> list[Hypothesis]:
     """The signs that neighbouring parts may make."""
     found = []
@@ -154,7 +154,7 @@ def hypotheses_of(
                 look = first.look
                 found.append(Hypothesis(start, end, box, look.pixels, gap, joined, look.answers))
                 continue
-            pixels = _framed(first.first, parts[end - 1].first, box, inked, owners, frame)
+            pixels = _framed(first.first, parts[end - 1].first, box, inked, owners, form)
             if pixels is not None:
                 found.append(Hypothesis(start, end, box, pixels, gap, joined, None))
     return found
@@ -165,7 +165,7 @@ def _around(one: Box, other: Box) -> Box:
 
 
 def _framed(
-    first: int, last: int, box: Box, inked: BinarizedPage, owners: Owners, frame: Frame
+    first: int, last: int, box: Box, inked: BinarizedPage, owners: Owners, form: InputFormat
 ) -> UInt8[np.ndarray, "1 rows columns"] | None:
     """The parts numbered from `first` to `last` as a model takes a sign."""
     height, width = owners.shape
@@ -180,7 +180,7 @@ def _framed(
     ink = np.clip((beside * near - low) / (strength - low), 0, 1).astype(np.float32)
     if not ink.any():
         return None
-    plane, _ = place(ink, edges_of(ink), frame.height, frame.width, frame.share)
+    plane, _ = place(ink, edges_of(ink), form.height, form.width)
     return np.asarray(np.rint(plane[None] * 255), np.uint8)
 
 

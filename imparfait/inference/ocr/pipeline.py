@@ -70,7 +70,7 @@ def _find_on(inked: BinarizedPage, ready: Predictor) -> list[list[DetectedField]
     lattices = []
     for row in rows:
         parts = parts_of(row, inked, owners, looks)
-        hypotheses = hypotheses_of(parts, row.tall, inked, owners, ready.frame)
+        hypotheses = hypotheses_of(parts, row.tall, inked, owners, ready.input_format)
         if hypotheses:
             lattices.append((row.tall, parts, hypotheses))
     answered = iter(_answered([each for _, _, hypotheses in lattices for each in hypotheses], ready))
@@ -97,7 +97,7 @@ def _find_on(inked: BinarizedPage, ready: Predictor) -> list[list[DetectedField]
 def _answered(hypotheses: list[Hypothesis], ready: Predictor) -> list[Float32[np.ndarray, " classes"]]:
     """What the classifier says of each, of those that it has not been asked yet too."""
     asked = [each.pixels for each in hypotheses if each.answers is None]
-    new = iter(ready.probabilities(np.array(asked)) if asked else ())
+    new = iter(ready.predict_proba(np.array(asked)) if asked else ())
     return [next(new) if each.answers is None else each.answers for each in hypotheses]
 
 
