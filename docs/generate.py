@@ -82,7 +82,7 @@ def corruptions() -> str:
             if each.family == family:
                 mnist_c = "" if each.mnist_c is None else f"{each.mnist_c:.2g}{' (like)' if each.in_kind else ''}"
                 core = "" if each.protocol is None else f"{each.protocol:g}"
-                rows.append((f"`{name}`", _sentences(each.alter), mnist_c, core))
+                rows.append((f"`{name}`", _sentences(each.function), mnist_c, core))
         title = FAMILIES.get(str(family), str(family).capitalize())
         parts.append(f"### {title}\n\n{table(('corruption', 'what it does', 'MNIST-C at', 'core'), rows)}")
     return "\n".join(parts)
