@@ -1,7 +1,8 @@
-"""Anybody's classifier on corrupted images: what is asked, and how."""
+"""Evaluation of any classifiers on corrupted images: accuracy, comparison, calibration and OOD detection."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
+from typing import overload
 
 from imparfait.core.types import Classifier
 from imparfait.corruptions import CorruptionFunction
@@ -11,46 +12,89 @@ from imparfait.evaluation.external.adapter import adapt
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.infer_spec import InferredSpec, infer_spec
 from imparfait.evaluation.external.input_spec import Function, SpecHint
-from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.scores import evaluate as score
-from imparfait.evaluation.suite import conditions_from, full_suite, shown
+from imparfait.evaluation.model_comparison import Evaluation, assess
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import Scores, score_conditions
+from imparfait.evaluation.suite import apply_conditions, suite_named
+
+Data = LabelledImages | Iterable[ConditionImages] | None
+Suite = str | Iterable[str | CorruptionFunction]
 
 
+@overload
 def evaluate(
-    classifier: Function,
-    data: LabelledImages | Iterable[ConditionImages] | None = None,
+    models: Function,
+    data: Data = None,
     *,
-    suite: Iterable[str | CorruptionFunction] | None = None,
+    suite: Suite = "core",
     layout: str | None = None,
-    range: str | int | None = None,
-    ink: str | None = None,
+    value_range: str | int | None = None,
+    foreground: str | None = None,
     outputs: str | None = None,
-) -> Scores:
-    """Score any function from images to answers, on `data` corrupted.
+) -> Scores: ...
+@overload
+def evaluate(
+    models: Mapping[str, Function],
+    data: LabelledImages | None = None,
+    *,
+    suite: Suite = "core",
+    layout: str | None = None,
+    value_range: str | int | None = None,
+    foreground: str | None = None,
+    outputs: str | None = None,
+) -> Evaluation: ...
+def evaluate(
+    models: Function | Mapping[str, Function],
+    data: Data = None,
+    *,
+    suite: Suite = "core",
+    layout: str | None = None,
+    value_range: str | int | None = None,
+    foreground: str | None = None,
+    outputs: str | None = None,
+) -> Scores | Evaluation:
+    """Evaluate any function from images to predictions, or several by name, on corrupted images.
 
-    `data` are images (MNIST's validation images, when none are given) or parts corrupted already, such as
-    `core_suite(images)`. `suite` are corruptions, by name or as functions of one's own: `[*CORRUPTIONS, mine]`; when
-    none is given, the core suite. A function that is not asked as ours are (float32 `[n, channels, height,
-    width]` in 0..1, logits out) says how: `layout` nhwc, nhw or flat; `range` 255, -1..1, mnist or imagenet; `ink`
-    dark; `outputs` logits, probabilities or labels, else what the answers look like.
-    Raises UserError when its answers are not one a class for each image, or when it does not take such images.
+    `data` are images (MNIST's validation images by default) or, for one function, conditions already made, such as
+    `core_suite(images)`. `suite` is "core", "full", or a list of corruptions: names, or functions of your own.
+    One function gives Scores. A mapping of names to functions gives an Evaluation, which also compares them and
+    holds their calibration and OOD detection; models of `open_model` that differ only in their seed form one.
+    A function that does not take float32 `[n, channels, height, width]` in 0..1 and return logits says so: `layout`
+    nhwc, nhw or flat; `value_range` 255, -1..1, mnist or imagenet; `foreground` dark; `outputs` logits,
+    probabilities or labels (inferred by default).
+    Raises UserError when a function does not take such images or does not return one output per class and image.
     """
     if data is None:
-        _, data = load_data("mnist").fitting()
-    if isinstance(data, LabelledImages):
-        data = shown(data, conditions_from() if suite is None else full_suite(suite))
-    if layout is None and range is None and ink is None and outputs is None:
-        return score(classifier, data)
-    parts = iter(data)
-    first = next(parts)
-    known = SpecHint(layout or "nchw", range or "1", ink or "light", outputs)
-    classifier, _ = wrap_external(classifier, DeclaredSpec(), first.data, known)
-    return score(classifier, chain([first], parts))
+        _, data = load_data("mnist").train_val()
+    hint = SpecHint(layout, value_range, foreground, outputs)
+    is_ours = hint == SpecHint()
+    if not is_ours:
+        hint = SpecHint(layout or "nchw", value_range or "1", foreground or "light", outputs)
+    if isinstance(models, Mapping):
+        assert isinstance(data, LabelledImages), "several models are evaluated on images, not on conditions"
+        images, conditions = data, suite_named(suite)
+        named = {
+            name: model if is_ours else wrap_external(model, DeclaredSpec(), images, hint)[0]
+            for name, model in models.items()
+        }
+        suites = {
+            name: SuiteResult(score_conditions(model, apply_conditions(images, conditions)))
+            for name, model in named.items()
+        }
+        groups = {name: str(getattr(model, "group", name)) for name, model in models.items()}
+        thresholds = {name: getattr(model, "threshold", None) for name, model in models.items()}
+        return assess(suites, named, images, groups, thresholds)
+    made = iter(apply_conditions(data, suite_named(suite)) if isinstance(data, LabelledImages) else data)
+    if is_ours:
+        return score_conditions(models, made)
+    first = next(made)
+    classifier, _ = wrap_external(models, DeclaredSpec(), first.data, hint)
+    return score_conditions(classifier, chain([first], made))
 
 
 def wrap_external(
-    function: Function, told: DeclaredSpec, data: LabelledImages, known: SpecHint
+    function: Function, declared: DeclaredSpec, data: LabelledImages, hint: SpecHint
 ) -> tuple[Classifier, InferredSpec]:
-    """Another's model as a classifier: asked as it says, else as proves best on a few of the images `data`."""
-    conventions = infer_spec(function, told, data, known)
-    return adapt(function, conventions.conventions, data.classes), conventions
+    """An external model as a classifier, and its input/output specification: hinted, declared, or tried on `data`."""
+    spec = infer_spec(function, declared, data, hint)
+    return adapt(function, spec.conventions, data.classes), spec

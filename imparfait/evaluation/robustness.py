@@ -1,4 +1,4 @@
-"""One model over a whole suite: corruption by corruption, in the mean, at worst, and against a baseline."""
+"""Robustness of one model over a suite: by corruption, on average, at worst, and relative to a baseline."""
 
 import hashlib
 import json
@@ -8,22 +8,23 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.evaluation.scores import ConditionResult, Scores
+from imparfait.evaluation.scores import ConditionResult, Score, Scores
 from imparfait.evaluation.statistics import Crossing, Interval, crossing
-from imparfait.evaluation.suite import CLEAN, YOURS, is_full, levels_of, weights
+from imparfait.evaluation.suite import CLEAN, CUSTOM, is_full, levels_of, weights
 
 BASELINE = Path(__file__).parent / "baseline.json"
 BASELINE_SHA256 = "9243da91f13df87f58bbddafa88a9d8baae153cf9a6c996672de25c0908a795f"
-ENOUGH = 0.95  # the accuracy whose loss is looked for
-Z = 1.959964  # of a normal 95 % interval
+CROSSING_ACCURACY = 0.95  # the severity where accuracy falls below this is reported
+NORMAL_QUANTILE = 1.959964  # of a 95 % interval
+CROSSING_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class CorruptionSummary:
-    """A corruption over its severities."""
+    """Accuracy under one corruption, by severity."""
 
     corruption: str
     family: str
@@ -36,136 +37,136 @@ class CorruptionSummary:
     mnist_c: float | None = None
     """The accuracy at the severity of MNIST-C's published parameters, where there is one."""
     in_kind: bool = False
-    protocol: float | None = None
+    """Whether the corruption only resembles MNIST-C's."""
+    core: float | None = None
+    """The accuracy at the core suite's severity, where there is one."""
 
     @property
     def accuracy(self) -> float:
         """The mean over its levels."""
         return float(np.mean(self.accuracies))
 
-    @property
-    def name(self) -> str:
-        """As reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
-        return f"{self.corruption}-like" if self.in_kind else self.corruption
-
 
 @dataclass(frozen=True, eq=False)
 class SuiteResult:
-    """What `scores` of a full suite say."""
+    """The scores of one trained model over a suite, summarised."""
 
     scores: Scores
 
     @cached_property
-    def parts(self) -> dict[tuple[str, float], ConditionResult]:
-        """The answers by corruption and severity."""
-        return {(part.corruption, part.severity): part for part in self.scores.parts}
+    def conditions(self) -> dict[tuple[str, float], ConditionResult]:
+        """The results by corruption and severity."""
+        return {(result.corruption, result.severity): result for result in self.scores.conditions}
 
     @property
     def clean(self) -> ConditionResult:
-        """The answers to the images as they are."""
-        return self.parts[CLEAN, 0.0]
+        """The result on clean images."""
+        return self.conditions[CLEAN, 0.0]
 
     @cached_property
     def levels(self) -> dict[str, tuple[float, ...]]:
-        """The severities of each corruption that count in the means: not those where only others' parameters lie."""
-        return levels_of(self.parts)
+        """The severities of each corruption that count in the means."""
+        return levels_of(self.conditions)
 
     @cached_property
-    def rows(self) -> list[CorruptionSummary]:
-        """A row a corruption."""
-        return [self._row(name, levels) for name, levels in self.levels.items()]
+    def corruptions(self) -> list[CorruptionSummary]:
+        """A summary of each corruption."""
+        return [self._summary(name, levels) for name, levels in self.levels.items()]
 
     @cached_property
     def is_full(self) -> bool:
-        """Whether corruptions are there at several severities; the core suite are not."""
-        return is_full(self.parts)
+        """Whether any corruption has several severities; in the core suite none has."""
+        return is_full(self.conditions)
 
     @cached_property
     def mean(self) -> float:
-        """The headline: the mean over corruptions of each one's mean over its levels, clean not in it.
+        """The headline: the mean over corruptions of each one's mean over its levels, without clean.
 
-        Of a few parts (the three) it is their plain mean, clean in it.
+        In a short suite, such as the core suite, the plain mean over its conditions, clean included.
         """
-        accuracies = [part.score.accuracy for part in self.parts.values()]
-        return float(np.average(accuracies, weights=weights(list(self.parts))))
+        accuracies = [result.score.accuracy for result in self.conditions.values()]
+        return float(np.average(accuracies, weights=weights(list(self.conditions))))
 
     @property
     def mean_interval(self) -> Interval:
-        """Its 95 % interval over source images, each with all its corrupted copies."""
-        each = self.by_source()
-        half = Z * float(each.std(ddof=1)) / len(each) ** 0.5
-        return max(0.0, self.mean - half), min(1.0, self.mean + half)
+        """The 95 % interval of the mean, over source images with all their corrupted copies."""
+        return normal_interval(self.mean, self.by_source())
 
     @property
-    def worst(self) -> tuple[str, float, float]:
-        """Corruption, severity and accuracy where accuracy is lowest."""
-        lowest = min((r for r in self.rows), key=lambda row: min(row.accuracies))
-        level = int(np.argmin(lowest.accuracies))
-        return lowest.corruption, lowest.severities[level], lowest.accuracies[level]
+    def worst(self) -> Score:
+        """The condition with the lowest accuracy, among those that count in the mean."""
+        lowest = min(self.corruptions, key=lambda summary: min(summary.accuracies))
+        severity = lowest.severities[int(np.argmin(lowest.accuracies))]
+        return self.conditions[lowest.corruption, severity].score
 
     @property
     def mnist_c_mean(self) -> float | None:
         """The mean over MNIST-C's 15 at the severity of its published parameters, where all are in the suite."""
-        found = [row.mnist_c for row in self.rows if row.mnist_c is not None]
-        return float(np.mean(found)) if len(found) == sum(a.mnist_c is not None for a in CORRUPTIONS.values()) else None
+        own = [summary.mnist_c for summary in self.corruptions if summary.mnist_c is not None]
+        expected = sum(known.mnist_c is not None for known in CORRUPTIONS.values())
+        return float(np.mean(own)) if len(own) == expected else None
 
     @property
     def core_mean(self) -> float | None:
-        """The mean of the protocol's clean, geometric and shrunk, where all are in the suite."""
-        found = [row.protocol for row in self.rows if row.protocol is not None]
-        expected = sum(a.protocol is not None for a in CORRUPTIONS.values())
-        return float(np.mean([self.clean.score.accuracy, *found])) if len(found) == expected else None
+        """The mean of clean, geometric and shrunk, where all are in the suite."""
+        own = [summary.core for summary in self.corruptions if summary.core is not None]
+        expected = sum(known.protocol is not None for known in CORRUPTIONS.values())
+        return float(np.mean([self.clean.score.accuracy, *own])) if len(own) == expected else None
 
     def by_source(self, corruption: str | None = None) -> Float[np.ndarray, " sources"]:
-        """For each source image the share of its corrupted copies read correctly, weighted as in the mean."""
+        """The share of correct corrupted copies of each source image, weighted as in the mean."""
         if corruption:
-            return np.asarray(np.mean([self._correct(corruption, level) for level in self.levels[corruption]], 0))
-        correct = [self._correct(*place) for place in self.parts]
-        return np.asarray(np.average(correct, 0, weights(list(self.parts))))
+            levels = self.levels[corruption]
+            return np.asarray(np.mean([self.conditions[corruption, level].correct for level in levels], 0))
+        correct = [result.correct for result in self.conditions.values()]
+        return np.asarray(np.average(correct, 0, weights(list(self.conditions))))
 
     def corruption_error(self, baseline: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-        """Each corruption's errors over its severities, divided by the baseline's there.
+        """The errors under each corruption, over its severities, divided by the baseline's.
 
-        Their mean is the mean corruption error of Hendrycks and Dietterich (ICLR 2019), to this baseline: not to be
-        compared with a published one, whose baseline is another network.
+        Their mean is the mean corruption error (mCE) of Hendrycks and Dietterich (ICLR 2019), relative to this
+        baseline. It must not be compared with a published mCE, whose baseline is another network.
         """
-        found = {}
-        for row in self.rows:
-            theirs_at = baseline.get(row.corruption, {})
-            if all(f"{severity:g}" in theirs_at for severity in row.severities):
-                theirs = sum(theirs_at[f"{severity:g}"] for severity in row.severities)
-                found[row.corruption] = sum(1 - accuracy for accuracy in row.accuracies) / theirs
-        return found
+        ratios = {}
+        for summary in self.corruptions:
+            by_severity = baseline.get(summary.corruption, {})
+            if all(f"{severity:g}" in by_severity for severity in summary.severities):
+                total = sum(by_severity[f"{severity:g}"] for severity in summary.severities)
+                ratios[summary.corruption] = sum(1 - accuracy for accuracy in summary.accuracies) / total
+        return ratios
 
-    def _correct(self, corruption: str, severity: float) -> Bool[np.ndarray, " sources"]:
-        part = self.parts[corruption, severity]
-        return np.asarray(part.said == part.truths)
-
-    def _row(self, name: str, levels: Sequence[float]) -> CorruptionSummary:
-        scores = [self.parts[name, level].score for level in levels]
+    def _summary(self, name: str, levels: Sequence[float]) -> CorruptionSummary:
+        scores = [self.conditions[name, level].score for level in levels]
         known = CORRUPTIONS.get(name)
-        steps = np.array([0.0, *levels])
-        correct = np.stack([self._correct(CLEAN, 0.0), *(self._correct(name, level) for level in levels)])
+        correct = np.stack([self.clean.correct, *(self.conditions[name, level].correct for level in levels)])
         return CorruptionSummary(
             name,
-            (known.family if known else None) or YOURS,
+            (known.family if known else None) or CUSTOM,
             tuple(levels),
             tuple(score.accuracy for score in scores),
             tuple(score.interval for score in scores),
-            crossing(steps, correct, ENOUGH, resamples=1000),
-            self._named(name, known.mnist_c if known else None),
+            crossing(np.array([0.0, *levels]), correct, CROSSING_ACCURACY, resamples=CROSSING_RESAMPLES),
+            self._accuracy_at(name, known.mnist_c if known else None),
             bool(known and known.in_kind),
-            self._named(name, known.protocol if known else None),
+            self._accuracy_at(name, known.protocol if known else None),
         )
 
-    def _named(self, name: str, severity: float | None) -> float | None:
-        return self.parts[name, severity].score.accuracy if severity and (name, severity) in self.parts else None
+    def _accuracy_at(self, name: str, severity: float | None) -> float | None:
+        if not severity or (name, severity) not in self.conditions:
+            return None
+        return self.conditions[name, severity].score.accuracy
+
+
+def normal_interval(mean: float, by_source: Float[np.ndarray, " sources"]) -> Interval:
+    """The 95 % interval of a mean over source images, by the normal approximation, within 0..1."""
+    half = NORMAL_QUANTILE * float(by_source.std(ddof=1)) / len(by_source) ** 0.5
+    return max(0.0, mean - half), min(1.0, mean + half)
 
 
 def read_baseline() -> dict[str, dict[str, float]]:
     """The baseline's errors by corruption and severity: the study's `cnn`, trained on clean images, over 5 seeds.
 
-    Measured by benchmarks/baseline.py, and to be measured again when the table's severities change.
+    Measured by benchmarks/accuracy/baseline.py; measure again when a corruption's severities change.
     """
     content = BASELINE.read_bytes()
     assert hashlib.sha256(content).hexdigest() == BASELINE_SHA256, "the baseline's file is not the published one"

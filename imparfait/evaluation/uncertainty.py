@@ -1,4 +1,4 @@
-"""How far a model's confidence can be trusted: on corrupted images, and on images that show nothing it knows."""
+"""Calibration on corrupted images, and detection of out-of-distribution (OOD) images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,88 +11,96 @@ from imparfait.core.types import Classifier
 from imparfait.data.images.blank import accepts
 from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.evaluation import metrics
-from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import ConditionResult
 from imparfait.evaluation.statistics import Interval
 
-FIT = ("geometry", "noise", "light")
-"""Families whose corrupted images temperature and threshold are fitted on; the others are left out, to see whether
-what was fitted holds there."""
-MODERATE = 0.6  # the severity up to which families are summed up
-SURE = 0.99  # the share of the most confident whose errors are counted
+CALIBRATION_FAMILIES = ("geometry", "noise", "light")
+"""Families whose corruptions temperature and threshold are fitted on. The others are left out, to see whether the
+calibration transfers."""
+MODERATE_SEVERITY = 0.6  # families are summarised up to this severity
+CONFIDENT_SHARE = 0.99  # of the predictions, the most confident ones, whose errors are counted
 
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What the probabilities on some images are worth; lower is better everywhere."""
+    """How good the probabilities on some images are; lower is better everywhere."""
 
     images: str
     total: int
     log_loss: float
     brier: float
     calibration_error: float
-    interval: Interval
-    """Of the calibration error, from one copy of each source: rather too wide than too narrow."""
-    always_sure: float
-    """The calibration error of who is always sure: the share of wrong answers."""
-    surest_wrong: int
-    surest: int
-    """Of so many most confident answers, `surest_wrong` are wrong."""
+    """ECE, in 15 bins of equal mass."""
+    calibration_error_interval: Interval
+    """95 %, from one copy of each source: rather too wide than too narrow."""
+    error_rate: float
+    """Also the calibration error of the same predictions with confidence 1."""
+    confident_errors: int
+    """Wrong predictions among the most confident 99 % …"""
+    confident_total: int
+    """… and how many predictions these are."""
 
 
 @dataclass(frozen=True)
 class OodReport:
-    """How well confidence tells corrupted digits from images of one set that are none."""
+    """How well confidence separates corrupted images of known classes from one set of OOD images."""
 
     name: str
     description: str
     total: int
     auroc: float
-    false_positive_rate: float
-    """The share of these images as sure as the 95 % surest corrupted digits."""
+    fpr95: float
+    """The share of these images at least as confident as 95 % of the corrupted images."""
     accepted: float | None
     """The share that the model's threshold accepts; None without one."""
-    has_right_answer: bool = True
+    resembles_classes: bool = False
+    """Whether the images resemble known classes, so that there is no right answer: an O may be taken for a 0."""
 
 
-def calibration_report(images: str, parts: Sequence[ConditionResult]) -> CalibrationReport:
-    """What the probabilities of all `parts` together are worth."""
-    probabilities = np.concatenate([part.probabilities for part in parts])
-    truths = np.concatenate([part.truths for part in parts])
-    wrong, surest = metrics.error_of_the_surest(probabilities, truths, SURE)
-    # The interval is a bootstrap over rows, which must be independent: of each source image one copy, drawn.
-    n = len(parts[0].truths)
-    few = np.random.default_rng(0).integers(len(parts), size=n) * n + np.arange(n)
+def calibration_report(images: str, results: Sequence[ConditionResult]) -> CalibrationReport:
+    """The quality of the probabilities under all these conditions together."""
+    probabilities = np.concatenate([result.probabilities for result in results])
+    truths = np.concatenate([result.truths for result in results])
+    # The interval is a bootstrap over rows, which must be independent: one random copy of each source image.
+    n = len(results[0].truths)
+    rows = np.random.default_rng(0).integers(len(results), size=n) * n + np.arange(n)
     return CalibrationReport(
         images,
         len(truths),
         metrics.log_loss(probabilities, truths),
         metrics.brier(probabilities, truths),
         metrics.calibration_error(probabilities, truths),
-        metrics.calibration_error_interval(probabilities[few], truths[few]),
-        metrics.always_sure_error(probabilities, truths),
-        wrong,
-        surest,
+        metrics.calibration_error_interval(probabilities[rows], truths[rows]),
+        metrics.error_rate(probabilities, truths),
+        *metrics.confident_errors(probabilities, truths, CONFIDENT_SHARE),
     )
 
 
-def by_family(suite: SuiteResult) -> list[CalibrationReport]:
-    """Clean; each family up to severity 0.6 (or its one level); those in the temperature's fit; those left out."""
+def calibration_by_family(suite: SuiteResult) -> list[CalibrationReport]:
+    """Reports for clean, for each family up to severity 0.6, for the families calibrated on, and for the others."""
     families: dict[str, list[ConditionResult]] = {}
-    for row in suite.rows:
-        levels = [level for level in row.severities if level <= MODERATE] or list(row.severities)
-        families.setdefault(row.family, []).extend(suite.parts[row.corruption, level] for level in levels)
-    found = [calibration_report("clean", [suite.clean])]
-    found += [calibration_report(family, parts) for family, parts in families.items()]
-    for name, inside in (("families in the fit", True), ("families left out", False)):
-        parts = [part for family, each in families.items() if (family in FIT) == inside for part in each]
-        if parts:
-            found.append(calibration_report(name, parts))
-    return found
+    for summary in suite.corruptions:
+        families.setdefault(summary.family, []).extend(moderate(suite, summary))
+    reports = [calibration_report("clean", [suite.clean])]
+    reports += [calibration_report(family, results) for family, results in families.items()]
+    for name, used in (("families used for calibration", True), ("families not used", False)):
+        results = [
+            result for family, own in families.items() if (family in CALIBRATION_FAMILIES) == used for result in own
+        ]
+        if results:
+            reports.append(calibration_report(name, results))
+    return reports
+
+
+def moderate(suite: SuiteResult, summary: CorruptionSummary) -> list[ConditionResult]:
+    """A corruption's results up to severity 0.6, or at its only level."""
+    levels = [level for level in summary.severities if level <= MODERATE_SEVERITY] or summary.severities
+    return [suite.conditions[summary.corruption, level] for level in levels]
 
 
 def max_probability(probabilities: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, " n"]:
-    """How sure an answer is: the largest probability."""
+    """The confidence of a prediction: its largest probability."""
     return np.asarray(probabilities.max(1))
 
 
@@ -105,33 +113,33 @@ def ood_reports(
     threshold: float | None,
     n: int = 2000,
 ) -> list[OodReport]:
-    """How well it refuses each set of images that show nothing it knows, the worst first.
+    """OOD detection by confidence on each set of OOD images, the worst first.
 
-    The other side are images of the suite at all its severities: corrupted ones, for clean ones would be too easy.
+    The in-distribution images are the suite's corrupted ones at all severities: clean ones would be too easy.
     """
-    levels = [(name, level) for name, each in suite.levels.items() for level in each]
-    known = np.concatenate([max_probability(suite.parts[which].probabilities) for which in levels])
-    found = []
-    for name, nothing in OOD_SETS.items():
-        if nothing.purpose != "testing":
+    levels = [(name, level) for name, severities in suite.levels.items() for level in severities]
+    known = np.concatenate([max_probability(suite.conditions[level].probabilities) for level in levels])
+    reports = []
+    for name, ood_set in OOD_SETS.items():
+        if ood_set.purpose != "testing":
             continue
-        pixels = nothing.draw(n, height, width, channels, seed=0)
+        pixels = ood_set.draw(n, height, width, channels, seed=0)
         if pixels is None:
             continue
         images = pixels.astype(np.float32) / 255
         probabilities = softmax(classifier(images).astype(np.float64), 1)
-        sure = max_probability(probabilities)
-        like_known = sure.astype(known.dtype)  # else 1 - 1e-9 would be less sure here than there, where it is 1
-        accepted = None if threshold is None else float(accepts(images, sure, threshold).mean())
-        found.append(
+        confidence = max_probability(probabilities)
+        rounded = confidence.astype(known.dtype)  # in float64, 1 - 1e-9 would rank below a float32 1.0
+        accepted = None if threshold is None else float(accepts(images, confidence, threshold).mean())
+        reports.append(
             OodReport(
                 name,
-                nothing.description,
+                ood_set.description,
                 len(pixels),
-                metrics.auroc(known, like_known),
-                metrics.false_positive_rate_at(known, like_known),
+                metrics.auroc(known, rounded),
+                metrics.false_positive_rate_at(known, rounded),
                 accepted,
-                has_right_answer=name != LIKE,
+                resembles_classes=name == LIKE,
             )
         )
-    return sorted(found, key=lambda refusal: refusal.auroc)
+    return sorted(reports, key=lambda report: report.auroc)

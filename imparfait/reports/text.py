@@ -1,6 +1,25 @@
-"""Every sentence and formatted number about a result."""
+"""Every sentence and formatted number about an evaluation; those about comparisons and searches use it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imparfait.data.corrupted import CORE_SUITE
+from imparfait.evaluation.robustness import CROSSING_ACCURACY, CorruptionSummary, SuiteResult
+from imparfait.evaluation.scores import Scores
 from imparfait.evaluation.statistics import Interval, Verdict
+
+if TYPE_CHECKING:
+    from imparfait.data.sealed_test import TestAccess
+    from imparfait.evaluation.external.infer_spec import InferredSpec
+
+NONE = "–"  # an empty cell of a table
+SCORES_HEADINGS = ("images", "correct", "accuracy", "95 % interval")
+UNKNOWN_TRAINING = "Its training data are not known; they may have contained these images."
 
 
 def percent(share: float) -> str:
@@ -51,3 +70,94 @@ def verdict_sentence(verdict: Verdict) -> str:
     if verdict.single_runs:
         return f"{sentence}; {verdict.single_runs[0]} is a single training run, so this says nothing about its recipe"
     return sentence
+
+
+def corruption_label(corruption: str) -> str:
+    """A corruption's name in reports: "fog-like" where it only resembles MNIST-C's."""
+    from imparfait.corruptions import CORRUPTIONS
+
+    return f"{corruption}-like" if corruption in CORRUPTIONS and CORRUPTIONS[corruption].in_kind else corruption
+
+
+def crossing_text(summary: CorruptionSummary) -> str:
+    """The severity where accuracy falls below 95 %, with its interval: "0.32 (0.30 – 0.34)"."""
+    found = summary.crossing
+    if len(summary.severities) == 1:  # nothing is known between clean and this one level
+        return "at its only level" if summary.accuracy < CROSSING_ACCURACY else "not reached"
+    if found.severity is None:
+        return "not reached" if found.low is None else f"not reached (≥ {found.low:.2f})"
+    if found.severity == 0:
+        return "already clean"
+    if found.severity < summary.severities[0]:  # a straight line from clean cannot tell where
+        return f"below {summary.severities[0]:g}"
+    low, high = ("beyond" if end is None else f"{end:.2f}" for end in (found.low, found.high))
+    return f"{found.severity:.2f} ({low} – {high})"
+
+
+def breaking_sentences(summaries: Sequence[CorruptionSummary]) -> list[str]:
+    """Under which corruption a model breaks first, where it is worst, and which corruptions it withstands."""
+    lowest = min(summaries, key=lambda summary: min(summary.accuracies))
+    at = int(np.argmin(lowest.accuracies))
+    level = f"{100 * CROSSING_ACCURACY:.0f} %"
+    label = corruption_label(lowest.corruption)
+    worst = f"lowest accuracy: {percent(lowest.accuracies[at])}, under {label} at severity {lowest.severities[at]:g}"
+    if any(summary.crossing.severity == 0 for summary in summaries):
+        return [f"Accuracy is below {level} even on clean images; {worst}."]
+    # Below a single level nothing is known.
+    reached = [s for s in summaries if s.crossing.severity is not None and len(s.severities) > 1]
+    sentences = [f"{worst[0].upper()}{worst[1:]}."]
+    if reached:
+        first = min(reached, key=lambda summary: summary.crossing.severity or 0)
+        where = f"under {corruption_label(first.corruption)}, at severity {crossing_text(first)}"
+        sentences = [f"Accuracy first falls below {level} {where}; {worst}."]
+    unbroken = [corruption_label(s.corruption) for s in summaries if s.crossing.severity is None]
+    return [*sentences, f"Never below {level}: {', '.join(unbroken)}."] if unbroken else sentences
+
+
+def mean_label(scores: Scores) -> str:
+    """The name of the mean over conditions."""
+    names = tuple((score.corruption, score.severity) for score in scores.scores)
+    return "core mean" if names == CORE_SUITE else f"mean of {len(names)} conditions"
+
+
+def scores_rows(scores: Scores) -> list[tuple[str, str, str, str]]:
+    """A table row per condition and for the mean, under SCORES_HEADINGS."""
+    names = [score.corruption for score in scores.scores]
+    rows = [
+        (
+            f"{score.corruption} {score.severity:.3g}" if names.count(score.corruption) > 1 else score.corruption,
+            f"{score.correct}/{score.total}",
+            percent(score.accuracy),
+            percent_range(score.interval),
+        )
+        for score in scores.scores
+    ]
+    mean = (mean_label(scores), "", percent(scores.mean), percent_range(scores.mean_interval))
+    return [*rows, mean] if len(rows) > 1 else rows
+
+
+def suite_summary(suite: SuiteResult) -> str:
+    """The headline accuracies of a model, in one line."""
+    parts = [f"clean {percent(suite.clean.score.accuracy)}"]
+    parts += [f"core mean {percent(suite.core_mean)}"] if suite.core_mean is not None else []
+    return ", ".join([*parts, f"suite mean {percent(suite.mean)}"] if suite.is_full else parts)
+
+
+def access_sentence(access: TestAccess) -> str:
+    """How often the test set has been used."""
+    return f"test access {access.times} to these images, according to the ledger"
+
+
+def spec_sentence(spec: InferredSpec) -> str:
+    """How an external model takes its input, where that is known from, and how clearly."""
+    taken = asdict(spec.conventions)
+    fields = ", ".join(f"{name.replace('_', ' ')} {value} ({spec.origins[name]})" for name, value in taken.items())
+    if len(spec.tried) < 2:
+        return fields
+    best, other = spec.tried[:2]
+    differs = [f"{name.replace('_', ' ')} {v}" for name, v in asdict(other.conventions).items() if v != taken[name]]
+    doubt = "; accuracy and log loss disagree: better state them" if spec.is_doubtful else ""
+    return (
+        f"{fields}; {best.correct} of {best.total} validation images correct ({best.accuracy:.1%}), next best "
+        f"({', '.join(differs)}) {other.accuracy:.1%}; log loss {best.log_loss:.2g} and {other.log_loss:.2g}{doubt}"
+    )
