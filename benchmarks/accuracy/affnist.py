@@ -108,9 +108,9 @@ def _evaluate_run(model: str, dataset: Dataset, options: argparse.Namespace) -> 
 
 
 def _row(model: str, classify: Classifier, data: LabelledImages) -> dict[str, object]:
-    score = imparfait.evaluate(classify, [corrupt_like_affnist(data)]).each
+    score = imparfait.evaluate(classify, [corrupt_like_affnist(data)]).scores
     low, high = score[0].interval
-    return {"model": Path(model).name, "images": data.split, "correct": score[0].right, "total": score[0].total,
+    return {"model": Path(model).name, "images": data.split, "correct": score[0].correct, "total": score[0].total,
             "accuracy": score[0].accuracy, "low": low, "high": high}  # fmt: skip
 
 

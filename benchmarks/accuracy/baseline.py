@@ -19,7 +19,7 @@ from imparfait.core.hardware import has_bf16_units
 from imparfait.data.load import load_data
 from imparfait.evaluation.robustness import BASELINE
 from imparfait.evaluation.suite import full_suite
-from imparfait.selection.executors import executor_named, run
+from imparfait.selection.executors import executor_named, run_jobs
 from imparfait.selection.jobs import Job
 from imparfait.training.recipes import RECIPES
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("runs/jobs"))
     parser.add_argument("--out", type=Path, default=BASELINE)
     options = parser.parse_args()
-    data = load_data("mnist").everything()
+    data = load_data("mnist").train_and_val()
     recipe = RECIPES["study"].settings.model_copy(update={"augmentation": "clean", "epochs": options.epochs})
     conditions = tuple((condition.corruption, condition.severity) for condition in full_suite())
     jobs = [
@@ -47,10 +47,10 @@ def main() -> None:
         for seed in range(options.seeds)
     ]
     errors = []
-    for job, result in run(jobs, data, options.store, executor_named()):
+    for job, result in run_jobs(jobs, data, executor_named(), options.store):
         if result.cause:
             raise SystemExit(f"seed {job.settings.seed}: {result.cause}")
-        errors.append(1 - result.right.mean(1))
+        errors.append(1 - result.correct.mean(1))
         print(f"seed {job.settings.seed}: clean {1 - errors[-1][0]:.2%}", flush=True)
     mean = np.mean(errors, 0)
     by_corruption: dict[str, dict[str, float]] = {}

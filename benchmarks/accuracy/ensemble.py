@@ -17,6 +17,7 @@ from typing import Any
 
 import affnist
 import numpy as np
+from scipy.special import softmax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -27,7 +28,6 @@ from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.sealed_test import LEDGER
-from imparfait.evaluation.calibration import softmax
 
 CORE_SUITE = ("clean", "geometric", "shrunk")
 Probabilities = dict[str, np.ndarray]
@@ -38,7 +38,7 @@ def predict(run: Path, data: LabelledImages) -> Probabilities:
     """Probabilities of a run on the core suite and on affNIST-like images."""
     classify = imparfait.load_classifier(run)
     conditions = [*imparfait.core_suite(data), affnist.corrupt_like_affnist(data)]
-    return {c.corruption: softmax(classify(c.data.pixels.astype(np.float32) / 255)) for c in conditions}
+    return {c.corruption: softmax(classify(c.data.pixels.astype(np.float32) / 255), axis=1) for c in conditions}
 
 
 def accuracies(members: list[Probabilities], data: LabelledImages) -> dict[str, float]:

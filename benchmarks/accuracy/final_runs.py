@@ -13,13 +13,12 @@ import argparse
 from pathlib import Path
 
 import imparfait
-from imparfait.cli.learning import at_work, learn
 from imparfait.core.storage import atomic_directory
-from imparfait.data.splits import split_calibration
 from imparfait.evaluation.calibration import calibrate
 from imparfait.models.classifier import as_classifier
-from imparfait.training import run as runs
-from imparfait.training.distillation import load_teachers
+from imparfait.training.loop import checkpointed, resume
+from imparfait.training.run import prepare_run
+from imparfait.training.run_folder import finished_folder, work_folder, write_run
 
 
 def main() -> None:
@@ -30,23 +29,24 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, nargs="+", default=[], metavar="RUN", help="runs to distil from")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     options = parser.parse_args()
-    train, calibration = split_calibration(imparfait.load_data("mnist").train)
-    teachers = load_teachers(options.teacher, train)
+    dataset = imparfait.load_data("mnist")
     for seed in options.seeds:
-        settings = imparfait.RECIPES[options.recipe].settings.model_copy(update={"seed": seed})
-        if options.augmentation:
-            settings = settings.model_copy(update={"augmentation": options.augmentation})
-        run, model = runs.start(options.recipe, settings, train, final=True, teachers=teachers)
-        folder = options.out / run.name
-        if folder.exists():
+        changes = {"augmentation": options.augmentation} if options.augmentation else {}
+        settings = imparfait.RECIPES[options.recipe].settings.model_copy(update=changes | {"seed": seed})
+        run, model = prepare_run(dataset, settings, options.recipe, final=True, teachers=options.teacher)
+        if folder := finished_folder(run, options.out):
             print(folder, "exists already")
             continue
-        with at_work(run, options.out) as unfinished:
-            result = learn(run, model, [], unfinished)
-            calibrated = calibrate(as_classifier(model, run.compute), calibration) if calibration else None
+        with work_folder(run, options.out) as unfinished:
+            training = run.training(model)
+            resume(training, unfinished, run.hash)
+            for _ in checkpointed(training, unfinished, run.hash):
+                pass
+            epochs, folder = training.progress.epochs, options.out / run.name
+            calibration = calibrate(as_classifier(model, run.compute), run.calibration) if run.calibration else None
             with atomic_directory(folder) as new:
-                runs.write_run(new, run, model, result.epochs, result.course, calibrated)
-        print(folder, f"{result.epochs[-1].seconds:.0f} s")
+                write_run(new, run, model, epochs, calibration)
+        print(folder, f"{epochs[-1].seconds:.0f} s")
 
 
 if __name__ == "__main__":

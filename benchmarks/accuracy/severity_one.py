@@ -16,11 +16,11 @@ from pathlib import Path
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import has_bf16_units
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.data.augmentation import AUGMENTATIONS, Augmentation, Share
+from imparfait.data.augmentation import AUGMENTATIONS, Augmentation, AugmentationShare
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import ConditionImages
 from imparfait.data.load import load_data
-from imparfait.evaluation.scores import evaluate
+from imparfait.evaluation.scores import score_conditions
 from imparfait.models.classifier import as_classifier
 from imparfait.training.loop import network_for, train
 from imparfait.training.settings import TrainingSettings
@@ -30,14 +30,16 @@ WITNESS = f"{Path(__file__).with_name('witness.py')}:build"
 
 def accuracy(name: str, severity: float, epochs: int, compute: ComputeConfig) -> tuple[int, int]:
     """Correct predictions and images of the reference network, trained and evaluated at this severity only."""
-    train_set, validation = load_data("mnist").fitting()
-    AUGMENTATIONS["one"] = Augmentation("one corruption at one severity", (Share(name, severity, 1.0),), redrawn=True)
+    train_set, validation = load_data("mnist").train_val()
+    AUGMENTATIONS["one"] = Augmentation(
+        "one corruption at one severity", (AugmentationShare(name, severity, 1.0),), redrawn=True
+    )
     settings = TrainingSettings(model=WITNESS, augmentation="one", epochs=epochs)
     network = network_for(settings, train_set)
     for _ in train(network, train_set, settings, compute):
         pass
     condition = ConditionImages(name, severity, corrupt(validation, name, severity))
-    score = evaluate(as_classifier(network, compute), [condition]).each[0]
+    score = score_conditions(as_classifier(network, compute), [condition]).scores[0]
     return score.correct, score.total
 
 
@@ -53,7 +55,7 @@ def main() -> None:
     compute = ComputeConfig.model_validate({"threads": options.threads, "precision": precision})
     rows = []
     for name in options.corruptions:
-        levels = (1.0,) if len(CORRUPTIONS[name].levels) == 1 else (1.0, options.beyond)
+        levels = (1.0,) if len(CORRUPTIONS[name].levels) == 1 else (1.0, options.padding)
         for severity in levels:
             correct, total = accuracy(name, severity, options.epochs, compute)
             rows.append({"corruption": name, "severity": severity, "correct": correct, "total": total})

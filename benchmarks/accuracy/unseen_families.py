@@ -27,7 +27,7 @@ from imparfait.core.hardware import environment, has_bf16_units
 from imparfait.core.storage import write_json
 from imparfait.corruptions import CORRUPTIONS, Family
 from imparfait.evaluation.suite import full_suite
-from imparfait.selection.executors import executor_named, run
+from imparfait.selection.executors import executor_named, run_jobs
 from imparfait.selection.jobs import Job, JobResult
 from imparfait.training.recipes import RECIPES
 
@@ -70,7 +70,7 @@ class Accuracies:
     def __init__(self, results: dict[str, list[JobResult]]):
         self.by_augmentation = {
             augmentation: dict(
-                zip(conditions_for(augmentation), np.array([result.right.mean(1) for result in group]).T, strict=True)
+                zip(conditions_for(augmentation), np.array([result.correct.mean(1) for result in group]).T, strict=True)
             )
             for augmentation, group in results.items()
         }
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
-    data = load_data("mnist").everything()
+    data = load_data("mnist").train_and_val()
     compute = ComputeConfig(threads=1, precision="bfloat16" if has_bf16_units() else "float32")
     settings = RECIPES["robust"].settings.model_copy(update={"ood_fraction": 0.0, "epochs": options.epochs})
     families = get_args(Family)
@@ -130,7 +130,7 @@ def main() -> None:
         for augmentation in augmentations
     }
     results = {}
-    for job, result in run(list(jobs.values()), data, options.store, executor_named()):
+    for job, result in run_jobs(list(jobs.values()), data, executor_named(), options.store):
         results[job.key] = result
         outcome = result.cause or f"{result.mean:.2%}, {result.training_seconds:.0f} s"
         print(f"{job.settings.augmentation} {job.settings.seed}: {outcome}", flush=True)

@@ -23,7 +23,7 @@ from helpers.photos import SCENES, file
 from tools.claims import write_claim
 
 from imparfait import load_data, split
-from imparfait.data.images.normalize import Frame, NormalizedImage, decode
+from imparfait.data.images.normalize import NormalizedImage, read_normalized
 from imparfait.inference.loading import load_predictor
 
 ROW_HEIGHT = 120  # pixels, in photos.png
@@ -52,7 +52,6 @@ def main() -> None:
     predictor = load_predictor(options.model)
     _, validation = split(load_data().train)
     digits, labels = validation.pixels[: options.each], validation.labels[: options.each]
-    frame = Frame(*digits.shape[2:])
     rows, correct, milliseconds = [], {}, {}
     for name, scene in SCENES.items():
         images, decoded, times = [], [], []
@@ -60,14 +59,14 @@ def main() -> None:
             images.append(scene(digit[0], np.random.default_rng(number)))
             content = file(images[-1], "PNG" if name == "tiny" else "JPEG")
             start = time.process_time()
-            (normalized,) = decode(content, frame)
+            (normalized,) = read_normalized(content, predictor.input_format)
             times.append(1e3 * (time.process_time() - start))
             decoded.append(normalized)
-        predicted = predictor.probabilities(np.stack([each.pixels for each in decoded])).argmax(1)
+        predicted = predictor.predict_proba(np.stack([each.pixels for each in decoded])).argmax(1)
         correct[name], milliseconds[name] = int((predicted == labels).sum()), round(statistics.median(times), 1)
         examples = np.argsort(predicted == labels, kind="stable")[:3]  # misclassified first
         rows.append(np.hstack([np.asarray(tile(images[each], decoded[each])) for each in examples]))
-    unmodified = int((predictor.probabilities(digits).argmax(1) == labels).sum())
+    unmodified = int((predictor.predict_proba(digits).argmax(1) == labels).sum())
     summary = {
         "images": len(digits),
         "correct_unmodified": unmodified,

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tools.claims import write_claim
 
-from imparfait.data.images.normalize import decode
+from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import Predictor
 
@@ -73,10 +73,12 @@ def score(predictor: Predictor, fonts: list[Path], size: int) -> dict[str, objec
     mistakes, accepted, accepted_wrong, correct = defaultdict(list), 0, 0, 0
     for path in fonts:
         for digit in "0123456789":
-            (prediction,) = predictor.answers(list(decode(draw_digit(path, digit, size), predictor.frame)))
+            (prediction,) = predictor.predict(
+                list(read_normalized(draw_digit(path, digit, size), predictor.input_format))
+            )
             correct += prediction.label == digit
-            accepted += prediction.sure
-            accepted_wrong += prediction.sure and prediction.label != digit
+            accepted += prediction.confident
+            accepted_wrong += prediction.confident and prediction.label != digit
             if prediction.label != digit:
                 mistakes[f"{digit} as {prediction.label}"].append(path.stem)
     total = 10 * len(fonts)

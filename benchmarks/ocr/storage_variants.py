@@ -23,7 +23,7 @@ from helpers.image_variants import variants
 from tools.claims import write_claim
 
 from imparfait import load_data, split
-from imparfait.data.images.normalize import Frame, decode
+from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.loading import load_predictor
 
 
@@ -35,16 +35,15 @@ def main() -> None:
     options = parser.parse_args()
     predictor = load_predictor(options.model)
     _, validation = split(load_data().train)
-    frame = Frame(*validation.pixels.shape[2:])
     stored = [variant for variant in variants() for _ in range(options.each)]
     originals = validation.pixels[np.arange(len(stored)) % len(validation)]
     decoded, milliseconds = np.empty_like(originals), []
     for variant, original, pixels in zip(stored, originals, decoded, strict=True):
         content = variant.store(original[0])
         start = time.perf_counter()
-        (pixels[:],) = (page.pixels for page in decode(content, frame))
+        (pixels[:],) = (page.pixels for page in read_normalized(content, predictor.input_format))
         milliseconds.append(1e3 * (time.perf_counter() - start))
-    before, after = (predictor.probabilities(pixels).argmax(1) for pixels in (originals, decoded))
+    before, after = (predictor.predict_proba(pixels).argmax(1) for pixels in (originals, decoded))
     same_label = before == after
     same_pixels = (originals == decoded).all((1, 2, 3))
     lossless = np.array([variant.lossless for variant in stored])

@@ -20,19 +20,19 @@ os.environ["KERAS_BACKEND"] = "torch"  # for export; Keras itself then runs with
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tools.claims import write_claim
 
-from imparfait.evaluation.calibration import softmax
+from imparfait.data.images.normalize import InputFormat
 from imparfait.export import card_of
 from imparfait.export.keras import content_of
 from imparfait.export.parity import corrupted_digits
 from imparfait.models import MODELS, build
 from imparfait.models.loading import load_network
-from imparfait.data.images.normalize import InputFormat
 from imparfait.models.metadata import Card
 
 BACKENDS = ("tensorflow", "jax")
@@ -80,7 +80,7 @@ def probabilities_of(network: nn.Module, card: Card, images: np.ndarray) -> np.n
     """Probabilities of the network in PyTorch."""
     with torch.inference_mode():
         logits = [network(batch.float() / 255) for batch in torch.from_numpy(images).split(250)]
-    return softmax(torch.cat(logits).numpy(), card.temperature)
+    return softmax(torch.cat(logits).numpy() / card.temperature, axis=1)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from tools.claims import write_claim
 from imparfait import load_data, split
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.external.adapter import adapt
-from imparfait.evaluation.external.infer_spec import found
+from imparfait.evaluation.external.infer_spec import infer_spec
 from imparfait.evaluation.external.input_spec import SpecHint
 from imparfait.evaluation.external.load import open_external
 
@@ -78,9 +78,9 @@ def main() -> None:
             images = np.concatenate([file[name] for name in names]).transpose(0, 3, 1, 2).astype(np.float32) / 255
         with open_external(model, threads=options.threads) as function:
             start = time.perf_counter()
-            taken = found(function, function.told, validation, SpecHint(range=options.range))
+            inferred = infer_spec(function, function.declared, validation, SpecHint(value_range=options.range))
             seconds_to_infer_spec = time.perf_counter() - start
-            classifier = adapt(function, taken.conventions, validation.classes)
+            classifier = adapt(function, inferred.spec, validation.classes)
             start = time.perf_counter()
             ours = classifier(images)
             seconds = time.perf_counter() - start
@@ -88,9 +88,9 @@ def main() -> None:
         "images": len(images),
         "same_label": int((ours.argmax(1) == theirs.argmax(1)).sum()),
         "largest_probability_difference": float(np.abs(np.exp(ours) - theirs).max()),
-        "input_spec": str(taken),
-        "margin": taken.margin,
-        "doubtful": taken.is_doubtful,
+        "input_spec": str(inferred.spec),
+        "margin": inferred.margin,
+        "ambiguous": inferred.is_ambiguous,
         "seconds_to_infer": round(seconds_to_infer_spec, 1),
         "images_per_second": round(len(images) / seconds),
         "keras": versions,

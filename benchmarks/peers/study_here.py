@@ -18,7 +18,8 @@ from torch import nn
 from imparfait import RECIPES, ComputeConfig, LabelledImages, as_classifier, build
 from imparfait.core.hardware import bf16_agrees
 from imparfait.models.gru import Gru
-from imparfait.training.loop import Step, Training
+from imparfait.training.loop import Training
+from imparfait.training.step import Step
 
 
 class Ours:

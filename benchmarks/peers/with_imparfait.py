@@ -11,7 +11,8 @@ from worker import Worker
 
 from imparfait import RECIPES, LabelledImages, as_classifier, build
 from imparfait.data.splits import split_calibration
-from imparfait.training.loop import Epoch, Training
+from imparfait.training.checkpoints import Epoch
+from imparfait.training.loop import Training
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from tools.claims import write_claim
 
 import imparfait
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.predictor import PICTURES, PROBABILITIES
+from imparfait.inference.predictor import IMAGES, PROBABILITIES
 from imparfait.models.pretrained import PRETRAINED
 
 IMPARFAIT = [sys.executable, "-m", "imparfait"]
@@ -125,11 +125,11 @@ def main() -> None:
         for file, image in zip(files, pixels[:, 0], strict=True):
             Image.fromarray(255 - image).save(file)
         session = onnxruntime.InferenceSession(PRETRAINED["digits"].folder / "model.onnx")
-        batches = [session.run([PROBABILITIES], {PICTURES: batch})[0] for batch in np.array_split(pixels, 40)]
+        batches = [session.run([PROBABILITIES], {IMAGES: batch})[0] for batch in np.array_split(pixels, 40)]
         expected = best_of(np.concatenate(batches), predictor.classes)
         python = [(each.label, each.score) for file in files for each in imparfait.predict(file, predictor)]
         interfaces = {
-            "weights in PyTorch": best_of(weights.probabilities(pixels), weights.classes),
+            "weights in PyTorch": best_of(weights.predict_proba(pixels), weights.classes),
             "Python": python,
             "command": by_command(Path(home)),
         }

@@ -19,11 +19,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from helpers.fuzz_images import BOMBS, FRAME, outcome
+from helpers.fuzz_images import BOMBS, FORMAT, outcome
 from tools.claims import write_claim
 
 from imparfait.core.errors import UserError
-from imparfait.data.images.normalize import decode
+from imparfait.data.images.normalize import read_normalized
 
 
 def summarise(message: str) -> str:
@@ -35,7 +35,7 @@ def bomb(name: str) -> tuple[str, str]:
     """Kind and message of a decompression bomb."""
     content = BOMBS[name]()
     try:
-        return "bomb", f"works: {'; '.join(page.said for page in decode(content, FRAME, name))}"
+        return "bomb", f"works: {'; '.join(page.preprocessing for page in read_normalized(content, FORMAT, name))}"
     except UserError as error:
         return "bomb", str(error)
 

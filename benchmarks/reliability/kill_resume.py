@@ -26,9 +26,9 @@ from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import environment
 
 CHILD = """
-from imparfait.cli import learning
 from imparfait.cli.main import main
-learning.EVERY, learning.SHARE = 0.25, 0
+from imparfait.training import loop
+loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.25, 0
 main()
 """
 KILLS_PER_RUN = 8

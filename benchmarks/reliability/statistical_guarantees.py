@@ -37,7 +37,7 @@ def main() -> None:
         for _ in range(n):
             shared, independent = random.random((3000, 1)) < 0.97, random.random((3000, 3)) < 0.97
             correct = np.where(random.random((3000, 1)) < correlation, shared, independent).sum(1)
-            bootstraps.append(bootstrap_interval(correct, each=3, resamples=1000))
+            bootstraps.append(bootstrap_interval(correct, copies=3, resamples=1000))
         results[f"bootstrap over source images, correlation {correlation}"] = simulations.covered(bootstraps, 0.97)
     for folds, seeds in ((5, 2), (5, 3), (10, 3)):
         shared = random.standard_normal((n, 1)) * np.sqrt(1 / folds)
@@ -47,11 +47,11 @@ def main() -> None:
         results[f"corrected t, {folds} folds x {seeds} seeds"] = simulations.covered(corrected, 0.2)
 
     results["false positives of 300, different recipes, exchangeable by image"] = sum(
-        bool(simulations.simulated(random).verdicts[0].shown) for _ in range(300)
+        bool(simulations.simulated(random).verdicts[0].is_significant) for _ in range(300)
     )
     planted = [simulations.simulated(random, 0.02).verdicts[0] for _ in range(100)]
     results["detected of 100, 2 points planted in 1,500 images"] = sum(
-        verdict.shown and verdict.names[0] == "one" for verdict in planted
+        verdict.is_significant and verdict.names[0] == "one" for verdict in planted
     )
     correct = false_positives.read(false_positives.JOBS_FOLDER)
     results["real trainings"] = 40

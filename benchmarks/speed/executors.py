@@ -25,7 +25,7 @@ from imparfait import load_data
 from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection.candidates import candidate_named
-from imparfait.selection.executors import Executor, executor_named, run
+from imparfait.selection.executors import Executor, executor_named, run_jobs
 from imparfait.selection.jobs import Job, JobResult
 from imparfait.selection.profiling import network_and_compute
 
@@ -60,7 +60,7 @@ def timed(executor: Executor, jobs: list[Job], data: LabelledImages) -> tuple[fl
     """Seconds until all results are on disk in a new store, and the results."""
     with tempfile.TemporaryDirectory() as store:
         started = time.perf_counter()
-        results = {job.key: result for job, result in run(jobs, data, Path(store), executor)}
+        results = {job.key: result for job, result in run_jobs(jobs, data, executor, Path(store))}
         return time.perf_counter() - started, results
 
 
@@ -69,7 +69,7 @@ def overhead_per_job(executor: Executor, jobs: list[Job], data: LabelledImages) 
     timed(executor, jobs[:4], data)
     seconds, results = timed(executor, jobs, data)
     inside = sum(result.training_seconds + result.evaluation_seconds for result in results.values())
-    return (seconds * executor.at_once - inside) / len(jobs)
+    return (seconds * executor.workers - inside) / len(jobs)
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def main() -> None:
             seconds[name].append(round(took, 1))
             print(name, seconds[name], flush=True)
     first, second, third = variants
-    equal = all((results[first][key].said == results[third][key].said).all() for key in results[third])
+    equal = all((results[first][key].predicted == results[third][key].predicted).all() for key in results[third])
     medians = {name: statistics.median(each) for name, each in seconds.items()}
 
     summary = {

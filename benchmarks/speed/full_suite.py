@@ -21,8 +21,8 @@ from imparfait.core.hardware import environment, has_bf16_units
 from imparfait.core.storage import write_json
 from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.robustness import SuiteResult
-from imparfait.evaluation.scores import evaluate
-from imparfait.evaluation.suite import full_suite, shown
+from imparfait.evaluation.scores import score_conditions
+from imparfait.evaluation.suite import apply_conditions, full_suite
 from imparfait.models import build
 from imparfait.models.classifier import as_classifier
 
@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     threads, precision = os.cpu_count() or 1, "bfloat16" if has_bf16_units() else "float32"
     compute = ComputeConfig.model_validate({"threads": threads, "precision": precision})
-    _, validation = load_data("mnist").fitting()
+    _, validation = load_data("mnist").train_val()
     _, channels, height, width = validation.pixels.shape
     model = build(options.model, channels=channels, classes=len(validation.classes), height=height, width=width)
     classifier, conditions = as_classifier(model, compute), full_suite()
@@ -42,7 +42,7 @@ def main() -> None:
     seconds = {"corruption": 0.0, "inference": 0.0}
 
     def corrupted() -> Iterator[ConditionImages]:
-        images = shown(validation, conditions)
+        images = apply_conditions(validation, conditions)
         while True:
             started = time.perf_counter()
             condition = next(images, None)
@@ -58,9 +58,9 @@ def main() -> None:
         return logits
 
     started = time.perf_counter()
-    suite = SuiteResult(evaluate(timed_classifier, corrupted()))
+    suite = SuiteResult(score_conditions(timed_classifier, corrupted()))
     # Crossings and intervals are part of the suite, so they are timed too.
-    print(f"{len(suite.rows)} corruptions, {suite.mean:.2%}, {suite.mean_interval}")
+    print(f"{len(suite.corruptions)} corruptions, {suite.mean:.2%}, {suite.mean_interval}")
     result = {
         "model": options.model,
         "conditions": len(conditions),

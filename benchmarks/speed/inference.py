@@ -30,7 +30,8 @@ import imparfait
 from imparfait.core.compute import usable_cores
 from imparfait.core.hardware import has_bf16_units
 from imparfait.export import export
-from imparfait.models.metadata import config_of
+from imparfait.inference.predictor import IMAGES
+from imparfait.models.metadata import read_config
 
 BATCH = 512
 WORKER = Path(__file__).parents[1] / "peers" / "inference_worker.py"
@@ -47,7 +48,7 @@ def int8_of(model: Path, pixels: np.ndarray) -> Path:
 
         def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]
             batch = next(self.batches, None)
-            return None if batch is None else {"images": batch}
+            return None if batch is None else {IMAGES: batch}
 
     prepared, quantized = model.with_suffix(".prepared.onnx"), model.with_suffix(".int8.onnx")
     quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
@@ -118,7 +119,7 @@ def main() -> None:
             for variant, rounds in results.items():
                 predicted = np.array([int(label) for label in rounds[0].pop("predicted")])
                 rows.append(
-                    {"model": config_of(run).model, "run": run.name, "variant": variant}
+                    {"model": read_config(run).model, "run": run.name, "variant": variant}
                     | {"percent": 100 * float((predicted == labels).mean())}
                     | {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
                 )  # fmt: skip

@@ -85,11 +85,11 @@ def arrays(rounds: int) -> dict[str, object]:
     """Throughput of PyTorch and ONNX Runtime on arrays in memory."""
     import torch
 
+    from imparfait.data.images.normalize import InputFormat
     from imparfait.export import onnx
     from imparfait.inference.predictor import predictor_from_onnx
     from imparfait.models import build
     from imparfait.models.classifier import as_classifier
-    from imparfait.data.images.normalize import InputFormat
     from imparfait.models.metadata import Card
 
     train, _ = split(load_data().train)
@@ -112,7 +112,7 @@ def arrays(rounds: int) -> dict[str, object]:
             settings=digest,
         )
         predictor, _ = predictor_from_onnx(onnx.told(onnx.content_of(model, card), card), name, threads=cores)
-        variants: dict[str, Callable[[], object]] = {"onnxruntime_float32": lambda: predictor.probabilities(pixels)}  # noqa: B023
+        variants: dict[str, Callable[[], object]] = {"onnxruntime_float32": lambda: predictor.predict_proba(pixels)}  # noqa: B023
         for precision in ("float32", "bfloat16") if has_bf16_units() else ("float32",):
             classifier = as_classifier(model, ComputeConfig(threads=cores, precision=precision))
             variants[f"torch_{precision}"] = lambda classify=classifier: classify(images)

@@ -27,8 +27,9 @@ from tools.claims import write_claim
 import imparfait
 from imparfait.core.compute import ComputeConfig
 from imparfait.models.petit import SpatialNormalizer
-from imparfait.training.loop import Step, Training, network_for
+from imparfait.training.loop import Training, network_for
 from imparfait.training.recipes import RECIPES
+from imparfait.training.step import Step
 
 WARM_UP_STEPS, STEPS = 40, 150
 BY_CALLER = {
@@ -59,13 +60,13 @@ def group_of(event: FunctionEvent) -> str:
 
 def mark_regions(training: Training) -> None:
     """Label augmentation and the spatial normaliser for the profiler."""
-    show, augmentation = training.augmentation.apply, training.augmentation
+    apply, augmentation = training.augmentation.apply, training.augmentation
 
-    def labelled_show(*arguments: Any) -> torch.Tensor:
+    def labelled_apply(*arguments: Any) -> torch.Tensor:
         with record_function("augmentation"):
-            return show(*arguments)
+            return apply(*arguments)
 
-    training.augmentation = SimpleNamespace(rows=augmentation.rows, show=labelled_show)  # type: ignore[assignment]
+    training.augmentation = SimpleNamespace(rows=augmentation.rows, apply=labelled_apply)  # type: ignore[assignment]
     for module in training.model.modules():
         if isinstance(module, SpatialNormalizer):
             forward = module.forward

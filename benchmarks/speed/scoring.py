@@ -37,7 +37,7 @@ def main() -> None:
         scores = evaluate(classifier, conditions)
         evaluation_seconds.append(time.perf_counter() - start)
     summary = {
-        "images": sum(score.total for score in scores.each),
+        "images": sum(score.total for score in scores.scores),
         "corruption_seconds_median": round(statistics.median(corruption_seconds), 2),
         "evaluation_seconds_median": round(statistics.median(evaluation_seconds), 2),
         "rounds": ROUNDS,

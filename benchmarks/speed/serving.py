@@ -35,7 +35,7 @@ DRAWN_SIDE = 140  # pixels; the web page sends drawings dark on light
 
 def write_images(folder: Path, drawn: bool) -> None:
     """Write validation images as PNG files: as stored in MNIST, or enlarged and dark on light like drawings."""
-    _, validation = load_data().fitting()
+    _, validation = load_data().train_val()
     for number, pixels in enumerate(validation.pixels[:IMAGES, 0]):
         image = Image.fromarray(pixels)
         if drawn:

@@ -107,7 +107,7 @@ def run(name: str, goal: Goal, seeds: int, compute: ComputeConfig) -> dict[str, 
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         model, settings, count, seconds = train_once(goal, train_set, seed, compute)
         scores = imparfait.evaluate(imparfait.as_classifier(model, compute), core)
-        accuracies = {score.corruption: 100 * score.accuracy for score in scores.each} | {"mean": 100 * scores.mean}
+        accuracies = {score.corruption: 100 * score.accuracy for score in scores.scores} | {"mean": 100 * scores.mean}
         rows.append({"seed": seed, "seconds": round(seconds, 3), **{k: round(v, 3) for k, v in accuracies.items()}})
         print(name, rows[-1], flush=True)
     reached = [float(row[goal.metric]) for row in rows]

@@ -24,7 +24,7 @@ from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
 from imparfait.inference.loading import load_predictor_with_card
 from imparfait.inference.predictor import Predictor
-from imparfait.serving.corruptions import shown
+from imparfait.serving.corruptions import corrupt_image
 from imparfait.serving.schemas import data_url
 
 OUT = Path(__file__).parents[2] / "imparfait" / "serving" / "gallery.json"
@@ -60,7 +60,7 @@ def main() -> None:
     subset = replace(subset, sources=np.zeros(len(subset), np.int64))  # the server has no source ids
     clear = np.ones(len(subset), bool)  # both models are correct and confident on the clean image
     for model in (ours, clean):
-        clear &= model.probabilities(subset.pixels)[np.arange(len(subset)), subset.labels] >= MIN_PROBABILITY
+        clear &= model.predict_proba(subset.pixels)[np.arange(len(subset)), subset.labels] >= MIN_PROBABILITY
     subset = subset.select(np.flatnonzero(clear))
     candidates: list[Candidate] = []
     for name, corruption in CORRUPTIONS.items():
@@ -73,7 +73,7 @@ def main() -> None:
         options.out,
         {
             "models": {name: card.weights for name, (_, card) in models.items() if card},
-            "looked_at": len(subset),
+            "searched": len(subset),
             "images": images,
         },
     )
@@ -87,9 +87,9 @@ def disagreements(
     name: str, severity: float, pixels: Pixels, labels: np.ndarray, ours: Predictor, clean: Predictor
 ) -> list[Candidate]:
     """Images on which `clean` is confidently wrong and `ours` confidently correct, highest margin first."""
-    probabilities = clean.probabilities(pixels)
+    probabilities = clean.predict_proba(pixels)
     predicted = probabilities.argmax(1)
-    margins = np.minimum(probabilities.max(1), ours.probabilities(pixels)[np.arange(len(labels)), labels])
+    margins = np.minimum(probabilities.max(1), ours.predict_proba(pixels)[np.arange(len(labels)), labels])
     margins[predicted == labels] = 0
     best = [row for row in np.argsort(-margins, kind="stable")[:CANDIDATES] if margins[row] >= MIN_PROBABILITY]
     return [
@@ -119,20 +119,20 @@ def diverse(candidates: list[Candidate], count: int) -> list[Candidate]:
 
 def entry(image: np.ndarray, one: Candidate, ours: Predictor, clean: Predictor) -> dict[str, Any]:
     """A gallery entry: the images as data URLs, and both predictions as the API returns them."""
-    corrupted = shown(image, one.corruption, one.severity)
+    corrupted = corrupt_image(image, one.corruption, one.severity)
     return {
         "truth": ours.classes[one.label],
         "corruption": one.corruption,
         "severity": one.severity,
         "image": data_url(image),
-        "altered": data_url(corrupted),
-        **{side: prediction_of(model, corrupted) for side, model in (("model", ours), ("beside", clean))},
+        "corrupted": data_url(corrupted),
+        **{side: prediction_of(model, corrupted) for side, model in (("model", ours), ("baseline", clean))},
     }
 
 
 def prediction_of(model: Predictor, pixels: np.ndarray) -> dict[str, Any]:
     """One model's prediction for an image, as the API returns it."""
-    (prediction,), (probabilities,) = model.predict_pixels(pixels[None]), model.probabilities(pixels[None])
+    (prediction,), (probabilities,) = model.predict_pixels(pixels[None]), model.predict_proba(pixels[None])
     by_class = {name: round(float(p), 6) for name, p in zip(model.classes, probabilities, strict=True)}
     return {"model": model.name, "probabilities": by_class, **prediction.to_json()}
 

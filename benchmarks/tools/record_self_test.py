@@ -9,7 +9,7 @@ import json
 
 from imparfait.inference.loading import load_predictor_with_card
 from imparfait.models.pretrained import PRETRAINED
-from imparfait.serving.self_test import RECORDED, answered
+from imparfait.serving.self_test import RECORDED, predict_image
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     for name in PRETRAINED:
         predictor, card = load_predictor_with_card(name)
         assert card
-        label, probabilities = answered(predictor)
+        label, probabilities = predict_image(predictor)
         recorded[name] = {"weights": card.weights, "label": label, "score": round(float(probabilities.max()), 6)}
     RECORDED.write_text(json.dumps(recorded, indent=2) + "\n")
     print(RECORDED.read_text(), end="")
