@@ -17,11 +17,11 @@ from .export import export as export
 from .inference.batch import predict as predict
 from .inference.ocr import read as read
 from .inference.open_model import open_model as open_model
-from .models import MODELS as MODELS
-from .models import build as build
 from .models.classifier import as_classifier as as_classifier
 from .models.classifier import ensemble as ensemble
 from .models.loading import load_classifier as load_classifier
+from .models.registry import MODELS as MODELS
+from .models.registry import build as build
 from .selection.jobs import Job as Job
 from .selection.jobs import JobResult as JobResult
 from .selection.jobs import run_job as run_job

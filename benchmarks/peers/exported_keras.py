@@ -31,9 +31,9 @@ from imparfait.data.images.normalize import InputFormat
 from imparfait.export import card_of
 from imparfait.export.keras import content_of
 from imparfait.export.parity import corrupted_digits
-from imparfait.models import MODELS, build
 from imparfait.models.loading import load_network
 from imparfait.models.metadata import Card
+from imparfait.models.registry import MODELS, build
 
 BACKENDS = ("tensorflow", "jax")
 SHAPES = ((1, 28, 28), (3, 33, 40))

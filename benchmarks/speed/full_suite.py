@@ -23,8 +23,8 @@ from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import score_conditions
 from imparfait.evaluation.suite import apply_conditions, full_suite
-from imparfait.models import build
 from imparfait.models.classifier import as_classifier
+from imparfait.models.registry import build
 
 
 def main() -> None:

@@ -88,9 +88,9 @@ def arrays(rounds: int) -> dict[str, object]:
     from imparfait.data.images.normalize import InputFormat
     from imparfait.export import onnx
     from imparfait.inference.predictor import predictor_from_onnx
-    from imparfait.models import build
     from imparfait.models.classifier import as_classifier
     from imparfait.models.metadata import Card
+    from imparfait.models.registry import build
 
     train, _ = split(load_data().train)
     pixels = train.pixels[:ARRAY_IMAGES]

@@ -21,11 +21,11 @@ from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.export.parity import Ask
 from imparfait.export.spatial_normalizer import contrast_of, edged, ink_of, looked, standardised
-from imparfait.models import Cnn, CnnGru, Duo, Grand, Petit, Rnn
 from imparfait.models.gru import Gru
 from imparfait.models.keras_layers import Dropout
 from imparfait.models.metadata import KEY, Card
 from imparfait.models.petit import Residual, Trunk
+from imparfait.models.registry import Cnn, CnnGru, Duo, Grand, Petit, Rnn
 
 LAST = "channels_last"  # said everywhere: a keras.json may say otherwise
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"

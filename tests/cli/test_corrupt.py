@@ -13,7 +13,7 @@ from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt
 from imparfait.data.images.pictures import read_picture
 from imparfait.data.load import load_data
-from imparfait.models import MODELS
+from imparfait.models.registry import MODELS
 
 
 @pytest.fixture

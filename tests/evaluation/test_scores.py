@@ -13,8 +13,8 @@ from imparfait.core.errors import UserError
 from imparfait.data.corrupted import core_suite
 from imparfait.evaluation.scores import evaluate
 from imparfait.evaluation.statistics import bootstrap_interval, wilson_interval
-from imparfait.models import build
 from imparfait.models.classifier import as_classifier, ensemble
+from imparfait.models.registry import build
 from imparfait.reports.figures import plot_scores
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from safetensors.torch import save
 
-from imparfait.models import build
+from imparfait.models.registry import build
 
 SIDE, CLASSES = 16, 3
 

@@ -14,10 +14,10 @@ from imparfait.cli.main import commands
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
-from imparfait.models import build
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint
 from imparfait.models.loading import load_classifier, load_weights
+from imparfait.models.registry import build
 from imparfait.training.settings import TrainingSettings
 
 MY_NET = """

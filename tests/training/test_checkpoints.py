@@ -13,7 +13,7 @@ from torch import nn
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
-from imparfait.models import MODELS, build
+from imparfait.models.registry import MODELS, build
 from imparfait.training import checkpoints
 from imparfait.training.checkpoints import load_state, save_state
 from imparfait.training.loop import Training

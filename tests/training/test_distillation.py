@@ -11,8 +11,8 @@ from helpers.commands import SHORT, refused, run
 from torch import nn
 
 from imparfait.core.compute import ComputeConfig
-from imparfait.models import build
 from imparfait.models.classifier import as_classifier, ensemble
+from imparfait.models.registry import build
 from imparfait.training.distillation import DistillationTraining
 from imparfait.training.loop import OOD_LABEL
 from imparfait.training.settings import TrainingSettings

@@ -7,7 +7,7 @@ from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import fingerprint
 from imparfait.data.augmentation import AUGMENTATIONS
-from imparfait.models import MODELS
+from imparfait.models.registry import MODELS
 from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import MIN_STEPS, TrainingSettings, enough_steps
 

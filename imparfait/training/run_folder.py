@@ -1,0 +1,120 @@
+"""Run folders: where a run works, and what it leaves behind."""
+
+import contextlib
+import csv
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from imparfait.core.compute import ComputeConfig
+from imparfait.core.errors import UserError
+from imparfait.core.hardware import choose_compute, environment
+from imparfait.core.storage import atomic_directory, exclusive_lock, write_json
+from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.calibration import Calibration
+from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
+from imparfait.models.metadata import CONFIG
+from imparfait.models.registry import check_answers
+from imparfait.training.checkpoints import Epoch, has_checkpoint, portable
+from imparfait.training.recipes import recipe_of
+from imparfait.training.run import Run
+from imparfait.training.settings import TrainingSettings
+
+
+@contextmanager
+def work_folder(run: Run, out: Path) -> Iterator[Path]:
+    """The folder in `out` for the checkpoints of an unfinished run; removed when the block ends without an error.
+
+    After an error, Ctrl-C or a kill it stays, with its checkpoints if there are any. Raises UserError while another
+    process trains the same run.
+    """
+    folder = out / f"{run.name}.unfinished"
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(folder, "training"):
+        _remove_partial_folders(run, out)
+        try:
+            write_json(folder / "settings.json", run.manifest.model_dump())
+            yield folder
+        except (UserError, KeyboardInterrupt):
+            if not has_checkpoint(folder):
+                shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)
+
+
+def finished_folder(run: Run, out: Path) -> Path | None:
+    """The folder in `out` of an equal run that is finished, None if there is none.
+
+    Removes what a process left that was killed after the folder appeared.
+    """
+    if not (out / run.name).exists():
+        return None
+    folder = out / f"{run.name}.unfinished"
+    if folder.exists():
+        with contextlib.suppress(UserError), exclusive_lock(folder, "training"):  # else it is about to be removed
+            _remove_partial_folders(run, out)
+            shutil.rmtree(folder)
+    return out / run.name
+
+
+def _remove_partial_folders(run: Run, out: Path) -> None:
+    for partial in out.glob(f".{run.name}-*"):  # of a process that was killed
+        shutil.rmtree(partial)
+
+
+def save_run(
+    folder: str | Path,
+    model: nn.Module,
+    data: LabelledImages,
+    settings: TrainingSettings,
+    epochs: Sequence[Epoch],
+    compute: ComputeConfig | None = None,
+    *,
+    final: bool = False,
+) -> Path:
+    """Write a network trained in Python as a run folder, which `open_model`, `load_classifier` and `export` take.
+
+    `data`, `settings` and `compute` are what `train` was given, `epochs` what it yielded. `final` records that the
+    validation images were among `data`. A run already at `folder` is replaced. Raises UserError without epochs, for
+    logits of the wrong shape, and when `folder` is something other than a run.
+    """
+    folder = Path(folder)
+    if not epochs:
+        raise UserError("epochs is empty", expected="what train yielded: epochs = list(train(…))")
+    if folder.exists() and not (folder / CONFIG).is_file():
+        raise UserError(f"{folder}: exists and is not a run", hint="name a folder that does not exist yet")
+    batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
+    check_answers(model, batch, len(data.classes), settings.model)
+    origins = {"network": custom_fingerprint(settings.model)} if is_custom(settings.model) else {}
+    run = Run(recipe_of(settings.model), settings, compute or choose_compute(model, batch), data, final, origins)
+    with atomic_directory(folder) as unfinished:
+        write_run(unfinished, run, model, epochs)
+    return folder
+
+
+def write_run(
+    folder: Path, run: Run, model: nn.Module, epochs: Sequence[Epoch], calibration: Calibration | None = None
+) -> None:
+    """Write settings, environment, epochs and the classifier of a run; the model card lists the files."""
+    write_json(folder / "settings.json", run.manifest.model_dump())
+    write_json(folder / "environment.json", environment(run.compute))
+    with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = []
+        for epoch in epochs:
+            row = asdict(epoch)
+            del row["validation"]
+            rows.append(row | {f"validation_{score.corruption}": score.accuracy for score in epoch.validation})
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    save_file(portable(model.state_dict()), folder / "model.safetensors")
+    if is_custom(run.settings.model):
+        code, _ = parts_of(run.settings.model)
+        (folder / code.name).write_bytes(code.read_bytes())  # for people: what runs is the file where it was
+    write_json(folder / CONFIG, run.config(calibration).model_dump())
