@@ -1,41 +1,47 @@
-"""What commands print: a bar while they work, a table when they are done."""
+"""Console output of the commands: progress bars, tables, next steps."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from imparfait.training.settings import TrainingSettings, enough_steps
+from imparfait.cli.signals import Stopped
 
 if TYPE_CHECKING:
     import numpy as np
+    from rich.progress import Progress, TaskID
 
     from imparfait.core.types import Classifier
     from imparfait.data.image_folder import Watch
+    from imparfait.data.images.normalize import Normalization
     from imparfait.data.load import Dataset
     from imparfait.evaluation.scores import Scores
+    from imparfait.selection.executors import Progress as JobProgress
+    from imparfait.training.settings import TrainingSettings
+
+CONTINUES = "the same command continues from there"
 
 
 @contextmanager
-def bar(what: str, total: float | None) -> Iterator[tuple[Progress, TaskID]]:
-    """A progress bar with the time left, on stderr; where nobody watches, only its last line."""
+def bar(title: str, total: float | None) -> "Iterator[tuple[Progress, TaskID]]":
+    """A progress bar with the time left, on stderr; where that is no terminal, only its last line."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
-        yield progress, progress.add_task(what, total=total)
+        yield progress, progress.add_task(title, total=total)
 
 
 @contextmanager
-def watched(classifier: "Classifier", what: str, total: int) -> Iterator["Classifier"]:
-    """`classifier`, with a bar that moves on as it answers its `images`."""
-    with bar(what, total) as (progress, task):
+def watched(classifier: "Classifier", title: str, total: int) -> Iterator["Classifier"]:
+    """`classifier`, with a bar that advances by the images it has classified, of `total`."""
+    with bar(title, total) as (progress, task):
 
         def classify(images: "np.ndarray") -> "np.ndarray":
             logits = classifier(images)
@@ -45,53 +51,82 @@ def watched(classifier: "Classifier", what: str, total: int) -> Iterator["Classi
         yield classify
 
 
-def watch(what: str) -> "Watch":
+def watch(title: str) -> "Watch":
     """A `Watch` that shows a bar."""
 
-    def over(things: Iterable[Any], total: int) -> Iterator[Any]:
-        with bar(what, total) as (progress, task):
-            for count, thing in enumerate(things, 1):
-                yield thing
-                if count % 100 == 0 or count == total:
+    def over(items: Iterable[Any], total: int) -> Iterator[Any]:
+        every = max(1, total // 100)
+        with bar(title, total) as (progress, task):
+            for count, item in enumerate(items, 1):
+                yield item
+                if count % every == 0 or count == total:
                     progress.update(task, completed=count)
 
     return over
 
 
-def loaded(data: str | Path, size: int | None = None) -> "Dataset":
-    """The data set, read behind a bar where that takes its time; what was done to its images is told."""
+def loaded(data: str | Path, size: int | None = None, normalize: "Normalization | None" = None) -> "Dataset":
+    """The data set, read behind a bar; prints how its images were normalised."""
     from imparfait.data.load import load_data
 
-    dataset = load_data(data, size, watch("reading images"))
+    dataset = load_data(data, size, normalize, watch("reading images"))
     if dataset.remark:
         click.echo(dataset.remark, err=True)
     return dataset
 
 
-def long_enough(settings: TrainingSettings, total: int, given: Collection[str], name: str = "") -> TrainingSettings:
-    """The settings, for more steps where the images are few, which is told."""
-    enough = enough_steps(settings, total, given)
-    if enough != settings:
-        told = f"{enough.epochs} epoch{'s' * (enough.epochs > 1)}, in batches of {enough.batch_size}"
-        click.echo(f"{total:,} images are few: {told}{f' ({name})' if name else ''}", err=True)
-    return enough
+def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", images: int, name: str = "") -> None:
+    """Print how the settings differ from the recipe's because the images are few."""
+    if (settings.epochs, settings.batch_size) != (recipe.epochs, recipe.batch_size):
+        steps = f"{settings.epochs} epoch{'s' * (settings.epochs > 1)}, in batches of {settings.batch_size}"
+        click.echo(f"{images:,} images are few: {steps}{f' ({name})' if name else ''}", err=True)
+
+
+def run_jobs(run: "Iterable[JobProgress]", what: str, note: Callable[[], str] = str) -> None:
+    """Run a comparison or search behind a bar, to which `note` adds words.
+
+    Raises Stopped on Ctrl-C and SIGTERM; finished jobs are kept.
+    """
+    last, before = None, signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with bar(what, None) as (progress, task):
+            for last in run:
+                jobs = f"{what}: {last.done} of {last.total} jobs"
+                description = ", ".join(filter(None, (jobs, note())))
+                progress.update(task, completed=last.seconds, total=last.total_seconds, description=description)
+    except KeyboardInterrupt as error:
+        kept = f"{last.done} of {last.total} finished jobs" if last else "finished jobs"
+        raise Stopped(f"stopped; {kept} are kept, {CONTINUES}", 128 + signal.SIGINT) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def print_json(content: dict[str, Any], folder: Path) -> None:
+    """A result as one line of JSON, with the folder of its report."""
+    click.echo(json.dumps(content | {"folder": str(folder)}, ensure_ascii=False))
 
 
 def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:
-    """The table, or JSON; then where the report is."""
+    """Print the scores as a table or as JSON, and where the report is."""
     if as_json:
-        click.echo(json.dumps(scores.to_json() | {"folder": str(folder)}, ensure_ascii=False))
-        return
-    from imparfait.evaluation.scores import HEADINGS
+        from imparfait.evaluation.scores_file import ScoresFile
 
-    *rows, last = scores.rows()
-    table(HEADINGS, rows, last)
+        click.echo(json.dumps(ScoresFile.of(scores).model_dump() | {"folder": str(folder)}, ensure_ascii=False))
+        return
+    from imparfait.reports.text import SCORES_HEADINGS, scores_rows
+
+    *rows, last = scores_rows(scores)
+    table(SCORES_HEADINGS, rows, last)
     click.echo(remark)
     click.echo(f"report: {folder / 'report.html'}")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], last: Sequence[str] = ()) -> None:
-    """A table, of which the `last` row stands apart."""
+    """Print a table; the `last` row is set apart."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, heading in enumerate(headings):
         shown.add_column(heading, justify="left" if index == 0 else "right")
@@ -104,5 +139,5 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], last: Sequence
 
 
 def next_step(command: str, why: str) -> None:
-    """What to write next; on stderr, so that results can be piped."""
+    """Print the next command to type, on stderr so that results can be piped."""
     click.echo(f"next: {command}   ({why})", err=True)

@@ -1,179 +1,216 @@
-"""The report of a comparison: its verdicts, and what lies behind them."""
+"""The report of a comparison: its verdicts, tables and figures."""
 
 import csv
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imparfait.core.hardware import environment
-from imparfait.core.storage import write_json
+from imparfait.core.storage import atomic_directory, write_json
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.scores import percent
+from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import CLEAN
+from imparfait.reports.comparison_text import (
+    comparison_headings,
+    comparison_remarks,
+    comparison_rows,
+    mean_name,
+    reduction_sentence,
+)
 from imparfait.reports.figures import accuracy_against_seconds, mistakes, paired_differences
-from imparfait.reports.page import Plate, write_page
-from imparfait.selection.comparison import Comparison, Verdict, points, signed
-from imparfait.selection.profiling import CandidateProfile
+from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.text import percent, points, signed_points, verdict_sentence
+from imparfait.selection.comparison import Comparison
 
-SHOWN = 16  # images that one gets and the other does not, each way
+EXAMPLES = 16  # images that only one of two candidates classifies correctly, each way
 
 
 def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
-    """`report.html`, its figures, `comparison.json` and `jobs.csv` in `folder`."""
-    write_json(folder / "comparison.json", comparison.to_json())
-    _write_jobs(folder / "jobs.csv", comparison)
-    plates = [_seconds(comparison)]
-    if comparison.verdicts:
-        plates = [_differences(comparison), *plates, *_disagreements(comparison, data)]
+    """Write `folder`, whole or not at all: `report.html`, figures, `comparison.json`, `plan.json` and `jobs.csv`."""
+    with atomic_directory(folder) as unfinished:
+        _write(unfinished, title, comparison, data)
+
+
+def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
     plan = comparison.plan
-    facts: dict[str, dict[str, Any]] = {entry.name: entry.settings.model_dump() for entry in plan.entries}
+    (folder / "plan.json").write_text(plan.model_dump_json(indent=2), encoding="utf-8")
+    write_json(folder / "comparison.json", comparison_json(comparison))
+    _write_jobs(folder / "jobs.csv", comparison)
+    figures = [accuracy_seconds_figure(comparison)]
+    if comparison.verdicts:
+        figures = [_differences(comparison), *figures, *_disagreements(comparison, data)]
+    facts: dict[str, dict[str, Any]] = {profile.name: profile.settings.model_dump() for profile in plan.profiles}
     write_page(
         folder,
         "comparison.html",
         title=title,
-        plates=plates,
-        facts=facts | {"compute": environment(plan.entries[0].compute)},
+        figures=figures,
+        facts=facts | {"compute": environment(plan.profiles[0].compute)},
         comparison=comparison,
+        headings=comparison_headings(comparison),
+        rows=comparison_rows(comparison),
+        remarks=comparison_remarks(comparison),
+        reductions=list(map(reduction_sentence, plan.reductions)),
+        mean_name=mean_name(comparison),
+        verdict_sentence=verdict_sentence,
         points=points,
-        by_corruption=_by_alteration(comparison),
-        tests=[(verdict, _tests(comparison, verdict)) for verdict in comparison.verdicts if comparison.is_full],
+        by_corruption=_by_corruption(comparison),
+        tests=[(verdict, _corruption_tests(verdict)) for verdict in comparison.verdicts if verdict.corruptions],
         by_class=_by_class(comparison),
     )
 
 
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as numbers, with the sentences about them."""
+    content = comparison.to_json()
+    content["verdicts"] = [
+        {"sentence": verdict_sentence(verdict)} | numbers
+        for verdict, numbers in zip(comparison.verdicts, content["verdicts"], strict=True)
+    ]
+    return content | {"remarks": comparison_remarks(comparison)}
+
+
 def _write_jobs(path: Path, comparison: Comparison) -> None:
-    """A line a job: counts, seconds, and the cause where it failed."""
+    """A row per job: counts, seconds, and the cause where it failed."""
+    plan = comparison.plan
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        counts = [f"right_{label.replace(' ', '_')}" for label in _labels(comparison)]
-        writer.writerow(["contender", "seed", "fold", *counts, "images", "training_seconds", "cause", "key"])
-        for entry, seed, number in comparison.plan.places():
-            outcome = comparison.outcomes[entry.name, seed, number]
-            correct = outcome.counts.tolist() or [""] * len(counts)
-            seconds = round(outcome.training_seconds, 3)
-            key = comparison.plan.job(entry, seed, number).key
-            writer.writerow([entry.name, seed, number, *correct, len(outcome.sources), seconds, outcome.cause, key])
+        counts = [f"correct_{label.replace(' ', '_')}" for label in _condition_labels(comparison)]
+        writer.writerow(["candidate", "seed", "fold", *counts, "images", "training_seconds", "cause", "key"])
+        for slot in plan.slots():
+            result = comparison.results[slot]
+            correct = result.correct_counts.tolist() or [""] * len(counts)
+            facts = [len(result.sources), round(result.training_seconds, 3), result.cause, plan.job(*slot).key]
+            writer.writerow([*slot, *correct, *facts])
 
 
-def _labels(comparison: Comparison) -> list[str]:
-    """What each part is called: by its severity too where a corruption has several."""
+def _condition_labels(comparison: Comparison) -> list[str]:
+    """A label per condition: the corruption, with its severity on the full suite."""
     if not comparison.is_full:
         return [name for name, _ in comparison.plan.corruptions]
-    return [name if name == CLEAN else f"{name} {level:.3g}" for name, level in comparison.plan.corruptions]
+    return [name if name == CLEAN else f"{name} {severity:.3g}" for name, severity in comparison.plan.corruptions]
 
 
-def _differences(comparison: Comparison) -> Plate:
-    entries = {entry.name: entry for entry in comparison.plan.entries}
-    pairs = {}
-    for verdict in comparison.verdicts:
-        better, other = (comparison.finished(entries[name]) for name in verdict.names)
-        folds = [better[place].mean - other[place].mean for place in sorted(better.keys() & other.keys())]
-        label = f"{verdict.names[0]}\nover {verdict.names[1]}"
-        pairs[label] = (folds, verdict.difference.mean, verdict.difference.interval)
-    return Plate(
+def _differences(comparison: Comparison) -> PageFigure:
+    return PageFigure(
         "differences",
-        "Pair by pair, fold by fold",
-        "Each small dot is one fold on which both were judged on the same images. Where the interval holds the line "
-        "at 0, no difference is shown.",
-        lambda theme: paired_differences(pairs, theme),
+        "Difference per fold, pair by pair",
+        "Each small dot is a fold on which both candidates were evaluated on the same images. No difference is shown "
+        "where the interval includes 0.",
+        lambda theme: paired_differences(difference_rows(comparison, comparison.verdicts), theme),
     )
 
 
-def _seconds(comparison: Comparison) -> Plate:
-    points = {
-        entry.name: (entry.training_seconds(comparison.plan.fit), comparison.mean(entry), comparison.spread(entry))
-        for entry in comparison.ranked
-        if comparison.finished(entry)
+def difference_rows(comparison: Comparison, verdicts: list[Verdict]) -> dict[str, Any]:
+    """For each verdict its label, and its differences per fold, mean and interval."""
+    return {
+        f"{verdict.better}\nover {verdict.other}": (
+            comparison.fold_differences(*verdict.names).tolist(),
+            verdict.difference.mean,
+            verdict.difference.interval,
+        )
+        for verdict in verdicts
     }
-    return Plate(
+
+
+def accuracy_seconds_figure(comparison: Comparison, caption: str = "", section: str = "") -> PageFigure:
+    """Accuracy against training time, with the spread over jobs."""
+    plan = comparison.plan
+    points = {
+        name: (plan.profile(name).training_seconds(plan.fit), mean, comparison.spread(name))
+        for name in comparison.ranked
+        if (mean := comparison.mean(name)) is not None
+    }
+    return PageFigure(
         "accuracy_seconds",
-        "Accuracy against seconds",
-        "Higher and further left is better. The bars are one standard deviation of the jobs; the seconds are of one "
-        "training with nothing beside it.",
+        "Accuracy against training time",
+        caption
+        or "Higher and further left is better. Bars: one standard deviation over jobs. Time: one training, alone.",
         lambda theme: accuracy_against_seconds(points, theme),
+        section=section,
     )
 
 
-def _disagreements(comparison: Comparison, data: LabelledImages) -> list[Plate]:
-    """Images that one of the two best reads correctly every time and the other never."""
+def _disagreements(comparison: Comparison, data: LabelledImages) -> list[PageFigure]:
+    """Images that one of the two best candidates classifies correctly with every seed and the other with none."""
     best, other = comparison.ranked[:2]
-    n = comparison.plan.seeds * comparison.plan.folds
-    if min(len(comparison.finished(best)), len(comparison.finished(other))) < n:
+    if min(len(comparison.finished(best)), len(comparison.finished(other))) < comparison.planned:
         return []
-    plates = []
+    figures = []
     for one, two in ((best, other), (other, best)):
-        pixels, captions = _got_by_one(comparison, one, two, data)
+        pixels, captions = correct_by_one(comparison, one, two, data)
         if not captions:
             continue
-        told = f"what {two.name} said, and the severity" if comparison.is_full else f"and what {two.name} said"
-        plates.append(
-            Plate(
-                f"{one.name}_not_{two.name}",
-                f"Read by {one.name}, not by {two.name}",
-                f"Held out, {one.name} read these correctly with every seed and {two.name} with none: the true class, "
-                f"{told}.",
-                lambda theme, pixels=pixels, captions=captions: mistakes(pixels, captions, theme),  # type: ignore[misc]
+        severity = ", and the severity" if comparison.is_full else ""
+        figures.append(
+            PageFigure(
+                f"{one}_not_{two}",
+                f"Correct by {one}, not by {two}",
+                f"Held-out images that {one} classified correctly with every seed and {two} with none: the true class, "
+                f"the class predicted by {two}{severity}.",
+                partial(mistakes, pixels, captions),
             )
         )
-    return plates
+    return figures
 
 
-def _got_by_one(
-    comparison: Comparison, one: CandidateProfile, two: CandidateProfile, data: LabelledImages
-) -> tuple[np.ndarray, list[str]]:
-    mine, theirs = comparison.answers(one), comparison.answers(two)
+def correct_by_one(comparison: Comparison, one: str, two: str, data: LabelledImages) -> tuple[np.ndarray, list[str]]:
+    """Examples of images that `one` classifies correctly with every seed and `two` with none, and their captions."""
+    mine, theirs = comparison.out_of_fold(one), comparison.out_of_fold(two)
     always = np.asarray(mine.correct.all(0) & ~theirs.correct.any(0))  # corruptions, n
     pixels, captions = [], []
-    places = np.flatnonzero(always.any(0))
-    for turn, place in enumerate(places[:: max(1, len(places) // SHOWN)][:SHOWN]):  # spread over the sources
-        levels = np.flatnonzero(always[:, place])
-        level = levels[turn % len(levels)]
-        image = data.select(data.sources == mine.sources[place])
-        name, severity = comparison.plan.corruptions[level]
+    columns = np.flatnonzero(always.any(0))
+    for turn, column in enumerate(columns[:: max(1, len(columns) // EXAMPLES)][:EXAMPLES]):  # spread over the sources
+        rows = np.flatnonzero(always[:, column])
+        row = rows[turn % len(rows)]
+        image = data.select(data.sources == mine.sources[column])
+        name, severity = comparison.plan.corruptions[row]
         pixels.append(corrupt(image, name, severity).pixels[0])
-        truth, said = comparison.classes[mine.truths[place]], comparison.classes[theirs.said[0, level, place]]
+        classes = comparison.classes
+        truth, predicted = classes[mine.truths[column]], classes[theirs.predicted[0, row, column]]
         at = f", {severity:.3g}" if comparison.is_full and severity else ""
-        captions.append(f"{truth} → {said}{at}\n{name}")
+        captions.append(f"{truth} → {predicted}{at}\n{name}")
     return np.stack(pixels) if pixels else data.pixels[:0], captions
 
 
-def _by_alteration(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row a contender, a column a corruption, under their headings; of a full suite's many the other way round."""
+def _by_corruption(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Accuracies with headings: a row per candidate and a column per corruption; transposed for the full suite."""
     names = list(dict.fromkeys(name for name, _ in comparison.plan.corruptions))
     table = [("", *names)]
-    for entry in comparison.ranked:
-        shares = comparison.by_corruption(entry)
-        table.append((entry.name, *(percent(shares[name]) if name in shares else "-" for name in names)))
-    return list(zip(map(_written, table[0]), *table[1:], strict=True)) if comparison.is_full else table
+    for candidate in comparison.ranked:
+        shares = comparison.by_corruption(candidate)
+        table.append((candidate, *(percent(shares[name]) if name in shares else "-" for name in names)))
+    return list(zip(map(_label, table[0]), *table[1:], strict=True)) if comparison.is_full else table
 
 
-def _written(name: str) -> str:
-    """A corruption as reports write it: "fog-like" where it agrees with MNIST-C's only in kind."""
+def _label(name: str) -> str:
+    """A corruption's label: "fog-like" where it resembles MNIST-C's only in kind."""
     return f"{name}-like" if name in CORRUPTIONS and CORRUPTIONS[name].in_kind else name
 
 
-def _tests(comparison: Comparison, verdict: Verdict) -> list[tuple[str, ...]]:
-    """A row a corruption of one pair: the difference in points, its interval, and p."""
+def _corruption_tests(verdict: Verdict) -> list[tuple[str, ...]]:
+    """A row per corruption of one pair: the difference in points, its interval, and p."""
     return [
-        (_written(name), signed(each.difference.mean), points(each.difference.interval), f"{each.p:.2g}")
-        for name, each in comparison.tested(verdict).items()
+        (_label(name), signed_points(test.difference.mean), points(test.difference.interval), f"{test.p:.2g}")
+        for name, test in verdict.corruptions.items()
     ]
 
 
 def _by_class(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row a class: the share of its images that each contender reads correctly, weighted as in the mean."""
+    """A row per class: each candidate's accuracy on it, weighted as in the mean."""
     columns = []
-    for entry in comparison.ranked:
-        finished = list(comparison.finished(entry).values())
+    for candidate in comparison.ranked:
+        finished = list(comparison.finished(candidate).values())
         if not finished:
             columns.append(["-"] * len(comparison.classes))
             continue
-        truths = np.concatenate([outcome.truths for outcome in finished])
-        correct = np.concatenate([outcome.hits / outcome.weights.sum() for outcome in finished])
+        truths = np.concatenate([result.truths for result in finished])
+        correct = np.concatenate([result.weighted_correct / result.weights.sum() for result in finished])
         total = np.bincount(truths, minlength=len(comparison.classes))
-        hits = np.bincount(truths, weights=correct, minlength=len(comparison.classes))
-        columns.append([percent(hit / n) if n else "-" for hit, n in zip(hits, total, strict=True)])
+        counts = np.bincount(truths, weights=correct, minlength=len(comparison.classes))
+        columns.append([percent(count / n) if n else "-" for count, n in zip(counts, total, strict=True)])
     return list(zip(comparison.classes, *columns, strict=True))

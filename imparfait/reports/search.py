@@ -1,88 +1,112 @@
-"""The report of a search: what was found, how good it is, and how it was found."""
+"""The report of a search: the settings found, their accuracy, and how they were found."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from imparfait.core.compute import ComputeConfig
 from imparfait.core.hardware import environment
-from imparfait.core.storage import write_json
-from imparfait.evaluation.scores import percent
+from imparfait.core.storage import atomic_directory, write_json
+from imparfait.reports.comparison_text import method_sentence, search_headings, search_rows, search_sentences
 from imparfait.reports.figures import best_so_far, shares, slices
-from imparfait.reports.page import Plate, write_page
-from imparfait.selection.search_result import Finding
+from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.text import percent, verdict_sentence
+from imparfait.selection.search_result import SearchResult
 from imparfait.selection.search_space import Range
 from imparfait.training.settings import as_toml
 
+BEST = "best.toml"
 
-def write_search(folder: Path, title: str, finding: Finding, compute: ComputeConfig) -> None:
-    """`report.html`, its figures, `search.json`, `trials.csv` and, where a trial finished, `best.toml` in `folder`."""
-    write_json(folder / "search.json", finding.to_json())
-    _write_trials(folder / "trials.csv", finding)
-    if finding.best:
-        (folder / "best.toml").write_text(as_toml(finding.best[1].settings), encoding="utf-8")
+
+def write_search(folder: Path, title: str, result: SearchResult) -> None:
+    """Write `folder`, whole or not at all: `report.html`, figures, `search.json`, `trials.csv` and `best.toml`.
+
+    The latter only if a trial finished.
+    """
+    with atomic_directory(folder) as unfinished:
+        _write(unfinished, title, result)
+
+
+def _write(folder: Path, title: str, result: SearchResult) -> None:
+    write_json(folder / "search.json", search_json(result))
+    _write_trials(folder / "trials.csv", result)
+    if result.best:
+        (folder / BEST).write_text(as_toml(result.best[1].settings), encoding="utf-8")
     write_page(
         folder,
         "search.html",
         title=title,
-        plates=_plates(finding) if finding.best else [],
+        figures=_figures(result) if result.best else [],
         facts={
-            "space": {name: str(values) for name, values in finding.space.items()},
-            "started from": finding.start.model_dump(),
-            "compute": environment(compute),
+            "space": {name: str(values) for name, values in result.space.items()},
+            "starting settings": result.start.model_dump(),
+            "compute": environment(result.compute),
         },
-        finding=finding,
+        result=result,
+        headings=search_headings(result),
+        rows=search_rows(result),
+        sentences=search_sentences(result),
+        searches=result.to_json()["searches"],
         percent=percent,
     )
 
 
-def _write_trials(path: Path, finding: Finding) -> None:
+def search_json(result: SearchResult) -> dict[str, Any]:
+    """A search as numbers, with the sentences about them."""
+    content = result.to_json()
+    if result.verdict:
+        content["verdict"] = {"sentence": verdict_sentence(result.verdict)} | content["verdict"]
+    methods = result.method_comparison
+    return content | {"between_methods": method_sentence(methods) if methods else ""}
+
+
+def _write_trials(path: Path, result: SearchResult) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        names = list(finding.space)
+        names = list(result.space)
         writer.writerow(["method", "repeat", "trial", *names, "holdout", "folds", "mean", "seconds", "won", "cause"])
-        for search in finding.searches:
+        for search in result.searches:
             for trial in search.trials:
                 values = [trial.values[name] for name in names]
-                accuracies = [f"{trial.folds[0]:.6f}" if trial.folds else "", len(trial.folds), f"{trial.mean:.6f}"]
+                holdout, mean = ("" if a is None else f"{a:.6f}" for a in (trial.holdout, trial.mean))
                 won = search.winner is not None and search.winner.number == trial.number
-                about = [f"{trial.seconds:.3f}", won, trial.cause]
-                writer.writerow([search.method, search.seed, trial.number, *values, *accuracies, *about])
+                facts = [holdout, len(trial.folds), mean, f"{trial.seconds:.3f}", won, trial.cause]
+                writer.writerow([search.method, search.seed, trial.number, *values, *facts])
 
 
-def _plates(finding: Finding) -> list[Plate]:
-    trials = [trial for search in finding.searches for trial in search.trials if trial.folds]
-    accuracy = np.array([trial.folds[0] for trial in trials])
+def _figures(result: SearchResult) -> list[PageFigure]:
+    trials = [trial for search in result.searches for trial in search.trials if trial.holdout is not None]
+    accuracy = np.array([trial.holdout for trial in trials], float)
     tried = {
         name: ([trial.values[name] for trial in trials], isinstance(values, Range) and values.log)
-        for name, values in finding.space.items()
+        for name, values in result.space.items()
     }
-    explained = finding.importances()
-    plates = [
-        Plate(
+    explained = result.importances()
+    figures = [
+        PageFigure(
             "best_so_far",
-            "The best so far, over cost",
-            "Each thin line is one search; what it shows is the best trial on its own holdout, which flatters: the "
-            "accuracy of what was found is measured elsewhere.",
-            lambda theme: best_so_far(finding.curves(), theme),
+            "Best accuracy so far, over cost",
+            "Each thin line is one search: the best trial on the fold that the search itself saw, which is too "
+            "optimistic. The accuracy of the settings found is measured on other splits.",
+            lambda theme: best_so_far(result.curves(), theme),
         ),
-        Plate(
+        PageFigure(
             "slices",
             "Each setting by itself",
-            "A dot a trial; the worst fifth is left out below. Where the dots make a hill inside the range, the range "
-            "was wide enough; where they rise to an edge, look beyond it.",
+            "A dot per trial; the worst fifth is omitted. A peak inside the range means that the range was wide "
+            "enough; a rise towards an edge suggests a wider one.",
             lambda theme: slices(tried, accuracy, theme),
         ),
     ]
     if explained:
-        plates.append(
-            Plate(
+        figures.append(
+            PageFigure(
                 "importances",
                 "Which settings matter",
-                "The share of the differences between trials that each setting explains, by itself or with others "
-                "(fANOVA): of this space and these trials, not of networks in general.",
+                "The share of the variance between trials that each setting explains, by itself or with others "
+                "(fANOVA): valid for this space and these trials, not for networks in general.",
                 lambda theme: shares(explained, theme),
             )
         )
-    return plates
+    return figures

@@ -1,35 +1,36 @@
-"""What can be compared, by name."""
+"""Candidates for a comparison: recipes, models, custom networks or settings files, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imparfait.core.errors import UserError, lookup
-from imparfait.models import MODELS
 from imparfait.models.custom import is_custom, parts_of
+from imparfait.models.registry import MODELS
 from imparfait.training.recipes import RECIPES, read_settings, recipe_of
 from imparfait.training.settings import TrainingSettings, changed, read_toml
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings under a name."""
+    """Training settings under a name."""
 
     name: str
     settings: TrainingSettings
     fixed: frozenset[str] = frozenset()
-    """The settings that its file names: they are not changed for few images."""
+    """Settings that are kept as they are where the images are few."""
 
 
 def candidate_named(name: str) -> Candidate:
     """A recipe, a model (a name, or `my_net.py:build`) with its own recipe, or a TOML file of settings.
 
-    Raises UserError when it is none of these; for a run folder it says what compares saved models.
+    Raises UserError when `name` is none of these; for a run folder the error names the command for saved models.
     """
     if (Path(name) / "config.json").is_file():
         raise UserError(
-            f"{name} is a finished run, and here networks are trained anew, on several divisions of the images; give "
-            f"recipes, models or settings files, and for saved models write: imparfait evaluate {name}"
+            f"{name} is a finished run, and candidates are trained anew on several splits",
+            expected="recipes, models or settings files",
+            hint=f"for saved models write: imparfait evaluate {name}",
         )
     if is_custom(name):
         file, _ = parts_of(name)
@@ -42,15 +43,25 @@ def candidate_named(name: str) -> Candidate:
     return Candidate(name, RECIPES[name].settings)
 
 
-def candidates(names: Sequence[str]) -> list[Candidate]:
-    """At least two, of different names and settings; raises UserError when they are not."""
-    if len(names) < 2:
+def candidates_from(given: Sequence[str | Candidate] | Mapping[str, TrainingSettings]) -> list[Candidate]:
+    """At least two candidates by name, or settings by the name each is to have.
+
+    Raises UserError when there are fewer, or when two have the same name or the same settings.
+    """
+    if isinstance(given, Mapping):
+        candidates = [Candidate(name, settings) for name, settings in given.items()]
+    else:
+        candidates = [one if isinstance(one, Candidate) else candidate_named(one) for one in given]
+    if len(candidates) < 2:
         raise UserError(
-            f"compare wants two contenders or more, and {len(names)} came; write: imparfait compare cnn petit"
+            f"compare was given {len(candidates)} candidate{'s' * (len(candidates) != 1)}",
+            expected="two or more",
+            hint="write, for example: imparfait compare cnn petit",
         )
-    found = [candidate_named(name) for name in names]
-    for index, each in enumerate(found):
-        for other in found[:index]:
-            if each.name == other.name or each.settings == other.settings:
-                raise UserError(f"{names[index]} is {names[found.index(other)]} once more; give different contenders")
-    return found
+    for index, candidate in enumerate(candidates):
+        for other in candidates[:index]:
+            if candidate.name == other.name or candidate.settings == other.settings:
+                raise UserError(
+                    f"{candidate.name} and {other.name} are the same candidate", expected="different names and settings"
+                )
+    return candidates

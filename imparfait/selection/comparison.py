@@ -1,8 +1,7 @@
-"""What the outcomes of a comparison show: one verdict for each pair of contenders, and descriptions."""
+"""The result of a comparison: accuracies out of fold, and one verdict for each pair of candidates."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -11,282 +10,218 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from imparfait.core.types import Labels, Sources
-from imparfait.evaluation.statistics import Difference, Interval, bootstrap_interval, corrected_difference, holm
-from imparfait.evaluation.suite import CLEAN, is_full, weights
-from imparfait.selection.by_corruption import Tested, in_the_mean, tested
+from imparfait.evaluation.statistics import (
+    AdjustedDifference,
+    Difference,
+    Interval,
+    Verdict,
+    bootstrap_interval,
+    corrected_difference,
+    holm,
+)
+from imparfait.evaluation.suite import CLEAN, is_full, levels_of, weights
 from imparfait.selection.jobs import JobResult
-from imparfait.selection.plan import Plan
-from imparfait.selection.profiling import CandidateProfile
+from imparfait.selection.plan import Plan, Slot
 
-LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether one of two contenders is shown to be better, by one test on the mean over the corruptions."""
-
-    names: tuple[str, str]
-    """The one with the higher mean first."""
-    difference: Difference
-    """In shares, 0..1; positive."""
-    p: float
-    """Adjusted for all pairs (Holm)."""
-    pairs: int
-    jobs: int
-    by_source: Interval | None
-    """Beside it: a bootstrap over source images of the same difference, for these networks only."""
-
-    @property
-    def shown(self) -> bool:
-        """Whether the test shows a difference."""
-        return self.p <= LEVEL
-
-    @property
-    def reach(self) -> float:
-        """A difference larger than this would have shown, whatever the other pairs."""
-        return self.difference.reach(LEVEL / self.pairs)
-
-    def to_json(self) -> dict[str, Any]:
-        """The verdict, as numbers."""
-        return {
-            "sentence": str(self),
-            "better": self.names[0],
-            "other": self.names[1],
-            "shown": self.shown,
-            "difference": self.difference.mean,
-            "interval": self.difference.interval,
-            "p": self.difference.p,
-            "p_holm": self.p,
-            "pairs": self.pairs,
-            "jobs": self.jobs,
-            "bootstrap_by_source": self.by_source,
-        }
-
-    def __str__(self) -> str:
-        better, other = self.names
-        ahead, interval = f"{100 * self.difference.mean:.2f} points", points(self.difference.interval)
-        if self.shown:
-            return f"{better} is better than {other} by {ahead} (95 %: {interval})"
-        if self.difference.error == 0:
-            equally = f"{ahead} on each of {self.jobs} folds, no spread to test by"
-            return f"{better} and {other}: no difference shown: {equally}"
-        after = f" once {self.pairs} pairs are allowed for" if self.difference.interval[0] > 0 else ""
-        return (
-            f"{better} and {other}: no difference shown{after}: {ahead} ({interval}); "
-            f"anything over {100 * self.reach:.2f} would have shown"
-        )
-
-
-def verdict_of(
-    names: tuple[str, str],
-    differences: Float[np.ndarray, " folds"],
-    test_share: float,
-    by_source: Interval | None = None,
-) -> Verdict:
-    """The verdict on one pair by itself, from the first's accuracies minus the second's on the same folds."""
-    found = corrected_difference(differences, test_share)
-    if found.mean < 0:
-        names, found = names[::-1], Difference(-found.mean, found.error, found.freedom)
-        by_source = (-by_source[1], -by_source[0]) if by_source else None
-    return Verdict(names, found, found.p, 1, len(differences), by_source)
-
-
-def among_pairs(verdicts: list[Verdict]) -> list[Verdict]:
-    """The verdicts, adjusted for there being several."""
-    adjusted = holm([each.p for each in verdicts])
-    return [
-        Verdict(each.names, each.difference, p, len(verdicts), each.jobs, each.by_source)
-        for each, p in zip(verdicts, adjusted, strict=True)
-    ]
+Results = Mapping[tuple[int, int], JobResult]
+"""Finished jobs of a candidate, by seed and fold."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
-    """A contender's answers out of fold, by source."""
+class OutOfFold:
+    """Predictions of a candidate for every source image, each made while the image was held out."""
 
     sources: Sources
     truths: Labels
-    said: Integer[np.ndarray, "seeds corruptions n"]
+    predicted: Integer[np.ndarray, "seeds corruptions n"]
 
     @property
     def correct(self) -> Bool[np.ndarray, "seeds corruptions n"]:
-        """Which answers are right."""
-        return np.asarray(self.said == self.truths)
+        """Which predictions are correct."""
+        return np.asarray(self.predicted == self.truths)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A plan, and the outcomes of its jobs by (contender, seed, fold)."""
+    """A plan, and the results of its jobs by candidate, seed and fold."""
 
     plan: Plan
     classes: tuple[str, ...]
-    outcomes: Mapping[tuple[str, int, int], JobResult]
+    results: Mapping[Slot, JobResult]
 
     @cached_property
     def is_full(self) -> bool:
-        """Whether the folds were judged on a full suite, and not on the three."""
+        """Whether the folds were evaluated on the full suite, not on the core suite."""
         return is_full(self.plan.corruptions)
 
     @property
-    def headline(self) -> str:
-        """How the mean is called."""
-        return f"mean of the {'suite' if self.is_full else 'three'}"
+    def planned(self) -> int:
+        """Jobs of each candidate."""
+        return self.plan.seeds * self.plan.folds
+
+    def finished(self, name: str) -> Results:
+        """The results of a candidate's jobs that did not fail."""
+        return {(s, f): r for (candidate, s, f), r in self.results.items() if candidate == name and not r.cause}
+
+    def causes(self, name: str) -> list[str]:
+        """Why jobs of a candidate failed."""
+        return [r.cause for (candidate, _, _), r in sorted(self.results.items()) if candidate == name and r.cause]
+
+    def mean(self, name: str) -> float | None:
+        """The mean accuracy of a candidate's jobs; None if none finished."""
+        return mean_of(self.finished(name).values())
+
+    def spread(self, name: str) -> float | None:
+        """The standard deviation of the accuracies of a candidate's jobs; None for fewer than two."""
+        means = [result.mean for result in self.finished(name).values() if result.mean is not None]
+        return float(np.std(means, ddof=1)) if len(means) > 1 else None
 
     @property
-    def headings(self) -> tuple[str, ...]:
-        """Of the table."""
-        return "", self.headline, "sd", "jobs", "training", "images/s", "numbers"
-
-    def finished(self, entry: CandidateProfile) -> dict[tuple[int, int], JobResult]:
-        """The outcomes of a contender that are answers, by (seed, fold)."""
-        return {(s, f): o for (name, s, f), o in self.outcomes.items() if name == entry.name and not o.cause}
-
-    def causes(self, entry: CandidateProfile) -> list[str]:
-        """Why jobs of a contender failed."""
-        return [o.cause for (name, _, _), o in sorted(self.outcomes.items()) if name == entry.name and o.cause]
-
-    def mean(self, entry: CandidateProfile) -> float:
-        """The mean accuracy of a contender's jobs; NaN where none finished."""
-        means = [outcome.mean for outcome in self.finished(entry).values()]
-        return float(np.mean(means)) if means else float("nan")
-
-    def spread(self, entry: CandidateProfile) -> float:
-        """The standard deviation of the accuracies of a contender's jobs."""
-        means = [outcome.mean for outcome in self.finished(entry).values()]
-        return float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
-
-    @property
-    def ranked(self) -> list[CandidateProfile]:
-        """The contenders, the highest mean first; one with no finished job last."""
-        return sorted(self.plan.entries, key=lambda entry: -np.nan_to_num(self.mean(entry), nan=-1))
+    def ranked(self) -> list[str]:
+        """The candidates, the highest mean first; without a finished job last."""
+        means = {profile.name: self.mean(profile.name) for profile in self.plan.profiles}
+        return sorted(means, key=lambda name: (means[name] is None, -(means[name] or 0.0)))
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """One for each pair of which two jobs or more finished on the same folds, adjusted for all of them."""
-        found = []
+        """A verdict for each pair with two or more folds that both finished, adjusted for the number of pairs."""
+        verdicts = []
         for one, other in combinations(self.ranked, 2):
-            mine, theirs = self.finished(one), self.finished(other)
-            both = sorted(mine.keys() & theirs.keys())
-            if len(both) > 1:
-                differences = np.array([mine[place].mean - theirs[place].mean for place in both])
-                share = self.plan.held_out / self.plan.fit
-                found.append(verdict_of((one.name, other.name), differences, share, self._by_source(one, other)))
-        return among_pairs(found)
-
-    def _by_source(self, one: CandidateProfile, other: CandidateProfile) -> Interval | None:
-        """A bootstrap over sources, each with all its seeds and corruptions, where both have all of these."""
-        n = self.plan.seeds * self.plan.folds
-        if len(self.finished(one)) < n or len(self.finished(other)) < n:
-            return None
-        mine, theirs, counts = self.answers(one).correct, self.answers(other).correct, weights(self.plan.corruptions)
-        ahead = np.zeros(mine.shape[2], np.int64)
-        for part, count in enumerate(counts):  # one after the other: as int64, a full suite's would take a gigabyte
-            ahead += count * (mine[:, part].sum(0, dtype=np.int64) - theirs[:, part].sum(0, dtype=np.int64))
-        return bootstrap_interval(ahead, each=len(mine) * int(counts.sum()))
-
-    def by_corruption(self, entry: CandidateProfile) -> dict[str, float]:
-        """A contender's accuracy on the images as they are and under each corruption, out of fold."""
-        return in_the_mean(self.finished(entry))
-
-    def tested(self, verdict: Verdict) -> dict[str, Tested]:
-        """For each corruption, how far the verdict's first is ahead of its second."""
-        entries = {entry.name: entry for entry in self.plan.entries}
-        first, second = (self.finished(entries[name]) for name in verdict.names)
-        return tested(first, second, self.plan.held_out / self.plan.fit)
-
-    def answers(self, entry: CandidateProfile) -> "Answered":
-        """What a contender said to every source, each time when it was held out; wants all its jobs finished."""
-        finished, rows = self.finished(entry), []
-        for seed in range(self.plan.seeds):
-            parts = [finished[seed, number] for number in range(self.plan.folds)]
-            sources, truths = (np.concatenate([getattr(part, n) for part in parts]) for n in ("sources", "truths"))
-            order = np.argsort(sources, kind="stable")
-            rows.append(np.concatenate([part.said for part in parts], 1)[:, order])
-        return Answered(sources[order], truths[order], np.stack(rows))
-
-    def rows(self) -> list[tuple[str, ...]]:
-        """The table: a row a contender, as people read it."""
-        lines: list[tuple[str, ...]] = []
-        for entry in self.ranked:
-            mean, sd, n = self.mean(entry), self.spread(entry), len(self.finished(entry))
-            planned = self.plan.seeds * self.plan.folds
-            lines.append(
-                (
-                    entry.name,
-                    f"{100 * mean:.2f} %" if n else "-",
-                    f"{100 * sd:.2f}" if n > 1 else "-",
-                    f"{n}" if n == planned else f"{n} of {planned}",
-                    f"{entry.training_seconds(self.plan.fit):,.1f} s",
-                    f"{entry.learns:,.0f}",
-                    f"{entry.numbers:,}",
+            differences = self.fold_differences(one, other)
+            if len(differences) > 1:
+                verdict = verdict_of((one, other), differences, self.plan.test_share)
+                verdicts.append(
+                    replace(
+                        verdict,
+                        by_source=self._bootstrap_by_source(*verdict.names),
+                        corruptions=self._corruption_tests(*verdict.names) if self.is_full else {},
+                    )
                 )
-            )
-        return lines
+        return adjust(verdicts)
 
-    def remarks(self) -> list[str]:
-        """What must be known to read the table."""
-        plan = self.plan
-        part = "all" if plan.images is None else f"{plan.sources:,} of the"
-        machines = {str(entry.compute) for entry in plan.entries}
-        lines = [
-            f"sd of the jobs, {plan.folds} folds of {part} training images with {plan.seeds} "
-            f"seed{'s' * (plan.seeds > 1)}, each with its own division",
-            f"training seconds and images/s alone on {' or '.join(sorted(machines))}",
+    def fold_differences(self, one: str, other: str) -> Float[np.ndarray, " folds"]:
+        """Accuracy of one candidate minus the other's on each fold that both finished."""
+        return paired_differences(self.finished(one), self.finished(other))
+
+    def _bootstrap_by_source(self, one: str, other: str) -> Interval | None:
+        """A bootstrap over source images, each with all its seeds and corruptions; None where jobs failed."""
+        if min(len(self.finished(one)), len(self.finished(other))) < self.planned:
+            return None
+        mine, theirs = self.out_of_fold(one).correct, self.out_of_fold(other).correct
+        row_weights = weights(self.plan.corruptions)
+        ahead = np.zeros(mine.shape[2], np.int64)
+        for row, weight in enumerate(row_weights):  # row by row: as int64, a full suite would take a gigabyte
+            ahead += weight * (mine[:, row].sum(0, dtype=np.int64) - theirs[:, row].sum(0, dtype=np.int64))
+        return bootstrap_interval(ahead, copies=len(mine) * int(row_weights.sum()))
+
+    def by_corruption(self, name: str) -> dict[str, float]:
+        """A candidate's accuracy on clean images and under each corruption: the mean over its jobs."""
+        accuracies = [accuracy_by_corruption(result) for result in self.finished(name).values()]
+        first = accuracies[0] if accuracies else {}
+        return {corruption: float(np.mean([one[corruption] for one in accuracies])) for corruption in first}
+
+    def _corruption_tests(self, one: str, other: str) -> dict[str, AdjustedDifference]:
+        """For each corruption the difference of a pair, adjusted for the number of corruptions.
+
+        The same test as the verdict's, on each corruption's mean over its severities, which are not tested one by one.
+        """
+        mine, theirs = self.finished(one), self.finished(other)
+        pairs = [
+            (accuracy_by_corruption(mine[slot]), accuracy_by_corruption(theirs[slot]))
+            for slot in sorted(mine.keys() & theirs.keys())
         ]
-        if self.is_full:
-            n = len({name for name, _ in plan.corruptions} - {CLEAN})
-            lines.append(f"the mean over {n} corruptions, each over its severities; clean is not in it")
-        names = ("augmentation", "nothing", "batch_size", "epochs", "seed")
-        differ = [n.replace("_", " ") for n in names if len({getattr(e.settings, n) for e in plan.entries}) > 1]
-        lines.append(
-            f"not trained on identical pixels: they differ in {' and '.join(differ)}"
-            if differ
-            else "all were trained on identical pixels"
-        )
-        others = [e for e in plan.entries if e.own_epochs != e.settings.epochs]
-        if others:
-            told = ", ".join(f"{e.name} {e.settings.epochs} instead of {e.own_epochs}" for e in others)
-            lines.append(f"judged after other epochs than their own: {told}")
-        for entry in plan.entries:
-            causes = Counter(self.causes(entry))
-            lines += [f"{entry.name}: {n} jobs failed: {cause}" for cause, n in causes.items()]
-        if len(self.verdicts) > 1:
-            lines.append(f"{len(self.verdicts)} pairs are compared, which the verdicts allow for (Holm)")
-        return lines
+        names = [name for name in pairs[0][0] if name != CLEAN]
+        differences = [
+            corrected_difference(np.array([a[name] - b[name] for a, b in pairs]), self.plan.test_share)
+            for name in names
+        ]
+        adjusted = holm([difference.p for difference in differences])
+        return dict(zip(names, map(AdjustedDifference, differences, adjusted), strict=True))
+
+    def out_of_fold(self, name: str) -> OutOfFold:
+        """A candidate's predictions for every source image; all its jobs must have finished."""
+        finished, rows = self.finished(name), []
+        for seed in range(self.plan.seeds):
+            folds = [finished[seed, number] for number in range(self.plan.folds)]
+            sources, truths = (np.concatenate([getattr(fold, n) for fold in folds]) for n in ("sources", "truths"))
+            order = np.argsort(sources, kind="stable")
+            rows.append(np.concatenate([fold.predicted for fold in folds], 1)[:, order])
+        return OutOfFold(sources[order], truths[order], np.stack(rows))
 
     def to_json(self) -> dict[str, Any]:
-        """Table and verdicts, as numbers."""
+        """Candidates and verdicts, as numbers."""
         return {
-            "contenders": [
+            "candidates": [
                 {
-                    "name": entry.name,
-                    "mean": self.mean(entry) if self.finished(entry) else None,
-                    "standard_deviation": self.spread(entry) if len(self.finished(entry)) > 1 else None,
-                    "jobs": len(self.finished(entry)),
-                    "failed": self.causes(entry),
-                    "epochs": entry.settings.epochs,
-                    "training_seconds": entry.training_seconds(self.plan.fit),
-                    "pictures_a_second": entry.learns,
-                    "numbers": entry.numbers,
+                    "name": name,
+                    "mean": self.mean(name),
+                    "standard_deviation": self.spread(name),
+                    "jobs": len(self.finished(name)),
+                    "failed": self.causes(name),
+                    "epochs": self.plan.profile(name).settings.epochs,
+                    "training_seconds": self.plan.profile(name).training_seconds(self.plan.fit),
+                    "train_throughput": self.plan.profile(name).train_throughput,
+                    "num_parameters": self.plan.profile(name).num_parameters,
                 }
-                | ({"corruptions": self.by_corruption(entry)} if self.is_full else {})
-                for entry in self.ranked
+                | ({"corruptions": self.by_corruption(name)} if self.is_full else {})
+                for name in self.ranked
             ],
-            "verdicts": [
-                each.to_json()
-                | ({"corruptions": {n: t.to_json() for n, t in self.tested(each).items()}} if self.is_full else {})
-                for each in self.verdicts
-            ],
-            "remarks": self.remarks(),
-            "lost": self.plan.lost,
+            "verdicts": [verdict_json(verdict) for verdict in self.verdicts],
+            "reductions": [reduction.model_dump() for reduction in self.plan.reductions],
         }
 
 
-def points(interval: Interval) -> str:
-    """(-0.0005, 0.0009) as "−0.05 to 0.09"."""
-    return " to ".join(f"{100 * end:.2f}" for end in interval).replace("-", "\N{MINUS SIGN}")
+def mean_of(results: Iterable[JobResult]) -> float | None:
+    """The mean accuracy of the jobs that finished; None if none did."""
+    means = [result.mean for result in results if result.mean is not None]
+    return float(np.mean(means)) if means else None
 
 
-def signed(share: float) -> str:
-    """-0.0005 as "−0.05", in points."""
-    return f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}")
+def paired_differences(mine: Results, theirs: Results) -> Float[np.ndarray, " folds"]:
+    """Accuracy minus the other's on each fold that both finished."""
+    pairs = [(mine[slot].mean, theirs[slot].mean) for slot in sorted(mine.keys() & theirs.keys())]
+    return np.array([one - other for one, other in pairs if one is not None and other is not None], float)
+
+
+def verdict_of(names: tuple[str, str], differences: Float[np.ndarray, " folds"], test_share: float) -> Verdict:
+    """The verdict on one pair alone, from the first's accuracies minus the second's; the better one comes first."""
+    difference = corrected_difference(differences, test_share)
+    if difference.mean < 0:
+        names = names[::-1]
+        difference = Difference(-difference.mean, difference.error, difference.degrees_of_freedom)
+    return Verdict(names, difference, difference.p, jobs=len(differences))
+
+
+def adjust(verdicts: list[Verdict]) -> list[Verdict]:
+    """The verdicts with p values adjusted for their number (Holm)."""
+    adjusted = holm([verdict.p for verdict in verdicts])
+    return [replace(verdict, p=p, pairs=len(verdicts)) for verdict, p in zip(verdicts, adjusted, strict=True)]
+
+
+def accuracy_by_corruption(result: JobResult) -> dict[str, float]:
+    """Accuracy on clean images, then under each corruption: the mean over its severities."""
+    shares = result.correct_counts / len(result.sources)
+    by_condition = dict(zip(result.corruptions, shares.tolist(), strict=True))
+    means = {
+        name: float(np.mean([by_condition[name, severity] for severity in severities]))
+        for name, severities in levels_of(result.corruptions).items()
+    }
+    return {CLEAN: by_condition[CLEAN, 0.0]} | means if (CLEAN, 0.0) in by_condition else means
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as numbers."""
+    tests = {name: _difference_json(test.difference, test.p) for name, test in verdict.corruptions.items()}
+    return {
+        "better": verdict.better,
+        "other": verdict.other,
+        "significant": verdict.is_significant,
+        **_difference_json(verdict.difference, verdict.p),
+        "pairs": verdict.pairs,
+        "jobs": verdict.jobs,
+        "bootstrap_by_source": verdict.by_source,
+    } | ({"corruptions": tests} if tests else {})
+
+
+def _difference_json(difference: Difference, p: float) -> dict[str, Any]:
+    return {"difference": difference.mean, "interval": difference.interval, "p": difference.p, "p_holm": p}

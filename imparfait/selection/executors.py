@@ -1,96 +1,162 @@
-"""Where jobs run: in this process, in several beside it, or on a Ray cluster; their outcomes are equal."""
+"""Executors: where jobs run (in this process, in several, on a Ray cluster), with equal results."""
 
 import importlib.util
 import logging
 import multiprocessing
 import socket
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError, lookup
-from imparfait.core.storage import delete, get, put
+from imparfait.core.storage import delete, exclusive_lock, get, put
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection.jobs import Job, JobResult, failure, provenance_here, run_job
 
 SUFFIX = ".job"
-ATTEMPTS = 3  # of a job whose worker is killed: a third time it is not by chance
-ANSWERS_WITHIN = 1.0  # seconds for an address
+JOBS_FOLDER = "jobs"  # of finished jobs, in the folder of runs
+ATTEMPTS = 3  # per job whose worker is killed: a third time is not by chance
+CONNECT_SECONDS = 1.0  # time limit for connecting to a Ray cluster's address
 
-Runs = Callable[[Sequence[Job], LabelledImages], Iterator[tuple[Job, JobResult]]]
-"""Runs jobs on these training images and yields each with its outcome, as they finish."""
+Finished = Iterator[tuple[Job, JobResult]]
+"""Jobs with their results, in the order in which they finish."""
 
 
 @dataclass(frozen=True)
 class Executor:
-    """Where jobs run, and how many of them at once."""
+    """Where jobs run, and how many at once."""
 
     name: str
-    run: Runs
-    at_once: int = 1
+    run: Callable[[Sequence[Job], LabelledImages], Finished]
+    workers: int = 1
 
 
-def run(jobs: Sequence[Job], data: LabelledImages, store: Path, executor: Executor) -> Iterator[tuple[Job, JobResult]]:
-    """Each of `jobs` with its outcome: first those that `store` has, then the others as `executor` finishes them.
+def run_jobs(jobs: Sequence[Job], data: LabelledImages, executor: Executor, store: Path | None = None) -> Finished:
+    """Each of `jobs` with its result: first those in `store`, then the others as `executor` finishes them.
 
-    An outcome is on the disk, whole, before it is yielded, and its job is then never run again; only a failure for
-    lack of memory or of a worker is tried anew by the next call. Raises UserError when an outcome comes from other
-    code than this.
+    A result is on disk before it is yielded, and its job never runs again. Only failures for lack of memory or a lost
+    worker are retried by the next call. Equal jobs are run and yielded once. Raises UserError when a result was
+    computed by other code than this process has.
     """
-    marks = {job.data for job in jobs} - {data.fingerprint()}
-    assert not marks, "jobs of other images"
-    store.mkdir(parents=True, exist_ok=True)
-    for half_written in store.glob(".*.tmp"):  # by a driver that was killed
-        half_written.unlink()
-    missing: dict[str, Job] = {}
-    for key, job in {job.key: job for job in jobs}.items():
-        content = get(store, key, SUFFIX)
-        result = JobResult.from_bytes(content) if content else None
-        if result and result.permanent:
-            yield job, result
-        else:
-            delete(store, key, SUFFIX)
-            missing[key] = job
+    assert {job.data for job in jobs} <= {data.fingerprint()}, "jobs of other images"
+    missing = {job.key: job for job in jobs}
+    if store:
+        store.mkdir(parents=True, exist_ok=True)
+        for partial in store.glob(".*.tmp"):  # left by a process that was killed
+            partial.unlink()
+        for key, job in list(missing.items()):
+            content = get(store, key, SUFFIX)
+            result = JobResult.from_bytes(content) if content else None
+            if result and result.permanent:
+                del missing[key]
+                yield job, result
+            else:
+                delete(store, key, SUFFIX)
     if not missing:
         return
     for job, result in executor.run(list(missing.values()), data):
-        here, there = provenance_here(), result.provenance
-        if (there.code, there.torch) != (here.code, here.torch):
-            raise UserError(
-                f"{there.host} has PyTorch {there.torch} and imparfait's code {there.code[:8]}, this computer PyTorch "
-                f"{here.torch} and code {here.code[:8]}; install the same versions on both"
-            )
-        put(store, job.key, result.to_bytes(), SUFFIX)
+        _check_provenance(result)
+        if store:
+            put(store, job.key, result.to_bytes(), SUFFIX)
         yield job, result
 
 
-def here(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
+def _check_provenance(result: JobResult) -> None:
+    """Raises UserError when another machine computed this with another version of PyTorch or of the package."""
+    here, other = provenance_here(), result.provenance
+    if (other.code, other.torch) != (here.code, here.torch):
+        raise UserError(
+            f"{other.host} has PyTorch {other.torch} and imparfait's code {other.code[:8]}",
+            expected=f"PyTorch {here.torch} and code {here.code[:8]}, as on this machine",
+            hint="install the same versions on both",
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One more finished job of a comparison or search, and how much work is done."""
+
+    stage: str
+    job: Job
+    result: JobResult
+    done: int
+    """Finished jobs, of `total`."""
+    total: int
+    seconds: float
+    """Predicted duration of the finished jobs, one after the other, of `total_seconds`."""
+    total_seconds: float
+
+
+Steps = Generator[Progress, None, list[JobResult]]
+"""Progress as jobs finish; returns their results in the order of the jobs."""
+
+
+@dataclass
+class JobRunner:
+    """Runs lists of jobs on the same data and executor, and counts them."""
+
+    data: LabelledImages
+    executor: Executor
+    store: Path | None
+    total: int
+    total_seconds: float
+    done: int = 0
+    seconds: float = 0.0
+
+    def run(self, stage: str, jobs: Sequence[Job], seconds: Sequence[float]) -> Steps:
+        """Run jobs whose predicted durations are `seconds`; equal jobs run once and count for all of them."""
+        counts, predicted = Counter[str](), defaultdict[str, float](float)
+        for job, duration in zip(jobs, seconds, strict=True):
+            counts[job.key] += 1
+            predicted[job.key] += duration
+        results: dict[str, JobResult] = {}
+        for job, result in run_jobs(jobs, self.data, self.executor, self.store):
+            results[job.key] = result
+            self.done += counts[job.key]
+            self.seconds += predicted[job.key]
+            yield Progress(stage, job, result, self.done, self.total, self.seconds, self.total_seconds)
+        return [results[job.key] for job in jobs]
+
+
+@contextmanager
+def locked(store: Path | None) -> Iterator[None]:
+    """Be the only process that adds jobs to `store`; raises UserError while there is another one."""
+    if not store:
+        yield
+        return
+    store.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(store, "running jobs"):
+        yield
+
+
+def serial(jobs: Sequence[Job], data: LabelledImages) -> Finished:
     """One job after the other, in this process."""
     for job in jobs:
         yield job, run_job(job, data)
 
 
-def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = None) -> Iterator[tuple[Job, JobResult]]:
-    """Jobs side by side, as many as there are cores for; each worker has the images once.
+def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = None) -> Finished:
+    """Jobs in parallel, by default in as many processes as there are cores for; each worker loads the images once.
 
-    A job whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own: where
-    one is lost, it is known which job it had, and the others go on.
+    A job whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own, so that
+    it is known which job a lost one had, and the others continue.
     """
-    there = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in there else "spawn")
-    context.set_forkserver_preload([__name__])  # imported once, not once a worker
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    context.set_forkserver_preload([__name__])  # imported once, not once per worker
     threads = max(job.compute.threads for job in jobs)
     workers = min(workers or max(1, usable_cores() // threads), len(jobs))
 
-    def hire() -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, context, _begin_work, (data,))
+    def start_worker() -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, context, _start, (data,))
 
     waiting, lost = deque(jobs), Counter[str]()
-    idle = [hire() for _ in range(workers)]
+    idle = [start_worker() for _ in range(workers)]
     busy: dict[Future[JobResult], tuple[ProcessPoolExecutor, Job]] = {}
     try:
         while waiting or busy:
@@ -98,8 +164,8 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
                 worker, job = idle.pop(), waiting.popleft()
                 try:
                     busy[worker.submit(_work, job)] = worker, job
-                except BrokenProcessPool:  # killed while it had nothing to do
-                    idle.append(hire())
+                except BrokenProcessPool:  # killed while idle
+                    idle.append(start_worker())
                     waiting.appendleft(job)
             done, _ = wait(busy, return_when=FIRST_COMPLETED)
             for future in done:
@@ -108,7 +174,7 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
                     result = future.result()
                 except BrokenProcessPool:
                     worker.shutdown()
-                    idle.append(hire())
+                    idle.append(start_worker())
                     lost[job.key] += 1
                     if lost[job.key] < ATTEMPTS:
                         waiting.appendleft(job)
@@ -117,31 +183,31 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
                 else:
                     idle.append(worker)
                 yield job, result
-    finally:  # also when the caller stops listening: what is under way is of no more use
+    finally:  # also when the caller stops iterating: nobody needs what is running
         for worker in [*idle, *(worker for worker, _ in busy.values())]:
             for process in list((worker._processes or {}).values()):
                 process.kill()
             worker.shutdown(wait=True, cancel_futures=True)
 
 
-_pictures: LabelledImages | None = None
+_data: LabelledImages | None = None
 
 
-def _begin_work(data: LabelledImages) -> None:
-    global _pictures
-    _pictures = data
+def _start(data: LabelledImages) -> None:
+    global _data
+    _data = data
     exit_with_parent()
 
 
 def _work(job: Job) -> JobResult:
-    assert _pictures is not None
-    return run_job(job, _pictures)
+    assert _data is not None
+    return run_job(job, _data)
 
 
-def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
-    """Jobs on the Ray cluster that this process has joined; a lost node's jobs run elsewhere.
+def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Finished:
+    """Jobs on the Ray cluster that this process has joined; the jobs of a lost node run elsewhere.
 
-    Thin over Ray: it places the jobs, holds the images once a node, and retries what was lost.
+    Ray places the jobs, holds the images once per node, and retries what was lost.
     """
     import ray
 
@@ -155,60 +221,60 @@ def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, Job
             try:
                 result = ray.get(done)
             except ray.exceptions.RayError as error:
-                result = failure(f"Ray gave it up: {str(error).splitlines()[0][:200]}", permanent=False)
+                result = failure(f"Ray gave up the job: {str(error).splitlines()[0][:200]}", permanent=False)
             yield job, result
     finally:
         for task in running:
             ray.cancel(task, force=True)
 
 
-EXECUTORS: dict[str, Runs] = {"here": here, "processes": processes, "ray": on_ray}
+EXECUTORS = {"serial": serial, "processes": processes, "ray": on_ray}
 
 
 def executor_named(name: str | None = None, address: str | None = None, threads: int = 1) -> Executor:
-    """The executor of that name for jobs of so many threads; without one, `processes` where there is room for several.
+    """The executor called `name` for jobs of `threads` threads; by default `processes` if several jobs fit the cores.
 
-    Raises UserError when it is not installed, and when nobody answers at a Ray cluster's `address`.
+    Raises UserError for an unknown name, when Ray is not installed, and when no Ray cluster answers at `address`.
     """
-    room = max(1, usable_cores() // threads)
-    name = name or ("processes" if room > 1 else "here")
-    runs = lookup("engine", name, EXECUTORS)
+    fitting = max(1, usable_cores() // threads)
+    name = name or ("processes" if fitting > 1 else "serial")
+    run = lookup("executor", name, EXECUTORS)
     if address and name != "ray":
-        raise UserError(f"--address {address} is for a Ray cluster; write --executor ray with it")
+        raise UserError(f"--address {address} without a Ray cluster", hint="write --executor ray with it")
     if name != "ray":
-        return Executor(name, runs, 1 if name == "here" else room)
+        return Executor(name, run, 1 if name == "serial" else fitting)
     if not importlib.util.find_spec("ray"):
-        raise UserError("--executor ray needs Ray, which is not installed; write: pip install 'imparfait[ray]'")
+        raise UserError("--executor ray: Ray is not installed", hint="write: pip install 'imparfait[ray]'")
     if address:
-        _check_answers(address)
-    cores = _join(address)
-    return Executor(name, runs, max(1, cores // threads))
+        _check_address(address)
+    return Executor(name, run, max(1, _join(address) // threads))
 
 
 def _join(address: str | None) -> int:
-    """Join the Ray cluster at `address`, or start one here; how many cores it has."""
+    """Join the Ray cluster at `address`, or start a local one; returns its number of cores."""
     import ray
 
     if not ray.is_initialized():
-        # "local": one of its own, also where another program's cluster is or was running
-        told = {"address": address} if address else {"address": "local", "num_cpus": usable_cores()}
+        # "local": a new cluster, also where another program's is or was running
+        options = {"address": address} if address else {"address": "local", "num_cpus": usable_cores()}
         try:
-            ray.init(**told, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, TimeoutError) as error:
             raise UserError(
-                f"--address {address}: what answers is no Ray cluster; `ray start --head` prints the address of one"
+                f"--address {address}: no Ray cluster answers there",
+                hint="`ray start --head` starts one and prints its address",
             ) from error
     return int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
 
 
-def _check_answers(address: str) -> None:
+def _check_address(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        raise UserError(f"--address {address}: expected HOST:PORT, as `ray start --head` prints it")
+        raise UserError(f"--address {address}", expected="HOST:PORT, as `ray start --head` prints it")
     try:
-        socket.create_connection((host, int(port)), ANSWERS_WITHIN).close()
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except OSError as error:
         raise UserError(
-            f"--address {address}: nobody answers there ({error.strerror or error}); "
-            "`ray start --head` on one computer starts a cluster and prints its address"
+            f"--address {address}: no connection ({error.strerror or error})",
+            hint="`ray start --head` starts a cluster and prints its address",
         ) from error

@@ -1,4 +1,4 @@
-"""One training on all folds but one, judged on that one: frozen values, run by a pure function."""
+"""Jobs: train on all folds but one and evaluate on that fold; frozen values, run by a pure function."""
 
 import ast
 import hashlib
@@ -18,13 +18,14 @@ from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
+from imparfait.core.hardware import torch_threads
 from imparfait.core.storage import fingerprint
 from imparfait.core.types import Labels, Sources
 from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.splits import check_apart, fold, subsample
-from imparfait.evaluation.scores import evaluate
-from imparfait.evaluation.suite import conditions_from, shown, weights
+from imparfait.evaluation.scores import score_conditions
+from imparfait.evaluation.suite import apply_conditions, conditions_from, weights
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint
 from imparfait.training.loop import network_for, train
@@ -34,38 +35,38 @@ PACKAGE = Path(__file__).parents[1]
 
 
 class Job(BaseModel, frozen=True, extra="forbid"):
-    """All that decides an outcome: the images, the training, the fold it is judged on, and the arithmetic."""
+    """All that decides a result: images, training settings, held-out fold, corruptions and arithmetic."""
 
     data: str
-    """sha256 of all images, wherever they were read from."""
+    """sha256 of all training images, whatever file they came from."""
     settings: TrainingSettings
     network: str = ""
-    """sha256 of the file of one's own network."""
+    """sha256 of the file of a custom network; empty for a model of the package."""
     compute: ComputeConfig
     partition: NonNegativeInt
-    """Which division of the sources into folds."""
+    """Number of the random split into folds."""
     folds: PositiveInt = 5
     fold: NonNegativeInt
-    """The fold held out."""
+    """The held-out fold, 0..folds - 1."""
     images: PositiveInt | None = None
-    """How many of the images are used, the held-out ones included; None for all."""
+    """Number of training images used, the held-out ones included; None for all."""
     corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
-    """What it is judged on: corruptions with their severities."""
+    """Corruptions and severities that the held-out fold is evaluated under."""
 
     @model_validator(mode="after")
-    def _has_its_fold(self) -> "Job":
+    def _check_fold(self) -> "Job":
         assert self.fold < self.folds, f"fold {self.fold} of {self.folds}"
         return self
 
     @property
     def key(self) -> str:
-        """sha256 of the job, of the code that computes and of PyTorch's version."""
+        """sha256 of the job, of the code that computes it and of PyTorch's version."""
         return fingerprint(self, code_digest(), torch.__version__)
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an outcome comes from, for those who doubt it."""
+    """Where a result was computed: code, PyTorch version, host and CPU instruction set."""
 
     code: str
     torch: str
@@ -75,9 +76,9 @@ class Provenance:
 
 @cache
 def code_digest(package: Path = PACKAGE) -> str:
-    """sha256 of the code a job's result can depend on, without comments, docstrings and layout.
+    """sha256 of the code that a job's result can depend on, without comments, docstrings and layout.
 
-    That is this module and all that it imports from the package, at any depth: edit a model and it is another.
+    This is the module itself and everything it imports from the package, directly or not.
     """
     digest = hashlib.sha256()
     for path in imported_files(package / "selection" / "jobs.py", package):
@@ -86,110 +87,112 @@ def code_digest(package: Path = PACKAGE) -> str:
 
 
 def imported_files(start: Path, package: Path = PACKAGE) -> list[Path]:
-    """The file `start` and those of the package that it imports, directly or not, sorted; imports in functions too."""
-    found, waiting = set[Path](), [start]
-    while waiting:
-        path = waiting.pop()
-        if path in found:
+    """`start` and the files of the package that it imports, directly or not, also inside functions; sorted."""
+    closure, pending = set[Path](), [start]
+    while pending:
+        path = pending.pop()
+        if path in closure:
             continue
-        found.add(path)
+        closure.add(path)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imparfait."):
                 for name in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):
-                    waiting += _files_of(name, package)
-    return sorted(found)
+                    pending += _files_of(name, package)
+    return sorted(closure)
 
 
 def _files_of(module: str, package: Path) -> list[Path]:
-    """The files that importing a module of the package executes: its own and its packages' `__init__`."""
+    """The files that importing a module executes: its own and the `__init__` of its packages."""
     _, *parts = module.split(".")
-    place = package.joinpath(*parts)
-    own = [place.with_suffix(".py"), place / "__init__.py"]
-    above = [package.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
-    return [path for path in (*own, *above) if path.is_file()]
+    target = package.joinpath(*parts)
+    own = [target.with_suffix(".py"), target / "__init__.py"]
+    parents = [package.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
+    return [path for path in (*own, *parents) if path.is_file()]
 
 
 @cache
-def made_here() -> Provenance:
-    """The code, PyTorch, host and instruction set of this process."""
+def provenance_here() -> Provenance:
+    """Code, PyTorch version, host and instruction set of this process."""
     return Provenance(code_digest(), torch.__version__, platform.node(), torch.backends.cpu.get_cpu_capability())
 
 
 @dataclass(frozen=True, eq=False)
 class JobResult:
-    """What a job's network said to each held-out image; or, where there is a `cause`, why it said nothing."""
+    """Predictions for each held-out image under each corruption; or the `cause`, if the job failed."""
 
     sources: Sources
     truths: Labels
-    said: Integer[np.ndarray, "corruptions n"]
+    predicted: Integer[np.ndarray, "corruptions n"]
     training_seconds: float = 0.0
-    judging_seconds: float = 0.0
-    """Both taken where jobs may share cores: images/s are measured apart."""
+    evaluation_seconds: float = 0.0
+    """Both measured while other jobs may share the cores: throughput is measured separately."""
     cause: str = ""
-    lasting: bool = True
-    """Whether it would come out again: not so where memory was short or a worker was lost."""
-    making: Provenance = field(default_factory=made_here)
+    """Why the job failed; empty for a finished one."""
+    permanent: bool = True
+    """Whether it would come out again: False after a lack of memory or a lost worker."""
+    provenance: Provenance = field(default_factory=provenance_here)
     corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
-    """What the rows of `said` are answers to."""
+    """Corruption and severity of each row of `predicted`."""
 
     @property
     def correct(self) -> Bool[np.ndarray, "corruptions n"]:
-        """Which answers are right."""
-        return np.asarray(self.said == self.truths)
+        """Which predictions are correct."""
+        return np.asarray(self.predicted == self.truths)
 
     @cached_property
     def weights(self) -> Int64[np.ndarray, " corruptions"]:
-        """How much each row counts in the headline."""
+        """Weight of each row in the mean."""
         return weights(self.corruptions)
 
     @cached_property
-    def counts(self) -> Int64[np.ndarray, " corruptions"]:
-        """How many images are read correctly, row by row."""
+    def correct_counts(self) -> Int64[np.ndarray, " corruptions"]:
+        """Number of images classified correctly, row by row."""
         return np.asarray(self.correct.sum(1))
 
     @property
-    def hits(self) -> Int64[np.ndarray, " n"]:
-        """What each image adds to the headline: its right answers as they count, of `weights.sum()`."""
+    def weighted_correct(self) -> Int64[np.ndarray, " n"]:
+        """What each image adds to the mean: its correct predictions by weight, out of `weights.sum()`."""
         return np.asarray(self.weights @ self.correct)
 
     @property
-    def mean(self) -> float:
-        """The mean over the corruptions of the share of right answers: the headline; NaN for a failure."""
+    def mean(self) -> float | None:
+        """The accuracy that is compared: weighted mean over the corruptions, 0..1; None for a failed job."""
         total = int(self.weights.sum()) * len(self.sources)
-        return int(self.weights @ self.counts) / total if self.said.size else float("nan")
+        return int(self.weights @ self.correct_counts) / total if self.predicted.size else None
 
     def to_bytes(self) -> bytes:
-        """As a safetensors file, whose header tells the rest."""
-        names = ("training_seconds", "judging_seconds", "cause", "lasting", "corruptions")
+        """As a safetensors file, with everything but the arrays in its header."""
+        names = ("training_seconds", "evaluation_seconds", "cause", "permanent", "corruptions")
         facts = {name: getattr(self, name) for name in names}
-        facts["making"] = asdict(self.making)
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("sources", "truths", "said")}
+        facts["provenance"] = asdict(self.provenance)
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("sources", "truths", "predicted")}
         return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
 
     @staticmethod
     def from_bytes(content: bytes) -> "JobResult":
-        """The outcome that `to_bytes` wrote."""
+        """The result that `to_bytes` wrote."""
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"]) | safetensors.numpy.load(content)
         facts["corruptions"] = tuple((name, severity) for name, severity in facts["corruptions"])
-        return JobResult(**facts | {"making": Provenance(**facts["making"])})
+        return JobResult(**facts | {"provenance": Provenance(**facts["provenance"])})
 
 
 def run_job(job: Job, data: LabelledImages) -> JobResult:
-    """Train as the job says and judge on its held-out fold; whatever goes wrong is an outcome with its cause.
+    """Train as `job` describes and evaluate on its held-out fold; an exception becomes a result with its cause.
 
-    A function of the job and of `data`, which are all training images: on equal builds and CPU types the answers
-    are equal, bit for bit. That `data` are the job's is the caller's to see to.
+    A pure function of the job and of `data`, all training images: on equal builds and CPU types the predictions are
+    equal, bit for bit. The caller must pass the images whose fingerprint is `job.data`.
     """
     try:
         fit, held_out = fold(subsample(data, job.images), job.folds, job.fold, job.partition)
-        return fit_and_judge(job, fit, held_out)
+        with torch_threads(job.compute.threads):
+            return fit_and_evaluate(job, fit, held_out)
     except Exception as error:
-        return failure(_in_one_line(error), lasting=not (_lacked_memory(error) or isinstance(error, ChangedError)))
+        return failure(_in_one_line(error), permanent=not (_lacked_memory(error) or isinstance(error, ChangedError)))
 
 
-def fit_and_judge(job: Job, fit: LabelledImages, held_out: LabelledImages) -> JobResult:
-    """Train on `fit` and judge on `held_out`; raises UserError when they share a source image."""
+def fit_and_evaluate(job: Job, fit: LabelledImages, held_out: LabelledImages) -> JobResult:
+    """Train on `fit` and evaluate on `held_out`; raises UserError when they share a source image."""
     check_apart(fit, held_out)
     settings = job.settings
     if custom_fingerprint(settings.model) != job.network:
@@ -197,24 +200,24 @@ def fit_and_judge(job: Job, fit: LabelledImages, held_out: LabelledImages) -> Jo
     model = network_for(settings, fit)
     *_, last = train(model, fit, settings, job.compute)
     started = time.perf_counter()
-    classifier, said = as_classifier(model, job.compute), []
+    classifier, rows = as_classifier(model, job.compute), []
     small = np.uint8 if len(fit.classes) <= 256 else np.int32
-    for part in shown(held_out, conditions_from(job.corruptions)):
-        [answers] = evaluate(classifier, [part]).parts
-        said.append(answers.said.astype(small))  # probabilities are not kept: a full suite's would take 80 MB
-    judging = time.perf_counter() - started
-    rows = np.stack(said)
-    return JobResult(held_out.sources, held_out.labels, rows, last.seconds, judging, corruptions=job.corruptions)
+    for condition in apply_conditions(held_out, conditions_from(job.corruptions)):
+        [result] = score_conditions(classifier, [condition]).conditions
+        rows.append(result.predicted.astype(small))  # probabilities are dropped: a full suite's would take 80 MB
+    seconds = time.perf_counter() - started
+    predicted = np.stack(rows)
+    return JobResult(held_out.sources, held_out.labels, predicted, last.seconds, seconds, corruptions=job.corruptions)
 
 
 class ChangedError(UserError):
-    """A file of one's own is another one now: put back, the job runs."""
+    """The file of a custom network changed after planning; once it is restored, the job runs."""
 
 
-def failure(cause: str, lasting: bool = True) -> JobResult:
-    """The outcome of a job that failed."""
-    nothing = np.zeros(0, np.int64)
-    return JobResult(nothing, nothing, np.zeros((0, 0), np.uint8), cause=cause, lasting=lasting)
+def failure(cause: str, permanent: bool = True) -> JobResult:
+    """The result of a job that failed."""
+    none = np.zeros(0, np.int64)
+    return JobResult(none, none, np.zeros((0, 0), np.uint8), cause=cause, permanent=permanent)
 
 
 def _without_docstrings(code: str) -> ast.Module:

@@ -1,6 +1,7 @@
-"""A comparison before it is run: its jobs, and how long they will take."""
+"""The plan of a comparison: its jobs, and their predicted duration."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -10,26 +11,39 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.splits import fold, subsample
 from imparfait.selection.candidates import Candidate
 from imparfait.selection.jobs import Job
-from imparfait.selection.profiling import TURNS, CandidateProfile, measured, shown_an_epoch
+from imparfait.selection.profiling import TURNS, CandidateProfile, images_per_epoch, profile_candidates
 
-CROWDED = 1.1  # jobs side by side share memory and caches: 1.04 to 1.09 times as long, results/2026-11-24-executors
+PARALLEL_SLOWDOWN = 1.1  # parallel jobs share memory and caches: 1.04 to 1.09 times as long; results/executors
+
+Slot = tuple[str, int, int]
+"""Candidate, seed and fold of a job."""
+
+
+class Reduction(BaseModel, frozen=True):
+    """What a plan gave up to keep within its time: its seeds, epochs (per candidate) or images."""
+
+    what: Literal["seeds", "epochs", "images"]
+    wanted: tuple[int, ...]
+    planned: tuple[int, ...]
 
 
 class Plan(BaseModel, frozen=True):
-    """Which contenders are trained and judged on which folds of which partitions."""
+    """Which candidates are trained and evaluated on which folds of which random splits."""
 
     data: str
     """sha256 of all training images."""
     sources: int
     """How many of them are used."""
     images: int | None
-    entries: tuple[CandidateProfile, ...]
+    """The same as requested; None for all."""
+    profiles: tuple[CandidateProfile, ...]
     folds: int
     seeds: int
-    at_once: int
+    workers: int
+    """Jobs at once."""
     corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
-    """What each fold is judged on: corruptions with their severities."""
-    lost: tuple[str, ...] = ()
+    """Corruptions and severities that each fold is evaluated under."""
+    reductions: tuple[Reduction, ...] = ()
     """What was given up to keep within the time."""
 
     @property
@@ -39,16 +53,26 @@ class Plan(BaseModel, frozen=True):
 
     @property
     def fit(self) -> int:
-        """Images to fit on."""
+        """Images that a job trains on."""
         return self.sources - self.held_out
 
-    def job(self, entry: CandidateProfile, seed: int, number: int) -> Job:
-        """One training of `entry`: repetition `seed` has its own partition and its own random streams."""
+    @property
+    def test_share(self) -> float:
+        """Held-out images over training images."""
+        return self.held_out / self.fit
+
+    def profile(self, name: str) -> CandidateProfile:
+        """The candidate called `name`."""
+        return next(profile for profile in self.profiles if profile.name == name)
+
+    def job(self, name: str, seed: int, number: int) -> Job:
+        """The job of a candidate on one fold: repetition `seed` has its own split and its own random streams."""
+        profile = self.profile(name)
         return Job(
             data=self.data,
-            settings=entry.settings.model_copy(update={"seed": entry.settings.seed + seed}),
-            network=entry.network,
-            compute=entry.compute,
+            settings=profile.settings.model_copy(update={"seed": profile.settings.seed + seed}),
+            network=profile.network,
+            compute=profile.compute,
             partition=seed,
             folds=self.folds,
             fold=number,
@@ -56,34 +80,23 @@ class Plan(BaseModel, frozen=True):
             corruptions=self.corruptions,
         )
 
-    def job_seconds(self, entry: CandidateProfile) -> float:
-        """What a job of `entry` takes, alone."""
-        return entry.job_seconds(self.fit, self.held_out, self.corruptions)
+    def job_seconds(self, name: str) -> float:
+        """Predicted duration of a candidate's job, alone."""
+        return self.profile(name).job_seconds(self.fit, self.held_out, self.corruptions)
 
-    def places(self) -> list[tuple[CandidateProfile, int, int]]:
-        """Entry, seed and fold of each job; the longest first, so that no core waits long at the end."""
-        places = [(e, s, f) for e in self.entries for s in range(self.seeds) for f in range(self.folds)]
-        return sorted(places, key=lambda place: -self.job_seconds(place[0]))
+    def slots(self) -> list[Slot]:
+        """Candidate, seed and fold of each job; the longest first, so that no core idles long at the end."""
+        slots = [(p.name, s, f) for p in self.profiles for s in range(self.seeds) for f in range(self.folds)]
+        return sorted(slots, key=lambda slot: -self.job_seconds(slot[0]))
 
     @property
     def seconds(self) -> float:
-        """About how long it takes."""
-        each = sum(map(self.job_seconds, self.entries))
-        return crowded(self.seeds * self.folds * each, self.at_once)
-
-    def __str__(self) -> str:
-        """Jobs × measured seconds, a line an entry."""
-        n = self.seeds * self.folds
-        lines = [
-            f"{entry.name}: {n} jobs × {self.job_seconds(entry):.1f} s "
-            f"({entry.settings.epochs} epoch{'s' * (entry.settings.epochs > 1)}, {self.fit:,} images, "
-            f"{entry.learns:,.0f} images/s alone)"
-            for entry in self.entries
-        ]
-        return "\n".join([*lines, f"{len(self.entries) * n} jobs, {self.at_once} at once: about {told(self.seconds)}"])
+        """Predicted duration of all jobs."""
+        one_fold = sum(self.job_seconds(profile.name) for profile in self.profiles)
+        return parallel_seconds(self.seeds * self.folds * one_fold, self.workers)
 
 
-def plan(
+def make_plan(
     candidates: Sequence[Candidate],
     data: LabelledImages,
     *,
@@ -94,92 +107,83 @@ def plan(
     images: int | None = None,
     minutes: float | None = None,
     threads: int = 1,
-    at_once: int = 1,
+    workers: int = 1,
     corruptions: Sequence[tuple[str, float]] = CORE_SUITE,
     turns: int = TURNS,
 ) -> Plan:
-    """The comparison of `contenders` on `data`, of which `images` are used, judged on `corruptions`.
+    """Plan the comparison of `candidates` on `data`, of which `images` are used, evaluated under `corruptions`.
 
-    All train for `epochs`, or for the fewest that any of them has of its own; with `seconds`, for as many whole epochs
-    as come nearest to these, alone. `minutes` is what it may take: fewer seeds (but two), then fewer epochs, then fewer
-    images. Raises UserError when a class is smaller than `folds`, and when `minutes` are not enough for anything.
+    All train for `epochs`, or for the fewest that any of them has; with `seconds`, each for the whole number of epochs
+    that comes closest to that time, alone. `minutes` limits the total: first fewer seeds (down to two), then fewer
+    epochs, then fewer images. Raises UserError when a class has fewer images than `folds`, or `minutes` is too short.
     """
     part = subsample(data, images)
-    fold(part, folds, 0, 0)  # a class that is too small is told before anything is measured
-    entries = measured(candidates, part, threads, turns)
+    fold(part, folds, 0, 0)  # raises where a class is too small, before anything is measured
+    profiles = profile_candidates(candidates, part, threads, turns)
     if seconds:
         fit = len(part) * (folds - 1) // folds
-        passes = [max(1, round(seconds * e.learns / shown_an_epoch(e.settings, fit))) for e in entries]
+        passes = [max(1, round(seconds * p.train_throughput / images_per_epoch(p.settings, fit))) for p in profiles]
     else:
-        passes = [epochs or min(entry.settings.epochs for entry in entries)] * len(entries)
-    entries = [_for_epochs(entry, n) for entry, n in zip(entries, passes, strict=True)]
-    wished = Plan(
+        passes = [epochs or min(profile.settings.epochs for profile in profiles)] * len(profiles)
+    plan = Plan(
         data=data.fingerprint(),
         sources=len(part),
         images=images,
-        entries=tuple(entries),
+        profiles=tuple(_with_epochs(profile, n) for profile, n in zip(profiles, passes, strict=True)),
         folds=folds,
         seeds=seeds,
-        at_once=at_once,
+        workers=workers,
         corruptions=tuple(corruptions),
     )
     if not minutes:
-        return wished
-    shrunk = _within(wished, 60 * minutes)
-    fold(subsample(data, shrunk.images), folds, 0, 0)
-    return shrunk
+        return plan
+    reduced = reduce_plan(plan, 60 * minutes)
+    fold(subsample(data, reduced.images), folds, 0, 0)
+    return reduced
 
 
-def crowded(seconds: float, at_once: int) -> float:
-    """What jobs that take so many seconds alone take side by side."""
-    return seconds * (CROWDED if at_once > 1 else 1) / at_once
+def parallel_seconds(seconds: float, workers: int) -> float:
+    """Predicted duration of jobs in parallel that take `seconds` one after the other."""
+    return seconds * (PARALLEL_SLOWDOWN if workers > 1 else 1) / workers
 
 
-def told(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _within(wished: Plan, seconds: float) -> Plan:
-    """The plan that loses least of the one wished for and takes no longer than `seconds`."""
-    found, lost = wished, []
-    if found.seconds > seconds and found.seeds > 2:
-        seeds = max(2, int(found.seeds * seconds / found.seconds))
-        lost.append(f"{seeds} seeds instead of {found.seeds}: a smaller difference would not show")
-        found = found.model_copy(update={"seeds": seeds})
-    if found.seconds > seconds and (most := max(entry.settings.epochs for entry in found.entries)) > 1:
-        share = next((e for e in range(most - 1, 0, -1) if _shorter(found, e).seconds <= seconds), 1) / most
-        shorter = _shorter(found, round(share * most))
-        lost.append(f"{_epochs_of(shorter)} instead of {_epochs_of(found)}: judged is what they are by then")
-        found = shorter
-    if found.seconds > seconds:
-        sources = int(found.sources * 0.97 * seconds / found.seconds)
-        least = 10 * found.folds
+def reduce_plan(plan: Plan, seconds: float) -> Plan:
+    """The plan that gives up least and takes at most `seconds`; raises UserError when no plan is short enough."""
+    reduced, reductions = plan, []
+    if reduced.seconds > seconds and reduced.seeds > 2:
+        seeds = max(2, int(reduced.seeds * seconds / reduced.seconds))
+        reductions.append(Reduction(what="seeds", wanted=(reduced.seeds,), planned=(seeds,)))
+        reduced = reduced.model_copy(update={"seeds": seeds})
+    if reduced.seconds > seconds and (most := max(_epochs(reduced))) > 1:
+        share = next((e for e in range(most - 1, 0, -1) if _shorter(reduced, e).seconds <= seconds), 1) / most
+        shorter = _shorter(reduced, round(share * most))
+        reductions.append(Reduction(what="epochs", wanted=_epochs(reduced), planned=_epochs(shorter)))
+        reduced = shorter
+    if reduced.seconds > seconds:
+        sources = int(reduced.sources * 0.97 * seconds / reduced.seconds)
+        least = 10 * reduced.folds
         if sources < least:
-            shortest = found.model_copy(update={"sources": least, "images": least})
+            smallest = reduced.model_copy(update={"sources": least, "images": least})
             raise UserError(
-                f"--minutes {seconds / 60:g} is too short even for the least plan, which takes about "
-                f"{told(shortest.seconds)}; write more minutes, fewer --folds or fewer contenders"
+                f"--minutes {seconds / 60:g}",
+                expected=f"at least {smallest.seconds / 60:.2g}, which the smallest plan takes",
+                hint="write more minutes, fewer --folds or fewer candidates",
             )
-        lost.append(f"{sources:,} images instead of {found.sources:,}: all of them are worse than they would be")
-        found = found.model_copy(update={"sources": sources, "images": sources})
-    return found.model_copy(update={"lost": tuple(lost)})
+        reductions.append(Reduction(what="images", wanted=(reduced.sources,), planned=(sources,)))
+        reduced = reduced.model_copy(update={"sources": sources, "images": sources})
+    return reduced.model_copy(update={"reductions": tuple(reductions)})
 
 
-def _shorter(wished: Plan, epochs: int) -> Plan:
-    """Each contender for at most so many epochs, in the proportion they had."""
-    most = max(entry.settings.epochs for entry in wished.entries)
-    entries = [_for_epochs(e, max(1, e.settings.epochs * epochs // most)) for e in wished.entries]
-    return wished.model_copy(update={"entries": tuple(entries)})
+def _shorter(plan: Plan, epochs: int) -> Plan:
+    """The plan with at most `epochs` for each candidate, in the proportion they had."""
+    most = max(_epochs(plan))
+    profiles = [_with_epochs(p, max(1, p.settings.epochs * epochs // most)) for p in plan.profiles]
+    return plan.model_copy(update={"profiles": tuple(profiles)})
 
 
-def _epochs_of(found: Plan) -> str:
-    numbers = [entry.settings.epochs for entry in found.entries]
-    alike = len(set(numbers)) == 1
-    return f"{numbers[0] if alike else ', '.join(map(str, numbers))} epoch{'s' * (numbers != [1] * len(numbers))}"
+def _epochs(plan: Plan) -> tuple[int, ...]:
+    return tuple(profile.settings.epochs for profile in plan.profiles)
 
 
-def _for_epochs(entry: CandidateProfile, epochs: int) -> CandidateProfile:
-    return entry.model_copy(update={"settings": entry.settings.model_copy(update={"epochs": epochs})})
+def _with_epochs(profile: CandidateProfile, epochs: int) -> CandidateProfile:
+    return profile.model_copy(update={"settings": profile.settings.model_copy(update={"epochs": epochs})})

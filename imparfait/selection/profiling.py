@@ -1,4 +1,4 @@
-"""What contenders can do on this machine, measured with nothing beside them."""
+"""Throughput of candidates on this machine, measured while nothing else runs."""
 
 import statistics
 import time
@@ -10,112 +10,121 @@ from torch import nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import lookup
-from imparfait.core.hardware import bf16_agrees, has_bf16_units
+from imparfait.core.hardware import bf16_agrees, has_bf16_units, torch_threads
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.splits import subsample
-from imparfait.models import check_answers
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint
+from imparfait.models.registry import check_answers
 from imparfait.selection.candidates import Candidate
 from imparfait.training.loop import Training, network_for
 from imparfait.training.settings import TrainingSettings
 
-TURNS, TURN = 3, 0.7  # the exclusive pass: each contender so often, for so many seconds
-FEW = 2000  # images it learns from and is asked in that pass
-AROUND = 0.02  # seconds a job takes beside training and judging, results/2026-11-24-executors
-ALTERING = 90_000  # images/s that one thread alters for judging: 97,500 geometric, 86,800 shrunk, MNIST's
-ALTERING_ELSE = 25_000  # … by the suite's other thirty, all levels: 22,900 and 26,300 in CPU time, MNIST's
+TURNS = 3  # measurements per candidate, of which the median counts
+TURN_SECONDS = 0.7  # duration of one measurement
+PROFILE_IMAGES = 2000  # images a candidate is measured on
+JOB_OVERHEAD_SECONDS = 0.02  # per job, beside training and evaluation; results/executors
+CORE_CORRUPTED_PER_SECOND = 90_000  # images per thread: 97,500 geometric, 86,800 shrunk; MNIST
+SUITE_CORRUPTED_PER_SECOND = 25_000  # the other thirty, all severities: 22,900 and 26,300 in CPU time; MNIST
 
 
 class CandidateProfile(BaseModel, frozen=True):
-    """A contender with its machine, and what it can do there when it has it to itself."""
+    """A candidate with its compute configuration, and its throughput there while nothing else runs."""
 
     name: str
     settings: TrainingSettings
     network: str
+    """sha256 of the file of a custom network."""
     own_epochs: int
-    """Of its recipe or file; it is judged after those in its settings."""
+    """Epochs of its recipe or file; those in `settings` are what it is evaluated after."""
     compute: ComputeConfig
-    numbers: int
-    """Weights, biases and running means and variances."""
-    learns: float
-    """Images/s in training, alone on `machine`."""
-    answers: float
-    """Images/s in judging."""
+    num_parameters: int
+    """Weights, biases, running means and variances."""
+    train_throughput: float
+    """Images/s in training, alone on `compute`."""
+    eval_throughput: float
+    """Images/s in evaluation, corruptions not counted."""
 
     def training_seconds(self, images: int) -> float:
-        """What training on so many images takes, alone."""
-        return self.settings.epochs * shown_an_epoch(self.settings, images) / self.learns
+        """Predicted duration of training on so many images, alone."""
+        return self.settings.epochs * images_per_epoch(self.settings, images) / self.train_throughput
 
     def job_seconds(self, fit: int, held_out: int, corruptions: Sequence[tuple[str, float]] = CORE_SUITE) -> float:
-        """What a job that is judged on `corruptions` takes, alone."""
-        quick = {name for name, _ in CORE_SUITE}
-        altering = sum(1 / (ALTERING if name in quick else ALTERING_ELSE) for name, level in corruptions if level > 0)
-        judging = held_out * (len(corruptions) / self.answers + altering)
-        return self.training_seconds(fit) + judging + AROUND
+        """Predicted duration of a job that trains on `fit` images and evaluates `held_out`, alone."""
+        core = {name for name, _ in CORE_SUITE}
+        seconds_to_corrupt = sum(
+            1 / (CORE_CORRUPTED_PER_SECOND if name in core else SUITE_CORRUPTED_PER_SECOND)
+            for name, severity in corruptions
+            if severity > 0
+        )
+        evaluation = held_out * (len(corruptions) / self.eval_throughput + seconds_to_corrupt)
+        return self.training_seconds(fit) + evaluation + JOB_OVERHEAD_SECONDS
 
 
-def network_of(settings: TrainingSettings, few: LabelledImages, threads: int) -> tuple[nn.Module, ComputeConfig]:
-    """The network of these settings for such images, and the machine of its jobs: so many threads of a CPU.
+def network_and_compute(
+    settings: TrainingSettings, images: LabelledImages, threads: int
+) -> tuple[nn.Module, ComputeConfig]:
+    """The network of these settings for such images, and the compute configuration of its jobs: CPU threads.
 
-    Precision by the fixed rule: bfloat16 where there are units for it and the network's answers agree. Raises UserError
-    when the network does not answer as it must.
+    Precision by the fixed rule: bfloat16 on a CPU with bf16 units if the network's outputs agree. Raises UserError
+    when they are not logits of the right shape.
     """
-    torch.set_num_threads(threads)
-    model = network_for(settings, few)
-    images = torch.from_numpy(few.pixels[: settings.batch_size]) / 255
-    check_answers(model, images, len(few.classes), settings.model)
-    fast = has_bf16_units() and bf16_agrees(model, images)
+    with torch_threads(threads):
+        model = network_for(settings, images)
+        batch = torch.from_numpy(images.pixels[: settings.batch_size]) / 255
+        check_answers(model, batch, len(images.classes), settings.model)
+        fast = has_bf16_units() and bf16_agrees(model, batch)
     return model, ComputeConfig(threads=threads, precision="bfloat16" if fast else "float32")
 
 
-def measured(
+def profile_candidates(
     candidates: Sequence[Candidate], data: LabelledImages, threads: int = 1, turns: int = TURNS
 ) -> list[CandidateProfile]:
-    """What each contender can do, measured in turn with nothing beside it: A B C A B C A B C, the median of each."""
-    few = subsample(data, FEW)
-    images = few.pixels.astype("float32") / 255
-    trials = []
-    for each in candidates:
-        lookup("augmentation", each.settings.augmentation, AUGMENTATIONS)
-        model, compute = network_of(each.settings, few, threads)
-        # It learns nothing here: a step size at which it diverges is for its jobs to find out.
-        endless = each.settings.model_copy(update={"epochs": 10**6, "learning_rate": 1e-9})
-        training = Training(model, few, endless, compute)
-        trials.append((each, compute, model, training, iter(training)))
-    learns: list[list[float]] = [[] for _ in trials]
-    answers: list[list[float]] = [[] for _ in trials]
+    """Measure the throughput of each candidate in turn (A B C A B C A B C) and take each one's median."""
+    part = subsample(data, PROFILE_IMAGES)
+    images = part.pixels.astype("float32") / 255
+    measured = []
+    for candidate in candidates:
+        lookup("augmentation", candidate.settings.augmentation, AUGMENTATIONS)
+        model, compute = network_and_compute(candidate.settings, part, threads)
+        # Too small a step size to diverge: whether it diverges is for its jobs to find out.
+        endless = candidate.settings.model_copy(update={"epochs": 10**6, "learning_rate": 1e-9})
+        training = Training(model, part, endless, compute)
+        measured.append((candidate, compute, model, training, iter(training)))
+    train_throughput: list[list[float]] = [[] for _ in measured]
+    eval_throughput: list[list[float]] = [[] for _ in measured]
     for turn in range(turns):
-        for index, (each, compute, model, training, steps) in enumerate(trials):
+        for index, (candidate, compute, model, training, steps) in enumerate(measured):
             if turn == 0:
-                for _ in range(3):  # the first steps set up what later ones use
+                for _ in range(3):  # warm-up
                     next(steps)
-            a_step = shown_an_epoch(each.settings, len(few)) / training.steps_an_epoch
+            images_per_step = images_per_epoch(candidate.settings, len(part)) / training.steps_an_epoch
             done, started = 0, time.perf_counter()
-            while time.perf_counter() - started < TURN:
+            while time.perf_counter() - started < TURN_SECONDS:
                 next(steps)
                 done += 1
-            learns[index].append(a_step * done / (time.perf_counter() - started))
+            train_throughput[index].append(images_per_step * done / (time.perf_counter() - started))
             started = time.perf_counter()
-            as_classifier(model, compute)(images)
-            answers[index].append(len(few) / (time.perf_counter() - started))
+            with torch_threads(threads):
+                as_classifier(model, compute)(images)
+            eval_throughput[index].append(len(part) / (time.perf_counter() - started))
     return [
         CandidateProfile(
-            name=each.name,
-            settings=each.settings,
-            own_epochs=each.settings.epochs,
-            network=custom_fingerprint(each.settings.model),
+            name=candidate.name,
+            settings=candidate.settings,
+            own_epochs=candidate.settings.epochs,
+            network=custom_fingerprint(candidate.settings.model),
             compute=compute,
-            numbers=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
-            learns=statistics.median(learns[index]),
-            answers=statistics.median(answers[index]),
+            num_parameters=sum(tensor.numel() for tensor in model.state_dict().values() if tensor.is_floating_point()),
+            train_throughput=statistics.median(train_throughput[index]),
+            eval_throughput=statistics.median(eval_throughput[index]),
         )
-        for index, (each, compute, model, _, _) in enumerate(trials)
+        for index, (candidate, compute, model, _, _) in enumerate(measured)
     ]
 
 
-def shown_an_epoch(settings: TrainingSettings, images: int) -> int:
-    """Images that an epoch shows, of so many to fit on and those of nothing beside them."""
-    return AUGMENTATIONS[settings.augmentation].shown(images + round(settings.ood_fraction * images))
+def images_per_epoch(settings: TrainingSettings, images: int) -> int:
+    """Images that an epoch shows when training on `images`, out-of-distribution ones included."""
+    return AUGMENTATIONS[settings.augmentation].images_per_epoch(images + round(settings.ood_fraction * images))

@@ -1,60 +1,196 @@
-"""Random and Bayesian search: asked in rounds, told in trial order, and the same again from the outcomes on disk."""
+"""Hyperparameter search: trials on one fold, further folds for the leaders, and fresh splits for the winner."""
 
-import warnings
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-import optuna
+from dataclasses import replace
+from pathlib import Path
 
 from imparfait.core.compute import ComputeConfig
-from imparfait.core.rng import seed_of
+from imparfait.core.errors import lookup
+from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.splits import subsample
+from imparfait.data.splits import fold, subsample
 from imparfait.models.custom import custom_fingerprint
-from imparfait.selection.jobs import Job, JobResult
-from imparfait.selection.profiling import FEW, network_of
-from imparfait.selection.search_space import Space, Value, values_of, with_values
-from imparfait.training.settings import TrainingSettings
+from imparfait.selection.candidates import Candidate, candidate_named
+from imparfait.selection.executors import Executor, JobRunner, Progress, Steps, executor_named, locked
+from imparfait.selection.jobs import Job
+from imparfait.selection.plan import parallel_seconds
+from imparfait.selection.profiling import (
+    PROFILE_IMAGES,
+    CandidateProfile,
+    network_and_compute,
+    profile_candidates,
+)
+from imparfait.selection.search_result import SearchResult
+from imparfait.selection.search_space import Space, read_space, space_of
+from imparfait.selection.trials import METHODS, ROUND_TRIALS, Search, Trial
+from imparfait.training.settings import TrainingSettings, changed, enough_steps
 
-ROUND = 4  # trials asked at once, whatever the executor: what is proposed must not depend on how many cores there are
-LEADERS, FOLDS = 4, 3  # of the trials, so many are judged on so many folds before one wins
-FRESH = 1_000_000  # partitions and seeds from here on are used by no trial
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def _bayes(seed: int) -> optuna.samplers.BaseSampler:
-    """Optuna's tree-structured Parzen estimator, all settings together; its first ten trials are random ones."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True)
-
-
-METHODS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-    "bayes": _bayes,
-}
+LEADERS = 4  # trials of a search that are evaluated on further folds
+LEADER_FOLDS = 3  # folds of a leading trial, its first one included
+FRESH_SEED = 1_000_000  # splits and seeds from this number on are used by no trial
+CONFIRMATION_SEEDS = 2  # splits, each with all its folds, on which a winner's accuracy is measured
 
 JobFor = Callable[[TrainingSettings, int, int], Job]
-"""The job of some settings on (partition and seed, fold)."""
-RunJobs = Callable[[Sequence[Job]], list[JobResult]]
-"""The outcomes of jobs, in their order."""
+"""The job of some settings on (split and seed, fold)."""
+RunJobs = Callable[[str, Sequence[Job]], Steps]
+"""Runs the jobs of a stage, yields progress, and returns their results in order."""
 
 
-def jobs_on(data: LabelledImages, images: int | None, folds: int, threads: int) -> JobFor:
-    """Jobs on `data`, of which `images` are used; precision by the fixed rule, found once for each network."""
-    mark, few = data.fingerprint(), subsample(data, FEW)
-    machines: dict[str, ComputeConfig] = {}
+def search(
+    model: str | Candidate,
+    data: LabelledImages,
+    *,
+    methods: Sequence[str] = ("bayes",),
+    trials: int = 40,
+    repeats: int = 1,
+    minutes: float | None = None,
+    space: Path | Space | None = None,
+    epochs: int | None = None,
+    images: int | None = None,
+    folds: int = 5,
+    executor: str | Executor | None = None,
+    threads: int = 1,
+    store: Path | None = None,
+) -> "SearchRun":
+    """Search settings for `model` (a model, a recipe or a TOML file of settings) on the training images `data`.
+
+    Iterate over the returned run to execute its jobs; its `result` is the SearchResult. `methods` are random and
+    bayes, at equal cost; each makes `repeats` searches of `trials`, and none starts a round after `minutes`. `space`
+    is what to vary, or a TOML file of it. `images` of `data` are used. Finished jobs are kept in the folder `store`.
+    Raises UserError when a name is unknown, a value cannot be, or a class has fewer images than `folds`.
+    """
+    methods = tuple(dict.fromkeys(methods))
+    for method in methods:
+        lookup("method", method, METHODS)
+    candidate = model if isinstance(model, Candidate) else candidate_named(model)
+    part = subsample(data, images)
+    fit, _ = fold(part, folds, 0, 0)
+    start = changed(candidate.settings, {"epochs": epochs}) if epochs else candidate.settings
+    start = enough_steps(start, len(fit), candidate.fixed | ({"epochs"} if epochs else set()))
+    if isinstance(space, Path):
+        space, start = read_space(space, start)
+    space = space or space_of(start)
+    [profile] = profile_candidates([Candidate(candidate.name, start)], part, threads)
+    varied = (f"{name} {values}" for name, values in space.items())
+    request = repr([methods, trials, minutes, repeats, folds, images, threads])
+    mark = fingerprint(data.fingerprint(), request, start, *varied)
+    return SearchRun(
+        f"search-{candidate.name}-{'-'.join(methods)}-{mark[:6]}",
+        profile,
+        [Search(method, repeat, start, space) for repeat in range(repeats) for method in methods],
+        data,
+        trials=trials,
+        minutes=minutes,
+        images=images,
+        folds=folds,
+        executor=executor if isinstance(executor, Executor) else executor_named(executor, threads=threads),
+        store=store,
+    )
+
+
+class SearchRun:
+    """Searches from the same settings in the same space: iterating runs their jobs, `result` is what they found."""
+
+    def __init__(
+        self,
+        name: str,
+        profile: CandidateProfile,
+        searches: list[Search],
+        data: LabelledImages,
+        *,
+        trials: int,
+        minutes: float | None = None,
+        images: int | None = None,
+        folds: int = 5,
+        confirmation_seeds: int = CONFIRMATION_SEEDS,
+        executor: Executor,
+        store: Path | None = None,
+    ):
+        fit, held_out = fold(subsample(data, images), folds, 0, 0)
+        self.name, self.profile, self.searches, self.data = name, profile, searches, data
+        self.trials, self.minutes, self.folds, self.seeds = trials, minutes, folds, confirmation_seeds
+        self.images, self.executor, self.store = images, executor, store
+        self.fit, self.held_out = len(fit), len(held_out)
+        self.job_seconds = profile.job_seconds(self.fit, self.held_out)
+        self.num_jobs = jobs_of_search(len(searches), trials, folds, confirmation_seeds)
+        self._result: SearchResult | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Predicted duration."""
+        return parallel_seconds(self.num_jobs * self.job_seconds, self.executor.workers)
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial so far, by what the searches saw."""
+        finished = [trial for search in self.searches for trial in search.trials if trial.mean is not None]
+        return max(finished, key=lambda trial: trial.mean or 0.0, default=None)
+
+    @property
+    def result(self) -> SearchResult:
+        """What was found; runs the jobs that are still missing."""
+        if not self._result:
+            for _ in self:
+                pass
+        assert self._result
+        return self._result
+
+    def __iter__(self) -> Iterator[Progress]:
+        """Run the searches, and yield each job as it finishes."""
+        if self._result:
+            return
+        job_for = job_builder(self.data, self.images, self.folds, self.profile.compute.threads)
+        total_seconds = self.num_jobs * self.job_seconds
+        runner = JobRunner(self.data, self.executor, self.store, self.num_jobs, total_seconds)
+
+        def run(stage: str, jobs: Sequence[Job]) -> Steps:
+            return runner.run(stage, jobs, [self.job_seconds] * len(jobs))
+
+        deadline = time.monotonic() + 60 * self.minutes if self.minutes else math.inf
+        with locked(self.store):
+            yield from run_trials(self.searches, self.trials, job_for, run, lambda: time.monotonic() < deadline)
+            runner.total -= len(self.searches) * (self.trials - len(self.searches[0].trials))  # not started in time
+            runner.total_seconds = runner.total * self.job_seconds
+            yield from choose_winners(self.searches, self.folds, job_for, run)
+            fresh = fresh_folds(self.seeds, self.folds)
+            yield from confirm(self.searches, fresh, job_for, run)
+            start = self.searches[0].start
+            start_results = yield from run("confirmation", [job_for(start, *slot) for slot in fresh])
+        self._result = SearchResult(
+            self.profile.name,
+            start,
+            self.searches[0].space,
+            self.searches,
+            tuple(start_results),
+            self.fit,
+            self.held_out,
+            self.profile.compute,
+        )
+
+
+def jobs_of_search(searches: int, trials: int, folds: int, confirmation_seeds: int) -> int:
+    """Jobs of searches: trials, further folds of the leaders, and the confirmation of winners and starting settings."""
+    further = min(LEADERS, trials) * (min(LEADER_FOLDS, folds) - 1)
+    confirmation = confirmation_seeds * folds
+    return searches * (trials + further + confirmation) + confirmation
+
+
+def job_builder(data: LabelledImages, images: int | None, folds: int, threads: int) -> JobFor:
+    """Builds jobs on `images` of `data`; precision by the fixed rule, determined once per network."""
+    mark, few = data.fingerprint(), subsample(data, PROFILE_IMAGES)
+    computes: dict[str, ComputeConfig] = {}
 
     def job_for(settings: TrainingSettings, seed: int, number: int) -> Job:
         network = f"{settings.model} {settings.model_args}"
-        if network not in machines:
-            _, machines[network] = network_of(settings, few, threads)
+        if network not in computes:
+            _, computes[network] = network_and_compute(settings, few, threads)
         return Job(
             data=mark,
             settings=settings.model_copy(update={"seed": settings.seed + seed}),
             network=custom_fingerprint(settings.model),
-            compute=machines[network],
+            compute=computes[network],
             partition=seed,
             folds=folds,
             fold=number,
@@ -64,138 +200,50 @@ def jobs_on(data: LabelledImages, images: int | None, folds: int, threads: int) 
     return job_for
 
 
-@dataclass(frozen=True)
-class Trial:
-    """Settings that were tried, and what came of it."""
-
-    number: int
-    values: dict[str, Value]
-    settings: TrainingSettings
-    folds: tuple[float, ...] = ()
-    """The core mean on each fold it was judged on; the first is the holdout of its search."""
-    seconds: float = 0.0
-    """Of its first fold, training and judging."""
-    cause: str = ""
-
-    @property
-    def mean(self) -> float:
-        """Over its folds; NaN where it failed."""
-        return float(np.mean(self.folds)) if self.folds else float("nan")
-
-
-@dataclass(eq=False)
-class Search:
-    """One search by one method with one seed, which has its own holdout: ask, run, tell, as often as one likes.
-
-    The first trial is the settings it starts from. Each trial's sampler is seeded from (seed, trial number), and trials
-    are told in their order, so that what is proposed depends on the outcomes alone and not on who finished first.
-    """
-
-    method: str
-    seed: int
-    start: TrainingSettings
-    space: Space
-    trials: list[Trial] = field(default_factory=list)
-    winner: Trial | None = None
-    confirmed: tuple[JobResult, ...] = ()
-    """The winner's outcomes on partitions and seeds that no trial used."""
-
-    def __post_init__(self) -> None:
-        self.study = optuna.create_study(direction="maximize")
-        own = values_of(self.start, self.space)
-        if all(name in own and own[name] in values for name, values in self.space.items()):
-            self.study.enqueue_trial(own)
-
-    def ask(self, n: int = ROUND) -> list[Trial]:
-        """The next trials to run."""
-        expected = {name: values.for_optuna() for name, values in self.space.items()}
-        asked = []
-        for number in range(len(self.trials), len(self.trials) + n):
-            self.study.sampler = METHODS[self.method](seed_of(self.seed, "trial", number) % 2**32)
-            values = self.study.ask(expected).params
-            asked.append(Trial(number, values, with_values(self.start, values)))
-        return asked
-
-    def tell(self, asked: Sequence[Trial], outcomes: Sequence[JobResult]) -> None:
-        """What came of the trials that were asked last, in their order."""
-        for trial, outcome in zip(asked, outcomes, strict=True):
-            if outcome.cause:
-                self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-                self.trials.append(replace(trial, cause=outcome.cause))
-                continue
-            self.study.tell(trial.number, outcome.mean)
-            seconds = outcome.training_seconds + outcome.judging_seconds
-            self.trials.append(replace(trial, folds=(outcome.mean,), seconds=seconds))
-
-    @property
-    def cost(self) -> float:
-        """Seconds of all its trials."""
-        return sum(trial.seconds for trial in self.trials)
-
-    def within(self, cost: float) -> list[Trial]:
-        """Its trials up to this cost, at least one."""
-        spent = np.cumsum([trial.seconds for trial in self.trials])
-        return self.trials[: max(1, int(np.searchsorted(spent, cost * (1 + 1e-9), side="right")))]
-
-
 def run_trials(
-    searches: Sequence[Search], trials: int, job_for: JobFor, run: RunJobs, go_on: Callable[[], bool]
-) -> Iterator[int]:
-    """Run `trials` of each search, a round of each at a time, side by side; yields how many each has.
-
-    Between two rounds `go_on` is asked whether there is to be another one.
-    """
-    while (done := len(searches[0].trials)) < trials and go_on():
-        asked = [search.ask(min(ROUND, trials - done)) for search in searches]
-        jobs = [job_for(t.settings, s.seed, 0) for s, round_ in zip(searches, asked, strict=True) for t in round_]
-        outcomes = iter(run(jobs))
-        for search, round_ in zip(searches, asked, strict=True):
-            search.tell(round_, [next(outcomes) for _ in round_])
-        yield len(searches[0].trials)
+    searches: Sequence[Search], trials: int, job_for: JobFor, run: RunJobs, may_continue: Callable[[], bool]
+) -> Iterator[Progress]:
+    """Run `trials` of each search, one round of each at a time; `may_continue` decides whether another one starts."""
+    while (done := len(searches[0].trials)) < trials and may_continue():
+        rounds = [search.ask(min(ROUND_TRIALS, trials - done)) for search in searches]
+        jobs = [job_for(t.settings, s.seed, 0) for s, asked in zip(searches, rounds, strict=True) for t in asked]
+        results = iter((yield from run("trials", jobs)))
+        for search, asked in zip(searches, rounds, strict=True):
+            search.tell(asked, [next(results) for _ in asked])
 
 
-def choose_winners(searches: Sequence[Search], folds: int, job_for: JobFor, run: RunJobs) -> None:
-    """Judge the leading trials of each search on further ones of its `folds`; the highest mean wins.
+def choose_winners(searches: Sequence[Search], folds: int, job_for: JobFor, run: RunJobs) -> Iterator[Progress]:
+    """Evaluate the leading trials of each search on further folds; the highest mean wins.
 
-    Searches with the same seed are given the same cost: what one tried beyond it does not count.
+    Searches with the same seed get the same cost: trials of one beyond it do not count.
     """
     leading: list[tuple[Search, list[Trial]]] = []
     for search in searches:
-        cost = min(other.cost for other in searches if other.seed == search.seed)
+        cost = min(other.cost_seconds for other in searches if other.seed == search.seed)
         finished = [trial for trial in search.within(cost) if not trial.cause]
-        leading.append((search, sorted(finished, key=lambda trial: -trial.mean)[:LEADERS]))
-    further = range(1, min(FOLDS, folds))
-    places = [(search, trial, number) for search, trials in leading for trial in trials for number in further]
-    outcomes = run([job_for(trial.settings, search.seed, number) for search, trial, number in places])
-    for (search, trial, _), outcome in zip(places, outcomes, strict=True):
-        judged = search.trials[trial.number]
-        search.trials[trial.number] = replace(judged, folds=(*judged.folds, outcome.mean))
+        leading.append((search, sorted(finished, key=lambda trial: -(trial.mean or 0.0))[:LEADERS]))
+    further = range(1, min(LEADER_FOLDS, folds))
+    slots = [(search, trial, number) for search, trials in leading for trial in trials for number in further]
+    results = yield from run("leaders", [job_for(t.settings, search.seed, number) for search, t, number in slots])
+    for (search, trial, _), result in zip(slots, results, strict=True):
+        evaluated = search.trials[trial.number]
+        search.trials[trial.number] = replace(evaluated, folds=(*evaluated.folds, result.mean))
     for search, trials in leading:
-        judged_trials = [search.trials[trial.number] for trial in trials]
-        whole = [trial for trial in judged_trials if not np.isnan(trial.mean)]  # one that failed on a fold cannot win
-        search.winner = max(whole, key=lambda trial: trial.mean, default=None)
+        candidates = [search.trials[trial.number] for trial in trials]
+        complete = [trial for trial in candidates if trial.mean is not None]  # one that failed on a fold cannot win
+        search.winner = max(complete, key=lambda trial: trial.mean or 0.0, default=None)
 
 
-def fresh_places(seeds: int, folds: int) -> list[tuple[int, int]]:
-    """(partition and seed, fold) that no trial used."""
-    return [(FRESH + seed, number) for seed in range(seeds) for number in range(folds)]
+def fresh_folds(seeds: int, folds: int) -> list[tuple[int, int]]:
+    """(Split and seed, fold) pairs that no trial uses."""
+    return [(FRESH_SEED + seed, number) for seed in range(seeds) for number in range(folds)]
 
 
-def confirm(searches: Sequence[Search], places: Sequence[tuple[int, int]], job_for: JobFor, run: RunJobs) -> None:
-    """Run the winners again on `places` that no trial used: what comes out there is their accuracy."""
+def confirm(
+    searches: Sequence[Search], slots: Sequence[tuple[int, int]], job_for: JobFor, run: RunJobs
+) -> Iterator[Progress]:
+    """Run the winners again on `slots` that no trial used: the accuracies there are what is reported."""
     won = [(search, search.winner) for search in searches if search.winner]
-    outcomes = iter(run([job_for(winner.settings, *place) for _, winner in won for place in places]))
+    results = iter((yield from run("confirmation", [job_for(w.settings, *slot) for _, w in won for slot in slots])))
     for search, _ in won:
-        search.confirmed = tuple(next(outcomes) for _ in places)
-
-
-def conclude(
-    searches: Sequence[Search], folds: int, places: Sequence[tuple[int, int]], job_for: JobFor, run: RunJobs
-) -> tuple[JobResult, ...]:
-    """When all trials are told: winners, and their outcomes on `places` that no trial used.
-
-    Returns those of the settings that the searches started from, on the same places.
-    """
-    choose_winners(searches, folds, job_for, run)
-    confirm(searches, places, job_for, run)
-    return tuple(run([job_for(searches[0].start, *place) for place in places]))
+        search.confirmed = tuple(next(results) for _ in slots)

@@ -1,4 +1,4 @@
-"""What searches found: a winner with an accuracy of its own, and how the methods compare."""
+"""The result of a hyperparameter search: the winner with an unbiased accuracy, and how the methods compare."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,34 +7,58 @@ from typing import Any
 import numpy as np
 import optuna
 from jaxtyping import Float
-from scipy.special import stdtrit
 
-from imparfait.evaluation.scores import percent
-from imparfait.evaluation.statistics import Interval, bootstrap_interval
-from imparfait.selection.comparison import Verdict, points, signed, verdict_of
+from imparfait.core.compute import ComputeConfig
+from imparfait.evaluation.statistics import Difference, Interval, Verdict, bootstrap_interval
+from imparfait.selection.comparison import mean_of, verdict_json, verdict_of
 from imparfait.selection.jobs import JobResult
-from imparfait.selection.search import Search, Trial
-from imparfait.selection.search_space import Space, Value, values_of
+from imparfait.selection.search_space import Space
+from imparfait.selection.trials import Search, Trial, new_study
 from imparfait.training.settings import TrainingSettings
 
-ENOUGH = 10  # repeats: with fewer, one method against another is described, not tested
+ENOUGH_REPEATS = 10  # with fewer, one method against another is described, not tested
+FOUND = "the settings found"
+
+
+@dataclass(frozen=True)
+class MethodComparison:
+    """Accuracy of one method's winners minus another's, repeat by repeat at equal cost."""
+
+    first: str
+    second: str
+    differences: tuple[float, ...]
+    """Second minus first, for the repeats in which both have a confirmed winner."""
+
+    @property
+    def difference(self) -> Difference | None:
+        """The paired t test; None with fewer than two repeats."""
+        n = len(self.differences)
+        if n < 2:
+            return None
+        return Difference(float(np.mean(self.differences)), float(np.std(self.differences, ddof=1)) / n**0.5, n - 1)
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are enough repeats for a test."""
+        return len(self.differences) >= ENOUGH_REPEATS
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class SearchResult:
     """Finished searches from the same settings in the same space."""
 
     name: str
-    """Of the settings it started from."""
+    """Of the candidate whose settings the searches started from."""
     start: TrainingSettings
     space: Space
     searches: Sequence[Search]
-    own: tuple[JobResult, ...]
-    """Of the settings it started from, on the places that no trial used."""
+    start_results: tuple[JobResult, ...]
+    """Results of the starting settings on splits and seeds that no trial used."""
     fit: int
-    """Images that trials and winners were fitted on …"""
+    """Images that each job trained on."""
     held_out: int
-    """… and judged on, each time."""
+    """Images that each job was evaluated on."""
+    compute: ComputeConfig
 
     @property
     def methods(self) -> dict[str, list[Search]]:
@@ -44,120 +68,89 @@ class Finding:
 
     @property
     def best(self) -> tuple[Search, Trial] | None:
-        """The search whose winner has the highest mean among its own trials, and this winner; None if none finished.
+        """The search whose winner has the highest mean among its own trials, with that winner; None if none finished.
 
-        Chosen by what the searches saw, not by its confirmation: that stays a measurement.
+        Chosen by what the searches saw, not by the confirmation, which therefore stays unbiased.
         """
         won = [(search, search.winner) for search in self.searches if search.winner]
-        return max(won, key=lambda pair: pair[1].mean, default=None)
+        return max(won, key=lambda pair: pair[1].mean or 0.0, default=None)
 
     @property
-    def headings(self) -> tuple[str, str, str]:
-        """Of the table."""
-        return "setting", self.name, "found"
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """The table: each setting that was varied, as it was at the start and as it was found."""
-        if not self.best:
-            return []
-        before = values_of(self.start, self.space)
-        return [(name, _short(before.get(name, "-")), _short(value)) for name, value in self.best[1].values.items()]
+    def accuracy(self) -> float | None:
+        """The winner's accuracy on fresh splits, the only one that is reported; None where all those jobs failed."""
+        return mean_of(self.best[0].confirmed) if self.best else None
 
     @property
-    def accuracy(self) -> float:
-        """The winner's, where no trial was: the only number called its accuracy. NaN where it failed."""
-        return mean_of(self.best[0].confirmed) if self.best else float("nan")
+    def start_accuracy(self) -> float | None:
+        """The accuracy of the starting settings on the same splits."""
+        return mean_of(self.start_results)
 
     @property
-    def interval(self) -> Interval:
-        """95 %, by source: how far it depends on the images that these networks were judged on."""
-        assert self.best
-        finished = [outcome for outcome in self.best[0].confirmed if not outcome.cause]
-        _, place = np.unique(np.concatenate([outcome.sources for outcome in finished]), return_inverse=True)
-        correct = np.bincount(place, weights=np.concatenate([outcome.hits for outcome in finished]))
-        whole = np.bincount(place) == np.bincount(place).max()  # where a fold failed its sources were judged less often
-        each = finished[0].weights.sum() * np.bincount(place).max()
-        return bootstrap_interval(correct[whole].astype(np.int64), int(each))
+    def interval(self) -> Interval | None:
+        """Its 95 % interval by source: how far it depends on the images that these networks were evaluated on."""
+        finished = [result for result in self.best[0].confirmed if not result.cause] if self.best else []
+        if not finished:
+            return None
+        _, rows = np.unique(np.concatenate([result.sources for result in finished]), return_inverse=True)
+        correct = np.bincount(rows, weights=np.concatenate([result.weighted_correct for result in finished]))
+        copies = np.bincount(rows)
+        complete = copies == copies.max()  # where a fold failed, its sources were evaluated less often
+        return bootstrap_interval(correct[complete].astype(np.int64), int(finished[0].weights.sum() * copies.max()))
 
     @property
     def verdict(self) -> Verdict | None:
-        """Whether what was found is better than what the search started from, on places that no trial used."""
+        """Whether the winner is better than the starting settings, on splits that no trial used."""
         if not self.best:
             return None
-        pairs = zip(self.best[0].confirmed, self.own, strict=True)
-        both = [found.mean - own.mean for found, own in pairs if not found.cause and not own.cause]
+        pairs = [(f.mean, s.mean) for f, s in zip(self.best[0].confirmed, self.start_results, strict=True)]
+        both = [found - start for found, start in pairs if found is not None and start is not None]
         if len(both) < 2:
             return None
-        return verdict_of(("what was found", self.name), np.array(both), self.held_out / self.fit)
+        return verdict_of((FOUND, self.name), np.array(both), self.held_out / self.fit)
 
-    def sentence(self) -> str:
-        """What was found, and how good it is."""
-        if not self.best or np.isnan(self.accuracy):
-            return "nothing was found: no winner finished its jobs"
-        return (
-            f"{percent(self.accuracy)} is the accuracy of what was found, on divisions and seeds that no trial used "
-            f"(95 %: {points(self.interval)}); the search itself had seen {percent(self.best[1].mean)}"
-        )
-
-    def lines(self) -> list[str]:
-        """What there is to say of it."""
-        verdict = [str(self.verdict)] if self.verdict else []
-        if self.best and self.best[1].settings == self.start:
-            verdict = [f"nothing better than {self.name} was found"]
-        methods = [self.between_methods()] if len(self.methods) > 1 else []
-        lost = []
-        for what, causes in (
-            ("trials", [trial.cause for search in self.searches for trial in search.trials]),
-            (
-                "jobs where no trial was",
-                [o.cause for each in (*(search.confirmed for search in self.searches), self.own) for o in each],
-            ),
-        ):
-            failed = [cause for cause in causes if cause]
-            lost += [f"{len(failed)} of {len(causes)} {what} failed, such as: {failed[0]}"] if failed else []
-        told = f"each time fitted on {self.fit:,} images and judged on {self.held_out:,} others"
-        return [self.sentence(), *verdict, *methods, *lost, told]
-
-    def between_methods(self) -> str:
-        """How the methods' winners compare, repeat by repeat; empty for one method."""
+    @property
+    def method_comparison(self) -> MethodComparison | None:
+        """The first two methods against each other; None for a single method."""
         if len(self.methods) < 2:
-            return ""
+            return None
         (one, first), (other, second) = list(self.methods.items())[:2]
         pairs = [(mean_of(a.confirmed), mean_of(b.confirmed)) for a, b in zip(first, second, strict=True)]
-        ahead = np.array([b - a for a, b in pairs if not np.isnan(a + b)])
-        n = len(ahead)
-        if n == 0:
-            return f"{other} and {one} cannot be compared: no repeat has a winner of both"
-        told = f"{other} over {one}, at equal cost, {n} repeat{'s' * (n != 1)}: {signed(ahead.mean())} points"
-        if n < ENOUGH:
-            spread = f" ({points((ahead.min(), ahead.max()))})" if n > 1 else ""
-            return f"{told}{spread}; described, not tested, for there are under {ENOUGH} repeats"
-        error = ahead.std(ddof=1) / np.sqrt(n)
-        low, high = ahead.mean() + np.array([1, -1]) * stdtrit(n - 1, 0.025) * error
-        found = "a difference" if low > 0 or high < 0 else "no difference shown"
-        return f"{told} (95 %: {points((low, high))}): {found}"
+        return MethodComparison(one, other, tuple(b - a for a, b in pairs if a is not None and b is not None))
+
+    @property
+    def trial_causes(self) -> list[str]:
+        """Of each trial why it failed, or nothing."""
+        return [trial.cause for search in self.searches for trial in search.trials]
+
+    @property
+    def confirmation_causes(self) -> list[str]:
+        """Of each job on fresh splits why it failed, or nothing."""
+        results = [*(search.confirmed for search in self.searches), self.start_results]
+        return [result.cause for group in results for result in group]
 
     def curves(self) -> dict[str, list[Float[np.ndarray, "2 trials"]]]:
-        """For each method and repeat: cost in seconds, and the best mean on the holdout up to there."""
-        found: dict[str, list[np.ndarray]] = {}
+        """For each method and repeat: cost in seconds, and the best accuracy on the search's fold up to there."""
+        curves: dict[str, list[np.ndarray]] = {}
         for method, searches in self.methods.items():
             for search in searches:
-                first = [trial.folds[0] if trial.folds else -np.inf for trial in search.trials]
+                accuracies = np.array([-np.inf if t.holdout is None else t.holdout for t in search.trials])
                 costs = np.cumsum([trial.seconds for trial in search.trials])
-                found.setdefault(method, []).append(np.stack([costs, np.maximum.accumulate(first)]))
-        return found
+                curves.setdefault(method, []).append(np.stack([costs, np.maximum.accumulate(accuracies)]))
+        return curves
 
     def importances(self) -> dict[str, float]:
-        """How much of the differences between trials each setting explains (fANOVA), the largest first."""
-        study = optuna.create_study(direction="maximize")
-        expected = {name: values.for_optuna() for name, values in self.space.items()}
+        """The share of the variance between trials that each setting explains (fANOVA), the largest first."""
+        study = new_study()
+        distributions = {name: values.for_optuna() for name, values in self.space.items()}
         for search in self.searches:
             for trial in search.trials:
                 if trial.folds:
-                    made = optuna.trial.create_trial(params=trial.values, distributions=expected, value=trial.folds[0])
-                    study.add_trial(made)
-        values = [trial.value for trial in study.trials]
-        if len(set(values)) < 4:  # too few to explain anything by
+                    study.add_trial(
+                        optuna.trial.create_trial(
+                            params=trial.values, distributions=distributions, value=trial.folds[0]
+                        )
+                    )
+        if len({trial.value for trial in study.trials}) < 4:  # too few to explain anything
             return {}
         return optuna.importance.get_param_importances(
             study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -165,16 +158,16 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """As numbers."""
-        best = self.best
+        best, methods = self.best, self.method_comparison
         return {
             "start": self.name,
-            "found": best[1].settings.model_dump() if best else None,
-            "accuracy": _or_none(self.accuracy),
-            "interval": self.interval if best and not np.isnan(self.accuracy) else None,
-            "seen_in_search": best[1].mean if best else None,
-            "verdict": self.verdict.to_json() if self.verdict else None,
-            "start_accuracy": _or_none(mean_of(self.own)),
-            "between_methods": self.between_methods(),
+            "settings": best[1].settings.model_dump() if best else None,
+            "accuracy": self.accuracy,
+            "interval": self.interval,
+            "search_mean": best[1].mean if best else None,
+            "verdict": verdict_json(self.verdict) if self.verdict else None,
+            "start_accuracy": self.start_accuracy,
+            "method_differences": methods.differences if methods else None,
             "importances": self.importances(),
             "searches": [
                 {
@@ -182,25 +175,10 @@ class Finding:
                     "repeat": search.seed,
                     "trials": len(search.trials),
                     "failed": sum(bool(trial.cause) for trial in search.trials),
-                    "seconds": search.cost,
-                    "seen_in_search": search.winner.mean if search.winner else None,
-                    "confirmed": [_or_none(outcome.mean) for outcome in search.confirmed],
+                    "seconds": search.cost_seconds,
+                    "search_mean": search.winner.mean if search.winner else None,
+                    "confirmed": [result.mean for result in search.confirmed],
                 }
                 for search in self.searches
             ],
         }
-
-
-def mean_of(outcomes: Sequence[JobResult]) -> float:
-    """The mean accuracy of those that finished; NaN where none did."""
-    means = [outcome.mean for outcome in outcomes if not outcome.cause]
-    return float(np.mean(means)) if means else float("nan")
-
-
-def _or_none(mean: float) -> float | None:
-    """For JSON, which has no NaN."""
-    return None if np.isnan(mean) else mean
-
-
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

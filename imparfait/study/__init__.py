@@ -1,1 +1,1 @@
-"""The founding study, done again: its networks, augmentations and claims, as lists of jobs and four final trainings."""
+"""The founding study, repeated: its networks, augmentations and claims as jobs, searches and final trainings."""

@@ -1,7 +1,6 @@
-"""The networks that are trained at length, as their run folders tell of them."""
+"""The final networks, read from their run folders."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +10,26 @@ import numpy as np
 from jaxtyping import Int64
 from sklearn.metrics import classification_report
 
+from imparfait.evaluation.scores_file import read_scores
 from imparfait.evaluation.statistics import Interval, wilson_interval
+from imparfait.training.run import read_manifest
 from imparfait.training.settings import TrainingSettings
 
 Counts = Int64[np.ndarray, "classes classes"]
+"""Images by (true class, predicted class)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Final:
-    """A finished run: what it was told, its course, and its counts by (corruption, true class, answer)."""
+class FinalRun:
+    """A finished training: its settings, its epochs, and its confusion matrix under each corruption."""
 
     name: str
     folder: Path
     settings: TrainingSettings
     images: int
-    """That it was fitted on, before they are corrupted."""
+    """Training images, before they are corrupted."""
     epochs: tuple[Mapping[str, float], ...]
-    """Its course: a line of epochs.csv each."""
+    """Rows of epochs.csv."""
     confusion: Mapping[str, Counts]
     mean: float
     interval: Interval
@@ -35,32 +37,36 @@ class Final:
 
     @property
     def seconds(self) -> float:
-        """Of training."""
+        """Duration of the training."""
         return self.epochs[-1]["seconds"]
 
     @property
-    def judged(self) -> int:
-        """Source images that it was scored on."""
+    def evaluated(self) -> int:
+        """Source images that it was evaluated on."""
         return int(next(iter(self.confusion.values())).sum())
 
     def accuracy(self, corruption: str) -> float:
-        """The share of right answers to images corrupted so."""
-        counts = self.confusion[corruption]
-        return float(np.trace(counts) / counts.sum())
+        """Accuracy under a corruption."""
+        return _accuracy(self.confusion[corruption])
 
     def interval_of(self, corruption: str) -> Interval:
-        """Wilson's 95 % interval of that share."""
+        """Wilson's 95 % interval of that accuracy."""
         counts = self.confusion[corruption]
         return wilson_interval(int(np.trace(counts)), int(counts.sum()))
 
     @property
     def corrupted(self) -> Counts:
-        """The counts of all that is not clean, together."""
+        """The sum of the confusion matrices under the corruptions, clean excluded."""
         return np.asarray(sum(counts for name, counts in self.confusion.items() if name != "clean"))
 
-    def course(self, what: str) -> list[float]:
-        """A column of its course."""
-        return [epoch[what] for epoch in self.epochs]
+    @property
+    def corrupted_accuracy(self) -> float:
+        """Accuracy on corrupted images."""
+        return _accuracy(self.corrupted)
+
+    def curve(self, column: str) -> list[float]:
+        """A column of its epochs."""
+        return [epoch[column] for epoch in self.epochs]
 
     def to_json(self) -> dict[str, Any]:
         """As numbers."""
@@ -68,8 +74,8 @@ class Final:
             "name": self.name,
             "run": self.folder.name,
             "settings": self.settings.model_dump(),
-            "fitted_on": self.images,
-            "judged_on": self.judged,
+            "training_images": self.images,
+            "evaluated_images": self.evaluated,
             "mean": self.mean,
             "interval": self.interval,
             "accuracy": {name: self.accuracy(name) for name in self.confusion},
@@ -77,28 +83,33 @@ class Final:
         }
 
 
-def read_final(name: str, folder: Path) -> Final:
+def read_final_run(name: str, folder: Path) -> FinalRun:
     """The finished run in `folder`, under the name that the study gives it."""
-    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    told = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    scores, manifest = read_scores(folder), read_manifest(folder)
     with (folder / "epochs.csv").open(newline="", encoding="utf-8") as file:
         epochs = tuple({key: float(value) for key, value in row.items()} for row in csv.DictReader(file))
-    return Final(
+    return FinalRun(
         name=name,
         folder=folder,
-        settings=TrainingSettings.model_validate(told["settings"]),
-        images=told["data"]["images"],
+        settings=manifest.settings,
+        images=manifest.data.images,
         epochs=epochs,
-        confusion={part["corruption"]: np.array(part["confusion"]) for part in scores["parts"]},
-        mean=scores["mean"],
-        interval=(scores["mean_interval"][0], scores["mean_interval"][1]),
-        classes=tuple(scores["classes"]),
+        confusion={condition.corruption: np.array(condition.confusion) for condition in scores.conditions},
+        mean=scores.mean,
+        interval=scores.mean_interval,
+        classes=scores.classes,
     )
 
 
 def report_of(counts: Counts, classes: tuple[str, ...]) -> str:
-    """scikit-learn's classification report of answers that are counted already."""
-    truths, said = (side.ravel().repeat(counts.ravel()) for side in np.indices(counts.shape))
+    """scikit-learn's classification report from a confusion matrix."""
+    truths, predicted = (axis.ravel().repeat(counts.ravel()) for axis in np.indices(counts.shape))
     return str(
-        classification_report(truths, said, labels=range(len(classes)), target_names=classes, digits=4, zero_division=0)
+        classification_report(
+            truths, predicted, labels=range(len(classes)), target_names=classes, digits=4, zero_division=0
+        )
     )
+
+
+def _accuracy(counts: Counts) -> float:
+    return float(np.trace(counts) / counts.sum())

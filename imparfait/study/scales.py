@@ -1,4 +1,4 @@
-"""How much of the study is done: what is searched, compared and trained, on how many images."""
+"""Scales of the study: what is searched, compared and trained, on how many images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import TrainingSettings
 
 PAIR = ("cnn", "cnn_gru")
-"""What the study is about."""
+"""The networks the study compares."""
 ABLATIONS = {
     "rnn": "cnn",
     "cnn_one_convolution": "cnn",
@@ -17,9 +17,9 @@ ABLATIONS = {
     "cnn_no_dropout": "cnn",
     "cnn_gru_tanh": "cnn_gru",
 }
-"""Each network that leaves something out, and the one it is set beside."""
+"""Each ablation, and the network that it is compared with."""
 
-# What a student varies; the networks stay as the annexes have them. The annexes' own values are among these.
+# The training settings only: the networks stay as in the annexes, whose own values lie in these ranges.
 SPACES: Mapping[str, Space] = {
     "cnn": {
         "learning_rate": Range(low=3e-5, high=3e-3, log=True),
@@ -41,75 +41,74 @@ class Scale:
     summary: str
     folds: int
     seeds: int
-    """Of the pair; the ablations have one."""
+    """Of the pair; the ablations have one seed."""
     epochs: int
     """In cross-validation."""
     trials: int
-    """Of each method of search."""
-    searched_pictures: int
-    searched_epochs: int
-    searched_folds: int
+    """Per search method."""
+    search_images: int
+    search_epochs: int
+    search_folds: int
     final_epochs: int
     follow_up_epochs: int
     follow_up_gru: bool = False
-    """Whether the follow-up's balanced augmentation is given to `cnn_gru` too."""
+    """Whether `cnn_gru` is trained on the follow-up's balanced augmentation too."""
     images: int | None = None
-    """Training images in cross-validation; None for all, and then the final networks open the test images."""
-    final_pictures: int | None = None
-    """Training images of the final networks."""
+    """Training images in cross-validation; with None, all, and the final networks are evaluated on the test set."""
+    final_images: int | None = None
+    """Training images of the final networks; None for all."""
     instead: Mapping[str, float] = field(default_factory=dict)
-    """Settings that are not the annexes', which would learn nothing in so few steps."""
-
+    """Settings instead of the annexes', which would learn nothing in so few steps."""
     turns: int = TURNS
-    """In which networks are measured before anything starts."""
+    """Throughput measurements per network."""
 
     @property
-    def opens_test(self) -> bool:
-        """Whether the final networks are scored on the test images, and claims are decided."""
+    def uses_test_set(self) -> bool:
+        """Whether the final networks are evaluated on the test set, and claims are decided."""
         return self.images is None
 
     def settings(self, recipe: str) -> TrainingSettings:
-        """A recipe's, at this scale."""
+        """The settings of a recipe at this scale."""
         return RECIPES[recipe].settings.model_copy(update=dict(self.instead))
 
     def finals(self) -> dict[str, tuple[str, TrainingSettings]]:
-        """By name the networks trained at length: the name of their recipe, and their settings."""
+        """The final networks by name: their recipe and their settings."""
         study = self.settings("study").model_copy(update={"epochs": self.final_epochs})
         gru = self.settings("study-gru").model_copy(update={"epochs": self.final_epochs})
         longer = {"epochs": self.follow_up_epochs}
-        found = {
+        finals = {
             "cnn, clean only": ("study-clean", study.model_copy(update={"augmentation": "clean"})),
             "cnn": ("study", study),
             "cnn_gru": ("study-gru", gru),
             "cnn, balanced": ("follow-up", self.settings("follow-up").model_copy(update=longer)),
         }
         if self.follow_up_gru:
-            found["cnn_gru, balanced"] = (
+            finals["cnn_gru, balanced"] = (
                 "follow-up-gru",
                 self.settings("follow-up-gru").model_copy(update=longer),
             )
-        return found
+        return finals
 
 
 FULL = Scale(
-    summary="5 folds × 2 seeds of 3 epochs, finals of 10 and 20: hours, in as many sittings as one likes",
+    summary="5 folds × 2 seeds of 3 epochs, final trainings of 10 and 20: hours, in as many sessions as you like",
     folds=5, seeds=2, epochs=3,
-    trials=8, searched_pictures=6000, searched_epochs=2, searched_folds=3,
+    trials=8, search_images=6000, search_epochs=2, search_folds=3,
     final_epochs=10, follow_up_epochs=20,
 )  # fmt: skip
 SCALES: Mapping[str, Scale] = {
     "full": FULL,
     "quick": Scale(
-        summary="the same path on few images, in under 3 minutes; its numbers say nothing",
+        summary="every stage on few images, in under 3 minutes; the numbers mean nothing",
         folds=2, seeds=1, epochs=1,
-        trials=2, searched_pictures=300, searched_epochs=1, searched_folds=2,
-        final_epochs=1, follow_up_epochs=1, images=800, final_pictures=1800,
+        trials=2, search_images=300, search_epochs=1, search_folds=2,
+        final_epochs=1, follow_up_epochs=1, images=800, final_images=1800,
         turns=1, instead={"batch_size": 8, "learning_rate": 1e-3},
     ),
     "larger": Scale(
         summary="5 folds × 3 seeds of 10 epochs, and cnn_gru on the balanced augmentation too: days",
         folds=5, seeds=3, epochs=10,
-        trials=24, searched_pictures=12_000, searched_epochs=3, searched_folds=3,
+        trials=24, search_images=12_000, search_epochs=3, search_folds=3,
         final_epochs=10, follow_up_epochs=20, follow_up_gru=True,
     ),
 }  # fmt: skip
