@@ -36,12 +36,13 @@ def serve(model: str, show: bool, **flags: str) -> None:
     for name in ("fastapi", "uvicorn", "httptools"):
         if importlib.util.find_spec(name) is None:
             raise UserError(f"serve needs {name}, which is not installed; write: pip install 'imparfait[serve]'")
-    from imparfait.serving.server import listening, run, server_of
+    from imparfait.serving.server import listen, make_server, run, tune_process
     from imparfait.serving.service import Service, models_for
 
     settings = settings_from(flags)
-    server = server_of(Service(models_for(model), settings))
-    with listening(settings) as listener:
+    tune_process(settings)
+    server = make_server(Service(models_for(model), settings))
+    with listen(settings) as listener:
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

@@ -1,1 +1,1 @@
-"""The HTTP API, with a page to draw on: FastAPI on uvicorn, and no torch until an image is to be corrupted."""
+"""The HTTP API and its demo page: FastAPI on uvicorn; PyTorch is imported for corruptions only."""

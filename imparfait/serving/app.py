@@ -1,4 +1,4 @@
-"""The HTTP API: its paths, what each takes and answers."""
+"""The HTTP API: routes, request bodies and error handlers."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -9,10 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from imparfait.core.errors import UserError
-from imparfait.serving import model_info, schemas
+from imparfait.serving import schemas, static
 from imparfait.serving.concurrency import RequestSlot
-from imparfait.serving.errors import CODES, RefusedError, refusal
-from imparfait.serving.service import NEEDS_TORCH, Service, can_alter
+from imparfait.serving.errors import CODES, ApiError, error_response
+from imparfait.serving.service import Service
 
 IMAGE_BODY = {
     "requestBody": {
@@ -22,152 +22,155 @@ IMAGE_BODY = {
         },
     }
 }
-NO_QUERY = Annotated[model_info.NoQuery, Query()]
+NoQuery = Annotated[schemas.NoQuery, Query()]
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of errors with these statuses."""
+    """The OpenAPI description of error responses with these statuses."""
     return {status: {"model": schemas.Error, "description": CODES[status].replace("_", " ")} for status in statuses}
 
 
 def make_app(service: Service) -> FastAPI:
-    """The API around a service; what must hold for every request is in `guarding` and `connections`."""
+    """The ASGI application of a service; `security` and `connections` add what holds for every request."""
     app = FastAPI(
         title="imparfait",
-        summary="Reads images, says how sure it is, and shows what breaks it.",
+        summary="Classifies images with calibrated confidence, and measures robustness to corruptions.",
         version="1",
-        docs_url=None,  # these pages would load from another host
+        docs_url=None,  # these pages would load files from another host
         redoc_url=None,
     )
-    _add_questions(app, service)
-    _add_facts(app, service)
-    _add_refusals(app)
+    _add_inference_routes(app, service)
+    _add_metadata_routes(app, service)
+    _add_page_routes(app)
+    _add_error_handlers(app)
     return app
 
 
-def _add_questions(app: FastAPI, service: Service) -> None:
-    asked = errors(400, 403, 408, 413, 415, 422, 429, 503)
-    corrupted = asked | errors(501)
+def _add_inference_routes(app: FastAPI, service: Service) -> None:
+    inference = errors(400, 403, 408, 413, 415, 422, 429, 503)
+    corruption = inference | errors(501)
 
-    async def answer(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
-        body = await _received(request, service.settings.bytes)
-        return _as_json(await service.in_time(work(body)))
+    async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
+        body = await _receive_body(request, service.settings.max_body_bytes)
+        return _json_response(await service.with_timeout(work(body)))
 
-    @app.post("/v1/predict", responses=asked, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
-    async def predict(request: Request, asked: Annotated[model_info.BaselineQuery, Query()]) -> Response:
-        """What is on an image. The body is the image's file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
-        return await answer(request, lambda body: service.predict(body, asked.beside))
+    @app.post("/v1/predict", responses=inference, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
+    async def predict(request: Request, query: Annotated[schemas.PredictQuery, Query()]) -> Response:
+        """Classify an image. The body is an image file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
+        return await respond(request, lambda body: service.predict(body, query.baseline))
 
-    @app.post("/v1/read", responses=asked, response_model=schemas.ReadResponse, openapi_extra=IMAGE_BODY)
-    async def read(request: Request, asked: NO_QUERY) -> Response:
-        """All digits on an image, line by line, with the place of each."""
-        return await answer(request, service.read)
+    @app.post("/v1/read", responses=inference, response_model=schemas.ReadResponse, openapi_extra=IMAGE_BODY)
+    async def read(request: Request, query: NoQuery) -> Response:
+        """Read all digits on an image, line by line, with their boxes (OCR)."""
+        return await respond(request, service.read)
 
-    @app.post("/v1/alter", responses=corrupted, response_model=schemas.Corrupted, openapi_extra=IMAGE_BODY)
-    async def alter(request: Request, asked: Annotated[model_info.CorruptQuery, Query()]) -> Response:
-        """An image as the model sees it, corrupted, and what the models say of that."""
+    @app.post("/v1/corrupt", responses=corruption, response_model=schemas.CorruptResponse, openapi_extra=IMAGE_BODY)
+    async def corrupt(request: Request, query: Annotated[schemas.CorruptQuery, Query()]) -> Response:
+        """Corrupt an image and classify the result with the model and its baseline."""
         await service.corruptions()
-        return await answer(request, lambda body: service.alter(body, asked.name, asked.severity, asked.seed))
+        return await respond(request, lambda body: service.corrupt(body, query.name, query.severity, query.seed))
 
-    @app.post("/v1/break", responses=corrupted, response_model=schemas.Robustness, openapi_extra=IMAGE_BODY)
-    async def break_it(request: Request, asked: NO_QUERY) -> Response:
-        """What the models say of an image under every corruption, and from which severity on it is something else."""
+    @app.post(
+        "/v1/robustness", responses=corruption, response_model=schemas.RobustnessResponse, openapi_extra=IMAGE_BODY
+    )
+    async def robustness(request: Request, query: NoQuery) -> Response:
+        """Classify an image under every corruption and severity; returns the first severity that changes the label."""
         await service.corruptions()
-        return await answer(request, service.break_it)
+        return await respond(request, service.robustness)
 
 
-def _add_facts(app: FastAPI, service: Service) -> None:
-    refused = errors(403, 422)
+def _add_metadata_routes(app: FastAPI, service: Service) -> None:
+    common = errors(403, 422)
 
-    @app.get("/v1/model", responses=refused, response_model=model_info.ModelInfo)
-    async def model(asked: NO_QUERY) -> Response:
-        """Which model is served, what it takes, how sure it has to be, and what there is beside it."""
-        return _as_json(model_info.of(service))
+    @app.get("/v1/model", responses=common, response_model=schemas.ModelInfo)
+    async def model(query: NoQuery) -> Response:
+        """Describe the served model: classes, input, confidence threshold, baseline."""
+        return _json_response(service.model_info())
 
-    @app.get("/v1/corruptions", responses=refused | errors(501), response_model=schemas.CorruptionList)
-    async def corruptions(asked: NO_QUERY) -> Response:
-        """The corruptions that /v1/alter takes."""
-        if not can_alter():
-            raise RefusedError(501, NEEDS_TORCH)
-        altering = await service.corruptions()
-        return _as_json({"corruptions": [each.model_dump() for each in altering.corruptions()]})
+    @app.get("/v1/corruptions", responses=common | errors(501), response_model=schemas.CorruptionList)
+    async def corruptions(query: NoQuery) -> Response:
+        """List the corruptions that /v1/corrupt takes."""
+        module = await service.corruptions()
+        return _json_response({"corruptions": [corruption.model_dump() for corruption in module.corruptions()]})
 
-    @app.get("/v1/gallery", responses=refused, response_model=model_info.Gallery)
-    async def gallery(asked: NO_QUERY) -> Response:
-        """Digits on which the models part, for the page."""
-        return _as_json(model_info.gallery())
+    @app.get("/v1/gallery", responses=common, response_model=schemas.Gallery)
+    async def gallery(query: NoQuery) -> Response:
+        """List corrupted digits on which the model and its baseline disagree."""
+        return _json_response(static.gallery())
 
     @app.get("/health/live")
     async def live() -> Response:
-        """Whether the server answers at all."""
-        return _as_json({"status": "live"})
+        """Report that the server responds."""
+        return _json_response({"status": "live"})
 
     @app.get("/health/ready", responses=errors(503))
     async def ready() -> Response:
-        """Whether the models give the answers that were recorded of them, and the server is not about to end."""
+        """Report whether the self-test has passed and the server is not shutting down."""
         if service.state != "ready":
-            raise RefusedError(503, service.why_not_ready, service.state)
-        return _as_json({"status": "ready"})
+            raise ApiError(503, service.not_ready_reason, service.state)
+        return _json_response({"status": "ready"})
 
+
+def _add_page_routes(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def index(request: Request) -> Response:
-        return model_info.file("index.html", request.headers.get("if-none-match", ""))
+        return static.page_file("index.html", request.headers.get("if-none-match", ""))
 
     @app.get("/static/{name}", include_in_schema=False)
-    async def static(request: Request, name: str) -> Response:
-        return model_info.file(name, request.headers.get("if-none-match", ""))
+    async def static_file(request: Request, name: str) -> Response:
+        return static.page_file(name, request.headers.get("if-none-match", ""))
 
 
-def _add_refusals(app: FastAPI) -> None:
-    @app.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> Response:
-        return refusal(error)
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(ApiError)
+    async def api_error(request: Request, error: ApiError) -> Response:
+        return error_response(error)
 
     @app.exception_handler(UserError)
-    async def misled(request: Request, error: UserError) -> Response:
-        return refusal(RefusedError(422, str(error)))
+    async def user_error(request: Request, error: UserError) -> Response:
+        return error_response(ApiError(422, str(error)))
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
+    async def invalid_query(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "query")
-        return refusal(RefusedError(422, f"{where}: {first['msg']}"))
+        parameter = ".".join(str(part) for part in first["loc"] if part != "query")
+        return error_response(ApiError(422, f"{parameter}: {first['msg']}"))
 
     @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        answer = refusal(RefusedError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
-        answer.headers.update(error.headers or {})  # of 405: what is allowed
-        return answer
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        response = error_response(ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
+        response.headers.update(error.headers or {})  # of 405: the allowed methods
+        return response
 
     @app.exception_handler(Exception)
-    async def broken(request: Request, error: Exception) -> Response:
-        return refusal(RefusedError(500, "something went wrong here; what it was is in the server's own output"))
+    async def internal_error(request: Request, error: Exception) -> Response:
+        return error_response(ApiError(500, "internal error; see the server's log"))
 
 
-async def _received(request: Request, most: int) -> bytes:
-    """The body of a request; raises RefusedError where it is no image or has over `most` bytes."""
+async def _receive_body(request: Request, max_bytes: int) -> bytes:
+    """The body of a request; raises ApiError if its type is not an image's or it has over `max_bytes` bytes."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind and not kind.startswith("image/") and kind != "application/octet-stream":
-        raise RefusedError(415, f"{kind!r} is no image; send the bytes of an image's file as image/png or such")
+        raise ApiError(415, f"content type {kind!r}; expected an image file as image/* or application/octet-stream")
     length = request.headers.get("content-length", "0")
-    too_large = RefusedError(413, f"the most bytes that are read are {most:,}; send a smaller image")
-    if length.isdecimal() and int(length) > most:
+    too_large = ApiError(413, f"the request body is too large; expected at most {max_bytes:,} bytes")
+    if length.isdecimal() and int(length) > max_bytes:
         raise too_large
-    visit: RequestSlot = request.scope["visit"]
+    slot: RequestSlot = request.scope["slot"]
     parts, size, more = [], 0, True
     while more:
         message = await request.receive()
-        if visit.refused:
-            raise visit.refused
+        if slot.error:
+            raise slot.error
         if message["type"] == "http.disconnect":
-            raise RefusedError(400, "the connection ended before the image did")
+            raise ApiError(400, "the connection ended before the request body was complete")
         parts.append(message["body"])
         size += len(message["body"])
         more = message["more_body"]
-        if size > most:
+        if size > max_bytes:
             raise too_large
     return b"".join(parts)
 
 
-def _as_json(content: Any) -> Response:
+def _json_response(content: Any) -> Response:
     return Response(json.dumps(content, ensure_ascii=False, allow_nan=False).encode(), media_type="application/json")

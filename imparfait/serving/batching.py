@@ -1,4 +1,4 @@
-"""Images of requests that come at the same time, asked in one call."""
+"""Dynamic batching: images of concurrent requests are predicted in one call."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,94 +8,100 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.predictor import Prediction, Predictor
 
-MOST = 64  # images asked at once: 20 to 30 ms of the network in the box
-PART = 32  # images of one request, after which others may come in between
+MAX_BATCH_IMAGES = 64  # 20 to 30 ms of a pretrained network
+MAX_REQUEST_IMAGES = 32  # of one request in a batch; other requests may come before the rest
 
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """What a classifier says of an image, and the probability of each class."""
+    """The prediction for an image and the probability of each class."""
 
-    answer: Prediction
+    prediction: Prediction
     probabilities: Float32[np.ndarray, " classes"]
 
 
 @dataclass(frozen=True, eq=False)
 class PendingRequest:
-    """Images that are waiting, with those marked on which nothing was found, and who waits for them."""
+    """Images in the queue, which of them are blank, and the future of their results."""
 
     pixels: Pixels
-    empty: Bool[np.ndarray, " n"]
-    told: "asyncio.Future[list[BatchResult]]"
+    blank: Bool[np.ndarray, " n"]
+    results: "asyncio.Future[list[BatchResult]]"
 
 
 class Batcher:
-    """A classifier that is asked by many at once: whoever comes while it answers is asked together with the others.
+    """Batches the requests that arrive while the predictor is running.
 
-    Nobody waits when it is idle. It answers in a thread of `pool`, one batch after the other.
+    An idle predictor starts at once. It runs in a thread of `executor`, one batch after the other.
     """
 
-    def __init__(self, ready: Predictor, pool: Executor):
-        self.ready = ready
-        self._pool = pool
-        self.waiting: list[PendingRequest] = []
-        self._turn: asyncio.Task[None] | None = None
+    def __init__(self, predictor: Predictor, executor: Executor):
+        self.predictor = predictor
+        self._executor = executor
+        self.queue: list[PendingRequest] = []
+        self._worker: asyncio.Task[None] | None = None
 
-    async def decoded(self, pages: Sequence[NormalizedImage]) -> list[BatchResult]:
-        """What it says of each page of an image."""
-        pixels = np.stack([each.pixels for each in pages])
-        return await self.told(pixels, np.array([each.polarity is None and not each.unchanged for each in pages]))
+    async def predict_pages(self, pages: Sequence[NormalizedImage]) -> list[BatchResult]:
+        """Predict each page of an image file."""
+        pixels = np.stack([page.pixels for page in pages])
+        return await self.predict(pixels, np.array([page.empty for page in pages]))
 
-    async def told(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[BatchResult]:
-        """What it says of each of these images; `empty` as in `Predictor.predict_pixels`."""
-        empty = np.zeros(len(pixels), bool) if empty is None else empty
-        found: list[BatchResult] = []
-        for start in range(0, len(pixels), PART):
-            found += await self._told(pixels[start : start + PART], empty[start : start + PART])
-        return found
+    async def predict(self, pixels: Pixels, blank: Bool[np.ndarray, " n"] | None = None) -> list[BatchResult]:
+        """Predict each image; `blank` is as in `Predictor.predict_pixels`."""
+        blank = np.zeros(len(pixels), bool) if blank is None else blank
+        results: list[BatchResult] = []
+        for start in range(0, len(pixels), MAX_REQUEST_IMAGES):
+            part = slice(start, start + MAX_REQUEST_IMAGES)
+            results += await self._enqueue(pixels[part], blank[part])
+        return results
 
-    async def _told(self, pixels: Pixels, empty: Bool[np.ndarray, " n"]) -> list[BatchResult]:
-        waiting = asyncio.get_running_loop().create_future()
-        self.waiting.append(PendingRequest(pixels, empty, waiting))
-        if self._turn is None:
-            self._turn = asyncio.create_task(self._answer())
-        return list(await waiting)
+    async def _enqueue(self, pixels: Pixels, blank: Bool[np.ndarray, " n"]) -> list[BatchResult]:
+        results = asyncio.get_running_loop().create_future()
+        self.queue.append(PendingRequest(pixels, blank, results))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        return list(await results)
 
-    async def _answer(self) -> None:
+    async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self.waiting:
-                batch = self._next()
+            while self.queue:
+                batch = self._next_batch()
                 try:
-                    found = await loop.run_in_executor(self._pool, self._ask, batch)
+                    results = await loop.run_in_executor(self._executor, self._predict_batch, batch)
                 except Exception as error:
-                    for each in batch:
-                        if not each.told.done():
-                            each.told.set_exception(error)
+                    for request in batch:
+                        if not request.results.done():
+                            request.results.set_exception(error)
                     continue
                 start = 0
-                for each in batch:
-                    if not each.told.done():  # whoever no longer waits has been answered otherwise
-                        each.told.set_result(found[start : start + len(each.pixels)])
-                    start += len(each.pixels)
+                for request in batch:
+                    if not request.results.done():  # it is, where a request has timed out
+                        request.results.set_result(results[start : start + len(request.pixels)])
+                    start += len(request.pixels)
         finally:
-            self._turn = None
+            self._worker = None
 
-    def _next(self) -> list[PendingRequest]:
-        """Those who have waited longest."""
-        count, taken = 0, 0
-        while taken < len(self.waiting) and (not taken or count + len(self.waiting[taken].pixels) <= MOST):
-            count += len(self.waiting[taken].pixels)
+    def _next_batch(self) -> list[PendingRequest]:
+        """Take the oldest requests that fit into one batch."""
+        images = taken = 0
+        while taken < len(self.queue) and (not taken or images + len(self.queue[taken].pixels) <= MAX_BATCH_IMAGES):
+            images += len(self.queue[taken].pixels)
             taken += 1
-        batch, self.waiting = self.waiting[:taken], self.waiting[taken:]
+        batch, self.queue = self.queue[:taken], self.queue[taken:]
         return batch
 
-    def _ask(self, batch: Sequence[PendingRequest]) -> list[BatchResult]:
-        pixels = np.concatenate([each.pixels for each in batch])
-        shares = self.ready.probabilities(pixels)
-        answers = self.ready.predictions_from(shares, pixels, np.concatenate([each.empty for each in batch]))
-        return [BatchResult(answer, row) for answer, row in zip(answers, shares, strict=True)]
+    def _predict_batch(self, batch: Sequence[PendingRequest]) -> list[BatchResult]:
+        pixels = np.concatenate([request.pixels for request in batch])
+        blank = np.concatenate([request.blank for request in batch])
+        try:
+            probabilities = self.predictor.predict_proba(pixels)
+        except UserError as error:
+            raise RuntimeError(str(error)) from error  # the model's fault, not the client's
+        predictions = self.predictor.predictions_from(probabilities, pixels, blank)
+        return [BatchResult(prediction, row) for prediction, row in zip(predictions, probabilities, strict=True)]

@@ -1,71 +1,71 @@
-"""How many requests are inside at once, and how many bytes of them."""
+"""Limits on concurrent requests and on the memory of their bodies."""
 
 from collections import Counter
 
-from imparfait.serving.errors import RefusedError
+from imparfait.serving.errors import ApiError
 
-FULL = RefusedError(503, "as many images as may be are being answered; try again in a second")
-HEAVY = RefusedError(503, "the images that are being sent take all the memory there is; try again in a second")
+NO_SLOT = ApiError(503, "all request slots are in use; try again in a second")
+NO_MEMORY = ApiError(503, "request bodies fill the memory limit; try again in a second")
 
 
 class ConcurrencyLimiter:
-    """The places there are, for images to be answered."""
+    """Counts the requests in progress and the bytes of their bodies."""
 
-    def __init__(self, most: int, most_bytes: int, each_client: int):
-        self.most, self.most_bytes, self.each_client = most, most_bytes, each_client
-        self.inside = 0
+    def __init__(self, max_requests: int, max_bytes: int, max_per_client: int):
+        self.max_requests, self.max_bytes, self.max_per_client = max_requests, max_bytes, max_per_client
+        self.active = 0
         self.bytes = 0
         self.closing = False
-        """Whether each answer is to be its connection's last."""
-        self.of_address: Counter[str] = Counter()
-        self._too_many = RefusedError(429, f"{each_client} requests of this address are being answered; wait for one")
+        """Whether each connection is closed after its next response."""
+        self.active_by_address: Counter[str] = Counter()
+        self._too_many = ApiError(429, f"{max_per_client} requests of this address are in progress; wait for one")
 
-    def refusal(self, address: str) -> RefusedError | None:
-        """Why no more is let in; None where there is a place."""
-        if self.each_client and self.of_address[address] >= self.each_client:
+    def rejection(self, address: str) -> ApiError | None:
+        """Why a new request of this address is rejected; None if a slot is free."""
+        if self.max_per_client and self.active_by_address[address] >= self.max_per_client:
             return self._too_many
-        return FULL if self.inside >= self.most else None
+        return NO_SLOT if self.active >= self.max_requests else None
 
 
 class RequestSlot:
-    """A request: it takes a place when all of it has come, and leaves it when it has been answered."""
+    """One request: it occupies a slot from its last byte until its response is complete."""
 
-    __slots__ = ("_address", "_bytes", "_inside", "_left", "_places", "refused")
+    __slots__ = ("_acquired", "_address", "_bytes", "_limiter", "_released", "error")
 
-    def __init__(self, places: ConcurrencyLimiter, address: str):
-        self._places, self._address = places, address
+    def __init__(self, limiter: ConcurrencyLimiter, address: str):
+        self._limiter, self._address = limiter, address
         self._bytes = 0
-        self._inside = self._left = False
-        self.refused: RefusedError | None = None
-        """Why it is not to be answered, where that turned out while it came."""
+        self._acquired = self._released = False
+        self.error: ApiError | None = None
+        """Why the request failed while its body arrived."""
 
-    def grow(self, size: int) -> None:
-        """More of its body has come."""
-        if self._left:
+    def add_bytes(self, size: int) -> None:
+        """Count more bytes of the body; sets `error` above the memory limit."""
+        if self._released:
             return
         self._bytes += size
-        self._places.bytes += size
-        if self._places.bytes > self._places.most_bytes:
-            self.refused = self.refused or HEAVY
+        self._limiter.bytes += size
+        if self._limiter.bytes > self._limiter.max_bytes:
+            self.error = self.error or NO_MEMORY
 
-    def enter(self) -> None:
-        """It has come whole."""
-        if self._left or self._inside or self.refused:
+    def acquire(self) -> None:
+        """Occupy a slot for the complete request; sets `error` if there is none."""
+        if self._released or self._acquired or self.error:
             return
-        self.refused = self._places.refusal(self._address)
-        if not self.refused:
-            self._inside = True
-            self._places.inside += 1
-            self._places.of_address[self._address] += 1
+        self.error = self._limiter.rejection(self._address)
+        if not self.error:
+            self._acquired = True
+            self._limiter.active += 1
+            self._limiter.active_by_address[self._address] += 1
 
-    def leave(self) -> None:
-        """It has been answered, or never will be."""
-        if self._left:
+    def release(self) -> None:
+        """Free the slot and its bytes, after the response or a lost connection."""
+        if self._released:
             return
-        self._left = True
-        self._places.bytes -= self._bytes
-        if self._inside:
-            self._places.inside -= 1
-            self._places.of_address[self._address] -= 1
-            if not self._places.of_address[self._address]:
-                del self._places.of_address[self._address]
+        self._released = True
+        self._limiter.bytes -= self._bytes
+        if self._acquired:
+            self._limiter.active -= 1
+            self._limiter.active_by_address[self._address] -= 1
+            if not self._limiter.active_by_address[self._address]:
+                del self._limiter.active_by_address[self._address]

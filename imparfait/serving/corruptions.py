@@ -10,9 +10,8 @@ from jaxtyping import UInt8
 from imparfait.core.errors import lookup
 from imparfait.core.types import Pixels
 from imparfait.corruptions import CORRUPTIONS
-from imparfait.corruptions.base import ONCE
-from imparfait.data.corrupted import corrupt_with
-from imparfait.data.dataset import LabelledImages
+from imparfait.corruptions.base import SINGLE_LEVEL
+from imparfait.data.corrupted import corrupt_pixels
 from imparfait.serving.schemas import CorruptionInfo
 
 SEVERITIES = tuple(round(0.1 * step, 1) for step in range(11))
@@ -33,11 +32,11 @@ def corruptions() -> list[CorruptionInfo]:
     return [
         CorruptionInfo(
             name=name,
-            family=each.family or "",
-            summary=(each.function.__doc__ or "").strip().splitlines()[0].rstrip(".:"),
-            graded=each.levels != ONCE,
+            family=corruption.family or "",
+            summary=(corruption.function.__doc__ or "").strip().splitlines()[0].rstrip(".:"),
+            graded=corruption.levels != SINGLE_LEVEL,
         )
-        for name, each in CORRUPTIONS.items()
+        for name, corruption in CORRUPTIONS.items()
     ]
 
 
@@ -52,14 +51,14 @@ def sweep(image: ImagePixels) -> list[SeveritySweep]:
     """The image under every corruption, at severities 0, 0.1, … 1, or only at 1 if the corruption is not graded."""
     sweeps = []
     for corruption in corruptions():
-        severities = SEVERITIES if corruption.graded else ONCE
+        severities = SEVERITIES if corruption.graded else SINGLE_LEVEL
         sweeps.append(SeveritySweep(corruption, severities, _at_severities(image, corruption.name, severities, 0)))
     return sweeps
 
 
 def _at_severities(image: ImagePixels, name: str, severities: Sequence[float], seed: int) -> Pixels:
     """Copies of an image, corrupted with the same random numbers at different severities."""
-    n = len(severities)
-    zeros = np.zeros(n, np.int64)
-    copies = LabelledImages(np.repeat(image[None], n, 0), zeros, zeros, ("",), "request", "test")
-    return corrupt_with(copies, name, CORRUPTIONS[name], torch.tensor(severities, dtype=torch.float64), seed).pixels
+    copies = np.repeat(image[None], len(severities), 0)
+    source_ids = np.zeros(len(copies), np.int64)
+    levels = torch.tensor(severities, dtype=torch.float64)
+    return corrupt_pixels(copies, source_ids, name, CORRUPTIONS[name], levels, seed)

@@ -1,4 +1,4 @@
-"""Answers that are no answers: one shape for all of them."""
+"""HTTP errors, all with one JSON body: `{"error": {"code": …, "message": …}}`."""
 
 import json
 
@@ -19,33 +19,33 @@ CODES = {
     501: "not_installed",
     503: "busy",
 }
-"""What `error.code` is for each status, where nothing more exact is said."""
+"""The default `error.code` of each status."""
 
 
-class RefusedError(Exception):
-    """A request that gets no answer: the status, a code for programs, and one sentence for people."""
+class ApiError(Exception):
+    """An error response: the status, a code for programs, and one sentence for people."""
 
     def __init__(self, status: int, message: str, code: str | None = None):
         super().__init__(message)
         self.status, self.message, self.code = status, message, code or CODES.get(status, "refused")
 
 
-def as_body(message: str, code: str) -> bytes:
-    """An error as the API writes it."""
-    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False).encode()
+def error_body(error: ApiError) -> bytes:
+    """The JSON body of an error response."""
+    return json.dumps({"error": {"code": error.code, "message": error.message}}, ensure_ascii=False).encode()
 
 
-def headers_of(error: RefusedError) -> dict[str, str]:
-    """The headers of an error."""
-    again = {"retry-after": "1"} if error.status in (429, 503) else {}
+def error_headers(error: ApiError) -> dict[str, str]:
+    """The headers of an error response."""
+    retry = {"retry-after": "1"} if error.status in (429, 503) else {}
     return {
         "content-type": "application/json",
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
-        **again,
+        **retry,
     }
 
 
-def refusal(error: RefusedError) -> Response:
-    """An error as a response."""
-    return Response(as_body(error.message, error.code), error.status, headers_of(error))
+def error_response(error: ApiError) -> Response:
+    """The response that reports an error."""
+    return Response(error_body(error), error.status, error_headers(error))

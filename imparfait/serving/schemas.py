@@ -1,17 +1,36 @@
-"""Answers as the API writes them: the JSON of a page, of a corrupted image, of all that breaks it."""
+"""Schemas of the HTTP API: query parameters and response bodies."""
 
 import base64
-import struct
-import zlib
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 from pydantic import BaseModel, Field
 
-from imparfait.data.images.normalize import NormalizedImage
+from imparfait.data.images.normalize import InputFormat, NormalizedImage
+from imparfait.models.metadata import Parity, Threshold
 from imparfait.serving.batching import BatchResult
+
+
+class NoQuery(BaseModel, extra="forbid"):
+    """No query parameters."""
+
+
+class PredictQuery(BaseModel, extra="forbid"):
+    """Query parameters of /v1/predict."""
+
+    baseline: bool = Field(False, description="also predict the first page with the baseline model")
+
+
+class CorruptQuery(BaseModel, extra="forbid"):
+    """Query parameters of /v1/corrupt."""
+
+    name: str = Field(min_length=1, max_length=100, description="a corruption listed by /v1/corruptions")
+    severity: float = Field(ge=0, le=1, description="0 leaves the image unchanged")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of the corruption's random numbers")
 
 
 class Prediction(BaseModel):
@@ -22,33 +41,33 @@ class Prediction(BaseModel):
 
 
 class ModelPrediction(BaseModel):
-    """What a model says of an image."""
+    """A model's prediction for an image."""
 
     model: str
-    predictions: list[Prediction] = Field(description="the most probable labels, the best first")
-    probabilities: dict[str, float] = Field(description="of every class")
-    sure: bool
-    reason: str | None = Field(None, description="why it is not sure; absent where it is")
+    predictions: list[Prediction] = Field(description="the most probable labels, best first")
+    probabilities: dict[str, float] = Field(description="the probability of every class")
+    confident: bool = Field(description="false: the model abstains")
+    reason: str | None = Field(None, description="why the model abstains; absent if it is confident")
 
 
 class PagePrediction(BaseModel):
-    """What the model says of a page of an image file."""
+    """The prediction for a page of an image file."""
 
     predictions: list[Prediction]
     probabilities: dict[str, float]
-    sure: bool
+    confident: bool
     reason: str | None = None
-    seen: str = Field(description="what the model saw: a PNG, as a data URL")
-    said: str = Field(description="what was done to the image to bring it into the model's frame")
+    model_input: str = Field(description="the image as the model receives it: a PNG as a data URL")
+    preprocessing: str = Field(description="how the image was normalised")
 
 
 class PredictResponse(BaseModel):
-    """The answer to /v1/predict."""
+    """The response of /v1/predict."""
 
     model: str
     pages: list[PagePrediction]
-    beside: ModelPrediction | None = Field(
-        None, description="what the other model says of the first page, where asked for"
+    baseline: ModelPrediction | None = Field(
+        None, description="the baseline's prediction for the first page, on request"
     )
 
 
@@ -60,22 +79,22 @@ class ReadDigit(BaseModel):
 
     label: str
     score: float
-    sure: bool
-    box: Box = Field(description="left, top, right and bottom in the image's pixels, as a person sees it")
+    confident: bool
+    box: Box = Field(description="left, top, right and bottom in pixels of the upright image")
 
 
 class ReadField(BaseModel):
-    """Digits without a wide gap between them."""
+    """A number: digits without a wide gap between them."""
 
     text: str
-    score: float = Field(description="how probable it is that all of it is right")
-    sure: bool
+    score: float = Field(description="probability that the whole number is correct")
+    confident: bool
     box: Box
     digits: list[ReadDigit]
 
 
 class ReadLine(BaseModel):
-    """Fields beside each other."""
+    """A line of numbers."""
 
     text: str
     fields: list[ReadField]
@@ -85,102 +104,145 @@ class ReadPage(BaseModel):
     """All digits on a page of an image file."""
 
     text: str
-    sure: bool
+    confident: bool
     lines: list[ReadLine]
 
 
 class ReadResponse(BaseModel):
-    """The answer to /v1/read."""
+    """The response of /v1/read."""
 
     model: str
     pages: list[ReadPage]
 
 
-class Corrupted(BaseModel):
-    """The answer to /v1/alter."""
+class CorruptResponse(BaseModel):
+    """The response of /v1/corrupt."""
 
-    corrupted: str = Field(description="the corrupted image, in the model's frame: a PNG, as a data URL")
+    corrupted: str = Field(description="the corrupted image, as the model receives it: a PNG as a data URL")
     model: ModelPrediction
-    beside: ModelPrediction | None = None
+    baseline: ModelPrediction | None = None
 
 
-class SeverityLevels(BaseModel):
-    """What a model says at each severity."""
+class SeverityCurve(BaseModel):
+    """A model's predictions at each severity."""
 
     labels: list[str]
     scores: list[float]
-    breaks_at: float | None = Field(description="the first severity with another label than at 0; null: none has")
+    first_failure: float | None = Field(
+        description="the lowest severity at which the label differs from the clean image's; null if there is none"
+    )
 
 
 class CorruptionInfo(BaseModel):
-    """A corruption that there is."""
+    """A corruption."""
 
     name: str
     family: str
     summary: str
-    degrees: bool = Field(description="whether severities between 0 and 1 mean anything")
+    graded: bool = Field(description="whether severities between 0 and 1 exist")
 
 
-class ModelRobustness(CorruptionInfo):
-    """What models say of an image under one corruption, at its severities: of one without degrees, only at 1."""
+class CorruptionRobustness(CorruptionInfo):
+    """The models' predictions under one corruption, at each severity; only at 1 if it is not graded."""
 
-    levels: list[float]
-    model: SeverityLevels
-    beside: SeverityLevels | None = None
+    severities: list[float]
+    model: SeverityCurve
+    baseline: SeverityCurve | None = None
 
 
-class Robustness(BaseModel):
-    """The answer to /v1/break."""
+class RobustnessResponse(BaseModel):
+    """The response of /v1/robustness."""
 
-    levels: list[float]
-    models: dict[str, str] = Field(description="what `model` and `beside` are called")
-    corruptions: list[ModelRobustness]
+    severities: list[float]
+    models: dict[str, str] = Field(description="the names of `model` and `baseline`")
+    corruptions: list[CorruptionRobustness]
 
 
 class CorruptionList(BaseModel):
-    """The answer to /v1/corruptions."""
+    """The response of /v1/corruptions."""
 
     corruptions: list[CorruptionInfo]
 
 
+class CorruptionSupport(BaseModel):
+    """Whether this server can corrupt images."""
+
+    available: bool
+    needs: str | None = Field(None, description="what to install if it cannot")
+
+
+class ModelInfo(BaseModel):
+    """The response of /v1/model."""
+
+    model: str
+    network: str | None = None
+    recipe: str | None = None
+    classes: list[str]
+    input: InputFormat
+    threshold: Threshold | None = Field(None, description="the probability below which the model abstains")
+    temperature: float | None = None
+    parity: Parity | None = Field(None, description="agreement of the exported file with its source")
+    weights: str | None = Field(None, description="sha256 of the weights")
+    baseline: str | None = Field(None, description="the model that /v1/predict?baseline=1 runs too")
+    corruptions: CorruptionSupport
+
+
+class GalleryImage(BaseModel):
+    """A corrupted digit on which the models disagree."""
+
+    truth: str
+    corruption: str
+    severity: float
+    image: str = Field(description="the clean digit: a PNG as a data URL")
+    corrupted: str
+    model: ModelPrediction
+    baseline: ModelPrediction
+
+
+class Gallery(BaseModel):
+    """The response of /v1/gallery."""
+
+    models: dict[str, str] = Field({}, description="sha256 of each model's weights")
+    searched: int = Field(0, description="number of digits that were searched, under every corruption")
+    images: list[GalleryImage] = []
+
+
 class Problem(BaseModel):
-    """What went wrong."""
+    """An error."""
 
     code: str
     message: str
 
 
 class Error(BaseModel):
-    """Every answer that is none: one shape."""
+    """The body of every error response."""
 
     error: Problem
 
 
-def said(told: BatchResult, classes: Sequence[str]) -> dict[str, Any]:
-    """What a model says of an image, without its name."""
-    shares = {name: round(float(share), 6) for name, share in zip(classes, told.probabilities, strict=True)}
-    answer = told.answer.to_json()
-    return {"predictions": answer.pop("predictions"), "probabilities": shares, **answer}
+def prediction_json(result: BatchResult, classes: Sequence[str]) -> dict[str, Any]:
+    """A prediction as JSON, without the model's name."""
+    by_class = {name: round(float(p), 6) for name, p in zip(classes, result.probabilities, strict=True)}
+    content = result.prediction.to_json()
+    return {"predictions": content.pop("predictions"), "probabilities": by_class, **content}
 
 
-def page(told: BatchResult, classes: Sequence[str], decoded: NormalizedImage) -> dict[str, Any]:
-    """What the model says of a page, what it saw and what was done."""
-    return {**said(told, classes), "seen": data_url(decoded.pixels), "said": decoded.said}
+def page_json(result: BatchResult, classes: Sequence[str], page: NormalizedImage) -> dict[str, Any]:
+    """The prediction for a page as JSON, with the model's input."""
+    return {
+        **prediction_json(result, classes),
+        "model_input": data_url(page.pixels),
+        "preprocessing": page.preprocessing,
+    }
 
 
 def data_url(pixels: UInt8[np.ndarray, "channels height width"]) -> str:
-    """An image as a PNG in a data URL."""
+    """An image as a data URL of a PNG."""
     return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
 
 
 def png(pixels: UInt8[np.ndarray, "channels height width"]) -> bytes:
-    """An image of 1 or 3 channels as a PNG; ten times as fast as Pillow for one as small as a digit."""
-    channels, height, width = pixels.shape
-    rows = np.zeros((height, 1 + width * channels), np.uint8)  # a row begins with the number of its filter: none
-    rows[:, 1:] = pixels.transpose(1, 2, 0).reshape(height, -1)
-    head = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in parts
-    )
+    """An image of 1 or 3 channels as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
+    return file.getvalue()

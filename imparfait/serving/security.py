@@ -1,13 +1,14 @@
-"""What holds for every request: whose it may be, and what every answer says to browsers."""
+"""ASGI middleware: Host and Origin checks, security headers, and a JSON body for unexpected errors."""
 
 import ipaddress
 import logging
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imparfait.serving.errors import RefusedError, refusal
+from imparfait.serving.errors import ApiError, error_response
 
 POLICY = "; ".join(
     (
@@ -21,7 +22,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
-ALWAYS = (
+HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -29,70 +30,78 @@ ALWAYS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+FOREIGN_HOST = ApiError(403, "unknown Host; use the address that the server prints, or localhost", "foreign_host")
+FOREIGN_ORIGIN = ApiError(403, "requests from pages of other origins are rejected", "foreign_origin")
 logger = logging.getLogger(__name__)
 
 
-def guarded(app: ASGIApp, host: str, name: str = "") -> ASGIApp:
-    """`app`, asked only by its own pages and programs, and with the headers that keep browsers careful.
+def secured(app: ASGIApp, host: str, proxy: str = "") -> ASGIApp:
+    """`app` with Host and Origin checks and security headers on every response.
 
-    At a loopback address it answers only to that and to `name`, that of a proxy in front of it: else a page elsewhere
-    could have its own name resolve to here.
+    A server on a loopback address accepts only loopback names, `host` and `proxy` as its Host: a defence against DNS
+    rebinding. On other addresses any Host is accepted.
     """
-    names = {*LOOPBACK, host, name} - {""} if is_loopback(host) else None
+    names = sorted({*LOOPBACK, host, proxy} - {""}) if is_loopback(host) else ["*"]
+    # Starlette compares IPv6 literals with their brackets.
+    allowed = [f"[{name}]" if ":" in name else name for name in names]
+    hosts = TrustedHostMiddleware(_mark_trusted, allowed, www_redirect=False)
 
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         started = False
 
-        async def say(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 headers = list(message.get("headers", []))
-                there = {name for name, _ in headers}
-                headers += [(name, value) for name, value in ALWAYS if name not in there]
+                present = {name for name, _ in headers}
+                headers += [(name, value) for name, value in HEADERS if name not in present]
                 message = {**message, "headers": headers}
             await send(message)
 
-        error = foreign(scope["method"], scope["headers"], names, name)
+        await hosts(scope, receive, _discard)
+        error = FOREIGN_HOST if not scope.get("trusted_host") else None if same_origin(scope, proxy) else FOREIGN_ORIGIN
         if error:
-            await refusal(error)(scope, receive, say)
+            await error_response(error)(scope, receive, send_with_headers)
             return
         try:
-            await app(scope, receive, say)
+            await app(scope, receive, send_with_headers)
         except Exception:
-            logger.exception("a request was not answered")
+            logger.exception("a request failed")
             if not started:
-                await refusal(RefusedError(500, "something went wrong here"))(scope, receive, say)
+                await error_response(ApiError(500, "internal error"))(scope, receive, send_with_headers)
 
-    return guard
+    return middleware
 
 
-def foreign(
-    method: str, headers: Iterable[tuple[bytes, bytes]], names: set[str] | None, proxy: str
-) -> RefusedError | None:
-    """Why a request is refused that came through somebody else's page; None where it did not."""
-    found = {name: value.decode("latin-1") for name, value in headers if name in (b"host", b"origin")}
-    host = found.get(b"host", "")
-    if names is not None and _name(f"//{host}") not in names:
-        return RefusedError(403, "this server answers only to its own name, such as localhost", "foreign_host")
-    origin = found.get(b"origin")
-    own = origin is None or origin.partition("://")[2] == host or (proxy and _name(origin) == proxy)
-    if method not in ("GET", "HEAD") and not own:
-        return RefusedError(403, "pages of other servers may not ask this one", "foreign_origin")
-    return None
+async def _mark_trusted(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["trusted_host"] = True
+
+
+async def _discard(message: Message) -> None:
+    """Drop Starlette's plain-text response: errors of this API are JSON."""
+
+
+def same_origin(scope: Scope, proxy: str) -> bool:
+    """Whether a request does not come from a page of another origin; GET and HEAD change nothing and always pass."""
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None or scope["method"] in ("GET", "HEAD"):
+        return True
+    return origin.partition("://")[2] == headers.get("host") or bool(proxy and _host_of(origin) == proxy)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this computer only."""
+    """Whether an address is reachable from this computer only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-def _name(url: str) -> str | None:
+def _host_of(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
     except ValueError:

@@ -1,4 +1,4 @@
-"""An image whose answer is known: before a model is called ready, it has to give it."""
+"""Self-test: a model must reproduce a recorded prediction before the server reports that it is ready."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from imparfait.data.images.normalize import decode
+from imparfait.core.errors import UserError
+from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Card
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving.schemas import png
 
 RECORDED = Path(__file__).parent / "self_test.json"
-"""The label and the probability that each model of the package gave when it was put there: benchmarks/golden.py."""
-CLOSE = 1e-3  # between processors probabilities differ by 1e-6
+"""Label and probability of each pretrained model, written by benchmarks/tools/record_self_test.py."""
+TOLERANCE = 1e-3  # of probabilities; they differ by 1e-6 between processors
 
 
 def image() -> bytes:
-    """A 7, dark on light, as a PNG of 112×112 pixels."""
+    """The self-test image: a 7, dark on light, as a PNG of 112×112 pixels."""
     pixels = np.full((1, 112, 112), 235, np.uint8)
     pixels[0, 22:34, 30:84] = 20
     for row in range(34, 94):
@@ -27,33 +28,41 @@ def image() -> bytes:
     return png(pixels)
 
 
-def answered(ready: Predictor) -> tuple[str, np.ndarray]:
-    """The label of the golden image, and all probabilities."""
-    pixels = np.stack([each.pixels for each in decode(image(), ready.frame, "the golden image")])
-    shares = ready.probabilities(pixels)[0]
-    return ready.classes[int(shares.argmax())], shares
+def predict_image(predictor: Predictor) -> tuple[str, np.ndarray]:
+    """The predicted label of the self-test image, and all probabilities."""
+    pixels = np.stack([page.pixels for page in read_normalized(image(), predictor.input_format, "the self-test image")])
+    probabilities = predictor.predict_proba(pixels)[0]
+    return predictor.classes[int(probabilities.argmax())], probabilities
 
 
-def what_is_wrong(ready: Predictor, card: Card | None) -> str | None:
-    """Why a model is not to be relied on, in a sentence; None where all is well.
+def failure(predictor: Predictor, card: Card | None) -> str | None:
+    """Why a model fails the self-test, in one sentence; None if it passes.
 
-    A model of the package has to give the answer that was recorded of it; any other, probabilities, twice the same.
+    A pretrained model must reproduce its recorded prediction; any other model must return the same probabilities twice.
     """
-    (label, shares), (_, again) = answered(ready), answered(ready)
-    if not (np.isfinite(shares).all() and abs(shares.sum() - 1) < CLOSE and np.abs(shares - again).max() < CLOSE):
-        return f"{ready.name} gives no probabilities for the golden image"
-    if ready.name not in PRETRAINED or card is None:
+    name = predictor.name
+    try:
+        (label, probabilities), (_, repeated) = predict_image(predictor), predict_image(predictor)
+    except UserError as error:
+        return str(error)
+    is_distribution = np.isfinite(probabilities).all() and abs(probabilities.sum() - 1) < TOLERANCE
+    if not (is_distribution and np.abs(probabilities - repeated).max() < TOLERANCE):
+        return f"{name} returns no valid probabilities for the self-test image"
+    if name not in PRETRAINED or card is None:
         return None
-    recorded = record().get(ready.name)
-    if recorded is None or recorded["weights"] != card.weights:
-        return f"of {ready.name}, as it is here, no answer to the golden image was recorded"
-    if label != recorded["label"] or abs(float(shares.max()) - recorded["score"]) > CLOSE:
-        came, expected = f"{label} ({shares.max():.4f})", f"{recorded['label']} ({recorded['score']:.4f})"
-        return f"{ready.name} answers {came} to the golden image, but answered {expected} when it was packed"
+    expected = recorded().get(name)
+    if expected is None or expected["weights"] != card.weights:
+        return f"no self-test prediction is recorded for these weights of {name}"
+    score = float(probabilities.max())
+    if label != expected["label"] or abs(score - expected["score"]) > TOLERANCE:
+        return (
+            f"{name} predicts {label} ({score:.4f}) for the self-test image; "
+            f"expected {expected['label']} ({expected['score']:.4f})"
+        )
     return None
 
 
-def record() -> dict[str, Any]:
-    """What was recorded of each model in the package."""
-    found: dict[str, Any] = json.loads(RECORDED.read_bytes()) if RECORDED.exists() else {}
-    return found
+def recorded() -> dict[str, Any]:
+    """The recorded prediction of each pretrained model."""
+    content: dict[str, Any] = json.loads(RECORDED.read_bytes()) if RECORDED.exists() else {}
+    return content

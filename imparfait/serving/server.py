@@ -1,4 +1,4 @@
-"""A server from its start until what it began is finished."""
+"""The uvicorn server: start-up, time limits and graceful shutdown."""
 
 import asyncio
 import resource
@@ -14,28 +14,29 @@ import uvicorn
 from imparfait.core.errors import UserError
 from imparfait.serving.app import make_app
 from imparfait.serving.connections import Connection
-from imparfait.serving.security import guarded
+from imparfait.serving.security import secured
 from imparfait.serving.service import Service
 from imparfait.serving.settings import ServingSettings
 
-BACKLOG = 512  # connections that wait to be taken
-QUIET = 0.3  # seconds without a word after which a connection is ended, when all is to end
-# Seconds for which a thread may keep others from running Python. With Python's 0.005 the loop, which at ten times the
-# load says no all the time, leaves too little to those who decode: 560 to 640 predictions a second, not 720 to 1,010.
-SWITCH = 0.0005
-LET_IN = 1.0  # seconds in which those are let in who are connected already, when all is to end
-FILES = 64  # open ones, beside the connections
+BACKLOG = 512  # connections waiting to be accepted
+DRAIN_IDLE_SECONDS = 0.3  # an idle connection is closed after this time during shutdown
+DRAIN_ACCEPT_SECONDS = 1.0  # at shutdown, time to accept clients whom the kernel has connected already
+DRAIN_TICK_SECONDS = 0.02
+SPARE_FILES = 64  # open files besides the connections
+# Python's default of 5 ms lets the event loop, busy with rejections at ten times the capacity, starve the decoding
+# threads: 560 to 640 predictions a second instead of 720 to 1,010.
+SWITCH_INTERVAL_SECONDS = 0.0005
 
 
-def listening(settings: ServingSettings) -> socket.socket:
-    """A socket at the settings' address; raises UserError where it is taken or not of this computer."""
+def listen(settings: ServingSettings) -> socket.socket:
+    """A listening socket; raises UserError if the address is in use or not of this computer."""
     host, port = settings.host, settings.port
     listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections take it over. Without it an answer's body waits 40 ms for its head to be acknowledged.
+        # Connections inherit it. Without it the body of a response waits 40 ms for the acknowledgement of its head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
@@ -44,42 +45,43 @@ def listening(settings: ServingSettings) -> socket.socket:
         if listener:
             listener.close()
         raise UserError(
-            f"cannot listen at {host}, port {port}: {error.strerror or error}; write another --port, or 0 for any"
+            f"cannot listen on {host}, port {port}: {error.strerror or error}",
+            hint="write another --port, or 0 for a free one",
         ) from error
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which looks after its connections, and ends without losing what was begun."""
+    """uvicorn's server with time limits for connections and a graceful shutdown."""
 
     def __init__(self, config: uvicorn.Config, service: Service):
         super().__init__(config)
         self.service = service
-        self.announce: Callable[[], None] = lambda: None
-        """Called when it listens, and a signal ends it as it should."""
+        self.on_started: Callable[[], None] = lambda: None
+        """Called once the server listens and handles signals."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal asks for an end, the second for one at once; neither is the process's exit code."""
+        """Shut down gracefully on the first signal, at once on the second; the exit code of the process stays 0."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and say so."""
+        """Start to listen."""
         await super().startup(sockets)
-        self.announce()
+        self.on_started()
 
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second."""
+        """Enforce the time limits; uvicorn calls it ten times a second."""
         for connection in self._connections():
-            connection.check(asyncio.get_running_loop().time())
+            connection.enforce_timeouts(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take nobody more, answer those who are there, and end within the time there is."""
+        """Accept no new clients, respond to the present ones, and end within the grace period."""
         loop = asyncio.get_running_loop()
         self.service.drain()
-        end = loop.time() + LET_IN
-        while any(map(_somebody_waits, sockets or [])) and loop.time() < end:
-            await asyncio.sleep(0)  # uvloop lets one in between two turns of its loop
+        end = loop.time() + DRAIN_ACCEPT_SECONDS
+        while any(map(_has_pending_client, sockets or [])) and loop.time() < end:
+            await asyncio.sleep(0)  # uvloop accepts one client in each turn of its loop
         for server in self.servers:
             server.close()
         for listener in sockets or []:
@@ -87,27 +89,27 @@ class Server(uvicorn.Server):
         end = loop.time() + self.service.settings.drain_seconds
         while (self.server_state.connections or self.server_state.tasks) and loop.time() < end and not self.force_exit:
             for connection in self._connections():
-                connection.end_if_quiet(loop.time(), QUIET)
-                connection.check(loop.time())
-            await asyncio.sleep(0.02)
+                connection.close_if_idle(loop.time(), DRAIN_IDLE_SECONDS)
+                connection.enforce_timeouts(loop.time())
+            await asyncio.sleep(DRAIN_TICK_SECONDS)
         for connection in self._connections():
             connection.transport.abort()
 
     def _connections(self) -> list[Connection]:
-        return [each for each in self.server_state.connections if isinstance(each, Connection)]
+        return [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
 
 
-def _somebody_waits(listener: socket.socket) -> bool:
-    """Whether the system has connected somebody who has not been let in yet."""
+def _has_pending_client(listener: socket.socket) -> bool:
+    """Whether the kernel has connected a client that is not accepted yet."""
     return bool(select.select([listener], [], [], 0)[0])
 
 
-def server_of(service: Service) -> Server:
+def make_server(service: Service) -> Server:
     """A server of the API, not yet started."""
     settings = service.settings
     config = uvicorn.Config(
-        guarded(make_app(service), settings.host, settings.name),
-        http=partial(Connection, service.places, settings),  # type: ignore[arg-type]
+        secured(make_app(service), settings.host, settings.name),
+        http=partial(Connection, service.limiter, settings),  # type: ignore[arg-type]
         log_config=None,
         log_level="error",
         access_log=False,
@@ -119,23 +121,24 @@ def server_of(service: Service) -> Server:
     return Server(config, service)
 
 
-def run(server: Server, listener: socket.socket, started: Callable[[], None] = lambda: None) -> None:
-    """Answer until SIGTERM or Ctrl-C, then finish what was begun."""
-    sys.setswitchinterval(SWITCH)
-    server.announce = started
-    _allow_files(2 * server.service.settings.connections + FILES)
+def run(server: Server, listener: socket.socket, on_started: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish the requests in progress."""
+    server.on_started = on_started
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_served(server, listener))
+        runner.run(_serve(server, listener))
     server.service.end()
 
 
-async def _served(server: Server, listener: socket.socket) -> None:
-    proving = asyncio.create_task(server.service.prove())
+async def _serve(server: Server, listener: socket.socket) -> None:
+    self_test = asyncio.create_task(server.service.run_self_test())
     await server.serve([listener])
-    await proving
+    await self_test
 
 
-def _allow_files(expected: int) -> None:
+def tune_process(settings: ServingSettings) -> None:
+    """Set the thread switch interval and the open-file limit of this process; for the command, not for libraries."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    expected = 2 * settings.connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < expected:
         resource.setrlimit(resource.RLIMIT_NOFILE, (expected if hard < 0 else min(expected, hard), hard))

@@ -1,4 +1,4 @@
-"""What a server knows and does, without HTTP: models, decoding, who may come in."""
+"""The service behind the HTTP API: models, executors, limits and response bodies."""
 
 import asyncio
 import importlib.util
@@ -17,7 +17,7 @@ from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.decode import read_pages
 from imparfait.data.images.limits import Limits, TooLargeError
-from imparfait.data.images.normalize import Frame, NormalizedImage, decode
+from imparfait.data.images.normalize import NormalizedImage, read_normalized
 from imparfait.inference.loading import load_predictor_with_card
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Card
@@ -25,230 +25,259 @@ from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
-from imparfait.serving.errors import RefusedError
+from imparfait.serving.errors import ApiError
 from imparfait.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining"]
 T = TypeVar("T")
-BESIDE = {"digits": "digits-clean"}
-"""The model that is shown beside another."""
-SMALL = 1 << 16  # bytes: of a drawing they are 2,000, of a photograph a million
-OpenModel = tuple[Predictor, Card | None]
-NEEDS_TORCH = "altering images needs imparfait[train]; write: pip install 'imparfait[train]'"
+BASELINES = {"digits": "digits-clean"}
+"""The model that each model is compared with."""
+SMALL_FILE_BYTES = 1 << 16  # a drawing has 2,000, a photo a million
+BUFFERED_BODIES = 8  # bodies of the maximum size that may be in memory at once
+LoadedModel = tuple[Predictor, Card | None]
+NEEDS_TORCH = "corrupting images needs PyTorch; write: pip install 'imparfait[train]'"
 
 
-def models_for(model: str) -> dict[str, OpenModel]:
-    """The model called so, as "model"; and the one that is shown beside it, where there is one, as "beside".
+def models_for(model: str) -> dict[str, LoadedModel]:
+    """The model of this name as "model", and its baseline, if it has one, as "baseline".
 
-    Raises UserError where there is no such model.
+    Raises UserError if there is no such model.
     """
-    opened = {"model": load_predictor_with_card(model)}
-    other = BESIDE.get(model)
-    if other and (PRETRAINED[other].folder / "model.onnx").exists():
-        opened["beside"] = load_predictor_with_card(other)
-    return opened
+    models = {"model": load_predictor_with_card(model)}
+    baseline = BASELINES.get(model)
+    if baseline and (PRETRAINED[baseline].folder / "model.onnx").exists():
+        models["baseline"] = load_predictor_with_card(baseline)
+    return models
 
 
 class Service:
-    """The models, opened; where they are asked; and how many images are inside."""
+    """Loaded models with their executors, and the limit of concurrent requests.
 
-    def __init__(self, models: Mapping[str, OpenModel], settings: ServingSettings):
+    `models` holds "model" and perhaps "baseline". Methods that return a dict return a response body.
+    """
+
+    def __init__(self, models: Mapping[str, LoadedModel], settings: ServingSettings):
         self.settings = settings
         self.state: State = "starting"
-        self.why_not_ready = "the models have not been tried yet"
-        # Photographs wait for each other, so that digits need not wait for photographs.
-        self._decoding = ThreadPoolExecutor(2, "decoding")
-        self._decoding_large = ThreadPoolExecutor(1, "decoding large ones")
-        self._asking = ThreadPoolExecutor(len(models), "asking")
-        self._altering = ThreadPoolExecutor(1, "altering")
-        self.asked = {who: Batcher(ready, self._asking) for who, (ready, _) in models.items()}
-        self.cards = {who: card for who, (_, card) in models.items()}
+        self.not_ready_reason = "the self-test has not finished"
+        # Large files have their own thread, so that small ones never wait for a photo.
+        self._decode_executor = ThreadPoolExecutor(2, "decode")
+        self._large_file_executor = ThreadPoolExecutor(1, "decode-large")
+        self._predict_executor = ThreadPoolExecutor(len(models), "predict")
+        self._corruption_executor = ThreadPoolExecutor(1, "corrupt", _use_one_thread)
+        self.batchers = {role: Batcher(predictor, self._predict_executor) for role, (predictor, _) in models.items()}
+        self.cards = {role: card for role, (_, card) in models.items()}
         self._jobs: set[Future[Any]] = set()
-        self._limits = Limits(settings.bytes, settings.megapixels * 10**6, settings.pages)
-        self.places = ConcurrencyLimiter(settings.waiting, 8 * settings.bytes, settings.each_client)
+        self._limits = Limits(bytes=settings.max_body_bytes, pixels=settings.megapixels * 10**6, pages=settings.pages)
+        max_bytes = BUFFERED_BODIES * settings.max_body_bytes
+        self.limiter = ConcurrencyLimiter(settings.waiting, max_bytes, settings.each_client)
 
     @property
-    def frame(self) -> Frame:
-        """The images that the model takes; the one beside it takes the same."""
-        return self.asked["model"].ready.frame
+    def predictor(self) -> Predictor:
+        """The served model; its baseline has the same classes and input."""
+        return self.batchers["model"].predictor
 
-    async def prove(self) -> None:
-        """Have the models answer the golden image; with the right answers the service is ready."""
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the model and its baseline."""
+        return {role: batcher.predictor.name for role, batcher in self.batchers.items()}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is still working, even on a request that has timed out."""
+        return bool(self._jobs)
+
+    async def run_self_test(self) -> None:
+        """Test each model with the self-test image; the service is ready if all pass."""
         try:
-            for who, batcher in self.asked.items():
-                judge = partial(self_test.what_is_wrong, batcher.ready, self.cards[who])
-                wrong = await self._in(self._asking, judge)
-                if wrong:
-                    self.why_not_ready = wrong
+            for role, batcher in self.batchers.items():
+                test = partial(self_test.failure, batcher.predictor, self.cards[role])
+                failure = await self._run(self._predict_executor, test)
+                if failure:
+                    self.not_ready_reason = failure
                     return
         except Exception:
-            logger.exception("the golden image was not answered")
-            self.why_not_ready = "the golden image was not answered; why is in the server's own output"
+            logger.exception("the self-test raised an exception")
+            self.not_ready_reason = "the self-test raised an exception; see the server's log"
             return
         if self.state == "starting":
             self.state = "ready"
 
     def drain(self) -> None:
-        """From now on it is not ready, and no connection outlives its answer."""
-        self.state, self.why_not_ready = "draining", "the server is about to end"
-        self.places.closing = True
+        """Stop being ready, and close each connection after its next response."""
+        self.state, self.not_ready_reason = "draining", "the server is shutting down"
+        self.limiter.closing = True
 
     def end(self) -> None:
-        """Let its threads go; one that still works at an image is not waited for."""
-        for pool in (self._decoding, self._decoding_large, self._asking, self._altering):
-            pool.shutdown(wait=False, cancel_futures=True)
+        """Shut the executors down without waiting for running jobs."""
+        for executor in (
+            self._decode_executor, self._large_file_executor, self._predict_executor, self._corruption_executor,
+        ):  # fmt: skip
+            executor.shutdown(wait=False, cancel_futures=True)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a thread is still at work, though nobody may wait for it any more."""
-        return bool(self._jobs)
-
-    async def in_time(self, answer: Awaitable[T]) -> T:
-        """What it gives; raises RefusedError when it takes too long."""
+    async def with_timeout(self, response: Awaitable[T]) -> T:
+        """The awaited response; raises ApiError when it takes too long."""
         try:
             async with asyncio.timeout(self.settings.answer_seconds):
-                return await answer
+                return await response
         except TimeoutError:
             seconds = self.settings.answer_seconds
-            raise RefusedError(503, f"no answer within {seconds:g} s; try a smaller image", "no_answer") from None
+            raise ApiError(503, f"no response within {seconds:g} s; try a smaller image", "timeout") from None
 
-    async def predict(self, content: bytes, beside: bool) -> dict[str, Any]:
-        """The answer to /v1/predict; `beside` asks the other model too, about the first page."""
-        pages = await self._pages(content)
-        model = self.asked["model"]
-        other = self.asked.get("beside") if beside else None
-        told, of_first = await asyncio.gather(model.decoded(pages), other.decoded(pages[:1]) if other else _nothing())
-        classes = model.ready.classes
-        answer: dict[str, Any] = {
-            "model": model.ready.name,
-            "pages": [schemas.page(each, classes, decoded) for each, decoded in zip(told, pages, strict=True)],
+    def model_info(self) -> dict[str, Any]:
+        """The response of /v1/model."""
+        predictor, card = self.predictor, self.cards["model"]
+        available = can_corrupt()
+        return schemas.ModelInfo(
+            model=predictor.name,
+            network=card.model if card else None,
+            recipe=card.recipe if card else None,
+            classes=list(predictor.classes),
+            input=predictor.input_format,
+            threshold=predictor.threshold,
+            temperature=card.temperature if card else None,
+            parity=card.parity if card else None,
+            weights=card.weights if card else None,
+            baseline=self.names.get("baseline"),
+            corruptions=schemas.CorruptionSupport(available=available, needs=None if available else NEEDS_TORCH),
+        ).model_dump(mode="json")
+
+    async def predict(self, content: bytes, with_baseline: bool) -> dict[str, Any]:
+        """The response of /v1/predict."""
+        pages = await self._decode(content)
+        model = self.batchers["model"]
+        baseline = self.batchers.get("baseline") if with_baseline else None
+        results, of_baseline = await asyncio.gather(
+            model.predict_pages(pages), baseline.predict_pages(pages[:1]) if baseline else _no_results()
+        )
+        classes = self.predictor.classes
+        response: dict[str, Any] = {
+            "model": self.predictor.name,
+            "pages": [schemas.page_json(result, classes, page) for result, page in zip(results, pages, strict=True)],
         }
-        if other:
-            answer["beside"] = _said(other, of_first[0])
-        return answer
+        if baseline:
+            response["baseline"] = _prediction_json(baseline, of_baseline[0])
+        return response
 
     async def read(self, content: bytes) -> dict[str, Any]:
-        """The answer to /v1/read."""
-        ready = self.asked["model"].ready
-        pages = await self._in(self._decoding_large, lambda: self._read(content, ready))
-        return {"model": ready.name, "pages": pages}
+        """The response of /v1/read."""
+        pages = await self._run(self._large_file_executor, partial(self._read_pages, content))
+        return {"model": self.predictor.name, "pages": pages}
 
-    async def alter(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
-        """The answer to /v1/alter."""
+    async def corrupt(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
+        """The response of /v1/corrupt."""
         corruptions = await self.corruptions()
-        pages = await self._pages(content)
-        pixels = await self._in(self._altering, lambda: corruptions.corrupt(pages[0].pixels, name, severity, seed))
-        told = await self._by_each(pixels[None])
-        answers = {who: _said(batcher, told[who][0]) for who, batcher in self.asked.items()}
-        return {"altered": schemas.data_url(pixels), **answers}
+        pages = await self._decode(content)
+        corrupt = partial(corruptions.corrupt_image, pages[0].pixels, name, severity, seed)
+        pixels = await self._run(self._corruption_executor, corrupt)
+        results = await self._predict_all(pixels[None])
+        predictions = {role: _prediction_json(self.batchers[role], results[role][0]) for role in results}
+        return {"corrupted": schemas.data_url(pixels), **predictions}
 
-    async def break_it(self, content: bytes) -> dict[str, Any]:
-        """The answer to /v1/break."""
+    async def robustness(self, content: bytes) -> dict[str, Any]:
+        """The response of /v1/robustness."""
         corruptions = await self.corruptions()
-        pages = await self._pages(content)
-        clean = pages[0].pixels[None]
-        rows = await self._in(self._altering, lambda: corruptions.corrupt_all(clean[0]))
-        batch = np.concatenate([clean, *(row.pixels for row in rows)])
-        told = await self._by_each(batch)
-        start, found = 1, []
-        for row in rows:
-            end = start + len(row.levels)
-            of_each = {who: _levels(all_[start:end], row.levels, all_[0].answer.label) for who, all_ in told.items()}
-            found.append({**row.told, **of_each})
+        pages = await self._decode(content)
+        clean = pages[0].pixels
+        sweeps = await self._run(self._corruption_executor, partial(corruptions.sweep, clean))
+        results = await self._predict_all(np.concatenate([clean[None], *(sweep.pixels for sweep in sweeps)]))
+        rows, start = [], 1  # result 0 is the clean image's
+        for sweep in sweeps:
+            end = start + len(sweep.severities)
+            curves = {
+                role: _severity_curve(of_model[start:end], sweep.severities, of_model[0].prediction.label)
+                for role, of_model in results.items()
+            }
+            rows.append({**sweep.corruption.model_dump(), "severities": sweep.severities, **curves})
             start = end
-        return {"levels": corruptions.LEVELS, "models": self.names, "corruptions": found}
-
-    @property
-    def names(self) -> dict[str, str]:
-        """What the model is called, and the one beside it."""
-        return {who: each.ready.name for who, each in self.asked.items()}
+        return {"severities": corruptions.SEVERITIES, "models": self.names, "corruptions": rows}
 
     async def corruptions(self) -> ModuleType:
-        """The module that alters, imported when it is first asked for: a second or more, which no answer's time counts.
+        """The module of corruptions, imported on first use; raises ApiError if PyTorch is not installed.
 
-        Raises RefusedError without torch.
+        The import takes a second or more, which counts towards no response's time limit.
         """
-        if not can_alter():
-            raise RefusedError(501, NEEDS_TORCH)
-        return await self._in(self._altering, _altering)
+        if not can_corrupt():
+            raise ApiError(501, NEEDS_TORCH)
+        return await self._run(self._corruption_executor, _import_corruptions)
 
-    async def _by_each(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
-        """What each of the models says of these images."""
-        told = await asyncio.gather(*(batcher.told(pixels) for batcher in self.asked.values()))
-        return dict(zip(self.asked, told, strict=True))
+    async def _predict_all(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
+        """Predictions of the model and its baseline."""
+        results = await asyncio.gather(*(batcher.predict(pixels) for batcher in self.batchers.values()))
+        return dict(zip(self.batchers, results, strict=True))
 
-    async def _in(self, pool: Executor, work: Callable[[], T]) -> T:
-        job = pool.submit(work)
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
-        return await asyncio.wrap_future(job)
+    async def _run(self, executor: Executor, job: Callable[[], T]) -> T:
+        future = executor.submit(job)
+        self._jobs.add(future)
+        future.add_done_callback(self._jobs.discard)
+        return await asyncio.wrap_future(future)
 
-    async def _pages(self, content: bytes) -> list[NormalizedImage]:
-        pool = self._decoding if len(content) <= SMALL else self._decoding_large
-        return await self._in(pool, lambda: self._decoded(content))
+    async def _decode(self, content: bytes) -> list[NormalizedImage]:
+        executor = self._decode_executor if len(content) <= SMALL_FILE_BYTES else self._large_file_executor
+        return await self._run(executor, partial(self._decode_pages, content))
 
-    def _read(self, content: bytes, ready: Predictor) -> list[dict[str, Any]]:
-        from imparfait.inference.ocr import read_page  # late: scipy.ndimage, which digits do not need
+    def _decode_pages(self, content: bytes) -> list[NormalizedImage]:
+        with _user_errors_as_api_errors():
+            pages = read_normalized(content, self.predictor.input_format, "the image", self._limits)
+            return list(self._until_timeout(pages))
 
-        until = time.monotonic() + self.settings.answer_seconds
-        pages = []
-        with _in_one_refusal():
-            for page in read_pages(content, "the image", self._limits):
-                pages.append(read_page(page, ready).to_json())
-                if time.monotonic() > until:
-                    break
-        return pages
+    def _read_pages(self, content: bytes) -> list[dict[str, Any]]:
+        from imparfait.inference.ocr import read_page  # late: imports scipy.ndimage, which other requests do not need
 
-    def _decoded(self, content: bytes) -> list[NormalizedImage]:
-        until = time.monotonic() + self.settings.answer_seconds
-        pages = []
-        for page in read(content, self.frame, self._limits):
-            pages.append(page)
-            if time.monotonic() > until:  # nobody waits for it any more
+        with _user_errors_as_api_errors():
+            pages = read_pages(content, "the image", self._limits)
+            return list(self._until_timeout(read_page(page, self.predictor).to_json() for page in pages))
+
+    def _until_timeout(self, pages: Iterator[T]) -> Iterator[T]:
+        """The pages that are done in time; by then the request has failed."""
+        end = time.monotonic() + self.settings.answer_seconds
+        for page in pages:
+            yield page
+            if time.monotonic() > end:
                 break
-        return pages
-
-
-def read(content: bytes, frame: Frame, limits: Limits) -> Iterator[NormalizedImage]:
-    """The pages of an image; raises RefusedError, in one sentence, for one that cannot be read."""
-    with _in_one_refusal():
-        yield from decode(content, frame, "the image", limits)
 
 
 @contextmanager
-def _in_one_refusal() -> Iterator[None]:
+def _user_errors_as_api_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
         too_large = isinstance(error.__cause__, TooLargeError)
-        raise RefusedError(413 if too_large else 422, str(error)) from error
+        raise ApiError(413 if too_large else 422, str(error)) from error
 
 
-async def _nothing() -> list[BatchResult]:
+async def _no_results() -> list[BatchResult]:
     return []
 
 
-def _altering() -> ModuleType:
+def _use_one_thread() -> None:
+    """Limit PyTorch to one thread: predictions need the other cores, and small images gain nothing from more."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _import_corruptions() -> ModuleType:
     from imparfait.serving import corruptions
 
     return corruptions
 
 
-def can_alter() -> bool:
-    """Whether torch is installed; it is not imported."""
+def can_corrupt() -> bool:
+    """Whether PyTorch is installed; it is not imported."""
     return importlib.util.find_spec("torch") is not None
 
 
-def _said(batcher: Batcher, told: BatchResult) -> dict[str, Any]:
-    return {"model": batcher.ready.name, **schemas.said(told, batcher.ready.classes)}
+def _prediction_json(batcher: Batcher, result: BatchResult) -> dict[str, Any]:
+    return {"model": batcher.predictor.name, **schemas.prediction_json(result, batcher.predictor.classes)}
 
 
-def _levels(told: list[BatchResult], levels: tuple[float, ...], clean: str) -> dict[str, Any]:
-    labels = [each.answer.label for each in told]
-    broken = (level for level, label in zip(levels, labels, strict=True) if label != clean)
+def _severity_curve(results: list[BatchResult], severities: tuple[float, ...], clean_label: str) -> dict[str, Any]:
+    labels = [result.prediction.label for result in results]
+    failures = (severity for severity, label in zip(severities, labels, strict=True) if label != clean_label)
     return {
         "labels": labels,
-        "scores": [round(each.answer.score, 6) for each in told],
-        "breaks_at": next(broken, None),
+        "scores": [round(result.prediction.score, 6) for result in results],
+        "first_failure": next(failures, None),
     }

@@ -1,4 +1,4 @@
-"""A real browser, and real servers of the package for it."""
+"""Headless Chromium, and servers of the package in their own processes for it."""
 
 import re
 import subprocess
@@ -30,70 +30,73 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def served(*command: str) -> Iterator[str]:
-    """The address of a server that runs meanwhile."""
+def run_server(*command: str) -> Iterator[str]:
+    """Start a server; yields its address."""
     with subprocess.Popen([*command, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         line = server.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, line
-        yield found[0]
+        address = re.search(r"http://\S+", line)
+        assert address, line
+        yield address[0]
         server.terminate()
         server.wait(20)
 
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
-    yield from served(sys.executable, "-m", "imparfait")
+    yield from run_server(sys.executable, "-m", "imparfait")
 
 
 @pytest.fixture(scope="session")
 def address_without_torch() -> Iterator[str]:
-    yield from served(sys.executable, "-c", WITHOUT_TORCH)
+    yield from run_server(sys.executable, "-c", WITHOUT_TORCH)
 
 
-OpenModel = Callable[..., Page]
+OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[OpenModel]:
-    """Opens an address in a new window, whose options Playwright's are; nothing may go wrong in it, or elsewhere."""
-    contexts, wrong = [], []
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens an address in a new context with Playwright's options; asserts that the page logs and requests no errors.
 
-    def open_page(url: str, refusals: int = 0, alone: bool = False, **options: object) -> Page:
+    A page may request its own server only. `refusals` error responses of the API are allowed.
+    """
+    contexts, problems = [], []
+
+    def open_(url: str, refusals: int = 0, single_model: bool = False, **options: object) -> Page:
         context = browser.new_context(
             **{"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **options}
         )
         contexts.append(context)
         page = context.new_page()
-        left = refusals  # a browser writes each answer that is a refusal on its console
+        allowed = refusals  # the browser logs every error response
 
-        def said(kind: str, text: str, place: str) -> None:
-            nonlocal left
-            if kind == "error" and "Failed to load resource" in text and "/v1/" in place and left:
-                left -= 1
+        def log(kind: str, text: str, source: str) -> None:
+            nonlocal allowed
+            if kind == "error" and "Failed to load resource" in text and "/v1/" in source and allowed:
+                allowed -= 1
             elif kind in ("error", "warning"):
-                wrong.append(text)
+                problems.append(text)
 
-        page.on("console", lambda message: said(message.type, message.text, message.location["url"]))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: None if is_here(asked.url, url) else wrong.append(asked.url))
-        if alone:
-            page.route("**/v1/model", without_the_other)
+        page.on("console", lambda message: log(message.type, message.text, message.location["url"]))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: None if is_own(request.url, url) else problems.append(request.url))
+        if single_model:
+            page.route("**/v1/model", without_baseline)
         page.goto(url)
         return page
 
-    yield open_page
+    yield open_
     for context in contexts:
         context.close()
-    assert not wrong
+    assert not problems
 
 
-def without_the_other(route: Route) -> None:
-    """As a server answers that serves another model than digits."""
-    route.fulfill(json={**route.fetch().json(), "beside": None})
+def without_baseline(route: Route) -> None:
+    """Respond as the server of a model without a baseline does."""
+    route.fulfill(json={**route.fetch().json(), "baseline": None})
 
 
-def is_here(asked: str, url: str) -> bool:
-    """Whether what a page asks for is the server's or its own."""
-    return asked.startswith((url, "data:", f"blob:{url}"))
+def is_own(requested: str, url: str) -> bool:
+    """Whether a requested URL belongs to the page's own server."""
+    return requested.startswith((url, "data:", f"blob:{url}"))

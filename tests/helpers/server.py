@@ -1,4 +1,4 @@
-"""A server in a thread of this process, a model that is made up, and requests as bytes on a socket."""
+"""A server in a thread of this process, a fake model, and HTTP requests as bytes on a socket."""
 
 import http.client
 import json
@@ -12,37 +12,39 @@ from typing import Any
 
 import numpy as np
 
-from imparfait.data.images.normalize import Frame
+from imparfait.data.images.normalize import InputFormat
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
 from imparfait.serving.schemas import png
-from imparfait.serving.server import Server, listening, run, server_of
-from imparfait.serving.service import OpenModel, Service
+from imparfait.serving.server import Server, listen, make_server, run
+from imparfait.serving.service import LoadedModel, Service
 from imparfait.serving.settings import ServingSettings
+
+INPUT = InputFormat(channels=1, height=8, width=8, normalization="digit")
 
 
 def brightness(pixels: np.ndarray) -> np.ndarray:
-    """A model made up: the brighter, the surer of the second class."""
-    share = pixels.mean((1, 2, 3)) / 255
-    return np.stack([1 - share, share, 0 * share], 1).astype(np.float32)
+    """A fake model: the brighter the image, the more probable the second class."""
+    mean = pixels.mean((1, 2, 3)) / 255
+    return np.stack([1 - mean, mean, 0 * mean], 1).astype(np.float32)
 
 
-def made_up_result(ask: Callable[[np.ndarray], np.ndarray] = brightness) -> dict[str, OpenModel]:
-    """A model that answers with `ask`."""
+def fake_model(function: Callable[[np.ndarray], np.ndarray] = brightness) -> dict[str, LoadedModel]:
+    """A model for 8×8 images whose probabilities are those of `function`."""
     threshold = Threshold(confidence=0.8, error_rate=0.01)
-    return {"model": (Predictor("made up", ("dark", "bright", "neither"), Frame(8, 8), threshold, ask), None)}
+    return {"model": (Predictor("fake", ("dark", "bright", "neither"), INPUT, threshold, function), None)}
 
 
 def grey(level: int, side: int = 8) -> bytes:
-    """An image of 8×8 pixels with a light square on black, as a PNG."""
+    """A PNG of a light square on black."""
     pixels = np.zeros((1, side, side), np.uint8)
     pixels[0, 2:-2, 2:-2] = level
     return png(pixels)
 
 
 @dataclass(frozen=True)
-class Said:
-    """An answer."""
+class Response:
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -53,8 +55,8 @@ class Said:
         return json.loads(self.body)
 
     @property
-    def problem(self) -> tuple[int, str]:
-        """Its status and the code of its error, which has the one shape there is."""
+    def error(self) -> tuple[int, str]:
+        """Status and error code; asserts that the body has the form of every error."""
         assert self.headers["content-type"] == "application/json"
         (error,) = self.json.values()
         assert set(error) == {"code", "message"}
@@ -63,56 +65,57 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Here:
+class RunningServer:
     """A server under test."""
 
     server: Server
     port: int
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Said:
-        """One request on a connection of its own; underscores in headers' names are hyphens."""
+    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Response:
+        """One request on its own connection; underscores in header names become hyphens."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.request(method, path, body, {name.replace("_", "-"): each for name, each in headers.items()})
-            answer = connection.getresponse()
-            return Said(answer.status, {name.lower(): each for name, each in answer.getheaders()}, answer.read())
+            connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
+            response = connection.getresponse()
+            received = {name.lower(): text for name, text in response.getheaders()}
+            return Response(response.status, received, response.read())
         finally:
             connection.close()
 
-    def predict(self, image: bytes, path: str = "/v1/predict") -> Said:
-        return self.ask("POST", path, image, Content_Type="image/png")
+    def post(self, image: bytes, path: str = "/v1/predict") -> Response:
+        return self.request("POST", path, image, Content_Type="image/png")
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
-    def wait_until(self, holds: Callable[[], bool], seconds: float = 10) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
         end = time.monotonic() + seconds
-        while not holds():
+        while not condition():
             assert time.monotonic() < end
             time.sleep(0.005)
 
 
 @contextmanager
-def serving(models: Mapping[str, OpenModel] | None = None, **settings: Any) -> Iterator[Here]:
-    """A server with these models and settings, until the block ends."""
-    told = ServingSettings(port=0, **settings)
-    server = server_of(Service(models or made_up_result(), told))
-    listener = listening(told)
+def serving(models: Mapping[str, LoadedModel] | None = None, **settings: Any) -> Iterator[RunningServer]:
+    """A server with these models and settings until the block ends."""
+    checked = ServingSettings(port=0, **settings)
+    server = make_server(Service(models or fake_model(), checked))
+    listener = listen(checked)
     thread = threading.Thread(target=run, args=(server, listener))
-    untried = server.service.why_not_ready
+    service, untested = server.service, server.service.not_ready_reason
     thread.start()
-    here = Here(server, listener.getsockname()[1])
+    running = RunningServer(server, listener.getsockname()[1])
     try:
-        here.wait_until(lambda: server.service.state == "ready" or server.service.why_not_ready != untried)
-        yield here
+        running.wait_until(lambda: service.state == "ready" or service.not_ready_reason != untested)
+        yield running
     finally:
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
 
 
-def everything(connection: socket.socket) -> bytes:
-    """All that comes until the other side ends the connection."""
+def receive_all(connection: socket.socket) -> bytes:
+    """All bytes until the server closes the connection."""
     parts = []
     try:
         while part := connection.recv(1 << 16):
@@ -122,7 +125,7 @@ def everything(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def post(image: bytes, path: str = "/v1/predict", *headers: str) -> bytes:
-    """A request as bytes."""
+def raw_post(image: bytes, path: str = "/v1/predict", *headers: str) -> bytes:
+    """A POST request as bytes."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(image)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + image

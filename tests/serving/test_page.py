@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person draws, drops and pulls, and what the page says."""
+"""The demo page in headless Chromium: drawing, image files, the severity slider, accessibility."""
 
 import io
 import json
@@ -11,57 +11,57 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import FilePayload, Page, expect
 
-pytest_plugins = ("helpers.browser",)  # its fixtures: a browser, servers
+pytest_plugins = ("helpers.browser",)
 
-OpenModel = Callable[..., Page]
+OpenPage = Callable[..., Page]
 SEVEN = ((0.27, 0.25), (0.70, 0.25), (0.43, 0.80))
 ONE = ((0.5, 0.2), (0.5, 0.8))
 GALLERY: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "imparfait" / "serving" / "gallery.json").read_bytes()
 )
-PARTING = next(each for each in GALLERY["images"] if each["severity"] < 1)
+EXAMPLE = next(entry for entry in GALLERY["images"] if entry["severity"] < 1)
 
 
 def points(page: Page, corners: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    """Places on the sheet, in the window."""
+    """Points of the canvas, in the window's coordinates."""
     page.locator("#canvas").scroll_into_view_if_needed()
     box = page.locator("#canvas").bounding_box()
     assert box
     return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
 
 
-def pull_mouse(page: Page, corners: tuple[tuple[float, float], ...], let_go: bool = True) -> None:
+def draw_with_mouse(page: Page, corners: tuple[tuple[float, float], ...], release: bool = True) -> None:
     first, *rest = points(page, corners)
     page.mouse.move(*first)
     page.mouse.down()
-    for place in rest:
-        page.mouse.move(*place, steps=6)
-    if let_go:
+    for point in rest:
+        page.mouse.move(*point, steps=6)
+    if release:
         page.mouse.up()
 
 
-def pull_finger(page: Page, corners: tuple[tuple[float, float], ...]) -> None:
-    finger = page.context.new_cdp_session(page)
+def draw_with_finger(page: Page, corners: tuple[tuple[float, float], ...]) -> None:
+    session = page.context.new_cdp_session(page)
     first, *rest = points(page, corners)
 
-    def touch(kind: str, *places: tuple[float, float]) -> None:
-        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in places]})
+    def touch(kind: str, *at: tuple[float, float]) -> None:
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in at]})
 
     touch("touchStart", first)
     before = first
-    for place in rest:
+    for point in rest:
         for step in (0.25, 0.5, 0.75, 1.0):
-            touch("touchMove", tuple(a + step * (b - a) for a, b in zip(before, place, strict=True)))
-        before = place
+            touch("touchMove", tuple(a + step * (b - a) for a, b in zip(before, point, strict=True)))
+        before = point
     touch("touchEnd")
 
 
-def tap(page: Page, what: str, taken: Callable[[], bool]) -> None:
-    """Taps, and again where the tap was not taken: on a machine with much to do a browser may see a long press."""
+def tap(page: Page, selector: str, succeeded: Callable[[], bool]) -> None:
+    """Tap, and repeat it if it had no effect: a busy browser may take a tap for a long press."""
     for _ in range(5):
-        page.locator(what).tap()
+        page.locator(selector).tap()
         for _ in range(20):
-            if taken():
+            if succeeded():
                 return
             page.wait_for_timeout(100)
 
@@ -77,7 +77,7 @@ def file(kind: str, blank: bool = False) -> FilePayload:
 
 
 def send(page: Page, event: str, kind: str, carrier: str) -> None:
-    """Lets files come in by an event of the document, as a browser makes it."""
+    """Dispatch a drop or paste event with a file, as a browser does."""
     content = file("PNG")["buffer"].hex()
     page.evaluate(
         """([event, kind, carrier, content]) => {
@@ -91,159 +91,163 @@ def send(page: Page, event: str, kind: str, carrier: str) -> None:
     )
 
 
-def reads(page: Page, label: str) -> None:
-    expect(page.locator("#answer .label")).to_have_text(label)
+def expect_label(page: Page, label: str) -> None:
+    expect(page.locator("#prediction .label")).to_have_text(label)
 
 
-def shares(page: Page) -> list[float]:
-    """The heights of the corrupted image's columns, of both models."""
-    found: list[float] = page.locator(".columns .bar").evaluate_all(
-        "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--share')))"
+def probabilities(page: Page) -> list[float]:
+    """The bars of both models for the corrupted image."""
+    values: list[float] = page.locator(".columns .bar").evaluate_all(
+        "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--probability')))"
     )
-    return found
+    return values
 
 
 def overflow(page: Page) -> int:
-    found: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return found
+    pixels: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return pixels
 
 
-def test_a_seven_drawn_with_the_mouse_is_read_as_a_seven(opened: OpenModel, address: str) -> None:
-    page = opened(address)
+def test_a_seven_drawn_with_the_mouse_is_predicted_with_all_details(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
     expect(page.locator("#hint")).to_be_visible()
-    pull_mouse(page, SEVEN)
-    reads(page, "7")
+    draw_with_mouse(page, SEVEN)
+    expect_label(page, "7")
     expect(page.locator("#hint")).to_be_hidden()
     expect(page.locator("#bars li")).to_have_count(10)
     expect(page.locator("#bars .best .name")).to_have_text("7")
-    expect(page.locator("#seen")).to_have_attribute("src", re.compile("^data:image/png"))
-    expect(page.locator("#said")).to_contain_text("Dark on light")
-    expect(page.locator("#beside")).to_contain_text("digits-clean reads")
-    expect(page.locator("#spoken")).to_contain_text("digits reads 7")
+    expect(page.locator("#model-input")).to_have_attribute("src", re.compile("^data:image/png"))
+    expect(page.locator("#preprocessing")).to_contain_text("Dark on light")
+    expect(page.locator("#baseline")).to_contain_text("digits-clean predicts")
+    expect(page.locator("#announcement")).to_contain_text("digits predicts 7")
 
 
-def test_the_answer_comes_while_the_stroke_is_still_pulled(opened: OpenModel, address: str) -> None:
-    page = opened(address)
-    pull_mouse(page, SEVEN, let_go=False)
-    reads(page, "7")
+def test_the_prediction_is_shown_during_the_stroke(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    draw_with_mouse(page, SEVEN, release=False)
+    expect_label(page, "7")
 
 
-def test_all_alterations_are_tried_and_strips_say_when_each_breaks(opened: OpenModel, address: str) -> None:
-    page = opened(address)
-    pull_mouse(page, SEVEN)
-    expect(page.locator("#map .row")).to_have_count(32)
-    expect(page.locator("#map .lane i[data-judged=right], #map .lane i[data-judged=wrong]")).to_have_count(32 * 2 * 11)
-    for lane in page.locator("#map .lane").all()[:4]:
+def test_every_corruption_gets_a_curve_per_model(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    draw_with_mouse(page, SEVEN)
+    expect(page.locator("#corruptions .row")).to_have_count(32)
+    expect(
+        page.locator("#corruptions .curve i[data-judged=correct], #corruptions .curve i[data-judged=wrong]")
+    ).to_have_count(32 * 2 * 11)
+    for lane in page.locator("#corruptions .curve").all()[:4]:
         expect(lane.locator("i").first).to_have_attribute("data-judged", "correct")  # unaltered
     expect(page.locator("#truth option").first).to_have_text("7")
     page.locator(".row", has_text="rotate").click()
     expect(page.locator("#corruption")).to_have_text("rotate")
-    expect(page.locator(".broken[data-side=model]")).to_contain_text("digits ")
+    expect(page.locator(".first-failure[data-side=model]")).to_contain_text("digits ")
     page.keyboard.press("ArrowDown")
     expect(page.locator("#corruption")).to_have_text("translate")
 
 
-def test_the_slider_makes_the_two_part(opened: OpenModel, address: str) -> None:
-    page = opened(address)
-    index = GALLERY["images"].index(PARTING)
+def test_a_gallery_image_and_the_slider_show_where_the_models_disagree(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    index = GALLERY["images"].index(EXAMPLE)
     page.locator("#images button").nth(index).click()
-    expect(page.locator("#corruption")).to_have_text(PARTING["corruption"].replace("_", " "))
-    expect(page.locator("#severity")).to_have_text(f"{PARTING['severity']:.2f}")
-    model, beside = (page.locator(f".reads[data-side={side}]") for side in ("model", "beside"))
-    wrong = PARTING["beside"]["predictions"][0]["label"]
-    expect(model.locator(".label")).to_have_text(PARTING["truth"])
-    expect(beside.locator(".label")).to_have_text(wrong)
-    expect(beside.locator(".note")).to_have_text("wrong")
-    parted = shares(page)
+    expect(page.locator("#corruption")).to_have_text(EXAMPLE["corruption"].replace("_", " "))
+    expect(page.locator("#severity")).to_have_text(f"{EXAMPLE['severity']:.2f}")
+    model, baseline = (page.locator(f".result[data-side={side}]") for side in ("model", "baseline"))
+    wrong = EXAMPLE["baseline"]["predictions"][0]["label"]
+    expect(model.locator(".label")).to_have_text(EXAMPLE["truth"])
+    expect(baseline.locator(".label")).to_have_text(wrong)
+    expect(baseline.locator(".note")).to_have_text("wrong")
+    before = probabilities(page)
     page.locator("#slider").focus()
     page.keyboard.press("Home")
-    for side in (model, beside):
-        expect(side.locator(".label")).to_have_text(PARTING["truth"])
-    assert shares(page) != parted
+    for side in (model, baseline):
+        expect(side.locator(".label")).to_have_text(EXAMPLE["truth"])
+    assert probabilities(page) != before
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     expect(page.locator("#severity")).to_have_text("0.03")
     expect(page.locator("#slider")).to_have_attribute("aria-valuetext", "0.03")
 
 
-def test_a_person_may_say_what_the_picture_is(opened: OpenModel, address: str) -> None:
-    page = opened(address)
-    pull_mouse(page, SEVEN)
-    expect(page.locator("#answer")).to_have_attribute("data-judged", "correct")
+def test_the_true_label_can_be_chosen(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    draw_with_mouse(page, SEVEN)
+    expect(page.locator("#prediction")).to_have_attribute("data-judged", "correct")
     page.locator("#truth").select_option("2")
-    expect(page.locator("#answer")).to_have_attribute("data-judged", "wrong")
-    expect(page.locator("#map .lane i").first).to_have_attribute("data-judged", "wrong")
+    expect(page.locator("#prediction")).to_have_attribute("data-judged", "wrong")
+    expect(page.locator("#corruptions .curve i").first).to_have_attribute("data-judged", "wrong")
 
 
-def test_pictures_are_chosen_dropped_and_pasted(opened: OpenModel, address: str) -> None:
-    page = opened(address)
+def test_images_are_chosen_dropped_and_pasted(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
     page.locator("#file").set_input_files(file("JPEG"))
-    reads(page, "7")
+    expect_label(page, "7")
     for event, kind, carrier in (("drop", "DragEvent", "dataTransfer"), ("paste", "ClipboardEvent", "clipboardData")):
         page.keyboard.press("Delete")
-        reads(page, "–")
+        expect_label(page, "–")
         send(page, event, kind, carrier)
-        reads(page, "7")
+        expect_label(page, "7")
         expect(page.locator("#canvas")).not_to_have_class("inked")
 
 
-def test_a_picture_no_browser_shows_is_read_and_its_frame_shown(opened: OpenModel, address: str) -> None:
-    page = opened(address)
+def test_an_image_the_browser_cannot_show_is_predicted_and_its_model_input_shown(
+    open_page: OpenPage, address: str
+) -> None:
+    page = open_page(address)
     page.locator("#file").set_input_files(file("TIFF"))
-    reads(page, "7")
-    expect(page.locator("#hint")).to_contain_text("it was read all the same")
-    expect(page.locator("#seen")).to_be_visible()
+    expect_label(page, "7")
+    expect(page.locator("#hint")).to_contain_text("it was classified all the same")
+    expect(page.locator("#model-input")).to_be_visible()
 
 
-def test_not_sure_is_said_with_its_reason_and_nothing_is_then_called_right(opened: OpenModel, address: str) -> None:
-    page = opened(address)
+def test_an_unsure_prediction_has_a_reason_and_is_not_called_correct(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
     page.locator("#file").set_input_files(file("PNG", blank=True))
-    expect(page.locator(".sureness")).to_have_text("not sure: nothing is drawn on it")
+    expect(page.locator(".confidence")).to_have_text("unsure: nothing is drawn on it")
     expect(page.locator("#truth option").first).to_have_text("…")
-    expect(page.locator("#bars [data-judged=right]")).to_have_count(0)
+    expect(page.locator("#bars [data-judged=correct]")).to_have_count(0)
 
 
-def test_a_file_that_is_no_picture_is_answered_in_one_sentence(opened: OpenModel, address: str) -> None:
-    page = opened(address, refusals=2)
+def test_a_file_that_is_no_image_shows_an_error(open_page: OpenPage, address: str) -> None:
+    page = open_page(address, refusals=2)
     page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=b"no image at all"))
-    expect(page.locator("#trouble")).to_contain_text("no image")
-    reads(page, "–")
-    pull_mouse(page, SEVEN)  # on a new sheet
-    reads(page, "7")
-    expect(page.locator("#trouble")).to_be_hidden()
+    expect(page.locator("#error")).to_contain_text("no image")
+    expect_label(page, "–")
+    draw_with_mouse(page, SEVEN)  # replaces the file
+    expect_label(page, "7")
+    expect(page.locator("#error")).to_be_hidden()
 
 
-def test_undo_clear_and_their_keys(opened: OpenModel, address: str) -> None:
-    page = opened(address)
+def test_undo_and_clear_work_with_buttons_and_keys(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
     expect(page.locator("#undo")).to_be_disabled()
-    pull_mouse(page, SEVEN)
-    reads(page, "7")
+    draw_with_mouse(page, SEVEN)
+    expect_label(page, "7")
     page.get_by_role("button", name="Clear").click()
-    reads(page, "–")
+    expect_label(page, "–")
     expect(page.locator("#clear")).to_be_disabled()
     page.keyboard.press("Control+z")
-    reads(page, "7")
+    expect_label(page, "7")
     page.keyboard.press("Escape")
-    reads(page, "–")
-    pull_mouse(page, ONE)
-    reads(page, "1")
+    expect_label(page, "–")
+    draw_with_mouse(page, ONE)
+    expect_label(page, "1")
     page.get_by_role("button", name="Undo").click()
-    reads(page, "–")
+    expect_label(page, "–")
     page.get_by_role("button", name="Undo").click()
-    reads(page, "7")
+    expect_label(page, "7")
     page.keyboard.press("Control+z")
-    reads(page, "–")
+    expect_label(page, "–")
     expect(page.locator("#undo")).to_be_disabled()
 
 
-def test_on_a_phone_a_finger_draws_and_nothing_is_wider_than_the_screen(opened: OpenModel, address: str) -> None:
+def test_on_a_phone_a_finger_draws_and_nothing_overflows(open_page: OpenPage, address: str) -> None:
     phone = {"width": 360, "height": 740}
-    page = opened(address, viewport=phone, has_touch=True, is_mobile=True, device_scale_factor=2)
-    expect(page.locator("#map .row")).to_have_count(32)
+    page = open_page(address, viewport=phone, has_touch=True, is_mobile=True, device_scale_factor=2)
+    expect(page.locator("#corruptions .row")).to_have_count(32)
     assert overflow(page) == 0
-    pull_finger(page, SEVEN)
-    reads(page, "7")
-    judged = page.locator("#map .lane i[data-judged=right], #map .lane i[data-judged=wrong]")
+    draw_with_finger(page, SEVEN)
+    expect_label(page, "7")
+    judged = page.locator("#corruptions .curve i[data-judged=correct], #corruptions .curve i[data-judged=wrong]")
     expect(judged).to_have_count(32 * 2 * 11)
     assert overflow(page) == 0
     tap(page, ".row:has-text('zigzag')", lambda: page.locator("#corruption").text_content() == "zigzag")
@@ -253,44 +257,42 @@ def test_on_a_phone_a_finger_draws_and_nothing_is_wider_than_the_screen(opened: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_paper_and_ink_follow_the_system_and_motion_its_wish(opened: OpenModel, address: str, scheme: str) -> None:
-    page = opened(address, color_scheme=scheme, reduced_motion="reduce")
+def test_colours_and_motion_follow_the_system_settings(open_page: OpenPage, address: str, scheme: str) -> None:
+    page = open_page(address, color_scheme=scheme, reduced_motion="reduce")
     lightness = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
     assert (lightness > 128) == (scheme == "light")
-    pull_mouse(page, SEVEN)
-    reads(page, "7")  # whatever colour ink has on the screen, what is sent is dark on light
-    expect(page.locator("#said")).to_contain_text("Dark on light")
+    draw_with_mouse(page, SEVEN)
+    expect_label(page, "7")  # whatever colour ink has on the screen, what is sent is dark on light
+    expect(page.locator("#preprocessing")).to_contain_text("Dark on light")
     moving = "getComputedStyle(document.querySelector('.bars .bar'), '::after').transitionProperty"
     assert page.evaluate(moving) == "none"
 
 
-def test_without_torch_it_draws_reads_and_says_what_would_switch_the_sliders_on(
-    opened: OpenModel, address_without_torch: str
-) -> None:
-    page = opened(address_without_torch)
-    expect(page.locator("#switch-on")).to_contain_text("pip install 'imparfait[train]'")
-    expect(page.locator("#map")).to_be_hidden()
-    pull_mouse(page, SEVEN)
-    reads(page, "7")
-    index = GALLERY["images"].index(PARTING)
+def test_without_torch_it_predicts_and_shows_what_to_install(open_page: OpenPage, address_without_torch: str) -> None:
+    page = open_page(address_without_torch)
+    expect(page.locator("#install-hint")).to_contain_text("pip install 'imparfait[train]'")
+    expect(page.locator("#corruptions")).to_be_hidden()
+    draw_with_mouse(page, SEVEN)
+    expect_label(page, "7")
+    index = GALLERY["images"].index(EXAMPLE)
     page.locator("#images button").nth(index).click()  # shown as it was recorded
-    wrong = PARTING["beside"]["predictions"][0]["label"]
-    expect(page.locator(".reads[data-side=beside] .label")).to_have_text(wrong)
+    wrong = EXAMPLE["baseline"]["predictions"][0]["label"]
+    expect(page.locator(".result[data-side=baseline] .label")).to_have_text(wrong)
     expect(page.locator("#slider")).to_be_hidden()
 
 
-def test_a_model_with_none_beside_it_is_shown_alone(opened: OpenModel, address: str) -> None:
-    page = opened(address, alone=True)
-    pull_mouse(page, SEVEN)
-    reads(page, "7")
-    expect(page.locator("#map .lane")).to_have_count(32)
+def test_a_model_without_a_baseline_is_shown_alone(open_page: OpenPage, address: str) -> None:
+    page = open_page(address, single_model=True)
+    draw_with_mouse(page, SEVEN)
+    expect_label(page, "7")
+    expect(page.locator("#corruptions .curve")).to_have_count(32)
     expect(page.locator("#gallery")).to_be_hidden()
     expect(page.get_by_text("digits-clean")).to_have_count(0)
 
 
-def test_everything_has_a_name_for_those_who_hear_it(opened: OpenModel, address: str) -> None:
-    page = opened(address)
-    expect(page.locator("#map .row")).to_have_count(32)
+def test_every_control_has_an_accessible_name(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    expect(page.locator("#corruptions .row")).to_have_count(32)
     nameless = page.evaluate(
         """() => [...document.querySelectorAll("button, select, input:not([type=file]), canvas")]
             .filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels?.[0]?.textContent.trim()))

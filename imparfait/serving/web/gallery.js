@@ -1,23 +1,23 @@
-/** Digits on which the network that learned from clean pictures is sure and wrong: found by a program. */
+/** The gallery: corrupted digits on which the baseline is confident and wrong. */
 
-import { element, percent, spoken } from "./answers.js";
+import { displayName, element, percent } from "./format.js";
 
-/** Draws the pictures into a list; `chosen` is called with one. */
-export function galleryIn(list, pictures, chosen) {
+/** Draws the gallery's images into a list; `onChoose` is called with one. */
+export function drawGallery(list, images, onChoose) {
   list.replaceChildren(
-    ...pictures.map((picture) => {
-      const { truth, alteration, severity, beside } = picture;
-      const wrong = beside.predictions[0];
-      const button = Object.assign(element("button", "framed"), { type: "button" });
+    ...images.map((entry) => {
+      const { truth, corruption, severity, baseline } = entry;
+      const wrong = baseline.predictions[0];
+      const button = Object.assign(element("button"), { type: "button" });
       button.setAttribute(
         "aria-label",
-        `A ${truth}, ${spoken(alteration)} ${severity}: ${beside.model} reads ${wrong.label}, ${percent(wrong.score)}`,
+        `${truth}, ${displayName(corruption)} ${severity}: ${baseline.model} predicts ${wrong.label}, ${percent(wrong.score)}`,
       );
-      const image = Object.assign(element("img"), { src: picture.altered, alt: "", width: 28, height: 28 });
+      const thumbnail = Object.assign(element("img"), { src: entry.corrupted, alt: "", width: 28, height: 28 });
       const caption = element("span", "caption");
-      caption.append(element("b", "right", truth), " not ", element("b", "wrong", wrong.label));
-      button.append(image, caption);
-      button.addEventListener("click", () => chosen(picture));
+      caption.append(element("b", "correct", truth), " not ", element("b", "wrong", wrong.label));
+      button.append(thumbnail, caption);
+      button.addEventListener("click", () => onChoose(entry));
       const item = element("li");
       item.append(button);
       return item;

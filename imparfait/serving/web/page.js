@@ -1,160 +1,169 @@
-/** The page: what lies on the sheet is read at once, then altered, by one model and by the one beside it. */
+/** The page: a drawing is classified at once, then corrupted, by the model and its baseline. */
 
-import { capitalised, sentence, spoken } from "./answers.js";
-import { benchIn } from "./bench.js";
-import { mapIn, mostTelling, stripsOf, telling } from "./breaking.js";
-import { sheetOn } from "./drawing.js";
-import { drawFacts } from "./facts.js";
-import { galleryIn } from "./gallery.js";
-import { blobOf, preview, takePictures } from "./pictures.js";
-import { drawReading } from "./reading.js";
+import { createSlider } from "./corruption_slider.js";
+import { createDrawing } from "./drawing.js";
+import { capitalize, displayName, sentence } from "./format.js";
+import { drawGallery } from "./gallery.js";
+import { acceptImages, blobOf, preview } from "./images.js";
+import { drawModelInfo } from "./model_info.js";
+import { drawPrediction } from "./prediction.js";
+import {
+  createCorruptionList, mostInformativeCorruption, mostInformativeSeverity, resultsByName,
+} from "./robustness.js";
 import { get, latest, post } from "./server.js";
 
-const CALM = 350; // milliseconds without a change, after which all alterations are tried
-const SILENCE = 900; // … after which what is read is spoken
+const SWEEP_DELAY_MS = 350; // without a change, before every corruption is tried
+const ANNOUNCE_DELAY_MS = 900; // … before the prediction is announced to screen readers
 const find = (id) => document.getElementById(id);
 
-const now = {
-  subject: null, // what is asked about: { content: () => Promise<Blob>, drawn?, truth?, recorded? }
-  read: null, // what is said of it: a page of /v1/predict
-  strips: null, // how far each alteration can go, by name
-  alteration: null, // the one on the bench, as /v1/alterations lists it
+const state = {
+  subject: null, // what is classified: { content: () => Promise<Blob>, drawn?, truth?, recorded? }
+  prediction: null, // a page of /v1/predict
+  results: null, // robustness by corruption
+  corruption: null, // the chosen one, as listed by /v1/corruptions
   severity: 0,
-  byHand: false, // whether a person chose it
-  meant: "", // the truth that a person chose; "": what is read
+  chosenByUser: false, // the corruption
+  chosenTruth: "", // the true label that the user chose; "": the predicted one
 };
 let classes = [];
-let names = { model: "digits", beside: "digits-clean" };
-let alterations = null; // by name; null where the server cannot alter
-let map = null;
+let names = { model: "digits", baseline: "digits-clean" };
+let corruptions = null; // by name; null if the server cannot corrupt images
+let corruptionList = null;
 
-const sheet = sheetOn(find("canvas"), onSheet);
-const bench = benchIn(find("bench"), (severity) => {
-  now.severity = severity;
-  now.byHand = true;
-  alter();
+const drawing = createDrawing(find("canvas"), onDrawing);
+const slider = createSlider(find("slider-panel"), (severity) => {
+  state.severity = severity;
+  state.chosenByUser = true;
+  updateCorrupted();
 });
 
-/** What the picture is: as a person says, as its gallery says, else as it is surely read; null where nobody knows. */
-const truth = () => now.meant || now.subject?.truth || (now.read?.sure && now.read.predictions[0].label) || null;
-
-// What lies on the sheet
-
-function onSheet() {
-  const empty = sheet.isEmpty();
-  find("undo").disabled = !sheet.canUndo();
-  find("clear").disabled = empty;
-  if (empty) return look(null);
-  look(sheet.subject() ?? { content: sheet.png, drawn: true });
+/** The true label: chosen by the user, recorded in the gallery, or predicted confidently; null if unknown. */
+function truth() {
+  const { chosenTruth, subject, prediction } = state;
+  return chosenTruth || subject?.truth || (prediction?.confident && prediction.predictions[0].label) || null;
 }
 
-function look(subject) {
-  if (subject?.truth !== now.subject?.truth || !subject) now.meant = "";
-  now.subject = subject;
+// Classify the drawing
+
+function onDrawing() {
+  const empty = drawing.isEmpty();
+  find("undo").disabled = !drawing.canUndo();
+  find("clear").disabled = empty;
+  if (empty) return classify(null);
+  classify(drawing.subject() ?? { content: drawing.png, drawn: true });
+}
+
+function classify(subject) {
+  if (subject?.truth !== state.subject?.truth || !subject) state.chosenTruth = "";
+  state.subject = subject;
   if (!subject) {
-    Object.assign(now, { read: null, strips: null });
-    trouble("");
+    Object.assign(state, { prediction: null, results: null });
+    showError("");
     draw();
     return;
   }
   drawHint();
-  predict(subject);
-  soon();
+  requestPrediction(subject);
+  scheduleSweep();
 }
 
-const predict = latest(
-  async (subject) => post("v1/predict?beside=1", await subject.content()),
-  (answer, subject) => {
-    // While a stroke is pulled, each answer is shown, though there is more on the sheet by then.
-    if (subject !== now.subject && !(subject.drawn && now.subject?.drawn)) return;
-    const [page] = answer.pages;
-    now.read = { ...page, beside: answer.beside, pages: answer.pages.length };
-    trouble("");
+const requestPrediction = latest(
+  async (subject) => post("v1/predict?baseline=1", await subject.content()),
+  (response, subject) => {
+    // During a stroke every response is shown, although the drawing has changed since.
+    if (subject !== state.subject && !(subject.drawn && state.subject?.drawn)) return;
+    const [page] = response.pages;
+    state.prediction = { ...page, baseline: response.baseline, pages: response.pages.length };
+    showError("");
     draw();
-    if (subject === now.subject) alter();
+    if (subject === state.subject) updateCorrupted();
   },
   (error, subject) => {
-    if (subject !== now.subject) return;
-    trouble(error.message);
-    Object.assign(now, { read: null, strips: null });
+    if (subject !== state.subject) return;
+    showError(error.message);
+    Object.assign(state, { prediction: null, results: null });
     draw();
   },
 );
 
-// What is made of it
+// Corrupt it
 
-const ask = latest(
+const requestCorrupted = latest(
   async ({ subject, name, severity }) =>
-    post(`v1/alter?name=${name}&severity=${severity}`, await subject.content()),
-  (said, { subject, name }) => {
-    if (subject === now.subject && name === now.alteration.name && now.severity > 0) drawBench(said.altered, said);
+    post(`v1/corrupt?name=${name}&severity=${severity}`, await subject.content()),
+  (response, { subject, name }) => {
+    const current = subject === state.subject && name === state.corruption.name && state.severity > 0;
+    if (current) drawSlider(response.corrupted, response);
   },
-  (error, { subject }) => subject === now.subject && trouble(error.message),
+  (error, { subject }) => subject === state.subject && showError(error.message),
 );
 
-function alter() {
-  const { subject, read, alteration, severity } = now;
-  if (!subject || !read) return drawBench(null, null);
-  if (!alterations) return drawBench(subject.recorded?.altered, subject.recorded);
-  if (!alteration || severity === 0) return drawBench(read.seen, { model: read, beside: read.beside });
-  ask({ subject, name: alteration.name, severity });
+function updateCorrupted() {
+  const { subject, prediction, corruption, severity } = state;
+  if (!subject || !prediction) return drawSlider(null, null);
+  if (!corruptions) return drawSlider(subject.recorded?.corrupted, subject.recorded);
+  if (!corruption || severity === 0) {
+    return drawSlider(prediction.model_input, { model: prediction, baseline: prediction.baseline });
+  }
+  requestCorrupted({ subject, name: corruption.name, severity });
 }
 
-const tryAll = latest(
-  async (subject) => post("v1/break", await subject.content()),
-  (answer, subject) => {
-    if (subject !== now.subject) return;
-    now.strips = stripsOf(answer);
-    map.old(false);
+const requestRobustness = latest(
+  async (subject) => post("v1/robustness", await subject.content()),
+  (response, subject) => {
+    if (subject !== state.subject) return;
+    state.results = resultsByName(response);
+    corruptionList.setStale(false);
     draw();
-    if (!now.byHand) suggest();
+    if (!state.chosenByUser) suggestCorruption();
   },
-  (error, subject) => subject === now.subject && trouble(error.message),
+  (error, subject) => subject === state.subject && showError(error.message),
 );
 
-let calm;
-function soon() {
-  clearTimeout(calm);
-  if (!alterations) return;
-  map.old(true);
-  calm = setTimeout(() => now.subject && tryAll(now.subject), CALM);
+let sweepTimer;
+function scheduleSweep() {
+  clearTimeout(sweepTimer);
+  if (!corruptions) return;
+  corruptionList.setStale(true);
+  sweepTimer = setTimeout(() => state.subject && requestRobustness(state.subject), SWEEP_DELAY_MS);
 }
 
-/** Until a person chooses: the alteration that shows most. */
-function suggest() {
-  const name = truth() && mostTelling(now.strips, truth());
-  if (name) choose(name);
+/** Chooses a corruption until the user does. */
+function suggestCorruption() {
+  const name = truth() && mostInformativeCorruption(state.results, truth());
+  if (name) chooseCorruption(name);
 }
 
-/** Puts an alteration on the bench, as far as says most. */
-function choose(name, severity) {
-  now.alteration = alterations.get(name);
-  const strip = now.strips?.get(name);
-  now.severity = severity ?? (strip && truth() ? telling(strip, truth()) : 0.5);
-  if (!now.alteration.degrees) now.severity = Math.ceil(now.severity);
-  bench.choose(now.alteration, now.severity);
-  bench.drawLanes(strip, truth());
-  map.mark(name);
-  alter();
+function chooseCorruption(name, severity) {
+  const result = state.results?.get(name);
+  state.corruption = corruptions.get(name);
+  state.severity = severity ?? (result && truth() ? mostInformativeSeverity(result, truth()) : 0.5);
+  if (!state.corruption.graded) state.severity = Math.ceil(state.severity);
+  slider.setCorruption(state.corruption, state.severity);
+  slider.drawCurves(result, truth());
+  corruptionList.select(name);
+  updateCorrupted();
 }
 
-// What is shown
+// Draw the page
 
 function draw() {
-  const right = truth();
-  drawReading(now.read, classes, right, names);
+  const label = truth();
+  drawPrediction(state.prediction, classes, label, names);
   drawHint();
   drawTruth();
-  map?.draw(now.strips, right);
-  bench.drawLanes(now.strips?.get(now.alteration?.name), right);
-  if (!now.read) drawBench(null, null);
-  speak();
+  corruptionList?.draw(state.results, label);
+  slider.drawCurves(state.results?.get(state.corruption?.name), label);
+  if (!state.prediction) drawSlider(null, null);
+  announce();
 }
 
 function drawHint() {
-  const invited = names.beside ? "Draw a digit here" : "Draw here";
-  find("hint").hidden = !sheet.isEmpty() && !(sheet.isUnseen() && now.read);
-  find("hint").textContent = sheet.isEmpty() ? invited : "Browsers do not show this kind of picture; it was read all the same";
+  const invitation = names.baseline ? "Draw a digit here" : "Draw here";
+  find("hint").hidden = !drawing.isEmpty() && !(drawing.isUndisplayable() && state.prediction);
+  find("hint").textContent = drawing.isEmpty()
+    ? invitation
+    : "Your browser cannot show this kind of image; it was classified all the same";
 }
 
 function drawTruth() {
@@ -162,105 +171,106 @@ function drawTruth() {
   if (select.options.length !== classes.length + 1) {
     select.replaceChildren(...["", ...classes].map((name) => new Option(name, name)));
   }
-  select.options[0].textContent = truth() && !now.meant ? truth() : "…";
-  select.value = now.meant;
+  select.options[0].textContent = truth() && !state.chosenTruth ? truth() : "…";
+  select.value = state.chosenTruth;
 }
 
-let shown = null; // what the bench says, for those who hear the page
-function drawBench(picture, said) {
-  shown = said;
-  bench.draw(picture, said, classes, truth());
-  speak();
+let shown = null; // the predictions in the slider panel
+function drawSlider(image, predictions) {
+  shown = predictions;
+  slider.draw(image, predictions, classes, truth());
+  announce();
 }
 
-let silence;
-function speak() {
-  clearTimeout(silence);
-  silence = setTimeout(() => {
-    const { read, alteration, severity } = now;
-    const right = truth();
-    const changed = shown && alteration && severity > 0;
-    const heard = changed ? shown : read && { model: read, beside: read.beside };
-    const before = changed ? `${spoken(alteration.name)} ${severity.toFixed(2)}: ` : "";
-    const both = heard ? [[names.model, heard.model], [names.beside, heard.beside]].filter(([, said]) => said) : [];
-    find("spoken").textContent = before + both.map(([name, said]) => sentence(name, said, right)).join(" ");
-  }, SILENCE);
+let announceTimer;
+function announce() {
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => {
+    const { prediction, corruption, severity } = state;
+    const corrupted = shown && corruption && severity > 0;
+    const predictions = corrupted ? shown : prediction && { model: prediction, baseline: prediction.baseline };
+    const prefix = corrupted ? `${displayName(corruption.name)} ${severity.toFixed(2)}: ` : "";
+    const sentences = ["model", "baseline"]
+      .filter((side) => predictions?.[side])
+      .map((side) => sentence(names[side], predictions[side], truth()));
+    find("announcement").textContent = prefix + sentences.join(" ");
+  }, ANNOUNCE_DELAY_MS);
 }
 
-function trouble(message) {
-  find("trouble").textContent = capitalised(message);
-  find("trouble").hidden = !message;
+function showError(message) {
+  find("error").textContent = capitalize(message);
+  find("error").hidden = !message;
 }
 
-// What a person does
+// Controls
 
-find("undo").addEventListener("click", () => sheet.undo());
-find("clear").addEventListener("click", () => sheet.clear());
+find("undo").addEventListener("click", () => drawing.undo());
+find("clear").addEventListener("click", () => drawing.clear());
 document.addEventListener("keydown", (event) => {
   if (event.target.tagName === "SELECT") return;
   const undo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
-  if (undo) sheet.undo();
-  else if (event.key === "Delete" || event.key === "Escape") sheet.clear();
+  if (undo) drawing.undo();
+  else if (event.key === "Delete" || event.key === "Escape") drawing.clear();
   else return;
   event.preventDefault();
 });
 find("truth").addEventListener("change", () => {
-  now.meant = find("truth").value;
+  state.chosenTruth = find("truth").value;
   draw();
-  if (now.strips && !now.byHand) suggest();
-  alter();
+  if (state.results && !state.chosenByUser) suggestCorruption();
+  updateCorrupted();
 });
-takePictures({ button: find("choose"), input: find("file"), overlay: find("drop") }, async (file) => {
-  sheet.lay(await preview(file), { content: async () => file });
+acceptImages({ button: find("choose"), input: find("file"), overlay: find("drop") }, async (file) => {
+  drawing.place(await preview(file), { content: async () => file });
 });
 
-async function take(picture) {
-  const { alteration, severity, truth: written } = picture;
-  const content = blobOf(picture.picture);
-  now.byHand = true; // what it shows is what it is there for
-  sheet.lay(await preview(content), { content: async () => content, truth: written, recorded: picture });
-  await listed;
-  if (alterations) choose(alteration, severity);
-  else bench.choose({ name: alteration, degrees: true }, severity, true);
-  alter();
-  bench.bringInSight();
+async function showGalleryImage(entry) {
+  const { corruption, severity, truth: label } = entry;
+  const content = blobOf(entry.image);
+  state.chosenByUser = true; // keep the corruption for which the image is in the gallery
+  drawing.place(await preview(content), { content: async () => content, truth: label, recorded: entry });
+  await corruptionsLoaded;
+  if (corruptions) chooseCorruption(corruption, severity);
+  else slider.setCorruption({ name: corruption, graded: true }, severity, true);
+  updateCorrupted();
+  slider.scrollIntoView();
 }
 
-// What the server has
+// Load what the server offers
 
-async function list({ available, needs }) {
+async function loadCorruptions({ available, needs }) {
   if (!available) {
-    find("altering").classList.add("off");
-    find("switch-on").hidden = false;
-    find("switch-on").textContent = `${capitalised(needs)} – and start the server again.`;
+    find("robustness").classList.add("unavailable");
+    find("install-hint").hidden = false;
+    find("install-hint").textContent = `${capitalize(needs)} – and start the server again.`;
     return;
   }
-  const answer = await get("v1/alterations");
-  alterations = new Map(answer.alterations.map((each) => [each.name, each]));
-  map = mapIn(find("map"), [...alterations.values()], Boolean(names.beside), (name) => {
-    now.byHand = true;
-    choose(name);
+  const response = await get("v1/corruptions");
+  corruptions = new Map(response.corruptions.map((corruption) => [corruption.name, corruption]));
+  corruptionList = createCorruptionList(find("corruptions"), [...corruptions.values()], Boolean(names.baseline), (name) => {
+    state.chosenByUser = true;
+    chooseCorruption(name);
   });
   draw();
-  if (now.subject) soon();
+  if (state.subject) scheduleSweep();
 }
 
-async function hang() {
-  if (!names.beside) return; // it shows where the two part
-  const { pictures = [] } = await get("v1/gallery");
-  find("gallery").hidden = !pictures.length;
-  galleryIn(find("pictures"), pictures, take);
+async function loadGallery() {
+  if (!names.baseline) return; // it shows where the two models disagree
+  const { images = [] } = await get("v1/gallery");
+  find("gallery").hidden = !images.length;
+  drawGallery(find("images"), images, showGalleryImage);
 }
 
-let listed = Promise.resolve(); // settled once it is known which alterations there are: torch takes seconds to load
+let corruptionsLoaded = Promise.resolve(); // the server needs seconds to import PyTorch
 try {
-  const model = await get("v1/model");
-  classes = model.classes;
-  names = { model: model.model, beside: model.beside };
-  drawFacts(model);
-  onSheet();
-  listed = list(model.alterations);
-  await Promise.all([listed, hang()]);
+  const info = await get("v1/model");
+  classes = info.classes;
+  names = { model: info.model, baseline: info.baseline };
+  drawModelInfo(info);
+  onDrawing();
+  corruptionsLoaded = loadCorruptions(info.corruptions);
+  await Promise.all([corruptionsLoaded, loadGallery()]);
 } catch (error) {
-  trouble(error.message);
+  showError(error.message);
 }

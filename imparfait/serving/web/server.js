@@ -1,7 +1,7 @@
-/** What the server is asked, and what is said when it has no answer. */
+/** Requests to the HTTP API. */
 
-/** No answer: `code` for the page, `message` for people, both the server's own. */
-export class Refused extends Error {
+/** An error response: `code` for the page, `message` for people. */
+export class ApiError extends Error {
   constructor(code, message) {
     super(message);
     this.code = code;
@@ -9,56 +9,56 @@ export class Refused extends Error {
 }
 
 const BUSY = 503;
-const PAUSE = 400; // milliseconds until a busy server is asked once more
+const RETRY_MS = 400; // a busy server is tried once more after this time
 
-/** The JSON at `path`; throws Refused. */
-export const get = (path) => asked(path);
+/** The JSON at `path`; throws ApiError. */
+export const get = (path) => request(path);
 
-/** The JSON that `path` answers to a picture (a Blob); throws Refused. */
-export async function post(path, picture) {
-  const order = { method: "POST", body: picture, headers: { "Content-Type": "application/octet-stream" } };
+/** The JSON response of `path` to an image (a Blob); throws ApiError. */
+export async function post(path, image) {
+  const options = { method: "POST", body: image, headers: { "Content-Type": "application/octet-stream" } };
   try {
-    return await asked(path, order);
+    return await request(path, options);
   } catch (error) {
     if (error.status !== BUSY) throw error;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    return asked(path, order);
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    return request(path, options);
   }
 }
 
-async function asked(path, order) {
+async function request(path, options) {
   let response, content;
   try {
-    response = await fetch(path, order);
+    response = await fetch(path, options);
     content = await response.json();
   } catch {
-    throw new Refused("unreachable", "The server does not answer; is `imparfait serve` still running?");
+    throw new ApiError("unreachable", "The server does not respond; is `imparfait serve` still running?");
   }
   if (response.ok) return content;
   const { code, message } = content.error ?? { code: "refused", message: response.statusText };
-  throw Object.assign(new Refused(code, message), { status: response.status });
+  throw Object.assign(new ApiError(code, message), { status: response.status });
 }
 
 /**
- * Asks one thing at a time; of what is wanted meanwhile, only the last is asked next.
+ * Runs one request at a time; of those that arrive meanwhile, only the last is sent next.
  *
- * So a slider that is pulled shows all the answers there is time for, and ends with the one that counts.
+ * So a moving slider shows as many predictions as there is time for, and ends with the current one.
  */
-export function latest(ask, show, fail) {
+export function latest(send, show, fail) {
   let next = null;
   let busy = false;
-  return async (wanted) => {
-    next = { wanted };
+  return async (subject) => {
+    next = { subject };
     if (busy) return;
     busy = true;
     while (next) {
-      const { wanted: now } = next;
+      const { subject: current } = next;
       next = null;
       try {
-        show(await ask(now), now);
+        show(await send(current), current);
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        fail(error, now);
+        if (!(error instanceof ApiError)) throw error;
+        fail(error, current);
       }
     }
     busy = false;

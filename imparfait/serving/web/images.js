@@ -1,40 +1,40 @@
-/** Pictures that are dropped, pasted or chosen: sent as they are, shown as far as a browser can. */
+/** Image files that are dropped, pasted or chosen: sent unchanged, displayed if the browser can. */
 
-/** Calls `take` with each picture file that comes in by one of the three ways. */
-export function takePictures({ button, input, overlay }, take) {
-  const first = (files) => files?.length && take(files[0]);
+/** Calls `onImage` with each image file that the user drops, pastes or chooses. */
+export function acceptImages({ button, input, overlay }, onImage) {
+  const takeFirst = (files) => files?.length && onImage(files[0]);
 
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    first(input.files);
+    takeFirst(input.files);
     input.value = ""; // so that the same file can be chosen again
   });
 
-  document.addEventListener("paste", (event) => first(event.clipboardData?.files));
+  document.addEventListener("paste", (event) => takeFirst(event.clipboardData?.files));
 
-  let inside = 0; // each element that is entered and left says so
+  let depth = 0; // every element that is entered and left sends an event
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragenter", (event) => {
     if (!carriesFiles(event)) return;
-    inside++;
+    depth++;
     overlay.hidden = false;
   });
   document.addEventListener("dragover", (event) => {
     if (carriesFiles(event)) event.preventDefault();
   });
   document.addEventListener("dragleave", (event) => {
-    if (carriesFiles(event) && --inside <= 0) overlay.hidden = true;
+    if (carriesFiles(event) && --depth <= 0) overlay.hidden = true;
   });
   document.addEventListener("drop", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    inside = 0;
+    depth = 0;
     overlay.hidden = true;
-    first(event.dataTransfer.files);
+    takeFirst(event.dataTransfer.files);
   });
 }
 
-/** The picture in a Blob as something a canvas draws; null where this browser cannot (TIFF). */
+/** The image in a Blob as something a canvas can draw; null if this browser cannot decode it (TIFF). */
 export async function preview(blob) {
   try {
     return await createImageBitmap(blob);
@@ -43,7 +43,7 @@ export async function preview(blob) {
   }
 }
 
-/** A data URL's content. (Fetching it is what the page's own policy forbids.) */
+/** The content of a data URL as a Blob. The page's content security policy forbids fetching it. */
 export function blobOf(url) {
   const [head, content] = url.split(",");
   const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));

@@ -1,0 +1,58 @@
+/** The slider panel: one corruption, its severity, the corrupted image, and both models' predictions. */
+
+import { displayName, drawBars, showPrediction } from "./format.js";
+import { drawCurve, failureText, SIDES } from "./robustness.js";
+
+/** The panel in `section`; `onMove` is called with the severity when the slider moves. */
+export function createSlider(section, onMove) {
+  const find = (selector) => section.querySelector(selector);
+  const slider = find("#slider");
+  const curves = find("#curves");
+
+  slider.addEventListener("input", () => {
+    showSeverity(Number(slider.value));
+    onMove(Number(slider.value));
+  });
+
+  function showSeverity(severity) {
+    find("#severity").textContent = severity.toFixed(2);
+    slider.setAttribute("aria-valuetext", severity.toFixed(2));
+    section.style.setProperty("--severity", severity);
+  }
+
+  return {
+    /** Sets the corruption and its severity; `recorded` disables the slider. */
+    setCorruption({ name, summary, graded }, severity, recorded = false) {
+      find("#corruption").textContent = displayName(name);
+      find("#summary").textContent = summary ? `${summary.replaceAll("`", "")}.` : "";
+      slider.disabled = recorded;
+      section.classList.toggle("recorded", recorded);
+      slider.step = graded ? 0.01 : 1;
+      slider.value = graded ? severity : Math.ceil(severity);
+      slider.setAttribute("aria-label", `Severity of ${displayName(name)}`);
+      showSeverity(Number(slider.value));
+    },
+    /** Scrolls as little as makes the predictions visible. */
+    scrollIntoView() {
+      const target = section.getClientRects().length ? section : find(".live"); // on a phone the section has no box
+      target.scrollIntoView({ block: "nearest" });
+    },
+    /** Draws the corrupted image (a data URL) and the predictions; null clears them. */
+    draw(image, predictions, classes, truth) {
+      find("#corrupted").hidden = !image;
+      if (image) find("#corrupted").src = image;
+      for (const side of SIDES) {
+        showPrediction(find(`.result[data-side=${side}]`), predictions?.[side], truth);
+        drawBars(find(`.bars[data-side=${side}]`), classes, predictions?.[side], truth);
+      }
+    },
+    /** Draws the curves of the corruption; without `result` they are empty. */
+    drawCurves(result, truth) {
+      for (const side of SIDES) {
+        drawCurve(curves.querySelector(`.curve[data-side=${side}]`), result?.[side], truth);
+        const text = result?.[side] && truth != null ? `${result.names[side]} ${failureText(result, side, truth)}` : "";
+        curves.querySelector(`.first-failure[data-side=${side}]`).textContent = text;
+      }
+    },
+  };
+}
