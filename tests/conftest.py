@@ -27,6 +27,27 @@ SLOWEST = ("test_readme", "test_end_to_end", "test_page", "test_compare", "test_
 """Files of tests that take minutes: begun first, so that no core waits for them at the end."""
 
 
+FUZZ_CASES = 50  # in one test, so that several processes can share them
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", type=int, default=100, metavar="N", help="malformed files in each fuzz test")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`fuzz_cases`: the numbers of the malformed files, in parts of FUZZ_CASES."""
+    if "fuzz_cases" in metafunc.fixturenames:
+        count = metafunc.config.getoption("fuzz")
+        parts = [range(start, min(start + FUZZ_CASES, count)) for start in range(0, count, FUZZ_CASES)]
+        metafunc.parametrize("fuzz_cases", parts, ids=[f"{part.start}-{part.stop - 1}" for part in parts])
+
+
+@pytest.fixture(scope="session")
+def fuzz_count(pytestconfig: pytest.Config) -> int:
+    """The number of malformed files in a fuzz test: --fuzz N."""
+    return int(pytestconfig.getoption("fuzz"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: index for index, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))

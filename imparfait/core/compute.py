@@ -5,7 +5,7 @@ import multiprocessing.process
 import os
 import signal
 import threading
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, PositiveInt
 
@@ -24,6 +24,18 @@ class ComputeConfig(BaseModel, frozen=True, extra="forbid"):
 def usable_cores() -> int:
     """Number of cores this process may use; in a container often fewer than the computer has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def onnx_session(content: bytes, threads: int) -> Any:
+    """An ONNX Runtime session on the CPU for the model in `content`; raises onnxruntime's errors for a broken one."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # fatal: a broken file is reported once, by an exception
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # not ORT's own, which nothing checks
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def exit_with_parent() -> None:

@@ -186,22 +186,25 @@ def fingerprint(*parts: BaseModel | str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def read_regular(file: Path, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes; raises UserError otherwise (pipe, folder, too large)."""
+def open_regular(file: Path, expected: str) -> int:
+    """A handle of a regular file, opened to read; raises UserError for a pipe, a folder or an unreadable file."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would block for ever
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{file}: is not a regular file", expected="the one that a training wrote")
-        if status.st_size > most:
-            raise UserError(f"{file}: has {status.st_size:,} bytes", expected=f"at most {most:,}")
-        with os.fdopen(handle, "rb", closefd=False) as content:
-            return content.read(most)
-    finally:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
+        raise UserError(f"{file}: is not a regular file", expected=expected)
+    return handle
+
+
+def read_regular(file: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes; raises UserError otherwise (pipe, folder, too large)."""
+    with os.fdopen(open_regular(file, "the one that a training wrote"), "rb") as content:
+        size = os.fstat(content.fileno()).st_size
+        if size > most:
+            raise UserError(f"{file}: has {size:,} bytes", expected=f"at most {most:,}")
+        return content.read(most)
 
 
 def printable(text: str, most: int = 200) -> str:

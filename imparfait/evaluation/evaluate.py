@@ -96,5 +96,5 @@ def wrap_external(
     function: Function, declared: DeclaredSpec, data: LabelledImages, hint: SpecHint
 ) -> tuple[Classifier, InferredSpec]:
     """An external model as a classifier, and its input/output specification: hinted, declared, or tried on `data`."""
-    spec = infer_spec(function, declared, data, hint)
-    return adapt(function, spec.conventions, data.classes), spec
+    inferred = infer_spec(function, declared, data, hint)
+    return adapt(function, inferred.spec, data.classes), inferred

@@ -59,7 +59,7 @@ class LoadedModel:
     @property
     def settings_hash(self) -> str:
         """sha256 of everything that decides its predictions, for the ledger of test accesses."""
-        return self.manifest.hash if self.manifest else fingerprint(self.name, str(self.spec and self.spec.conventions))
+        return self.manifest.hash if self.manifest else fingerprint(self.name, str(self.spec and self.spec.spec))
 
     def close(self) -> None:
         """End the sandbox process of a model file; nothing to do for other models."""
@@ -120,7 +120,7 @@ def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | Non
     compute = ComputeConfig(threads=usable_cores())
     with ExitStack() as stack:
         external = stack.enter_context(open_external(path, threads=compute.threads))
-        classifier, spec = wrap_external(external, external.told, validation, hint or SpecHint())
+        classifier, spec = wrap_external(external, external.declared, validation, hint or SpecHint())
         return LoadedModel(name, classifier, validation.classes, compute, spec=spec, _resources=stack.pop_all())
 
 

@@ -16,6 +16,7 @@ from imparfait.evaluation.statistics import Interval, Verdict
 if TYPE_CHECKING:
     from imparfait.data.sealed_test import TestAccess
     from imparfait.evaluation.external.infer_spec import InferredSpec
+    from imparfait.reports.evaluation import EvaluationReport
 
 NONE = "–"  # an empty cell of a table
 SCORES_HEADINGS = ("images", "correct", "accuracy", "95 % interval")
@@ -150,14 +151,44 @@ def access_sentence(access: TestAccess) -> str:
 
 def spec_sentence(spec: InferredSpec) -> str:
     """How an external model takes its input, where that is known from, and how clearly."""
-    taken = asdict(spec.conventions)
+    taken = asdict(spec.spec)
     fields = ", ".join(f"{name.replace('_', ' ')} {value} ({spec.origins[name]})" for name, value in taken.items())
-    if len(spec.tried) < 2:
+    if len(spec.trials) < 2:
         return fields
-    best, other = spec.tried[:2]
-    differs = [f"{name.replace('_', ' ')} {v}" for name, v in asdict(other.conventions).items() if v != taken[name]]
-    doubt = "; accuracy and log loss disagree: better state them" if spec.is_doubtful else ""
+    best, other = spec.trials[:2]
+    differs = [f"{name.replace('_', ' ')} {v}" for name, v in asdict(other.spec).items() if v != taken[name]]
+    doubt = "; accuracy and log loss disagree: better state them" if spec.is_ambiguous else ""
     return (
         f"{fields}; {best.correct} of {best.total} validation images correct ({best.accuracy:.1%}), next best "
         f"({', '.join(differs)}) {other.accuracy:.1%}; log loss {best.log_loss:.2g} and {other.log_loss:.2g}{doubt}"
     )
+
+
+Table = tuple[Sequence[str], list[tuple[str, ...]], Sequence[str]]
+"""Headings, rows, and a last row that stands apart."""
+
+
+def evaluation_table(report: EvaluationReport) -> Table:
+    """The table that `evaluate` prints: conditions, corruptions or models."""
+    suites = list(report.suites.items())
+    if report.evaluation is None:
+        *rows, mean = scores_rows(suites[0][1].scores)
+        return SCORES_HEADINGS, [*rows], mean
+    if len(suites) > 1:
+        return ("model", "accuracy"), [(name, suite_summary(suite)) for name, suite in suites], ()
+    suite = suites[0][1]
+    rows = [
+        (corruption_label(one.corruption), percent(one.accuracy), percent(min(one.accuracies)))
+        for one in suite.corruptions
+    ]
+    return ("corruption", "mean", "worst"), [*rows], ("suite mean", percent(suite.mean), "")
+
+
+def evaluation_lines(report: EvaluationReport) -> list[str]:
+    """What `evaluate` prints below the table: verdicts, inputs of external models, images, and the report's path."""
+    lines = []
+    if report.evaluation:
+        lines = list(map(verdict_sentence, report.evaluation.verdicts))
+        lines = [suite_summary(suite) for suite in report.suites.values()] if len(report.suites) == 1 else lines
+    lines += [f"input of {name}: {note}" for name, note in report.notes.items()]
+    return [*lines, report.measured_on, f"report: {report.folder / 'report.html'}"]

@@ -1,4 +1,4 @@
-"""Endless ways to damage .onnx and .keras files and run folders; also used by benchmarks/malformed.py."""
+"""Malformed .onnx and .keras files and run folders, determined by a number; also used by benchmarks/reliability."""
 
 import copy
 import json
@@ -24,16 +24,16 @@ from helpers.model_files import (
 )
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.load import open_external
-from imparfait.evaluation.external.sandbox.client import Limits
+from imparfait.evaluation.external.sandbox.client import SandboxLimits
 from imparfait.models.loading import load_classifier
 
 Random = np.random.Generator
-LIMITS = Limits(memory=1 << 30, seconds=10)
+LIMITS = SandboxLimits(memory_bytes=1 << 30, seconds=10)
 NUMBERS = (-(2**63), -1, 0, 1, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1)
 REALS = (float("nan"), float("inf"), 1e-320, -0.0, 1.0, 1e300)
 OPERATORS = (
     "Loop", "If", "Scan", "Reshape", "ConstantOfShape", "Einsum", "Resize", "Gather", "Pad", "Tile", "Expand", "Add",
-    "Softmax", "Relu", "Gemm", "Transpose", "Slice", "TopK", "Range", "Cast", "OodSet", "", "MatMul", "MaxPool", "GRU",
+    "Softmax", "Relu", "Gemm", "Transpose", "Slice", "TopK", "Range", "Cast", "Nothing", "", "MatMul", "MaxPool", "GRU",
 )  # fmt: skip
 WORDS = (
     "os", "builtins", "subprocess", "keras.utils", "keras.src.utils.file_utils", "keras.layers", "Lambda", "system",
@@ -44,52 +44,52 @@ WORDS = (
 
 
 def damaged_bytes(content: bytes, random: Random) -> bytes:
-    """Bytes cut off, flipped, put in, taken out, repeated, set to nothing or to extremes."""
-    some = bytearray(content)
-    start = int(random.integers(0, max(1, len(some))))
-    stop = min(len(some), start + int(random.integers(1, 64)))
+    """Bytes truncated, flipped, inserted, removed, repeated, or set to zero or to extreme values."""
+    damaged = bytearray(content)
+    start = int(random.integers(0, max(1, len(damaged))))
+    stop = min(len(damaged), start + int(random.integers(1, 64)))
     match random.integers(8):
         case 0:
-            return bytes(some[:start])
+            return bytes(damaged[:start])
         case 1:
-            for place in random.integers(0, max(1, len(some)), random.integers(1, 16)):
-                some[place] ^= 1 << random.integers(8)
+            for index in random.integers(0, max(1, len(damaged)), random.integers(1, 16)):
+                damaged[index] ^= 1 << random.integers(8)
         case 2:
-            some[start:start] = random.bytes(random.integers(1, 64))
+            damaged[start:start] = random.bytes(random.integers(1, 64))
         case 3:
-            del some[start:stop]
+            del damaged[start:stop]
         case 4:
-            some[start:start] = some[start:stop]
+            damaged[start:start] = damaged[start:stop]
         case 5:
-            some[start:stop] = bytes(stop - start)
+            damaged[start:stop] = bytes(stop - start)
         case 6:
-            some[start : start + 8] = struct.pack("<q", int(random.choice(NUMBERS)))
+            damaged[start : start + 8] = struct.pack("<q", int(random.choice(NUMBERS)))
         case 7:  # near the start or the end, where headers and directories are
             near = int(random.integers(0, 64))
-            some[near if random.integers(2) else -near - 1] = int(random.integers(256))
-    return bytes(some)
+            damaged[near if random.integers(2) else -near - 1] = int(random.integers(256))
+    return bytes(damaged)
 
 
 def changed_tree(tree: Any, random: Random) -> Any:
-    """Another value, or none, at one to three places of something like JSON."""
+    """A JSON-like tree with one to three values replaced or removed."""
     tree = copy.deepcopy(tree)
     for _ in range(random.integers(1, 4)):
         holder = [tree]
-        place: Any = 0
-        while isinstance(holder[place], dict | list) and holder[place] and random.integers(5):
-            holder = holder[place]
-            place = (
+        key: Any = 0
+        while isinstance(holder[key], dict | list) and holder[key] and random.integers(5):
+            holder = holder[key]
+            key = (
                 list(holder)[random.integers(len(holder))]
                 if isinstance(holder, dict)
                 else int(random.integers(len(holder)))
             )
         match random.integers(8):
             case 0 if isinstance(holder, dict):
-                del holder[place]
+                del holder[key]
             case 1:
-                holder[place] = [holder[place]] * int(random.integers(1, 4))
+                holder[key] = [holder[key]] * int(random.integers(1, 4))
             case 2:
-                holder[place] = {
+                holder[key] = {
                     "class_name": str(random.choice(WORDS)),
                     "module": str(random.choice(WORDS)),
                     "config": {},
@@ -98,17 +98,17 @@ def changed_tree(tree: Any, random: Random) -> Any:
                 deep: Any = []
                 for _ in range(random.integers(1, 200)):
                     deep = [deep]
-                holder[place] = deep
+                holder[key] = deep
             case 4 | 5:
-                holder[place] = int(random.choice(NUMBERS))
+                holder[key] = int(random.choice(NUMBERS))
             case _:
-                holder[place] = str(random.choice(WORDS))
+                holder[key] = str(random.choice(WORDS))
         tree = tree if isinstance(tree, dict) else {}
     return tree
 
 
-def a_broken_onnx(random: Random, canary: Path) -> bytes:
-    """An ONNX file with something in it that is not as it was."""
+def broken_onnx(random: Random, canary: Path) -> bytes:
+    """A damaged ONNX file: bytes, or one field of its graph."""
     model = ModelProto()
     model.CopyFrom(_onnx())
     if random.integers(2):
@@ -122,7 +122,7 @@ def a_broken_onnx(random: Random, canary: Path) -> bytes:
         case 1:
             node.domain = str(random.choice(["com.microsoft", "ai.onnx.contrib", "evil", "ai.onnx.ml"]))
         case 2:
-            node.input[0] = str(random.choice(["answers", "nothing", "", "head", "kernel", "row"]))
+            node.input[0] = str(random.choice(["outputs", "missing", "", "head", "kernel", "row"]))
         case 3:
             tensor.dims[random.integers(len(tensor.dims))] = number
         case 4:
@@ -148,8 +148,8 @@ def a_broken_onnx(random: Random, canary: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def a_broken_keras(random: Random, canary: Path) -> bytes:
-    """A .keras file with something in it that is not as it was, in its archive, configuration or weights."""
+def broken_keras(random: Random, canary: Path) -> bytes:
+    """A .keras file that is damaged, or holds code, in its archive, configuration or weights."""
     match random.integers(5):
         case 0:
             return damaged_bytes(_keras(), random)
@@ -182,8 +182,8 @@ def a_broken_keras(random: Random, canary: Path) -> bytes:
             return keras_file(changed_tree(keras_config(), random), _weights())
 
 
-def a_broken_run(random: Random, canary: Path) -> dict[str, bytes]:
-    """A run folder whose model.safetensors is not as it was, in its header or anywhere."""
+def broken_run(random: Random, canary: Path) -> dict[str, bytes]:
+    """A run folder whose model.safetensors is damaged, in its header or anywhere."""
     files = dict(_run())
     content = files["model.safetensors"]
     if random.integers(2):
@@ -194,8 +194,8 @@ def a_broken_run(random: Random, canary: Path) -> dict[str, bytes]:
     return files | {"model.safetensors": struct.pack("<Q", size) + header + content[8 + length :]}
 
 
-def a_broken_config(random: Random, canary: Path) -> dict[str, bytes]:
-    """A run folder whose config.json is not as it was, or names code that lies in the folder."""
+def broken_config(random: Random, canary: Path) -> dict[str, bytes]:
+    """A run folder whose config.json is damaged, or names code in the folder."""
     files = dict(_run())
     content = files["config.json"]
     code = f"from pathlib import Path\nPath({str(canary)!r}).touch()\n".encode()
@@ -204,11 +204,11 @@ def a_broken_config(random: Random, canary: Path) -> dict[str, bytes]:
             return files | {"config.json": damaged_bytes(content, random)}
         case 1:
             model = str(random.choice(["{}:build", "./{}:build", "{}:", "{}:build:build"]))
-            marks = [{}, {"network": sha256(code).hexdigest()}, {"network": "0" * 64}]
+            origins = [{}, {"network": sha256(code).hexdigest()}, {"network": "0" * 64}]
             config = json.loads(content) | {"model": model.format(canary.parent / "broken" / "evil.py")}
-            config["origins"] = marks[random.integers(len(marks))]
+            config["origins"] = origins[random.integers(len(origins))]
             return files | {"config.json": json.dumps(config).encode(), "evil.py": code}
-        case 2:  # one value only, further in than most changes of the tree reach
+        case 2:  # one value, deeper in the tree than most other changes
             config = json.loads(content)
             part = config[str(random.choice(["model_args", "input", "compute"]))]
             part[str(random.choice(list(part)))] = [int(random.choice(NUMBERS)), float(random.choice(REALS)), "cpu"][
@@ -240,17 +240,17 @@ def _run() -> dict[str, bytes]:
 
 
 KINDS: dict[str, Callable[[Random, Path], Any]] = {
-    ".onnx": a_broken_onnx,
-    ".keras": a_broken_keras,
-    ".safetensors": a_broken_run,
-    "config.json": a_broken_config,
+    ".onnx": broken_onnx,
+    ".keras": broken_keras,
+    ".safetensors": broken_run,
+    "config.json": broken_config,
 }
 
 
-def outcome(index: int, folder: Path, canary: Path, limits: Limits = LIMITS) -> tuple[str, str]:
-    """Break file number `index`, open it and ask it; the kind of file, and what was said, or "works".
+def outcome(index: int, folder: Path, canary: Path, limits: SandboxLimits = LIMITS) -> tuple[str, str]:
+    """Open and run malformed file number `index`: its kind, and the error's message or "works".
 
-    Whatever is raised but a UserError is a crash, and goes through.
+    Any exception but a UserError is a crash and is raised.
     """
     random = np.random.default_rng(index)
     kind = list(KINDS)[index % len(KINDS)]

@@ -1,4 +1,4 @@
-"""Small real .onnx, .keras and run-folder files, made here."""
+"""Small valid .onnx, .keras and run-folder files."""
 
 import io
 import json
@@ -20,9 +20,9 @@ SIDE, CLASSES = 16, 3
 def onnx_model(
     shape: tuple[Any, ...] = ("n", 1, SIDE, SIDE), end: str = "Softmax", weights: np.ndarray | None = None
 ) -> ModelProto:
-    """Convolution, ReLU, linear; what `end` says at the end."""
+    """A convolution, ReLU, a linear layer and the operator `end`."""
     random = np.random.default_rng(0)
-    numbers = {
+    tensors = {
         "kernel": random.normal(size=(4, 1, 3, 3)).astype(np.float32),
         "head": random.normal(size=(4 * (SIDE - 2) ** 2, CLASSES)).astype(np.float32) if weights is None else weights,
     }
@@ -31,27 +31,27 @@ def onnx_model(
         helper.make_node("Relu", ["strokes"], ["positive"]),
         helper.make_node("Flatten", ["positive"], ["row"]),
         helper.make_node("MatMul", ["row", "head"], ["scores"]),
-        helper.make_node(end, ["scores"], ["answers"]),
+        helper.make_node(end, ["scores"], ["outputs"]),
     ]
-    return model_of(nodes, shape, numbers)
+    return model_of(nodes, shape, tensors)
 
 
 def model_of(
-    nodes: list[NodeProto], shape: tuple[Any, ...], numbers: dict[str, np.ndarray], kind: int = TensorProto.FLOAT
+    nodes: list[NodeProto], shape: tuple[Any, ...], tensors: dict[str, np.ndarray], kind: int = TensorProto.FLOAT
 ) -> ModelProto:
-    """A model from `images` to `answers`."""
+    """A model from `images` to `outputs`."""
     graph = helper.make_graph(
         nodes,
         "graph",
         [helper.make_tensor_value_info("images", kind, shape)],
-        [helper.make_tensor_value_info("answers", TensorProto.FLOAT, [shape[0], CLASSES])],
-        [numpy_helper.from_array(array, name) for name, array in numbers.items()],
+        [helper.make_tensor_value_info("outputs", TensorProto.FLOAT, [shape[0], CLASSES])],
+        [numpy_helper.from_array(array, name) for name, array in tensors.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def keras_config() -> dict[str, Any]:
-    """What Keras writes of InputLayer, Conv2D, Flatten and Dense with softmax."""
+    """Keras's config.json for InputLayer, Conv2D, Flatten and Dense with softmax."""
 
     def layer(kind: str, module: str = "keras.layers", /, **config: Any) -> dict[str, Any]:
         return {"module": module, "class_name": kind, "config": config, "registered_name": None}
@@ -76,10 +76,10 @@ def keras_weights() -> bytes:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file.create_group("vars")
-        for name, each in shapes.items():
+        for name, layer_shapes in shapes.items():
             variables = file.create_group(f"layers/{name}/vars")
-            for place, shape in enumerate(each):
-                variables[str(place)] = random.normal(size=shape).astype(np.float32)
+            for index, shape in enumerate(layer_shapes):
+                variables[str(index)] = random.normal(size=shape).astype(np.float32)
     return content.getvalue()
 
 
@@ -104,7 +104,7 @@ def keras_file(config: Any = None, weights: bytes | None = None) -> bytes:
 
 
 def lambda_layer(canary: Path) -> dict[str, Any]:
-    """A Lambda layer whose code, where it is run, leaves `canary` behind."""
+    """A Lambda layer whose code writes the file `canary` if it is ever run."""
     code = compile(f"open({str(canary)!r}, 'w').write('code was run')", "x", "exec")
     packed = b64encode(marshal.dumps(code)).decode()
     function = {"class_name": "__lambda__", "config": {"code": packed, "defaults": None, "closure": None}}
@@ -117,7 +117,7 @@ def run_folder() -> dict[str, bytes]:
     model = build("rnn", channels=1, classes=CLASSES, height=SIDE, width=SIDE, model_args={"units": 8})
     config = {
         "model": "rnn", "origins": {}, "model_args": {"units": 8}, "classes": ["flat", "steep", "cross"],
-        "input": {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "background": 0},
+        "input": {"channels": 1, "height": SIDE, "width": SIDE, "normalization": "none"},
         "compute": {"device": "cpu", "threads": 1, "precision": "float32"},
     }  # fmt: skip
     return {"config.json": json.dumps(config).encode(), "model.safetensors": save(model.state_dict())}

@@ -1,4 +1,4 @@
-"""A reader behind the fence whose files say what it is to do there; most of it is what a fence is for."""
+"""A malicious loader for tests of the sandbox: its files name the attack to run while loading or predicting."""
 
 import ctypes
 import faulthandler
@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-# Looked up before there is a fence: calling them is what native code in a library would do, and no audit hook sees it.
+# Looked up before the sandbox restricts the process: calls through them are what native code in a library would do,
+# which no audit hook sees.
 LIBC = ctypes.CDLL(None, use_errno=True)
 OPEN, SOCKET, FORK, SYSTEM, KILL, UNLINK = LIBC.open, LIBC.socket, LIBC.fork, LIBC.system, LIBC.kill, LIBC.unlink
 CHANNEL = 3
@@ -28,15 +29,15 @@ def prepare() -> None:
 
 def load(path: str, threads: int) -> tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]:
     name, _, argument = Path(path).read_text().partition(" ")
-    if name in READING:
-        READING[name](argument)
+    if name in WHILE_LOADING:
+        WHILE_LOADING[name](argument)
 
-    def answer(images: np.ndarray) -> np.ndarray:
-        if name in ANSWERING:
-            return np.asarray(ANSWERING[name](images))
+    def predict(images: np.ndarray) -> np.ndarray:
+        if name in WHILE_PREDICTING:
+            return np.asarray(WHILE_PREDICTING[name](images))
         return images.reshape(len(images), -1)[:, :3] * 2
 
-    return {"says": argument, "threads": threads}, answer
+    return {"argument": argument, "threads": threads}, predict
 
 
 def hang(_: object) -> None:
@@ -49,7 +50,9 @@ def nonsense(_: object) -> None:
     hang(_)
 
 
-def words(content: bytes) -> Callable[[object], None]:
+def reply(content: bytes) -> Callable[[object], None]:
+    """Send a message of the attacker's own instead of the sandbox's reply."""
+
     def write(_: object) -> None:
         os.write(CHANNEL, len(content).to_bytes(4, "big") + content)
         hang(_)
@@ -58,15 +61,15 @@ def words(content: bytes) -> Callable[[object], None]:
 
 
 def swallowed(argument: str) -> None:
-    """An attempt that hides its refusal."""
+    """An attempt that catches the exception of the audit hook."""
     try:
         socket.create_connection(("127.0.0.1", int(argument)))
     except OSError:
         return
 
 
-def native(done: int) -> None:
-    raise RuntimeError("native code was let" if done >= 0 else "native code was refused")
+def native(result: int) -> None:
+    raise RuntimeError("native code was allowed" if result >= 0 else "native code was refused")
 
 
 def later_raise_once(images: np.ndarray) -> np.ndarray:
@@ -79,7 +82,7 @@ def leak(_: str) -> None:
     raise ValueError(f"\x1b[31mred\x07 and long {'x' * 5000}\nand more")
 
 
-READING: dict[str, Callable[[str], object]] = {
+WHILE_LOADING: dict[str, Callable[[str], object]] = {
     "segfault": lambda _: faulthandler._sigsegv(),  # type: ignore[attr-defined]
     "abort": lambda _: os.abort(),
     "exit": lambda _: os._exit(3),
@@ -90,11 +93,11 @@ READING: dict[str, Callable[[str], object]] = {
     "eat": lambda _: [bytearray(1 << 20) for _ in range(1 << 20)],
     "eat_at_once": lambda _: np.ones(1 << 40, np.uint8),
     "nonsense": nonsense,
-    "long_words": words(b"[" * (1 << 16)),
-    "deep_words": words(b'{"told": {"a": ' + b"[" * 60_000),
-    "other_words": words(b'{"told": {}, "run": "rm"}'),
-    "no_words": words(b""),
-    "answer_at_once": words(b'{"kind": "float32", "shape": [1000000, 1000000]}'),
+    "long_reply": reply(b"[" * (1 << 16)),
+    "deep_reply": reply(b'{"declared": {"a": ' + b"[" * 60_000),
+    "unknown_field": reply(b'{"declared": {}, "run": "rm"}'),
+    "empty_reply": reply(b""),
+    "outputs_at_once": reply(b'{"dtype": "float32", "shape": [1000000, 1000000]}'),
     "raise": leak,
     "socket": lambda argument: socket.create_connection(("127.0.0.1", int(argument))),
     "swallowed_socket": swallowed,
@@ -103,7 +106,7 @@ READING: dict[str, Callable[[str], object]] = {
     "exec": lambda argument: os.execv("/bin/touch", ["touch", argument]),
     "spawn": lambda argument: os.posix_spawn("/bin/touch", ["touch", argument], {}),
     "fork": lambda _: os.fork(),
-    "write": lambda argument: Path(argument).write_text("here"),
+    "write": lambda argument: Path(argument).write_text("written"),
     "make_folder": lambda argument: Path(argument).mkdir(),
     "remove": lambda argument: Path(argument).unlink(),
     "import": importlib.import_module,
@@ -121,7 +124,7 @@ READING: dict[str, Callable[[str], object]] = {
     "native_kill": lambda argument: native(KILL(int(argument), 0)),
 }
 
-ANSWERING: dict[str, Callable[[np.ndarray], object]] = {
+WHILE_PREDICTING: dict[str, Callable[[np.ndarray], object]] = {
     "later_segfault": lambda _: faulthandler._sigsegv(),  # type: ignore[attr-defined]
     "later_hang": hang,
     "later_raise_once": later_raise_once,
@@ -129,8 +132,8 @@ ANSWERING: dict[str, Callable[[np.ndarray], object]] = {
     "later_eat": lambda _: [bytearray(1 << 20) for _ in range(1 << 20)],
     "too_few": lambda images: images[1:, :3],
     "too_many": lambda images: np.zeros((len(images), 20_000), np.float32),
-    "infinite_type": lambda images: np.zeros((len(images), 3), "complex64"),
-    "object": lambda images: np.array([None] * len(images)),
-    "half": lambda images: words(b'{"kind": "float32", "shape": [2, 3]}')(None),
+    "complex_dtype": lambda images: np.zeros((len(images), 3), "complex64"),
+    "object_dtype": lambda images: np.array([None] * len(images)),
+    "half": lambda images: reply(b'{"dtype": "float32", "shape": [2, 3]}')(None),
     "socket_later": lambda _: socket.socket(),
 }

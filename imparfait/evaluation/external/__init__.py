@@ -1,1 +1,1 @@
-"""Models that imparfait did not write: opened in a sandbox, and called as they expect to be."""
+"""External models: untrusted model files and functions, run in a sandbox and adapted to our input and output."""

@@ -1,4 +1,4 @@
-"""Another's model as a classifier of ours, once its conventions are known."""
+"""An external function wrapped as a classifier of ours: images and outputs converted as its specification says."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,53 +8,54 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Labels, Logits
-from imparfait.evaluation.external.input_spec import LAYOUTS, Function, InputSpec, as_wanted
+from imparfait.evaluation.external.input_spec import LAYOUTS, Function, InputSpec, apply_spec
 
-LEAST = 1e-12  # the probability that stands for 0, whose logarithm is no number
+MIN_PROBABILITY = 1e-12  # replaces 0, whose logarithm is not finite
+MAX_NAMES_LISTED = 12  # class names in an error message
+MAX_ERROR_CHARACTERS = 200  # of someone else's exception, in an error message
 
 
-def adapt(function: Function, conventions: InputSpec, classes: Sequence[str]) -> Classifier:
+def adapt(function: Function, spec: InputSpec, classes: Sequence[str]) -> Classifier:
     """`function` as a classifier of `classes`: float32 `[n, channels, height, width]` in 0..1 to logits `[n, classes]`.
 
-    Probabilities become their logarithms; labels (indices or names of classes) become certainty. The classifier raises
-    UserError for a batch the function does not take, with the line to write where another layout would do.
+    Probabilities become their logarithms; labels (indices or names of classes) become logarithms of 0 and 1. The
+    classifier raises UserError for a batch that `function` rejects, with the call to write where another layout works.
     """
 
     def classify(images: np.ndarray) -> Logits:
-        batch = as_wanted(images, conventions)
+        batch = apply_spec(images, spec)
         try:
-            answer = function(batch)
+            outputs = function(batch)
         except UserError:
             raise
-        except Exception as error:  # whatever someone's own function raises
-            raise UserError(_not_taken(function, images, batch, conventions, error)) from error
-        return logits(answer, conventions.outputs, classes, len(images))
+        except Exception as error:  # an external function may raise anything
+            raise _rejected(function, images, batch, spec, error) from error
+        return to_logits(outputs, spec.outputs, classes, len(images))
 
     return classify
 
 
-def logits(answer: Any, outputs: str, classes: Sequence[str], count: int) -> Logits:
-    """Answers to `count` images, in the form `outputs`, as logits `[count, classes]`; UserError when they are not."""
-    array = as_array(answer)
-    if outputs == "labels":
+def to_logits(outputs: Any, kind: str, classes: Sequence[str], count: int) -> Logits:
+    """Outputs of this kind for `count` images as logits `[count, classes]`; raises UserError when they do not fit."""
+    array = as_array(outputs)
+    received = f"the model returned {array.dtype} of shape {array.shape} for {count} images"
+    if kind == "labels":
         array = array.reshape(count) if array.shape == (count, 1) else array
         if array.shape != (count,):
-            raise UserError(f"the model answers {count} images with shape {array.shape}; expected a label for each")
-        certain = np.full((count, len(classes)), LEAST)
+            raise UserError(received, expected=f"one label an image, shape ({count},)")
+        certain = np.full((count, len(classes)), MIN_PROBABILITY)
         certain[np.arange(count), _indices(array, classes)] = 1
         return np.asarray(np.log(certain), np.float32)
     if array.shape != (count, len(classes)) or array.dtype.kind not in "fiu":
-        raise UserError(
-            f"the model answers {count} images with {array.dtype} of shape {array.shape}; expected numbers of "
-            f"shape ({count}, {len(classes)}), one for each of the classes {few(classes)}"
-        )
+        shape = f"numbers of shape ({count}, {len(classes)})"
+        raise UserError(received, expected=f"{shape}, one for each of the classes {listed(classes)}")
     scores = array.astype(np.float32)
-    return np.asarray(np.log(np.clip(scores, LEAST, None))) if outputs == "probabilities" else scores
+    return np.asarray(np.log(np.clip(scores, MIN_PROBABILITY, None))) if kind == "probabilities" else scores
 
 
-def outputs_of(answer: Any) -> str:
-    """What the answers to many images must be: labels where each is one thing, probabilities where all sum to 1."""
-    array = as_array(answer)
+def kind_of_outputs(outputs: Any) -> str:
+    """The kind of outputs: labels where there is one value an image, probabilities where every row sums to 1."""
+    array = as_array(outputs)
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iuU"):
         return "labels"
     rows = array.astype(np.float64) if array.dtype.kind in "fiu" else np.full((1, 1), -1.0)
@@ -62,57 +63,74 @@ def outputs_of(answer: Any) -> str:
     return "probabilities" if bool((rows >= 0).all() and sums_to_one.all()) else "logits"
 
 
-def as_array(answer: Any) -> np.ndarray:
-    """Someone's answer as an array; raises UserError with the line to write when PyTorch does not give it away."""
+def as_array(outputs: Any) -> np.ndarray:
+    """Outputs as an array; raises UserError with the call to write when PyTorch does not convert its tensor."""
     try:
-        return np.asarray(answer)
+        return np.asarray(outputs)
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
-            f"the model's answer is no array ({_line(error)}); write a function that gives one, such as "
-            "lambda images: model(torch.from_numpy(images)).detach().cpu().numpy()"
+            f"the model's output cannot be converted to an array ({one_line(error)})",
+            expected="a function that returns one",
+            hint="write: lambda images: model(torch.from_numpy(images)).detach().cpu().numpy()",
         ) from error
 
 
+def one_line(error: Exception) -> str:
+    """Someone else's exception as one short line."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= MAX_ERROR_CHARACTERS else f"{text[:MAX_ERROR_CHARACTERS]}…"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Class names as a list, shortened where there are many."""
+    return ", ".join(names) if len(names) <= MAX_NAMES_LISTED else f"{', '.join(names[:10])}, … {names[-1]}"
+
+
 def _indices(labels: np.ndarray, classes: Sequence[str]) -> Labels:
-    """Labels as indices of classes: whole numbers are, words are looked up."""
+    """Labels as class indices: whole numbers are indices, strings are names."""
     if labels.dtype.kind in "UO":
-        places = {name: place for place, name in enumerate(classes)}
-        known = [places.get(str(label), -1) for label in labels]
+        index_of = {name: index for index, name in enumerate(classes)}
+        indices = [index_of.get(str(label), -1) for label in labels]
     else:
         whole = labels.dtype.kind in "iub" or bool((labels == np.floor(labels)).all())
-        known = [int(label) if whole and 0 <= label < len(classes) else -1 for label in labels]
-    if -1 in known:
-        came = labels[known.index(-1)]
-        raise UserError(f"the model answers {came!s}; expected one of the classes {few(classes)}, or its index")
-    return np.array(known, np.int64)
+        indices = [int(label) if whole and 0 <= label < len(classes) else -1 for label in labels]
+    if -1 in indices:
+        unknown = labels[indices.index(-1)]
+        expected = f"one of the classes {listed(classes)}, or its index"
+        raise UserError(f"the model returned the label {unknown!s}", expected=expected)
+    return np.array(indices, np.int64)
 
 
-def _not_taken(
-    function: Function, images: np.ndarray, batch: np.ndarray, conventions: InputSpec, error: Exception
-) -> str:
-    """That a batch was not taken, and what to write where another layout of the same images is."""
-    few = images[:32]
+def _rejected(
+    function: Function, images: np.ndarray, batch: np.ndarray, spec: InputSpec, error: Exception
+) -> UserError:
+    """The error for a rejected batch; its hint is the call to write where another layout of the same images works."""
+    sample = images[:32]
     for layout in LAYOUTS:
-        if layout == conventions.layout or (layout == "nhw" and images.shape[1] != 1):
+        if layout == spec.layout or (layout == "nhw" and images.shape[1] != 1):
             continue
-        other = replace(conventions, layout=layout)
+        other = replace(spec, layout=layout)
         try:
-            answer = as_array(function(as_wanted(few, other)))
-        except Exception:  # not this one either
+            outputs = as_array(function(apply_spec(sample, other)))
+        except Exception:  # this layout is rejected too
             continue
-        if len(answer.shape) > 0 and len(answer) == len(few):
-            line = f"evaluate({_name(function)}, {_words(other)})"
-            return f"the model does not take images of shape {batch.shape} but does as {layout}; write {line}"
-    return f"the model does not take images of shape {batch.shape}, nor in another layout: {_line(error)}"
+        if len(outputs.shape) > 0 and len(outputs) == len(sample):
+            return UserError(
+                f"the model rejects images of shape {batch.shape} and takes layout {layout}",
+                hint=f"write evaluate({_name(function)}, {_arguments(other)})",
+            )
+    return UserError(f"the model rejects images of shape {batch.shape}, in every layout: {one_line(error)}")
 
 
-def _words(conventions: InputSpec) -> str:
-    """The arguments that say `conventions`, without those that need not be said."""
-    said = [f'layout="{conventions.layout}"']
-    if conventions.range != "1":
-        number = conventions.range.isdigit()
-        said.append(f"range={conventions.range}" if number else f'range="{conventions.range}"')
-    return ", ".join(said + ([f'ink="{conventions.ink}"'] if conventions.ink != "light" else []))
+def _arguments(spec: InputSpec) -> str:
+    """The arguments of `evaluate` for this specification, without those that are the default."""
+    arguments = [f'layout="{spec.layout}"']
+    if spec.value_range != "1":
+        value = spec.value_range if spec.value_range.isdigit() else f'"{spec.value_range}"'
+        arguments.append(f"value_range={value}")
+    if spec.foreground != "light":
+        arguments.append(f'foreground="{spec.foreground}"')
+    return ", ".join(arguments)
 
 
 def _name(function: Function) -> str:
@@ -120,13 +138,3 @@ def _name(function: Function) -> str:
     if getattr(function, "__self__", None) is not None:
         return f"model.{name}"
     return name if name.isidentifier() else "model"
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-def few(names: Sequence[str]) -> str:
-    """Names of classes, not all of them where they are many."""
-    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:10])}, … {names[-1]}"

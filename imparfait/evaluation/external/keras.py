@@ -1,4 +1,7 @@
-"""Keras's .keras files: looked through, then loaded by Keras 3 on PyTorch in its safe mode."""
+"""Loader of external .keras files: archive and configuration checked, then loaded by Keras 3 in its safe mode."""
+
+# Runs in the sandbox. Keras's safe mode alone has been bypassed (CVE-2025-1550, CVE-2026-1462), so the configuration
+# is checked first, by an allow-list: only Keras's own layers, no code, no layer that reads further files.
 
 import json
 import os
@@ -13,46 +16,46 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES
-from imparfait.evaluation.external.base import DeclaredSpec, batches, names_in, table
+from imparfait.evaluation.external.base import DeclaredSpec, batches, checked_outputs, declared_names
 from imparfait.models.metadata import KEY, Card, card_from
 
-os.environ |= {
+ENVIRONMENT = {
     "KERAS_BACKEND": "torch",
-    "KERAS_HOME": os.devnull,  # neither the user's keras.json, which changes what a file means, nor a new one
-    "HDF5_PLUGIN_PRELOAD": "::",  # HDF5 loads no filters from other folders for a file that asks for them
+    "KERAS_HOME": os.devnull,  # ignore the user's keras.json, which changes what a file means, and write none
+    "HDF5_PLUGIN_PRELOAD": "::",  # HDF5 loads no filters from other folders for a file that names them
 }
-
 METADATA, CONFIG = "metadata.json", "config.json"
 MEMBERS = {METADATA, CONFIG, "model.weights.h5"}
-MOST_CONFIG = 16 << 20  # bytes
-MOST_DENSE = 20  # times what is stored; Keras packs nothing, others' zip programs make 1.1 of weights
+MAX_CONFIG_BYTES = 16 << 20  # of the two JSON files together
+MAX_COMPRESSION = 20  # unpacked to stored bytes; Keras does not compress, zip programs compress weights by 1.1
 MODULES = {
     "keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers", "keras.constraints",
     "keras.activations", "keras.dtype_policies", "keras.optimizers", "keras.losses", "keras.metrics", "builtins", None,
 }  # fmt: skip
-WITHIN = ("keras.src.models.", "keras.src.ops.")  # Functional, and operators between layers
-CODE = {"Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__typespec__"}
-FILES = {"StringLookup", "IntegerLookup", "TextVectorization"}  # may name a file with their words
-AS_ONNX = "write, where it was made: model.export('model.onnx', format='onnx')"
-ENDS = {"softmax": "probabilities", "log_softmax": "logits", "linear": "logits"}
+MODULE_PREFIXES = ("keras.src.models.", "keras.src.ops.")  # Functional, and operators between layers
+CODE_CLASSES = {"Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__typespec__"}
+FILE_CLASSES = {"StringLookup", "IntegerLookup", "TextVectorization"}  # may name a vocabulary file
+EXPORT_HINT = "where it was made, write: model.export('model.onnx', format='onnx')"
+OUTPUTS_OF_ACTIVATION = {"softmax": "probabilities", "log_softmax": "logits", "linear": "logits"}
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 
 def prepare() -> None:
-    """Import Keras on PyTorch, and load and ask a small model."""
+    """Set Keras's environment and import it on PyTorch, then load and run a small model."""
+    os.environ |= ENVIRONMENT  # before keras and h5py are imported; this process is the sandbox's
     import keras
 
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(1, 2), keras.layers.Flatten()])
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "warm.keras")
         model.save(path)
-        _, answer = load(path, 1)
-    answer(np.zeros((1, 4, 4, 1), np.float32))
+        _, predict = load(path, 1)
+    predict(np.zeros((1, 4, 4, 1), np.float32))
 
 
 def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
-    """What the .keras file at `path` says of itself, and its function; raises UserError for what is not opened."""
+    """What the .keras file at `path` declares, and its function; raises UserError for a file that is refused."""
     card = _check(path)
     import keras
     import torch
@@ -60,83 +63,87 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     torch.set_num_threads(threads)
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
-        raise UserError("has not one input and one output; expected a model from images to a number a class")
-    kind = np.dtype(model.inputs[0].dtype)
-    whole = kind.kind in "ui"
-
-    def answer(images: np.ndarray) -> np.ndarray:
-        numbers = np.rint(images).clip(0, 255) if whole else images
-        with torch.no_grad():
-            rows = [
-                model(torch.from_numpy(batch), training=False).float().cpu().numpy()
-                for batch in batches(numbers.astype(kind, copy=False), shape[0])
-            ]
-        return table(np.concatenate(rows)[: len(images)], labels=False)
-
+        raise UserError("has more or less than one input and one output", expected="a model from images to scores")
+    dtype = np.dtype(model.inputs[0].dtype)
     shape = tuple(model.inputs[0].shape)
-    told = DeclaredSpec(
+    integers = dtype.kind in "ui"
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        values = np.rint(images).clip(0, 255) if integers else images
+        with torch.no_grad():
+            parts = [
+                model(torch.from_numpy(batch), training=False).float().cpu().numpy()
+                for batch in batches(values.astype(dtype, copy=False), shape[0])
+            ]
+        return checked_outputs(np.concatenate(parts)[: len(images)], labels=False)
+
+    declared = DeclaredSpec(
         shape=shape,
-        classes=model.outputs[0].shape[-1],
+        num_classes=model.outputs[0].shape[-1],
         layout="nhwc" if card else None,
-        range="255" if whole or _rescales(model) else "1" if card else None,
-        ink="light" if card else None,
-        outputs=_ending(model),
-        names=names_in(card) if card else None,
+        value_range="255" if integers or _rescales(model) else "1" if card else None,
+        foreground="light" if card else None,
+        outputs=_kind_of_output(model),
+        class_names=declared_names(card) if card else None,
     )
-    return told.model_dump(), answer
+    return declared.model_dump(), predict
 
 
 def _check(path: str) -> Card | None:
-    """Look through the archive without Keras; raises UserError for what Keras did not write, or what is code.
+    """Check the archive without Keras; raises UserError for what Keras did not write, and for code.
 
-    What an export of ours says of itself; None where it is another's.
+    Returns the metadata that imparfait wrote into its export; None for other files.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             names = [member.filename for member in members]
             if sorted(names) != sorted(MEMBERS):
-                raise UserError(f"holds {', '.join(names[:5]) or 'nothing'}; expected {', '.join(sorted(MEMBERS))}")
+                received = f"holds {', '.join(names[:5]) or 'nothing'}"
+                raise UserError(received, expected=", ".join(sorted(MEMBERS)))
             for member in members:
-                if member.file_size > MOST_DENSE * member.compress_size + (1 << 16):
-                    raise UserError(f"{member.filename} in it unpacks to {member.file_size:,} bytes; save it anew")
-            texts = sum(member.file_size for member in members if member.filename in (CONFIG, METADATA))
-            if sum(member.file_size for member in members) > MAX_MODEL_BYTES or texts > MOST_CONFIG:
-                raise UserError(f"unpacks to more than {MAX_MODEL_BYTES >> 20:,} MiB; give a smaller one")
+                if member.file_size > MAX_COMPRESSION * member.compress_size + (1 << 16):
+                    received = f"{member.filename} in it unpacks to {member.file_size:,} bytes"
+                    raise UserError(received, hint="save the model again")
+            json_bytes = sum(member.file_size for member in members if member.filename in (CONFIG, METADATA))
+            if sum(member.file_size for member in members) > MAX_MODEL_BYTES or json_bytes > MAX_CONFIG_BYTES:
+                raise UserError("is too large when unpacked", expected=f"at most {MAX_MODEL_BYTES >> 20:,} MiB")
             config = json.loads(archive.read(CONFIG))
             metadata = json.loads(archive.read(METADATA))
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, RuntimeError) as error:
         raise UserError(f"is no .keras file, or a broken one: {error}") from error
     for part in _parts(config):
-        said = (part.get(key) for key in ("class_name", "module", "registered_name"))
-        name, module, registered = (None if value is None else str(value) for value in said)
-        if name in CODE:
-            raise UserError(f"holds a {name}, which is code of its maker's; {AS_ONNX}")
-        foreign = not (module in MODULES or str(module).startswith(WITHIN))
-        if foreign or name in FILES or registered not in (None, name) or (name == "function" and not _is_own(part)):
-            raise UserError(f"holds {registered or name} of {module}, which is none of Keras's layers; {AS_ONNX}")
+        keys = (part.get(key) for key in ("class_name", "module", "registered_name"))
+        name, module, registered = (None if value is None else str(value) for value in keys)
+        if name in CODE_CLASSES:
+            raise UserError(f"holds a {name}, which is code", hint=EXPORT_HINT)
+        foreign = not (module in MODULES or str(module).startswith(MODULE_PREFIXES))
+        function = name == "function" and not _is_activation(part)
+        if foreign or name in FILE_CLASSES or registered not in (None, name) or function:
+            received = f"holds {registered or name} of {module}, which is not allowed"
+            raise UserError(received, expected="Keras's own layers", hint=EXPORT_HINT)
     ours = metadata.get(KEY) if isinstance(metadata, dict) else None
     return None if ours is None else card_from(json.dumps(ours), "its metadata")
 
 
-def _is_own(function: dict[str, Any]) -> bool:
+def _is_activation(function: dict[str, Any]) -> bool:
     """Whether a function is one of Keras's activations, by its name."""
     return function.get("module") in ("builtins", "keras.activations") and str(function.get("config")).isidentifier()
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:
-    """Everything in a configuration that Keras would make an object of: not how it was compiled, which it is told."""
-    waiting = [value for key, value in config.items() if key != "compile_config"] if isinstance(config, dict) else []
+    """Everything in a configuration that Keras would build an object from; `compile_config` is not used."""
+    stack = [value for key, value in config.items() if key != "compile_config"] if isinstance(config, dict) else []
     if isinstance(config, dict):
         yield config
-    while waiting:
-        value = waiting.pop()
+    while stack:
+        value = stack.pop()
         if isinstance(value, dict):
             if "class_name" in value or "module" in value:
                 yield value
-            waiting.extend(value.values())
+            stack.extend(value.values())
         elif isinstance(value, list):
-            waiting.extend(value)
+            stack.extend(value)
 
 
 def _rescales(model: Any) -> bool:
@@ -150,12 +157,12 @@ def _rescales(model: Any) -> bool:
     return isinstance(scale, float) and 0.9 < scale * 255 < 2.1  # to 0..1 or -1..1
 
 
-def _ending(model: Any) -> Any:
-    """What the last layer makes of numbers, where that is plain."""
+def _kind_of_output(model: Any) -> Any:
+    """The kind of output that the last layer makes, where that is certain."""
     import keras
 
     last = model.layers[-1]
     if isinstance(last, keras.layers.Softmax):
         return "probabilities"
     activation = getattr(last, "activation", None)
-    return ENDS.get(getattr(activation, "__name__", ""))
+    return OUTPUTS_OF_ACTIVATION.get(getattr(activation, "__name__", ""))

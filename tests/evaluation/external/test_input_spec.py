@@ -1,4 +1,4 @@
-"""Another's way to be asked and to answer: as stated, read from the model, or found by trying, with the margin."""
+"""The input specification of an external model: given, declared, observed or inferred, with its margin."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +15,20 @@ from torch import nn
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import ConditionImages
-from imparfait.evaluation.external.adapter import adapt, logits, outputs_of
+from imparfait.evaluation.external.adapter import adapt, kind_of_outputs, to_logits
 from imparfait.evaluation.external.base import DeclaredSpec
-from imparfait.evaluation.external.infer_spec import GIVEN, SAID, SEEN, TRIED, infer_spec
-from imparfait.evaluation.external.input_spec import INKS, LAYOUTS, RANGES, InputSpec, SpecHint, as_wanted
-from imparfait.evaluation.scores import evaluate
+from imparfait.evaluation.external.infer_spec import infer_spec
+from imparfait.evaluation.external.input_spec import (
+    FOREGROUNDS,
+    LAYOUTS,
+    OUTPUTS,
+    VALUE_RANGES,
+    InputSpec,
+    SpecHint,
+    apply_spec,
+)
+from imparfait.evaluation.scores import score_conditions
+from imparfait.reports.text import spec_sentence
 
 SIDE = 16
 DATA = draw_bars(400, SIDE)
@@ -27,31 +36,31 @@ IMAGES = DATA.pixels.astype(np.float32) / 255
 
 
 def scores(images: np.ndarray) -> np.ndarray:
-    """Logits of someone who knows bars, if they are shown as we show them: ink of 0.55 to 1 on a ground of 0."""
-    ink = ((images > 0.55) & (images < 1.01)).any(1) & (np.abs(images.min()) < 0.01)
-    flat, steep = ink.mean(2).max(1) > 0.7, ink.mean(1).max(1) > 0.7
+    """Logits of a perfect classifier of bars, for images like ours: a foreground of 0.55 to 1 on a background of 0."""
+    foreground = ((images > 0.55) & (images < 1.01)).any(1) & (np.abs(images.min()) < 0.01)
+    flat, steep = foreground.mean(2).max(1) > 0.7, foreground.mean(1).max(1) > 0.7
     return np.stack([flat & ~steep, ~flat & steep, flat & steep], 1).astype(np.float32) * 5
 
 
-def someone(conventions: InputSpec, channels: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """A model that wants to be asked, and answers, as `conventions` say."""
-    shift, factor = RANGES[conventions.range]
+def external_model(spec: InputSpec, channels: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """A model whose input and output are as `spec` says."""
+    shift, factor = VALUE_RANGES[spec.value_range]
 
     def model(batch: np.ndarray) -> np.ndarray:
-        back = {
+        in_nchw = {
             "nchw": lambda: batch,
             "nhwc": lambda: batch.transpose(0, 3, 1, 2),
             "nhw": lambda: batch[:, None],
             "flat": lambda: batch.reshape(-1, SIDE, SIDE, channels).transpose(0, 3, 1, 2),
-        }[conventions.layout]()
-        images = back / factor + shift
-        answers = scores(INKS[conventions.ink](images))
-        powers = np.exp(answers)
+        }[spec.layout]()
+        images = in_nchw / factor + shift
+        logits = scores(FOREGROUNDS[spec.foreground](images))
+        powers = np.exp(logits)
         return {
-            "logits": lambda: answers,
+            "logits": lambda: logits,
             "probabilities": lambda: powers / powers.sum(1, keepdims=True),
-            "labels": lambda: answers.argmax(1),
-        }[conventions.outputs]()
+            "labels": lambda: logits.argmax(1),
+        }[spec.outputs]()
 
     return model
 
@@ -60,234 +69,241 @@ def shape_of(layout: str, channels: int = 1) -> tuple[int | None, ...]:
     return (None, *LAYOUTS[layout](np.zeros((1, channels, SIDE, SIDE))).shape[1:])
 
 
-EVERY = [
-    InputSpec(layout, way, ink, outputs)
-    for layout, way, ink, outputs in product(LAYOUTS, RANGES, INKS, ("logits", "probabilities", "labels"))
-    if way != "imagenet"
+EVERY_SPEC = [
+    InputSpec(layout, value_range, foreground, outputs)
+    for layout, value_range, foreground, outputs in product(LAYOUTS, VALUE_RANGES, FOREGROUNDS, OUTPUTS)
+    if value_range != "imagenet"
 ]
 
 
-@pytest.mark.parametrize("conventions", EVERY, ids=lambda each: "-".join(vars(each).values()))
-def test_every_convention_is_found_from_the_shape_and_some_pictures(conventions: InputSpec) -> None:
-    told = DeclaredSpec(shape=shape_of(conventions.layout), classes=3)
-    result = infer_spec(someone(conventions), told, DATA)
-    assert result.conventions == conventions
+@pytest.mark.parametrize("spec", EVERY_SPEC, ids=lambda spec: "-".join(vars(spec).values()))
+def test_every_spec_is_inferred_from_the_declared_shape_and_images(spec: InputSpec) -> None:
+    declared = DeclaredSpec(shape=shape_of(spec.layout), num_classes=3)
+    result = infer_spec(external_model(spec), declared, DATA)
+    assert result.spec == spec
     assert result.accuracy == 1
     assert result.margin is not None
     assert result.margin > 0.2
-    assert result.origins == {"layout": SAID, "range": TRIED, "ink": TRIED, "outputs": SEEN}
+    assert result.origins == {
+        "layout": "declared", "value_range": "inferred", "foreground": "inferred", "outputs": "observed"
+    }  # fmt: skip
 
 
-def test_colour_pictures_may_be_asked_as_imagenet_is() -> None:
+def test_the_imagenet_range_is_inferred_for_colour_images() -> None:
     data = draw_bars(300, SIDE, channels=3)
-    conventions = InputSpec("nhwc", "imagenet", "light", "logits")
-    result = infer_spec(someone(conventions, channels=3), DeclaredSpec(shape=(None, SIDE, SIDE, 3)), data)
-    assert result.conventions == conventions
+    spec = InputSpec("nhwc", "imagenet", "light", "logits")
+    result = infer_spec(external_model(spec, channels=3), DeclaredSpec(shape=(None, SIDE, SIDE, 3)), data)
+    assert result.spec == spec
 
 
-def test_where_the_shape_says_nothing_layouts_are_tried_too() -> None:
+def test_layouts_are_tried_where_no_shape_is_declared() -> None:
     def picky(batch: np.ndarray) -> np.ndarray:
         if batch.ndim != 2:
             raise ValueError("expected 2 dimensions")
-        return someone(InputSpec("flat", "255"))(batch)
+        return external_model(InputSpec("flat", "255"))(batch)
 
     result = infer_spec(picky, DeclaredSpec(), DATA)
-    assert (result.conventions.layout, result.conventions.range) == ("flat", "255")
-    assert result.origins["layout"] == TRIED
+    assert (result.spec.layout, result.spec.value_range) == ("flat", "255")
+    assert result.origins["layout"] == "inferred"
 
 
-def test_what_is_given_or_said_is_not_tried() -> None:
-    conventions = InputSpec("nhwc", "255", "dark", "probabilities")
-    asked: list[int] = []
+def test_what_is_given_or_declared_is_not_tried() -> None:
+    spec = InputSpec("nhwc", "255", "dark", "probabilities")
+    batch_sizes: list[int] = []
 
     def counted(batch: np.ndarray) -> np.ndarray:
-        asked.append(len(batch))
-        return someone(conventions)(batch)
+        batch_sizes.append(len(batch))
+        return external_model(spec)(batch)
 
-    told = DeclaredSpec(shape=shape_of("nhwc"), range="255", outputs="probabilities")
-    result = infer_spec(counted, told, DATA, SpecHint(ink="dark"))
-    assert result.conventions == conventions
-    assert result.origins == {"layout": SAID, "range": SAID, "ink": GIVEN, "outputs": SAID}
+    declared = DeclaredSpec(shape=shape_of("nhwc"), value_range="255", outputs="probabilities")
+    result = infer_spec(counted, declared, DATA, SpecHint(foreground="dark"))
+    assert result.spec == spec
+    assert result.origins == {
+        "layout": "declared", "value_range": "declared", "foreground": "given", "outputs": "declared"
+    }  # fmt: skip
     assert result.margin is None
-    assert asked == [200]
+    assert batch_sizes == [200]
 
 
-def test_what_is_given_overrides_what_is_said() -> None:
-    told = DeclaredSpec(shape=shape_of("nhwc"), range="255", outputs="probabilities")
-    known = SpecHint(layout="flat", range=1, ink="light", outputs="logits")
-    result = infer_spec(someone(InputSpec("flat")), told, DATA, known)
-    assert result.conventions == InputSpec("flat", "1", "light", "logits")
-    assert set(result.origins.values()) == {GIVEN}
+def test_what_is_given_overrides_what_is_declared() -> None:
+    declared = DeclaredSpec(shape=shape_of("nhwc"), value_range="255", outputs="probabilities")
+    hint = SpecHint(layout="flat", value_range=1, foreground="light", outputs="logits")
+    result = infer_spec(external_model(InputSpec("flat")), declared, DATA, hint)
+    assert result.spec == InputSpec("flat", "1", "light", "logits")
+    assert set(result.origins.values()) == {"given"}
 
 
-def test_among_equals_the_likelihood_of_the_labels_decides() -> None:
-    """Rectifiers without offsets answer the same at every scale, but 255 times as sure of themselves."""
+def test_among_equal_accuracies_the_log_loss_decides() -> None:
+    """A ReLU network without biases predicts the same labels at every scale, but 255 times as confidently."""
 
-    def unsure(batch: np.ndarray) -> np.ndarray:
+    def scale_free(batch: np.ndarray) -> np.ndarray:
         size = batch.max()
         wrong = np.arange(len(batch)) % 20 == 0
-        right = scores(batch / size)
-        return np.where(wrong[:, None], right[:, ::-1], right) * size
+        correct = scores(batch / size)
+        return np.where(wrong[:, None], correct[:, ::-1], correct) * size
 
-    result = infer_spec(unsure, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(ink="light"))
-    assert result.conventions.range == "1"
+    result = infer_spec(scale_free, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(foreground="light"))
+    assert result.spec.value_range == "1"
     assert result.margin == 0
 
 
-def test_where_accuracy_and_likelihood_disagree_it_is_said() -> None:
-    def more_accurate_but_surer(batch: np.ndarray) -> np.ndarray:
+def test_disagreement_of_accuracy_and_log_loss_is_reported() -> None:
+    def more_accurate_but_overconfident(batch: np.ndarray) -> np.ndarray:
         every = 20 if batch.max() > 1 else 5
         right = scores(batch / batch.max()) * batch.max()
         return np.where((np.arange(len(batch)) % every == 0)[:, None], right[:, ::-1], right)
 
-    doubtful = infer_spec(more_accurate_but_surer, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(ink="light"))
-    assert doubtful.conventions.range == "255"
-    assert doubtful.is_doubtful
-    assert str(doubtful).endswith("accuracy and log loss disagree: better state them")
-    certain = infer_spec(someone(InputSpec()), DeclaredSpec(shape=shape_of("nchw")), DATA)
-    assert not certain.is_doubtful
-    assert "disagree" not in str(certain)
-
-
-def test_the_choice_is_told_with_its_margin() -> None:
-    said = str(infer_spec(someone(InputSpec("nhwc", "255")), DeclaredSpec(shape=shape_of("nhwc")), DATA))
-    start = (
-        "layout nhwc (said by the model), range 255 (found by trying), ink light (found by trying), "
-        "outputs logits (seen in its answers); 200 of 200 validation images right (100.0%), the next best ("
+    ambiguous = infer_spec(
+        more_accurate_but_overconfident, DeclaredSpec(shape=shape_of("nchw")), DATA, SpecHint(foreground="light")
     )
-    assert said.startswith(start)
+    assert ambiguous.spec.value_range == "255"
+    assert ambiguous.is_ambiguous
+    assert "accuracy and log loss disagree" in spec_sentence(ambiguous)
+    certain = infer_spec(external_model(InputSpec()), DeclaredSpec(shape=shape_of("nchw")), DATA)
+    assert not certain.is_ambiguous
+    assert "disagree" not in spec_sentence(certain)
 
 
-def test_a_model_that_only_guesses_is_refused_with_the_flags_to_give() -> None:
+def test_the_sentence_about_a_choice_has_its_origins_and_its_margin() -> None:
+    declared = DeclaredSpec(shape=shape_of("nhwc"))
+    sentence = spec_sentence(infer_spec(external_model(InputSpec("nhwc", "255")), declared, DATA))
+    assert sentence.startswith(
+        "layout nhwc (declared), value range 255 (inferred), foreground light (inferred), outputs logits (observed); "
+        "200 of 200 validation images correct (100.0%), next best ("
+    )
+
+
+def test_a_model_that_only_guesses_is_refused_with_the_flags_to_write() -> None:
     def guess(batch: np.ndarray) -> np.ndarray:
         return np.random.default_rng(0).random((len(batch), 3))
 
-    with pytest.raises(
-        UserError, match=r"at best, however it is asked; .* say how it is asked: --layout, --range, --ink"
-    ):
+    with pytest.raises(UserError, match="is correct on at most") as error:
         infer_spec(guess, DeclaredSpec(shape=shape_of("nchw")), DATA)
+    assert error.value.hint.endswith("--layout, --range, --foreground")
+    # A complete hint is obeyed, however bad the result.
     complete = SpecHint("nchw", "1", "light", None)
-    assert (
-        infer_spec(guess, DeclaredSpec(), DATA, complete).conventions.outputs == "logits"
-    )  # what is stated is measured as it is
+    assert infer_spec(guess, DeclaredSpec(), DATA, complete).spec.outputs == "logits"
 
 
-def test_a_model_for_other_pictures_is_refused() -> None:
-    with pytest.raises(UserError, match="takes images of 32 by 32 by 3; these are 16 by 16 with 1 channel; load them"):
-        infer_spec(someone(InputSpec()), DeclaredSpec(shape=(None, 32, 32, 3)), DATA)
-    with pytest.raises(UserError, match="knows 1000 classes; these images have 3"):
-        infer_spec(someone(InputSpec()), DeclaredSpec(classes=1000), DATA)
+def test_a_model_for_other_images_is_refused() -> None:
+    with pytest.raises(UserError, match="these images are 16 by 16 with 1 channel; expected images of 32 by 32 by 3"):
+        infer_spec(external_model(InputSpec()), DeclaredSpec(shape=(None, 32, 32, 3)), DATA)
+    with pytest.raises(UserError, match="has 1000 classes; expected the 3 classes of these images"):
+        infer_spec(external_model(InputSpec()), DeclaredSpec(num_classes=1000), DATA)
 
 
 @pytest.mark.parametrize(
-    ("known", "words"),
+    ("hint", "message"),
     [
         ({"layout": "nchv"}, "no layout is called 'nchv'; did you mean 'nchw'"),
-        ({"range": 256}, "no range is called '256'; did you mean '255'"),
-        ({"ink": "black"}, "no ink is called 'black'; choose from light, dark"),
-        ({"outputs": "logit"}, "no outputs is called 'logit'; did you mean 'logits'"),
+        ({"value_range": 256}, "no range is called '256'; did you mean '255'"),
+        ({"foreground": "black"}, "no foreground is called 'black'; choose from light, dark"),
+        ({"outputs": "logit"}, "no kind of output is called 'logit'; did you mean 'logits'"),
     ],
 )
-def test_a_convention_there_is_not_says_which_was_meant(known: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        SpecHint(**known)
+def test_a_misspelt_name_is_refused_with_the_nearest(hint: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        SpecHint(**hint)
 
 
-def test_pictures_are_turned_into_each_range_exactly() -> None:
+def test_images_are_converted_to_each_range_exactly() -> None:
     for name, low, high in (("1", 0, 1), ("255", 0, 255), ("-1..1", -1, 1), ("mnist", -0.4242, 2.8215)):
-        asked = as_wanted(np.array([0, 1], np.float32).reshape(1, 1, 1, 2), InputSpec(range=name))
-        assert asked.dtype == np.float32
-        assert np.allclose(asked.ravel(), [low, high], atol=1e-4)
-    for conventions in (InputSpec(layout="nhw"), InputSpec(range="imagenet")):
-        with pytest.raises(UserError, match="these have"):
-            as_wanted(np.zeros((1, 2, 4, 4), np.float32), conventions)
+        batch = apply_spec(np.array([0, 1], np.float32).reshape(1, 1, 1, 2), InputSpec(value_range=name))
+        assert batch.dtype == np.float32
+        assert np.allclose(batch.ravel(), [low, high], atol=1e-4)
+    for spec in (InputSpec(layout="nhw"), InputSpec(value_range="imagenet")):
+        with pytest.raises(UserError, match=r"for images with 2 channels; expected [13] channel"):
+            apply_spec(np.zeros((1, 2, 4, 4), np.float32), spec)
 
 
-def line_for(function: Callable[[np.ndarray], Any], conventions: InputSpec) -> str:
+def error_for(function: Callable[[np.ndarray], Any], spec: InputSpec) -> UserError:
     with pytest.raises(UserError) as error:
-        adapt(function, conventions, CLASSES)(IMAGES)
-    return str(error.value)
+        adapt(function, spec, CLASSES)(IMAGES)
+    return error.value
 
 
 class NhwcOnly:
-    """As a model of Keras is: it takes what it was built for."""
+    """Like a Keras model, it takes only the shape that it was built for."""
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         if batch.shape[1:] != (SIDE, SIDE, 1):
             raise ValueError(f"expected shape=(None, {SIDE}, {SIDE}, 1), found shape={batch.shape}")
-        return someone(InputSpec("nhwc"))(batch)
+        return external_model(InputSpec("nhwc"))(batch)
 
 
-def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write() -> None:
+def test_a_batch_in_the_wrong_layout_is_refused_with_the_call_to_write() -> None:
     model = NhwcOnly()
-    said = line_for(model.predict, InputSpec())
-    assert said == (
-        "the model does not take images of shape (400, 1, 16, 16) but does as nhwc; "
-        'write evaluate(model.predict, layout="nhwc")'
-    )
-    assert line_for(model.predict, InputSpec(range="255")).endswith('evaluate(model.predict, layout="nhwc", range=255)')
-    right = adapt(model.predict, InputSpec("nhwc"), CLASSES)
-    assert (right(IMAGES).argmax(1) == DATA.labels).all()
+    error = error_for(model.predict, InputSpec())
+    assert error.received == "the model rejects images of shape (400, 1, 16, 16) and takes layout nhwc"
+    assert error.hint == 'write evaluate(model.predict, layout="nhwc")'
+    error = error_for(model.predict, InputSpec(value_range="255"))
+    assert error.hint == 'write evaluate(model.predict, layout="nhwc", value_range=255)'
+    classifier = adapt(model.predict, InputSpec("nhwc"), CLASSES)
+    assert (classifier(IMAGES).argmax(1) == DATA.labels).all()
 
     def broken(batch: np.ndarray) -> np.ndarray:
         raise RuntimeError("out of order")
 
-    assert line_for(broken, InputSpec()).endswith("nor in another layout: RuntimeError: out of order")
+    assert str(error_for(broken, InputSpec())).endswith("in every layout: RuntimeError: out of order")
 
 
-def test_the_models_of_scikit_learn_pytorch_and_keras_are_asked_as_they_want() -> None:
+def test_models_of_scikit_learn_and_pytorch_are_called_as_they_expect() -> None:
     features = StandardScaler().fit(IMAGES.reshape(len(IMAGES), -1))
     model = LogisticRegression(max_iter=200).fit(features.transform(IMAGES.reshape(len(IMAGES), -1)), DATA.labels)
 
     def predict(rows: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict(features.transform(rows)))
 
-    assert 'write evaluate(predict, layout="flat")' in line_for(predict, InputSpec())
-    part = ConditionImages("clean", 0.0, DATA)
+    assert error_for(predict, InputSpec()).hint == 'write evaluate(predict, layout="flat")'
+    clean = ConditionImages("clean", 0.0, DATA)
+    expected = (predict(IMAGES.reshape(len(IMAGES), -1)) == DATA.labels).sum()
     for function, outputs in ((predict, "labels"), (lambda rows: model.predict_proba(features.transform(rows)), None)):
-        known = SpecHint("flat", 1, "light", outputs)
-        classifier = adapt(function, infer_spec(function, DeclaredSpec(), DATA, known).conventions, CLASSES)
-        assert (
-            evaluate(classifier, [part]).each[0].right
-            == (predict(IMAGES.reshape(len(IMAGES), -1)) == DATA.labels).sum()
-        )
+        hint = SpecHint("flat", 1, "light", outputs)
+        classifier = adapt(function, infer_spec(function, DeclaredSpec(), DATA, hint).spec, CLASSES)
+        assert score_conditions(classifier, [clean]).scores[0].correct == expected
 
     network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 3))
-    assert "model(torch.from_numpy(images)).detach().cpu().numpy()" in line_for(
-        lambda batch: network(torch.from_numpy(batch)), InputSpec()
-    )
-    asked = adapt(lambda batch: network(torch.from_numpy(batch)).detach().numpy(), InputSpec(), CLASSES)
-    assert asked(IMAGES).shape == (len(IMAGES), 3)
+    error = error_for(lambda batch: network(torch.from_numpy(batch)), InputSpec())
+    assert error.hint == "write: lambda images: model(torch.from_numpy(images)).detach().cpu().numpy()"
+    classifier = adapt(lambda batch: network(torch.from_numpy(batch)).detach().numpy(), InputSpec(), CLASSES)
+    assert classifier(IMAGES).shape == (len(IMAGES), 3)
 
 
-def test_answers_become_logits() -> None:
+def test_outputs_become_logits() -> None:
     shares = np.array([[0.2, 0.8, 0.0], [1, 0, 0]])
-    assert np.allclose(np.exp(logits(shares, "probabilities", CLASSES, 2)), shares)
+    assert np.allclose(np.exp(to_logits(shares, "probabilities", CLASSES, 2)), shares)
     for labels in ([1, 0], [[1], [0]], [1.0, 0.0], ["steep", "flat"], np.array(["steep", "flat"], object)):
-        assert logits(labels, "labels", CLASSES, 2).argmax(1).tolist() == [1, 0]
-    for answer, outputs, words in (
-        ([3, 0], "labels", "the model answers 3; expected one of the classes flat, steep, cross, or its index"),
-        (["flag", "flat"], "labels", "the model answers flag; expected one of"),
-        ([1.5, 0], "labels", "the model answers 1.5"),
-        ([[1, 2]], "labels", r"shape \(1, 2\); expected a label for each"),
-        (
-            [[1, 2], [3, 4]],
-            "logits",
-            r"float64|int64 of shape \(2, 2\); expected numbers of shape \(2, 3\), one for each",
-        ),
-        ([["a", "b", "c"]] * 2, "logits", "expected numbers"),
-        ([[1, 2], [3]], "logits", "the model's answer is no array"),
-    ):
-        with pytest.raises(UserError, match=words):
-            logits(answer, outputs, CLASSES, 2)
+        assert to_logits(labels, "labels", CLASSES, 2).argmax(1).tolist() == [1, 0]
 
 
-def test_outputs_are_seen_in_answers() -> None:
-    sure = np.eye(3)[[0, 1, 2, 2]]
-    assert outputs_of(sure) == outputs_of(sure.astype(np.float16)) == outputs_of(sure * 0.4 + 0.2) == "probabilities"
-    assert outputs_of(sure * 5) == outputs_of(sure - 0.1) == outputs_of(np.log(sure + 0.1)) == "logits"
-    assert outputs_of([1, 2, 0]) == outputs_of(["a", "b"]) == outputs_of([[1], [2]]) == "labels"
+@pytest.mark.parametrize(
+    ("outputs", "kind", "received", "expected"),
+    [
+        ([3, 0], "labels", "the label 3", "one of the classes flat, steep, cross, or its index"),
+        (["flag", "flat"], "labels", "the label flag", "one of the classes flat, steep, cross"),
+        ([1.5, 0], "labels", "the label 1.5", "one of the classes"),
+        ([[1, 2]], "labels", "int64 of shape (1, 2) for 2 images", "one label an image"),
+        ([[1, 2], [3, 4]], "logits", "int64 of shape (2, 2)", "numbers of shape (2, 3), one for each of the classes"),
+        ([["a", "b", "c"]] * 2, "logits", "<U1 of shape (2, 3)", "numbers of shape (2, 3)"),
+        ([[1, 2], [3]], "logits", "cannot be converted to an array", "a function that returns one"),
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused(outputs: Any, kind: str, received: str, expected: str) -> None:
+    with pytest.raises(UserError) as error:
+        to_logits(outputs, kind, CLASSES, 2)
+    assert received in error.value.received
+    assert error.value.expected.startswith(expected)
 
 
-def test_conventions_are_plain_and_compare() -> None:
+def test_the_kind_of_outputs_is_observed() -> None:
+    rows = np.eye(3)[[0, 1, 2, 2]]
+    for probabilities in (rows, rows.astype(np.float16), rows * 0.4 + 0.2):
+        assert kind_of_outputs(probabilities) == "probabilities"
+    for logits in (rows * 5, rows - 0.1, np.log(rows + 0.1)):
+        assert kind_of_outputs(logits) == "logits"
+    for labels in ([1, 2, 0], ["a", "b"], [[1], [2]]):
+        assert kind_of_outputs(labels) == "labels"
+
+
+def test_specs_are_plain_values_that_compare() -> None:
     assert replace(InputSpec(), layout="flat") == InputSpec("flat", "1", "light", "logits")

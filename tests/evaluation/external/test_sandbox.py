@@ -1,4 +1,4 @@
-"""Behind the fence anything may happen: here it is an array or one sentence, and nothing else has changed."""
+"""The sandbox: whatever an external model does, its caller gets an array or a one-sentence error, and nothing else."""
 
 import os
 import signal
@@ -14,87 +14,86 @@ import pytest
 from helpers import sandbox_attacks
 
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.sandbox.client import Limits, SandboxServer, sandbox_for
+from imparfait.evaluation.external.sandbox.client import SandboxLimits, SandboxServer, sandbox_for
 
-PICTURES = np.arange(8, dtype=np.float32).reshape(2, 4)
-TIGHT = Limits(memory=256 << 20, seconds=1, processor=30)
+IMAGES = np.arange(8, dtype=np.float32).reshape(2, 4)
+TIGHT = SandboxLimits(memory_bytes=256 << 20, seconds=0.5, cpu_seconds=30)
 NONSENSE = (
-    "nonsense", "long_words", "deep_words", "other_words", "no_words", "answer_at_once", "too_few", "too_many",
-    "infinite_type", "object",
+    "nonsense", "long_reply", "deep_reply", "unknown_field", "empty_reply", "outputs_at_once", "too_few", "too_many",
+    "complex_dtype", "object_dtype",
 )  # fmt: skip
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="what Linux's kernel refuses")
+AMPLE = SandboxLimits(memory_bytes=256 << 20, seconds=30, cpu_seconds=30)  # for attacks that end by themselves
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="restrictions of the Linux kernel")
 
 
 @pytest.fixture(scope="module")
-def fence() -> SandboxServer:
+def sandbox() -> SandboxServer:
     return sandbox_for("helpers.sandbox_attacks")
 
 
 @pytest.fixture
-def said(fence: SandboxServer, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """What is said here when a file does something there. A canary in the same folder must not be written or lost."""
+def error_of(sandbox: SandboxServer, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """The error message for an attack, after the file's name. The attack must not create a canary beside the file."""
     canary, file = tmp_path / "canary", tmp_path / "model.bin"
 
-    def attack(name: str, argument: object = None, limits: Limits = TIGHT) -> str:
+    def attack(name: str, argument: object = None, limits: SandboxLimits = AMPLE) -> str:
         file.write_text(f"{name} {argument or canary}")
-        with pytest.raises(UserError) as error, fence.open(file, limits) as function:
-            function(PICTURES)
-        sentence = str(error.value)
-        assert sentence.startswith(f"{file}: ")
-        assert sentence.isprintable()
-        assert len(sentence) < 600
-        return sentence.removeprefix(f"{file}: ")
+        with pytest.raises(UserError) as error, sandbox.open(file, limits) as function:
+            function(IMAGES)
+        message = str(error.value)
+        assert message.startswith(f"{file}: ")
+        assert message.isprintable()
+        assert len(message) < 600
+        return message.removeprefix(f"{file}: ")
 
     yield attack
     assert not canary.exists()
 
 
-def test_a_function_behind_the_fence_answers_as_it_would_here(fence: SandboxServer, tmp_path: Path) -> None:
+def test_a_function_in_the_sandbox_returns_what_it_would_return_outside(sandbox: SandboxServer, tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("good words")
-    with fence.open(file, threads=2) as function, fence.open(file) as another:
-        assert function.told == {"says": "words", "threads": 2}
+    with sandbox.open(file, threads=2) as function, sandbox.open(file) as another:
+        assert function.declared == {"argument": "words", "threads": 2}
         for rows in (1, 2, 700):
             images = np.random.default_rng(rows).random((rows, 5, 5), np.float32)
             assert np.array_equal(function(images), images.reshape(rows, -1)[:, :3] * 2)
             assert np.array_equal(another(images), function(images))
     with pytest.raises(UserError, match="is closed"):
-        function(PICTURES)
+        function(IMAGES)
 
 
 @pytest.mark.parametrize(
-    ("attack", "words"),
+    ("attack", "message"),
     [
-        ("segfault", "crashes its process (SIGSEGV) while being read; export it anew"),
-        ("abort", "crashes its process (SIGABRT) while being read; export it anew"),
-        ("exit", "ends its process (code 3) while being read"),
-        ("exit_politely", "ends its process (code 0) while being read"),
-        ("sys_exit", "fails while being read: SystemExit: 4"),
-        ("hang", "was stopped after 1 s of being read; give a smaller one"),
-        ("spin", "was stopped after 1 s of being read"),
-        ("eat", "wants more than 0.25 GiB of memory while being read"),
-        ("eat_at_once", "wants more than 0.25 GiB of memory while being read"),
-        ("raise", "fails while being read: ValueError: [31mred and long xxx"),
-        ("later_segfault", "crashes its process (SIGSEGV) while answering 2 images"),
-        ("later_hang", "was stopped after 1 s of answering 2 images"),
-        ("later_eat", "wants more than 0.25 GiB of memory while answering 2 images"),
-        ("later_raise", "fails while answering 2 images: ValueError: matmul"),
-        ("half", "was stopped after 1 s of answering 2 images"),
+        ("segfault", "crashes its process (SIGSEGV) while being loaded; export it again"),
+        ("abort", "crashes its process (SIGABRT) while being loaded; export it again"),
+        ("exit", "ends its process (code 3) while being loaded"),
+        ("exit_politely", "ends its process (code 0) while being loaded"),
+        ("sys_exit", "fails while being loaded: SystemExit: 4"),
+        ("hang", "was stopped after 0.5 s of being loaded; give a smaller one"),
+        ("spin", "was stopped after 0.5 s of being loaded"),
+        ("eat", "needs more than 0.25 GiB of memory while being loaded"),
+        ("eat_at_once", "needs more than 0.25 GiB of memory while being loaded"),
+        ("raise", "fails while being loaded: ValueError: [31mred and long xxx"),
+        ("later_segfault", "crashes its process (SIGSEGV) while predicting 2 images"),
+        ("later_hang", "was stopped after 0.5 s of predicting 2 images"),
+        ("later_eat", "needs more than 0.25 GiB of memory while predicting 2 images"),
+        ("later_raise", "fails while predicting 2 images: ValueError: matmul"),
+        ("half", "was stopped after 0.5 s of predicting 2 images"),
     ],
 )
-def test_crashes_hangs_and_bombs_are_one_sentence(said: Callable[..., str], attack: str, words: str) -> None:
-    assert said(attack).startswith(words)
+def test_crashes_hangs_and_bombs_are_one_sentence(error_of: Callable[..., str], attack: str, message: str) -> None:
+    limits = TIGHT if "stopped after" in message else AMPLE
+    assert error_of(attack, limits=limits).startswith(message)
 
 
-@pytest.mark.parametrize(
-    "attack",
-    NONSENSE,
-)
-def test_nothing_is_believed_that_was_not_asked_for(said: Callable[..., str], attack: str) -> None:
-    assert said(attack).startswith("says nonsense while ")
+@pytest.mark.parametrize("attack", NONSENSE)
+def test_a_reply_that_was_not_requested_is_refused(error_of: Callable[..., str], attack: str) -> None:
+    assert error_of(attack).startswith("sends nonsense while ")
 
 
-ATTEMPTS = {
+BLOCKED = {
     "program": "start a program",
     "system": "start a program",
     "exec": "start a program",
@@ -109,123 +108,127 @@ ATTEMPTS = {
 }
 
 
-@pytest.mark.parametrize(("attack", "words"), ATTEMPTS.items())
-def test_attempts_are_refused_and_told(said: Callable[..., str], attack: str, words: str) -> None:
-    assert said(attack) == f"was stopped when it tried to {words}; do not trust it"
+@pytest.mark.parametrize(("attack", "action"), BLOCKED.items())
+def test_blocked_actions_are_reported(error_of: Callable[..., str], attack: str, action: str) -> None:
+    assert error_of(attack) == f"was stopped when it tried to {action}; do not trust it"
 
 
-def test_without_help_of_the_kernel_the_hook_still_refuses_them(tmp_path: Path) -> None:
+def test_without_the_kernel_the_audit_hook_still_blocks_them(tmp_path: Path) -> None:
     canary, file = tmp_path / "canary", tmp_path / "model.bin"
-    for attack, words in ATTEMPTS.items():
+    for attack, action in BLOCKED.items():
         file.write_text(f"{attack} {canary}")
         with (
-            pytest.raises(UserError, match=words),
-            sandbox_for("helpers.sandbox_attacks_without_kernel").open(file, TIGHT) as function,
+            pytest.raises(UserError, match=action),
+            sandbox_for("helpers.sandbox_attacks_without_kernel").open(file) as function,
         ):
-            function(PICTURES)
+            function(IMAGES)
     assert not canary.exists()
 
 
-def test_the_network_and_other_processes_are_out_of_reach(said: Callable[..., str]) -> None:
+def test_the_network_and_other_processes_are_out_of_reach(error_of: Callable[..., str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         port = server.getsockname()[1]
         for attack in ("socket", "swallowed_socket"):
-            assert said(attack, port) == "was stopped when it tried to use the network; do not trust it"
+            assert error_of(attack, port) == "was stopped when it tried to use the network; do not trust it"
         with pytest.raises(BlockingIOError):
             server.accept()
-    assert said("kill", os.getpid()) == "was stopped when it tried to signal a process; do not trust it"
+    assert error_of("kill", os.getpid()) == "was stopped when it tried to signal a process; do not trust it"
 
 
-def test_files_other_than_the_model_can_be_neither_read_nor_removed(said: Callable[..., str], tmp_path: Path) -> None:
+def test_other_files_can_be_neither_read_nor_removed(error_of: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "another").write_text("kept")
-    assert "PermissionError: a model may not open other files" in said("passwords")
-    assert said("remove", tmp_path / "another") == "was stopped when it tried to change files; do not trust it"
+    assert "PermissionError: a model may not open other files" in error_of("passwords")
+    assert error_of("remove", tmp_path / "another") == "was stopped when it tried to change files; do not trust it"
     assert (tmp_path / "another").read_text() == "kept"
 
 
 @LINUX
-def test_the_kernel_refuses_native_code_what_the_hook_cannot_see(said: Callable[..., str], tmp_path: Path) -> None:
+def test_the_kernel_refuses_native_calls_that_the_hook_cannot_see(error_of: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "another").write_text("kept")
     arguments = {"native_read": "/etc/passwd", "native_remove": tmp_path / "another", "native_kill": os.getpid()}
-    attacks = [name for name in sandbox_attacks.READING if name.startswith("native_") and name != "native_library"]
+    attacks = [
+        name for name in sandbox_attacks.WHILE_LOADING if name.startswith("native_") and name != "native_library"
+    ]
     assert len(attacks) == 7
     for attack in attacks:
-        assert said(attack, arguments.get(attack)).endswith("RuntimeError: native code was refused"), attack
+        assert error_of(attack, arguments.get(attack)).endswith("RuntimeError: native code was refused"), attack
     assert (tmp_path / "another").exists()
 
 
-def test_what_python_needs_is_still_imported(fence: SandboxServer, tmp_path: Path) -> None:
+def test_what_python_needs_is_still_imported(sandbox: SandboxServer, tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("import tabnanny")
-    with fence.open(file) as function:
-        assert function(PICTURES).shape == (2, 3)
+    with sandbox.open(file) as function:
+        assert function(IMAGES).shape == (2, 3)
 
 
-def test_the_processor_is_limited_too(said: Callable[..., str]) -> None:
-    assert said("spin", limits=Limits(seconds=30, processor=1)).startswith("was stopped after 1 s of the processor")
+def test_cpu_time_is_limited_too(error_of: Callable[..., str]) -> None:
+    assert error_of("spin", limits=SandboxLimits(seconds=30, cpu_seconds=1)).startswith(
+        "was stopped after 1 s of CPU time"
+    )
 
 
-def test_after_an_exception_the_next_question_is_answered(fence: SandboxServer, tmp_path: Path) -> None:
+def test_after_an_exception_the_model_can_be_called_again(sandbox: SandboxServer, tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("later_raise_once")
-    with fence.open(file) as function:
-        with pytest.raises(UserError, match="fails while answering 1 images: ValueError: once"):
-            function(PICTURES[:1])
-        assert function(PICTURES).shape == (2, 3)
+    with sandbox.open(file) as function:
+        with pytest.raises(UserError, match="fails while predicting 1 images: ValueError: once"):
+            function(IMAGES[:1])
+        assert function(IMAGES).shape == (2, 3)
 
 
-def test_a_server_that_was_killed_is_started_anew(tmp_path: Path) -> None:
+def test_a_server_that_was_killed_is_started_again(tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("good")
-    fence = SandboxServer("helpers.sandbox_attacks")
+    sandbox = SandboxServer("helpers.sandbox_attacks")
     try:
-        with fence.open(file) as function:
-            fence._process.kill()
-            fence._process.wait()
+        with sandbox.open(file) as function:
+            sandbox._process.kill()
+            sandbox._process.wait()
             time.sleep(0.5)
             with pytest.raises(UserError):  # children end with their server
-                function(PICTURES)
-        with pytest.raises(UserError, match="has ended; try again"), fence.open(file):
+                function(IMAGES)
+        with pytest.raises(UserError, match="has ended; try again"), sandbox.open(file):
             pass
-        assert not fence.is_open
+        assert not sandbox.is_open
     finally:
-        fence.close()
+        sandbox.close()
     assert sandbox_for("helpers.sandbox_attacks").is_open
 
 
-def test_a_reader_that_cannot_be_imported_is_told() -> None:
-    with pytest.raises(UserError, match="no_such_reader cannot be started: ModuleNotFoundError"):
-        SandboxServer("no_such_reader")
+def test_a_loader_that_cannot_be_imported_is_named() -> None:
+    with pytest.raises(UserError, match="no_such_loader cannot be started: ModuleNotFoundError"):
+        SandboxServer("no_such_loader")
 
 
 @LINUX
-def test_when_this_program_is_killed_nothing_of_it_goes_on(tmp_path: Path) -> None:
+def test_when_the_program_is_killed_its_sandbox_ends_too(tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_text("later_hang")
     program = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 import numpy as np
-from imparfait.evaluation.external.sandbox.client import fence_for
-fence = fence_for("helpers.sandbox_attacks")
-with fence.open({str(file)!r}) as function:
-    print(fence._process.pid, flush=True)
+from imparfait.evaluation.external.sandbox.client import sandbox_for
+sandbox = sandbox_for("helpers.sandbox_attacks")
+with sandbox.open({str(file)!r}) as function:
+    print(sandbox._process.pid, flush=True)
     function(np.zeros((1, 1), np.float32))
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as us:
-        assert us.stdout
-        server = int(us.stdout.readline())
-        ours = [server, *children_of(server)]
-        assert len(ours) == 2
-        us.send_signal(signal.SIGKILL)
-    until = time.monotonic() + 20
-    while any(is_running(process) for process in ours) and time.monotonic() < until:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as program_process:
+        assert program_process.stdout
+        server = int(program_process.stdout.readline())
+        processes = [server, *children_of(server)]
+        assert len(processes) == 2
+        program_process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while any(is_running(process) for process in processes) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not [process for process in ours if is_running(process)]
+    assert not [process for process in processes if is_running(process)]
 
 
 def state_of(process: int | str) -> tuple[str, int]:
-    """R, S, Z, …, and the parent."""
+    """The state (R, S, Z, …) and the parent's id."""
     state, parent, *_ = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return state, int(parent)
 
@@ -238,11 +241,11 @@ def is_running(process: int) -> bool:
 
 
 def children_of(parent: int) -> list[int]:
-    found = []
+    children = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and state_of(entry.name)[1] == parent:
-                found.append(int(entry.name))
-        except OSError:  # ended meanwhile
+                children.append(int(entry.name))
+        except OSError:  # ended in the meantime
             continue
-    return found
+    return children

@@ -1,1 +1,1 @@
-"""A child process in which an untrusted model file is opened and run."""
+"""Sandbox: a child process with restricted rights, in which an untrusted model file is loaded and run."""

@@ -1,4 +1,27 @@
-"""A child process for strangers' files: whatever happens in it is an array or one sentence here."""
+"""Client of the sandbox: untrusted model files are loaded and run in child processes with restricted rights."""
+
+# A server process imports one loader (ONNX or Keras) once, and forks a child for each file. In the child, before the
+# file is opened, the following hold. Each restriction is tried by itself; where a system lacks one, the others hold.
+#
+# Protected against, on every POSIX system:
+#   - code in the file: pickle, marshal, programs, sockets, native libraries and signals are blocked by an audit hook
+#   - reading other files than the model and Python's installation, and writing any file (audit hook, RLIMIT_FSIZE)
+#   - bombs and endless loops: limits on memory, CPU time and open files; a time limit for each call
+#   - crashes: a signal in the child is one error message here; children end with the server, the server with us
+#   - malicious replies: JSON of at most 64 KiB, checked against a schema, and one array of the requested shape; nothing
+#     that comes back is unpickled
+# On Linux, against native code too (a bug in ONNX Runtime, PyTorch or HDF5 that a file exploits):
+#   - the network: an empty network namespace
+#   - files: Landlock (Linux 5.13 and later) allows reading the model and the installation, and nothing else
+#   - sockets, programs, new processes, other processes' memory: seccomp (x86-64 and ARM64)
+#   - privileges: no capabilities, no_new_privs
+#
+# NOT covered:
+#   - bugs in the kernel; side channels such as timing and caches; slowing down other processes within the limits
+#   - native code on macOS, in containers that forbid namespaces, and before Linux 5.13: there the hook and the limits
+#     are all there is (Windows has neither, so no model file is opened there)
+#   - what the child may read: Python's installation and a few system files, which the model's outputs could encode
+#   - wrong outputs: a model may return anything that has the right shape
 
 import atexit
 import json
@@ -22,112 +45,118 @@ from pydantic import BaseModel, ValidationError
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.sandbox import protocol
 
-MOST_COLUMNS = 10_000  # numbers for one image
-TO_IMPORT = 180.0  # seconds until a reader is imported: Keras takes 4, on a cold disk 10
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # no keys, no homes
-# A process with threads can neither be forked safely nor given a network of its own; a child asks for its own number.
+MAX_CLASSES = 10_000  # numbers returned for one image
+START_SECONDS = 180.0  # until a loader is imported: Keras takes 4 s, on a cold disk 10 s
+MAX_PRINTED_CHARACTERS = 300  # of a message from the sandbox
+PASSED_ENV = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # no HOME, no keys
+# A process with threads can neither be forked safely nor enter a network namespace; each child sets its own number.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 PROGRAM = (
     "import sys; sys.path[:] = {path!r}; "
-    "from imparfait.evaluation.external.sandbox.server import serve; serve({control}, {reader!r})"
+    "from imparfait.evaluation.external.sandbox.server import serve; serve({control}, {loader!r})"
 )
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a stranger's file may use."""
+class SandboxLimits:
+    """The resources that an external model may use."""
 
-    memory: int = 4 << 30
-    """Bytes, beside those that its reader takes."""
+    memory_bytes: int = 4 << 30
+    """In addition to what its loader uses."""
     seconds: float = 60.0
-    """By the clock: to be read, and again for each question."""
-    processor: int = 6 * 3600
-    """Seconds of one core in all its life."""
+    """Wall-clock time to load, and again for each call."""
+    cpu_seconds: int = 6 * 3600
+    """Of one core, in the child's whole life."""
 
 
-class Said(BaseModel, frozen=True, extra="forbid", strict=True):
-    """The words of a child: what the file says of itself, the array that follows, or what went wrong."""
+class Reply(BaseModel, frozen=True, extra="forbid", strict=True):
+    """A child's message: what the file declares, the array that follows, or what went wrong."""
 
-    told: dict[str, Any] | None = None
-    kind: Literal["float32", "int64"] | None = None
+    declared: dict[str, Any] | None = None
+    dtype: Literal["float32", "int64"] | None = None
     shape: tuple[int, ...] = ()
     refused: str | None = None
+    """The loader's own error about the file."""
     failed: str | None = None
-    tried: str | None = None
-    memory: bool = False
+    """Any other exception."""
+    blocked: str | None = None
+    """The action that the audit hook blocked."""
+    out_of_memory: bool = False
+
+
+class Started(BaseModel, frozen=True, extra="forbid"):
+    """A server's first message."""
+
+    ready: bool = False
+    failed: str | None = None
 
 
 class SandboxServer:
-    """A server that has imported one reader and forks a child for each file.
+    """A process that has imported one loader and forks a restricted child for each file; see the list above."""
 
-    In the child hold, before the file is opened: limits on memory, processor time and open files, none to be written
-    (POSIX); no rights beyond the user's; and an audit hook that refuses Python programs, sockets, other files, native
-    libraries, pickle and marshal. On Linux the kernel refuses the same to native code too: the network by a namespace
-    of its own; files but the model and the installation by Landlock; sockets, programs and processes by seccomp (on
-    x86-64 and ARM64). Where the kernel does not offer one of these (in some containers, before 5.13) the others hold;
-    elsewhere than on Linux the hook and the limits are all there is. Nothing that comes back is unpickled: JSON of
-    64 KiB at most, and an array of a shape that was asked for. Children end with the server, the server with us.
-    """
-
-    def __init__(self, reader: str) -> None:
-        """Start the server of the module `reader`; raises UserError when that cannot be imported."""
+    def __init__(self, loader: str) -> None:
+        """Start the server of the module `loader`; raises UserError when that cannot be imported."""
         if os.name != "posix":
-            raise UserError("other people's models are only opened on Linux and macOS, which can fence them in")
-        self.reader = reader
-        self._one_at_a_time = threading.Lock()
-        self._control, theirs = socket.socketpair()
+            raise UserError("external models are only opened on Linux and macOS, where they can be sandboxed")
+        self.loader = loader
+        self._lock = threading.Lock()  # one order at a time
+        self._control, remote = socket.socketpair()
         path = [str(Path(entry).absolute()) for entry in sys.path]
-        program = PROGRAM.format(path=path, control=theirs.fileno(), reader=reader)
-        with theirs:
+        program = PROGRAM.format(path=path, control=remote.fileno(), loader=loader)
+        with remote:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", program],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[remote.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | ONE_THREAD,
+                env={name: os.environ[name] for name in PASSED_ENV if name in os.environ} | ONE_THREAD,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is for us, who then end it
+                start_new_session=True,  # Ctrl-C goes to this process, which then ends the server
             )
         try:
-            began = Started.model_validate_json(protocol.receive(self._control, time.monotonic() + TO_IMPORT))
-        except (EOFError, OSError, ValidationError, protocol.NonsenseError) as error:
+            started = Started.model_validate_json(protocol.receive(self._control, time.monotonic() + START_SECONDS))
+        except (EOFError, OSError, ValidationError, protocol.ProtocolError) as error:
             self.close()
-            raise UserError(f"the reader {reader} cannot be started: {error or 'it ended at once'}") from error
-        if began.failed:
+            raise UserError(f"the loader {loader} cannot be started: {error or 'it ended at once'}") from error
+        if started.failed:
             self.close()
-            raise UserError(f"the reader {reader} cannot be started: {printable(began.failed)}")
+            raise UserError(f"the loader {loader} cannot be started: {printable_line(started.failed)}")
 
     @contextmanager
-    def open(self, path: str | Path, limits: Limits | None = None, threads: int = 1) -> Iterator["SandboxedModel"]:
-        """The file at `path`, read in a child that ends with the block; raises UserError when it cannot be read."""
-        limits = limits or Limits()
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
+    def open(
+        self, path: str | Path, limits: SandboxLimits | None = None, threads: int = 1
+    ) -> Iterator["SandboxedModel"]:
+        """The file at `path`, loaded in a child that ends with the block; raises UserError when it cannot be loaded."""
+        limits = limits or SandboxLimits()
+        local, remote = socket.socketpair()
+        with local, remote:
             order = {"path": os.path.realpath(path), "threads": threads}
-            order |= {"memory": limits.memory, "processor": limits.processor}
-            pid = self._order(protocol.START, order, theirs)["pid"]
-            theirs.close()
-            fenced = SandboxedModel(path, ours, limits, lambda: int(self._order(protocol.END, {"pid": pid})["status"]))
+            order |= {"memory_bytes": limits.memory_bytes, "cpu_seconds": limits.cpu_seconds}
+            pid = self._order(protocol.START_CHILD, order, remote)["pid"]
+            remote.close()
+            model = SandboxedModel(
+                path, local, limits, lambda: int(self._order(protocol.END_CHILD, {"pid": pid})["status"])
+            )
             try:
-                fenced._begin()
-                yield fenced
+                model._load()
+                yield model
             finally:
-                fenced._end()
+                model._end()
 
     def _order(self, kind: bytes, order: dict[str, Any], channel: socket.socket | None = None) -> Any:
-        with self._one_at_a_time:
+        with self._lock:
             try:
                 socket.send_fds(self._control, [kind], [channel.fileno()] if channel else [])
                 protocol.send(self._control, order)
                 return json.loads(protocol.receive(self._control))
-            except (EOFError, OSError, protocol.NonsenseError) as error:
+            except (EOFError, OSError, protocol.ProtocolError) as error:
                 self.close()
-                raise UserError("the process that reads other people's models has ended; try again") from error
+                raise UserError("the sandbox process has ended", hint="try again") from error
 
     @property
     def is_open(self) -> bool:
-        """Whether children can be had."""
+        """Whether children can be started."""
         return self._control.fileno() >= 0 and self._process.poll() is None
 
     def close(self) -> None:
@@ -140,110 +169,109 @@ class SandboxServer:
             self._process.wait()
 
 
-class Started(BaseModel, frozen=True, extra="forbid"):
-    """The first words of a server."""
-
-    ready: bool = False
-    failed: str | None = None
-
-
 class SandboxedModel:
-    """A function that is in another process; what the file says of itself is in `told`."""
+    """The function of a model file in another process; `declared` is what the file declares about itself."""
 
-    def __init__(self, path: str | Path, channel: socket.socket, limits: Limits, end: Callable[[], int]) -> None:
+    def __init__(self, path: str | Path, channel: socket.socket, limits: SandboxLimits, end: Callable[[], int]) -> None:
         self.path = path
-        self.told: dict[str, Any] = {}
+        self.declared: dict[str, Any] = {}
         self._channel, self._limits = channel, limits
         self._end_child: Callable[[], int] | None = end
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
-        """The answer to `array`, one row for one row: float32 `[n, columns]` or int64 `[n]`.
+        """The outputs for `array`, one row for each of its rows: float32 `[n, classes]` or int64 `[n]`.
 
-        Raises UserError, in one sentence, whatever goes wrong over there; after an exception it can be asked again.
+        Raises a one-sentence UserError for whatever goes wrong in the child; after an exception in the model's
+        function it can be called again.
         """
-        doing = f"answering {len(array)} images"
-        said = self._hear(doing, {"kind": str(array.dtype), "shape": array.shape}, array)
-        if said.kind is None or not _fits(said, len(array)):
-            raise self._ended(f"says nonsense while {doing}; do not trust it")
+        doing = f"predicting {len(array)} images"
+        reply = self._request(doing, {"dtype": str(array.dtype), "shape": array.shape}, array)
+        if reply.dtype is None or not _fits(reply, len(array)):
+            raise self._close(f"sends nonsense while {doing}", "do not trust it")
+        deadline = time.monotonic() + self._limits.seconds
         try:
-            return protocol.receive_array(self._channel, said.kind, said.shape, time.monotonic() + self._limits.seconds)
+            return protocol.receive_array(self._channel, reply.dtype, reply.shape, deadline)
         except (EOFError, OSError) as error:
             raise self._broken(doing, error) from error
 
-    def _begin(self) -> None:
-        said = self._hear("being read")
-        if said.told is None:
-            raise self._ended("says nonsense while being read; do not trust it")
-        self.told = said.told
+    def _load(self) -> None:
+        reply = self._request("being loaded")
+        if reply.declared is None:
+            raise self._close("sends nonsense while being loaded", "do not trust it")
+        self.declared = reply.declared
 
-    def _hear(self, doing: str, words: dict[str, Any] | None = None, array: np.ndarray | None = None) -> Said:
+    def _request(self, doing: str, request: dict[str, Any] | None = None, array: np.ndarray | None = None) -> Reply:
         if self._end_child is None:
-            raise UserError(f"{self.path}: is closed; open it again")
-        by = time.monotonic() + self._limits.seconds
+            raise UserError(f"{self.path}: is closed", hint="open it again")
+        deadline = time.monotonic() + self._limits.seconds
         try:
-            if words:
-                protocol.send(self._channel, words, array, by)
-            said = Said.model_validate_json(protocol.receive(self._channel, by))
-        except (ValidationError, protocol.NonsenseError) as error:
-            raise self._ended(f"says nonsense while {doing}; do not trust it") from error
+            if request:
+                protocol.send(self._channel, request, array, deadline)
+            reply = Reply.model_validate_json(protocol.receive(self._channel, deadline))
+        except (ValidationError, protocol.ProtocolError) as error:
+            raise self._close(f"sends nonsense while {doing}", "do not trust it") from error
         except (EOFError, OSError) as error:
             raise self._broken(doing, error) from error
-        if said.tried is not None:
-            raise self._ended(f"was stopped when it tried to {printable(said.tried)}; do not trust it")
-        if said.memory:
-            gib = self._limits.memory / 2**30
-            raise UserError(f"{self.path}: wants more than {gib:.3g} GiB of memory while {doing}; give a smaller one")
-        if said.refused is not None:
-            raise UserError(f"{self.path}: {printable(said.refused)}")
-        if said.failed is not None:
-            raise UserError(f"{self.path}: fails while {doing}: {printable(said.failed)}")
-        return said
+        if reply.blocked is not None:
+            raise self._close(f"was stopped when it tried to {printable_line(reply.blocked)}", "do not trust it")
+        if reply.out_of_memory:
+            gib = self._limits.memory_bytes / 2**30
+            received = f"{self.path}: needs more than {gib:.3g} GiB of memory while {doing}"
+            raise UserError(received, hint="give a smaller one")
+        if reply.refused is not None:
+            raise UserError(f"{self.path}: {printable_line(reply.refused)}")
+        if reply.failed is not None:
+            raise UserError(f"{self.path}: fails while {doing}: {printable_line(reply.failed)}")
+        return reply
 
     def _broken(self, doing: str, error: Exception) -> UserError:
+        """The error for a child that timed out or ended."""
         if isinstance(error, TimeoutError):
-            return self._ended(f"was stopped after {self._limits.seconds:g} s of {doing}; give a smaller one")
+            return self._close(f"was stopped after {self._limits.seconds:g} s of {doing}", "give a smaller one")
         status = self._end() or 0
         if os.WIFEXITED(status):
-            return self._ended(f"ends its process (code {os.WEXITSTATUS(status)}) while {doing}; do not trust it")
+            return self._close(f"ends its process (code {os.WEXITSTATUS(status)}) while {doing}", "do not trust it")
         number = os.WTERMSIG(status)
         if number == signal.SIGXCPU:
-            return self._ended(f"was stopped after {self._limits.processor} s of the processor; give a smaller one")
-        if number == signal.SIGKILL:  # not by us: what a system does that has no more memory
-            return self._ended(f"was killed by the system while {doing}; give a smaller one")
+            return self._close(f"was stopped after {self._limits.cpu_seconds} s of CPU time", "give a smaller one")
+        if number == signal.SIGKILL:  # not by us: the system kills when it is out of memory
+            return self._close(f"was killed by the system while {doing}", "give a smaller one")
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        return self._ended(f"crashes its process ({name}) while {doing}; export it anew")
+        return self._close(f"crashes its process ({name}) while {doing}", "export it again")
 
-    def _ended(self, what: str) -> UserError:
+    def _close(self, problem: str, hint: str) -> UserError:
+        """End the child; the error to raise."""
         self._end()
-        return UserError(f"{self.path}: {what}")
+        return UserError(f"{self.path}: {problem}", hint=hint)
 
     def _end(self) -> int | None:
         end, self._end_child = self._end_child, None
         return end() if end else None
 
 
-def _fits(said: Said, count: int) -> bool:
-    """Whether the array announced is one that was asked for, and no larger."""
-    rows, *columns = said.shape or (-1,)
+def _fits(reply: Reply, count: int) -> bool:
+    """Whether the announced array has a row for each input and at most MAX_CLASSES columns."""
+    rows, *columns = reply.shape or (-1,)
     if rows != count or len(columns) > 1 or min(columns, default=1) < 1:
         return False
-    return math.prod(columns) <= MOST_COLUMNS and (said.kind == "float32") == bool(columns)
+    return math.prod(columns) <= MAX_CLASSES and (reply.dtype == "float32") == bool(columns)
 
 
-def printable(text: str) -> str:
-    """A stranger's words as one short line without control characters, which a terminal would obey."""
+def printable_line(text: str) -> str:
+    """Untrusted text as one short line without control characters, which a terminal would obey."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= 300 else f"{line[:300]}…"
+    return line if len(line) <= MAX_PRINTED_CHARACTERS else f"{line[:MAX_PRINTED_CHARACTERS]}…"
 
 
+# One running server a loader, kept until the program ends: importing Keras for each file would take seconds.
 _servers: dict[str, SandboxServer] = {}
-_starting = threading.Lock()
+_servers_lock = threading.Lock()
 
 
-def sandbox_for(reader: str) -> SandboxServer:
-    """The server of the module `reader`: started once, and anew where it has ended."""
-    with _starting:
-        if reader not in _servers or not _servers[reader].is_open:
-            _servers[reader] = SandboxServer(reader)
-            atexit.register(_servers[reader].close)
-        return _servers[reader]
+def sandbox_for(loader: str) -> SandboxServer:
+    """The server of the module `loader`: started once, again where it has ended, and closed when Python exits."""
+    with _servers_lock:
+        if loader not in _servers or not _servers[loader].is_open:
+            _servers[loader] = SandboxServer(loader)
+            atexit.register(_servers[loader].close)
+        return _servers[loader]

@@ -1,4 +1,4 @@
-"""What Linux takes from a process for good: the network, new files, new programs (namespaces, Landlock, seccomp)."""
+"""Irrevocable restrictions of a process by the Linux kernel: network namespace, Landlock, seccomp."""
 
 import ctypes
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 CLONE_NEWUSER, CLONE_NEWNET, CLONE_THREAD = 0x1000_0000, 0x4000_0000, 0x1_0000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 1, 38, 22, 2
 SIGKILL, CAPABILITY_VERSION_3 = 9, 0x2008_0522
-# <linux/landlock.h>; the three calls have these numbers on every processor
+# <linux/landlock.h>; the three system calls have these numbers on every architecture
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 GET_VERSION, PATH_BENEATH, READ_FILE, READ_DIR = 1, 1, 1 << 2, 1 << 3
-KINDS_OF_ACCESS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # that each version can refuse; later ones no more
-TCP, SCOPES = 0b11, 0b11  # bind and connect; abstract sockets and signals to outside
+ACCESS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # number of file rights by Landlock version; later ones add none
+TCP, SCOPES = 0b11, 0b11  # bind and connect; abstract sockets and signals to other processes
 
-PROCESSORS = {"x86_64": (0, 0xC000_003E), "aarch64": (1, 0xC000_00B7)}  # column below, AUDIT_ARCH
-CALLS = {
+ARCHITECTURES = {"x86_64": (0, 0xC000_003E), "aarch64": (1, 0xC000_00B7)}  # column below, AUDIT_ARCH
+SYSTEM_CALLS = {
     "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
     "accept": (43, 202), "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
     "kill": (62, 129), "tkill": (200, 130), "pidfd_send_signal": (424, 424), "ptrace": (101, 117),
@@ -30,87 +30,85 @@ CLONE, CLONE3 = (56, 220), 435
 EPERM, ENOSYS = 1, 38
 
 
-def leave_network() -> bool:
-    """Give this process, while it has one thread, and its children a network in which there is nothing.
+def isolate_network() -> bool:
+    """Move this process, while it has one thread, and its children to an empty network namespace.
 
-    False where the kernel does not let it: in some containers, and where unprivileged namespaces are switched off.
+    False where the kernel refuses: in some containers, and where unprivileged namespaces are disabled.
     """
     libc = _libc()
     return libc is not None and (libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 or libc.unshare(CLONE_NEWNET) == 0)
 
 
-def end_with_parent() -> None:
-    """Have this process killed when the one that forked it ends."""
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends."""
     if libc := _libc():
         libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
 
 
-def give_up_rights() -> None:
-    """Lay down what root may do beyond others, for good: Landlock and seccomp ask for this."""
+def drop_privileges() -> None:
+    """Drop all capabilities and set no_new_privs, which Landlock and seccomp require."""
     if libc := _libc():
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         libc.capset(struct.pack("=Ii", CAPABILITY_VERSION_3, 0), bytes(24))
 
 
-def only_read(paths: Iterable[str]) -> bool:
-    """Refuse this process every file but reading `paths` and what is below them, and TCP; False where Landlock is not.
+def restrict_files(paths: Iterable[str]) -> bool:
+    """Allow this process only to read `paths` and what is below them, and no TCP; False without Landlock.
 
-    Files that are open already stay so.
+    Files that are open already stay usable.
     """
     libc = _libc()
     version = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), GET_VERSION) if libc else -1
     if libc is None or version < 1:
         return False
-    refused = (1 << KINDS_OF_ACCESS[min(version, 5)]) - 1
-    rules = struct.pack("=QQQ", refused, TCP, SCOPES)[: 8 if version < 4 else 16 if version < 6 else 24]
+    handled = (1 << ACCESS_RIGHTS[min(version, 5)]) - 1
+    rules = struct.pack("=QQQ", handled, TCP, SCOPES)[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = libc.syscall(CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
     if ruleset < 0:
         return False
     for path in paths:
         try:
             file = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except OSError:  # not on this computer
+        except OSError:  # does not exist here
             continue
         rights = READ_FILE | READ_DIR if Path(path).is_dir() else READ_FILE
         libc.syscall(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", rights, file), 0)
         os.close(file)
-    held = libc.syscall(RESTRICT_SELF, ruleset, 0) == 0
+    restricted = libc.syscall(RESTRICT_SELF, ruleset, 0) == 0
     os.close(ruleset)
-    return bool(held)
+    return bool(restricted)
 
 
-def forbid_calls() -> bool:
-    """Refuse this process sockets, programs, processes and other processes' memory; False where seccomp is not.
+def filter_system_calls() -> bool:
+    """Deny this process sockets, programs, new processes and others' memory; False without seccomp.
 
-    Threads stay allowed. Numbers are known for x86-64 and ARM64.
+    Threads stay allowed. Only for x86-64 and ARM64, whose system call numbers are listed above.
     """
     libc = _libc()
-    if libc is None or platform.machine() not in PROCESSORS:
+    if libc is None or platform.machine() not in ARCHITECTURES:
         return False
-    program = _filter(*PROCESSORS[platform.machine()])
+    program = _filter(*ARCHITECTURES[platform.machine()])
     code = ctypes.create_string_buffer(program)
     fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, fprog, 0, 0) == 0)
 
 
 def _filter(column: int, architecture: int) -> bytes:
-    """The filter in classic BPF: each line is an instruction, where to go if true and if false, and a number."""
-    load, equal, above, bits, answer = 0x20, 0x15, 0x35, 0x45, 0x06  # <linux/bpf_common.h>
+    """The filter in classic BPF: each line is an instruction, two jump offsets (true, false) and an operand."""
+    load, equal, above, bits, ret = 0x20, 0x15, 0x35, 0x45, 0x06  # <linux/bpf_common.h>
     allow, kill, error = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
-    number, kind, first_argument = 0, 4, 16  # places in struct seccomp_data, little-endian
+    number, architecture_field, first_argument = 0, 4, 16  # offsets in struct seccomp_data, little-endian
 
-    lines = [(load, 0, 0, kind), (equal, 1, 0, architecture), (answer, 0, 0, kill), (load, 0, 0, number)]
-    if column == 0:  # x86-64 has a second set of numbers, x32
-        lines += [(above, 0, 1, 0x4000_0000), (answer, 0, 0, kill)]
-    for numbers in CALLS.values():
+    lines = [(load, 0, 0, architecture_field), (equal, 1, 0, architecture), (ret, 0, 0, kill), (load, 0, 0, number)]
+    if column == 0:  # x86-64 has a second set of system calls, x32
+        lines += [(above, 0, 1, 0x4000_0000), (ret, 0, 0, kill)]
+    for numbers in SYSTEM_CALLS.values():
         if (call := numbers[column]) is not None:
-            lines += [(equal, 0, 1, call), (answer, 0, 0, error | EPERM)]
-    lines += [
-        (equal, 0, 1, CLONE3),
-        (answer, 0, 0, error | ENOSYS),
-    ]  # its flags are in memory; libc then asks for clone
+            lines += [(equal, 0, 1, call), (ret, 0, 0, error | EPERM)]
+    # The flags of clone3 are in memory, which a filter cannot read; after ENOSYS libc falls back to clone.
+    lines += [(equal, 0, 1, CLONE3), (ret, 0, 0, error | ENOSYS)]
     lines += [(equal, 0, 3, CLONE[column]), (load, 0, 0, first_argument), (bits, 1, 0, CLONE_THREAD)]
-    lines += [(answer, 0, 0, error | EPERM), (answer, 0, 0, allow)]
+    lines += [(ret, 0, 0, error | EPERM), (ret, 0, 0, allow)]
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""Frames on a socket between processes: JSON of bounded length, and after it the bytes of one array."""
+"""Messages on a socket between processes: JSON of bounded length, followed by the bytes of at most one array."""
 
 import json
 import math
@@ -10,56 +10,61 @@ from typing import Any
 
 import numpy as np
 
-MOST_WORDS = 1 << 16  # bytes of JSON
-START, END = b"+", b"-"  # what a server is ordered to do: fork a child, end one
+MAX_MESSAGE_BYTES = 1 << 16  # of JSON
+START_CHILD, END_CHILD = b"+", b"-"  # one byte before each order to the server
 
 
-class NonsenseError(Exception):
-    """What came is no frame, or not the one that was asked for."""
+class ProtocolError(Exception):
+    """The bytes received are no message, or not the one expected."""
 
 
 def send(
-    channel: socket.socket, words: Mapping[str, Any], array: np.ndarray | None = None, by: float | None = None
+    channel: socket.socket,
+    message: Mapping[str, Any],
+    array: np.ndarray | None = None,
+    deadline: float | None = None,
 ) -> None:
-    """Write a frame, until the time `by` (of time.monotonic) at most; raises TimeoutError after it."""
-    content = json.dumps(words).encode()
-    _wait(channel, by)
+    """Send a message and an array; raises TimeoutError after `deadline` (of time.monotonic)."""
+    content = json.dumps(message).encode()
+    _set_timeout(channel, deadline)
     channel.sendall(struct.pack(">I", len(content)) + content)
     if array is not None:
-        _wait(channel, by)
+        _set_timeout(channel, deadline)
         channel.sendall(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
-def receive(channel: socket.socket, by: float | None = None) -> bytes:
-    """The JSON of the next frame, not yet parsed.
+def receive(channel: socket.socket, deadline: float | None = None) -> bytes:
+    """The JSON of the next message, not yet parsed.
 
-    Raises EOFError where the other side has gone, TimeoutError after the time `by`, NonsenseError when it is too long.
+    Raises EOFError where the other side has closed, TimeoutError after `deadline`, ProtocolError when it is too long.
     """
-    (length,) = struct.unpack(">I", _exactly(channel, bytearray(4), by))
-    if length > MOST_WORDS:
-        raise NonsenseError
-    return bytes(_exactly(channel, bytearray(length), by))
+    (length,) = struct.unpack(">I", _receive_exactly(channel, bytearray(4), deadline))
+    if length > MAX_MESSAGE_BYTES:
+        raise ProtocolError
+    return bytes(_receive_exactly(channel, bytearray(length), deadline))
 
 
-def receive_array(channel: socket.socket, kind: str, shape: tuple[int, ...], by: float | None = None) -> np.ndarray:
-    """The array that follows; memory is taken for it, so the caller has checked `kind` and `shape`."""
-    size = math.prod(shape) * np.dtype(kind).itemsize
-    return np.frombuffer(_exactly(channel, bytearray(size), by), kind).reshape(shape)
+def receive_array(
+    channel: socket.socket, dtype: str, shape: tuple[int, ...], deadline: float | None = None
+) -> np.ndarray:
+    """The array that follows. It is allocated first, so the caller has checked `dtype` and `shape`."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.frombuffer(_receive_exactly(channel, bytearray(size), deadline), dtype).reshape(shape)
 
 
-def _exactly(channel: socket.socket, room: bytearray, by: float | None) -> bytearray:
-    left = memoryview(room)
-    while left:
-        _wait(channel, by)
-        if not (count := channel.recv_into(left)):
+def _receive_exactly(channel: socket.socket, buffer: bytearray, deadline: float | None) -> bytearray:
+    missing = memoryview(buffer)
+    while missing:
+        _set_timeout(channel, deadline)
+        if not (count := channel.recv_into(missing)):
             raise EOFError
-        left = left[count:]
-    return room
+        missing = missing[count:]
+    return buffer
 
 
-def _wait(channel: socket.socket, by: float | None) -> None:
-    """Let the next read or write on `channel` take no longer than until `by`."""
-    left = None if by is None else by - time.monotonic()
-    if left is not None and left <= 0:
+def _set_timeout(channel: socket.socket, deadline: float | None) -> None:
+    """Limit the next read or write on `channel` to the time left."""
+    seconds = None if deadline is None else deadline - time.monotonic()
+    if seconds is not None and seconds <= 0:
         raise TimeoutError
-    channel.settimeout(left)
+    channel.settimeout(seconds)
