@@ -13,8 +13,8 @@ WIDTHS = (32, 64, 128)
 class Cnn(nn.Module):
     """The study's CNN (Annex 1): three blocks of two convolutions, then two dense layers.
 
-    Built for images of `height` × `width`, at least 8×8. The study's networks without one of its parts are made by
-    `convolutions` (a block), `normalise` and `dropout`.
+    Built for images of `height` × `width`, at least 8×8. The ablations set `convolutions` (per block),
+    `normalise` and `dropout`.
     """
 
     def __init__(
@@ -30,8 +30,8 @@ class Cnn(nn.Module):
     ):
         super().__init__()
         self.height, self.width = height, width
-        self.strokes = strokes(channels, convolutions, normalise, dropout)
-        rows, columns = after_strokes(height, width)
+        self.strokes = trunk(channels, convolutions, normalise, dropout)
+        rows, columns = trunk_size(height, width)
 
         def layer(before: int, dropped: float) -> list[nn.Module]:
             parts: list[nn.Module] = [keras_layers.dense(before, 512), nn.ReLU(inplace=True)]
@@ -45,13 +45,13 @@ class Cnn(nn.Module):
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
         """Logits for images in 0..1."""
         keras_layers.check_size("cnn", self.height, self.width, images)
-        found = self.strokes(images)  # n, 128, height / 8, width / 8
-        logits: Tensor = self.head(keras_layers.flatten(found))
+        features = self.strokes(images)  # n, 128, height / 8, width / 8
+        logits: Tensor = self.head(keras_layers.flatten(features))
         return logits
 
 
-def strokes(channels: int, convolutions: int = 2, normalise: bool = True, dropout: bool = True) -> nn.Sequential:
-    """The trunk of both annexes: convolutions, ReLU before normalisation, halved three times."""
+def trunk(channels: int, convolutions: int = 2, normalise: bool = True, dropout: bool = True) -> nn.Sequential:
+    """The convolutional trunk of both annexes: ReLU before batch normalisation, three max-poolings."""
     parts: list[nn.Module] = []
     before = channels
     for width in WIDTHS:
@@ -63,18 +63,20 @@ def strokes(channels: int, convolutions: int = 2, normalise: bool = True, dropou
     return nn.Sequential(*parts)
 
 
-def after_strokes(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns that are left of an image; raises UserError when nothing is."""
+def trunk_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns after the trunk; raises UserError if the image is too small."""
     rows, columns = height // 8, width // 8
     if not rows or not columns:
         raise UserError(
-            f"the study's networks halve an image three times: {height}×{width} is too small, 8×8 the least; use petit"
+            f"images of {height}×{width} are too small for the study's networks, which halve them three times",
+            expected="8×8 pixels or more",
+            hint="use --model petit",
         )
     return rows, columns
 
 
 def one_convolution(*, channels: int, classes: int, height: int, width: int) -> Cnn:
-    """`cnn` with one convolution a block instead of two."""
+    """`cnn` with one convolution per block instead of two."""
     return Cnn(channels=channels, classes=classes, height=height, width=width, convolutions=1)
 
 

@@ -1,25 +1,25 @@
-"""Networks that read an image in steps."""
+"""The founding study's recurrent networks."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from imparfait.core.tensors import Images
 from imparfait.models import keras_layers
-from imparfait.models.cnn import WIDTHS, after_strokes, strokes
+from imparfait.models.cnn import WIDTHS, trunk, trunk_size
 from imparfait.models.gru import Candidate, Gru, at_the_end, side_by_side
 
 
 class CnnGru(nn.Module):
-    """The study's CNN×GRU (Annex 2): the trunk of `cnn` finds strokes, two bidirectional GRUs read them.
+    """The study's CNN×GRU (Annex 2): the trunk of `cnn`, then two bidirectional GRUs over its positions.
 
     Built for images of `height` × `width`, at least 8×8.
     """
 
     def __init__(self, *, channels: int, classes: int, height: int, width: int, candidate: Candidate = "relu"):
         super().__init__()
-        after_strokes(height, width)
+        trunk_size(height, width)
         self.height, self.width = height, width
-        self.strokes = strokes(channels)
+        self.strokes = trunk(channels)
         self.first_reader = Gru(WIDTHS[-1], 512, directions=2, candidate=candidate)
         self.first_dropout = keras_layers.Dropout(0.25)
         self.second_reader = Gru(2 * 512, 256, directions=2, candidate=candidate)
@@ -37,9 +37,9 @@ class CnnGru(nn.Module):
 
 
 class Rnn(nn.Module):
-    """A GRU that reads an image row by row; the study cites that this does not beat a CNN.
+    """A GRU over the rows of an image; the study cites that this does not beat a CNN.
 
-    Built for images of `height` × `width`. `units` is the size of its memory.
+    Built for images of `height` × `width`. `units` is the size of its state.
     """
 
     def __init__(self, *, channels: int, classes: int, height: int, width: int, units: int = 256):

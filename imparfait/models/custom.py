@@ -1,4 +1,4 @@
-"""A network from someone's own Python file, `my_net.py:build`."""
+"""Custom networks from a user's Python file, `my_net.py:build`."""
 
 import ast
 import hashlib
@@ -13,12 +13,12 @@ from imparfait.core.errors import UserError
 
 
 def is_custom(name: str) -> bool:
-    """Whether a model's name is a file and a function in it."""
+    """Whether a model name means a function in a Python file."""
     return ".py:" in name
 
 
 def load_custom(name: str) -> Callable[..., nn.Module]:
-    """The function that `file.py:function` names; the file is run, as `python file.py` would.
+    """The function that `file.py:function` names; this runs the file, as `python file.py` would.
 
     Raises UserError when the file cannot be run or has no such function.
     """
@@ -27,7 +27,7 @@ def load_custom(name: str) -> Callable[..., nn.Module]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # so that it may import what lies beside it
+    sys.path.insert(0, str(path.parent))  # so that it can import modules from its own folder
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -37,16 +37,13 @@ def load_custom(name: str) -> Callable[..., nn.Module]:
     factory = getattr(module, function, None)
     if not callable(factory):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        there = f"it has {', '.join(functions)}" if functions else "it has no function"
-        raise UserError(f"{path}: no function called {function!r} in it, {there}; expected one (channels, classes)")
+        has = f"it has {', '.join(functions)}" if functions else "it has no function"
+        raise UserError(f"{path}: no function called {function!r} in it, {has}", expected="one (channels, classes)")
     return factory  # type: ignore[no-any-return]
 
 
 def custom_fingerprint(name: str) -> str:
-    """sha256 of the file's text and of what it imports from beside it: another network there is another run.
-
-    Empty for a network of ours, which is part of the code that computes.
-    """
+    """sha256 of the file and of the files it imports from its folder; empty for a built-in network."""
     if not is_custom(name):
         return ""
     digest = hashlib.sha256()
@@ -56,18 +53,20 @@ def custom_fingerprint(name: str) -> str:
 
 
 def parts_of(name: str) -> tuple[Path, str]:
-    """The file, with its whole path, and the function's name; raises UserError when there is no such file."""
+    """The file's absolute path and the function's name; raises UserError if the file does not exist."""
     file, _, function = name.rpartition(":")
     path = Path(file).resolve()
     if not path.is_file():
-        raise UserError(f"--model {name}: there is no file {file}; expected my_net.py:build, or a name of `list`")
+        raise UserError(
+            f"--model {name}: there is no file {file}", expected="my_net.py:build, or a name that imparfait list prints"
+        )
     return path, function
 
 
 def _with_what_it_imports(path: Path) -> list[Path]:
-    """The file, then the files beside it that it imports, and those that these import."""
+    """The file, and the files of its folder that it imports, directly or not."""
     found = [path]
-    for file in found:  # which grows meanwhile
+    for file in found:  # grows while it is iterated
         for stem in _imported(file, path.parent):
             for place in (stem.with_suffix(".py"), stem / "__init__.py"):
                 if place.is_file() and place not in found:
@@ -75,19 +74,19 @@ def _with_what_it_imports(path: Path) -> list[Path]:
     return found
 
 
-def _imported(file: Path, beside: Path) -> Iterator[Path]:
-    """Where what a file imports would lie, were it beside it: without the ending."""
+def _imported(file: Path, folder: Path) -> Iterator[Path]:
+    """Paths, without suffix, at which the imported modules would lie if they were in `folder`."""
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
-        return  # running it says so
+        return  # running the file reports it
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names, start = [alias.name for alias in node.names], beside
+            names, start = [alias.name for alias in node.names], folder
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             names = [module, *(f"{module}.{alias.name}".strip(".") for alias in node.names)]
-            start = file.parents[node.level - 1] if node.level else beside
+            start = file.parents[node.level - 1] if node.level else folder
         else:
             continue
         for name in filter(None, names):

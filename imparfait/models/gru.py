@@ -1,4 +1,4 @@
-"""Gated recurrent units with Keras's semantics, fast to train on a CPU."""
+"""GRUs with Keras's semantics, fast to train on a CPU."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -13,14 +13,14 @@ States = Float[Tensor, "directions steps n units"]
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 SLOPES: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": lambda c: 1 - c * c, "relu": lambda c: (c > 0).to(c.dtype)}
-"""The activation's slope, from its value."""
+"""The derivative of the activation, as a function of its value."""
 
 
 class Gru(nn.Module):
-    """Reads sequences forwards, and backwards too where `directions` is 2.
+    """A GRU over sequences, bidirectional if `directions` is 2.
 
-    Weights have Keras's shapes and order (gates: update, reset, candidate; `reset_after=True`), one layer a direction:
-    kernel [inputs, 3 units], recurrent [units, 3 units], bias [2, 3 units]. `candidate` is what Keras calls
+    Weights have Keras's shapes and order (gates: update, reset, candidate; `reset_after=True`), one layer per
+    direction: kernel [inputs, 3 units], recurrent [units, 3 units], bias [2, 3 units]. `candidate` is what Keras calls
     `activation`. Initial weights are Keras's: Glorot uniform, orthogonal, zero.
     Source: Cho et al. 2014; keras.layers.GRU 3.15.
     """
@@ -36,7 +36,7 @@ class Gru(nn.Module):
             nn.init.orthogonal_(self.recurrent.data[direction])
 
     def forward(self, sequences: Sequences) -> States:
-        """The states after each step, by direction; the backward one's are in the order it read them."""
+        """The state after each step, per direction; the backward states are in processing order."""
         steps = sequences.transpose(0, 1)
         directed = torch.stack([steps, steps.flip(0)][: len(self.kernel)])  # directions, steps, n, features
         weights = (self.kernel, self.recurrent, self.bias)
@@ -47,21 +47,21 @@ class Gru(nn.Module):
 
 
 def side_by_side(states: States) -> Sequences:
-    """The states of both directions for each step of the sequence: what Keras calls `return_sequences`."""
+    """The states of both directions for each step of the sequence (Keras's `return_sequences`)."""
     return torch.cat([states[0], *(back.flip(0) for back in states[1:])], 2).transpose(0, 1)
 
 
 def at_the_end(states: States) -> Float[Tensor, "n features"]:
-    """Each direction's state when it has read everything, side by side."""
+    """The final state of each direction, concatenated."""
     return torch.cat(list(states[:, -1]), 1)
 
 
 def _read(steps: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, candidate: str) -> tuple[Tensor, ...]:
-    """Gates, candidates, what the reset gate acts on, and states: each [directions, steps, n, …]."""
+    """Gates, candidates, reset gate inputs and states: each [directions, steps, n, …]."""
     directions, count, n, _ = steps.shape
     units = recurrent.shape[1]
     activate, kernel, recurrent = ACTIVATIONS[candidate], rounded(kernel), rounded(recurrent)
-    # What the gates take from the input, for all steps at once: one large matrix product instead of many small ones.
+    # The input part of the gates for all steps at once: one large matrix product instead of many small ones.
     given = product(steps.flatten(1, 2), kernel).add_(bias[:, :1]).view(directions, count, n, -1)
     state = torch.zeros_like(given[:, 0, :, :units])
     kept: tuple[list[Tensor], ...] = ([], [], [], [])  # gates, candidates, inners, states
@@ -78,7 +78,7 @@ def _read(steps: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, candid
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """The matrix product of each direction, its result in float32 (or float64, where both are)."""
+    """The matrix product per direction, accumulated in float32 (float64 for float64 operands)."""
     out = torch.empty(*a.shape[:2], b.shape[2], dtype=torch.promote_types(a.dtype, torch.float32), device=a.device)
     for x, y, result in zip(a, b, out, strict=True):
         if y.dtype == out.dtype:
@@ -89,15 +89,15 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def rounded(weights: Tensor) -> Tensor:
-    """The weights as matrix products take them: in bfloat16 where autocast says so."""
+    """The weights in the precision of matrix products: bfloat16 under autocast."""
     kind = weights.device.type
     return weights.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weights
 
 
 class _Reading(torch.autograd.Function):
-    """`_read` with its derivative written out.
+    """`_read` with an explicit derivative.
 
-    Autograd would make one weight gradient a step and add them up; here all steps make one large matrix product.
+    Autograd would compute one weight gradient per step and add them; this computes one large matrix product.
     """
 
     @staticmethod
@@ -130,7 +130,7 @@ def _derivative(
     directions, count, n, units = states.shape
     before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], 1)
     update, reset = gates.chunk(2, -1)
-    # Everything that does not depend on the derivative that comes back through time, for all steps at once.
+    # Everything independent of the gradient through time, for all steps at once.
     by_update = (before - candidates) * update * (1 - update)
     by_candidate = (1 - update) * SLOPES[candidate](candidates)
     by_reset = inners * reset * (1 - reset)

@@ -15,11 +15,11 @@ from imparfait.core.errors import UserError
 from imparfait.core.hardware import choose_device, has_bf16_units
 from imparfait.core.storage import MAX_MODEL_BYTES, printable, read_regular
 from imparfait.core.types import Classifier
-from imparfait.models import build, check_answers
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
-from imparfait.models.metadata import Config, config_of
+from imparfait.models.metadata import ModelConfig, read_config
 from imparfait.models.pretrained import find_model
+from imparfait.models.registry import build, check_answers
 
 
 def load_classifier(
@@ -41,9 +41,9 @@ def load_classifier(
     return as_classifier(model, compute, config.temperature or 1.0)
 
 
-def load_network(folder: Path, network: str | None = None) -> tuple[nn.Module, Config]:
+def load_network(folder: Path, network: str | None = None) -> tuple[nn.Module, ModelConfig]:
     """The trained network in a run folder, and what its config.json says; otherwise as `load_classifier`."""
-    config = config_of(folder)
+    config = read_config(folder)
     name = _to_run(folder, config, network)
     return _network(folder, config, _tensors(folder, _content(folder)), name), config
 
@@ -53,7 +53,7 @@ class PretrainedWeights:
     """The trained weights of a run, to start another training from."""
 
     path: Path
-    config: Config
+    config: ModelConfig
     tensors: dict[str, torch.Tensor]
     sha256: str
 
@@ -81,7 +81,7 @@ class PretrainedWeights:
 def load_weights(path: str | Path) -> PretrainedWeights:
     """The weights in the run folder `path`; runs nothing. Raises UserError when there are none."""
     folder = Path(path)
-    config, content = config_of(folder), _content(folder)
+    config, content = read_config(folder), _content(folder)
     tensors = _tensors(folder, content)
     if not is_custom(config.model):
         _network(folder, config, tensors, config.model)
@@ -98,7 +98,7 @@ def check_named(folder: Path, network: str) -> None:
         )
 
 
-def _to_run(folder: Path, config: Config, network: str | None) -> str:
+def _to_run(folder: Path, config: ModelConfig, network: str | None) -> str:
     """The network to build: one of ours, or the file that the caller names, if it is the one that was trained."""
     if not is_custom(config.model):
         if network is not None:
@@ -121,7 +121,7 @@ def _to_run(folder: Path, config: Config, network: str | None) -> str:
     return network
 
 
-def _network(folder: Path, config: Config, tensors: dict[str, torch.Tensor], name: str) -> nn.Module:
+def _network(folder: Path, config: ModelConfig, tensors: dict[str, torch.Tensor], name: str) -> nn.Module:
     """The network called `name` with these weights; raises UserError where they do not fit or it cannot answer."""
 
     def drawn() -> nn.Module:
@@ -183,7 +183,7 @@ def _last_layer(model: nn.Module, classes: int) -> set[str]:
 
 def compute_for(path: str | Path, device: str = "auto") -> ComputeConfig:
     """Where the classifier in `path` runs here: as it was trained where that can be, else in float32."""
-    told = config_of(Path(path)).compute
+    told = read_config(Path(path)).compute
     here = choose_device(device)
     bf16 = told.precision == "bfloat16" and here == "cpu" and has_bf16_units()
     return ComputeConfig.model_validate(
@@ -195,8 +195,8 @@ __all__ = [
     "PretrainedWeights",
     "check_named",
     "compute_for",
-    "config_of",
     "load_classifier",
     "load_network",
     "load_weights",
+    "read_config",
 ]

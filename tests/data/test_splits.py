@@ -64,7 +64,7 @@ def test_more_folds_than_pictures_of_a_class_are_refused() -> None:
 
 def test_validation_pictures_are_not_divided() -> None:
     _, validation = split(draw_bars(60))
-    with pytest.raises(UserError, match="only training images"):
+    with pytest.raises(UserError, match="cannot be split; expected training images"):
         fold(validation, 5, 0, 0)
 
 
@@ -80,10 +80,10 @@ def test_fewer_pictures_are_some_of_the_more_with_each_class_in_proportion() -> 
 
 def test_a_planted_leak_is_refused_every_time() -> None:
     """An corrupted copy of a held-out image among those to fit on, 100 times at random."""
-    from helpers.fake_jobs import small_cell
+    from helpers.fake_jobs import small_job
 
     from imparfait.data.corrupted import corrupt
-    from imparfait.selection.jobs import fit_and_judge
+    from imparfait.selection.jobs import fit_and_evaluate
 
     data = draw_bars(60)
     random = np.random.default_rng(0)
@@ -97,5 +97,5 @@ def test_a_planted_leak_is_refused_every_time() -> None:
             labels=np.insert(fit.labels, row, leak.labels[0]),
             sources=np.insert(fit.sources, row, leak.sources[0]),
         )
-        with pytest.raises(UserError, match="1 of the source images held out"):
-            fit_and_judge(small_cell(data), joined, held)
+        with pytest.raises(UserError, match="leakage: 1 held-out source images"):
+            fit_and_evaluate(small_job(data), joined, held)

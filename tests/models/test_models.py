@@ -9,9 +9,9 @@ from torch import nn
 
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import bf16_agrees, choose_compute
-from imparfait.models import MODELS, build
-from imparfait.models.duo import ContrastNormalizer, standardised
-from imparfait.models.petit import MOVE, SLANT, STRETCH, TURN, SpatialNormalizer
+from imparfait.models.duo import local_contrast, standardised
+from imparfait.models.petit import JITTER_ANGLE_RAD, JITTER_SCALE, JITTER_SHEAR, JITTER_SHIFT, SpatialNormalizer
+from imparfait.models.registry import MODELS, build
 
 
 def blob(side: int, row: float, column: float, size: float, slant: float = 0.0) -> torch.Tensor:
@@ -53,10 +53,10 @@ def test_an_empty_picture_is_looked_at_without_harm() -> None:
 def test_a_look_errs_while_the_network_learns_by_as_much_as_is_said_and_not_to_one_side() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        right, down = SpatialNormalizer(24).train().place(torch.zeros(4000, 1, 28, 28))
+        right, down = SpatialNormalizer(24).train().sampling_grid(torch.zeros(4000, 1, 28, 28))
     line = torch.arange(24) - 11.5
     # Of the frame's corner: turned, stretched and slanted by the most, and moved.
-    most = 11.5 * (1 + STRETCH) * (1 + math.sin(TURN)) * (1 + SLANT) + 24 * MOVE
+    most = 11.5 * (1 + JITTER_SCALE) * (1 + math.sin(JITTER_ANGLE_RAD)) * (1 + JITTER_SHEAR) + 24 * JITTER_SHIFT
     for there, exact in ((right, line[None, :].expand(24, 24)), (down, line[:, None].expand(24, 24))):
         assert there.abs().max() < most
         assert (there.mean(0) - exact).abs().max() < 0.2
@@ -71,7 +71,7 @@ def test_a_look_that_does_not_learn_never_errs() -> None:
 
 
 def test_a_light_ground_does_not_move_a_look_at_contrast() -> None:
-    ink, look = blob(40, 12, 26, 4), ContrastNormalizer(24).eval()
+    ink, look = blob(40, 12, 26, 4), SpatialNormalizer(24, saliency=local_contrast, padding="border").eval()
     expected = look(ink)
     assert (look(0.5 + 0.5 * ink) - (0.5 + 0.5 * expected)).abs().max() < 0.02
     assert (look(1 - ink) - (1 - expected)).abs().max() < 0.02
@@ -145,4 +145,4 @@ def test_contrast_is_what_differs_from_the_mean_of_the_pixels_around() -> None:
     grey = images.mean(1, keepdim=True)
     padded = torch.nn.functional.pad(grey, (4, 4, 4, 4), mode="replicate")
     around = padded.unfold(2, 9, 1).unfold(3, 9, 1).mean((4, 5))
-    assert torch.allclose(ContrastNormalizer(24).ink(images), (grey - around).square()[:, 0], atol=1e-6)
+    assert torch.allclose(local_contrast(images), (grey - around).square()[:, 0], atol=1e-6)

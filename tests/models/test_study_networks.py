@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from imparfait.core.errors import UserError
-from imparfait.models import MODELS, build
 from imparfait.models import keras_layers as layers
 from imparfait.models.gru import Gru
+from imparfait.models.registry import MODELS, build
 from imparfait.training.recipes import RECIPES, recipe_of
 
 # Written down from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, images of 28 by 28 by 1.
@@ -79,7 +79,7 @@ def test_relu_comes_before_the_norm_and_the_dropout_of_the_head_before_it() -> N
 def test_another_picture_size_is_one_sentence(name: str) -> None:
     model = network(name, 32, 24).eval()
     assert model(torch.rand(2, 1, 32, 24)).shape == (2, 10)
-    with pytest.raises(UserError, match="was built for images of 32×24, these are 28×28; train one"):
+    with pytest.raises(UserError, match="images of 28×28 came; expected 32×24, which this .* was built for; train one"):
         model(torch.rand(2, 1, 28, 28))
 
 
@@ -91,7 +91,9 @@ def test_a_size_must_be_given(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in IN_KERAS if name != "rnn"])
 def test_a_picture_too_small_for_three_halvings_is_one_sentence(name: str) -> None:
-    with pytest.raises(UserError, match="7×28 is too small, 8×8 the least; use petit"):
+    with pytest.raises(
+        UserError, match="images of 7×28 are too small .* expected 8×8 pixels or more; use --model petit"
+    ):
         network(name, 7, 28)
 
 
@@ -115,7 +117,7 @@ def test_dropout_of_an_odd_count_and_of_bfloat16_works() -> None:
 @pytest.mark.parametrize("model_args", [{"widht": 3}, {"channels": 3}, {"height": 9}])
 def test_a_size_that_a_network_does_not_have_is_one_sentence(model_args: dict[str, int]) -> None:
     with pytest.raises(
-        UserError, match=f"petit has no size called '{next(iter(model_args))}'; it has filters, depth, frame"
+        UserError, match=f"petit has no argument called '{next(iter(model_args))}'; it has filters, depth, frame"
     ):
         build("petit", channels=1, classes=3, model_args=model_args)
 
