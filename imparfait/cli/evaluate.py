@@ -1,12 +1,16 @@
-"""`imparfait evaluate`: where classifiers break, ours or other people's."""
+"""`imparfait evaluate`: accuracy of models on corrupted images, with a report."""
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from imparfait.cli import console, options
 from imparfait.core.errors import UserError
+
+if TYPE_CHECKING:
+    from imparfait.data.images.normalize import Normalization
 
 LAYOUTS = "nchw, nhwc, nhw or flat"
 RANGES = "1, 255, -1..1, mnist or imagenet"
@@ -15,56 +19,66 @@ RANGES = "1, 255, -1..1, mnist or imagenet"
 @click.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option(
-    "--suite", type=click.Choice(["three", "full"]), default="three", show_default=True,
-    help="three: clean, geometric, shrunk; full: every corruption at every severity, and how far to trust it.",
+    "--suite", type=click.Choice(["core", "full"]), default="core", show_default=True,
+    help="core: clean, geometric, shrunk; full: every corruption at every severity, calibration and OOD detection.",
 )  # fmt: skip
 @click.option(
-    "--split", "split", type=click.Choice(["test", "validation"]), default="test", show_default=True,
-    help="The test images, which opens them; or those of the validation set, to choose by.",
+    "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True,
+    help="test evaluates on the sealed test set; the ledger in --out records every access.",
 )  # fmt: skip
 @options.data
 @options.size
-@click.option("--network", help="my_net.py:build, where a run's network is from a file of your own.")
-@click.option("--layout", help=f"How a file's model takes images: {LAYOUTS}.  [default: found by trying]")
-@click.option("--range", "value_range", help=f"… in which range: {RANGES}.  [default: found by trying]")
-@click.option("--ink", help="… light on a dark ground, or dark.  [default: found by trying]")
-@click.option("--outputs", help="What it answers: logits, probabilities or labels.  [default: what it looks like]")
+@options.normalize
+@click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
+@click.option("--layout", help=f"Input layout of a model file: {LAYOUTS}.  [default: inferred]")
+@click.option("--range", "value_range", help=f"Input range of a model file: {RANGES}.  [default: inferred]")
+@click.option("--foreground", help="Foreground in a model file's input: light or dark.  [default: inferred]")
+@click.option("--outputs", help="Output type: logits, probabilities or labels.  [default: inferred]")
 @options.device
 @options.out
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
     suite: str,
-    split: str,
+    split: Literal["validation", "test"],
     data: str,
     size: int | None,
+    normalize: "Normalization | None",
     network: str | None,
     layout: str | None,
     value_range: str | None,
-    ink: str | None,
+    foreground: str | None,
     outputs: str | None,
     device: str,
     out: Path,
     as_json: bool,
 ) -> None:
-    """Score each MODEL (a run folder, a .onnx or a .keras file) on images as they are and corrupted, with a report.
+    """Evaluate each MODEL on clean and corrupted images, and write a report.
 
-    Runs that differ only in their seed are one model; several models are compared, each pair with one verdict. The
-    test is opened once for each MODEL, which is written into the ledger in --out. Files of others run in a fenced
-    process. A corruption is what others call a corruption.
+    A MODEL is a run folder, a pretrained model such as digits, or an .onnx or .keras file, which runs in a sandbox.
+    Runs that differ only in their seed are one model. Several models are compared, with one verdict per pair.
     """
-    from imparfait.cli.asking import names_of, open_model
-    from imparfait.cli.proving import prove
-    from imparfait.evaluation.external.input_spec import SpecHint
+    from imparfait.models.pretrained import find_model
 
-    known = SpecHint(layout, value_range, ink, outputs)
-    if len({path.resolve() for path in models}) < len(models):
-        raise UserError("a MODEL is given twice; give each once")
-    dataset = console.loaded(data, size)
-    test = dataset.test if split == "test" else None
+    if len({find_model(path).resolve() for path in models}) < len(models):
+        raise UserError("a MODEL is given twice", hint="give each once")
+
+    from imparfait.evaluation.external.input_spec import SpecHint
+    from imparfait.inference.open_model import names_of, open_model
+    from imparfait.reports.evaluation import evaluate_models
+    from imparfait.reports.text import evaluation_lines, evaluation_table
+
+    hint = SpecHint(layout, value_range, foreground, outputs)
+    dataset = console.loaded(data, size, normalize)
     with ExitStack() as stack:
-        asked = [
-            stack.enter_context(open_model(path, dataset, name=name, device=device, network=network, spec=known))
+        opened = [
+            stack.enter_context(open_model(path, dataset, name=name, device=device, network=network, spec=hint))
             for path, name in zip(models, names_of([*models]), strict=True)
         ]
-        prove(asked, dataset, test, full=suite == "full", out=out, as_json=as_json)
+        report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
+    if as_json:
+        console.print_json(report.scores.model_dump(), report.folder)
+        return
+    console.table(*evaluation_table(report))
+    for line in evaluation_lines(report):
+        click.echo(line)

@@ -1,7 +1,7 @@
 """Evaluation suites: lists of conditions, each a corruption at one severity, applied when their turn comes."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +65,8 @@ def suite_named(suite: str | Iterable[str | CorruptionFunction]) -> list[Conditi
     """The conditions of "core", of "full", or of a list of corruptions, each at all its severities."""
     if not isinstance(suite, str):
         return full_suite(suite)
-    return lookup("suite", suite, {"core": conditions_from, "full": full_suite})()
+    named: dict[str, Callable[[], list[Condition]]] = {"core": conditions_from, "full": full_suite}
+    return lookup("suite", suite, named)()
 
 
 def apply_conditions(data: LabelledImages, conditions: Iterable[Condition]) -> Iterator[ConditionImages]:

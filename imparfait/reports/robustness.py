@@ -1,4 +1,4 @@
-"""The report of a full suite: what one model or several survive, and what breaks them."""
+"""The report of a suite: accuracy under each corruption, comparisons, calibration, OOD detection and mistakes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,225 +7,233 @@ from typing import Any
 import numpy as np
 
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.model_comparison import ModelGroup, Verdict
-from imparfait.evaluation.robustness import ENOUGH, CorruptionSummary, Z
-from imparfait.evaluation.scores import percent, percents
+from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
+from imparfait.evaluation.robustness import CorruptionSummary, normal_interval
+from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import Condition
-from imparfait.evaluation.uncertainty import CalibrationReport, OodReport
 from imparfait.reports.figures import curves, heat_map
-from imparfait.reports.page import Plate, write_page
+from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.suite_confidence import (
-    REFUSAL_HEADINGS,
-    TRUST_HEADINGS,
-    confidence_plate,
-    refusal_lines,
-    trust_lines,
+    CALIBRATION_HEADINGS,
+    OOD_HEADINGS,
+    calibration_rows,
+    confidence_figure,
+    ood_rows,
 )
-from imparfait.reports.suite_mistakes import A_ROW, ImageLookup, broken, confusions, won_and_lost, worst_mistakes
+from imparfait.reports.suite_mistakes import (
+    MISTAKES_PER_CORRUPTION,
+    ImageMaker,
+    breaking_figure,
+    confusions,
+    disagreement_figures,
+    mistake_figures,
+)
 from imparfait.reports.suite_tables import (
     HEADINGS,
-    NONE,
-    core_suite,
-    lines,
-    mnist_c,
-    rows_of,
-    share,
-    where,
-    write_long_csv,
+    core_mean,
+    mnist_c_mean,
+    summaries_of,
+    table_rows,
+    write_counts,
     write_tables,
 )
+from imparfait.reports.text import (
+    NONE,
+    breaking_sentences,
+    corruption_label,
+    percent,
+    percent_range,
+    points,
+    signed_points,
+    verdict_sentence,
+)
 
-BESIDE = 2  # heat maps side by side: more could not be read on a phone
-MODELS = 4  # whose curves are drawn into one panel
+MAPS_SIDE_BY_SIDE = 2  # heat maps; more would not be legible on a phone
+MAX_CURVES = 4  # models in one panel
 
 
 def write_report(
     folder: Path,
     *,
     title: str,
-    conditions: str,
-    seen: str,
-    models: Sequence[ModelGroup],
-    verdicts: Sequence[Verdict],
-    trust: Mapping[str, Sequence[CalibrationReport]],
-    refusals: Mapping[str, Sequence[OodReport]],
+    circumstances: str,
+    overlap: str,
+    evaluation: Evaluation,
     data: LabelledImages,
     facts: Mapping[str, Mapping[str, Any]],
-    parts: Sequence[Condition] = (),
-    corruption_error: Mapping[str, Mapping[str, float]] | None = None,
-    asked: Mapping[str, str] | None = None,
-    disputed: Mapping[str, tuple[float, float]] | None = None,
+    conditions: Sequence[Condition] = (),
+    notes: Mapping[str, str] | None = None,
+    without_label_errors: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
-    """`report.html`, its figures, `table.csv`, `table.tex` and `scores.csv` in `folder`.
+    """Write `report.html`, its figures, `table.csv`, `table.tex` and `scores.csv` in `folder`.
 
-    `data` are the source images; corrupted ones are made again to be shown, the user's own corruptions by what
-    `parts` say of them. Single answers are those of the first model's first seed.
+    `circumstances` says what was evaluated on which images, `overlap` what the training had in common with the suite,
+    `notes` how external models take their input. `data` are the source images, from which corrupted ones are made
+    again to be shown; `conditions` hold the user's own corruptions. Single predictions are of the first model's first
+    seed. `without_label_errors` has clean accuracy by model, with and without MNIST's label errors.
     """
-    errors = corruption_error or {}
-    rows = {model.name: _ordered(rows_of(model)) for model in models}
-    write_tables(folder, {model: rows[model.name] for model in models}, errors)
-    write_long_csv(folder / "scores.csv", models)
-    images = ImageLookup(data, {part.corruption: part.alter for part in parts if part.alter})
+    models, verdicts, errors = evaluation.models, evaluation.verdicts, evaluation.corruption_errors
+    summaries = {model.name: _ordered(summaries_of(model)) for model in models}
+    write_tables(folder, {model: summaries[model.name] for model in models}, errors)
+    write_counts(folder / "scores.csv", models)
+    images = ImageMaker(
+        data, {condition.corruption: condition.function for condition in conditions if condition.function}
+    )
     first = models[0]
-    suite, own_rows = first.seeds[0], rows[first.name]
+    suite, own = first.seeds[0], summaries[first.name]
     columns = len(HEADINGS) if any(errors.values()) else len(HEADINGS) - 1  # the last is the corruption error
-    breaking = broken(suite, own_rows, images)
+    breaking = breaking_figure(suite, own, images)
     write_page(
         folder,
         "robustness.html",
         title=title,
-        plates=[
+        figures=[
             *([breaking] if breaking else []),
-            *_maps(rows, verdicts),
-            _curves(models, rows),
-            confidence_plate(models),
-            *worst_mistakes(suite, own_rows, images),
-            *won_and_lost(models, images),
+            *_maps(summaries, verdicts),
+            _curves(models, summaries),
+            confidence_figure(models),
+            *mistake_figures(suite, own, images),
+            *disagreement_figures(models, images),
         ],
         facts=facts,
-        conditions=conditions,
-        seen=seen,
+        circumstances=circumstances,
+        overlap=overlap,
         models=models,
         verdicts=verdicts,
-        overview=[_overview(model, rows[model.name]) for model in models],
-        breaks={model.name: _breaks(model, rows[model.name]) for model in models},
+        sentences=list(map(verdict_sentence, verdicts)),
+        overview=[_overview(model) for model in models],
+        breaking={model.name: breaking_sentences(summaries[model.name]) for model in models},
         headings=HEADINGS[:columns],
         tables={
-            model.name: [line[:columns] for line in lines(model, rows[model.name], errors.get(model.name, {}))]
+            model.name: [row[:columns] for row in table_rows(model, summaries[model.name], errors.get(model.name, {}))]
             for model in models
         },
         has_errors=any(errors.values()),
-        trust_headings=TRUST_HEADINGS,
-        trust={name: trust_lines(each) for name, each in trust.items()},
-        refusal_headings=REFUSAL_HEADINGS,
-        refusals={
+        tests=[(verdict, _tests(verdict)) for verdict in verdicts],
+        calibration_headings=CALIBRATION_HEADINGS,
+        calibration={name: calibration_rows(reports) for name, reports in evaluation.calibration.items()},
+        ood_headings=OOD_HEADINGS,
+        ood={
             name: [
-                refusal_lines(one for one in each if one.has_right_answer == answerable) for answerable in (True, False)
+                ood_rows(report for report in reports if report.resembles_classes == resembling)
+                for resembling in (False, True)
             ]
-            for name, each in refusals.items()
+            for name, reports in evaluation.ood.items()
         },
-        confusions=confusions(suite, own_rows),
-        a_row=A_ROW,
-        shown=f"{first.name}, its first seed" if len(first.seeds) > 1 else first.name,
-        flawless=[row.name for row in own_rows if min(row.accuracies) == 1],
-        asked=asked or {},
-        disputed=disputed or {},
+        confusions=confusions(suite, own),
+        mistakes_per_corruption=MISTAKES_PER_CORRUPTION,
+        shown_model=f"{first.name}, first seed" if len(first.seeds) > 1 else first.name,
+        flawless=[corruption_label(summary.corruption) for summary in own if min(summary.accuracies) == 1],
+        notes=notes or {},
+        without_label_errors=without_label_errors or {},
         percent=percent,
     )
 
 
-def _ordered(rows: Sequence[CorruptionSummary]) -> list[CorruptionSummary]:
-    """Family by family, the worst first, and so within them."""
+def _ordered(summaries: Sequence[CorruptionSummary]) -> list[CorruptionSummary]:
+    """By family, the least accurate first, and so within families."""
     families: dict[str, list[CorruptionSummary]] = {}
-    for row in sorted(rows, key=lambda row: row.accuracy):
-        families.setdefault(row.family, []).append(row)
-    by_mean = sorted(families.values(), key=lambda each: float(np.mean([row.accuracy for row in each])))
-    return [row for family in by_mean for row in family]
+    for summary in sorted(summaries, key=lambda summary: summary.accuracy):
+        families.setdefault(summary.family, []).append(summary)
+    by_mean = sorted(families.values(), key=lambda family: float(np.mean([summary.accuracy for summary in family])))
+    return [summary for family in by_mean for summary in family]
 
 
-def _overview(model: ModelGroup, rows: Sequence[CorruptionSummary]) -> tuple[str, ...]:
-    """The headlines of a model: mean, interval, spread, clean, the three, MNIST-C's, and what breaks it first."""
-    each = model.by_source()
-    half = Z * float(each.std(ddof=1)) / len(each) ** 0.5
-    interval = percents((max(0.0, model.mean - half), min(1.0, model.mean + half)))
+def _overview(model: ModelGroup) -> tuple[str, ...]:
+    """The headline numbers: name, mean, interval, sd over seeds, clean, core mean, MNIST-C mean."""
+    interval = percent_range(normal_interval(model.mean, model.by_source()))
     clean = float(np.mean([suite.clean.score.accuracy for suite in model.seeds]))
     spread = NONE if model.spread is None else f"{100 * model.spread:.2f}"
-    numbers = (percent(model.mean), interval, spread, percent(clean), share(core_suite(model)), share(mnist_c(model)))
-    return (model.name, *numbers)
+    others = (NONE if mean is None else percent(mean) for mean in (core_mean(model), mnist_c_mean(model)))
+    return (model.name, percent(model.mean), interval, spread, percent(clean), *others)
 
 
-def _breaks(model: ModelGroup, rows: Sequence[CorruptionSummary]) -> list[str]:
-    """What breaks it first, where it is worst, and what it survives, in sentences."""
-    lowest = min(rows, key=lambda row: min(row.accuracies))
-    at = int(np.argmin(lowest.accuracies))
-    worst = f"{percent(lowest.accuracies[at])} under {lowest.name} at severity {lowest.severities[at]:g}"
-    if any(row.crossing.severity == 0 for row in rows):
-        return [f"Even as they are, fewer than {100 * ENOUGH:.0f} % are read. It is worst at {worst}."]
-    # Of what has one level only, nothing is known below it.
-    reached = [row for row in rows if row.crossing.severity is not None and len(row.severities) > 1]
-    unbroken = [row.name for row in rows if row.crossing.severity is None]
-    said = [f"It is worst at {worst}."]
-    if reached:
-        first = min(reached, key=lambda row: row.crossing.severity or 0)
-        broke = f"It breaks first under {first.name}: below {100 * ENOUGH:.0f} %, severity {where(first)}"
-        said = [f"{broke}; it is worst at {worst}."]
-    if unbroken:
-        said.append(f"Never below {100 * ENOUGH:.0f} %: {', '.join(unbroken)}.")
-    return said
+def _tests(verdict: Verdict) -> list[tuple[str, ...]]:
+    """A table row per corruption of a pair: difference in points, interval, adjusted p."""
+    return [
+        (
+            corruption_label(name),
+            signed_points(test.difference.mean),
+            points(test.difference.interval),
+            f"{test.p:.2g}",
+        )
+        for name, test in verdict.corruptions.items()
+    ]
 
 
-def _maps(rows: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Verdict]) -> list[Plate]:
-    """Accuracy by corruption and severity, models two by two; and, of two, their difference."""
-    first = next(iter(rows.values()))
+def _maps(summaries: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Verdict]) -> list[PageFigure]:
+    """Accuracy by corruption and severity, two models at a time; for two models also their difference."""
+    first = next(iter(summaries.values()))
     families: dict[str, list[str]] = {}
-    for row in first:
-        families.setdefault(row.family, []).append(row.name)
-    levels = sorted({severity for row in first for severity in row.severities})
+    for summary in first:
+        families.setdefault(summary.family, []).append(corruption_label(summary.corruption))
+    levels = sorted({severity for summary in first for severity in summary.severities})
     columns = [*(f"{level:g}" for level in levels), "mean"]
-    order = [row.corruption for row in first]
-    panels = {name: _panel({row.corruption: row for row in each}, order, levels) for name, each in rows.items()}
-    plates = []
+    order = [summary.corruption for summary in first]
+    panels = {name: _panel({one.corruption: one for one in own}, order, levels) for name, own in summaries.items()}
+    figures = []
     names = list(panels)
-    for start in range(0, len(names), BESIDE):
-        some = {name: panels[name] for name in names[start : start + BESIDE]}
-        plates.append(
-            Plate(
-                f"heat_map_{start // BESIDE}" if start else "heat_map",
-                "Corruption by severity" if not start else "… and the next",
-                "Accuracy in %: a row a corruption, a column a severity, families and rows with the worst on top. The "
-                "deeper the colour, the more errors; bold is below 95 %. What has no degrees has one cell."
+    for start in range(0, len(names), MAPS_SIDE_BY_SIDE):
+        pair = {name: panels[name] for name in names[start : start + MAPS_SIDE_BY_SIDE]}
+        figures.append(
+            PageFigure(
+                f"heat_map_{start // MAPS_SIDE_BY_SIDE}" if start else "heat_map",
+                "Accuracy by corruption and severity" if not start else "… and the next models",
+                "In %: a row per corruption, a column per severity, the least accurate families and corruptions first. "
+                "The darker, the more errors; bold below 95 %. Corruptions without degrees have one cell."
                 if not start
                 else "",
-                lambda theme, some=some: heat_map(families, columns, some, theme),  # type: ignore[misc]
-                square=len(some) == 1,
+                lambda theme, pair=pair: heat_map(families, columns, pair, theme),  # type: ignore[misc]
+                square=len(pair) == 1,
                 section="map",
             )
         )
     if len(names) == 2:
         difference = {"": panels[names[0]] - panels[names[1]]}
-        plates.append(
-            Plate(
+        figures.append(
+            PageFigure(
                 "difference",
-                f"{names[0]} less {names[1]}",
-                f"In points: blue where {names[0]} is ahead, orange where {names[1]} is. The cells are not tested; the "
-                "table of tests says which corruptions differ.",
+                f"{names[0]} minus {names[1]}",
+                f"In percentage points: blue where {names[0]} is ahead, orange where {names[1]} is. Cells are not "
+                "tested; the table of tests shows which corruptions differ significantly.",
                 lambda theme: heat_map(families, columns, difference, theme, signed=True),
                 square=True,
                 section="map",
             )
         )
-    return plates
+    return figures
 
 
-def _panel(rows: Mapping[str, CorruptionSummary], order: Sequence[str], levels: Sequence[float]) -> np.ndarray:
+def _panel(summaries: Mapping[str, CorruptionSummary], order: Sequence[str], levels: Sequence[float]) -> np.ndarray:
     panel = np.full((len(order), len(levels) + 1), np.nan)
-    for place, name in enumerate(order):
-        if name in rows:
-            for severity, accuracy in zip(rows[name].severities, rows[name].accuracies, strict=True):
+    for row, name in enumerate(order):
+        if name in summaries:
+            for severity, accuracy in zip(summaries[name].severities, summaries[name].accuracies, strict=True):
                 if severity in levels:
-                    panel[place, levels.index(severity)] = accuracy
-            panel[place, -1] = rows[name].accuracy
+                    panel[row, levels.index(severity)] = accuracy
+            panel[row, -1] = summaries[name].accuracy
     return panel
 
 
-def _curves(models: Sequence[ModelGroup], rows: Mapping[str, Sequence[CorruptionSummary]]) -> Plate:
+def _curves(models: Sequence[ModelGroup], summaries: Mapping[str, Sequence[CorruptionSummary]]) -> PageFigure:
     panels: dict[str, dict[str, np.ndarray]] = {}
     several = len(models) > 1
-    for model in models[:MODELS]:
+    for model in models[:MAX_CURVES]:
         scores = [suite.clean.score for suite in model.seeds]
         clean = np.mean([[score.accuracy, *score.interval] for score in scores], 0)
-        for row in rows[model.name]:
-            low, high = np.array(row.intervals).T
-            line = np.stack([row.severities, row.accuracies, low, high])
-            panel, name = (row.name, model.name) if several else (row.family, row.name)
+        for summary in summaries[model.name]:
+            low, high = np.array(summary.intervals).T
+            line = np.stack([summary.severities, summary.accuracies, low, high])
+            label = corruption_label(summary.corruption)
+            panel, name = (label, model.name) if several else (summary.family, label)
             panels.setdefault(panel, {})[name] = np.column_stack([[0.0, *clean], line])
-    return Plate(
+    return PageFigure(
         "curves",
         "Accuracy over severity",
-        "In %, from the images as they are at 0; the bands are 95 % intervals (Wilson's), the fine line is at 95 %. "
-        "Dotted: what has one level only."
-        + (" Of several seeds, the mean." if any(len(model.seeds) > 1 for model in models) else "")
-        + (f" The first {MODELS} models." if len(models) > MODELS else ""),
+        "In %, from clean images at severity 0. Bands are 95 % intervals (Wilson), the fine line is at 95 %. Dotted: "
+        "corruptions with one level."
+        + (" For several seeds, their mean." if any(len(model.seeds) > 1 for model in models) else "")
+        + (f" The first {MAX_CURVES} models." if len(models) > MAX_CURVES else ""),
         lambda theme: curves(panels, 4 if several else 2, theme, named_at_their_ends=not several),
         section="curves",
     )

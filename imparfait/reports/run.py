@@ -1,4 +1,4 @@
-"""The report of a run: how it learned, and what it gets right."""
+"""The report of one model on the core suite: training curves, accuracy, confusion matrices and mistakes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,109 +8,112 @@ import numpy as np
 from sklearn.metrics import classification_report
 
 from imparfait.data.dataset import ConditionImages
-from imparfait.evaluation.scores import HEADINGS, ConditionResult, Score, Scores, percent
-from imparfait.reports.figures import accuracy_loss, confusion, contact_sheet, mistakes
-from imparfait.reports.page import Plate, write_page
-from imparfait.training.loop import Epoch
+from imparfait.evaluation.scores import ConditionResult, Scores
+from imparfait.reports.figures import accuracy_loss, confusion, contact_sheet, mistakes, shown_name
+from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
+from imparfait.training.checkpoints import Epoch
 
-WORST = 32  # mistakes shown
-SAMPLES = 12  # images a row on the contact sheet
+SHOWN_MISTAKES = 32
+IMAGES_PER_ROW = 12  # of the contact sheet
 
 
 def write_report(
     folder: Path,
     *,
     title: str,
-    conditions: str,
-    seen: str,
+    circumstances: str,
+    overlap: str,
     scores: Scores,
-    plates: Sequence[Plate],
+    figures: Sequence[PageFigure],
     facts: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """`report.html` in `folder`, and each of its figures as a PNG beside it."""
+    """Write `report.html` in `folder`, and each of its figures as a PNG file.
+
+    `circumstances` says what was evaluated on which images, `overlap` what its training had in common with them.
+    """
     write_page(
         folder,
         "run.html",
         title=title,
-        plates=plates,
+        figures=figures,
         facts=facts,
         mean=percent(scores.mean),
-        wrong=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
-        conditions=conditions,
-        seen=seen,
-        headings=HEADINGS,
-        rows=scores.rows(),
-        by_class={part.corruption: _by_class(part, scores.classes) for part in scores.parts},
+        images_per_mistake=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
+        circumstances=circumstances,
+        overlap=overlap,
+        headings=SCORES_HEADINGS,
+        rows=scores_rows(scores),
+        by_class={result.corruption: _by_class(result, scores.classes) for result in scores.conditions},
     )
 
 
-def course(epochs: Sequence[Epoch], validation: Sequence[Sequence[Score]]) -> Plate:
-    """How loss and accuracy went, epoch by epoch."""
+def training_figure(epochs: Sequence[Epoch]) -> PageFigure:
+    """Loss and accuracy by epoch."""
     lines: dict[str, list[float]] = {}
-    for scores in validation:
-        for score in scores:
+    for epoch in epochs:
+        for score in epoch.validation:
             lines.setdefault(score.corruption, []).append(score.accuracy)
-    return Plate(
+    return PageFigure(
         "accuracy_loss",
-        "How it learned",
-        "The loss should fall and level off; the training line is measured on corrupted images while the network "
-        "still learns, so it may lie below the validation lines.",
+        "Training",
+        "The loss should fall and level off. Training accuracy is measured on augmented images while the weights still "
+        "change, so it may lie below validation accuracy.",
         lambda theme: accuracy_loss([e.loss for e in epochs], [e.accuracy for e in epochs], lines, theme),
     )
 
 
-def answers(scores: Scores, shown: Sequence[ConditionImages]) -> list[Plate]:
-    """What was shown, what was confused with what, and the worst mistakes."""
-    sheet = Plate(
+def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) -> list[PageFigure]:
+    """The images of each condition, the confusion matrices, and the most confident mistakes."""
+    sheet = PageFigure(
         "corruptions",
-        "What it was shown",
-        "Each column is one source image, each row one of the parts that were scored.",
-        lambda theme: contact_sheet({part.corruption: part.data.pixels[:SAMPLES] for part in shown}, theme),
+        "Evaluated images",
+        "Each column is a source image, each row a condition.",
+        lambda theme: contact_sheet({one.corruption: one.data.pixels[:IMAGES_PER_ROW] for one in conditions}, theme),
     )
     matrices = [
-        Plate(
-            f"confusion_{part.corruption}",
-            f"What was taken for what: {part.corruption}",
-            "A row is a true class, a column an answer; everything off the diagonal is a mistake, and the more "
-            "coloured a cell, the more often that mistake was made.",
-            lambda theme, part=part: confusion(part.confusion(), scores.classes, theme),  # type: ignore[misc]
+        PageFigure(
+            f"confusion_{result.corruption}",
+            f"Confusion matrix: {result.corruption}",
+            "A row per true class, a column per predicted class; off the diagonal are mistakes, in darker colours the "
+            "more frequent they are.",
+            lambda theme, result=result: confusion(result.confusion(), scores.classes, theme),  # type: ignore[misc]
             square=True,
         )
-        for part in scores.parts
+        for result in scores.conditions
     ]
-    pixels, captions = _worst(scores, shown)
-    worst = Plate(
+    pixels, captions = _confident_mistakes(scores, conditions)
+    worst = PageFigure(
         "mistakes",
-        "The worst mistakes",
-        "The wrong answers given most surely, the surest first: the true class, the answer, and how sure it was."
+        "Most confident mistakes",
+        "Captions: true class → prediction, confidence, condition."
         if captions
-        else "It made no mistake on these images; on real data that is a reason to look for a leak.",
+        else "No mistakes on these images. With real data that is a reason to look for a leak.",
         lambda theme: mistakes(pixels, captions, theme),
     )
     return [sheet, *matrices, worst]
 
 
-def _worst(scores: Scores, shown: Sequence[ConditionImages]) -> tuple[np.ndarray, list[str]]:
-    found = []
-    for part, answered in zip(shown, scores.parts, strict=True):
-        for row in np.flatnonzero(answered.said != answered.truths):
-            said = answered.said[row]
-            found.append((float(answered.probabilities[row, said]), part, row, answered.truths[row], said))
-    found.sort(key=lambda mistake: -mistake[0])
-    pixels = [part.data.pixels[row] for _, part, row, _, _ in found[:WORST]]
-    captions = [
-        f"{scores.classes[truth]} → {scores.classes[said]}  {100 * sure:.0f} %\n{part.corruption}"
-        for sure, part, _, truth, said in found[:WORST]
-    ]
-    return np.stack(pixels) if pixels else shown[0].data.pixels[:0], captions
+def _confident_mistakes(scores: Scores, conditions: Sequence[ConditionImages]) -> tuple[np.ndarray, list[str]]:
+    wrong = []
+    classes = [shown_name(name) for name in scores.classes]
+    for condition, result in zip(conditions, scores.conditions, strict=True):
+        predicted = result.predicted
+        for row in np.flatnonzero(~result.correct):
+            confidence = float(result.probabilities[row, predicted[row]])
+            caption = f"{classes[result.truths[row]]} → {classes[predicted[row]]}  {100 * confidence:.0f} %"
+            wrong.append((confidence, condition.data.pixels[row], f"{caption}\n{shown_name(condition.corruption)}"))
+    worst = sorted(wrong, key=lambda mistake: -mistake[0])[:SHOWN_MISTAKES]
+    pixels = [image for _, image, _ in worst]
+    return np.stack(pixels) if pixels else conditions[0].data.pixels[:0], [caption for *_, caption in worst]
 
 
-def _by_class(part: ConditionResult, classes: Sequence[str]) -> list[tuple[str, str, str, str, int]]:
+def _by_class(result: ConditionResult, classes: Sequence[str]) -> list[tuple[str, str, str, str, int]]:
     """scikit-learn's classification report: class, precision, recall, F1, images."""
     report = classification_report(
-        part.truths, part.said, labels=range(len(classes)), target_names=classes, output_dict=True, zero_division=0
+        result.truths, result.predicted, labels=range(len(classes)), output_dict=True, zero_division=0
     )
-    rows = [(name, report[name]) for name in classes]
+    rows = [(name, report[str(index)]) for index, name in enumerate(classes)]
     return [
         (name, percent(row["precision"]), percent(row["recall"]), percent(row["f1-score"]), int(row["support"]))
         for name, row in rows

@@ -1,95 +1,107 @@
-"""How far a suite's confidence can be trusted: its tables, and one plate of curves."""
+"""The part of a suite's report on confidence: calibration and OOD tables, reliability and risk–coverage curves."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from imparfait.evaluation import metrics
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import ConditionResult
-from imparfait.evaluation.uncertainty import FIT, MODERATE, CalibrationReport, OodReport, max_probability
+from imparfait.evaluation.uncertainty import (
+    CALIBRATION_FAMILIES,
+    MODERATE_SEVERITY,
+    CalibrationReport,
+    OodReport,
+    max_probability,
+    moderate,
+)
 from imparfait.reports.figures import confidence
-from imparfait.reports.page import Plate
+from imparfait.reports.page import PageFigure
+from imparfait.reports.text import NONE, percent_range
 
-TRUST_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "always sure, %", "surest, %")
-REFUSAL_HEADINGS = ("images", "AUROC", "FPR95", "accepted")
-POINTS = 300  # of a curve of risk over coverage, which has one for each image
+CALIBRATION_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "error rate, %", "confident errors, %")
+OOD_HEADINGS = ("images", "AUROC", "FPR95", "accepted")
+CURVE_POINTS = 300  # of a risk-coverage curve, which has one per image
+MIN_COVERAGE = 0.01  # of a risk-coverage curve: at less, a single wrong prediction is many percent
+
+ProbabilitiesAndTruths = tuple[Float[np.ndarray, "n classes"], Int[np.ndarray, " n"]]
 
 
-def trust_lines(trusts: Iterable[CalibrationReport]) -> list[tuple[str, ...]]:
-    """What is known of each group of images, as people read it."""
+def calibration_rows(reports: Iterable[CalibrationReport]) -> list[tuple[str, ...]]:
+    """A table row per group of images, under CALIBRATION_HEADINGS."""
     return [
         (
-            each.images,
-            f"{each.log_loss:.3f}",
-            f"{each.brier:.3f}",
-            f"{100 * each.calibration_error:.2f} ({100 * each.interval[0]:.2f} – {100 * each.interval[1]:.2f})",
-            f"{100 * each.always_sure:.2f}",
-            f"{100 * each.surest_wrong / each.surest:.2f}",
+            report.images,
+            f"{report.log_loss:.3f}",
+            f"{report.brier:.3f}",
+            f"{100 * report.calibration_error:.2f} ({percent_range(report.calibration_error_interval)})",
+            f"{100 * report.error_rate:.2f}",
+            f"{100 * report.confident_errors / report.confident_total:.2f}",
         )
-        for each in trusts
+        for report in reports
     ]
 
 
-def refusal_lines(refusals: Iterable[OodReport]) -> list[tuple[str, ...]]:
-    """What is known of each set of images that show nothing, as people read it."""
+def ood_rows(reports: Iterable[OodReport]) -> list[tuple[str, ...]]:
+    """A table row per set of OOD images, under OOD_HEADINGS."""
     return [
         (
-            each.description,
-            f"{each.auroc:.3f}",
-            f"{100 * each.false_positive_rate:.1f} %",
-            "–" if each.accepted is None else f"{100 * each.accepted:.1f} %",
+            report.description,
+            f"{report.auroc:.3f}",
+            f"{100 * report.fpr95:.1f} %",
+            NONE if report.accepted is None else f"{100 * report.accepted:.1f} %",
         )
-        for each in refusals
+        for report in reports
     ]
 
 
-def confidence_plate(models: Sequence[ModelGroup]) -> Plate:
-    """Reliability and risk over coverage: of one model clean, in and out of the fit; of several each altogether."""
+def confidence_figure(models: Sequence[ModelGroup]) -> PageFigure:
+    """Reliability and risk–coverage: of one model by group of images, of several models on all corrupted images."""
     if len(models) > 1:
-        groups = {model.name: _answers(_altered(model.seeds[0])) for model in models}
+        groups = {model.name: _together(_moderate(model.seeds[0])) for model in models}
     else:
         suite = models[0].seeds[0]
-        groups = {"clean": _answers([suite.clean])}
-        for name, inside in (("corrupted, families in the fit", True), ("corrupted, families left out", False)):
-            if parts := _altered(suite, inside):
-                groups[name] = _answers(parts)
-    bins = {name: metrics.reliability(*each) for name, each in groups.items()}
+        groups = {"clean": _together([suite.clean])}
+        for name, used in (("corrupted, families used for calibration", True), ("corrupted, other families", False)):
+            if results := _moderate(suite, used):
+                groups[name] = _together(results)
+    diagrams = {name: metrics.reliability(*group) for name, group in groups.items()}
     reliability = {
-        name: np.array([[each.confidence for each in found], [each.accuracy for each in found]])
-        for name, found in bins.items()
+        name: np.array([[one.confidence for one in bins], [one.accuracy for one in bins]])
+        for name, bins in diagrams.items()
     }
-    risks = {name: _risk_coverage(*each) for name, each in groups.items()}
-    return Plate(
+    risks = {name: _risk_coverage(*group) for name, group in groups.items()}
+    return PageFigure(
         "confidence",
-        "Confidence in images",
-        f"Corrupted images are those up to severity {MODERATE:g}. Left: a dot is a fifteenth of the images; on the "
-        "dotted line confidence is what it says, below it the model is too sure. Right: the lower, the better its "
-        "confidence tells which answers are wrong.",
+        "Confidence against accuracy",
+        f"Corrupted images up to severity {MODERATE_SEVERITY:g}. Left: each dot is a fifteenth of the images; below "
+        "the dotted line the model is overconfident. Right: the lower the curve, the better confidence ranks "
+        "predictions.",
         lambda theme: confidence(reliability, risks, theme),
         section="confidence",
     )
 
 
-def _altered(suite: SuiteResult, inside: bool | None = None) -> list[ConditionResult]:
-    """The parts that families are summed up over; those of the fit, or those that are not."""
+def _moderate(suite: SuiteResult, used: bool | None = None) -> list[ConditionResult]:
+    """The moderate corruptions of all families, of those used for calibration, or of the others."""
     return [
-        suite.parts[row.corruption, level]
-        for row in suite.rows
-        if inside is None or (row.family in FIT) == inside
-        for level in ([level for level in row.severities if level <= MODERATE] or row.severities)
+        result
+        for summary in suite.corruptions
+        if used is None or (summary.family in CALIBRATION_FAMILIES) == used
+        for result in moderate(suite, summary)
     ]
 
 
-def _answers(parts: Sequence[ConditionResult]) -> tuple[Float[np.ndarray, "n classes"], np.ndarray]:
-    return np.concatenate([part.probabilities for part in parts]), np.concatenate([part.truths for part in parts])
+def _together(results: Sequence[ConditionResult]) -> ProbabilitiesAndTruths:
+    return np.concatenate([one.probabilities for one in results]), np.concatenate([one.truths for one in results])
 
 
-def _risk_coverage(probabilities: Float[np.ndarray, "n classes"], truths: np.ndarray) -> Float[np.ndarray, "2 m"]:
-    found = metrics.risk_coverage(max_probability(probabilities), probabilities.argmax(1) == truths)
-    # The first hundredth is left out: there one wrong answer is many percent.
-    shares = np.linspace(0.01, 1, POINTS)
-    places = np.searchsorted(found.coverage, shares).clip(max=len(found.coverage) - 1)
-    return np.stack([found.coverage[places], found.risk[places]])
+def _risk_coverage(
+    probabilities: Float[np.ndarray, "n classes"], truths: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "2 m"]:
+    curve = metrics.risk_coverage(max_probability(probabilities), probabilities.argmax(1) == truths)
+    coverages = np.linspace(MIN_COVERAGE, 1, CURVE_POINTS)
+    rows = np.searchsorted(curve.coverage, coverages).clip(max=len(curve.coverage) - 1)
+    return np.stack([curve.coverage[rows], curve.risk[rows]])

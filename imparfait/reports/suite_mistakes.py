@@ -1,4 +1,4 @@
-"""What a suite's models got wrong, as images and as a table of what was taken for what."""
+"""The mistakes of a suite's models: images, and a table of confusions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,200 +13,212 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
 from imparfait.evaluation.suite import CLEAN, Condition
-from imparfait.reports.figures import mistakes, rows_of_mistakes
-from imparfait.reports.page import Plate
+from imparfait.reports.figures import mistakes, rows_of_mistakes, shown_name
+from imparfait.reports.page import PageFigure
+from imparfait.reports.text import corruption_label
 
-A_ROW = 6  # mistakes of one corruption
-FIRST = 7  # corruptions that break it first: with the image as it is two rows of four
-WON = 18  # images that one model reads and the other does not
-PAIRS = 3  # of confusions that a family is said to make
+MISTAKES_PER_CORRUPTION = 6
+BREAKING_CORRUPTIONS = 7  # shown of one image; with the clean one, two rows of four
+DISAGREEMENTS = 18  # images that one model classifies correctly and the other does not
+CONFUSIONS = 3  # most frequent ones, listed per family
+
+Place = tuple[str, float, int]
+"""Corruption, severity and source image."""
 
 
 @dataclass(frozen=True, eq=False)
-class ImageLookup:
-    """The source images, and how to make their corrupted copies again."""
+class ImageMaker:
+    """The source images, from which corrupted copies are made again to be shown."""
 
     data: LabelledImages
-    own: Mapping[str, CorruptionFunction]
-    """Corruptions that are not of the table."""
+    functions: Mapping[str, CorruptionFunction]
+    """The user's own corruptions."""
 
     def can_make(self, corruption: str) -> bool:
-        """Whether it is known how this corruption is made."""
-        return corruption in self.own or corruption in CORRUPTIONS
+        """Whether the function of this corruption is known."""
+        return corruption in self.functions or corruption in CORRUPTIONS
 
-    def of(self, corruption: str, severity: float, sources: Int[np.ndarray, " n"]) -> Pixels:
-        """The very pixels that were scored, in the order of `sources`."""
+    def make(self, corruption: str, severity: float, sources: Int[np.ndarray, " n"]) -> Pixels:
+        """Exactly the pixels that were evaluated, in the order of `sources`."""
         order = np.argsort(self.data.sources)
         rows = order[np.searchsorted(self.data.sources[order], sources)]
-        alter = None if corruption == CLEAN else self.own.get(corruption) or CORRUPTIONS[corruption]
-        return Condition(corruption, severity, "", alter).of(self.data.select(rows)).data.pixels
+        function = None if corruption == CLEAN else self.functions.get(corruption) or CORRUPTIONS[corruption]
+        return Condition(corruption, severity, "", function).apply(self.data.select(rows)).data.pixels
 
-    def each_of(self, places: Sequence[tuple[str, float, int]]) -> Pixels:
-        """An image for each (corruption, severity, source); those of one level are made together."""
+    def make_all(self, places: Sequence[Place]) -> Pixels:
+        """An image for each (corruption, severity, source); those of one condition are made together."""
         made: dict[int, np.ndarray] = {}
-        for level in {place[:2] for place in places}:
-            expected = [index for index, place in enumerate(places) if place[:2] == level]
-            made |= zip(expected, self.of(*level, np.array([places[index][2] for index in expected])), strict=True)
+        for condition in {place[:2] for place in places}:
+            indices = [index for index, place in enumerate(places) if place[:2] == condition]
+            pixels = self.make(*condition, np.array([places[index][2] for index in indices]))
+            made |= zip(indices, pixels, strict=True)
         return np.stack([made[index] for index in range(len(places))])
 
 
-def broken(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageLookup) -> Plate | None:
-    """One digit under the corruptions that break the model first, at the first severity tried where they have."""
-    found = [
-        (row.crossing.severity, row)
-        for row in rows
-        if row.crossing.severity and len(row.severities) > 1 and images.can_make(row.corruption)
+def breaking_figure(
+    suite: SuiteResult, summaries: Sequence[CorruptionSummary], images: ImageMaker
+) -> PageFigure | None:
+    """One image under the corruptions that break the model first, at the first severity below 95 % accuracy."""
+    breaking = [
+        (summary.crossing.severity, summary)
+        for summary in summaries
+        if summary.crossing.severity and len(summary.severities) > 1 and images.can_make(summary.corruption)
     ]
     first = [
-        (next((level for level in row.severities if level >= severity), row.severities[-1]), row)
-        for severity, row in sorted(found, key=lambda each: each[0])[:FIRST]
+        (next((level for level in summary.severities if level >= severity), summary.severities[-1]), summary)
+        for severity, summary in sorted(breaking, key=lambda pair: pair[0])[:BREAKING_CORRUPTIONS]
     ]
     if not first:
         return None
-    # A digit for whom it is so: right as it is and at each level before, wrong from there on.
-    fits = 100.0 * (suite.clean.said == suite.clean.truths)
-    for severity, row in first:
-        for level in row.severities:
-            part = suite.parts[row.corruption, level]
-            fits = fits + ((part.said == part.truths) == (level < severity)) / len(row.severities)
+    # An image that is typical: correct while clean and at each lower severity, wrong from there on.
+    fits = 100.0 * suite.clean.correct
+    for severity, summary in first:
+        for level in summary.severities:
+            correct = suite.conditions[summary.corruption, level].correct
+            fits = fits + (correct == (level < severity)) / len(summary.severities)
     source = int(suite.clean.sources[fits.argmax()])
-    places = [(CLEAN, 0.0, source), *((row.corruption, severity, source) for severity, row in first)]
-    captions = ["as it is", *(f"{row.name}\n{severity:g}" for severity, row in first)]
-    pixels = images.each_of(places)
-    return Plate(
+    places = [(CLEAN, 0.0, source), *((summary.corruption, severity, source) for severity, summary in first)]
+    labels = [f"{shown_name(corruption_label(summary.corruption))}\n{severity:g}" for severity, summary in first]
+    captions = ["clean", *labels]
+    pixels = images.make_all(places)
+    return PageFigure(
         "where_it_breaks",
         "Where it breaks",
-        "One digit that it reads as it is, under the corruptions that break it first, at the first severity tried "
-        "where fewer than 95 % are read.",
+        "An image that is classified correctly while clean, under the corruptions that break the model first, each at "
+        "the first severity with less than 95 % accuracy.",
         lambda theme: mistakes(pixels, captions, theme, columns=min(4, len(captions))),
         square=True,
         section="top",
     )
 
 
-def worst_mistakes(suite: SuiteResult, rows: Sequence[CorruptionSummary], images: ImageLookup) -> list[Plate]:
-    """A plate a family: the surest wrong answers of each corruption, no source twice."""
+def mistake_figures(suite: SuiteResult, summaries: Sequence[CorruptionSummary], images: ImageMaker) -> list[PageFigure]:
+    """A figure per family: the most confident mistakes under each corruption, no source twice."""
     families: dict[str, dict[str, tuple[Pixels, list[str]]]] = {}
-    classes = suite.scores.classes
-    for row in rows:
-        if images.can_make(row.corruption):
-            worst = _surest_wrong(suite, row)
+    classes = [shown_name(name) for name in suite.scores.classes]
+    for summary in summaries:
+        if images.can_make(summary.corruption):
+            worst = _confident_mistakes(suite, summary)
             if worst:
-                pixels = images.each_of([(row.corruption, severity, source) for severity, source, _, _ in worst])
-                captions = [f"{classes[truth]} → {classes[said]}\n{level:g}" for level, _, truth, said in worst]
-                families.setdefault(row.family, {})[row.name] = (pixels, captions)
+                pixels = images.make_all([(summary.corruption, severity, source) for severity, source, _, _ in worst])
+                captions = [f"{classes[truth]} → {classes[wrong]}\n{level:g}" for level, _, truth, wrong in worst]
+                family = families.setdefault(summary.family, {})
+                family[corruption_label(summary.corruption)] = (pixels, captions)
     return [
-        Plate(
+        PageFigure(
             f"mistakes_{family}",
             family,
             "",
-            lambda theme, shown=shown: rows_of_mistakes(shown, A_ROW, theme),  # type: ignore[misc]
+            lambda theme, rows=rows: rows_of_mistakes(rows, MISTAKES_PER_CORRUPTION, theme),  # type: ignore[misc]
             square=True,
             section="mistakes",
         )
-        for family, shown in families.items()
+        for family, rows in families.items()
     ]
 
 
-def _surest_wrong(suite: SuiteResult, row: CorruptionSummary) -> list[tuple[float, int, int, int]]:
-    """(severity, source, truth, answer) of the surest wrong answers."""
-    found = []
-    for severity in row.severities:
-        part = suite.parts[row.corruption, severity]
-        wrong = np.flatnonzero(part.said != part.truths)
-        sure = part.probabilities[wrong].max(1)
-        for place in np.argsort(-sure, kind="stable")[: 5 * A_ROW]:  # more than are shown: a source may come again
-            index = wrong[place]
-            about = (severity, int(part.sources[index]), int(part.truths[index]), int(part.said[index]))
-            found.append((float(sure[place]), about))
+def _confident_mistakes(suite: SuiteResult, summary: CorruptionSummary) -> list[tuple[float, int, int, int]]:
+    """(severity, source, truth, prediction) of the most confident mistakes."""
+    ranked = []
+    for severity in summary.severities:
+        result = suite.conditions[summary.corruption, severity]
+        predicted, wrong = result.predicted, np.flatnonzero(~result.correct)
+        confidence = result.probabilities[wrong].max(1)
+        for rank in np.argsort(-confidence, kind="stable")[: 5 * MISTAKES_PER_CORRUPTION]:  # sources may repeat
+            row = wrong[rank]
+            mistake = (severity, int(result.sources[row]), int(result.truths[row]), int(predicted[row]))
+            ranked.append((float(confidence[rank]), mistake))
     by_source: dict[int, tuple[float, int, int, int]] = {}
-    for _, about in sorted(found, key=lambda each: -each[0]):
-        by_source.setdefault(about[1], about)
-    return list(by_source.values())[:A_ROW]
+    for _, mistake in sorted(ranked, key=lambda pair: -pair[0]):
+        by_source.setdefault(mistake[1], mistake)
+    return list(by_source.values())[:MISTAKES_PER_CORRUPTION]
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """One class taken for another."""
+    """One class predicted instead of another."""
 
     truth: str
-    said: str
+    predicted: str
     share: float
-    """Of all wrong answers of the family."""
-    mostly: str
-    """The corruption under which it happened most."""
+    """Of all mistakes of the family."""
+    corruption: str
+    """The corruption under which it is most frequent."""
 
 
-def confusions(suite: SuiteResult, rows: Sequence[CorruptionSummary]) -> list[tuple[str, int, int, list[Confusion]]]:
-    """For each family: wrong answers, of how many, and what was taken for what most often."""
+def confusions(
+    suite: SuiteResult, summaries: Sequence[CorruptionSummary]
+) -> list[tuple[str, int, int, list[Confusion]]]:
+    """For each family: the number of mistakes, the number of images, and the most frequent confusions."""
     families: dict[str, dict[str, np.ndarray]] = {}
-    for row in rows:
-        counts = np.sum([suite.parts[row.corruption, severity].confusion() for severity in row.severities], 0)
-        families.setdefault(row.family, {})[row.name] = counts
-    found = []
+    for summary in summaries:
+        levels = [suite.conditions[summary.corruption, severity].confusion() for severity in summary.severities]
+        families.setdefault(summary.family, {})[corruption_label(summary.corruption)] = np.sum(levels, 0)
+    rows = []
     classes = suite.scores.classes
-    for family, each in families.items():
-        total = np.sum(list(each.values()), 0)
+    for family, by_corruption in families.items():
+        total = np.sum(list(by_corruption.values()), 0)
         wrong = total - np.diag(total.diagonal())
         pairs = []
-        for place in np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]:
-            truth, said = divmod(int(place), len(classes))
-            if wrong[truth, said]:
-                mostly = max(each, key=lambda name, at=(truth, said): int(each[name][at]))  # type: ignore[misc]
-                pairs.append(Confusion(classes[truth], classes[said], wrong[truth, said] / wrong.sum(), mostly))
-        found.append((family, int(wrong.sum()), int(total.sum()), pairs))
-    return found
+        for cell in np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]:
+            truth, predicted = divmod(int(cell), len(classes))
+            if wrong[truth, predicted]:
+                counts = {name: int(matrix[truth, predicted]) for name, matrix in by_corruption.items()}
+                most = max(counts, key=counts.__getitem__)
+                share = wrong[truth, predicted] / wrong.sum()
+                pairs.append(Confusion(classes[truth], classes[predicted], share, most))
+        rows.append((family, int(wrong.sum()), int(total.sum()), pairs))
+    return rows
 
 
-def won_and_lost(models: Sequence[ModelGroup], images: ImageLookup) -> list[Plate]:
-    """Images that the first model reads with every seed and the next ones with none, and the other way round."""
-    plates = []
+def disagreement_figures(models: Sequence[ModelGroup], images: ImageMaker) -> list[PageFigure]:
+    """Images that one model gets right with every seed and another with none: the first against the next two."""
+    figures = []
     for number, other in enumerate(models[1:3]):
-        for way, (one, two) in enumerate(((models[0], other), (other, models[0]))):
-            places, captions = _read_by_one(one, two, images)
+        for way, (right, wrong) in enumerate(((models[0], other), (other, models[0]))):
+            places, captions = _disagreements(right, wrong, images)
             if places:
-                pixels = images.each_of(places)
-                plates.append(
-                    Plate(
-                        f"read_by_one_{number}_{way}",
-                        f"Read by {one.name}, not by {two.name}",
-                        f"{one.name} reads these with every seed, {two.name} with none: the true class, and what "
-                        f"{two.name} says.",
+                pixels = images.make_all(places)
+                figures.append(
+                    PageFigure(
+                        f"disagreement_{number}_{way}",
+                        f"Correct by {right.name}, wrong by {wrong.name}",
+                        f"Every seed of {right.name} is correct, none of {wrong.name}. Captions: true class → "
+                        f"prediction of {wrong.name}, corruption, severity.",
                         lambda theme, pixels=pixels, captions=captions: mistakes(  # type: ignore[misc]
                             pixels, captions, theme, columns=6
                         ),
-                        section="won",
+                        section="disagreements",
                     )
                 )
-    return plates
+    return figures
 
 
-def _read_by_one(
-    one: ModelGroup, two: ModelGroup, images: ImageLookup
-) -> tuple[list[tuple[str, float, int]], list[str]]:
-    """Places and captions: by turns from the corruptions that part the two most, mildest first, no source twice."""
-    mine, theirs = one.seeds[0], two.seeds[0]
-    names = mine.scores.classes
+def _disagreements(right: ModelGroup, wrong: ModelGroup, images: ImageMaker) -> tuple[list[Place], list[str]]:
+    """Places and captions: in turn from the corruptions with most disagreements, mildest first, no source twice."""
+    first, second = right.seeds[0], wrong.seeds[0]
+    classes = [shown_name(name) for name in first.scores.classes]
     by_corruption = []
-    for row in mine.rows:
-        found = []
-        for level in row.severities:
-            if (row.corruption, level) in theirs.parts and images.can_make(row.corruption):
-                part = theirs.parts[row.corruption, level]
-                only = _correct(one, row.corruption, level).all(0) & ~_correct(two, row.corruption, level).any(0)
-                for index in np.flatnonzero(only):
-                    caption = f"{names[part.truths[index]]} → {names[part.said[index]]}\n{row.name} {level:g}"
-                    found.append(((row.corruption, level, int(part.sources[index])), caption))
-        by_corruption.append(found)
+    for summary in first.corruptions:
+        label, captioned = shown_name(corruption_label(summary.corruption)), []
+        for level in summary.severities:
+            if (summary.corruption, level) in second.conditions and images.can_make(summary.corruption):
+                result = second.conditions[summary.corruption, level]
+                predicted = result.predicted
+                only = _correct(right, summary.corruption, level).all(0)
+                only &= ~_correct(wrong, summary.corruption, level).any(0)
+                for row in np.flatnonzero(only):
+                    caption = f"{classes[result.truths[row]]} → {classes[predicted[row]]}\n{label} {level:g}"
+                    captioned.append(((summary.corruption, level, int(result.sources[row])), caption))
+        by_corruption.append(captioned)
     by_corruption.sort(key=len, reverse=True)
-    turns: dict[int, tuple[tuple[str, float, int], str]] = {}
-    for each in chain.from_iterable(zip_longest(*by_corruption)):
-        if each:
-            turns.setdefault(each[0][2], each)
-    chosen = list(turns.values())[:WON]
+    by_source: dict[int, tuple[Place, str]] = {}
+    for entry in chain.from_iterable(zip_longest(*by_corruption)):
+        if entry:
+            by_source.setdefault(entry[0][2], entry)
+    chosen = list(by_source.values())[:DISAGREEMENTS]
     return [place for place, _ in chosen], [caption for _, caption in chosen]
 
 
 def _correct(model: ModelGroup, corruption: str, severity: float) -> Bool[np.ndarray, "seeds sources"]:
-    parts = [suite.parts[corruption, severity] for suite in model.seeds]
-    return np.stack([part.said == part.truths for part in parts])
+    return np.stack([suite.conditions[corruption, severity].correct for suite in model.seeds])

@@ -172,8 +172,8 @@ def evaluation_table(report: EvaluationReport) -> Table:
     """The table that `evaluate` prints: conditions, corruptions or models."""
     suites = list(report.suites.items())
     if report.evaluation is None:
-        *rows, mean = scores_rows(suites[0][1].scores)
-        return SCORES_HEADINGS, [*rows], mean
+        *conditions, mean = scores_rows(suites[0][1].scores)
+        return SCORES_HEADINGS, [*conditions], mean
     if len(suites) > 1:
         return ("model", "accuracy"), [(name, suite_summary(suite)) for name, suite in suites], ()
     suite = suites[0][1]

@@ -1,4 +1,4 @@
-"""Images of results, from plain arrays; each for light and for dark paper."""
+"""Figures of results from plain arrays, each for a light and a dark page."""
 
 from imparfait.reports.figures.comparisons import (
     accuracy_against_seconds,
@@ -7,7 +7,7 @@ from imparfait.reports.figures.comparisons import (
     shares,
     slices,
 )
-from imparfait.reports.figures.drawing import DARK, LIGHT, THEMES, Theme, as_png
+from imparfait.reports.figures.drawing import DARK, LIGHT, THEMES, Theme, as_png, shown_name
 from imparfait.reports.figures.runs import (
     accuracies,
     accuracy_loss,
@@ -40,5 +40,6 @@ __all__ = [
     "plot_scores",
     "rows_of_mistakes",
     "shares",
+    "shown_name",
     "slices",
 ]

@@ -1,4 +1,4 @@
-"""Figures of comparisons and searches: several trainings beside each other."""
+"""Figures of comparisons and searches."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,69 +6,73 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on
+from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on, shown_name
 
 
 def paired_differences(
     pairs: Mapping[str, tuple[Sequence[float], float, tuple[float, float]]], theme: Theme = LIGHT
 ) -> Figure:
-    """A row a pair: a dot for each fold's difference, then the mean with its interval; all in shares."""
+    """A row per pair: a dot for each fold's difference, and the mean with its interval; all as shares."""
     figure, axes = figure_on(theme, 7.6, 1.0 + 0.7 * len(pairs))
-    places = np.arange(len(pairs))[::-1]
+    rows = np.arange(len(pairs))[::-1]
     axes.axvline(0, color=theme.ink, linewidth=1)
-    for place, (differences, mean, (low, high)) in zip(places, pairs.values(), strict=True):
-        apart = place - 0.16 - 0.12 * (np.arange(len(differences)) % 3)  # dots of equal height would hide each other
-        axes.plot(100 * np.asarray(differences), apart, "o", color=theme.series[1], markersize=4, alpha=0.8)
-        axes.plot([100 * low, 100 * high], [place, place], color=theme.series[0], linewidth=2)
-        axes.plot(100 * mean, place, "o", color=theme.series[0], markersize=7)
+    for row, (differences, mean, (low, high)) in zip(rows, pairs.values(), strict=True):
+        heights = row - 0.16 - 0.12 * (np.arange(len(differences)) % 3)  # dots at equal height would hide each other
+        axes.plot(100 * np.asarray(differences), heights, "o", color=theme.series[1], markersize=4, alpha=0.8)
+        axes.plot([100 * low, 100 * high], [row, row], color=theme.series[0], linewidth=2)
+        axes.plot(100 * mean, row, "o", color=theme.series[0], markersize=7)
         axes.annotate(
-            f"{100 * mean:+.2f}", (100 * mean, place), (0, 6), textcoords="offset points", ha="center", color=theme.ink
+            f"{100 * mean:+.2f}", (100 * mean, row), (0, 6), textcoords="offset points", ha="center", color=theme.ink
         )
-    axes.set_yticks(places, list(pairs))
+    axes.set_yticks(rows, list(pairs))
     axes.set_ylim(-0.65, len(pairs) - 0.4)
-    axes.set_xlabel("difference in points: each fold (small), mean with its 95 % interval (large)")
+    axes.set_xlabel("difference in percentage points: each fold (small), mean with 95 % interval (large)")
     return figure
 
 
 def accuracy_against_seconds(
-    points: Mapping[str, tuple[float, float, float]], theme: Theme = LIGHT, seconds: str = "seconds of training, alone"
+    points: Mapping[str, tuple[float, float, float | None]],
+    theme: Theme = LIGHT,
+    seconds: str = "training time in seconds, alone",
 ) -> Figure:
-    """A mark a contender at (seconds, accuracy), with a bar of one standard deviation of its cells each way."""
+    """A mark per candidate at (seconds, accuracy), with a bar of one standard deviation over jobs each way."""
     figure, axes = figure_on(theme, 7.6, 3.6)
     best_first = sorted(points.items(), key=lambda point: -point[1][1])
     for index, (name, (time, accuracy, spread)) in enumerate(best_first):
         colour, mark = theme.series[index % len(theme.series)], MARKS[index % len(MARKS)]
-        bar = 100 * np.nan_to_num(spread)
-        axes.errorbar(time, 100 * accuracy, bar, fmt=mark, color=colour, markersize=7, linewidth=2, label=name)
+        bar = 100 * (spread or 0)
+        axes.errorbar(
+            time, 100 * accuracy, bar, fmt=mark, color=colour, markersize=7, linewidth=2, label=shown_name(name)
+        )
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.15)
-    axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))  # however wide a bar: nobody is right more often
+    axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))  # a wide bar may reach higher, accuracy cannot
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.set(xlabel=seconds, ylabel="accuracy in %")
-    # A legend: names at the dots would lie over each other where contenders are alike.
+    # A legend: names at the marks would overlap where candidates are similar.
     axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def best_so_far(curves: Mapping[str, Sequence[np.ndarray]], theme: Theme = LIGHT) -> Figure:
-    """For each name the curves [2, n] of cost and the best up to there: each thin, their median thick."""
+    """For each name the curves [2, n] of cost and best accuracy so far: each thin, their median thick."""
     figure, axes = figure_on(theme, 8.6, 3.8)
-    ends = [curve[0, -1] for each in curves.values() for curve in each]
-    costs = np.linspace(min(curve[0, 0] for each in curves.values() for curve in each), min(ends), 200)
+    every = [curve for searches in curves.values() for curve in searches]
+    costs = np.linspace(min(curve[0, 0] for curve in every), min(curve[0, -1] for curve in every), 200)
     shown = []
-    for index, (name, each) in enumerate(curves.items()):
+    for index, (name, searches) in enumerate(curves.items()):
         colour = theme.series[index % len(theme.series)]
-        at = np.stack([curve[1, np.searchsorted(curve[0], costs, side="right").clip(1) - 1] for curve in each])
-        for line in at:
+        best = np.stack([curve[1, np.searchsorted(curve[0], costs, side="right").clip(1) - 1] for curve in searches])
+        for line in best:
             axes.step(costs, 100 * line, where="post", color=colour, linewidth=0.7, alpha=0.45)
-        label = f"{name}, median of {len(each)}" if len(each) > 1 else name
-        axes.step(costs, 100 * np.median(at, 0), where="post", color=colour, linewidth=2.4, label=label)
-        shown += at[np.isfinite(at)].tolist()
-    low, high = np.quantile(shown, [0.1, 1])  # the first trials are far below the rest
+        label = f"{name}, median of {len(searches)}" if len(searches) > 1 else name
+        axes.step(costs, 100 * np.median(best, 0), where="post", color=colour, linewidth=2.4, label=label)
+        shown += best[np.isfinite(best)].tolist()
+    low, high = np.quantile(shown, [0.1, 1])  # the first trials lie far below the rest
     room = max(1e-4, 0.1 * (high - low))
-    axes.set(xlabel="cost: seconds of trials, added up", ylabel="best so far, in %")
+    axes.set(xlabel="cost: total seconds of trials", ylabel="best accuracy so far in %")
     axes.set_ylim(100 * (low - room), 100 * (high + room))
     axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="lower right")
     return figure
@@ -77,7 +81,7 @@ def best_so_far(curves: Mapping[str, Sequence[np.ndarray]], theme: Theme = LIGHT
 def slices(
     tried: Mapping[str, tuple[Sequence[float | str], bool]], accuracy: np.ndarray, theme: Theme = LIGHT
 ) -> Figure:
-    """For each setting its values (and whether they are spread by their logarithm) against what came of them."""
+    """For each setting its values (and whether its axis is logarithmic) against the accuracies of the trials."""
     columns = min(3, len(tried))
     rows = -(-len(tried) // columns)
     figure, _ = figure_on(theme, 3.1 * columns, 2.5 * rows, columns=columns, rows=rows)
@@ -88,6 +92,7 @@ def slices(
         axes.set(xlabel=name.removeprefix("model_args."), ylabel="" if index % columns else "accuracy in %")
         axes.set_ylim(100 * floor, 100 * float(accuracy.max()) + 0.1 * 100 * (float(accuracy.max()) - floor) + 1e-3)
         if log:
+            axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter("")
         elif all(isinstance(value, int) for value in values):
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -97,11 +102,11 @@ def slices(
 
 
 def shares(explained: Mapping[str, float], theme: Theme = LIGHT) -> Figure:
-    """A bar a name, in percent."""
+    """A bar per name, in percent."""
     figure, axes = figure_on(theme, 6.4, 0.8 + 0.36 * len(explained))
-    places = np.arange(len(explained))[::-1]
-    axes.barh(places, [100 * share for share in explained.values()], color=theme.series[0], height=0.6)
-    axes.set_yticks(places, [name.removeprefix("model_args.") for name in explained])
+    rows = np.arange(len(explained))[::-1]
+    axes.barh(rows, [100 * share for share in explained.values()], color=theme.series[0], height=0.6)
+    axes.set_yticks(rows, [name.removeprefix("model_args.") for name in explained])
     axes.grid(False, axis="y")
-    axes.set_xlabel("share of the differences between trials that it explains, in %")
+    axes.set_xlabel("share of the variance between trials explained, in %")
     return figure

@@ -1,6 +1,7 @@
-"""What all figures share: paper and colours, axes, images in rows, and the PNG."""
+"""Shared parts of all figures: themes, axes, names, rows of images, and PNG output."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,12 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from imparfait.core.storage import printable
+
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours for one kind of paper; the series are Okabe and Ito's, which colour-blind readers tell apart."""
+    """Colours on a light or dark page; the series are Okabe and Ito's, which colour-blind readers can distinguish."""
 
     paper: str
     ink: str
@@ -21,7 +24,7 @@ class Theme:
     series: tuple[str, ...]
     heat: tuple[str, str]
     scale: tuple[str, ...]
-    """From few errors to many, each step of another lightness, so that no reader needs the hue."""
+    """From few errors to many; lightness changes with each step, so that the hue is not needed."""
 
 
 LIGHT = Theme(
@@ -41,20 +44,29 @@ DARK = Theme(
     ("#14181e", "#4a2a10", "#93500f", "#dd8a1c", "#ffe0a6"),
 )
 THEMES = {"light": LIGHT, "dark": DARK}
-MARKS = "osD^vPX"  # one a series, for who cannot tell its colour
+MARKS = "osD^vPX"  # one per series, for readers who cannot distinguish the colours
+MAX_NAME = 60  # characters of a name
+
+
+def shown_name(name: str) -> str:
+    """A name from data or files for a figure: on one line, shortened; matplotlib would leave out a leading `_`."""
+    name = printable(name) if len(name) <= MAX_NAME else f"{printable(name, MAX_NAME - 1)}…"
+    return f"\N{NO-BREAK SPACE}{name}" if name.startswith("_") else name
 
 
 def as_png(figure: Figure) -> bytes:
     """The figure as the content of a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands for the character
+        figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08)
     return buffer.getvalue()
 
 
 def montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float], theme: Theme) -> list[tuple[int, int]]:
-    """Draw rows of images as one image, in pixels; returns the left and bottom of each image.
+    """Draw rows of images on one canvas; returns the left and bottom of each image, in pixels.
 
-    One image instead of one set of axes an image: ten times faster to draw.
+    Ten times faster than one set of axes per image.
     """
     axes.set_axis_off()
     if not rows:
@@ -62,19 +74,19 @@ def montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float], th
     height, width = rows[0].shape[-2:]
     down, right = height + round(gap[0]), width + round(gap[1])
     canvas = np.zeros((down * len(rows), right * max(map(len, rows)), 4), np.uint8)  # transparent between images
-    places = []
+    positions = []
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
             top, left = row * down, column * right
             colours = image if len(image) == 3 else image[:1].repeat(3, 0)
             canvas[top : top + height, left : left + width, :3] = colours.transpose(1, 2, 0)
             canvas[top : top + height, left : left + width, 3] = 255
-            places.append((left, top + height))
+            positions.append((left, top + height))
     axes.imshow(canvas, interpolation="nearest")
-    # White images must not run into white paper, nor black ones into black.
-    frames = [Rectangle((left - 0.5, bottom - height - 0.5), width, height) for left, bottom in places]
+    # White images must not blend into a white page, nor black ones into a dark one.
+    frames = [Rectangle((left - 0.5, bottom - height - 0.5), width, height) for left, bottom in positions]
     axes.add_collection(PatchCollection(frames, facecolors="none", edgecolors=theme.faint, linewidths=0.8))
-    return places
+    return positions
 
 
 def figure_on(theme: Theme, width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Axes]:

@@ -1,7 +1,8 @@
-"""Figures of one run."""
+"""Figures of one run: training curves, confusion matrix, images with captions, accuracies."""
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib as mpl
 import numpy as np
 from jaxtyping import Int
 from matplotlib.colors import LinearSegmentedColormap
@@ -11,51 +12,52 @@ from matplotlib.ticker import LogLocator
 
 from imparfait.core.types import Pixels
 from imparfait.evaluation.scores import Scores
-from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on, montage
+from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on, montage, shown_name
 
-MANY_CLASSES = 20  # above this, numbers in the cells of a confusion matrix cannot be read
+MANY_CLASSES = 20  # above this, numbers in the cells of a confusion matrix are not legible
+LONG_NAME = 8  # characters; longer class names are written upright
 
 
 def accuracies(
     accuracy: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], theme: Theme = LIGHT
 ) -> Figure:
-    """One dot a row with its 95 % interval, in percent."""
+    """Accuracies in percent, a row each, with their 95 % intervals."""
     figure, axes = figure_on(theme, 6.4, 0.9 + 0.45 * len(accuracy))
-    places = np.arange(len(accuracy))[::-1]
-    for place, (name, value) in zip(places, accuracy.items(), strict=True):
+    rows = np.arange(len(accuracy))[::-1]
+    for row, (name, value) in zip(rows, accuracy.items(), strict=True):
         low, high = intervals[name]
-        axes.plot([100 * low, 100 * high], [place, place], color=theme.series[0], linewidth=2)
-        axes.plot(100 * value, place, "o", color=theme.series[0], markersize=7)
+        axes.plot([100 * low, 100 * high], [row, row], color=theme.series[0], linewidth=2)
+        axes.plot(100 * value, row, "o", color=theme.series[0], markersize=7)
         text = f"{100 * value:.2f} %"
-        axes.annotate(text, (100 * value, place), (0, 6), textcoords="offset points", ha="center", color=theme.ink)
-    axes.set_yticks(places, list(accuracy))
+        axes.annotate(text, (100 * value, row), (0, 6), textcoords="offset points", ha="center", color=theme.ink)
+    axes.set_yticks(rows, list(map(shown_name, accuracy)))
     axes.set_ylim(-0.6, len(accuracy) - 0.3)
-    axes.set_xlabel("accuracy in %, with its 95 % interval")
+    axes.set_xlabel("accuracy in %, with 95 % interval")
     return figure
 
 
 def errors(shares: Mapping[str, Mapping[str, tuple[float, tuple[float, float]]]], theme: Theme = LIGHT) -> Figure:
-    """Wrong answers in percent on a logarithmic scale: a row a part, a mark a model, from accuracies with intervals."""
-    parts = list(next(iter(shares.values())))
-    figure, axes = figure_on(theme, 8.6, 1.1 + (0.3 + 0.17 * len(shares)) * len(parts))
+    """Error rates on a logarithmic scale, from accuracies with intervals: a row per condition, a mark per model."""
+    conditions = list(next(iter(shares.values())))
+    figure, axes = figure_on(theme, 8.6, 1.1 + (0.3 + 0.17 * len(shares)) * len(conditions))
     step = 0.7 / len(shares)
     for index, (name, of_model) in enumerate(shares.items()):
         colour = theme.series[index % len(theme.series)]
-        for row, part in enumerate(parts):
-            accuracy, (low, high) = of_model[part]
-            place = -row - (index - (len(shares) - 1) / 2) * step
+        for row, condition in enumerate(conditions):
+            accuracy, (low, high) = of_model[condition]
+            height = -row - (index - (len(shares) - 1) / 2) * step
             ends = [max(100 * (1 - end), 1e-2) for end in (high, low)]
-            axes.plot(ends, [place, place], color=colour, linewidth=2)
-            label = name if row == 0 else None
+            axes.plot(ends, [height, height], color=colour, linewidth=2)
+            label = shown_name(name) if row == 0 else None
             mark = MARKS[index % len(MARKS)]
-            axes.plot(max(100 * (1 - accuracy), 1e-2), place, mark, color=colour, markersize=7, label=label)
-    axes.set_yticks([-row for row in range(len(parts))], parts)
-    axes.set_ylim(-len(parts) + 0.45, 0.55)
+            axes.plot(max(100 * (1 - accuracy), 1e-2), height, mark, color=colour, markersize=7, label=label)
+    axes.set_yticks([-row for row in range(len(conditions))], conditions)
+    axes.set_ylim(-len(conditions) + 0.45, 0.55)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
-    axes.set_xlabel("wrong answers in %")
+    axes.set_xlabel("error rate in %")
     axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -89,7 +91,7 @@ def accuracy_loss(
 
 
 def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], theme: Theme = LIGHT) -> Figure:
-    """What each class was taken for: a row a true class, mistakes coloured, right answers plain."""
+    """A confusion matrix: a row per true class, mistakes coloured, correct predictions plain."""
     n = len(classes)
     side = min(9.0, 1.6 + 0.42 * n)
     figure, axes = figure_on(theme, side, side)
@@ -99,29 +101,38 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
     colours = LinearSegmentedColormap.from_list("mistakes", theme.heat)
     axes.imshow(mistakes, cmap=colours, vmin=0, vmax=max(1, mistakes.max()))
     if n <= MANY_CLASSES:
-        for truth, said in np.argwhere(counts > 0):
-            dark_cell = truth != said and mistakes[truth, said] > 0.75 * mistakes.max()
+        for truth, predicted in np.argwhere(counts > 0):
+            dark_cell = truth != predicted and mistakes[truth, predicted] > 0.75 * mistakes.max()
             colour = theme.paper if dark_cell else theme.ink
-            weight = "normal" if truth == said else "bold"
+            weight = "normal" if truth == predicted else "bold"
             axes.text(
-                said, truth, counts[truth, said], ha="center", va="center", color=colour, fontsize=8, weight=weight
+                predicted,
+                truth,
+                counts[truth, predicted],
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=8,
+                weight=weight,
             )
-    axes.set_xticks(range(n), classes, rotation=90 if n > MANY_CLASSES else 0)
-    axes.set_yticks(range(n), classes)
-    axes.set(xlabel="answered", ylabel="true class")
+    names = list(map(shown_name, classes))
+    upright = n > MANY_CLASSES or max(map(len, names)) > LONG_NAME
+    axes.set_xticks(range(n), names, rotation=90 if upright else 0)
+    axes.set_yticks(range(n), names)
+    axes.set(xlabel="predicted class", ylabel="true class")
     axes.grid(False)
     return figure
 
 
 def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, columns: int = 8) -> Figure:
-    """Images with a caption under each."""
+    """Images with a caption below each."""
     rows = [range(start, min(start + columns, len(pixels))) for start in range(0, len(pixels), columns)]
     figure, axes = figure_on(theme, 1.15 * columns, 1.6 * max(1, len(rows)))
     height, width = pixels.shape[-2:]
-    places = montage(
+    positions = montage(
         axes, [pixels[row.start : row.stop] for row in rows], gap=(0.42 * height, 0.08 * width), theme=theme
     )
-    for (left, bottom), caption in zip(places, captions, strict=True):
+    for (left, bottom), caption in zip(positions, captions, strict=True):
         axes.text(
             left + width / 2, bottom + 0.04 * height, caption, ha="center", va="top", fontsize=8.5, color=theme.ink
         )
@@ -129,19 +140,24 @@ def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, colu
 
 
 def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
-    """The same images once a row, each row corrupted in another way."""
+    """The same images in each row, corrupted differently by row."""
     columns = max(len(pixels) for pixels in sheet.values())
     figure, axes = figure_on(theme, 0.8 * columns + 1.2, 0.85 * len(sheet))
     height, width = next(iter(sheet.values())).shape[-2:]
     montage(axes, list(sheet.values()), gap=(0.08 * height, 0.08 * width), theme=theme)
     for row, name in enumerate(sheet):
         middle = (row + 0.5) * height + row * round(0.08 * height)
-        axes.text(-0.2 * width, middle, name, ha="right", va="center", color=theme.ink)
+        axes.text(-0.2 * width, middle, shown_name(name), ha="right", va="center", color=theme.ink)
     return figure
 
 
 def plot_scores(scores: Scores, theme: Theme = LIGHT) -> Figure:
     """The accuracy of each condition and their mean, with 95 % intervals, as a matplotlib figure."""
-    values = {score.corruption: score.accuracy for score in scores.each} | {"mean": scores.mean}
-    intervals = {score.corruption: score.interval for score in scores.each} | {"mean": scores.mean_interval}
-    return accuracies(values, intervals, theme)
+    names = [score.corruption for score in scores.scores]
+    labels = [
+        f"{s.corruption} {s.severity:g}" if names.count(s.corruption) > 1 else s.corruption for s in scores.scores
+    ]
+    values = {label: score.accuracy for label, score in zip(labels, scores.scores, strict=True)}
+    intervals = {label: score.interval for label, score in zip(labels, scores.scores, strict=True)}
+    with mpl.rc_context({"text.parse_math": False}):
+        return accuracies(values | {"mean": scores.mean}, intervals | {"mean": scores.mean_interval}, theme)

@@ -1,4 +1,4 @@
-"""Figures of a whole suite: corruptions by severities."""
+"""Figures of a suite: accuracy by corruption and severity, confidence, mistakes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from imparfait.core.types import Pixels
-from imparfait.reports.figures.drawing import LIGHT, Theme, figure_on, montage
+from imparfait.reports.figures.drawing import LIGHT, Theme, figure_on, montage, shown_name
 
 Line = Float[np.ndarray, "4 levels"]
 """Severity, accuracy, and the lower and upper end of its interval."""
 
-LEAST_ERROR = 0.002  # coloured like none at all; above it the colour grows with the error's logarithm
+MIN_ERROR = 0.002  # coloured like no error; above it the colour follows the logarithm of the error
 
 
 def heat_map(
@@ -26,35 +26,35 @@ def heat_map(
     theme: Theme = LIGHT,
     signed: bool = False,
 ) -> Figure:
-    """Shares as numbers in percent on colour, a row a name, under the name of its family; NaN is no cell.
+    """A heat map of shares in percent: a row per name, grouped by family; NaN leaves a cell out.
 
-    Accuracies are coloured by their errors and bold below 95 %; `signed` are differences, coloured by their sign.
+    Accuracies are coloured by their errors and bold below 95 %; `signed` differences by their sign.
     Several panels stand side by side.
     """
     names = sum(map(len, families.values()))
     wide, tall = len(panels) * (len(columns) + 0.6), names + 1.15 * len(families) + 1.4
     figure, axes = _bare(theme, 1.5 + 0.5 * wide, 0.26 * tall)
     axes.set(xlim=(-3, wide), ylim=(tall - 1.4, -1.4))
-    places, top = [], 0.0
+    heights, top = [], 0.0
     for family, members in families.items():
-        axes.text(-3, top + 0.75, family, va="center", weight="bold", color=theme.ink, fontsize=8.5)
+        axes.text(-3, top + 0.75, shown_name(family), va="center", weight="bold", color=theme.ink, fontsize=8.5)
         axes.plot([-3, wide - 0.6], [top + 0.2, top + 0.2], color=theme.faint, linewidth=0.6, clip_on=False)
-        places += [top + 1.15 + row for row in range(len(members))]
+        heights += [top + 1.15 + row for row in range(len(members))]
         top += 1.15 + len(members)
-    for place, name in zip(places, (name for members in families.values() for name in members), strict=True):
-        axes.text(-0.2, place + 0.5, name, ha="right", va="center", color=theme.ink, fontsize=8.5)
+    for height, name in zip(heights, (name for members in families.values() for name in members), strict=True):
+        axes.text(-0.2, height + 0.5, shown_name(name), ha="right", va="center", color=theme.ink, fontsize=8.5)
     for number, (title, values) in enumerate(panels.items()):
         left = number * (len(columns) + 0.6)
         if len(panels) > 1:
-            axes.text(left, -1.05, title, va="center", weight="bold", color=theme.ink, fontsize=8.5)
+            axes.text(left, -1.05, shown_name(title), va="center", weight="bold", color=theme.ink, fontsize=8.5)
         for column, heading in enumerate(columns):
             axes.text(left + column + 0.5, -0.3, heading, ha="center", va="center", color=theme.ink, fontsize=8)
-        _cells(axes, values, left, places, theme, signed)
+        _cells(axes, values, left, heights, theme, signed)
     return figure
 
 
 def _bare(theme: Theme, width: float, height: float) -> tuple[Figure, Axes]:
-    """Axes over the whole figure, where the drawing knows its measures: laying it out would take as long as drawing."""
+    """Axes over the whole figure, for drawings of known size: a layout engine would take as long as the drawing."""
     figure, axes = figure_on(theme, width, height)
     figure.set_layout_engine("none")
     axes.set_position((0, 0, 1, 1))
@@ -66,7 +66,7 @@ def _cells(
     axes: Axes,
     values: Float[np.ndarray, "rows columns"],
     left: float,
-    places: Sequence[float],
+    heights: Sequence[float],
     theme: Theme,
     signed: bool,
 ) -> None:
@@ -76,15 +76,15 @@ def _cells(
         shade = 0.5 + 0.5 * np.sign(values) * (np.abs(values) / most) ** 0.5
     else:
         colours = LinearSegmentedColormap.from_list("errors", theme.scale)
-        shade = 1 - np.log((1 - values).clip(LEAST_ERROR)) / np.log(LEAST_ERROR)
+        shade = 1 - np.log((1 - values).clip(MIN_ERROR)) / np.log(MIN_ERROR)
     cells, faces = [], []
     for row, column in np.argwhere(np.isfinite(values)).tolist():
         value, face = values[row, column], colours(float(shade[row, column]))
-        cells.append(Rectangle((left + column + 0.03, places[row] + 0.04), 0.94, 0.92))
+        cells.append(Rectangle((left + column + 0.03, heights[row] + 0.04), 0.94, 0.92))
         faces.append(face)
         axes.text(
             left + column + 0.5,
-            places[row] + 0.5,
+            heights[row] + 0.5,
             _points(value) if signed else f"{100 * value:.1f}",
             ha="center",
             va="center",
@@ -100,7 +100,7 @@ def _points(difference: float) -> str:
 
 
 def _readable_on(colours: Colormap, shade: float) -> str:
-    """Black or white, whichever stands out more."""
+    """Black or white, whichever has more contrast."""
     red, green, blue = (
         value / 12.92 if value <= 0.04 else ((value + 0.055) / 1.055) ** 2.4 for value in to_rgb(colours(shade))
     )
@@ -110,10 +110,10 @@ def _readable_on(colours: Colormap, shade: float) -> str:
 def curves(
     panels: Mapping[str, Mapping[str, Line]], columns: int, theme: Theme = LIGHT, named_at_their_ends: bool = True
 ) -> Figure:
-    """Accuracy over severity, with intervals as bands: a panel a name, all of one scale.
+    """Accuracy over severity, with intervals as bands: a panel per name, all on the same scale.
 
-    Lines are named at their ends, or, where all panels have the same ones, above the first. What has one severity
-    only is a dot, and dotted up to there.
+    Lines are named at their ends, or in one legend where all panels have the same ones. A single severity is a dot
+    with a dotted line.
     """
     rows = -(-len(panels) // columns)
     figure, _ = figure_on(theme, 8.4, (2.2 if named_at_their_ends else 1.2) * rows + 0.5, columns, rows)
@@ -124,7 +124,7 @@ def curves(
         for index, (name, line) in enumerate(lines.items()):
             _draw(axes, name, line, index, theme)
         size = 10 if named_at_their_ends else 8.5
-        axes.set_title(title, loc="left", fontsize=size, weight="bold", color=theme.ink, pad=3)
+        axes.set_title(shown_name(title), loc="left", fontsize=size, weight="bold", color=theme.ink, pad=3)
         axes.set(ylim=(100 * bottom, 101), xlim=(0, 1.03))
         axes.set_xticks((0, 0.2, 0.4, 0.6, 0.8, 1) if named_at_their_ends else (0, 0.5, 1))
         if named_at_their_ends:
@@ -152,25 +152,25 @@ def _draw(axes: Axes, name: str, line: Line, index: int, theme: Theme) -> None:
     if not once:
         axes.fill_between(severity, 100 * low, 100 * high, color=colour, alpha=0.18, linewidth=0)
     axes.plot(severity[1:], 100 * accuracy[1:], "o", color=colour, markersize=3)
-    axes.plot(severity, 100 * accuracy, style, color=colour, linewidth=1.4, label=name)
+    axes.plot(severity, 100 * accuracy, style, color=colour, linewidth=1.4, label=shown_name(name))
 
 
 def _name_ends(axes: Axes, lines: Mapping[str, Line], height: float, theme: Theme) -> None:
-    """Write each line's name beside its end, names apart from one another."""
+    """Write each line's name next to its end, names apart from one another."""
     order = sorted(lines, key=lambda name: -float(lines[name][1, -1]))
-    gap, place = 0.105 * height, float("inf")
-    places = []
+    gap, level = 0.105 * height, float("inf")
+    levels = []
     for name in order:
-        place = min(100 * float(lines[name][1, -1]), place - gap)
-        places.append(place)
-    lift = max(0.0, 100 - height - places[-1])  # the lowest must not fall out of the panel
+        level = min(100 * float(lines[name][1, -1]), level - gap)
+        levels.append(level)
+    lift = max(0.0, 100 - height - levels[-1])  # the lowest must stay inside the panel
     colours = dict(zip(lines, (theme.series[i % len(theme.series)] for i in range(len(lines))), strict=True))
-    for name, place in zip(order, places, strict=True):
+    for name, level in zip(order, levels, strict=True):
         end = (1.0, 100 * float(lines[name][1, -1]))
         axes.annotate(
-            name,
+            shown_name(name),
             end,
-            (1.09, place + lift),
+            (1.09, level + lift),
             annotation_clip=False,
             va="center",
             color=colours[name],
@@ -191,39 +191,49 @@ def confidence(
     risk_coverage: Mapping[str, Float[np.ndarray, "2 thresholds"]],
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Left (confidence, accuracy) in bins, right (coverage, risk): how sure it is, and what refusing buys."""
+    """Left the reliability diagram, (confidence, accuracy) in bins; right the risk–coverage curve."""
     figure, left = figure_on(theme, 8.4, 3.7, columns=2)
     right = figure.axes[1]
     left.plot([0, 100], [0, 100], color=theme.ink, linewidth=0.7, linestyle=":")
-    for index, (sure, accuracy) in enumerate(reliability.values()):
+    for index, (mean_confidence, accuracy) in enumerate(reliability.values()):
         colour = theme.series[index % len(theme.series)]
-        left.plot(100 * sure, 100 * accuracy, "o-", color=colour, markersize=4, linewidth=1.4)
+        left.plot(100 * mean_confidence, 100 * accuracy, "o-", color=colour, markersize=4, linewidth=1.4)
     for index, (name, (coverage, risk)) in enumerate(risk_coverage.items()):
         colour = theme.series[index % len(theme.series)]
-        right.plot(100 * coverage, 100 * risk, color=colour, linewidth=1.6, label=name)
+        right.plot(100 * coverage, 100 * risk, color=colour, linewidth=1.6, label=shown_name(name))
     shown = np.concatenate([values.ravel() for values in reliability.values()])
     floor = 100 * max(0.0, float(shown.min()) - 0.03)
-    left.set(title="how right it is when it is so sure", xlabel="mean confidence in %", ylabel="right in %")
+    left.set(title="accuracy by confidence", xlabel="mean confidence in %", ylabel="accuracy in %")
     left.set(xlim=(floor, 101), ylim=(floor, 101))
-    right.set(title="errors left when the least sure are refused", xlabel="answered in %", ylabel="wrong in % of those")
+    right.set(
+        title="error rate when abstaining", xlabel="coverage in %", ylabel="error rate of accepted predictions in %"
+    )
     right.set(xlim=(0, 100), ylim=(0, None))
     right.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="upper left")
     return figure
 
 
 def rows_of_mistakes(rows: Mapping[str, tuple[Pixels, Sequence[str]]], columns: int, theme: Theme = LIGHT) -> Figure:
-    """Captioned images, a row a name."""
+    """Captioned images, a row per name."""
     figure, axes = _bare(theme, 1.1 + 0.75 * columns, 1.1 * len(rows))
-    pixels = [each for each, _ in rows.values()]
+    pixels = [images for images, _ in rows.values()]
     height, width = pixels[0].shape[-2:]
     down, right = height + round(0.5 * height), width + round(0.12 * width)
-    places = montage(axes, pixels, gap=(0.5 * height, 0.12 * width), theme=theme)
-    captions = [caption for _, each in rows.values() for caption in each]
-    for (left, bottom), caption in zip(places, captions, strict=True):
+    positions = montage(axes, pixels, gap=(0.5 * height, 0.12 * width), theme=theme)
+    captions = [caption for _, own in rows.values() for caption in own]
+    for (left, bottom), caption in zip(positions, captions, strict=True):
         axes.text(left + width / 2, bottom, caption, ha="center", va="top", fontsize=8, color=theme.ink)
     for row, name in enumerate(rows):
-        axes.text(-0.15 * width, row * down + height / 2, name, ha="right", va="center", color=theme.ink, fontsize=8.5)
-    # Cut to what is drawn, figures with short names or few images would be shown larger than others.
+        axes.text(
+            -0.15 * width,
+            row * down + height / 2,
+            shown_name(name),
+            ha="right",
+            va="center",
+            color=theme.ink,
+            fontsize=8.5,
+        )
+    # Cropped to its content, a figure with short names or few images would appear larger than others.
     whole = Rectangle((-1.65 * width, -1), columns * right + 1.65 * width, len(rows) * down, fill=False, linewidth=0)
     axes.add_patch(whole)
     axes.set(xlim=(-1.65 * width, columns * right), ylim=(len(rows) * down - 1, -1))

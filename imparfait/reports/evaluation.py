@@ -1,0 +1,194 @@
+"""Evaluation of models on the validation or test images, with the folder and report that it leaves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from imparfait.core.errors import UserError, lookup
+from imparfait.core.hardware import environment
+from imparfait.core.storage import atomic_directory, write_json
+from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.image_folder import Watch
+from imparfait.data.label_errors import is_mnist_test, without_label_errors
+from imparfait.data.load import Dataset, plainly
+from imparfait.data.sealed_test import LEDGER
+from imparfait.evaluation.evaluate import Suite
+from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import score_conditions
+from imparfait.evaluation.scores_file import EvaluationFile, ScoresFile, write_scores
+from imparfait.evaluation.suite import Condition, apply_conditions, suite_named
+from imparfait.inference.open_model import LoadedModel
+from imparfait.reports import robustness, run
+from imparfait.reports.text import (
+    UNKNOWN_TRAINING,
+    access_sentence,
+    spec_sentence,
+    suite_summary,
+    verdict_sentence,
+)
+
+MAX_NAME = 80  # characters of the models' names in the folder's name
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationReport:
+    """What was evaluated, and the folder with its report and scores.json."""
+
+    folder: Path
+    suites: dict[str, SuiteResult]
+    """By model."""
+    evaluation: Evaluation | None
+    """None for one model on the core suite."""
+    scores: ScoresFile | EvaluationFile
+    """The content of scores.json."""
+    measured_on: str
+    """The images, in words."""
+    notes: dict[str, str]
+    """How external models take their input."""
+
+
+def evaluate_models(
+    models: Sequence[LoadedModel],
+    dataset: Dataset,
+    *,
+    suite: Suite = "core",
+    split: Literal["validation", "test"] = "validation",
+    out: str | Path = "runs",
+    watch: Callable[[str], Watch] = lambda title: plainly,
+) -> EvaluationReport:
+    """Evaluate models on the validation images, or with split="test" on the test set, and write a report in `out`.
+
+    Models that differ only in their seed are one; each pair of models gets one verdict. Every model's access to the
+    test set is recorded in the ledger in `out`. `watch(title)` may show progress.
+    Raises UserError for validation images that a model was trained on.
+    """
+    out, conditions = Path(out), suite_named(suite)
+    images, suites, access = dataset.train_val()[1], dict[str, SuiteResult](), None
+    if split == "validation":
+        for model in models:
+            if model.manifest and model.manifest.final:
+                raise UserError(
+                    f"{model.name}: was trained on the validation images too",
+                    expected="a model trained without --final",
+                    hint="train one, or evaluate it on the test set once: --split test",
+                )
+            suites[model.name] = _evaluate(model, images, conditions, watch)
+    else:
+        for model in models:
+            with dataset.test.open(out / LEDGER, model.settings_hash) as access:
+                images = access.images
+                suites[model.name] = _evaluate(model, images, conditions, watch)
+                access.result = suite_summary(suites[model.name])
+    sealed = access_sentence(access) if access else "the test set stays sealed"
+    measured_on = f"{len(images):,} {split} images of {images.name}; {sealed}"
+    notes = {model.name: spec_sentence(model.spec) for model in models if model.spec}
+    first = models[0]
+    is_short = len(models) == 1 and not suites[first.name].is_full
+    evaluation = None if is_short else _assess(models, suites, images)
+    names = "-and-".join(model.name.replace("/", "-") for model in models)[:MAX_NAME]
+    folder = out / f"evaluate-{names}-{images.name}{'' if suite == 'core' else _suffix(suite)}-{split}"
+    with atomic_directory(folder) as unfinished:
+        write_json(unfinished / "environment.json", environment(first.compute))
+        scores: ScoresFile | EvaluationFile
+        if evaluation:
+            scores = _write_report(unfinished, models, evaluation, images, conditions, measured_on, notes)
+        else:
+            scores = _write_short_report(unfinished, first, suites[first.name], images, conditions, measured_on, notes)
+    return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes)
+
+
+def _suffix(suite: Suite) -> str:
+    return "-full" if suite == "full" else "-custom"
+
+
+def _evaluate(
+    model: LoadedModel, images: LabelledImages, conditions: Sequence[Condition], watch: Callable[[str], Watch]
+) -> SuiteResult:
+    made = apply_conditions(images, conditions)
+    return SuiteResult(score_conditions(model.classifier, watch(model.name)(made, len(conditions))))
+
+
+def _assess(models: Sequence[LoadedModel], suites: Mapping[str, SuiteResult], images: LabelledImages) -> Evaluation:
+    return assess(
+        suites,
+        {model.name: model.classifier for model in models},
+        images,
+        {model.name: model.group for model in models},
+        {model.name: model.threshold for model in models},
+    )
+
+
+def _write_short_report(
+    folder: Path,
+    model: LoadedModel,
+    suite: SuiteResult,
+    images: LabelledImages,
+    conditions: Sequence[Condition],
+    measured_on: str,
+    notes: Mapping[str, str],
+) -> ScoresFile:
+    write_scores(folder, suite.scores)
+    note = f" Input: {notes[model.name]}." if model.name in notes else ""
+    run.write_report(
+        folder,
+        title=f"{model.name} on {images.name}",
+        circumstances=f"{model.name} on {measured_on}.{note}",
+        overlap=_overlap(model),
+        scores=suite.scores,
+        figures=run.prediction_figures(suite.scores, list(apply_conditions(images, conditions))),
+        facts={"settings": _settings(model), "compute": environment(model.compute)},
+    )
+    return ScoresFile.of(suite.scores)
+
+
+def _write_report(
+    folder: Path,
+    models: Sequence[LoadedModel],
+    evaluation: Evaluation,
+    images: LabelledImages,
+    conditions: Sequence[Condition],
+    measured_on: str,
+    notes: Mapping[str, str],
+) -> EvaluationFile:
+    scores = EvaluationFile.of(evaluation, list(map(verdict_sentence, evaluation.verdicts)))
+    write_json(folder / "scores.json", scores.model_dump())
+    overlaps = [f"{model.name}: {_overlap(model)}" for model in models] if len(models) > 1 else [_overlap(models[0])]
+    robustness.write_report(
+        folder,
+        title=f"{', '.join(model.name for model in evaluation.models)} on {images.name}",
+        circumstances=f"{len(models)} network{'s' * (len(models) > 1)} on {measured_on}.",
+        overlap=" ".join(overlaps),
+        evaluation=evaluation,
+        data=images,
+        conditions=conditions,
+        notes=notes,
+        without_label_errors=_without_label_errors(evaluation.models),
+        facts={model.name: _settings(model) for model in models if model.manifest}
+        | {"compute": environment(models[0].compute)},
+    )
+    return scores
+
+
+def _overlap(model: LoadedModel) -> str:
+    """Which of the suite's corruptions the model saw in training, in words."""
+    if not model.manifest:
+        return UNKNOWN_TRAINING
+    return describe_overlap(lookup("augmentation", model.manifest.settings.augmentation, AUGMENTATIONS))
+
+
+def _settings(model: LoadedModel) -> dict[str, Any]:
+    return model.manifest.settings.model_dump() if model.manifest else {}
+
+
+def _without_label_errors(models: Sequence[ModelGroup]) -> dict[str, tuple[float, float]]:
+    """Clean accuracy by model, on all images and without the published label errors, for MNIST's test set."""
+    accuracies = {}
+    for model in models:
+        clean = model.seeds[0].clean
+        if is_mnist_test(clean.truths):
+            kept = clean.correct[without_label_errors(clean.truths)]
+            accuracies[model.name] = (float(clean.correct.mean()), float(kept.mean()))
+    return accuracies
