@@ -1,4 +1,4 @@
-"""Headless Chromium, and servers of the package in their own processes for it."""
+"""Headless Chromium, and servers of the page for it."""
 
 import re
 import subprocess
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
+
+from helpers.server import serving
+from imparfait.serving.service import models_for
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 FLAGS = [
@@ -30,9 +33,18 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def run_server(*command: str) -> Iterator[str]:
-    """Start a server; yields its address."""
-    with subprocess.Popen([*command, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address of a server in this process, which has imported PyTorch already."""
+    with serving(models_for("digits")) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture(scope="session")
+def address_without_torch() -> Iterator[str]:
+    """The address of a server in a process that cannot import PyTorch."""
+    command = [sys.executable, "-c", WITHOUT_TORCH, "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         line = server.stdout.readline()
         address = re.search(r"http://\S+", line)
@@ -42,28 +54,19 @@ def run_server(*command: str) -> Iterator[str]:
         server.wait(20)
 
 
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    yield from run_server(sys.executable, "-m", "imparfait")
-
-
-@pytest.fixture(scope="session")
-def address_without_torch() -> Iterator[str]:
-    yield from run_server(sys.executable, "-c", WITHOUT_TORCH)
-
-
 OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens an address in a new context with Playwright's options; asserts that the page logs and requests no errors.
+    """Opens an address in a new context with Playwright's options; asserts that the page logs no errors.
 
-    A page may request its own server only. `refusals` error responses of the API are allowed.
+    A page may request its own server only. `refusals` error responses of the API are allowed. Only with `sweep` does
+    it get a response of /v1/robustness, which takes most of the processor's time.
     """
     contexts, problems = [], []
 
-    def open_(url: str, refusals: int = 0, single_model: bool = False, **options: object) -> Page:
+    def open_(url: str, refusals: int = 0, single_model: bool = False, sweep: bool = False, **options: object) -> Page:
         context = browser.new_context(
             **{"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **options}
         )
@@ -83,6 +86,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         page.on("request", lambda request: None if is_own(request.url, url) else problems.append(request.url))
         if single_model:
             page.route("**/v1/model", without_baseline)
+        if not sweep:
+            page.route("**/v1/robustness", lambda route: None)
         page.goto(url)
         return page
 
