@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from imparfait.data.dataset import LabelledImages
+    from imparfait.data.images.normalize import Normalization
     from imparfait.data.load import Dataset
     from imparfait.data.write import Manifest, Order
 
@@ -29,6 +30,7 @@ SHEET, FOLDER, MANIFEST = Path("corruptions.png"), Path("altered"), "manifest.js
 )  # fmt: skip
 @options.data
 @options.size
+@options.normalize
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other pixels.")
 @click.option("--images", type=click.IntRange(1, 64), default=10, show_default=True, help="Images on the sheet.")
 @click.option(
@@ -49,6 +51,7 @@ def alter(
     severities: tuple[float, ...],
     data: str,
     size: int | None,
+    normalize: "Normalization | None",
     seed: int,
     images: int,
     files: str | None,
@@ -69,22 +72,22 @@ def alter(
     if manifest:
         if corruptions or severities or files or splits or seed:
             raise UserError("--manifest tells all there is to write; with it, give only --data, --size and --out")
-        _write_again(manifest, console.loaded(data, size), out or FOLDER)
+        _write_again(manifest, console.loaded(data, size, normalize), out or FOLDER)
     elif files:
         if not severities:
             raise UserError("--dataset wants to know how much to alter; write --severity, from 0 (nothing) to 1")
         from imparfait.data.write import Order
 
-        found = console.loaded(data, size)
+        found = console.loaded(data, size, normalize)
         expected = splits or ("train", *(["validation"] if found.validation else []))
         told = {"corruptions": names, "severities": severities, "splits": expected, "seed": seed, "format": files}
         order = Order.model_validate(told)
         _write(found, order, out or FOLDER)
-        first, _, _ = next(order.each())
+        first, _, _ = next(order.data_sets())
         what = f"imparfait train --data {(out or FOLDER) / first} --augmentation clean"
         console.next_step(what, "learn from the corrupted images as they are")
     else:
-        _draw_sheet(console.loaded(data, size).train, names, severities or LEVELS, seed, images, out or SHEET)
+        _draw_sheet(console.loaded(data, size, normalize).train, names, severities or LEVELS, seed, images, out or SHEET)
 
 
 def _draw_sheet(

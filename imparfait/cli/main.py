@@ -1,50 +1,61 @@
-"""The command `imparfait`: parses, and turns users' mistakes into one sentence."""
+"""The command `imparfait`: parses, and prints users' mistakes in one sentence."""
 
 import sys
+from importlib import import_module
 
 import click
 
-from imparfait.cli.compare import compare
-from imparfait.cli.corrupt import alter
-from imparfait.cli.evaluate import evaluate
-from imparfait.cli.export import export
-from imparfait.cli.list import list_names
-from imparfait.cli.predict import predict
-from imparfait.cli.read import read
-from imparfait.cli.search import search
-from imparfait.cli.serve import serve
 from imparfait.cli.signals import Stopped
-from imparfait.cli.study import study
-from imparfait.cli.train import train
 from imparfait.core.errors import UserError
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
+COMMANDS = {
+    "predict": "Classify images.",
+    "read": "Read the numbers on images, line by line (OCR).",
+    "train": "Train, calibrate and evaluate a classifier.",
+    "evaluate": "Evaluate models on corrupted images, and compare them.",
+    "compare": "Compare recipes, models or settings by cross-validation.",
+    "search": "Search for better settings of a recipe.",
+    "study": "Reproduce the study that imparfait began with.",
+    "export": "Export a model to ONNX or Keras.",
+    "corrupt": "Preview corruptions, or write corrupted data sets.",
+    "serve": "Serve an HTTP API and a demo page.",
+    "list": "List models, recipes, augmentations, corruptions and data sets.",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class LazyGroup(click.Group):
+    """Commands that are imported when they are used, so that --help does not wait for them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, from the module of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"imparfait.cli.{cmd_name}"), "list_names" if cmd_name == "list" else cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands in --help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="imparfait", message="%(prog)s %(version)s")
 def commands() -> None:
-    """Train, choose and prove image classifiers that stay right when the image does not.
+    """Train, compare and evaluate image classifiers that are robust to corrupted images.
 
-    A corruption is what others call a corruption or an augmentation. Start with: imparfait train --recipe quick
+    Start with: imparfait train --recipe quick
     """
 
 
-commands.add_command(predict)
-commands.add_command(read)
-commands.add_command(train)
-commands.add_command(evaluate)
-commands.add_command(compare)
-commands.add_command(search)
-commands.add_command(study)
-commands.add_command(export)
-commands.add_command(alter)
-commands.add_command(serve)
-commands.add_command(list_names)
-
-
 def main() -> None:
-    """Run the command; exit 2 after a mistake of the user's, 1 when the disk or the system would not."""
+    """Run the command; exit 2 after a mistake of the user, 1 after an error of the disk or the system."""
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
     except click.ClickException as error:

@@ -1,15 +1,15 @@
-"""Options that mean the same on every command, and the flags that settings make."""
+"""Options shared by several commands, and the flags of training settings."""
 
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from imparfait.training.settings import TrainingSettings
-from imparfait.training.settings import changed as settings_changed
+if TYPE_CHECKING:
+    from imparfait.training.settings import TrainingSettings
 
 Command = Callable[..., None]
 
@@ -20,9 +20,13 @@ data = click.option(
     help="A data set's name, a folder (of class folders with images, IDX or .npy files), or an .npz file.",
 )
 size = click.option(
-    "--size",
-    type=click.IntRange(8, 1024),
-    help="Side in pixels to bring images of class folders to: reduced or enlarged, and padded to a square.",
+    "--size", type=click.IntRange(8, 1024), help="Side in pixels to which images in class folders are resized."
+)
+normalize = click.option(
+    "--normalize",
+    type=click.Choice(["none", "resize", "letterbox", "digit"]),
+    help="How image files become the model's input: unchanged, stretched, padded, or the digit on them cropped and "
+    "drawn light on dark.  [default: chosen for the data, and printed]",
 )
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
@@ -32,42 +36,43 @@ out = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Folder that gets the result's own folder, and the ledger of test openings.",
+    help="Folder for the result's own folder, and for the ledger of test accesses.",
 )
 model = click.option(
     "--model",
     default="digits",
     show_default=True,
-    help="digits or digits-clean, which come with imparfait; an .onnx file that it exported; or a run folder.",
+    help="A pretrained model (digits, digits-clean), an .onnx file that imparfait exported, or a run folder.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 
 def executor(command: Command) -> Command:
     """Where jobs run, and on how many threads each."""
-    each = (
-        click.option("--executor", metavar="NAME", help="here, processes or ray.  [default: processes]"),
-        click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster that is running; for --executor ray."),
-        click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each job."),
+    choices = (
+        click.option("--executor", metavar="NAME", help="serial, processes or ray.  [default: processes]"),
+        click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray."),
+        click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per job."),
     )
-    for option in reversed(each):
+    for option in reversed(choices):
         command = option(command)
     return command
 
 
 def settings(command: Command) -> Command:
-    """A flag for each training setting that is one value; what is not given is the recipe's."""
+    """A flag for each training setting that is one value; the recipe gives the others."""
+    from imparfait.training.settings import TrainingSettings
+
     fields = {name: field for name, field in TrainingSettings.model_fields.items() if name != "model_args"}
     for name, field in reversed(fields.items()):
-        flag = f"--{name.replace('_', '-')}"
-        command = click.option(flag, name, metavar="VALUE", help=f"{field.description} [default: the recipe's].")(
-            command
-        )
+        text = field.description or ""
+        help_text = f"{text[:1].upper()}{text[1:]}.  [default: the recipe's]"
+        command = click.option(f"--{name.replace('_', '-')}", name, metavar="VALUE", help=help_text)(command)
     return command
 
 
 def again(*words: str, but: str = "") -> str:
-    """The command under way as it was typed, with `words` added and the option `but` left out: a next step to print."""
+    """The current command as it was typed, with `words` added and the option `but` left out."""
     context = click.get_current_context()
     typed = ["imparfait", context.info_name or ""]
     for parameter in context.command.params:
@@ -75,11 +80,16 @@ def again(*words: str, but: str = "") -> str:
         if given and parameter.opts[0] not in (but, "--json"):
             value = context.params[parameter.name or ""]
             option = [] if isinstance(parameter, click.Argument) else [parameter.opts[0]]
-            values = value if isinstance(value, tuple) else () if value is True else (value,)
-            typed += [*option, *map(str, values)]
+            if isinstance(value, tuple) and option:
+                typed += [word for each in value for word in (*option, str(each))]
+            else:
+                values = value if isinstance(value, tuple) else () if value is True else (value,)
+                typed += [*option, *map(str, values)]
     return shlex.join([*typed, *words])
 
 
-def changed(recipe: TrainingSettings, flags: dict[str, Any]) -> TrainingSettings:
+def changed(recipe: "TrainingSettings", flags: dict[str, Any]) -> "TrainingSettings":
     """The recipe's settings with the flags that were given."""
-    return settings_changed(recipe, {name: value for name, value in flags.items() if value is not None}, "--")
+    from imparfait.training.settings import changed as changed_settings
+
+    return changed_settings(recipe, {name: value for name, value in flags.items() if value is not None}, "--")

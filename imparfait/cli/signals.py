@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training between two steps, when it can be saved."""
+"""Ctrl-C and SIGTERM as a request to stop after the current step, when everything can be saved."""
 
 import signal
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 
-class Stopped(Exception):  # noqa: N818 - no error: all went as it was asked
-    """The person or the system asked for an end, and everything is saved; `code` is what shells expect."""
+class Stopped(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The user or the system asked to stop, and everything is saved; `code` is the exit code shells expect."""
 
     def __init__(self, sentence: str, code: int):
         super().__init__(sentence)
@@ -17,19 +17,19 @@ class Stopped(Exception):  # noqa: N818 - no error: all went as it was asked
 
 @dataclass
 class Stop:
-    """`signal` is the one that asked for an end, or 0."""
+    """A request to stop: `signal` is the number of the signal received, or 0."""
 
     signal: int = 0
 
     @property
     def code(self) -> int:
-        """The exit code of a process that was ended by this signal."""
+        """The exit code of a process ended by this signal."""
         return 128 + self.signal
 
 
 @contextmanager
 def asked_to_stop() -> Iterator[Stop]:
-    """A `Stop` that is told of the first Ctrl-C or SIGTERM; the second ends the process as usual."""
+    """A `Stop` that notes the first Ctrl-C or SIGTERM; the second ends the process as usual."""
     stop = Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -39,7 +39,7 @@ def asked_to_stop() -> Iterator[Stop]:
             signal.signal(known, handler)
 
     for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # a shell starts its background jobs with Ctrl-C ignored: let it
+        if handler != signal.SIG_IGN:  # a shell starts its background jobs with Ctrl-C ignored: keep that
             signal.signal(number, note)
     try:
         yield stop

@@ -1,51 +1,112 @@
-"""A training's state on disk, from which the same command goes on."""
+"""The state of a training, and its checkpoints on disk."""
 
+import errno
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 from torch import Tensor
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import load_version, save_version
-from imparfait.training.loop import Progress, State
+from imparfait.evaluation.scores import Score
 
 SUFFIX = ".safetensors"
 
 
-def save_state(folder: Path, state: State, beside: Mapping[str, Any]) -> None:
-    """`state` and what the caller wants to find `beside` it (plain values), as the newest checkpoint in `folder`."""
-    facts = {"progress": state.progress.to_json(), "beside": beside, "versions": _versions()}
+@dataclass(frozen=True)
+class Epoch:
+    """One finished pass over the training images."""
+
+    number: int
+    loss: float
+    """Mean over the epoch."""
+    accuracy: float
+    """On the epoch's augmented images, each before the network was updated with it."""
+    images: int
+    seconds: float
+    """Training time since the first epoch began, without validation and the caller's work between epochs."""
+    validation: tuple[Score, ...] = ()
+    """Of the core suite on the validation images, if there are any."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is, in plain numbers."""
+
+    step: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    """Of the unfinished epoch, as is `correct`."""
+    correct: int = 0
+    epochs: tuple[Epoch, ...] = ()
+
+    @staticmethod
+    def from_json(text: str) -> "Progress":
+        """The progress in a checkpoint's header."""
+        values = json.loads(text)
+        for epoch in values["epochs"]:
+            epoch["validation"] = tuple(Score(**score) for score in epoch["validation"])
+        return Progress(**values | {"epochs": tuple(Epoch(**epoch) for epoch in values["epochs"])})
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that the next step depends on beside model, data, settings and compute; random numbers have no state."""
+
+    progress: Progress = field(default_factory=Progress)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, state: State, identity: str) -> None:
+    """Write `state` as the newest checkpoint in `folder`; `identity` is the hash of what is being trained.
+
+    Raises OSError with the space needed and what is intact when the disk refuses.
+    """
+    facts = {"progress": asdict(state.progress), "identity": identity, "versions": _versions()}
     content = safetensors.torch.save(portable(state.tensors), {name: json.dumps(fact) for name, fact in facts.items()})
-    save_version(folder, state.progress.step, content, SUFFIX)
+    try:
+        save_version(folder, state.progress.step, content, SUFFIX)
+    except OSError as error:
+        cause = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            cause += f" (a checkpoint takes {len(content) / 1e6:.1f} MB; free some space)"
+        intact = "earlier checkpoints are intact" if has_checkpoint(folder) else "nothing was saved before"
+        raise OSError(error.errno, f"{cause}; {intact}", str(folder)) from error
 
 
-def has_state(folder: Path) -> bool:
-    """Whether there is a checkpoint in `folder`, whole or not."""
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a checkpoint in `folder`, intact or not."""
     return any(folder.glob(f"[0-9]*{SUFFIX}"))
 
 
-def load_state(folder: Path) -> tuple[State | None, dict[str, Any], list[Path]]:
-    """The newest state in `folder` that is whole (or None), what lay beside it, and the checkpoints found broken.
+def load_checkpoint(folder: Path, identity: str) -> tuple[State | None, list[Path]]:
+    """The state in the newest intact checkpoint in `folder`, None without one, and the corrupted files skipped.
 
-    Raises UserError when there are checkpoints and none of them is whole, or when another version wrote them.
+    Raises UserError when all are corrupted, when they are of another training, or of other versions.
     """
-    content, broken = load_version(folder, SUFFIX)
+    content, corrupted = load_version(folder, SUFFIX)
     if content is None:
-        return None, {}, []
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    facts = header["__metadata__"]
-    if (then := json.loads(facts["versions"])) != _versions():
-        saved, here = (", ".join(f"{name} {number}" for name, number in each.items()) for each in (then, _versions()))
+        return None, []
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    versions, here = json.loads(header["versions"]), _versions()
+    if versions != here:
+        saved, installed = (", ".join(f"{name} {number}" for name, number in side.items()) for side in (versions, here))
         raise UserError(
-            f"{folder}: this training was begun with {saved}, here is {here}, which need not go on with the same "
-            f"weights; install what it was begun with, or remove {folder} to start again"
+            f"{folder}: this training was begun with {saved}",
+            expected=f"{installed}, which is installed: other versions may not continue with the same weights",
+            hint=f"install the versions it was begun with, or remove {folder} to start again",
         )
-    state = State(Progress.from_json(json.loads(facts["progress"])), safetensors.torch.load(content))
-    return state, json.loads(facts["beside"]), broken
+    if json.loads(header["identity"]) != identity:
+        raise UserError(
+            f"{folder}: its checkpoints are of another training",
+            expected="the same images, settings and compute configuration",
+            hint="name another folder, or remove this one to start again",
+        )
+    return State(Progress.from_json(header["progress"]), safetensors.torch.load(content)), corrupted
 
 
 def portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

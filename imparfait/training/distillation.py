@@ -1,4 +1,4 @@
-"""Learning what trained networks say of an image: an ensemble, distilled into one network."""
+"""Knowledge distillation: a network learns the predictions of trained networks, its teachers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,58 +11,52 @@ from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.loading import load_network, load_weights
-from imparfait.training.loop import OOD_LABEL, State, Training
-from imparfait.training.settings import TrainingSettings
+from imparfait.models.pretrained import find_model
+from imparfait.training.step import OOD_LABEL, TargetFunction, smoothed_labels
 
 
-class DistillationTraining(Training):
-    """A training in which what teachers, as one, say of the very image shown is expected, instead of its label.
+def distillation_targets(teachers: Sequence[nn.Module], classes: int, compute: ComputeConfig) -> TargetFunction:
+    """Targets for `Training`: what the ensemble of `teachers` predicts for the very image the student is shown.
 
-    Sources: Hinton et al., "Distilling the knowledge in a neural network", 2015, at temperature 1; teachers shown what
-    the student is: Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022.
+    Out-of-distribution images, which teachers know nothing about, keep equal probabilities.
+    Sources: Hinton et al., "Distilling the knowledge in a neural network", 2015, at temperature 1; same augmented
+    image for both: Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022.
     """
+    teacher = ensemble([as_classifier(network, compute) for network in teachers])
 
-    def __init__(
-        self,
-        teachers: Sequence[nn.Module],
-        model: nn.Module,
-        data: LabelledImages,
-        settings: TrainingSettings,
-        compute: ComputeConfig | None = None,
-        state: State | None = None,
-    ):
-        super().__init__(model, data, settings, compute, state)
-        self.teacher = ensemble([as_classifier(each, self.compute) for each in teachers])
+    def targets(labels: Tensor, images: Tensor) -> Tensor:
+        predicted = torch.from_numpy(teacher(images.numpy())).softmax(1)
+        return torch.where((labels == OOD_LABEL)[:, None], smoothed_labels(labels, classes, 0.0), predicted)
 
-    def targets(self, source: Tensor, images: Tensor) -> Tensor:
-        """What the teachers say; of images of nothing they know nothing."""
-        said = torch.from_numpy(self.teacher(images.numpy())).softmax(1)
-        return torch.where((self.labels[source] == OOD_LABEL)[:, None], super().targets(source, images), said)
+    return targets
 
 
-def load_teachers(folders: Sequence[Path], data: LabelledImages) -> Mapping[str, nn.Module]:
-    """The networks in these run folders, by the sha256 of their weights.
+def load_teachers(runs: Sequence[str | Path], data: LabelledImages) -> Mapping[str, nn.Module]:
+    """The networks of these run folders or pretrained models, by the sha256 of their weights.
 
-    Raises UserError when one does not take images such as `data`, has other classes, or comes twice.
+    Raises UserError when one takes other images than `data`, has other classes, or is named twice.
     """
     teachers: dict[str, nn.Module] = {}
-    for folder in folders:
+    for run in runs:
+        folder = find_model(run)
         network, config = load_network(folder)
-        mark = load_weights(folder).sha256
-        if mark in teachers:
-            raise UserError(f"{folder}: is a teacher already; leave it out, or name another run")
+        sha256 = load_weights(folder).sha256
+        if sha256 in teachers:
+            raise UserError(f"{folder}: is a teacher already", hint="leave it out, or name another run")
         if config.classes != tuple(data.classes):
             raise UserError(
-                f"{folder}: tells {', '.join(config.classes)} apart; a teacher's classes are those of the images, "
-                f"{', '.join(data.classes)}"
+                f"{folder}: was trained on the classes {', '.join(config.classes)}",
+                expected=f"a teacher for the classes of these images, {', '.join(data.classes)}",
             )
-        came = (config.input.channels, config.input.height, config.input.width)
-        if came != (expected := data.pixels.shape[1:]):
-            raise UserError(f"{folder}: takes images of {_in_words(came)}; these are of {_in_words(expected)}")
-        teachers[mark] = network
+        shape = (config.input.channels, config.input.height, config.input.width)
+        if shape != (own := data.pixels.shape[1:]):
+            raise UserError(
+                f"{folder}: takes images of {_describe(shape)}", expected=f"a teacher for images of {_describe(own)}"
+            )
+        teachers[sha256] = network
     return teachers
 
 
-def _in_words(shape: Sequence[int]) -> str:
+def _describe(shape: Sequence[int]) -> str:
     channels, height, width = shape
     return f"{height}×{width} pixels and {channels} channel{'s' * (channels > 1)}"

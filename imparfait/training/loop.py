@@ -1,105 +1,75 @@
-"""The only training loop there is."""
+"""The training loop: `train`, and `Training` with every step of it."""
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
-from imparfait.core.hardware import choose_compute, tune_malloc
-from imparfait.core.rng import seed_of
+from imparfait.core.hardware import choose_compute, torch_threads
+from imparfait.core.storage import exclusive_lock, fingerprint
 from imparfait.data.augmentation import AUGMENTATIONS
+from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood import draw_outliers
-from imparfait.models import build, check_answers
+from imparfait.evaluation.scores import Score, score_conditions
+from imparfait.models.classifier import as_classifier
+from imparfait.models.registry import build, check_answers
+from imparfait.training.checkpoints import Epoch, Progress, State, load_checkpoint, save_checkpoint
 from imparfait.training.optim import SCHEDULES, Average, make_optimizer
 from imparfait.training.settings import TrainingSettings
+from imparfait.training.step import OOD_LABEL, Step, TargetFunction, reseeded, smoothed_labels, update_weights
 
-ALTERED_AT_ONCE = 2048  # images: 6 MB of MNIST in float32
-OOD_LABEL = -1  # the label of an image that shows none of the classes
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of a parameter
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One finished pass over the augmentation: what it cost, and how well the network did while it learned."""
-
-    number: int
-    loss: float
-    accuracy: float
-    """Share of the epoch's (corrupted) training images answered correctly at the moment they were shown."""
-    images: int
-    seconds: float
-    """Seconds of training up to here: drawing, altering and learning, not what the caller does in between."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of learning; the last one of an epoch brings the epoch."""
-
-    number: int
-    of: int
-    loss: float
-    epoch: Epoch | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is: plain numbers."""
-
-    step: int = 0
-    seconds: float = 0.0
-    loss_sum: float = 0.0
-    correct: int = 0
-    """Of the epoch under way."""
-    epochs: tuple[Epoch, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(told: Mapping[str, Any]) -> "Progress":
-        """The progress that `to_json` told."""
-        return Progress(**{**told, "epochs": tuple(Epoch(**epoch) for epoch in told["epochs"])})
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """All that the next step depends on, beside model, data, settings and machine; nothing random is among it."""
-
-    progress: Progress = field(default_factory=Progress)
-    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+GROUP_IMAGES = 2048  # images augmented together: 6 MB of MNIST in float32
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # AdamW's state for each parameter
+CHECKPOINT_SECONDS = 10.0  # between two checkpoints, at least
+CHECKPOINT_SHARE = 50  # and at least so many times the duration of saving one
 
 
 def train(
-    model: nn.Module, data: LabelledImages, settings: TrainingSettings, compute: ComputeConfig | None = None
+    model: nn.Module,
+    data: LabelledImages,
+    settings: TrainingSettings,
+    compute: ComputeConfig | None = None,
+    *,
+    checkpoint_dir: str | Path | None = None,
+    validation: LabelledImages | None = None,
 ) -> Iterator[Epoch]:
     """Train `model` in place, yielding after each epoch; to stop, leave the loop.
 
-    At each yield, and when it has ended, the model carries the weights to score or save (with `one_cycle` the average
-    of its recent ones).
-    Raises UserError when `data` are test images, when the model's answers have the wrong shape, and when the loss
-    is no longer a finite number.
+    At each yield and at the end the model has the weights to evaluate or save (with `one_cycle` an average of recent
+    ones). `validation` images are evaluated after each epoch, clean and corrupted. With `checkpoint_dir` the training
+    is saved every ten seconds and when the loop is left. The same call continues from there: it yields the finished
+    epochs first, and ends with the same weights, bit for bit, on the same machine with the same versions.
+
+    Raises UserError for test images, for logits of the wrong shape, for a loss that is not finite, and for checkpoints
+    of another training. Warns of a corrupted checkpoint, and uses the one before it.
     """
-    for step in Training(model, data, settings, compute):
-        if step.epoch:
-            yield step.epoch
+    training = Training(model, data, settings, compute, validation=validation)
+    if checkpoint_dir is None:
+        yield from (step.epoch for step in training if step.epoch)
+        return
+    folder = Path(checkpoint_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(folder, "training"):
+        identity = fingerprint(settings, training.compute, data.fingerprint())
+        for path in resume(training, folder, identity):
+            warnings.warn(f"{path}: corrupted; continuing from the checkpoint before it", stacklevel=2)
+        yield from training.progress.epochs
+        yield from (step.epoch for step in checkpointed(training, folder, identity) if step.epoch)
 
 
 class Training:
-    """`train`, step by step: for progress bars, for stopping within an epoch, and for going on from a state.
+    """`train`, step by step: for progress bars, for stopping within an epoch, and for continuing from a state.
 
-    A training that goes on from `state()` ends with the weights of one that was never stopped, bit for bit, on the
-    same machine, thread count and build.
+    PyTorch uses `compute.threads` threads during each step, and the caller's number between steps. A training that
+    continues from `state()` ends with the weights of one that never stopped, bit for bit, on the same machine.
     """
 
     def __init__(
@@ -108,34 +78,43 @@ class Training:
         data: LabelledImages,
         settings: TrainingSettings,
         compute: ComputeConfig | None = None,
-        state: State | None = None,
+        *,
+        validation: LabelledImages | None = None,
+        targets: TargetFunction | None = None,
     ):
         if not isinstance(data, LabelledImages) or data.split == "test":
-            raise UserError("these are test images; training takes load_data(…).train, or a part of it")
+            raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
         self.augmentation = lookup("augmentation", settings.augmentation, AUGMENTATIONS)
-        few = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
-        check_answers(model, few, len(data.classes), settings.model)
+        batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
+        check_answers(model, batch, len(data.classes), settings.model)
         self.model, self.settings, self.classes = model, settings, len(data.classes)
-        self.compute = compute or choose_compute(model, few)
-        torch.set_num_threads(self.compute.threads)
-        tune_malloc()
+        self.compute = compute or choose_compute(model, batch)
+        self.targets = targets or self._smoothed_labels
         model.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.pixels, self.labels, self.sources = _shown(data, settings)
-        shown = len(self.augmentation.rows(settings.seed, 0, self.sources))
-        self.steps_an_epoch = _count_batches(shown, settings.batch_size)
+        self.pixels, self.labels, self.sources = _with_outliers(data, settings)
+        images = len(self.augmentation.rows(settings.seed, 0, self.sources))
+        self.steps_an_epoch = _count_batches(images, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
         self.optimizer = make_optimizer(model, settings)
         self.average = Average(model, self.steps) if settings.schedule == "one_cycle" else None
         self.progress = Progress()
-        self._own: dict[str, Tensor] | None = None
-        """The weights that learn, while the model carries the average."""
-        if state:
-            self._go_on_from(state)
+        self._conditions = core_suite(validation) if validation else []
+        self._own_weights: dict[str, Tensor] | None = None
+        """Those being trained, while the model has the average."""
 
     def __iter__(self) -> Iterator[Step]:
+        steps = self._steps()
+        while True:
+            with torch_threads(self.compute.threads):
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
+
+    def _steps(self) -> Iterator[Step]:
         started = time.perf_counter()
         if self.progress.step == self.steps:
-            self._carry_average()
+            self._use_average()
         while (done := self.progress).step < self.steps:
             epoch, first = divmod(done.step, self.steps_an_epoch)
             rows = self.augmentation.rows(self.settings.seed, epoch, self.sources)
@@ -149,19 +128,19 @@ class Training:
                     self.progress = Progress(number, seconds, loss_sum, correct, done.epochs)
                     yield Step(number, self.steps, loss)
                 else:
-                    shown = len(rows)
-                    known = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
-                    finished = Epoch(epoch + 1, loss_sum / shown, correct / known, shown, seconds)
+                    in_distribution = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
+                    self._use_average()
+                    accuracy = correct / in_distribution
+                    finished = Epoch(epoch + 1, loss_sum / len(rows), accuracy, len(rows), seconds, self._validate())
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
-                    self._carry_average()
                     yield Step(number, self.steps, loss, finished)
-                    if number < self.steps:  # at the end the caller keeps what it was given
-                        self._carry_own()
+                    if number < self.steps:  # at the end the caller keeps the average
+                        self._use_own_weights()
                 started = time.perf_counter()
 
     def state(self) -> State:
-        """Where this training is; its tensors are those at work, to be saved before the next step."""
-        tensors = {f"model.{name}": value for name, value in (self._own or self.model.state_dict()).items()}
+        """The state of this training; its tensors change with the next step, so save them before."""
+        tensors = {f"model.{name}": value for name, value in (self._own_weights or self.model.state_dict()).items()}
         if self.average:
             tensors |= {f"average.{name}": value for name, value in self.average.state().items()}
         for name, parameter in self.model.named_parameters():
@@ -169,125 +148,132 @@ class Training:
                 tensors[f"optimizer.{moment}.{name}"] = value
         return State(self.progress, tensors)
 
-    def _go_on_from(self, state: State) -> None:
+    def restore(self, state: State) -> None:
+        """Continue from `state`, of a training with the same model, data, settings and compute."""
+
         def part(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): value for n, value in state.tensors.items() if n.startswith(prefix)}
 
         self.progress = state.progress
         self.model.load_state_dict(part("model."))
         if self.average:
-            self.average.go_on_from(part("average."))
+            self.average.restore(part("average."))
         moments = {moment: part(f"optimizer.{moment}.") for moment in MOMENTS}
         for name, parameter in self.model.named_parameters():
             if name in moments["step"]:
-                kept = {m: torch.empty_like(parameter).copy_(moments[m][name]) for m in MOMENTS[:2]}
-                # Fused AdamW pairs elements by their place in memory and checks nothing.
-                assert all(moment.stride() == parameter.stride() for moment in kept.values())
-                self.optimizer.state[parameter] = kept | {"step": moments["step"][name].clone()}
+                averages = {m: torch.empty_like(parameter).copy_(moments[m][name]) for m in MOMENTS[:2]}
+                # Fused AdamW pairs elements by their position in memory and checks nothing.
+                assert all(moment.stride() == parameter.stride() for moment in averages.values())
+                self.optimizer.state[parameter] = averages | {"step": moments["step"][name].clone()}
 
     def _batches(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Sources and images of each batch. Several are corrupted at once: an augmentation of thirty corruptions has few
-        images of each in a batch, and calling PyTorch for each costs more than altering them does.
+        """Source indices and images of each batch.
+
+        Several batches are augmented together: with thirty corruptions a batch has few images of each, and calling
+        PyTorch for each costs more than the arithmetic.
         """
-        together = max(1, ALTERED_AT_ONCE // self.settings.batch_size)
+        together = max(1, GROUP_IMAGES // self.settings.batch_size)
         for start in range(0, len(batches), together):
             group = batches[start : start + together]
             source, share = torch.cat(list(group)).T
-            images = self.augmentation.show(
+            images = self.augmentation.apply(
                 self.pixels[source] / 255, share, self.settings.seed, epoch, self.sources[source]
             )
             sizes = [len(batch) for batch in group]
             yield from zip(torch.split(source, sizes), torch.split(images, sizes), strict=True)
 
     def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[float, int]:
-        """Learn from one batch: its loss, and how many it answered correctly."""
-        settings, compute = self.settings, self.compute
-        if not self.model.training:  # setting it is a walk over all layers
+        """Update the weights with one batch; returns its loss and the number of correct predictions."""
+        settings, compute, labels = self.settings, self.compute, self.labels[source]
+        if not self.model.training:  # setting it visits all layers
             self.model.train()
         rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate
-        with _reseeded(settings.seed, number, compute.device):
-            loss, hits = _learn(
-                self.model, images, self.labels[source], self.targets(source, images), self.optimizer, compute
+        with reseeded(settings.seed, number, compute.device):
+            loss, hits = update_weights(
+                self.model, images, labels, self.targets(labels, images), self.optimizer, compute
             )
         if self.average:
             self.average.update()
         if not math.isfinite(loss):
             raise UserError(
-                f"the loss became {loss} in step {number + 1} of {self.steps}; "
-                f"write a smaller --learning-rate (it was {settings.learning_rate:g})"
+                f"the loss became {loss} in step {number + 1} of {self.steps}",
+                hint=f"write a smaller --learning-rate (it was {settings.learning_rate:g})",
             )
         return loss, hits
 
-    def targets(self, source: Tensor, images: Tensor) -> Tensor:
-        """What is expected of each image of a batch, a share a class."""
-        return _targets(self.labels[source], self.classes, self.settings.label_smoothing)
+    def _smoothed_labels(self, labels: Tensor, images: Tensor) -> Tensor:
+        return smoothed_labels(labels, self.classes, self.settings.label_smoothing)
 
-    def _carry_average(self) -> None:
-        if self.average and not self._own:
-            self._own = {name: value.clone() for name, value in self.model.state_dict().items()}
+    def _validate(self) -> tuple[Score, ...]:
+        """Scores of the weights that the model has now."""
+        results = score_conditions(as_classifier(self.model, self.compute), self._conditions)
+        return tuple(result.score for result in results.conditions)
+
+    def _use_average(self) -> None:
+        """Give the model the average of its recent weights, and keep its own aside."""
+        if self.average and not self._own_weights:
+            self._own_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             self.model.load_state_dict(self.average.weights)
 
-    def _carry_own(self) -> None:
-        if self._own:
-            self.model.load_state_dict(self._own)
-            self._own = None
+    def _use_own_weights(self) -> None:
+        """Undo `_use_average`."""
+        if self._own_weights:
+            self.model.load_state_dict(self._own_weights)
+            self._own_weights = None
 
 
-def _learn(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    targets: Tensor,
-    optimizer: torch.optim.Optimizer,
-    compute: ComputeConfig,
-) -> tuple[float, int]:
-    images = images.to(compute.device).contiguous(memory_format=torch.channels_last)
-    labels, targets = labels.to(compute.device), targets.to(compute.device)
-    with torch.autocast(compute.device, torch.bfloat16, enabled=compute.precision == "bfloat16"):
-        logits = model(images)
-    loss = F.cross_entropy(logits.float(), targets)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.item(), int((logits.argmax(1) == labels).sum())
+def resume(training: Training, folder: Path, identity: str) -> list[Path]:
+    """Continue from the newest intact checkpoint in `folder`, if any; returns the corrupted ones that were skipped.
+
+    `identity` is the hash of all that decides the weights. Raises UserError as `load_checkpoint` does.
+    """
+    state, corrupted = load_checkpoint(folder, identity)
+    if state:
+        training.restore(state)
+    return corrupted
 
 
-def _targets(labels: Tensor, classes: int, label_smoothing: float) -> Tensor:
-    """Of an image of nothing, all classes alike are expected."""
-    smooth = torch.where(labels == OOD_LABEL, 1.0, label_smoothing)[:, None]
-    return F.one_hot(labels.clamp(min=0), classes) * (1 - smooth) + smooth / classes
+def checkpointed(training: Training, folder: Path, identity: str) -> Generator[Step, None, None]:
+    """The steps of `training`, saved to `folder` at times, after the last step, and when the caller leaves the loop.
+
+    To be sure of the latter, close the iterator (`contextlib.closing`).
+    """
+    saved, pause = time.monotonic(), CHECKPOINT_SECONDS
+    for step in training:
+        due = step.number == step.total or time.monotonic() - saved > pause
+        if due:
+            start = time.monotonic()
+            save_checkpoint(folder, training.state(), identity)
+            saved = time.monotonic()
+            pause = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (saved - start))
+        try:
+            yield step
+        except GeneratorExit:
+            if not due:
+                save_checkpoint(folder, training.state(), identity)
+            raise
 
 
-def _shown(data: LabelledImages, settings: TrainingSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels, labels and sources of all that is learned from: `data`, and images of nothing beside them."""
+def _with_outliers(data: LabelledImages, settings: TrainingSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels, labels and sources of all training images: `data`, and out-of-distribution images if asked for."""
     pixels, labels, sources = data.pixels, data.labels, data.sources
     if settings.ood_fraction:
-        more = draw_outliers(data, settings.ood_fraction, settings.seed)
-        pixels = np.concatenate([pixels, more])
-        labels = np.concatenate([labels, np.full(len(more), OOD_LABEL)])
-        sources = np.concatenate([sources, -1 - np.arange(len(more))])  # ids that no image of something has
+        outliers = draw_outliers(data, settings.ood_fraction, settings.seed)
+        pixels = np.concatenate([pixels, outliers])
+        labels = np.concatenate([labels, np.full(len(outliers), OOD_LABEL)])
+        sources = np.concatenate([sources, -1 - np.arange(len(outliers))])  # ids that no other image has
     return torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(sources)
 
 
 def _count_batches(images: int, batch_size: int) -> int:
-    """Batches an epoch: all of nearly the same size, so that the last one is never a batch of one."""
+    """Batches per epoch: of nearly equal sizes, so that there is never a batch of one image."""
     return max(1, round(images / batch_size))
 
 
-@contextmanager
-def _reseeded(seed: int, step: int, device: str) -> Iterator[None]:
-    """Torch's generator (dropout, a look's errors) from seed and step; the caller's own state is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed seeds every device there might be, which takes longer; the numbers are the same here.
-        seeded = torch.default_generator.manual_seed if device == "cpu" else torch.manual_seed
-        seeded(seed_of(seed, "step", step))
-        yield
-
-
 def network_for(settings: TrainingSettings, data: LabelledImages) -> nn.Module:
-    """The network that `settings` name, for the channels, image size and classes of `data`."""
+    """The network of these `settings`, for the channels, image size and classes of `data`."""
     _, channels, height, width = data.pixels.shape
     return build(
         settings.model,

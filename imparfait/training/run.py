@@ -16,11 +16,11 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import Dataset
 from imparfait.data.splits import split_calibration
 from imparfait.evaluation.calibration import Calibration
-from imparfait.models import check_answers
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.loading import PretrainedWeights, check_named
 from imparfait.models.metadata import MAX_JSON_BYTES, ModelConfig, Sha256, Threshold
 from imparfait.models.pretrained import find_model
+from imparfait.models.registry import check_answers
 from imparfait.training.distillation import distillation_targets, load_teachers
 from imparfait.training.loop import Training, network_for
 from imparfait.training.recipes import RECIPES
@@ -111,7 +111,7 @@ class Run:
         )
 
     def config(self, calibration: Calibration | None = None) -> ModelConfig:
-        """The content of its config.json; raises UserError for class names and model arguments that cannot be stored."""
+        """The content of its config.json; raises UserError for class names or model arguments it cannot hold."""
         model, threshold = self.settings.model, calibration.threshold if calibration else None
         try:
             return ModelConfig(

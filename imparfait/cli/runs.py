@@ -1,0 +1,99 @@
+"""A run behind progress bars, for the commands that train: resumed, saved on Ctrl-C, reported."""
+
+import signal
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imparfait.cli import console, options
+from imparfait.cli.signals import Stopped, asked_to_stop
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from imparfait.data.sealed_test import SealedTest
+    from imparfait.reports.finished_run import FinishedRun
+    from imparfait.training.loop import Training
+    from imparfait.training.run import Run
+
+
+def train_and_report(run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool) -> None:
+    """Complete the run and print its scores; an equal run that is finished is printed instead."""
+    from imparfait.training.run_folder import finished_folder
+
+    if folder := finished_folder(run, out):
+        _print_earlier(folder, run.settings.seed, as_json)
+        return
+    finished = complete(run, model, test, out)
+    console.result(finished.scores, finished.measured_on, finished.folder, as_json)
+
+
+def complete(run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path) -> "FinishedRun":
+    """Train from the last checkpoint, if any, calibrate, evaluate, and write the run's folder in `out`.
+
+    Evaluates on the test images if given, else on the validation images. Raises Stopped, with everything saved, within
+    a step of Ctrl-C or SIGTERM.
+    """
+    from imparfait.reports.finished_run import finish_run
+    from imparfait.training.checkpoints import has_checkpoint
+    from imparfait.training.run_folder import work_folder
+
+    folder = None
+    try:
+        with work_folder(run, out) as folder:  # first: a disk that refuses says so before the training
+            training = run.training(model)
+            _train(run, training, folder)
+            return finish_run(run, model, training.progress.epochs, out, test, console.watch("evaluating"))
+    except KeyboardInterrupt as error:
+        if folder and has_checkpoint(folder):
+            raise Stopped(f"stopped; the training is saved, {console.CONTINUES}", 128 + signal.SIGINT) from error
+        raise
+
+
+def _train(run: "Run", training: "Training", folder: Path) -> None:
+    from imparfait.reports.text import percent
+    from imparfait.training.loop import checkpointed, resume
+
+    for path in resume(training, folder, run.hash):
+        click.echo(f"{path}: corrupted; continuing from the checkpoint before it", err=True)
+    if started := training.progress.step:
+        click.echo(f"continuing from step {started:,} of {training.steps:,}", err=True)
+    with (
+        console.bar(f"{run.recipe}, {len(run.data):,} images", training.steps) as (progress, task),
+        asked_to_stop() as stop,
+        closing(checkpointed(training, folder, run.hash)) as steps,
+    ):
+        for step in steps:
+            epochs = training.progress.epochs
+            accuracy = ""
+            if epochs and epochs[-1].validation:
+                mean = sum(score.accuracy for score in epochs[-1].validation) / len(epochs[-1].validation)
+                accuracy = f"{percent(mean)} on validation"
+            elif epochs:
+                accuracy = f"{percent(epochs[-1].accuracy)} of training images"
+            epoch = f"epoch {min(len(epochs) + 1, run.settings.epochs)} of {run.settings.epochs}"
+            progress.update(task, completed=step.number, description=f"{epoch}  {accuracy}")
+            if stop.signal:
+                steps.close()  # saves
+                raise Stopped(
+                    f"stopped after step {step.number:,} of {step.total:,}, all saved; {console.CONTINUES}", stop.code
+                )
+
+
+def _print_earlier(folder: Path, seed: int, as_json: bool) -> None:
+    """The result of an equal run that was finished earlier."""
+    import json
+
+    from imparfait.evaluation.scores_file import read_scores
+    from imparfait.reports.text import percent
+
+    scores = read_scores(folder)
+    if as_json:
+        click.echo(json.dumps(scores.model_dump() | {"folder": str(folder)}, ensure_ascii=False))
+        return
+    click.echo(f"already trained: {percent(scores.mean)}, mean of {len(scores.conditions)} conditions")
+    click.echo(f"report: {folder / 'report.html'}")
+    again = options.again("--seed", str(seed + 1), but="--seed")
+    console.next_step(again, "another run: equal settings give equal weights")

@@ -1,0 +1,104 @@
+"""The end of a run: calibrate, evaluate, and write its folder with model card and report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from imparfait.core.hardware import environment, torch_threads
+from imparfait.core.storage import atomic_directory
+from imparfait.core.types import Classifier
+from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
+from imparfait.data.corrupted import core_suite
+from imparfait.data.dataset import ConditionImages
+from imparfait.data.image_folder import Watch
+from imparfait.data.load import plainly
+from imparfait.data.sealed_test import LEDGER, SealedTest
+from imparfait.evaluation.calibration import Calibration, calibrate
+from imparfait.evaluation.scores import Scores, score_conditions
+from imparfait.evaluation.scores_file import write_scores
+from imparfait.models.classifier import as_classifier
+from imparfait.reports.model_card import write_card
+from imparfait.reports.run import prediction_figures, training_figure, write_report
+from imparfait.reports.text import access_sentence, mean_label, percent
+from imparfait.training.checkpoints import Epoch
+from imparfait.training.run import Run
+from imparfait.training.run_folder import write_run
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """A run's folder and its scores."""
+
+    folder: Path
+    scores: Scores
+    measured_on: str
+    """Which images the scores are of, in words."""
+
+
+def finish_run(
+    run: Run,
+    model: nn.Module,
+    epochs: Sequence[Epoch],
+    out: Path,
+    test: SealedTest | None = None,
+    watch: Watch = plainly,
+) -> FinishedRun:
+    """Calibrate and evaluate the trained `model`, and write the folder of its run in `out`.
+
+    It is evaluated on the test images if they are given, which the ledger in `out` records, else on the validation
+    images of the run. `watch` shows how far the evaluation is.
+    """
+    folder = out / run.name
+    with torch_threads(run.compute.threads), atomic_directory(folder) as unfinished:
+        calibration = calibrate(as_classifier(model, run.compute), run.calibration) if run.calibration else None
+        classifier = as_classifier(model, run.compute, calibration.temperature if calibration else 1.0)
+        if test:
+            scores, conditions, measured_on = _evaluate_on_test(classifier, test, out, run.hash, watch)
+        else:
+            assert run.validation, "a run without validation images is evaluated on test images"
+            conditions = core_suite(run.validation)
+            scores = score_conditions(classifier, watch(conditions, len(conditions)))
+            measured_on = f"on {len(run.validation):,} validation images; the test images stay sealed"
+        write_run(unfinished, run, model, epochs, calibration)
+        _write_report(unfinished, run, epochs, calibration, scores, conditions, measured_on)
+    return FinishedRun(folder, scores, measured_on)
+
+
+def _evaluate_on_test(
+    classifier: Classifier, test: SealedTest, out: Path, settings: str, watch: Watch
+) -> tuple[Scores, list[ConditionImages], str]:
+    with test.open(out / LEDGER, settings) as access:
+        conditions = core_suite(access.images)
+        scores = score_conditions(classifier, watch(conditions, len(conditions)))
+        results = [f"{score.corruption} {percent(score.accuracy)}" for score in scores.scores]
+        access.result = ", ".join([*results, f"{mean_label(scores)} {percent(scores.mean)}"])
+    return scores, conditions, access_sentence(access)
+
+
+def _write_report(
+    folder: Path,
+    run: Run,
+    epochs: Sequence[Epoch],
+    calibration: Calibration | None,
+    scores: Scores,
+    conditions: list[ConditionImages],
+    measured_on: str,
+) -> None:
+    trained = f"trained for {epochs[-1].seconds:.0f} s on {len(run.data):,} images"
+    if calibration:
+        trained += f", calibrated on {calibration.images:,} others"
+    overlap = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
+    circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
+    write_scores(folder, scores)
+    write_card(folder, run, scores, f"{circumstances} {overlap}")
+    write_report(
+        folder,
+        title=run.name,
+        circumstances=circumstances,
+        overlap=overlap,
+        scores=scores,
+        figures=[training_figure(epochs), *prediction_figures(scores, conditions)],
+        facts={"settings": run.settings.model_dump(), "compute": environment(run.compute)},
+    )
