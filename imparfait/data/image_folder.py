@@ -15,7 +15,7 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.types import Labels, Pixels
 from imparfait.data.images.decode import SUFFIXES, Page, read_pages
-from imparfait.data.images.normalize import InputFormat, Normalization, normalize
+from imparfait.data.images.normalize import InputFormat, Normalization, has_dark_border, is_like_mnist, normalize
 
 SPLITS = {
     "train": ("train", "training"),
@@ -23,8 +23,8 @@ SPLITS = {
     "test": ("test", "testing"),
 }
 
-DIGIT_SIDE = 28  # MNIST's, for `digit` where no size is given
-MOST_BROKEN = 3  # files that cannot be read, that an error names
+MNIST_SIDE = 28  # pixels, for `digit` where no size is given
+MAX_NAMED = 3  # files that cannot be read, in one error
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 """What goes over `total` things one by one and may show how far it is: `watch(things, total)`."""
@@ -47,18 +47,22 @@ class ClassFolders:
 
 
 @dataclass(frozen=True)
-class FolderFormat:
-    """What was asked for images of class folders; the first image decides the rest."""
+class Wanted:
+    """What was asked for images of class folders, and of validation and test images, what the training images are."""
 
     size: int | None = None
     normalization: Normalization | None = None
-    """Where none was asked for: `letterbox` with a size, else `none`."""
+    """None chooses: `digit` where all files are framed as MNIST's digits, else `letterbox` with a size, else `none`."""
+    known: InputFormat | None = None
+    """The format of the training images, once they are read."""
 
-    def of(self, first: Page) -> InputFormat:
-        """The format of all, by the first of them."""
+    def format_of(self, first: Page) -> InputFormat:
+        """The format of all images, by the first of them."""
+        if self.known:
+            return self.known
         normalization = self.normalization or ("letterbox" if self.size else "none")
         channels = 1 if normalization == "digit" else first.pixels.shape[2]
-        size = self.size or (DIGIT_SIDE if normalization == "digit" else None)
+        size = self.size or (MNIST_SIDE if normalization == "digit" else None)
         height, width = (size, size) if size else first.pixels.shape[:2]
         return InputFormat(channels=channels, height=height, width=width, normalization=normalization)
 
@@ -75,13 +79,13 @@ def find_class_folders(path: Path) -> dict[str, ClassFolders]:
 
 
 def read_class_folders(
-    folders: ClassFolders, classes: Sequence[str], form: InputFormat | FolderFormat, watch: Watch
+    folders: ClassFolders, classes: Sequence[str], wanted: Wanted, watch: Watch
 ) -> tuple[Pixels, Labels, InputFormat, str]:
     """All images of a split, their labels as indices of `classes`, their format, and a sentence on how they were read.
 
-    `form` is that of the training images, or for these what was asked for: then they are grey when none of them has a
-    colour. Of a file with several pages the first is read. Memory: the pixels, and one file at a time.
-    Raises UserError for files that are no images, all in one error, and where sizes differ and none was given.
+    Training images are grey when none of them has a colour. Of a file with several pages the first is read. Memory:
+    the pixels, and one file at a time. Raises UserError for files that are no images, all in one error, and where
+    sizes differ and none was given.
     """
     unknown = set(folders.classes) - set(classes)
     if unknown:
@@ -89,46 +93,60 @@ def read_class_folders(
             f"{folders.path}: a class {min(unknown)!r}, which the training images do not have; "
             f"theirs are {', '.join(classes)}"
         )
-    total = len(folders)
+    paths = list(chain.from_iterable(folders.files.values()))
     indices = [classes.index(name) for name in folders.classes]
-    labels = np.repeat(indices, [len(paths) for paths in folders.files.values()])
-    known = form if isinstance(form, InputFormat) else None
+    labels = np.repeat(indices, [len(files) for files in folders.files.values()])
+    form: InputFormat | None = None
     pixels: np.ndarray | None = None
-    changed: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     broken: list[str] = []
-    for row, path in enumerate(watch(chain.from_iterable(folders.files.values()), total)):
+    for row, path in enumerate(watch(paths, len(paths))):
         try:
             page = next(read_pages(path))
         except UserError as error:
             broken.append(str(error))
             continue
-        known = known or form.of(page)  # type: ignore[union-attr]  # the first image decides where nobody did
-        height, width, channels = page.pixels.shape
-        if known.normalization == "none" and (height, width) != (known.height, known.width):
-            raise UserError(
-                f"{path}: {height}×{width} pixels, expected {known.height}×{known.width} as of the first image; "
-                f"write --size {max(known.height, known.width)} (or another side) to bring all to one size"
-            )
-        if known.channels == 1 < channels and not isinstance(form, InputFormat) and known.normalization != "digit":
-            known = known.model_copy(update={"channels": 3})  # the first that has a colour
+        form = form or wanted.format_of(page)
+        _check_size(path, page, form, wanted)
+        if form.channels == 1 < page.pixels.shape[2] and form.normalization != "digit" and not wanted.known:
+            form = form.model_copy(update={"channels": 3})  # the first that has a colour
             pixels = None if pixels is None else pixels.repeat(3, 1)
         if pixels is None:
-            pixels = np.zeros((total, known.channels, known.height, known.width), np.uint8)
-        image = normalize(page, known)
+            pixels = np.zeros((len(paths), form.channels, form.height, form.width), np.uint8)
+        image = normalize(page, form)
         pixels[row] = image.pixels
-        changed["unchanged"] += image.unchanged
-        changed["enlarged"] += not image.unchanged and image.scale > 1
-        changed["reduced"] += not image.unchanged and image.scale < 1
-        changed["without a foreground"] += image.empty
+        done = "unchanged" if image.unchanged else "enlarged" if image.scale > 1 else "reduced"
+        counts["without a foreground" if image.empty else done] += 1
     if broken:
-        more = f" … and {len(broken) - MOST_BROKEN} more" if len(broken) > MOST_BROKEN else ""
-        several = f"{len(broken)} of {total} files cannot be read: " if len(broken) > 1 else ""
-        raise UserError(several + "; ".join(broken[:MOST_BROKEN]) + more)
+        more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
+        several = f"{len(broken)} of {len(paths)} files cannot be read: " if len(broken) > 1 else ""
+        raise UserError(several + "; ".join(broken[:MAX_NAMED]) + more)
     assert pixels is not None
-    assert known is not None
-    counts = ", ".join(f"{count:,} {what}" for what, count in changed.items() if count)
-    said = f"normalization {known.normalization}: {total:,} images of {known.height}×{known.width} pixels ({counts})"
-    return pixels, labels, known, said
+    assert form is not None
+    chosen_here = not wanted.known and not wanted.normalization
+    if chosen_here and counts["unchanged"] == len(paths) and is_like_mnist(pixels):
+        form = form.model_copy(update={"normalization": "digit"})
+        for index in np.flatnonzero(~has_dark_border(pixels[:, 0])):  # the others are what `digit` makes of them
+            pixels[index] = normalize(next(read_pages(paths[index])), form).pixels
+    done = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    return (
+        pixels,
+        labels,
+        form,
+        f"{len(paths):,} images of {form.height}×{form.width} pixels ({done})",
+    )
+
+
+def _check_size(path: str, page: Page, form: InputFormat, wanted: Wanted) -> None:
+    """Raises UserError where pixels are to be kept as they are and are not as many as those of the other images."""
+    height, width = page.pixels.shape[:2]
+    if form.normalization == "none" and (height, width) != (form.height, form.width):
+        side = max(form.height, form.width)
+        raise UserError(
+            f"{path}: {height}×{width} pixels",
+            expected=f"{form.height}×{form.width} as of {'--size' if wanted.size else 'the first image'}",
+            hint=f"to bring all to one size write --size {side} (or another side) without --normalize none",
+        )
 
 
 def _folders_in(path: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from imparfait.core.errors import UserError, lookup
 from imparfait.data import image_folder, npz
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import PARTS, as_idx, find_idx, read_idx
-from imparfait.data.image_folder import ClassFolders, FolderFormat, Watch
+from imparfait.data.image_folder import ClassFolders, Wanted, Watch
 from imparfait.data.images.decode import page_of
 from imparfait.data.images.normalize import InputFormat, Normalization, is_like_mnist
 from imparfait.data.images.normalize import normalize as normalize_page
@@ -74,8 +74,8 @@ def plainly(things: Iterable[Any], total: int) -> Iterable[Any]:
 def load_data(
     data: str | Path = "mnist",
     size: int | None = None,
-    watch: Watch = plainly,
     normalize: Normalization | None = None,
+    watch: Watch = plainly,
 ) -> Dataset:
     """The data set called `data`, or the one at the path `data`.
 
@@ -83,7 +83,7 @@ def load_data(
     folder of .npy files (`x_train`, `y_train`, … or `train_images`, `train_labels`, …), or a folder of images:
     `train|val|test/<class>/…`, or `<class>/…`. `size` brings images of class folders to size × size pixels.
     `normalize` says how, and how `predict` will treat files: see `imparfait.data.images.normalize`. The default is
-    `letterbox` for class folders with a size, else `none`; for arrays `digit` where they are framed as MNIST's, else
+    `digit` where all training images are framed as MNIST's digits, else `letterbox` for class folders with a size, else
     `none`. The test images are read when they are opened. Raises UserError when a file is not what it says.
     """
     path = Path(data)
@@ -95,8 +95,8 @@ def load_data(
         found = _from_idx(path, path.resolve().name, normalize)
     elif path.suffix == ".npz" or (path.is_dir() and any(path.glob("*.npy"))):
         found = _from_arrays(path, normalize)
-    elif path.is_dir() and (there := image_folder.find_class_folders(path)):
-        return _from_folders(path, there, FolderFormat(size, normalize), watch)
+    elif path.is_dir() and (splits := image_folder.find_class_folders(path)):
+        return _from_folders(path, splits, Wanted(size, normalize), watch)
     else:
         raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
     if size and found.train.pixels.shape[2:] != (size, size):
@@ -172,6 +172,8 @@ def _from_pairs(
     classes = tuple(map(str, values.tolist()))
     as_digits = is_like_mnist(_planes(path, "train", images))
     chosen: Normalization = normalization or ("digit" if as_digits else "none")
+    if chosen == "digit" and images.ndim == 4 and images.shape[3] == 3:
+        raise UserError(f"{path}: normalization digit for images in colour", expected="none, resize or letterbox")
 
     def labelled(split: Split, images: np.ndarray, numbers: np.ndarray, first: int) -> LabelledImages:
         places = np.searchsorted(values, numbers).clip(max=len(values) - 1)
@@ -205,28 +207,28 @@ def _as_digits(planes: np.ndarray) -> np.ndarray:
     return np.stack([normalize_page(page_of(image), form).pixels for image in planes[:, 0]])
 
 
-def _from_folders(path: Path, there: dict[str, ClassFolders], form: FolderFormat, watch: Watch) -> Dataset:
-    if "train" not in there:
-        raise UserError(f"{path}: {' and '.join(there)} but no train in it; expected train/<class>/… or <class>/…")
-    name, classes = path.resolve().name, there["train"].classes
-    if len(classes) < 2 or min(map(len, there["train"].files.values())) < 2:
-        raise UserError(f"{there['train'].path}: expected two class folders or more, of two images each or more")
+def _from_folders(path: Path, splits: dict[str, ClassFolders], wanted: Wanted, watch: Watch) -> Dataset:
+    if "train" not in splits:
+        raise UserError(f"{path}: {' and '.join(splits)} but no train in it; expected train/<class>/… or <class>/…")
+    name, classes = path.resolve().name, splits["train"].classes
+    if len(classes) < 2 or min(map(len, splits["train"].files.values())) < 2:
+        raise UserError(f"{splits['train'].path}: expected two class folders or more, of two images each or more")
     remarks = []
 
-    def read(split: Split, first: int, form: InputFormat | FolderFormat) -> LabelledImages:
-        pixels, labels, known, remark = image_folder.read_class_folders(there[split], classes, form, watch)
+    def read(split: Split, first: int, wanted: Wanted) -> LabelledImages:
+        pixels, labels, form, remark = image_folder.read_class_folders(splits[split], classes, wanted, watch)
         remarks.append(f"{split}: {remark}")
         sources = np.arange(first, first + len(labels))
-        return LabelledImages(pixels, labels, sources, classes, name, split, known.normalization)
+        return LabelledImages(pixels, labels, sources, classes, name, split, form.normalization)
 
-    train = read("train", 0, form)
-    known = train.input_format
-    validation = read("validation", len(train), known) if "validation" in there else None
+    train = read("train", 0, wanted)
+    known = replace(wanted, known=train.input_format)
+    validation = read("validation", len(train), known) if "validation" in splits else None
     first_test = len(train) + (len(validation) if validation else 0)
-    sealed = SealedTest(name, lambda: read("test", first_test, known)) if "test" in there else None
-    splits = (there[split] for split in image_folder.SPLITS if split in there)
-    files = tuple(file for folders in splits for paths in folders.files.values() for file in paths)
-    return Dataset(train, sealed, validation, "; ".join(remarks), files)
+    sealed = SealedTest(name, lambda: read("test", first_test, known)) if "test" in splits else None
+    in_order = (splits[split] for split in image_folder.SPLITS if split in splits)
+    files = tuple(file for folders in in_order for paths in folders.files.values() for file in paths)
+    return Dataset(train, sealed, validation, "; ".join([f"normalization {train.normalization}", *remarks]), files)
 
 
 def _check_pair(path: Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:

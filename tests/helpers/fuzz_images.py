@@ -11,9 +11,9 @@ from PIL import Image
 from helpers.fuzz_models import NUMBERS, Random, damaged_bytes
 from helpers.image_variants import LOSSLESS, LOSSY, MODES, Variant
 from imparfait.core.errors import UserError
-from imparfait.data.images.normalize import Frame, decode
+from imparfait.data.images.normalize import InputFormat, read_normalized
 
-FRAME = Frame(16, 16)
+FORMAT = InputFormat(channels=1, height=16, width=16, normalization="digit")
 KINDS = tuple(MODES)
 
 
@@ -76,9 +76,9 @@ def outcome(index: int) -> tuple[str, str]:
     """The format of broken file number `index`, and what became of it: "works" or a sentence."""
     kind, content = a_broken_picture(index)
     try:
-        pages = list(decode(content, FRAME, "broken"))
+        pages = list(read_normalized(content, FORMAT, "broken"))
         assert pages, "nothing was read, and nothing said"
-        assert all(each.pixels.shape == (1, FRAME.height, FRAME.width) for each in pages)
+        assert all(each.pixels.shape == (1, FORMAT.height, FORMAT.width) for each in pages)
     except UserError as error:
         return kind, str(error)
     return kind, "works"

@@ -102,9 +102,10 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
 
 
 def page_of(image: Image.Image | np.ndarray) -> Page:
-    """A page of an image in memory: Pillow's, or an array [height, width], [height, width, 3] or [1 or 3, height, width].
+    """A page of an image in memory: Pillow's, or an array.
 
-    Arrays hold uint8, or floats in 0..1. Raises UserError for others.
+    Arrays are [height, width], [height, width, 3] or [1 or 3, height, width] of uint8, or of floats in 0..1. Raises
+    UserError for others.
     """
     if isinstance(image, Image.Image):
         with _in_one_sentence("the image", b""):

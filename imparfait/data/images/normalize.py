@@ -23,7 +23,7 @@ from imparfait.data.images.limits import Limits
 from imparfait.data.images.placement import MNIST_SHARE, areas, place, resized
 
 Normalization = Literal["none", "resize", "letterbox", "digit"]
-Planes = Float32[np.ndarray, "channels height width"]
+Planes = Float32[np.ndarray, "channels rows columns"]
 """Levels in a model's input, 0..1."""
 
 # A foreground as large as MNIST's digits, and as near to the middle, stays where it is in an image of the input's size.
@@ -126,7 +126,7 @@ def _as_digit(page: Page, form: InputFormat) -> NormalizedImage:
     return _normalized(plane[None], page, said, polarity=foreground.polarity, box=box, scale=scale)
 
 
-def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarray, "height width"], Polarity] | None:
+def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarray, "rows columns"], Polarity] | None:
     """A grey image that has the form of `digit` already, but for how it was stored; None where it has not.
 
     That is: of the input's size or each pixel of it repeated, and most of its border black or white.
@@ -152,8 +152,13 @@ def is_like_mnist(pixels: UInt8[np.ndarray, "n channels height width"]) -> bool:
     if few.shape[1] != 1 or min(few.shape[2:]) < 8:
         return False
     planes = few[:, 0]
-    dark = 2 * np.count_nonzero(_border(planes) == 0, 1) > 2 * (planes.shape[1] + planes.shape[2]) - 4
-    return bool((dark & _framed_as_mnist(planes)).mean() >= MNIST_LIKE_SHARE)
+    return bool((has_dark_border(planes) & _framed_as_mnist(planes)).mean() >= MNIST_LIKE_SHARE)
+
+
+def has_dark_border(planes: UInt8[np.ndarray, "n height width"]) -> Bool[np.ndarray, " n"]:
+    """Which grey images have a border that is mostly 0."""
+    border = _border(planes)
+    return np.asarray(2 * np.count_nonzero(border == 0, 1) > border.shape[1])
 
 
 def _framed_as_mnist(planes: UInt8[np.ndarray, "n height width"]) -> Bool[np.ndarray, " n"]:
@@ -213,7 +218,7 @@ def _border(planes: np.ndarray) -> np.ndarray:
     return np.concatenate(edges, 1)
 
 
-def _in_channels(levels: Levels, channels: int) -> Levels:
+def _in_channels(levels: Levels, channels: int) -> Float32[np.ndarray, "height width expected"]:
     """A page in so many channels: its lightness (ITU-R 601) in one, grey repeated in three."""
     if levels.shape[2] == channels:
         return levels

@@ -1,117 +1,263 @@
-"""Any image file a person has becomes the pixels that person sees."""
+"""Class folders are read by the one decoder, and training sees the pixels that `predict` feeds the network."""
 
-import io
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from helpers.photos import a_seven, page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import imparfait
+from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.data.images.pictures import SUFFIXES, decode, read_picture, to_size
-from imparfait.data.load import load_data
+from imparfait.data.image_folder import MAX_NAMED
+from imparfait.data.images.decode import SUFFIXES, read_pages
+from imparfait.data.images.normalize import Normalization, read_normalized
+from imparfait.data.load import Dataset, load_data
+from imparfait.inference.loading import load_predictor
 
 GREY = np.arange(0, 240, 2, dtype=np.uint8).reshape(10, 12)
 COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], 2)
+NORMALIZATIONS: list[Normalization] = ["none", "resize", "letterbox", "digit"]
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **more: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **more)
-    return buffer.getvalue()
+def grey_of(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "WEBP"])
-def test_grey_and_colour_come_back_as_they_were(kind: str) -> None:
-    more = {"lossless": True} if kind == "WEBP" else {}
-    assert np.array_equal(decode(encoded(Image.fromarray(GREY), kind, **more), "x"), GREY[None])
-    if kind != "GIF":  # which has 256 colours
-        assert np.array_equal(decode(encoded(Image.fromarray(COLOUR), kind, **more), "x"), COLOUR.transpose(2, 0, 1))
+def fading(pixels: np.ndarray) -> Image.Image:
+    """A light shape that fades to white at its edge, on nothing."""
+    shape = Image.fromarray(np.uint8(255) - pixels // 4)
+    return Image.merge(
+        "RGBA", [shape, shape, shape, Image.fromarray(np.where(pixels > 40, pixels, 0).astype(np.uint8))]
+    )
 
 
-def test_a_colour_file_without_colour_is_grey() -> None:
-    assert decode(encoded(Image.fromarray(GREY).convert("RGB")), "x").shape == (1, 10, 12)
-    assert decode(encoded(Image.fromarray(GREY).convert("P")), "x").shape == (1, 10, 12)
+FILES: dict[str, Callable[[np.ndarray], tuple[Image.Image, str]]] = {
+    "1": lambda pixels: (Image.fromarray(pixels > 100), ".png"),
+    "L": lambda pixels: (Image.fromarray(pixels), ".png"),
+    "LA": lambda pixels: (Image.fromarray(pixels).convert("LA"), ".png"),
+    "P": lambda pixels: (Image.fromarray(pixels).convert("P"), ".gif"),
+    "RGB": lambda pixels: (Image.fromarray(np.stack([pixels, pixels // 2, 255 - pixels], 2)), ".png"),
+    "JPEG": lambda pixels: (Image.fromarray(pixels).convert("RGB"), ".jpg"),
+    "RGBA": lambda pixels: (fading(pixels), ".png"),
+    "CMYK": lambda pixels: (Image.fromarray(pixels).convert("RGB").convert("CMYK"), ".tif"),
+    "I;16": lambda pixels: (Image.fromarray(pixels.astype(np.uint16) * 257 + 3), ".png"),
+    "I, 8 bits": lambda pixels: (Image.fromarray(pixels.astype(np.int32)), ".tif"),
+    "I, 32 bits": lambda pixels: (Image.fromarray(pixels.astype(np.int32) * 1_000_003), ".tif"),
+    "F, 0..1": lambda pixels: (Image.fromarray(pixels.astype(np.float32) / 255), ".tif"),
+    "F, 0..255": lambda pixels: (Image.fromarray(pixels.astype(np.float32)), ".tif"),
+    "PPM": lambda pixels: (Image.fromarray(pixels), ".pgm"),
+    "BMP": lambda pixels: (Image.fromarray(pixels).convert("RGB"), ".bmp"),
+    "WebP": lambda pixels: (Image.fromarray(pixels).convert("RGB"), ".webp"),
+}
+"""One image in every mode and format that people have."""
 
 
-def test_sixteen_bits_are_scaled_not_clipped() -> None:
-    deep = (GREY.astype(np.uint16) * 257)[None]
-    assert np.array_equal(decode(encoded(Image.fromarray(deep[0])), "x"), GREY[None])
-    assert np.array_equal(decode(encoded(Image.fromarray(deep[0]), "TIFF"), "x"), GREY[None])
+def drawn(height: int, width: int, dark: bool, number: int) -> np.ndarray:
+    """A 7 somewhere on a plain ground, dark on light or light on dark; no two are equal."""
+    side = min(height, width) * 9 // 10
+    ink, ground = ((20,) * 3, (235 - number,) * 3) if dark else ((250 - number,) * 3, (12,) * 3)
+    at = number % (height - side + 1), number * 3 % (width - side + 1)
+    return page(a_seven(), height, width, ink, ground, at=at, side=side)[..., 0].astype(np.uint8)
 
 
-def test_one_bit_is_black_and_white() -> None:
-    assert set(np.unique(decode(encoded(Image.fromarray(GREY > 100)), "x"))) == {0, 255}
+def write(path: Path, pixels: np.ndarray, mode: str, orientation: int = 1) -> None:
+    image, suffix = FILES[mode](pixels)
+    more: dict[str, object] = {}
+    if orientation != 1:
+        more["exif"] = Image.Exif()
+        more["exif"][0x0112] = orientation  # type: ignore[index]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path.with_suffix(suffix), **more)
 
 
-def test_a_photograph_is_turned_as_its_camera_was() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned a quarter
-    assert decode(encoded(Image.fromarray(COLOUR), "JPEG", exif=exif), "x").shape == (3, 12, 10)
+def all_images(dataset: Dataset, ledger: Path) -> list[imparfait.LabelledImages]:
+    """Every split of a data set, the test images too."""
+    found = [dataset.train, *([dataset.validation] if dataset.validation else [])]
+    if dataset.sealed:
+        with dataset.sealed.open(ledger, "none") as access:
+            found.append(access.images)
+    return found
 
 
-@pytest.mark.parametrize(("ink", "ground"), [(0, 255), (255, 0)], ids=["black ink", "white ink"])
-def test_ink_on_nothing_stays_visible(ink: int, ground: int) -> None:
-    image = np.zeros((6, 6, 4), np.uint8)
-    image[2:4, 2:4] = (ink, ink, ink, 255)
-    seen = decode(encoded(Image.fromarray(image)), "x")[0]
-    assert seen[2, 2] == ink
-    assert seen[0, 0] == ground
+def check_inputs(dataset: Dataset, ledger: Path) -> None:
+    """For every file of a data set: what `predict` feeds the network is what training has."""
+    checked = 0
+    for images in all_images(dataset, ledger):
+        assert images.input_format == dataset.input_format
+        for pixels, source in zip(images.pixels, images.sources, strict=True):
+            first = next(read_normalized(dataset.files[source], dataset.input_format))
+            assert np.array_equal(first.pixels, pixels), (dataset.files[source], first.preprocessing)
+            checked += 1
+    assert checked == len(dataset.files)
 
 
-def test_cmyk_and_palettes_are_read_as_colours() -> None:
-    cmyk = decode(encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG", quality=100), "x")
-    assert abs(cmyk.astype(int) - COLOUR.transpose(2, 0, 1)).mean() < 4
-    assert decode(encoded(Image.fromarray(COLOUR).quantize(64)), "x").shape == (3, 10, 12)
+@pytest.mark.parametrize("mode", FILES)
+@pytest.mark.parametrize("dark", [True, False], ids=["dark on light", "light on dark"])
+def test_predict_feeds_the_network_the_training_pixels(mode: str, dark: bool, tmp_path: Path) -> None:
+    sizes = {"equal": [(32, 32)], "larger": [(64, 64)], "other aspect": [(40, 60), (60, 40), (20, 33)]}
+    for name, shapes in sizes.items():
+        for number in range(6):
+            pixels = drawn(*shapes[number % len(shapes)], dark, number)
+            split = "test" if number > 3 else "train"
+            write(tmp_path / name / split / f"class {number % 2}" / f"{number}", pixels, mode)
+        for normalization in (None, *NORMALIZATIONS):
+            if normalization == "none" and name != "equal":
+                continue
+            check_inputs(load_data(tmp_path / name, 32, normalization), tmp_path / "ledger.csv")
+    for normalization in (None, *NORMALIZATIONS):  # the files' own size
+        dataset = load_data(tmp_path / "larger", None, normalization)
+        assert dataset.train.pixels.shape[2:] == ((28, 28) if normalization == "digit" else (64, 64))
+        check_inputs(dataset, tmp_path / "ledger.csv")
 
 
-def test_of_an_animation_the_first_picture_is_read() -> None:
-    first, second = Image.fromarray(GREY), Image.fromarray(255 - GREY)
-    assert np.array_equal(decode(encoded(first, "GIF", save_all=True, append_images=[second]), "x")[0], GREY)
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "mine.png: no image in one of the formats PNG, .*; its first bytes are missing"),
-        (b"GIF", "its first bytes are 474946"),
-        (encoded(Image.fromarray(COLOUR))[:60], r"mine\.png: a broken image \(.*\); its first bytes are 89504e47"),
-        (encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "floating-point pixels, expected whole"),
-        (encoded(Image.new("1", (9000, 9000))), r"9000×9000 pixels; the most that is read is 50,000,000"),
-    ],
-    ids=["empty", "no image", "torn", "fractions", "too large"],
-)
-def test_what_is_no_picture_is_one_sentence(content: bytes, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence) as error:
-        decode(content, "mine.png")
-    assert "\n" not in str(error.value)
-
-
-@given(st.binary(max_size=200) | st.sampled_from([b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"\xff\xd8\xff"]))
-@settings(max_examples=300, deadline=None)
-def test_any_bytes_are_a_picture_or_a_sentence(content: bytes) -> None:
-    try:
-        assert decode(content, "x").ndim == 3
-    except UserError as error:
-        assert str(error).startswith("x: ")  # noqa: PT017 - both outcomes are right
-
-
-@given(st.integers(1, 60), st.integers(1, 60), st.sampled_from([1, 3]), st.integers(8, 40))
-@settings(max_examples=60, deadline=None)
-def test_every_shape_comes_to_a_square_without_losing_its_own(
-    height: int, width: int, channels: int, size: int
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("mode", ["L", "JPEG", "CMYK"])
+def test_files_that_exif_turns_are_trained_on_as_they_are_predicted(
+    mode: str, orientation: int, tmp_path: Path
 ) -> None:
-    square = to_size(np.full((channels, height, width), 200, np.uint8), size)
-    assert square.shape == (channels, size, size)
-    assert (square == 200).all()  # beside it lies the colour of its border
+    for number in range(4):
+        write(tmp_path / "data" / f"class {number % 2}" / f"{number}", drawn(40, 60, True, number), mode, orientation)
+    for normalization in NORMALIZATIONS[1:]:
+        check_inputs(load_data(tmp_path / "data", 32, normalization), tmp_path / "ledger.csv")
+    assert load_data(tmp_path / "data").train.pixels.shape[2:] == ((60, 40) if orientation > 4 else (40, 60))
 
 
-def test_reducing_averages_areas() -> None:
-    coarse = GREY[None, :8, :8] // 4
-    fine = np.kron(coarse, np.array([[[0, 2], [2, 0]]], np.uint8))
-    assert np.array_equal(to_size(fine, 8), coarse)
+DRAWN = st.tuples(st.sampled_from(list(FILES)), st.booleans(), st.integers(9, 70), st.integers(9, 70))
+
+
+@given(st.lists(DRAWN, min_size=4, max_size=8), st.sampled_from(NORMALIZATIONS[1:]))
+@settings(max_examples=15, deadline=None)
+def test_mixed_folders_too(
+    tmp_path_factory: pytest.TempPathFactory, files: list[tuple[str, bool, int, int]], normalization: Normalization
+) -> None:
+    folder = tmp_path_factory.mktemp("mixed")
+    for number, (mode, dark, height, width) in enumerate(files):
+        write(folder / "data" / f"class {number % 2}" / f"{number}", drawn(height, width, dark, number), mode)
+    check_inputs(load_data(folder / "data", 24, normalization), folder / "ledger.csv")
+
+
+def test_dark_on_light_files_keep_their_polarity(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path / f"class {number % 2}" / f"{number}", drawn(32, 32, True, number), "L")
+    for size in (None, 32):
+        data = load_data(tmp_path, size)
+        assert data.train.normalization == ("letterbox" if size else "none")
+        assert np.array_equal(data.train.pixels[1, 0], drawn(32, 32, True, 2))
+        assert f"normalization {data.train.normalization}" in data.remark
+
+
+def test_files_framed_as_mnist_are_digits_unless_told_otherwise(tmp_path: Path) -> None:
+    mnist = load_data("mnist").train
+    for pixels, label, source in zip(mnist.pixels[:200, 0], mnist.labels, mnist.sources, strict=False):
+        write(tmp_path / "data" / str(label) / f"{source}", pixels, "L")
+    data = load_data(tmp_path / "data")
+    assert data.train.normalization == "digit"
+    check_inputs(data, tmp_path / "ledger.csv")
+    assert np.array_equal(data.train.pixels, load_data(tmp_path / "data", normalize="none").train.pixels)
+    assert load_data(tmp_path / "data", normalize="none").train.normalization == "none"
+
+
+@pytest.mark.parametrize("normalize", [None, *NORMALIZATIONS])
+def test_arrays_say_what_they_are(normalize: Normalization | None, tmp_path: Path) -> None:
+    mnist = load_data("mnist").train.select(np.arange(100))
+    for name, pixels in (("mnist", mnist.pixels), ("dark", 255 - mnist.pixels), ("colour", mnist.pixels.repeat(3, 1))):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, x_train=pixels.transpose(0, 2, 3, 1), y_train=mnist.labels)
+        if name == "colour" and normalize == "digit":
+            with pytest.raises(UserError, match="digit"):
+                load_data(path, normalize=normalize)
+            continue
+        data = load_data(path, normalize=normalize)
+        assert data.train.normalization == (normalize or ("digit" if name == "mnist" else "none"))
+        assert data.train.normalization in data.remark
+        as_digits = normalize == "digit" and name == "dark"
+        assert np.array_equal(data.train.pixels, mnist.pixels if as_digits else pixels)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder of scikit-learn's digits, dark on light, 32×32, and a run that was trained on it."""
+    from sklearn.datasets import load_digits
+
+    home = tmp_path_factory.mktemp("dark digits")
+    found = load_digits()
+    for number, (image, label) in enumerate(zip(found.images, found.target, strict=True)):
+        grey = Image.fromarray((255 - image * 15.9).astype(np.uint8)).resize((32, 32), Image.Resampling.BICUBIC)
+        path = home / "data" / ("val" if number % 5 == 0 else "train") / str(label) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grey.save(path)
+    result = CliRunner().invoke(
+        commands,
+        ["train", "--recipe", "quick", "--data", str(home / "data"), "--size", "32", "--out", str(home / "runs")],
+    )
+    assert result.exit_code == 0, result.output
+    assert "normalization letterbox" in result.stderr
+    return home / "data", next((home / "runs").glob("quick-*"))
+
+
+def test_predict_is_as_accurate_as_training_reported(trained: tuple[Path, Path]) -> None:
+    data, run = trained
+    assert json.loads((run / "config.json").read_text())["input"]["normalization"] == "letterbox"
+    scores = json.loads((run / "scores.json").read_text())["conditions"]
+    clean = next(score for score in scores if score["corruption"] == "clean")
+    result = CliRunner().invoke(commands, ["predict", "--model", str(run), "--json", str(data / "val")])
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    correct = sum(line["predictions"][0]["label"] == Path(line["file"]).parent.name for line in lines)
+    assert (correct, len(lines)) == (clean["correct"], clean["total"])
+    assert correct > 0.9 * len(lines)
+    assert {line["preprocessing"] for line in lines} == {"unchanged"}
+
+
+def test_the_run_and_its_export_are_fed_the_same_pixels(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, run = trained
+    validation = load_data(data, 32).validation
+    assert validation is not None
+    written = imparfait.export(run, out=tmp_path / "run.onnx")
+    predictors = [load_predictor(str(run)), load_predictor(str(written.path))]
+    assert predictors[0].input_format == predictors[1].input_format == validation.input_format
+    dataset = load_data(data, 32)
+    for source, expected in zip(
+        validation.sources[:20], predictors[0].predict_pixels(validation.pixels[:20]), strict=True
+    ):
+        for predictor in predictors:
+            (prediction,) = imparfait.predict(dataset.files[source], predictor)
+            assert prediction.label == expected.label
+            assert prediction.score == pytest.approx(expected.score, abs=1e-4)
+
+
+def test_a_run_of_whole_images_reads_no_lines(trained: tuple[Path, Path]) -> None:
+    data, run = trained
+    with pytest.raises(UserError, match="normalised by letterbox"):
+        imparfait.read(next((data / "val").rglob("*.png")), load_predictor(str(run)))
+
+
+def test_every_file_that_cannot_be_read_is_counted_in_one_error(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / f"class {number % 2}" / f"{number}", GREY, "L")
+    broken = sorted(tmp_path.rglob("*.png"))[:5]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match=rf"5 of 12 files cannot be read: .* and {5 - MAX_NAMED} more") as error:
+        load_data(tmp_path)
+    assert sum(str(path) in str(error.value) for path in broken) == MAX_NAMED
+
+
+def test_a_pipe_in_a_class_folder_is_refused(tmp_path: Path) -> None:
+    import os
+
+    for number in range(4):
+        write(tmp_path / f"class {number % 2}" / f"{number}", GREY, "L")
+    os.mkfifo(tmp_path / "class 0" / "pipe.png")
+    with pytest.raises(UserError, match=r"pipe\.png: is no regular file"):
+        load_data(tmp_path)
 
 
 def save(path: Path, image: np.ndarray) -> None:
@@ -123,11 +269,12 @@ def test_folders_of_mixed_sizes_need_a_size_and_say_what_was_done(tmp_path: Path
     for number, (height, width) in enumerate([(8, 8), (16, 16), (20, 10), (10, 10)]):
         for name in ("yes", "no"):
             save(tmp_path / name / f"{number}.png", np.full((height, width), 9, np.uint8))
-    with pytest.raises(UserError, match="16×16 pixels, the first image has 8×8; write --size 8"):
+    with pytest.raises(UserError, match=r"16×16 pixels; expected 8×8 as of the first image; .* --size 8"):
         load_data(tmp_path)
     data = load_data(tmp_path, size=10)
     assert data.train.pixels.shape == (8, 1, 10, 10)
-    assert data.remark == "8 images brought to 10×10: 4 reduced, 2 enlarged, 2 padded to a square"
+    assert data.remark.startswith("normalization letterbox; train: 8 images of 10×10 pixels (")
+    assert all(count in data.remark for count in ("2 unchanged", "2 enlarged", "4 reduced"))
 
 
 def test_one_colour_picture_makes_all_of_them_colour(tmp_path: Path) -> None:
@@ -163,4 +310,5 @@ def test_classes_are_sorted_as_people_sort_them(tmp_path: Path) -> None:
 def test_every_suffix_that_is_looked_for_can_be_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix.upper()}"
     Image.fromarray(GREY).save(path)
-    assert read_picture(path).shape[1:] == (10, 12)
+    assert next(read_pages(path)).size == (10, 12)
+    assert imparfait.predict(path)

@@ -137,9 +137,9 @@ def test_limits_are_said_with_what_came(tmp_path: Path) -> None:
     content = encoded(Image.fromarray(GREY))
     path = tmp_path / "mine.png"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"mine\.png: has \d+ bytes; the most that is read is 50"):
+    with pytest.raises(UserError, match=r"mine\.png: has \d+ bytes; expected at most 50"):
         next(read_pages(path, limits=Limits(bytes=50)))
-    with pytest.raises(UserError, match=r"mine\.png: 12×10 pixels; the most that is read is 99"):
+    with pytest.raises(UserError, match=r"mine\.png: 12×10 pixels; expected at most 99"):
         next(read_pages(path, limits=Limits(pixels=99)))
     pages = encoded(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[Image.fromarray(GREY)] * 3)
     with pytest.raises(UserError, match="the image: more than 3 pages"):
@@ -150,7 +150,7 @@ def test_limits_are_said_with_what_came(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "x: no image in one of the formats PNG, JPEG, BMP, GIF, WEBP, TIFF; it is empty"),
+        (b"", "x: no image in one of the formats PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM; it is empty"),
         (b"hello", "its first bytes are 68656c6c"),
         (b"%PDF-1.7", "x: is a PDF; export its pages as PNG"),
         (b"\0\0\0\x18ftypheic", "x: is an HEIC image; export it as JPEG or PNG"),

@@ -12,17 +12,25 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imparfait.data.images.foreground import find_foreground
-from imparfait.data.images.normalize import Frame, NormalizedImage, decode
+from imparfait.data.images.normalize import InputFormat, Normalization, NormalizedImage, is_like_mnist, read_normalized
 from imparfait.data.images.paper import find_paper
-from imparfait.data.images.placement import areas, place, resized, stroke_width, thickened
+from imparfait.data.images.placement import MNIST_SHARE, areas, place, resized, stroke_width, thickened
+from imparfait.data.load import load_data
 
-FRAME = Frame(28, 28)
+
+def input_format(
+    height: int = 28, width: int = 28, channels: int = 1, normalization: Normalization = "digit"
+) -> InputFormat:
+    return InputFormat(channels=channels, height=height, width=width, normalization=normalization)
+
+
+DIGIT = input_format()
 SEVEN = a_seven()
 WAYS = list(variants())
 
 
-def decoded(content: bytes, frame: Frame = FRAME) -> NormalizedImage:
-    (only,) = decode(content, frame)
+def decoded(content: bytes, form: InputFormat = DIGIT) -> NormalizedImage:
+    (only,) = read_normalized(content, form)
     return only
 
 
@@ -40,7 +48,7 @@ def test_a_training_picture_comes_back_bit_for_bit_however_it_was_stored(way: Va
     assert got.unchanged
     assert got.polarity == ("dark on light" if way.dark else "light on dark")
     assert got.scale == 1 / way.times
-    assert "is as the training images are" in got.said
+    assert got.preprocessing.startswith("inverted" if way.dark else "unchanged")
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.lossless][::4], ids=str)
@@ -60,14 +68,14 @@ def test_any_picture_on_an_empty_ground_comes_back_bit_for_bit(seed: int, way: V
         random.random((height - 2, width - 2)) < 0.5
     )
     image[height // 2, width // 2] = 255
-    assert np.array_equal(decoded(way.store(image), Frame(int(height), int(width))).pixels[0], image)
+    assert np.array_equal(decoded(way.store(image), input_format(int(height), int(width))).pixels[0], image)
 
 
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_sign_is_found_whatever_it_is_written_on_and_with(scene: str, kind: str) -> None:
     got = decoded(file(SCENES[scene](SEVEN, np.random.default_rng(0)), kind))
-    assert alike(got.pixels) > 0.85, got.said
+    assert alike(got.pixels) > 0.85, got.preprocessing
     assert not got.unchanged
 
 
@@ -79,7 +87,9 @@ def test_what_was_done_is_said_in_the_pictures_own_pixels() -> None:
     assert np.abs(np.subtract(got.box, expected)).max() <= 1
     assert got.polarity == "dark on light"
     assert got.scale == pytest.approx(20 / (rows[-1] + 1 - rows[0]), rel=0.02)
-    assert got.said.startswith(f"dark on light; cut out {got.box[2] - got.box[0]}×{got.box[3] - got.box[1]} pixels at")
+    assert got.preprocessing.startswith(
+        f"dark on light; cropped to {got.box[2] - got.box[0]}×{got.box[3] - got.box[1]} pixels at"
+    )
 
 
 def test_of_a_turned_file_the_box_is_where_a_person_sees_it() -> None:
@@ -87,14 +97,14 @@ def test_of_a_turned_file_the_box_is_where_a_person_sees_it() -> None:
     ink[10:60, 20:24] = 255
     got = decoded(Variant("PNG", "L", True, 6, 1, True).store(ink))
     assert got.box == (20, 10, 24, 60)
-    assert got.said.endswith("turned as its EXIF data say")
+    assert got.preprocessing.endswith("turned as its EXIF data say")
 
 
 def test_the_sheet_is_named_and_of_a_large_picture_the_box_is_its_own() -> None:
     image = SCENES["a sheet on a desk"](SEVEN, np.random.default_rng(0))
     large = image.repeat(4, 0).repeat(4, 1)
     small, got = (decoded(file(each)) for each in (image, large))
-    assert "of a sheet" in got.said
+    assert "of a sheet" in got.preprocessing
     assert np.abs(np.array(small.box) * 4 - got.box).max() <= 12
     assert got.scale == pytest.approx(small.scale / 4, rel=0.03)
     assert alike(got.pixels, small.pixels[0]) > 0.97
@@ -146,7 +156,7 @@ def test_on_an_empty_page_nothing_is_found(shape: tuple[int, int], noise: int) -
     got = decoded(file(image, "PNG"))
     assert not got.pixels.any()
     assert got.polarity is None
-    assert got.said == "nothing is drawn on it"
+    assert got.preprocessing == "nothing is drawn on it"
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from([1, 3]))
@@ -154,23 +164,31 @@ def test_on_an_empty_page_nothing_is_found(shape: tuple[int, int], noise: int) -
 def test_any_levels_are_decoded(height: int, width: int, seed: int, channels: int) -> None:
     random = np.random.default_rng(seed)
     image = random.integers(0, 256, (height, width, 3)) * (random.random((height, width, 1)) < random.random())
-    frame = Frame(20, 24, channels)
-    got = decoded(file(image, "PNG"), frame)
+    form = input_format(20, 24, channels, "digit" if channels == 1 else "letterbox")
+    got = decoded(file(image, "PNG"), form)
     assert got.pixels.shape == (channels, 20, 24)
     left, top, right, bottom = got.box
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "share"), [(28, 28, 20 / 28), (16, 16, 0.75), (40, 32, 0.5), (64, 64, 0.7)]
-)
-def test_a_sign_fills_its_share_of_any_frame_and_its_mass_lies_in_the_middle(
-    height: int, width: int, share: float
-) -> None:
-    pixels = decoded(
-        file(page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200)), Frame(height, width, 1, share)
-    ).pixels[0]
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (16, 16), (40, 32), (64, 64)])
+def test_a_digit_fills_its_share_of_any_input_and_its_mass_lies_in_the_middle(height: int, width: int) -> None:
+    content = file(page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200))
+    check_framing(decoded(content, input_format(height, width)).pixels[0], MNIST_SHARE)
+
+
+@pytest.mark.parametrize(("height", "width", "share"), [(16, 16, 0.75), (40, 32, 0.5), (64, 64, 0.7)])
+def test_a_glyph_is_placed_with_any_share(height: int, width: int, share: float) -> None:
+    large = np.asarray(Image.fromarray(SEVEN).resize((200, 200), Image.Resampling.BICUBIC), np.float32) / 255
+    found = find_foreground(large[..., None])
+    assert found is not None
+    plane, _ = place(found.pixels, found.edges, height, width, share)
+    check_framing(np.rint(plane * 255), share)
+
+
+def check_framing(pixels: np.ndarray, share: float) -> None:
+    height, width = pixels.shape
     tall, wide = (np.ptp(np.flatnonzero((pixels > 60).any(axis))) + 1 for axis in (1, 0))
     assert max(tall / (share * height), wide / (share * width)) == pytest.approx(
         1, abs=1.5 / (share * min(height, width))
@@ -200,14 +218,14 @@ def test_thin_strokes_are_thickened_and_others_are_not() -> None:
 def test_a_colour_model_is_shown_the_picture_in_a_square(size: tuple[int, int]) -> None:
     image = np.empty((*size, 3))
     image[:] = (200, 100, 50)
-    got = decoded(file(image, "PNG"), Frame(28, 28, 3))
+    got = decoded(file(image, "PNG"), input_format(channels=3, normalization="letterbox"))
     assert (got.pixels == np.array([200, 100, 50])[:, None, None]).all()
     assert got.box == (0, 0, size[1], size[0])
     assert got.unchanged == (size == (28, 28))
 
 
 def test_a_grey_picture_for_a_colour_model_has_three_equal_channels() -> None:
-    got = decoded(file(SEVEN, "PNG"), Frame(28, 28, 3))
+    got = decoded(file(SEVEN, "PNG"), input_format(channels=3, normalization="letterbox"))
     assert np.array_equal(got.pixels, np.stack([SEVEN] * 3))
 
 
@@ -215,7 +233,7 @@ def test_every_page_of_a_tiff_file_is_decoded() -> None:
     buffer = io.BytesIO()
     first, second = (Image.fromarray(image) for image in (SEVEN, 255 - SEVEN.T))
     first.save(buffer, "TIFF", save_all=True, append_images=[second])
-    pages = list(decode(buffer.getvalue(), FRAME))
+    pages = list(read_normalized(buffer.getvalue(), DIGIT))
     assert [np.array_equal(page.pixels[0], ink) for page, ink in zip(pages, (SEVEN, SEVEN.T), strict=True)] == [
         True
     ] * 2
@@ -236,5 +254,54 @@ def test_light_that_fades_is_no_sheet_of_paper() -> None:
 
 
 def test_signs_of_other_models_are_as_large_as_theirs() -> None:
-    cross = decoded(file(255 - a_sign(64), "PNG"), Frame(64, 64)).pixels
+    cross = decoded(file(255 - a_sign(64), "PNG"), input_format(64, 64)).pixels
     assert np.array_equal(cross[0], a_sign(64))
+
+
+@pytest.mark.parametrize("size", [(28, 28), (40, 60), (10, 30), (9, 9)])
+@pytest.mark.parametrize("normalization", ["none", "resize", "letterbox"])
+def test_whole_images_are_not_inverted_nor_cropped(size: tuple[int, int], normalization: Normalization) -> None:
+    light = np.full((*size, 3), 240)
+    light[:, size[1] // 2 :] = 30
+    got = decoded(file(light, "PNG"), input_format(normalization=normalization)).pixels[0]
+    assert abs(int(got[14, 1]) - 240) <= 1
+    assert abs(int(got[14, 26]) - 30) <= 1 or normalization != "resize"
+    assert 0 < got.min() <= 30  # enlarged smoothly, edges may overshoot
+    assert got.shape == (28, 28)
+
+
+def test_another_size_than_that_of_training_is_letterboxed_and_told() -> None:
+    wide = np.full((20, 60, 3), 200)
+    as_stored = decoded(file(wide, "PNG"), input_format(normalization="none"))
+    assert np.array_equal(as_stored.pixels, decoded(file(wide, "PNG"), input_format(normalization="letterbox")).pixels)
+    assert "trained on files of 28×28 pixels" in as_stored.preprocessing
+    assert not as_stored.unchanged
+
+
+def test_colour_becomes_lightness_in_one_channel_and_grey_is_repeated_in_three() -> None:
+    colour = np.zeros((28, 28, 3))
+    colour[:] = (200, 100, 50)
+    grey = decoded(file(colour, "PNG"), input_format(normalization="none"))
+    assert (grey.pixels == round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)).all()
+    for normalization in ("none", "resize", "letterbox"):
+        one, three = (
+            decoded(file(SEVEN[:20], "PNG"), input_format(channels=channels, normalization=normalization))
+            for channels in (1, 3)
+        )
+        assert np.array_equal(one.pixels.repeat(3, 0), three.pixels)
+
+
+def test_digits_are_grey() -> None:
+    with pytest.raises(ValueError, match="'digit' with 3 channels"):
+        input_format(channels=3)
+
+
+def test_what_is_framed_as_mnist_is_recognised() -> None:
+    mnist = load_data("mnist").train
+    assert mnist.normalization == "digit"
+    few = mnist.pixels[:300]
+    assert is_like_mnist(few)
+    for other in (255 - few, np.roll(few, 6, 3), few[..., 3:-3, 3:-3], few.repeat(3, 1), np.zeros_like(few)):
+        assert not is_like_mnist(other)
+    for pixels in few[:50]:
+        assert np.array_equal(decoded(file(pixels[0], "PNG")).pixels, pixels)
