@@ -1,7 +1,10 @@
+__version__: str
+
 from .core.compute import ComputeConfig as ComputeConfig
 from .core.errors import UserError as UserError
 from .core.rng import CounterRng as CounterRng
 from .corruptions import CORRUPTIONS as CORRUPTIONS
+from .corruptions import Corruption as Corruption
 from .data.augmentation import AUGMENTATIONS as AUGMENTATIONS
 from .data.corrupted import core_suite as core_suite
 from .data.corrupted import corrupt as corrupt
@@ -17,15 +20,20 @@ from .export import export as export
 from .inference.batch import predict as predict
 from .inference.ocr import read as read
 from .inference.open_model import open_model as open_model
+from .inference.predictor import Prediction as Prediction
+from .inference.predictor import Predictor as Predictor
 from .models.classifier import as_classifier as as_classifier
 from .models.classifier import ensemble as ensemble
 from .models.loading import load_classifier as load_classifier
 from .models.registry import MODELS as MODELS
 from .models.registry import build as build
+from .reports.figures.runs import plot_scores as plot_scores
+from .selection.cross_validation import compare as compare
 from .selection.jobs import Job as Job
 from .selection.jobs import JobResult as JobResult
 from .selection.jobs import run_job as run_job
+from .selection.search import search as search
 from .training.loop import train as train
 from .training.recipes import RECIPES as RECIPES
-from .training.run import save as save
+from .training.run_folder import save_run as save_run
 from .training.settings import TrainingSettings as TrainingSettings
