@@ -48,7 +48,7 @@ def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> N
         "report/run.html",
         "report/comparison.html",
         "report/search.html",
-        "serving/golden.json",
+        "serving/self_test.json",
         "serving/gallery.json",
         "serving/web/index.html",
         "serving/web/page.css",

@@ -17,10 +17,10 @@ export function drawModelInfo(info) {
 function details({ model, network, recipe, threshold, weights }) {
   const parts = [];
   if (network) parts.push(`network ${network}, recipe ${recipe}`);
+  if (weights) parts.push(`weights sha256 ${weights.slice(0, 12)}…`);
   if (threshold) {
     const { confidence, error_rate: rate } = threshold;
     parts.push(`confident from a probability of ${confidence.toFixed(2)} (at most ${percent(rate)} errors)`);
   }
-  if (weights) parts.push(`weights sha256 ${weights.slice(0, 12)}…`);
   return [element("b", "", model), parts.length ? `: ${parts.join("; ")}.` : "."];
 }
