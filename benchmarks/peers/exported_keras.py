@@ -3,8 +3,8 @@
 python benchmarks/peers/exported_keras.py --python KERAS/bin/python [--run runs/default-s0-… …] [--out FOLDER]
 
 KERAS is an environment with Keras, TensorFlow and JAX (benchmarks/peers/keras.txt, and jax), but without PyTorch and
-imparfait. Tested are the given runs and every built-in network with random weights, for grey digits and for colour
-images with odd sides, on 1,000 corrupted images each.
+imparfait. Tested are the given runs and the founding study's networks with random weights, for grey digits and for
+colour images with odd sides, on 1,000 corrupted images each.
 """
 
 import argparse
@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tools.claims import write_claim
 
 from imparfait.data.images.normalize import InputFormat
-from imparfait.export import card_of
-from imparfait.export.keras import content_of
+from imparfait.export import KERAS_MODELS, card_of
+from imparfait.export.keras import serialize
 from imparfait.export.parity import corrupted_digits
 from imparfait.models.loading import load_network
 from imparfait.models.metadata import Card
-from imparfait.models.registry import MODELS, build
+from imparfait.models.registry import build
 
 BACKENDS = ("tensorflow", "jax")
 SHAPES = ((1, 28, 28), (3, 33, 40))
@@ -90,7 +90,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     networks = {
-        f"{model} {'x'.join(map(str, shape))}": random_network(model, shape) for model in MODELS for shape in SHAPES
+        f"{model} {'x'.join(map(str, shape))}": random_network(model, shape)
+        for model in KERAS_MODELS
+        for shape in SHAPES
     }
     for run in options.run:
         network, config = load_network(run)
@@ -101,7 +103,7 @@ def main() -> None:
         for name, (network, card) in networks.items():
             images = np.concatenate([*corrupted_digits(card.input)])
             np.save(folder / f"{name}.npy", images)
-            (folder / f"{name}.keras").write_bytes(content_of(network, card))
+            (folder / f"{name}.keras").write_bytes(serialize(network, card))
             expected[name] = probabilities_of(network, card, images)
         for backend in BACKENDS:
             start = time.perf_counter()

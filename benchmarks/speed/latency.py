@@ -111,7 +111,7 @@ def arrays(rounds: int) -> dict[str, object]:
             weights=digest,
             settings=digest,
         )
-        predictor, _ = predictor_from_onnx(onnx.told(onnx.content_of(model, card), card), name, threads=cores)
+        predictor, _ = predictor_from_onnx(onnx.serialize(model, card), name, threads=cores)
         variants: dict[str, Callable[[], object]] = {"onnxruntime_float32": lambda: predictor.predict_proba(pixels)}  # noqa: B023
         for precision in ("float32", "bfloat16") if has_bf16_units() else ("float32",):
             classifier = as_classifier(model, ComputeConfig(threads=cores, precision=precision))

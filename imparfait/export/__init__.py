@@ -1,49 +1,41 @@
-"""Classifiers as files that others run: ONNX and Keras, each proven to answer as the run does."""
+"""Export: a run as one ONNX or .keras file, written only if its predictions agree with the run's."""
 
 import importlib.util
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-import torch
 from pydantic import ValidationError
-from scipy.special import softmax
-from torch import nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import atomic_write, printable
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.export.parity import Ask, parity_of
-from imparfait.inference.predictor import predictor_from_onnx
-from imparfait.models.classifier import as_classifier
-from imparfait.models.custom import is_custom
-from imparfait.models.loading import load_network
-from imparfait.models.metadata import Card, Config, Parity
+from imparfait.models.metadata import Card, ModelConfig, Parity, read_config
 from imparfait.models.pretrained import PRETRAINED
-from imparfait.training.run import RunManifest, read_manifest
-
-Make = Callable[[nn.Module, Card], bytes]
-Tell = Callable[[bytes, Card], bytes]
-Open = Callable[[bytes, Card, int], Ask]
 
 
 @dataclass(frozen=True)
-class Format:
-    """A format that is written, and what must be installed for it."""
+class ExportFormat:
+    """A file format, and the packages needed to write it."""
 
     suffix: str
     packages: tuple[str, ...]
     extra: str
+    """The extra of imparfait that installs them."""
 
 
 FORMATS = {
-    "onnx": Format(".onnx", ("onnx", "onnxscript", "onnxruntime"), "train"),
-    "keras": Format(".keras", ("keras",), "keras"),
+    "onnx": ExportFormat(".onnx", ("onnx", "onnxscript", "onnxruntime"), "train"),
+    "keras": ExportFormat(".keras", ("keras",), "keras"),
 }
+KERAS_MODELS = (
+    "cnn", "cnn_gru", "rnn", "cnn_one_convolution", "cnn_no_normalisation", "cnn_no_dropout", "cnn_gru_tanh",
+)  # fmt: skip
+"""The founding study's networks. Any other network would have to be written twice, once in Keras's layers."""
 
 
 @dataclass(frozen=True)
@@ -54,102 +46,117 @@ class Exported:
     size: int
     """In bytes."""
     card: Card
-    """What it says of itself."""
+    """The metadata in the file."""
 
     @property
     def parity(self) -> Parity:
-        """How it answered beside the run."""
+        """How closely its predictions agree with the run's."""
         assert self.card.parity is not None
         return self.card.parity
 
 
 def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, network: str | None = None) -> Exported:
-    """Write the classifier of a run folder, or of the package by its name, as one file that needs nothing of ours.
+    """Write the classifier of a run folder, or a pretrained model by its name, as one file that runs without imparfait.
 
-    `to` is onnx: images of uint8 `[n, channels, height, width]` in, calibrated probabilities and logits out; or
-    keras: float32 `[n, height, width, channels]` in 0..1 in, calibrated probabilities out. By default it is written
-    into the folder one is in, under the run's name. `network` as in `load_classifier`.
-
-    Raises UserError, and writes nothing, where the file would not answer 1,000 corrupted images as the run does.
+    `to` is onnx: uint8 images `[n, channels, height, width]` to calibrated probabilities and logits; or keras, for the
+    founding study's networks: float32 images `[n, height, width, channels]` in 0..1 to calibrated probabilities.
+    `out` is by default the run's name in the current folder. `network` as in `load_classifier`.
+    Raises UserError, and writes nothing, where predictions on 1,000 corrupted images differ from the run's.
     """
-    kind = lookup("format", to, FORMATS)
+    export_format = lookup("format", to, FORMATS)
     folder = PRETRAINED[str(run)].folder if str(run) in PRETRAINED else Path(run)
     if not folder.is_dir():
-        raise UserError(
-            f"{run}: no such run; expected a run folder, such as runs/default-s0-…, or {' or '.join(PRETRAINED)}"
-        )
+        raise UserError(f"{run}: no such run", expected=f"a run folder, or {' or '.join(PRETRAINED)}")
+    _check_network(run, to, read_config(folder))
+    name = str(run) if str(run) in PRETRAINED else printable(folder.resolve().name)
+    path = _writable(Path(out) if out is not None else Path(f"{name}{export_format.suffix}"), export_format)
+    exporter = _exporter(to, path)
+
+    import torch  # from here on, after everything that a user may have to correct
+    from scipy.special import softmax
+
+    from imparfait.export.parity import measure_parity
+    from imparfait.models.classifier import as_classifier
+    from imparfait.models.loading import load_network
+
     model, config = load_network(folder, network)
-    card = card_of(str(run) if str(run) in PRETRAINED else printable(folder.resolve().name), folder, config)
-    path = _writable(Path(out) if out is not None else Path(f"{card.name}{kind.suffix}"), kind)
-    make, told, ask = _format(to, path)
-    content = make(model, card)
+    card = card_of(name, folder, config)
+    content: bytes = exporter.serialize(model, card)
     threads = torch.get_num_threads()
     compute = ComputeConfig(device="cpu", threads=threads, precision="float32")
-    answered = as_classifier(model, compute, card.temperature)
+    classifier = as_classifier(model, compute, card.temperature)
 
-    def original(pixels: Pixels) -> Probabilities:
-        return softmax(answered(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)
+    def predict_proba(pixels: Pixels) -> Probabilities:
+        return softmax(classifier(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)
 
-    parity = parity_of(original, ask(content, card, threads), card.input, str(path))
+    parity = measure_parity(predict_proba, exporter.load(content, card, threads), card.input, str(path))
     card = card.model_copy(update={"parity": parity})
-    content = told(content, card)
+    content = exporter.with_metadata(content, card)
     atomic_write(path, content)
     return Exported(path, len(content), card)
 
 
-def card_of(name: str, folder: Path, config: Config) -> Card:
-    """What the file will say of itself, its parity not yet known; raises UserError where the run does not tell it."""
-    told = _told(folder)
-    own, _, function = config.model.rpartition(":")
+def card_of(name: str, folder: Path, config: ModelConfig) -> Card:
+    """The metadata of an exported file, without its parity; raises UserError where the run lacks a part of it."""
+    from imparfait.models.custom import is_custom
+
+    recipe, settings = _recipe_and_settings(folder)
+    code, _, function = config.model.rpartition(":")
     try:
         return Card(
             name=name,
-            model=f"{Path(own).name}:{function}" if is_custom(config.model) else config.model,
-            recipe=told.recipe,
+            model=f"{Path(code).name}:{function}" if is_custom(config.model) else config.model,
+            recipe=recipe,
             classes=config.classes,
             input=config.input,
             temperature=config.temperature or 1.0,
             threshold=config.threshold,
             weights=sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
-            settings=told.settings if isinstance(told, Card) else told.hash,
+            settings=settings,
         )
     except ValidationError as error:
-        raise UserError(f"{folder}: has no name that a file could carry; give its folder a short one") from error
+        raise UserError(f"{folder}: its name does not fit into a file's metadata", hint="rename the folder") from error
 
 
-def _told(folder: Path) -> RunManifest | Card:
-    """The recipe and the hash of a run; a model of the package has them in the card of its ONNX file."""
-    file = folder / "settings.json"
-    if folder in (boxed.folder for boxed in PRETRAINED.values()) and not file.exists():
-        return predictor_from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]
-    return read_manifest(folder)
+def _recipe_and_settings(folder: Path) -> tuple[str, str]:
+    """A run's recipe and the hash of its settings; a pretrained model has both in its ONNX file's metadata."""
+    from imparfait.inference.predictor import predictor_from_onnx
+    from imparfait.training.run import read_manifest
+
+    if folder in (model.folder for model in PRETRAINED.values()) and not (folder / "settings.json").exists():
+        card = predictor_from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]
+        return card.recipe, card.settings
+    manifest = read_manifest(folder)
+    return manifest.recipe, manifest.hash
 
 
-def _writable(path: Path, kind: Format) -> Path:
-    """`path`, where a file of this kind can be written; raises UserError otherwise, before any work is done."""
-    if path.suffix.lower() != kind.suffix:
-        other = next((f", or --to {to}" for to, each in FORMATS.items() if each.suffix == path.suffix.lower()), "")
+def _check_network(run: str | Path, to: str, config: ModelConfig) -> None:
+    if to == "keras" and config.model not in KERAS_MODELS:
         raise UserError(
-            f"{path}: the file's name decides how others open it; expected one that ends in {kind.suffix}{other}"
+            f"{run}: its network {printable(config.model)} cannot be written as a .keras file",
+            expected=f"one of the founding study's networks, {', '.join(KERAS_MODELS)}",
+            hint="write --to onnx",
         )
+
+
+def _writable(path: Path, export_format: ExportFormat) -> Path:
+    """`path`, where a file of this format can be written; raises UserError otherwise, before any work is done."""
+    if path.suffix.lower() != export_format.suffix:
+        other = next((name for name, entry in FORMATS.items() if entry.suffix == path.suffix.lower()), None)
+        received = f"{path}: programs recognise the file by its suffix"
+        raise UserError(received, expected=export_format.suffix, hint=f"or write --to {other}" if other else "")
     if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise UserError(f"{path}: {what}; expected the path of a file to write")
+        problem = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise UserError(f"{path}: {problem}", expected="the path of a file to write")
     return path
 
 
-def _format(to: str, path: Path) -> tuple[Make, Tell, Open]:
-    """How a format is made, told its card and asked; raises UserError where something must be installed for it."""
+def _exporter(to: str, path: Path) -> ModuleType:
+    """The module that writes a format: `serialize`, `with_metadata`, `load`. Raises UserError without its packages."""
     for package in FORMATS[to].packages:
         if importlib.util.find_spec(package) is None:
-            raise UserError(
-                f"{path}: to write it, {package} is needed; write: pip install 'imparfait[{FORMATS[to].extra}]'"
-            )
+            hint = f"write: pip install 'imparfait[{FORMATS[to].extra}]'"
+            raise UserError(f"{path}: to write it, {package} must be installed", hint=hint)
     if to == "keras":
-        os.environ.setdefault("KERAS_BACKEND", "torch")  # which is here; one that was chosen, or imported, stays
-        from imparfait.export import keras
-
-        return keras.content_of, keras.told, keras.ask
-    from imparfait.export import onnx
-
-    return onnx.content_of, onnx.told, onnx.ask
+        os.environ.setdefault("KERAS_BACKEND", "torch")  # installed with imparfait; a backend already chosen stays
+    return importlib.import_module(f"imparfait.export.{to}")

@@ -1,4 +1,4 @@
-"""A network as a .keras file of Keras's own layers, which plain Keras opens on TensorFlow, JAX or PyTorch."""
+"""Keras export of the founding study's networks: a .keras file of Keras's own layers, for any Keras backend."""
 
 import io
 import json
@@ -17,44 +17,42 @@ import torch
 from keras import layers
 from torch import nn
 
-from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.export.parity import Ask
-from imparfait.export.spatial_normalizer import contrast_of, edged, ink_of, looked, standardised
+from imparfait.export.parity import PredictProba
+from imparfait.models.cnn import Cnn
+from imparfait.models.cnn_gru import CnnGru, Rnn
 from imparfait.models.gru import Gru
 from imparfait.models.keras_layers import Dropout
 from imparfait.models.metadata import KEY, Card
-from imparfait.models.petit import Residual, Trunk
-from imparfait.models.registry import Cnn, CnnGru, Duo, Grand, Petit, Rnn
 
-LAST = "channels_last"  # said everywhere: a keras.json may say otherwise
+LAST = "channels_last"  # always explicit, because a user's keras.json may set another default
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
-NEWER = {"quantization_config", "renorm", "renorm_clipping", "renorm_momentum", "input_axes", "output_axes"}
-"""Settings, here all at their defaults, for which Keras 3.12 would refuse a file of 3.15."""
-THE_EPOCH = (1980, 1, 1, 0, 0, 0)  # of zip archives: the same file has the same bytes tomorrow
+NEW_SETTINGS = {"quantization_config", "renorm", "renorm_clipping", "renorm_momentum", "input_axes", "output_axes"}
+"""Settings that Keras 3.15 writes and Keras 3.12 rejects; all are at their defaults here."""
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date a zip archive can hold: the same file has the same bytes each time
 
 
-def content_of(network: nn.Module, card: Card) -> bytes:
+def serialize(network: nn.Module, card: Card) -> bytes:
     """The .keras file of `network`: float32 `[n, height, width, channels]` in 0..1 to calibrated probabilities.
 
-    The same bytes each time. Raises UserError for a network that is not one of ours.
+    The same bytes each time.
     """
     images = keras.Input((card.input.height, card.input.width, card.input.channels), name="images", dtype="float32")
-    made = Made(network)
-    model = keras.Model(images, made.answers(network, images, card), name=card.model)
+    converter = Converter(network)
+    model = keras.Model(images, converter.probabilities(network, images, card), name=card.model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        with _quietly():
+        with _silent():
             model.save(path)
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-    members[CONFIG] = _named_alike(members[CONFIG], {*made.names.values(), "images"})
-    members[WEIGHTS] = _bare(members[WEIGHTS])
-    return told(_zipped(members), card)
+    members[CONFIG] = _with_stable_names(members[CONFIG], {*converter.names.values(), "images"})
+    members[WEIGHTS] = _without_attributes(members[WEIGHTS])
+    return with_metadata(_zipped(members), card)
 
 
-def told(content: bytes, card: Card) -> bytes:
-    """The same file with `card` in its metadata.json, where Keras keeps its version and reads nothing."""
+def with_metadata(content: bytes, card: Card) -> bytes:
+    """The same file with `card` in its metadata.json, of which Keras only uses its own version."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     version = json.loads(members[METADATA])["keras_version"]
@@ -62,69 +60,53 @@ def told(content: bytes, card: Card) -> bytes:
     return _zipped(members | {METADATA: json.dumps(metadata, ensure_ascii=False).encode()})
 
 
-def ask(content: bytes, card: Card, threads: int) -> Ask:
-    """What the file answers, opened by Keras as anybody would, on what it runs on here."""
+def load(content: bytes, card: Card, threads: int) -> PredictProba:
+    """The file's function from images to probabilities, loaded by Keras as any user would, on its current backend."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
 
-    def answer(pixels: Pixels) -> Probabilities:
+    def predict_proba(pixels: Pixels) -> Probabilities:
         images = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)).astype(np.float32) / 255
-        with torch.no_grad(), _quietly():
+        with torch.no_grad(), _silent():
             return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
 
-    return answer
+    return predict_proba
 
 
-class Made:
-    """Layers of Keras with the weights of PyTorch's, each called as it is there."""
+class Converter:
+    """Converts PyTorch layers to Keras layers with the same names and weights."""
 
     def __init__(self, network: nn.Module):
-        self.names = {part: name.replace(".", "_") for name, part in network.named_modules()}
+        self.names = {module: name.replace(".", "_") for name, module in network.named_modules()}
 
-    def answers(self, network: nn.Module, images: Any, card: Card) -> Any:
-        """Probabilities for `images`; the temperature is in the last layer's weights."""
-        found = self.found(network, images, card)
+    def probabilities(self, network: nn.Module, images: Any, card: Card) -> Any:
+        """The network's probabilities for `images`; the temperature is in the weights of the last layer."""
+        features = self.features(network, images)
         head = network.head[-1] if isinstance(network, Cnn) else network.head
         assert isinstance(head, nn.Linear)
         last = layers.Dense(len(card.classes), activation="softmax", name=self.names[head])
-        return _with(last, found, head.weight.T / card.temperature, head.bias / card.temperature)
+        return _with_weights(last, features, head.weight.T / card.temperature, head.bias / card.temperature)
 
-    def found(self, network: nn.Module, images: Any, card: Card) -> Any:
-        """All that `network` does before its last layer."""
+    def features(self, network: nn.Module, images: Any) -> Any:
+        """Everything that `network` does before its last layer."""
         match network:
             case Cnn():
-                strokes = self.through(network.strokes, images)
-                return self.through(network.head[:-1], layers.Flatten(data_format=LAST)(strokes))
+                features = self.apply(network.strokes, images)
+                return self.apply(network.head[:-1], layers.Flatten(data_format=LAST)(features))
             case CnnGru():
-                strokes = self.through(network.strokes, images)
-                steps = layers.Reshape((-1, strokes.shape[-1]))(strokes)
-                sequence = self.through(network.first_dropout, self.read(network.first_reader, steps, each_step=True))
-                return self.through(network.second_dropout, self.read(network.second_reader, sequence))
+                features = self.apply(network.strokes, images)
+                steps = layers.Reshape((-1, features.shape[-1]))(features)
+                states = self.apply_gru(network.first_reader, steps, each_step=True)
+                states = self.apply_gru(network.second_reader, self.apply(network.first_dropout, states))
+                return self.apply(network.second_dropout, states)
             case Rnn():
-                return self.read(network.reader, layers.Reshape((network.height, -1))(images))
-            case Petit():
-                seen = self.through(network.normalise, looked(network.look, images, ink_of))
-                return self.trunk(network.trunk, seen)
-            case Grand():
-                seen = self.through(network.normalise, looked(network.look, images, ink_of))
-                return _pooled(self.through(network.trunk, seen))
-            case Duo():
-                moved = self.trunk(network.moved, standardised(looked(network.look, images, contrast_of)))
-                return layers.Concatenate()([moved, self.trunk(network.unmoved, standardised(_even(images)))])
-        raise UserError(
-            f"{card.name}: its network {card.model} is not one of ours, and how to say it in Keras's layers is not "
-            "known; write: --to onnx"
-        )
+                return self.apply_gru(network.reader, layers.Reshape((network.height, -1))(images))
+        raise AssertionError(f"{type(network).__name__} has no counterpart in Keras's layers")
 
-    def trunk(self, trunk: Trunk, images: Any) -> Any:
-        """As `Trunk`."""
-        shapes = self.through(trunk.shapes, _halved(self.through(trunk.strokes, _fours(images))))
-        return _pooled(self.through(trunk.things, _halved(shapes)))
-
-    def read(self, gru: Gru, steps: Any, each_step: bool = False) -> Any:
-        """As `Gru`, whose weights are Keras's: the states after each step, or the last ones, of both directions."""
+    def apply_gru(self, gru: Gru, steps: Any, each_step: bool = False) -> Any:
+        """`Gru` in Keras: the states after each step, or the last ones, of both directions."""
         directions, units, _ = gru.recurrent.shape
         name = self.names[gru]
         layer = layers.GRU(
@@ -134,117 +116,95 @@ class Made:
         if directions == 2:
             layer = layers.Bidirectional(layer, name=name)
         weights = [part[direction] for direction in range(directions) for part in (gru.kernel, gru.recurrent, gru.bias)]
-        return _with(layer, steps, *weights)
+        return _with_weights(layer, steps, *weights)
 
-    def through(self, part: nn.Module, x: Any) -> Any:
-        """`x` after one of PyTorch's layers, or several one after the other."""
-        name = self.names.get(part)
-        match part:
+    def apply(self, module: nn.Module, x: Any) -> Any:
+        """A PyTorch layer, or a sequence of layers, in Keras."""
+        name = self.names.get(module)
+        match module:
             case nn.Sequential():
-                for each in part:
-                    x = self.through(each, x)
+                for child in module:
+                    x = self.apply(child, x)
                 return x
-            case Residual():
-                return layers.Add(name=name)([x, self.through(part.find, x)])
             case nn.Conv2d():
-                layer = layers.Conv2D(part.out_channels, 3, 1, "same", LAST, use_bias=part.bias is not None, name=name)
-                bias = [] if part.bias is None else [part.bias]
-                return _with(layer, x, part.weight.permute(2, 3, 1, 0), *bias)
+                layer = layers.Conv2D(
+                    module.out_channels, 3, 1, "same", LAST, use_bias=module.bias is not None, name=name
+                )
+                bias = [] if module.bias is None else [module.bias]
+                return _with_weights(layer, x, module.weight.permute(2, 3, 1, 0), *bias)
             case nn.Linear():
-                return _with(layers.Dense(part.out_features, name=name), x, part.weight.T, part.bias)
+                layer = layers.Dense(module.out_features, name=name)
+                return _with_weights(layer, x, module.weight.T, module.bias)
             case nn.BatchNorm2d() | nn.BatchNorm1d():
                 layer = layers.BatchNormalization(
-                    -1, 1 - (part.momentum or 0.0), part.eps, center=part.affine, scale=part.affine, name=name
+                    -1, 1 - (module.momentum or 0.0), module.eps, center=module.affine, scale=module.affine, name=name
                 )
-                affine = [part.weight, part.bias] if part.affine else []
-                assert part.running_mean is not None
-                assert part.running_var is not None
-                return _with(layer, x, *affine, part.running_mean, part.running_var)
+                affine = [module.weight, module.bias] if module.affine else []
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                return _with_weights(layer, x, *affine, module.running_mean, module.running_var)
             case nn.ReLU():
                 return layers.ReLU(name=name)(x)
             case nn.MaxPool2d():
                 return layers.MaxPooling2D(2, data_format=LAST, name=name)(x)
             case Dropout():
-                return layers.Dropout(round(part.limit / 2**16, 4), seed=0, name=name)(x)
-        raise AssertionError(f"no layer of Keras's is known for {type(part).__name__}")
+                return layers.Dropout(round(module.limit / 2**16, 4), seed=0, name=name)(x)
+        raise AssertionError(f"{type(module).__name__} has no counterpart in Keras's layers")
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without NumPy's warnings of how Keras takes numbers from PyTorch."""
+def _silent() -> Iterator[None]:
+    """Without NumPy's warnings about how Keras converts PyTorch tensors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
 
 
-def _with(layer: Any, x: Any, *weights: torch.Tensor) -> Any:
-    """What `layer` makes of `x`, with these weights."""
-    made = layer(x)
-    layer.set_weights([each.detach().numpy() for each in weights])
-    return made
+def _with_weights(layer: Any, x: Any, *weights: torch.Tensor) -> Any:
+    """The output of `layer` for `x`, once it has these weights."""
+    output = layer(x)
+    layer.set_weights([tensor.detach().numpy() for tensor in weights])
+    return output
 
 
-def _fours(x: Any) -> Any:
-    """PixelUnshuffle(2): four neighbouring pixels become four channels."""
-    height, width, channels = x.shape[1:]
-    apart = layers.Reshape((height // 2, 2, width // 2, 2, channels))(x)
-    return layers.Reshape((height // 2, width // 2, 4 * channels))(layers.Permute((1, 3, 5, 2, 4))(apart))
+def _with_stable_names(content: bytes, own_names: set[str]) -> bytes:
+    """config.json with layer names and object ids counted from 0; Keras counts all layers made so far.
 
-
-def _even(x: Any) -> Any:
-    """With an even number of rows and columns: the last ones twice where need be."""
-    height, width = x.shape[1:3]
-    return edged(edged(x, 1, 0, height % 2), 2, 0, width % 2)
-
-
-def _halved(x: Any) -> Any:
-    """Means of four places."""
-    return layers.AveragePooling2D(2, data_format=LAST)(_even(x))
-
-
-def _pooled(x: Any) -> Any:
-    pools = (layers.GlobalMaxPooling2D(data_format=LAST), layers.GlobalAveragePooling2D(data_format=LAST))
-    return layers.Concatenate()([pool(x) for pool in pools])
-
-
-def _named_alike(content: bytes, ours: set[str]) -> bytes:
-    """config.json where names that Keras made by counting all layers so far, and addresses in memory, count from 0.
-
-    What older Keras does not know is left out.
+    Settings that older versions of Keras reject are left out.
     """
     config = json.loads(content)
     names = {
-        layer["config"]["name"]: f"{layer['class_name'].lower()}_{place}"
-        for place, layer in enumerate(config["config"]["layers"])
-        if layer["config"]["name"] not in ours
+        layer["config"]["name"]: f"{layer['class_name'].lower()}_{index}"
+        for index, layer in enumerate(config["config"]["layers"])
+        if layer["config"]["name"] not in own_names
     }
-    shared: dict[int, int] = {}
+    object_ids: dict[int, int] = {}
 
-    def alike(value: Any, key: str = "") -> Any:
+    def stable(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
-            return {inner: alike(each, inner) for inner, each in value.items() if inner not in NEWER}
+            return {inner: stable(item, inner) for inner, item in value.items() if inner not in NEW_SETTINGS}
         if isinstance(value, list):
-            return [alike(each, key) for each in value]
+            return [stable(item, key) for item in value]
         if key == "shared_object_id":
-            return shared.setdefault(value, len(shared))
-        named = key in ("name", "keras_history", "input_layers", "output_layers") and isinstance(value, str)
-        return names.get(value, value) if named else value
+            return object_ids.setdefault(value, len(object_ids))
+        is_name = key in ("name", "keras_history", "input_layers", "output_layers") and isinstance(value, str)
+        return names.get(value, value) if is_name else value
 
-    return json.dumps(alike(config)).encode()
+    return json.dumps(stable(config)).encode()
 
 
-def _bare(content: bytes) -> bytes:
-    """model.weights.h5 without the names in it, which Keras writes and does not read."""
-    written = io.BytesIO()
-    with h5py.File(io.BytesIO(content)) as source, h5py.File(written, "w") as target:
+def _without_attributes(content: bytes) -> bytes:
+    """model.weights.h5 without its attributes: layer names, which Keras writes and does not read."""
+    stripped = io.BytesIO()
+    with h5py.File(io.BytesIO(content)) as source, h5py.File(stripped, "w") as target:
         for group in source:
             source.copy(group, target, without_attrs=True)
-    return written.getvalue()
+    return stripped.getvalue()
 
 
 def _zipped(members: dict[str, bytes]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, member in members.items():
-            archive.writestr(zipfile.ZipInfo(name, THE_EPOCH), member)
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), member)
     return content.getvalue()

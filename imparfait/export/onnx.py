@@ -1,4 +1,4 @@
-"""A network as an ONNX file: the whole images go in, calibrated probabilities come out."""
+"""ONNX export: a network with its calibration as one graph, from uint8 images to probabilities and logits."""
 
 import logging
 import warnings
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable
-from imparfait.export.parity import Ask
+from imparfait.export.parity import PredictProba
 from imparfait.inference.predictor import IMAGES, LOGITS, PROBABILITIES, predictor_from_onnx
 from imparfait.models.gru import Gru, Sequences, States
 from imparfait.models.metadata import KEY, Card
@@ -23,7 +23,7 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
 
 
 class DeploymentModule(nn.Module):
-    """The network as its file is asked: images as they are stored in, calibrated answers out."""
+    """A network as exported: uint8 images in, calibrated probabilities and logits out."""
 
     def __init__(self, network: nn.Module, temperature: float):
         super().__init__()
@@ -33,16 +33,15 @@ class DeploymentModule(nn.Module):
     def forward(
         self, images: UInt8[Tensor, "n channels height width"]
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes"]]:
-        """Probabilities, and the logits that they are made of."""
+        """Probabilities, and the calibrated logits."""
         logits = self.network(images.float() / 255) / self.temperature
         return torch.softmax(logits, 1), logits
 
 
-class OneNode(nn.Module):
-    """A `Gru` as ONNX's own operator; written out step by step it would be hundreds, and take the exporter 20 s.
+class GruNode(nn.Module):
+    """A `Gru` as ONNX's GRU operator; unrolled it would be hundreds of nodes, which take the exporter 20 s.
 
-    The gates' order is the same in both; weights are the other way round. `linear_before_reset` is what Keras calls
-    `reset_after`.
+    The order of the gates is the same; the weights are transposed. `linear_before_reset` is Keras's `reset_after`.
     """
 
     def __init__(self, gru: Gru):
@@ -53,7 +52,7 @@ class OneNode(nn.Module):
         self.activation = ACTIVATIONS[gru.candidate]
 
     def forward(self, sequences: Sequences) -> States:
-        """As `Gru`: the backward direction's states are in the order it read them."""
+        """The states of `Gru`; those of the backward direction are in the order in which it reads."""
         directions, _, units = self.recurrent.shape
         steps = sequences.transpose(0, 1)
         states = torch.onnx.ops.symbolic(
@@ -69,20 +68,20 @@ class OneNode(nn.Module):
             shape=[steps.shape[0], directions, steps.shape[1], units],
             version=OPSET,
         ).transpose(0, 1)
-        return torch.stack([states[0], *(back.flip(0) for back in states[1:])])
+        return torch.stack([states[0], *(backward.flip(0) for backward in states[1:])])
 
 
-def content_of(network: nn.Module, card: Card) -> bytes:
-    """The ONNX file of `network`, which takes images of `card`'s input in any number; the same bytes each time.
+def serialize(network: nn.Module, card: Card) -> bytes:
+    """The ONNX file of `network` for any batch size; the same bytes each time.
 
     Raises UserError where PyTorch cannot export it.
     """
-    asked = DeploymentModule(_with_nodes(deepcopy(network)), card.temperature).eval()
+    module = DeploymentModule(_with_gru_nodes(deepcopy(network)), card.temperature).eval()
     shape = (2, card.input.channels, card.input.height, card.input.width)
-    with _quietly(), torch.no_grad():
+    with _silent(), torch.no_grad():
         try:
             program = torch.onnx.export(
-                asked,
+                module,
                 (torch.zeros(shape, dtype=torch.uint8),),
                 input_names=[IMAGES],
                 output_names=[PROBABILITIES, LOGITS],
@@ -94,49 +93,48 @@ def content_of(network: nn.Module, card: Card) -> bytes:
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = printable(str(error.__cause__ or error))
-            raise UserError(f"{card.name}: PyTorch cannot make ONNX of its network: {reason}") from error
+            raise UserError(f"{card.name}: PyTorch cannot export its network to ONNX: {reason}") from error
     assert program is not None
-    return told(_bare(program.model_proto), card)
+    return with_metadata(_stripped(program.model_proto), card)
 
 
-def told(content: bytes, card: Card) -> bytes:
-    """The same file with `card` in its metadata: as JSON for programs, and the parts that people look for."""
+def with_metadata(content: bytes, card: Card) -> bytes:
+    """The same file with `card` in its metadata: as JSON for programs, and its main parts for people."""
     from onnx import ModelProto
 
     model: Any = ModelProto.FromString(content)
-    form = card.input
-    levels = "0 is background, 255 foreground" if form.normalization == "digit" else "0 is black, 255 white"
+    channels, height, width = card.input.channels, card.input.height, card.input.width
     del model.metadata_props[:]
     for key, value in {
         KEY: card.model_dump_json(),
         "classes": ", ".join(card.classes),
-        "input": f"{IMAGES}: uint8 [n, {form.channels}, {form.height}, {form.width}]; {levels}",
-        "normalization": form.normalization,
+        "input": f"{IMAGES}: uint8 [n, {channels}, {height}, {width}], 0 is black; normalisation: "
+        f"{card.input.normalization}",
         "output": f"{PROBABILITIES} and {LOGITS}: float32 [n, {len(card.classes)}], calibrated",
         "recipe": card.recipe,
-        "temperature": f"{card.temperature:g}, which the answers are divided by already",
+        "temperature": f"{card.temperature:g}, already applied",
         "weights": f"sha256 {card.weights}",
     }.items():
         model.metadata_props.add(key=key, value=value)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def ask(content: bytes, card: Card, threads: int) -> Ask:
-    """What the file answers, by ONNX Runtime."""
+def load(content: bytes, card: Card, threads: int) -> PredictProba:
+    """The file's function from images to probabilities, run by ONNX Runtime."""
     return predictor_from_onnx(content, card.name, threads)[0].run
 
 
-def _with_nodes(network: nn.Module) -> nn.Module:
+def _with_gru_nodes(network: nn.Module) -> nn.Module:
     """`network` with each `Gru` as one node."""
     if isinstance(network, Gru):
-        return OneNode(network)
-    for name, part in network.named_children():
-        setattr(network, name, _with_nodes(part))
+        return GruNode(network)
+    for name, child in network.named_children():
+        setattr(network, name, _with_gru_nodes(child))
     return network
 
 
-def _bare(model: Any) -> bytes:
-    """The file without the exporter's notes: where on this machine each node's source lies, a tenth of its bytes."""
+def _stripped(model: Any) -> bytes:
+    """The file without the exporter's notes: paths of source files on this machine, a tenth of its bytes."""
     for part in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
@@ -146,14 +144,14 @@ def _bare(model: Any) -> bytes:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without what the exporter says of itself: that torchvision is missing, what it will call otherwise one day."""
+def _silent() -> Iterator[None]:
+    """Without the exporter's messages about missing torchvision and future deprecations."""
     logger = logging.getLogger("torch.onnx")
-    before = logger.level
+    level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        logger.setLevel(level)

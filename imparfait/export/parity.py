@@ -1,4 +1,4 @@
-"""Whether a file answers as the classifier it was made from."""
+"""Parity of an exported file: its predictions compared with the run's on corrupted digits."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,56 +12,56 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.load import load_data
 from imparfait.data.images.normalize import InputFormat
+from imparfait.data.load import load_data
 from imparfait.models.metadata import Parity
 
-PICTURES = 1000
-MOST = 1e-4
-"""Of a probability's difference: rounding makes 1e-7 to 1e-6, one weight in the wrong place 1e-2."""
+IMAGES = 1000  # compared
+MAX_DIFFERENCE = 1e-4  # of a probability: rounding makes 1e-7 to 1e-6, one misplaced weight 1e-2
 
-Ask = Callable[[Pixels], Probabilities]
+PredictProba = Callable[[Pixels], Probabilities]
 
 
-def parity_of(original: Ask, exported: Ask, shown: InputFormat, name: str) -> Parity:
-    """How `exported` answers beside `original`, on 1,000 corrupted images of the size and channels of `shown`.
+def measure_parity(original: PredictProba, exported: PredictProba, form: InputFormat, name: str) -> Parity:
+    """How closely two classifiers agree on 1,000 corrupted images of this input format.
 
-    Raises UserError where a probability differs by more than rounding explains; `name` is whose file it would be.
+    Raises UserError where a probability differs by more than rounding explains; errors call the file `name`.
     """
     images = same_label = 0
     largest = 0.0
-    for pixels in corrupted_digits(shown):
-        expected, came = original(pixels), exported(pixels)
+    for pixels in corrupted_digits(form):
+        expected, received = original(pixels), exported(pixels)
         images += len(pixels)
-        same_label += int((expected.argmax(1) == came.argmax(1)).sum())
-        largest = float(np.maximum(largest, np.abs(expected - came).max()))  # stays a NaN once it is one
-    if not largest <= MOST:
+        same_label += int((expected.argmax(1) == received.argmax(1)).sum())
+        largest = float(np.maximum(largest, np.abs(expected - received).max()))  # keeps a NaN
+    if not largest <= MAX_DIFFERENCE:
         raise UserError(
-            f"{name}: nothing was written, for the file would answer otherwise: a probability differs by "
-            f"{largest:.2g}, the label on {images - same_label:,} of {images:,} images; versions that agree: "
-            "pip install -c constraints.txt 'imparfait[train]'"
+            f"{name}: not written, because its predictions differ from the run's: a probability by {largest:.2g}, the "
+            f"label on {images - same_label:,} of {images:,} images",
+            expected=f"at most {MAX_DIFFERENCE:g}",
+            hint="install versions that agree: pip install -c constraints.txt 'imparfait[train]'",
         )
     return Parity(images=images, same_label=same_label, largest=largest)
 
 
-def corrupted_digits(shown: InputFormat) -> Iterator[Pixels]:
-    """1,000 of MNIST's validation images at this size, tinted where there are colours, in parts.
+def corrupted_digits(form: InputFormat) -> Iterator[Pixels]:
+    """1,000 of MNIST's validation images in this size, tinted where it has colours, one batch for each corruption.
 
-    Each part is corrupted in another way, at severities from 0 to 1.
+    Severities go from 0 to 1 within a batch.
     """
-    _, development = load_data("mnist").train_val()
-    digits = _fitted(development.select(np.arange(PICTURES)), shown)
-    for place, (name, alter) in enumerate(CORRUPTIONS.items()):
-        part = digits.select(np.arange(place, len(digits), len(CORRUPTIONS)))
-        yield corrupt_with(part, name, alter, torch.linspace(0, 1, len(part))).pixels
+    _, validation = load_data("mnist").train_val()
+    digits = _resized(validation.select(np.arange(IMAGES)), form)
+    for index, (name, corruption) in enumerate(CORRUPTIONS.items()):
+        part = digits.select(np.arange(index, len(digits), len(CORRUPTIONS)))
+        yield corrupt_with(part, name, corruption, torch.linspace(0, 1, len(part))).pixels
 
 
-def _fitted(digits: LabelledImages, shown: InputFormat) -> LabelledImages:
-    if digits.pixels.shape[1:] == (shown.channels, shown.height, shown.width):
+def _resized(digits: LabelledImages, form: InputFormat) -> LabelledImages:
+    if digits.pixels.shape[1:] == (form.channels, form.height, form.width):
         return digits
     images = F.interpolate(
-        torch.from_numpy(digits.pixels).float(), (shown.height, shown.width), mode="bilinear", antialias=True
+        torch.from_numpy(digits.pixels).float(), (form.height, form.width), mode="bilinear", antialias=True
     )
-    tints = CounterRng(0, "tints", 0, torch.from_numpy(digits.sources)).uniform("tint", shown.channels, 1, 1)
-    pixels = (images * (tints if shown.channels > 1 else 1)).round().to(torch.uint8).numpy()
+    tints = CounterRng(0, "tints", 0, torch.from_numpy(digits.sources)).uniform("tint", form.channels, 1, 1)
+    pixels = (images * (tints if form.channels > 1 else 1)).round().to(torch.uint8).numpy()
     return LabelledImages(pixels, digits.labels, digits.sources, digits.classes, digits.name, digits.split)
