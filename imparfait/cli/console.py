@@ -14,16 +14,18 @@ from imparfait.cli.signals import Stopped
 if TYPE_CHECKING:
     import numpy as np
     from rich.progress import Progress, TaskID
+    from rich.text import Text
 
     from imparfait.core.types import Classifier
     from imparfait.data.image_folder import Watch
-    from imparfait.data.images.normalize import Normalization
+    from imparfait.data.images.normalize import InputFormat, Normalization
     from imparfait.data.load import Dataset
     from imparfait.evaluation.scores import Scores
     from imparfait.selection.executors import Progress as JobProgress
     from imparfait.training.settings import TrainingSettings
 
 CONTINUES = "the same command continues from there"
+MAX_CELL = 1000  # characters of a table cell
 
 
 @contextmanager
@@ -65,7 +67,9 @@ def watch(title: str) -> "Watch":
     return over
 
 
-def loaded(data: str | Path, size: int | None = None, normalize: "Normalization | None" = None) -> "Dataset":
+def loaded(
+    data: str | Path, size: int | None = None, normalize: "Normalization | InputFormat | None" = None
+) -> "Dataset":
     """The data set, read behind a bar; prints how its images were normalised."""
     from imparfait.data.load import load_data
 
@@ -131,11 +135,20 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], last: Sequence
     for index, heading in enumerate(headings):
         shown.add_column(heading, justify="left" if index == 0 else "right")
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*map(_plain, row))
     if last:
         shown.add_section()
-        shown.add_row(*last, style="bold")
+        shown.add_row(*map(_plain, last), style="bold")
     Console().print(shown, end="")
+
+
+def _plain(cell: str) -> "Text":
+    """A cell as it is: no markup, no terminal escapes."""
+    from rich.text import Text
+
+    from imparfait.core.storage import printable
+
+    return Text(printable(cell, MAX_CELL))
 
 
 def next_step(command: str, why: str) -> None:

@@ -10,7 +10,7 @@ from imparfait.cli import console, options
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
-    from imparfait.data.images.normalize import Normalization
+    from imparfait.data.images.normalize import InputFormat, Normalization
 
 LAYOUTS = "nchw, nhwc, nhw or flat"
 RANGES = "1, 255, -1..1, mnist or imagenet"
@@ -69,7 +69,7 @@ def evaluate(
     from imparfait.reports.text import evaluation_lines, evaluation_table
 
     hint = SpecHint(layout, value_range, foreground, outputs)
-    dataset = console.loaded(data, size, normalize)
+    dataset = console.loaded(data, size, normalize or (None if size else _input_format(models)))
     with ExitStack() as stack:
         opened = [
             stack.enter_context(open_model(path, dataset, name=name, device=device, network=network, spec=hint))
@@ -82,3 +82,12 @@ def evaluate(
     console.table(*evaluation_table(report))
     for line in evaluation_lines(report):
         click.echo(line)
+
+
+def _input_format(models: tuple[Path, ...]) -> "InputFormat | None":
+    """The input format of the run folders among MODELs, to which image files are brought; None where they differ."""
+    from imparfait.models.metadata import read_config
+    from imparfait.models.pretrained import find_model
+
+    formats = {read_config(path).input for path in map(find_model, models) if path.is_dir()}
+    return formats.pop() if len(formats) == 1 else None

@@ -65,9 +65,9 @@ def train(
     from imparfait.training.run import prepare_run, settings_for_weights
 
     tune_malloc()
-    dataset = console.loaded(data, size, normalize)
-    test = dataset.test if final else None  # a data set without one is refused before anything is trained
     weights = load_weights(find_model(init_from)) if init_from else None
+    dataset = console.loaded(data, size, normalize or (weights.config.input if weights and not size else None))
+    test = dataset.test if final else None  # a data set without one is refused before anything is trained
     if weights:
         settings = settings_for_weights(weights, settings, flags["model"])
         if weights.new_head(dataset.train.classes):

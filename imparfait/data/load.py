@@ -74,29 +74,32 @@ def plainly(things: Iterable[Any], total: int) -> Iterable[Any]:
 def load_data(
     data: str | Path = "mnist",
     size: int | None = None,
-    normalize: Normalization | None = None,
+    normalize: Normalization | InputFormat | None = None,
     watch: Watch = plainly,
 ) -> Dataset:
     """The data set called `data`, or the one at the path `data`.
 
     A path is a folder of IDX files (`train-images…`, `train-labels…`, `t10k-…`; plain, .gz or .xz), an .npz file or a
     folder of .npy files (`x_train`, `y_train`, … or `train_images`, `train_labels`, …), or a folder of images:
-    `train|val|test/<class>/…`, or `<class>/…`. `size` brings images of class folders to size × size pixels.
-    `normalize` says how, and how `predict` will treat files: see `imparfait.data.images.normalize`. The default is
-    `digit` where all training images are framed as MNIST's digits, else `letterbox` for class folders with a size, else
-    `none`. The test images are read when they are opened. Raises UserError when a file is not what it says.
+    `train|val|test/<class>/…`, or `<class>/…`. The test images are read when they are opened.
+
+    `size` brings images of class folders to size × size pixels. `normalize` names the normalization of image files, in
+    training and in `predict` (see `imparfait.data.images.normalize`); a model's InputFormat brings them to exactly
+    that. The default is `digit` where all training images are framed as MNIST's digits; else, for class folders with a
+    size, `letterbox`; else `none`. Raises UserError when a file is not what it says.
     """
-    path = Path(data)
+    path, declared = Path(data), None if isinstance(normalize, InputFormat) else normalize
     if str(data) in DATASETS or not path.exists():
         if path.suffix or len(path.parts) > 1:
             raise UserError(f"{data}: no such file or folder; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
-        found = lookup("data set", str(data), DATASETS)(normalize)
+        found = lookup("data set", str(data), DATASETS)(declared)
     elif path.is_dir() and any(find_idx(path, part) for parts in PARTS.values() for part in parts):
-        found = _from_idx(path, path.resolve().name, normalize)
+        found = _from_idx(path, path.resolve().name, declared)
     elif path.suffix == ".npz" or (path.is_dir() and any(path.glob("*.npy"))):
-        found = _from_arrays(path, normalize)
+        found = _from_arrays(path, declared)
     elif path.is_dir() and (splits := image_folder.find_class_folders(path)):
-        return _from_folders(path, splits, Wanted(size, normalize), watch)
+        known = normalize if isinstance(normalize, InputFormat) else None
+        return _from_folders(path, splits, Wanted(size, declared, known), watch)
     else:
         raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
     if size and found.train.pixels.shape[2:] != (size, size):

@@ -4,7 +4,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 import torch
@@ -65,7 +64,7 @@ class LoadedModel:
         """End the sandbox process of a model file; nothing to do for other models."""
         self._resources.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LoadedModel":
         return self
 
     def __exit__(
@@ -109,6 +108,12 @@ def _from_run(path: Path, data: Dataset | None, name: str, device: str, network:
         raise UserError(
             f"{data.train.name}: has the classes {', '.join(data.train.classes)}",
             expected=f"the classes that {path} was trained on, {', '.join(config.classes)}",
+        )
+    if data and data.files and (config.input.normalization == "digit") != (data.train.normalization == "digit"):
+        raise UserError(
+            f"{data.train.name}: its images were normalised by {data.train.normalization}",
+            expected=f"{config.input.normalization}, as {path} was trained",
+            hint=f"write --normalize {config.input.normalization}",
         )
     classifier = load_classifier(path, device, network)
     compute = compute_for(path, device).model_copy(update={"threads": torch.get_num_threads()})

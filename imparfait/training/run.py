@@ -87,7 +87,10 @@ class Run:
     def hash(self) -> str:
         """sha256 of everything that decides the weights."""
         origins = [f"{name}={sha256}" for name, sha256 in sorted(self.origins.items())]
-        return fingerprint(self.settings, self.compute, self.data.fingerprint(), f"final={self.final}", *origins)
+        normalized = f"normalization={self.data.normalization}"
+        return fingerprint(
+            self.settings, self.compute, self.data.fingerprint(), normalized, f"final={self.final}", *origins
+        )
 
     @property
     def name(self) -> str:
