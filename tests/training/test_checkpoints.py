@@ -1,4 +1,4 @@
-"""A training that goes on from a checkpoint ends with the weights of one that was never stopped, bit for bit."""
+"""A training that continues from a checkpoint ends with the weights of one that never stopped, bit for bit."""
 
 import hashlib
 from dataclasses import replace
@@ -15,14 +15,15 @@ from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.models.registry import MODELS, build
 from imparfait.training import checkpoints
-from imparfait.training.checkpoints import load_state, save_state
-from imparfait.training.loop import Training
+from imparfait.training.checkpoints import State, load_checkpoint, save_checkpoint
+from imparfait.training.loop import Training, checkpointed, resume, train
 from imparfait.training.optim import SCHEDULES
 from imparfait.training.settings import TrainingSettings
 
 ONE_THREAD = ComputeConfig(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3)
 DATA = draw_bars(40)
+IDENTITY = "this training"
 
 
 def network(settings: TrainingSettings) -> nn.Module:
@@ -36,7 +37,9 @@ def sha256(model: nn.Module) -> str:
 def begin(settings: TrainingSettings, folder: Path, data: LabelledImages = DATA) -> tuple[nn.Module, Training]:
     """A training from the last checkpoint in `folder`, as a new process would make it."""
     model = network(settings)
-    return model, Training(model, data, settings, ONE_THREAD, load_state(folder)[0])
+    training = Training(model, data, settings, ONE_THREAD)
+    resume(training, folder, IDENTITY)
+    return model, training
 
 
 def weights_at_the_end(settings: TrainingSettings, folder: Path) -> str:
@@ -50,7 +53,7 @@ def stop_after(steps: int, settings: TrainingSettings, folder: Path) -> None:
     _, training = begin(settings, folder)
     for step in training:
         if step.number == steps:
-            save_state(folder, training.state(), {})
+            save_checkpoint(folder, training.state(), IDENTITY)
             return
 
 
@@ -71,7 +74,7 @@ def test_stopping_after_any_step_changes_no_bit(
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_network_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
+def test_every_network_continues_bit_for_bit(tmp_path: Path, name: str) -> None:
     settings = SHORT.model_copy(update={"model": name, "schedule": "constant", "optimizer": "keras", "epochs": 1})
     whole = weights_at_the_end(settings, tmp_path)
     for steps in (1, 3):
@@ -93,14 +96,14 @@ def test_a_crash_at_any_step_of_a_save_changes_no_bit(tmp_path: Path, when: str)
                 stop_after(5, SHORT, folder)
         except Crash:
             crashes += 1
-        assert load_state(folder)[0] is not None
+        assert load_checkpoint(folder, IDENTITY)[0] is not None
         assert weights_at_the_end(SHORT, folder) == whole
         if disk.calls < at:
             break
     assert crashes >= (1 if when == "half" else 9)
 
 
-def test_what_the_optimiser_remembers_lies_in_memory_as_its_weights_do(tmp_path: Path) -> None:
+def test_the_optimizer_state_has_the_memory_layout_of_its_weights(tmp_path: Path) -> None:
     stop_after(3, SHORT, tmp_path)
     model, training = begin(SHORT, tmp_path)
     assert any(not p.is_contiguous() for p in model.parameters())  # channels_last: or this test would prove nothing
@@ -109,7 +112,7 @@ def test_what_the_optimiser_remembers_lies_in_memory_as_its_weights_do(tmp_path:
             assert training.optimizer.state[parameter][moment].stride() == parameter.stride()
 
 
-def test_two_trainings_that_go_on_from_one_state_end_alike(tmp_path: Path) -> None:
+def test_two_trainings_that_continue_from_one_state_end_alike(tmp_path: Path) -> None:
     _, begun = begin(SHORT, tmp_path)
     for step in begun:
         if step.number == 3:
@@ -119,13 +122,15 @@ def test_two_trainings_that_go_on_from_one_state_end_alike(tmp_path: Path) -> No
     ends = []
     for _ in range(2):
         model = build("petit", channels=1, classes=3)
-        for _ in Training(model, DATA, SHORT, ONE_THREAD, state):
+        training = Training(model, DATA, SHORT, ONE_THREAD)
+        training.restore(state)
+        for _ in training:
             pass
         ends.append(sha256(model))
     assert ends[0] == ends[1]
 
 
-def test_a_finished_training_is_there_again_with_the_averaged_weights(tmp_path: Path) -> None:
+def test_a_finished_training_is_restored_with_the_averaged_weights(tmp_path: Path) -> None:
     whole = weights_at_the_end(SHORT, tmp_path)
     stop_after(8, SHORT, tmp_path)
     model, training = begin(SHORT, tmp_path)
@@ -146,15 +151,92 @@ def test_epochs_and_losses_are_those_of_a_training_that_was_not_stopped(tmp_path
     ]
 
 
-def test_what_lies_beside_a_state_comes_back(tmp_path: Path) -> None:
-    _, training = begin(SHORT, tmp_path)
-    next(iter(training))
-    save_state(tmp_path, training.state(), {"course": [[{"correct": 3}]], "é": 0.1})
-    assert load_state(tmp_path)[1:] == ({"course": [[{"correct": 3}]], "é": 0.1}, [])
+def test_epochs_keep_their_validation_scores(tmp_path: Path) -> None:
+    validation = draw_bars(12, first_source=100)
+    training = Training(network(SHORT), DATA, SHORT, ONE_THREAD, validation=validation)
+    for step in training:
+        if step.epoch:
+            break
+    save_checkpoint(tmp_path, training.state(), IDENTITY)
+    state, corrupted = load_checkpoint(tmp_path, IDENTITY)
+    assert state is not None
+    assert not corrupted
+    [epoch] = state.progress.epochs
+    assert [(score.corruption, score.total) for score in epoch.validation] == [
+        ("clean", 12), ("geometric", 12), ("shrunk", 12)
+    ]  # fmt: skip
+    assert state.progress == training.progress
 
 
-def test_a_checkpoint_of_another_version_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_changes_no_bit() -> None:
+    ends = []
+    for validation in (None, draw_bars(12, first_source=100)):
+        model = network(SHORT)
+        epochs = list(train(model, DATA, SHORT, ONE_THREAD, validation=validation))
+        assert [len(epoch.validation) for epoch in epochs] == [3 if validation else 0] * 2
+        ends.append(sha256(model))
+    assert ends[0] == ends[1]
+
+
+def test_the_same_call_continues_and_yields_finished_epochs_first(tmp_path: Path) -> None:
+    settings = SHORT.model_copy(update={"epochs": 3})
+    whole = weights_at_the_end(settings, tmp_path)
+    folder = tmp_path / "checkpoints"
+    first = [next(train(network(settings), DATA, settings, ONE_THREAD, checkpoint_dir=folder))]
+    assert len(list(folder.glob("[0-9]*.safetensors"))) == 1  # saved when the loop was left
+    for _ in range(2):  # the second time it is finished already
+        model = network(settings)
+        epochs = list(train(model, DATA, settings, ONE_THREAD, checkpoint_dir=folder))
+        assert [epoch.number for epoch in epochs] == [1, 2, 3]
+        assert epochs[0] == first[0]
+        assert sha256(model) == whole
+
+
+def test_a_corrupted_checkpoint_is_a_warning_and_the_one_before_it_is_used(tmp_path: Path) -> None:
+    whole = weights_at_the_end(SHORT, tmp_path / "none")
+    folder = tmp_path / "checkpoints"
+    for _ in range(2):
+        epochs = train(network(SHORT), DATA, SHORT, ONE_THREAD, checkpoint_dir=folder)
+        next(epochs)
+        next(epochs)
+        epochs.close()
+    *_, newest = sorted(folder.glob("[0-9]*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-5])
+    model = network(SHORT)
+    if len(list(folder.glob("[0-9]*.safetensors"))) > 1:
+        with pytest.warns(UserWarning, match=f"{newest.name}: corrupted; continuing from the checkpoint before it"):
+            list(train(model, DATA, SHORT, ONE_THREAD, checkpoint_dir=folder))
+        assert sha256(model) == whole
+
+
+def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
+    next(train(network(SHORT), DATA, SHORT, ONE_THREAD, checkpoint_dir=tmp_path))
+    for data, settings in ((draw_bars(50), SHORT), (DATA, SHORT.model_copy(update={"learning_rate": 1e-3}))):
+        with pytest.raises(UserError) as error:
+            next(train(network(settings), data, settings, ONE_THREAD, checkpoint_dir=tmp_path))
+        assert "another training" in error.value.received
+        assert "same images, settings and compute configuration" in error.value.expected
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_after(3, SHORT, tmp_path)
     monkeypatch.setattr(checkpoints, "_versions", lambda: {"imparfait": "9.0", "torch": torch.__version__})
-    with pytest.raises(UserError, match=r"this training was begun with imparfait .*, here is imparfait 9\.0"):
-        load_state(tmp_path)
+    with pytest.raises(UserError) as error:
+        load_checkpoint(tmp_path, IDENTITY)
+    assert "this training was begun with imparfait" in error.value.received
+    assert error.value.expected.startswith("imparfait 9.0")
+
+
+def test_threads_are_those_of_the_caller_between_steps() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in checkpointed_steps():
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def checkpointed_steps() -> Training:
+    return Training(network(SHORT), DATA, SHORT, ONE_THREAD)

@@ -1,4 +1,4 @@
-"""The training loop: what it promises about weights, losses and whom it serves."""
+"""The training loop: weights, losses, and what it refuses."""
 
 import hashlib
 import math
@@ -19,11 +19,12 @@ from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.data.sealed_test import SealedTest
-from imparfait.models import MODELS, build
 from imparfait.models.classifier import as_classifier
-from imparfait.training.loop import OOD_LABEL, Training, _targets, train
-from imparfait.training.optim import HORIZON, Average, make_optimizer, one_cycle, plateau
+from imparfait.models.registry import MODELS, build
+from imparfait.training.loop import Training, train
+from imparfait.training.optim import AVERAGE_SHARE, Average, make_optimizer, one_cycle, plateau
 from imparfait.training.settings import TrainingSettings
+from imparfait.training.step import OOD_LABEL, smoothed_labels
 
 ONE_THREAD = ComputeConfig(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)
@@ -51,7 +52,7 @@ def test_models_take_any_size_and_number_of_channels(name: str, channels: int, s
 
 
 @every_model
-def test_one_batch_can_be_learned_by_heart(name: str) -> None:
+def test_one_batch_can_be_overfitted(name: str) -> None:
     data = draw_bars(24)
     settings = TrainingSettings(
         model=name, augmentation="clean", epochs=90, batch_size=24, learning_rate=3e-3, label_smoothing=0
@@ -70,9 +71,9 @@ def test_equal_seeds_give_equal_weights_and_others_others() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "constant"])
-def test_when_it_has_ended_the_network_is_what_it_was_after_the_last_epoch(schedule: str) -> None:
-    told = {"schedule": schedule, "epochs": 40, "batch_size": 10}  # steps enough for an average over two of them
-    settings = SHORT.model_copy(update=told)
+def test_at_the_end_the_network_has_the_weights_of_the_last_epoch(schedule: str) -> None:
+    changes = {"schedule": schedule, "epochs": 40, "batch_size": 10}  # enough steps for an average over two
+    settings = SHORT.model_copy(update=changes)
     model = build(settings.model, channels=1, classes=3)
     kept = [sha256(model) for _ in train(model, draw_bars(30), settings, ONE_THREAD)]
     assert len(set(kept)) == settings.epochs
@@ -88,7 +89,7 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
 
 
 # Recorded on x86-64 with AVX2, torch 2.13, one thread, float32; other processors differ in the last digits.
-# With seed 0 a weight's first gradients are nearly zero, and AdamW makes a rounding a hundredth of the loss.
+# With seed 0 a weight's first gradients are nearly zero, and AdamW amplifies rounding to a hundredth of the loss.
 STEADY = 2
 FIRST_TEN_LOSSES = [1.45521, 1.53636, 0.64573, 0.44412, 0.42912, 0.36571, 0.29826, 0.51751, 0.28008, 0.39849]
 
@@ -117,9 +118,9 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
             images = []
             for source, share in batch:
                 one = torch.from_numpy(data.pixels[source : source + 1]) / 255
-                images.append(augmentation.show(one, share[None], STEADY, epoch, source[None]))
+                images.append(augmentation.apply(one, share[None], STEADY, epoch, source[None]))
             labels = torch.from_numpy(data.labels[batch[:, 0]])
-            torch.manual_seed(seed_of(STEADY, "step", number))  # by which the look errs
+            torch.manual_seed(seed_of(STEADY, "step", number))  # which seeds the jitter
             loss = F.cross_entropy(twin(torch.cat(images)), labels, label_smoothing=settings.label_smoothing)
             twin.zero_grad()
             loss.backward()
@@ -143,7 +144,7 @@ def test_a_slow_plain_twin_takes_the_same_steps() -> None:
 
 def test_the_average_is_that_of_pytorch() -> None:
     model, steps = build("petit", channels=1, classes=3), 500
-    moving = get_ema_multi_avg_fn(1 - 1 / (HORIZON * steps))
+    moving = get_ema_multi_avg_fn(1 - 1 / (AVERAGE_SHARE * steps))
     twin, average = AveragedModel(model, multi_avg_fn=moving, use_buffers=True), Average(model, steps)
     for _ in range(4):
         model(torch.rand(6, 1, 16, 16))
@@ -157,7 +158,7 @@ def test_the_average_is_that_of_pytorch() -> None:
             assert torch.equal(average.weights[name], value), name
     assert average.weights["normalise.num_batches_tracked"] == 4
     other = Average(model, steps)
-    other.go_on_from(average.state())
+    other.restore(average.state())
     assert other.updates == average.updates
     assert all(torch.equal(other.weights[name], value) for name, value in average.weights.items())
 
@@ -173,7 +174,7 @@ def test_leaving_the_loop_keeps_the_weights_of_that_moment() -> None:
     assert not torch.equal(scored["head.weight"], initial["head.weight"])
 
 
-def test_epochs_say_what_was_shown() -> None:
+def test_epochs_count_their_images() -> None:
     data = draw_bars(60)
     model = build("petit", channels=1, classes=3)
     epochs = list(train(model, data, TrainingSettings(epochs=2, batch_size=16, augmentation="balanced"), ONE_THREAD))
@@ -182,7 +183,7 @@ def test_epochs_say_what_was_shown() -> None:
 
 
 def pointwise(channels: int, classes: int) -> nn.Module:
-    """Begins with a filter of one pixel, whose weights `Module.to` lays anew each time."""
+    """Begins with a filter of one pixel, whose weights `Module.to` replaces each time."""
     return nn.Sequential(nn.Conv2d(channels, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 16 * 16, classes))
 
 
@@ -199,7 +200,7 @@ def test_scoring_between_epochs_changes_nothing(network: str | Callable[..., nn.
     assert all(torch.equal(ends[0][name], value) for name, value in ends[1].items())
 
 
-def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> None:
+def test_outlier_exposure_adds_images_without_a_class() -> None:
     data, settings = draw_bars(60), TrainingSettings(epochs=12, batch_size=20, ood_fraction=0.5, learning_rate=3e-3)
     model = build("petit", channels=1, classes=3)
     training = Training(model, data, settings, ONE_THREAD)
@@ -208,19 +209,19 @@ def test_pictures_of_nothing_are_shown_beside_and_wanted_to_be_of_no_class() -> 
     assert last.epoch.images == 90
     assert int((training.labels == OOD_LABEL).sum()) == 30
     assert len(set(training.sources.tolist())) == 90
-    assert 0.9 < last.epoch.accuracy <= 1  # of the images of something
+    assert 0.9 < last.epoch.accuracy <= 1  # of the others
     model.eval()
     with torch.no_grad():
-        sure = model(training.pixels / 255).softmax(1).amax(1)
-    assert sure[:60].mean() > sure[60:].mean() + 0.1
+        confidence = model(training.pixels / 255).softmax(1).amax(1)
+    assert confidence[:60].mean() > confidence[60:].mean() + 0.1
 
 
-def test_what_is_wanted_is_a_share_a_class() -> None:
-    expected = _targets(torch.tensor([2, OOD_LABEL]), 4, 0.2)
+def test_targets_are_probabilities() -> None:
+    expected = smoothed_labels(torch.tensor([2, OOD_LABEL]), 4, 0.2)
     torch.testing.assert_close(expected, torch.tensor([[0.05, 0.05, 0.85, 0.05], [0.25] * 4]))
 
 
-def test_a_loss_that_is_no_number_stops_with_a_sentence() -> None:
+def test_a_nan_loss_stops_with_a_sentence() -> None:
     model = build("petit", channels=1, classes=3)
     with torch.no_grad():
         next(model.parameters()).fill_(math.nan)
@@ -228,9 +229,9 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence() -> None:
         list(train(model, draw_bars(40), SHORT, ONE_THREAD))
 
 
-def test_no_test_pictures_get_into_training(bars_folder, tmp_path) -> None:
+def test_test_images_are_refused(bars_folder, tmp_path) -> None:
     model, test = build("petit", channels=1, classes=3), load_data(bars_folder).test
-    with pytest.raises(UserError, match="these are test images"):
+    with pytest.raises(UserError, match="training was given test images"):
         next(train(model, draw_bars(30).select(np.arange(30), "test"), SHORT, ONE_THREAD))
     with pytest.raises((UserError, TypeError)), test.open(tmp_path / "ledger.csv", "x") as opening:
         next(train(model, opening.images, SHORT, ONE_THREAD))

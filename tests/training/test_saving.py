@@ -1,4 +1,4 @@
-"""A network trained from Python is saved as a run, which is opened and exported as one that the command left."""
+"""A network trained in Python is saved as a run folder, which opens and exports like one of the command."""
 
 import json
 from pathlib import Path
@@ -11,59 +11,59 @@ from torch import nn
 
 import imparfait
 from imparfait.core.errors import UserError
-from imparfait.training.loop import Epoch
+from imparfait.training.checkpoints import Epoch
 from imparfait.training.settings import TrainingSettings
 
 BARS = draw_bars(48)
 SETTINGS = TrainingSettings(model_args={"filters": 8, "depth": 1}, epochs=1, batch_size=16)
 
 
-def learned() -> tuple[nn.Module, list[Epoch]]:
+def trained() -> tuple[nn.Module, list[Epoch]]:
     model = imparfait.build("petit", channels=1, classes=len(CLASSES), model_args=SETTINGS.model_args)
     return model, list(imparfait.train(model, BARS, SETTINGS))
 
 
-def test_a_saved_network_answers_as_it_did_and_can_be_exported(tmp_path: Path) -> None:
-    model, epochs = learned()
-    run = imparfait.save(tmp_path / "mine", model, BARS, SETTINGS, epochs)
+def test_a_saved_network_predicts_as_before_and_can_be_exported(tmp_path: Path) -> None:
+    model, epochs = trained()
+    run = imparfait.save_run(tmp_path / "mine", model, BARS, SETTINGS, epochs)
     images = BARS.pixels.astype(np.float32) / 255
     again = imparfait.load_classifier(run, precision="float32")
     np.testing.assert_allclose(again(images), imparfait.as_classifier(model)(images), atol=1e-6)
     assert imparfait.export(run, out=tmp_path / "mine.onnx").card.name == "mine"
 
 
-def test_a_saved_run_says_where_it_was_trained_and_whether_on_validation_pictures_too(tmp_path: Path) -> None:
-    model, epochs = learned()
+def test_a_saved_run_records_where_it_was_trained_and_whether_on_validation_images(tmp_path: Path) -> None:
+    model, epochs = trained()
     compute = imparfait.ComputeConfig(threads=3, precision="float32")
-    told = json.loads(
-        (imparfait.save(tmp_path / "a", model, BARS, SETTINGS, epochs, compute) / "settings.json").read_text()
+    manifest = json.loads(
+        (imparfait.save_run(tmp_path / "a", model, BARS, SETTINGS, epochs, compute) / "settings.json").read_text()
     )
-    assert (told["compute"]["threads"], told["final"]) == (3, False)
-    told = json.loads(
-        (imparfait.save(tmp_path / "b", model, BARS, SETTINGS, epochs, final=True) / "settings.json").read_text()
+    assert (manifest["compute"]["threads"], manifest["final"]) == (3, False)
+    manifest = json.loads(
+        (imparfait.save_run(tmp_path / "b", model, BARS, SETTINGS, epochs, final=True) / "settings.json").read_text()
     )
-    assert told["final"]
+    assert manifest["final"]
 
 
 def test_saving_again_replaces_a_run_but_nothing_else(tmp_path: Path) -> None:
-    model, epochs = learned()
-    run = imparfait.save(tmp_path / "mine", model, BARS, SETTINGS, epochs)
+    model, epochs = trained()
+    run = imparfait.save_run(tmp_path / "mine", model, BARS, SETTINGS, epochs)
     before = (run / "model.safetensors").read_bytes()
     with torch.no_grad():
         next(model.parameters()).add_(1)
-    imparfait.save(run, model, BARS, SETTINGS, epochs)
+    imparfait.save_run(run, model, BARS, SETTINGS, epochs)
     assert (run / "model.safetensors").read_bytes() != before
     (tmp_path / "thesis.txt").write_text("years of work")
     for other in (tmp_path, tmp_path / "thesis.txt"):
-        with pytest.raises(UserError, match="is there and is no run"):
-            imparfait.save(other, model, BARS, SETTINGS, epochs)
+        with pytest.raises(UserError, match="exists and is not a run"):
+            imparfait.save_run(other, model, BARS, SETTINGS, epochs)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_what_cannot_be_saved_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    model, epochs = learned()
+def test_what_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    model, epochs = trained()
     with pytest.raises(UserError, match=r"epochs = list\(train"):
-        imparfait.save(tmp_path / "mine", model, BARS, SETTINGS, [])
-    with pytest.raises(UserError, match="one a class"):
-        imparfait.save(tmp_path / "mine", nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), BARS, SETTINGS, epochs)
+        imparfait.save_run(tmp_path / "mine", model, BARS, SETTINGS, [])
+    with pytest.raises(UserError, match="one column per class"):
+        imparfait.save_run(tmp_path / "mine", nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), BARS, SETTINGS, epochs)
     assert not list(tmp_path.iterdir())
