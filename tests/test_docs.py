@@ -15,7 +15,7 @@ from helpers.bars import draw_bars, write_idx
 from helpers.photos import a_seven
 from PIL import Image
 
-from imparfait.cli.main import commands
+from imparfait.cli.main import COMMANDS, commands
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.load import load_data
 
@@ -129,7 +129,7 @@ def test_every_program_runs(page: str, program: str, home: Path) -> None:
 
 def test_pages_have_commands_and_programs() -> None:
     verbs = {shlex.split(command)[1] for text in TEXTS.values() for command in commands_of(text)}
-    assert verbs == set(commands.commands)
+    assert verbs == set(COMMANDS)
 
 
 def test_generated_parts_are_up_to_date() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from imparfait.cli.main import COMMANDS
 from imparfait.training.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -44,9 +45,7 @@ def test_readme_has_a_small_image() -> None:
 
 
 def test_readme_names_every_command_and_the_recipes_of_its_table() -> None:
-    from imparfait.cli.main import commands
-
-    for name in commands.commands:
+    for name in COMMANDS:
         assert f"| `imparfait {name}" in README
     named = re.findall(r"(?m)^\| `(\w+)` \|", README)
     assert named == [name for name in RECIPES if name in named] == ["quick", "default", "best", "robust"]
