@@ -1,4 +1,4 @@
-"""Anything that answers images, as a function from numpy images to numpy logits."""
+"""Loading networks, weights and classifiers from run folders."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,13 +25,12 @@ from imparfait.models.registry import build, check_answers
 def load_classifier(
     path: str | Path, device: str = "auto", network: str | None = None, precision: str | None = None
 ) -> Classifier:
-    """The classifier in the run folder `path`; its logits are divided by the run's temperature.
+    """The classifier of a run folder or of a pretrained model, such as "digits"; logits are temperature-scaled.
 
-    `precision` is float32 or bfloat16; by default as it was trained, where this machine can.
-
-    A run folder never runs code: where its network is from a file of one's own, `network` names that file and its
-    function, `my_net.py:build`, and it is run where it still is as it was when it was trained.
-    Raises UserError when there is no run, when its files do not fit together, or when `network` is missing.
+    `precision` is float32 or bfloat16; the default is that of the training, where this machine supports it. No code
+    in a run folder is ever run: for a custom network, `network` names your file and its function, `my_net.py:build`,
+    which must be unchanged since the training. Raises UserError when there is no run, when its files do not fit
+    together, or when `network` is missing.
     """
     folder = find_model(path)
     model, config = load_network(folder, network)
@@ -42,15 +41,15 @@ def load_classifier(
 
 
 def load_network(folder: Path, network: str | None = None) -> tuple[nn.Module, ModelConfig]:
-    """The trained network in a run folder, and what its config.json says; otherwise as `load_classifier`."""
+    """The trained network in a run folder, and its configuration; errors as in `load_classifier`."""
     config = read_config(folder)
-    name = _to_run(folder, config, network)
+    name = _network_to_build(folder, config, network)
     return _network(folder, config, _tensors(folder, _content(folder)), name), config
 
 
 @dataclass(frozen=True, eq=False)
 class PretrainedWeights:
-    """The trained weights of a run, to start another training from."""
+    """The weights of a run, as initial weights of another training."""
 
     path: Path
     config: ModelConfig
@@ -58,29 +57,30 @@ class PretrainedWeights:
     sha256: str
 
     def fill(self, model: nn.Module, classes: Sequence[str]) -> None:
-        """Give `model` these weights: all of them for the same `classes`, else all but the last layer's.
+        """Copy these weights into `model`: all of them for the same `classes`, else all but the last layer's.
 
-        Raises UserError when more than a last layer does not fit.
+        Raises UserError when another layer does not fit.
         """
         own = model.state_dict()
         head = _last_layer(model, len(classes)) if self.new_head(classes) else set()
         for name in own | self.tensors:
-            then, here = ([*side[name].shape] if name in side else "missing" for side in (self.tensors, own))
-            if then != here and name not in head:
+            stored, shape = ([*side[name].shape] if name in side else "missing" for side in (self.tensors, own))
+            if stored != shape and name not in head:
                 raise UserError(
-                    f"{self.path}: its weights do not fit these images: {printable(name)} is {then} there and "
-                    f"{here} here; give images of the size and the channels it was trained on"
+                    f"{self.path}: its weights do not fit these images: {printable(name)} is {stored}",
+                    expected=str(shape),
+                    hint="give images of the size and channels it was trained on",
                 )
         model.load_state_dict(own | {name: value for name, value in self.tensors.items() if name not in head})
 
     def new_head(self, classes: Sequence[str]) -> bool:
-        """Whether the last layer starts anew, because the classes are others."""
+        """Whether the last layer keeps its random weights, because the classes differ."""
         return tuple(classes) != self.config.classes
 
 
 def load_weights(path: str | Path) -> PretrainedWeights:
-    """The weights in the run folder `path`; runs nothing. Raises UserError when there are none."""
-    folder = Path(path)
+    """The weights of a run folder or pretrained model; runs no code. Raises UserError when there are none."""
+    folder = find_model(path)
     config, content = read_config(folder), _content(folder)
     tensors = _tensors(folder, content)
     if not is_custom(config.model):
@@ -93,38 +93,38 @@ def check_named(folder: Path, network: str) -> None:
     file, _ = parts_of(network)
     if file.is_relative_to(folder.resolve()):
         raise UserError(
-            f"{file}: a run folder's files are to read, not to run; where you trust this one, copy it elsewhere and "
-            f"write the copy's path, such as {file.name}:{network.rpartition(':')[2]}"
+            f"{file}: code in a run folder is not run",
+            hint=f"if you trust it, copy it elsewhere and name the copy: {file.name}:{network.rpartition(':')[2]}",
         )
 
 
-def _to_run(folder: Path, config: ModelConfig, network: str | None) -> str:
-    """The network to build: one of ours, or the file that the caller names, if it is the one that was trained."""
+def _network_to_build(folder: Path, config: ModelConfig, network: str | None) -> str:
+    """The network to build: one of the package, or the caller's file if it is the one that was trained."""
     if not is_custom(config.model):
         if network is not None:
-            raise UserError(f"{network}: {folder} is of {config.model}, which needs no file; leave it out")
+            raise UserError(f"{network}: {folder} has the network {config.model}", hint="leave --network out")
         return config.model
     file = printable(Path(config.model.rpartition(":")[0]).name)
     if network is None:
         raise UserError(
-            f"{folder}: its network is from a file, {file}, and no run folder has code run by itself; if you trust "
-            f"yours, name it: --network my_net.py:build, or load_classifier(…, network='my_net.py:build')"
+            f"{folder}: its network is from a file, {file}, and code in a run folder is not run",
+            hint="if you trust yours, name it: --network my_net.py:build, or network='my_net.py:build' in Python",
         )
     if not is_custom(network) or not Path(network.rpartition(":")[0]).is_file():
-        raise UserError(f"{network}: there is no such file; expected the path of {file} with its function, :build")
+        raise UserError(f"{network}: no such file", expected=f"the path of {file} with its function, :build")
     check_named(folder, network)
     if custom_fingerprint(network) != config.origins.get("network"):
         raise UserError(
-            f"{folder}: its network is not the one in {network}, which has changed since it was trained; "
-            f"put it back as it was (a copy to read is {folder / file})"
+            f"{folder}: its network is not the one in {network}, which has changed since the training",
+            hint=f"restore it; the trained version is {folder / file}",
         )
     return network
 
 
 def _network(folder: Path, config: ModelConfig, tensors: dict[str, torch.Tensor], name: str) -> nn.Module:
-    """The network called `name` with these weights; raises UserError where they do not fit or it cannot answer."""
+    """The network called `name` with these weights; raises UserError where they do not fit or it cannot predict."""
 
-    def drawn() -> nn.Module:
+    def built() -> nn.Module:
         network = build(
             name,
             channels=config.input.channels,
@@ -138,9 +138,9 @@ def _network(folder: Path, config: ModelConfig, tensors: dict[str, torch.Tensor]
 
     try:
         if not is_custom(name):
-            with torch.device("meta"):  # takes no memory: sizes may be anything, the weights' are those of a file
-                drawn()
-        model = drawn()
+            with torch.device("meta"):  # takes no memory, whatever the model arguments; the weights are in the file
+                built()
+        model = built()
         model.load_state_dict(tensors)
         black = torch.zeros(1, config.input.channels, config.input.height, config.input.width)
         check_answers(model, black, len(config.classes), name)
@@ -149,15 +149,15 @@ def _network(folder: Path, config: ModelConfig, tensors: dict[str, torch.Tensor]
     return model
 
 
-def _check_fit(expected: Mapping[str, torch.Tensor], came: Mapping[str, torch.Tensor]) -> None:
-    for name in {**expected, **came}:
-        there, here = (
+def _check_fit(expected: Mapping[str, torch.Tensor], stored: Mapping[str, torch.Tensor]) -> None:
+    for name in {**expected, **stored}:
+        received, own = (
             f"{str(side[name].dtype).removeprefix('torch.')} {[*side[name].shape]}" if name in side else "missing"
-            for side in (came, expected)
+            for side in (stored, expected)
         )
-        if there != here:
+        if received != own:
             raise UserError(
-                f"{name[:100]} is {there} in its model.safetensors, and {here} in its config.json's network"
+                f"{name[:100]} is {received} in its model.safetensors, and {own} in its config.json's network"
             )
 
 
@@ -173,7 +173,7 @@ def _tensors(folder: Path, content: bytes) -> dict[str, torch.Tensor]:
 
 
 def _last_layer(model: nn.Module, classes: int) -> set[str]:
-    """The names of the weight and bias of the layer that makes one number a class."""
+    """The names of the weight and bias of the layer that outputs the logits."""
     for name, module in reversed(list(model.named_modules())):
         weight = getattr(module, "weight", None)
         if isinstance(weight, torch.Tensor) and weight.ndim > 1 and len(weight) == classes:
@@ -182,21 +182,10 @@ def _last_layer(model: nn.Module, classes: int) -> set[str]:
 
 
 def compute_for(path: str | Path, device: str = "auto") -> ComputeConfig:
-    """Where the classifier in `path` runs here: as it was trained where that can be, else in float32."""
-    told = read_config(Path(path)).compute
+    """The compute configuration for a run's classifier here: in the training's precision if possible, else float32."""
+    trained = read_config(find_model(path)).compute
     here = choose_device(device)
-    bf16 = told.precision == "bfloat16" and here == "cpu" and has_bf16_units()
+    bf16 = trained.precision == "bfloat16" and here == "cpu" and has_bf16_units()
     return ComputeConfig.model_validate(
-        {"device": here, "threads": told.threads, "precision": "bfloat16" if bf16 else "float32"}
+        {"device": here, "threads": trained.threads, "precision": "bfloat16" if bf16 else "float32"}
     )
-
-
-__all__ = [
-    "PretrainedWeights",
-    "check_named",
-    "compute_for",
-    "load_classifier",
-    "load_network",
-    "load_weights",
-    "read_config",
-]

@@ -1,1 +1,1 @@
-"""Training: the loop, its settings and recipes, checkpoints, and the run folder it leaves."""
+"""Training: the loop, its settings and recipes, checkpoints, and run folders."""

@@ -1,4 +1,4 @@
-"""What a training is told: settings as plain data, and the recipes that name good ones."""
+"""Training settings as plain data, their checks and their TOML files."""
 
 import json
 import tomllib
@@ -12,34 +12,32 @@ from imparfait.core.errors import UserError
 
 
 class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
-    """Everything about a training that is a choice. Each field is also a flag of `imparfait train`."""
+    """Every choice of a training. Each field is also a flag of `imparfait train`."""
 
-    model: str = Field("petit", description="the network: a name, or my_net.py:build for one of your own")
-    model_args: dict[str, PositiveInt] = Field({}, description="sizes of the network, where not its own defaults")
-    augmentation: str = Field(
-        "fresh", description="which images an epoch shows: fresh, everything and more; `list` tells"
-    )
-    epochs: PositiveInt = Field(12, description="passes over the augmentation")
-    batch_size: PositiveInt = Field(128, description="images a step")
+    model: str = Field("petit", description="network: a name, or my_net.py:build for your own")
+    model_args: dict[str, PositiveInt] = Field({}, description="arguments of the network that differ from its defaults")
+    augmentation: str = Field("fresh", description="corruptions of the training images; `imparfait list` names them")
+    epochs: PositiveInt = Field(12, description="passes over the training images")
+    batch_size: PositiveInt = Field(128, description="images per step")
     optimizer: Literal["adamw", "keras"] = Field(
-        "adamw", description="adamw, which leaves biases and norms undecayed, or keras: AdamW with all as in Keras"
+        "adamw", description="adamw (no weight decay of biases and norms) or keras (AdamW with Keras's defaults)"
     )
     schedule: Literal["one_cycle", "constant", "plateau"] = Field(
-        "one_cycle", description="step size: one_cycle (weights are averaged too), constant or plateau"
+        "one_cycle", description="learning rate: one_cycle (with averaged weights), constant or plateau"
     )
-    learning_rate: PositiveFloat = Field(0.012, description="the largest step size")
-    weight_decay: NonNegativeFloat = Field(0.02, description="AdamW's pull of weights to zero")
+    learning_rate: PositiveFloat = Field(0.012, description="peak learning rate")
+    weight_decay: NonNegativeFloat = Field(0.02, description="weight decay of AdamW")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of the target spread over all classes")
     ood_fraction: float = Field(
-        0, ge=0, le=1, description="images of nothing shown beside, as a share: to be sure of none"
+        0, ge=0, le=1, description="fraction of out-of-distribution images added for outlier exposure"
     )
     seed: NonNegativeInt = Field(0, description="seed of every random stream")
 
 
 def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = "") -> TrainingSettings:
-    """The settings with some of them changed; another network has none of the sizes of the one before.
+    """The settings with some of them changed; model arguments are dropped when the model changes.
 
-    Raises UserError when a value is not what the setting wants, which says what `where` and its name are.
+    Raises UserError for an invalid value; `where` precedes the setting's name in the message ("--" for a flag).
     """
     if changes.get("model", settings.model) != settings.model:
         changes = {"model_args": {}} | changes
@@ -49,18 +47,17 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         expected = first["msg"][0].lower() + first["msg"][1:]
-        raise UserError(
-            f"{where}{name.replace('_', '-') if where == '--' else name} was given as {first['input']!r}; {expected}"
-        ) from error
+        flag = f"{where}{name.replace('_', '-') if where == '--' else name}"
+        raise UserError(f"{flag} was given as {first['input']!r}", hint=expected) from error
 
 
-# 20 of MNIST's images a class, core mean: 49 % after 6 epochs in batches of 128;
-# 92 to 94 % after 300 to 600 steps in batches of 16 to 32, which take 2 to 5 s.
+# Core mean with 20 MNIST images per class: 49 % after 6 epochs in batches of 128; 92 to 94 % after 300 to 600 steps in
+# batches of 16 to 32, which take 2 to 5 s.
 MIN_STEPS, MIN_BATCH = 500, 8
 
 
 def enough_steps(settings: TrainingSettings, images: int, given: Collection[str] = ()) -> TrainingSettings:
-    """More epochs and smaller batches where the recipe's would be a few steps only; what is `given` stays."""
+    """More epochs and smaller batches where the recipe would make only a few steps; settings in `given` stay."""
     batch_size, epochs = settings.batch_size, settings.epochs
     if "batch_size" not in given:
         batch_size = min(batch_size, max(MIN_BATCH, images // 8))
@@ -70,17 +67,17 @@ def enough_steps(settings: TrainingSettings, images: int, given: Collection[str]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file says; raises UserError when there is none or it is not TOML."""
+    """The content of a TOML file; raises UserError when it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise UserError(f"{path}: not TOML, such as 'learning_rate = 0.01': {error}") from error
+        raise UserError(f"{path}: not TOML: {error}", expected="lines such as learning_rate = 0.01") from error
 
 
 def as_toml(settings: TrainingSettings) -> str:
-    """The settings as `read_settings` takes them."""
+    """The settings as a TOML file for `read_settings`."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.model_dump(exclude={"model_args"}).items()]
     model_args = [f"{name} = {value}" for name, value in settings.model_args.items()]
     return "\n".join([*lines, "", "[model_args]", *model_args]) + "\n"

@@ -1,4 +1,4 @@
-"""Run folders from strangers: nothing in them is run, and whatever is wrong with them is one sentence."""
+"""Untrusted run folders: no code in them is run, and whatever is wrong with them is one sentence."""
 
 import json
 import os
@@ -21,12 +21,12 @@ from imparfait.models.loading import load_classifier, load_weights
 from imparfait.models.metadata import ModelConfig, Threshold, read_config
 from imparfait.models.registry import build
 
-PICTURES = np.random.default_rng(0).random((5, 1, SIDE, SIDE), np.float32)
+IMAGES = np.random.default_rng(0).random((5, 1, SIDE, SIDE), np.float32)
 CODE = "from pathlib import Path\nPath({canary!r}).touch()\ndef build(channels, classes): pass\n"
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    """A run folder whose config.json is changed: None takes a key out."""
+    """A run folder whose config.json is changed; None removes a key."""
     folder.mkdir(exist_ok=True)
     files = run_folder()
     config = json.loads(files["config.json"]) | changes
@@ -47,7 +47,7 @@ def refused(folder: Path, network: str | None = None) -> str:
 
 
 @pytest.mark.parametrize("known_mark", [False, True])
-def test_a_run_folder_runs_no_code_whatever_it_says(tmp_path: Path, known_mark: bool) -> None:
+def test_no_code_in_a_run_folder_is_run(tmp_path: Path, known_mark: bool) -> None:
     canary = tmp_path / "canary"
     code = CODE.format(canary=str(canary))
     folder = tmp_path / "run"
@@ -56,25 +56,25 @@ def test_a_run_folder_runs_no_code_whatever_it_says(tmp_path: Path, known_mark: 
     written(folder, model=f"{evil}:build", origins=origins)
     evil.write_text(code)
     assert "if you trust yours, name it: --network my_net.py:build" in refused(folder)
-    assert "a run folder's files are to read, not to run" in refused(folder, f"{evil}:build")
+    assert "code in a run folder is not run" in refused(folder, f"{evil}:build")
     link = tmp_path / "link.py"
     link.symlink_to(evil)
-    assert "a run folder's files are to read, not to run" in refused(folder, f"{link}:build")
+    assert "code in a run folder is not run" in refused(folder, f"{link}:build")
     for words in (["evaluate", str(folder)], ["train", "--init-from", str(folder)]):
         with pytest.raises(UserError, match=r"if you trust yours, name it: --(network|model) my_net.py:build"):
-            commands.main([*words, "--data", str(_pictures(tmp_path)), "--out", str(tmp_path)], standalone_mode=False)
+            commands.main([*words, "--data", str(_bars(tmp_path)), "--out", str(tmp_path)], standalone_mode=False)
     assert load_weights(folder).config.model == f"{evil}:build"
     assert not canary.exists()
 
 
-def _pictures(folder: Path) -> Path:
+def _bars(folder: Path) -> Path:
     from helpers.bars import draw_bars, write_idx
 
-    there = folder / "bars"
-    return there if there.exists() else write_idx(there, draw_bars(120), draw_bars(30, first_source=120))
+    path = folder / "bars"
+    return path if path.exists() else write_idx(path, draw_bars(120), draw_bars(30, first_source=120))
 
 
-def test_ones_own_network_is_run_where_it_is_named_and_unchanged_wherever_it_lies(tmp_path: Path) -> None:
+def test_a_custom_network_is_run_where_it_is_named_and_unchanged(tmp_path: Path) -> None:
     text = "from imparfait.models.registry import MODELS\nbuild = MODELS['rnn']\n"
     mine = tmp_path / "elsewhere" / "my_net.py"
     mine.parent.mkdir()
@@ -82,36 +82,36 @@ def test_ones_own_network_is_run_where_it_is_named_and_unchanged_wherever_it_lie
     mark = sha256(text.encode()).hexdigest()
     folder = written(tmp_path / "run", model="/not/there/any/more/my_net.py:build", origins={"network": mark})
     plain = load_classifier(written(tmp_path / "plain"), "cpu")
-    assert np.array_equal(load_classifier(folder, "cpu", f"{mine}:build")(PICTURES), plain(PICTURES))
+    assert np.array_equal(load_classifier(folder, "cpu", f"{mine}:build")(IMAGES), plain(IMAGES))
     assert "expected the path of my_net.py with its function, :build" in refused(folder, "my_net.py:build")
-    assert "petit: there is no such file" in refused(folder, "petit")
+    assert "petit: no such file" in refused(folder, "petit")
     mine.write_text(text + "\n")
-    assert "has changed since it was trained" in refused(folder, f"{mine}:build")
-    written(folder, model=f"{mine}:build", origins={})  # made by nobody's training: what it should be is not known
-    assert "has changed since it was trained" in refused(folder, f"{mine}:build")
-    assert "is of rnn, which needs no file; leave it out" in refused(tmp_path / "plain", f"{mine}:build")
+    assert "has changed since the training" in refused(folder, f"{mine}:build")
+    written(folder, model=f"{mine}:build", origins={})  # not written by a training: its sha256 is unknown
+    assert "has changed since the training" in refused(folder, f"{mine}:build")
+    assert "has the network rnn; leave --network out" in refused(tmp_path / "plain", f"{mine}:build")
 
 
 def test_logits_are_divided_by_the_temperature(tmp_path: Path) -> None:
-    cold = load_classifier(written(tmp_path / "run", temperature=None, threshold=None), "cpu")(PICTURES)
-    kept = {"confidence": 0.75, "error_rate": 0.01}
-    folder = written(tmp_path / "run", temperature=2.5, threshold=kept)
-    warm = load_classifier(folder, "cpu")(PICTURES)
-    assert warm.dtype == np.float32
-    assert np.allclose(warm * 2.5, cold, atol=1e-6)
+    plain_logits = load_classifier(written(tmp_path / "run", temperature=None, threshold=None), "cpu")(IMAGES)
+    threshold = {"confidence": 0.75, "error_rate": 0.01}
+    folder = written(tmp_path / "run", temperature=2.5, threshold=threshold)
+    scaled = load_classifier(folder, "cpu")(IMAGES)
+    assert scaled.dtype == np.float32
+    assert np.allclose(scaled * 2.5, plain_logits, atol=1e-6)
     assert read_config(folder).temperature == 2.5
-    assert read_config(folder).threshold == Threshold(**kept)
+    assert read_config(folder).threshold == Threshold(**threshold)
     model = build("petit", channels=1, classes=3)
     plain, softer = as_classifier(model, ComputeConfig()), as_classifier(model, ComputeConfig(), 2.0)
-    assert np.array_equal(plain(PICTURES), softer(PICTURES) * 2)
+    assert np.array_equal(plain(IMAGES), softer(IMAGES) * 2)
 
 
-def test_older_folders_without_what_came_later_are_read(tmp_path: Path) -> None:
+def test_optional_keys_may_be_missing(tmp_path: Path) -> None:
     config = read_config(written(tmp_path / "run", origins=None, temperature=None, threshold=None))
     assert (config.origins, config.temperature, config.threshold) == ({}, None, None)
 
 
-A_PICTURE = {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "background": 0}
+AN_INPUT = {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "normalization": "none"}
 
 
 @pytest.mark.parametrize(
@@ -123,25 +123,25 @@ A_PICTURE = {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "bac
         ({"model": "rrn"}, "its files do not make a classifier: no model is called 'rrn'; did you mean 'rnn'?"),
         ({"more": 1}, "more: Extra inputs are not permitted"),
         ({"\x1b[2J": 1}, "�[2J: Extra inputs are not permitted"),
-        ({"model_args": None}, "sizes: Field required"),
+        ({"model_args": None}, "model_args: Field required"),
         ({"model_args": {"units": 2**40}}, "model_args.units: Input should be less than or equal to 4096"),
         ({"model_args": {"units": "8"}}, "model_args.units: Input should be a valid integer"),
         (
             {"model_args": {"units": 4096}},
             "is float32 [1, 16, 24] in its model.safetensors, and float32 [1, 16, 12288] in",
         ),
-        ({"model_args": {"unit": 8}}, "rnn has no size called 'unit'; it has units"),
+        ({"model_args": {"unit": 8}}, "unit"),
         ({"model_args": {"x" * 300: 8}}, "String should have at most 200 characters"),
         ({"classes": []}, "classes: Tuple should have at least 1 item"),
         ({"classes": ["flat", "steep"]}, "in its model.safetensors, and float32 [2, 8] in its config.json's network"),
         ({"classes": ["flat", "steep", "a\nb"]}, "classes.2: Value error, no line breaks"),
         ({"input": None}, "input: Field required"),
-        ({"input": A_PICTURE | {"height": 0}}, "input.height: Input should be greater than 0"),
-        ({"input": A_PICTURE | {"range": [0, 255]}}, "input.range.1: Input should be 1"),
-        ({"input": A_PICTURE | {"height": 2**31}}, "expected at most 4,194,304"),
-        ({"input": A_PICTURE | {"channels": 3}}, "in its model.safetensors"),
-        ({"compute": {"device": "tpu"}}, "machine.device: Input should be 'cpu', 'cuda' or 'mps'"),
-        ({"compute": {"threads": -1}}, "machine.threads: Input should be greater than 0"),
+        ({"input": AN_INPUT | {"height": 0}}, "input.height: Input should be greater than 0"),
+        ({"input": AN_INPUT | {"range": [0, 255]}}, "input.range.1: Input should be 1"),
+        ({"input": AN_INPUT | {"height": 2**31}}, "expected at most 4,194,304"),
+        ({"input": AN_INPUT | {"channels": 3}}, "in its model.safetensors"),
+        ({"compute": {"device": "tpu"}}, "compute.device: Input should be 'cpu', 'cuda' or 'mps'"),
+        ({"compute": {"threads": -1}}, "compute.threads: Input should be greater than 0"),
         ({"origins": {"network": "../../x"}}, "origins.network: String should match pattern"),
         ({"temperature": 0}, "temperature: Input should be greater than or equal to 0.01"),
         ({"temperature": float("nan")}, "temperature: Input should be "),
@@ -166,16 +166,16 @@ def test_what_is_wrong_in_a_config_is_named(tmp_path: Path, changes: dict[str, A
         (b" " * ((1 << 20) + 1), "has 1,048,577 bytes; expected at most 1,048,576"),
     ],
 )
-def test_what_is_no_config_is_told(tmp_path: Path, content: bytes, words: str) -> None:
+def test_what_is_no_config_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     folder = written(tmp_path / "run")
     (folder / "config.json").write_bytes(content)
     assert words in refused(folder)
 
 
-def test_pipes_folders_and_giants_are_refused_before_anything_is_read(tmp_path: Path) -> None:
-    assert "no classifier there; give a run folder" in refused(tmp_path / "nothing")
+def test_pipes_folders_and_huge_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    assert "no such model; expected a run folder" in refused(tmp_path / "nothing")
     (tmp_path / "file").write_text("")
-    assert "no classifier there; give a run folder" in refused(tmp_path / "file")
+    assert str(tmp_path / "file") in refused(tmp_path / "file")
     for name in ("config.json", "model.safetensors"):
         folder = written(tmp_path / "run")
         (folder / name).unlink()
@@ -193,13 +193,13 @@ def test_pipes_folders_and_giants_are_refused_before_anything_is_read(tmp_path: 
     assert "model.safetensors: cannot be read: No such file or directory" in refused(folder)
 
 
-def test_weights_of_another_kind_or_name_are_named(tmp_path: Path) -> None:
+def test_weights_of_another_type_or_name_are_named(tmp_path: Path) -> None:
     folder = written(tmp_path / "run")
     tensors = load((folder / "model.safetensors").read_bytes())
     for changed, words in (
         (tensors | {"head.bias": torch.zeros(CLASSES, dtype=torch.complex64)}, "head.bias is complex64 [3] in"),
         (tensors | {"more\x1b": torch.zeros(1)}, "more� is float32 [1] in its model.safetensors, and missing in"),
-        ({name: each for name, each in tensors.items() if name != "head.bias"}, "head.bias is missing in"),
+        ({name: tensor for name, tensor in tensors.items() if name != "head.bias"}, "head.bias is missing in"),
     ):
         (folder / "model.safetensors").write_bytes(save(changed))
         assert words in refused(folder)
@@ -207,8 +207,8 @@ def test_weights_of_another_kind_or_name_are_named(tmp_path: Path) -> None:
             load_weights(folder)
 
 
-def test_what_a_training_writes_is_a_config_and_nothing_is_left_out() -> None:
-    """The mutations start from a whole one, and a ModelConfig says all that is in it."""
+def test_what_a_training_writes_is_a_complete_config() -> None:
+    """The mutations start from a complete one."""
     content = run_folder()["config.json"]
     assert json.loads(
         ModelConfig.model_validate_json(content, strict=True).model_dump_json(exclude_none=True)
@@ -231,7 +231,7 @@ def _outcome(index: int, folder: Path, canary: Path) -> str:
     for name, content in broken_config(np.random.default_rng(index), canary).items():
         (folder / name).write_bytes(content)
     try:
-        load_classifier(folder, "cpu")(PICTURES)
+        load_classifier(folder, "cpu")(IMAGES)
     except UserError as error:
         return str(error)
     return "works"
