@@ -1,4 +1,4 @@
-"""A person's images get an answer, right after installing, and many of them can be gone on with."""
+"""Prediction of image files: the command, its output formats, resumption, and the same from Python."""
 
 import csv
 import json
@@ -17,7 +17,8 @@ from PIL import Image
 import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.data.images.normalize import Frame
+from imparfait.data.images.decode import SUFFIXES
+from imparfait.data.images.normalize import InputFormat
 from imparfait.inference.batch import FileResult, files_in, predict_files, predict_many
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, predictor_from_onnx
@@ -27,91 +28,140 @@ from imparfait.models.metadata import Threshold
 from imparfait.models.pretrained import PRETRAINED, find_model
 
 SEVEN = a_seven()
+DIGIT = InputFormat(channels=1, height=28, width=28, normalization="digit")
+CLASSES = ("dark", "bright", "neither")
 
 
 def brightness(pixels: np.ndarray) -> np.ndarray:
-    """A model made up: the brighter, the surer of the second class."""
-    share = pixels.mean((1, 2, 3)) / 255
-    return np.stack([1 - share, share, 0 * share], 1).astype(np.float32)
+    """A fake model: the brighter the image, the more probable the second class."""
+    mean = pixels.mean((1, 2, 3)) / 255
+    return np.stack([1 - mean, mean, 0 * mean], 1).astype(np.float32)
 
 
-MADE_UP = Predictor(
-    "made up", ("dark", "bright", "neither"), Frame(28, 28), Threshold(confidence=0.8, error_rate=0.01), brightness
-)
+FAKE = Predictor("fake", CLASSES, DIGIT, Threshold(confidence=0.8, error_rate=0.01), brightness)
 
 
-def asked(*words: str | Path, code: int = 0) -> Result:
+def run_predict(*words: str | Path, code: int = 0) -> Result:
     result = CliRunner().invoke(commands, ["predict", *map(str, words)])
     assert (2 if isinstance(result.exception, UserError) else result.exit_code) == code, result.output
     return result
 
 
+def json_lines(*words: str | Path, code: int = 0) -> list[dict[str, object]]:
+    return [json.loads(line) for line in run_predict(*words, "--json", code=code).stdout.splitlines()]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Sevens in several formats, on several grounds, two of them in one file; and something that is no image."""
+    """Sevens in several formats, on several backgrounds, two of them in one file; and something that is no image."""
     (tmp_path / "images" / "inner").mkdir(parents=True)
     dark = Image.fromarray(255 - SEVEN)
     dark.save(tmp_path / "images" / "a.png")
     dark.resize((200, 200)).convert("RGB").save(tmp_path / "images" / "b.jpg", quality=95)
     Image.fromarray(SEVEN).save(tmp_path / "images" / "inner" / "c.bmp")
     dark.save(tmp_path / "images" / "d.tif", save_all=True, append_images=[Image.fromarray(SEVEN)])
-    (tmp_path / "images" / "notes.txt").write_text("not looked at")
+    (tmp_path / "images" / "notes.txt").write_text("no image")
     return tmp_path / "images"
 
 
 @pytest.mark.parametrize("model", PRETRAINED)
-def test_each_model_in_the_box_reads_a_seven_however_it_is_stored(model: str, folder: Path) -> None:
-    told = [json.loads(line) for line in asked(folder, "--json", "--model", model).stdout.splitlines()]
-    assert [Path(each["file"]).name for each in told] == ["a.png", "b.jpg", "d.tif", "d.tif", "c.bmp"]
-    assert [each.get("page") for each in told] == [None, None, 1, 2, None]
-    assert {each["predictions"][0]["label"] for each in told} == {"7"}
-    assert all(each["sure"] and each["model"] == model for each in told)
-    scores = [[one["score"] for one in each["predictions"]] for each in told]
-    assert all(each == sorted(each, reverse=True) and len(each) == 3 and sum(each) <= 1.00001 for each in scores)
+def test_each_pretrained_model_recognises_a_seven_however_it_is_stored(model: str, folder: Path) -> None:
+    results = json_lines(folder, "--model", model)
+    assert [Path(str(result["file"])).name for result in results] == ["a.png", "b.jpg", "d.tif", "d.tif", "c.bmp"]
+    assert [result.get("page") for result in results] == [None, None, 1, 2, None]
+    assert all(result["confident"] and result["model"] == model and result["preprocessing"] for result in results)
+    for result in results:
+        predictions: list[dict[str, float]] = result["predictions"]  # type: ignore[assignment]
+        scores = [prediction["score"] for prediction in predictions]
+        assert predictions[0]["label"] == "7"
+        assert scores == sorted(scores, reverse=True)
+        assert len(scores) == 3
+        assert sum(scores) <= 1.00001
 
 
-def test_python_answers_as_the_command_does(folder: Path) -> None:
-    (answer,) = imparfait.predict(folder / "b.jpg")
-    told = json.loads(asked(folder / "b.jpg", "--json").stdout)
-    assert answer.to_json()["predictions"] == told["predictions"]
-    assert imparfait.predict((folder / "b.jpg").read_bytes()) == [answer]
+def test_python_predicts_as_the_command_does_from_files_bytes_images_and_arrays(folder: Path) -> None:
+    (prediction,) = imparfait.predict(folder / "b.jpg")
+    (result,) = json_lines(folder / "b.jpg")
+    assert prediction.to_json()["predictions"] == result["predictions"]
+    image = Image.open(folder / "b.jpg")
+    for source in (str(folder / "b.jpg"), (folder / "b.jpg").read_bytes(), image, np.asarray(image)):
+        assert imparfait.predict(source) == [prediction]
+    planes = np.moveaxis(np.asarray(image), 2, 0)
+    assert imparfait.predict(planes) == imparfait.predict(planes / np.float32(255)) == [prediction]
+    assert imparfait.predict(SEVEN) == imparfait.predict(Image.fromarray(SEVEN))
 
 
-def test_all_forms_say_the_same(folder: Path) -> None:
-    by_json = [json.loads(line) for line in asked(folder, "--json").stdout.splitlines()]
-    by_csv = list(csv.DictReader(asked(folder, "--csv").stdout.splitlines()))
-    assert [row["label"] for row in by_csv] == [each["predictions"][0]["label"] for each in by_json]
-    assert [float(row["score"]) for row in by_csv] == [each["predictions"][0]["score"] for each in by_json]
-    lines = asked(folder).stdout.splitlines()
+NO_IMAGES = [np.zeros((2, 2, 2, 2)), np.zeros((5, 9, 9)), np.full((9, 9), 2.5), np.zeros((0, 9)), np.zeros(9, np.uint8)]
+
+
+@pytest.mark.parametrize("array", NO_IMAGES)
+def test_arrays_that_are_no_images_are_refused(array: np.ndarray) -> None:
+    with pytest.raises(UserError, match=r"an array of .*; expected"):
+        imparfait.predict(array)
+
+
+def test_a_turned_image_of_pillow_is_turned_back(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(255 - SEVEN)).save(tmp_path / "turned.png", exif=exif)
+    assert imparfait.predict(Image.open(tmp_path / "turned.png")) == imparfait.predict(tmp_path / "turned.png")
+
+
+def test_all_output_formats_agree(folder: Path) -> None:
+    by_json = json_lines(folder)
+    by_csv = list(csv.DictReader(run_predict(folder, "--csv").stdout.splitlines()))
+    best = [result["predictions"][0] for result in by_json]  # type: ignore[index]
+    assert [row["label"] for row in by_csv] == [prediction["label"] for prediction in best]
+    assert [float(row["score"]) for row in by_csv] == [prediction["score"] for prediction in best]
+    assert [row["preprocessing"] for row in by_csv] == [result["preprocessing"] for result in by_json]
+    lines = run_predict(folder).stdout.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith("     ")] == ["7"] * 5
 
 
-def test_a_blank_picture_is_refused_and_nothing_is_said_to_be_on_it(tmp_path: Path) -> None:
+def test_two_output_formats_are_one_too_many(folder: Path) -> None:
+    assert "choose one" in str(run_predict(folder, "--json", "--csv", code=2).exception)
+
+
+def test_a_blank_image_has_no_label_to_rely_on(tmp_path: Path) -> None:
     Image.new("L", (40, 50), 180).save(tmp_path / "blank.png")
-    told = json.loads(asked(tmp_path / "blank.png", "--json").stdout)
-    assert not told["sure"]
-    assert told["reason"] == BLANK_MESSAGE
-    assert asked(tmp_path / "blank.png").stdout.split()[0] == "–"
+    (result,) = json_lines(tmp_path / "blank.png")
+    assert not result["confident"]
+    assert result["reason"] == BLANK_MESSAGE
+    assert run_predict(tmp_path / "blank.png").stdout.split()[0] == "–"
 
 
-@pytest.mark.parametrize(("grey", "sure"), [(250, True), (190, False)])
-def test_an_answer_under_the_threshold_is_not_sure_and_says_so(grey: int, sure: bool) -> None:
+@pytest.mark.parametrize(("grey", "confident"), [(250, True), (190, False)])
+def test_under_its_threshold_a_model_abstains(grey: int, confident: bool) -> None:
     pixels = np.full((1, 1, 28, 28), grey, np.uint8)
     pixels[0, 0, ::2] -= 40
-    (answer,) = MADE_UP.predict_pixels(pixels)
-    assert answer.label == "bright"
-    assert answer.sure == sure
-    assert (answer.reason is None) == sure
-    assert sure or "from 0.80 on at most 1.0% are wrong" in (answer.reason or "")
+    (prediction,) = FAKE.predict_pixels(pixels)
+    assert prediction.label == "bright"
+    assert prediction.confident == confident
+    assert (prediction.reason is None) == confident
+    assert confident or "0.80" in (prediction.reason or "")
 
 
-def test_one_broken_file_among_many_is_told_and_the_others_answered(folder: Path) -> None:
+@pytest.mark.parametrize("worst", [np.nan, np.inf, -5.0, 84.0])
+def test_what_is_no_probability_is_an_error_not_a_label(worst: float) -> None:
+    broken = Predictor("broken", CLASSES, DIGIT, None, lambda pixels: np.full((len(pixels), 3), worst, np.float32))
+    with pytest.raises(UserError, match="broken: its outputs are no probabilities"):
+        broken.predict_pixels(np.zeros((2, 1, 28, 28), np.uint8))
+
+
+def test_one_broken_file_among_many_is_told_and_the_others_are_predicted(folder: Path) -> None:
     (folder / "e.png").write_bytes((folder / "a.png").read_bytes()[:60])
-    result = asked(folder, "--json", code=2)
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [each.get("error", "")[:16] for each in told if "error" in each] == ["a broken image"]
-    assert len(told) == 6
+    result = run_predict(folder, "--json", code=2)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["error"].split(" (")[0] for line in lines if "error" in line] == ["a broken image"]
+    assert len(lines) == 6
     assert "1 of 5 could not be read" in str(result.exception)
+
+
+def test_folders_are_searched_for_the_suffixes_of_class_folders(tmp_path: Path) -> None:
+    for suffix in SUFFIXES:
+        Image.fromarray(SEVEN).save(tmp_path / f"seven{suffix.upper()}")
+    assert {Path(file).suffix.lower() for file in files_in([tmp_path])} == SUFFIXES
+    assert {result["predictions"][0]["label"] for result in json_lines(tmp_path)} == {"7"}  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -121,9 +171,8 @@ def test_one_broken_file_among_many_is_told_and_the_others_answered(folder: Path
         (["empty"], "empty: no images in there"),
         (["a.png", "--model", "digitz"], "digitz: no such model; expected one of digits, digits-clean"),
         (["a.png", "--model", "a.onnx"], "a.onnx: is no ONNX file, or a broken one"),
-        (["a.png", "--out", "answers.txt"], "answers.txt: answers go into a file that ends in .jsonl or .csv"),
-        (["a.png", "--out", "other.jsonl"], "other.jsonl: holds something else than answers"),
-        (["a.png", "--out", "other.csv"], "other.csv: holds something else than answers"),
+        (["a.png", "--out", "results.csv"], "results.csv: results can be resumed only as JSON lines"),
+        (["a.png", "--out", "other.jsonl"], "other.jsonl: holds something else than results"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_loses_nothing(
@@ -131,68 +180,93 @@ def test_bad_input_gets_one_sentence_and_loses_nothing(
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "empty").mkdir()
-    others = {"a.onnx": "no model", "other.jsonl": "my diary", "other.csv": "day,weather\n1,rain"}
+    others = {"a.onnx": "no model", "other.jsonl": "my diary", "results.csv": "day,weather\n1,rain"}
     for name, text in others.items():
         (folder / name).write_text(text)
-    assert sentence in str(asked(*given, code=2).exception)
+    assert sentence in str(run_predict(*given, code=2).exception)
     assert all((folder / name).read_text() == text for name, text in others.items())
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
-def test_wherever_it_was_stopped_the_same_command_ends_with_the_same_file(suffix: str, folder: Path) -> None:
+def test_wherever_it_was_stopped_the_same_command_ends_with_the_same_file(folder: Path) -> None:
     files = list(files_in([folder]))
-    path = folder / f"answers.{suffix}"
-    answers = list(predict_files(files, MADE_UP))
-    with ResultsWriter(path, MADE_UP.name) as kept:
-        kept.add(answers)
+    path = folder / "results.jsonl"
+    results = list(predict_files(files, FAKE))
+    with ResultsWriter(path, FAKE.name) as writer:
+        writer.add(results)
     whole = path.read_bytes()
     for cut in [*range(0, len(whole), 5), *range(len(whole) - 40, len(whole))]:
         path.write_bytes(whole[:cut])
-        with ResultsWriter(path, MADE_UP.name) as kept:
-            assert len(kept.done) < len(files)
-            kept.add([each for each in answers if each.file not in kept.done])
+        with ResultsWriter(path, FAKE.name) as writer:
+            assert len(writer.done) < len(files)
+            writer.add([result for result in results if result.file not in writer.done])
         assert path.read_bytes() == whole, cut
 
 
-def test_names_with_commas_quotes_and_line_breaks_come_back_from_both_forms(tmp_path: Path) -> None:
-    names = ["a,b.png", 'c"d.png', "e\nf.png", "é.png", "plain.png"]
-    for suffix in ("jsonl", "csv"):
-        path = tmp_path / f"answers.{suffix}"
-        with ResultsWriter(path, "m") as kept:
-            kept.add([FileResult(name, error="made up") for name in names])
-        with ResultsWriter(path, "m") as kept:
-            assert kept.done == set(names[:-1])  # the last one might have had further pages
+def test_a_results_file_can_be_seen_as_csv_and_is_not_predicted_again(folder: Path) -> None:
+    path = folder.parent / "results.jsonl"
+    first = run_predict(folder, "--out", path, "--csv").stdout
+    content = path.read_bytes()
+    assert run_predict(folder, "--out", path, "--csv").stdout == first
+    assert path.read_bytes() == content
+    assert first == run_predict(folder, "--csv").stdout
 
 
-def test_answers_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
-    with ResultsWriter(tmp_path / "answers.jsonl", "digits") as kept:
-        kept.add([FileResult("a.png", error="made up")])
-    with pytest.raises(UserError, match="holds answers of digits, these would be of mine"):
-        ResultsWriter(tmp_path / "answers.jsonl", "mine")
+def test_any_name_of_a_file_comes_back(tmp_path: Path) -> None:
+    names = ["a,b.png", 'c"d.png', "e\nf.png", "g\rh.png", "\x1b[2J.png", "é.png", "\udcff.png", "plain.png"]
+    path = tmp_path / "results.jsonl"
+    with ResultsWriter(path, "m") as writer:
+        writer.add([FileResult(name, error="made up") for name in names])
+    with ResultsWriter(path, "m") as writer:
+        assert writer.done == set(names[:-1])  # the last one might have had further pages
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(names) - 1
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[2J\n.png"
+    Image.fromarray(SEVEN).save(path)
+    shown = run_predict(path).stdout
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_results_of_another_model_are_not_continued(tmp_path: Path) -> None:
+    with ResultsWriter(tmp_path / "results.jsonl", "digits") as writer:
+        writer.add([FileResult("a.png", error="made up")])
+    with pytest.raises(UserError, match="holds results of digits, these would be of mine"):
+        ResultsWriter(tmp_path / "results.jsonl", "mine")
+
+
+def test_two_commands_do_not_write_one_file_at_once(tmp_path: Path) -> None:
+    with (
+        ResultsWriter(tmp_path / "results.jsonl", "digits"),
+        pytest.raises(UserError, match="another process is writing results"),
+    ):
+        ResultsWriter(tmp_path / "results.jsonl", "digits")
 
 
 def test_columns_begin_with_what_people_look_for() -> None:
-    assert COLUMNS[:6] == ("file", "page", "model", "label", "score", "sure")
+    assert COLUMNS[:6] == ("file", "page", "model", "label", "score", "confident")
 
 
-def test_several_processes_say_the_same_in_the_same_order(folder: Path) -> None:
+def test_several_processes_give_the_same_results_in_the_same_order(folder: Path) -> None:
     files = list(files_in([folder])) * 40
-    here = list(predict_files(files, load_predictor("digits")))
-    there = list(predict_many(files, "digits", processes=2))
-    assert [(each.file, each.page, each.said) for each in here] == [(each.file, each.page, each.said) for each in there]
-    shares = ([each.answer.score for each in side if each.answer] for side in (here, there))
-    assert np.allclose(*shares, rtol=0, atol=1e-5)
+    alone = list(predict_files(files, load_predictor("digits")))
+    together = list(predict_many(files, "digits", processes=2))
+    about = [[(each.file, each.page, each.preprocessing) for each in results] for results in (alone, together)]
+    assert about[0] == about[1]
+    scores = ([each.prediction.score for each in side if each.prediction] for side in (alone, together))
+    assert np.allclose(*scores, rtol=0, atol=1e-5)
 
 
-def test_what_the_model_saw_is_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_inputs_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
-    asked(folder, "--show")
+    run_predict(folder, "--show")
     sheet = Image.open(folder.parent / "imparfait-seen.png")
     assert min(sheet.size) > 400
     assert len(sheet.getcolors(1 << 20) or ()) > 50
 
 
-def test_nothing_heavy_is_imported_to_answer(folder: Path) -> None:
+def test_nothing_heavy_is_imported_to_predict(folder: Path) -> None:
     code = (
         "import sys; sys.argv = ['imparfait', 'predict', sys.argv[1]]\n"
         "from imparfait.cli.main import main\n"
@@ -203,13 +277,13 @@ def test_nothing_heavy_is_imported_to_answer(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(folder / "a.png")], check=True, capture_output=True)
 
 
-def test_the_box_is_small_and_holds_what_its_cards_say() -> None:
+def test_the_pretrained_models_are_small_and_are_what_their_metadata_say() -> None:
     assert sum(file.stat().st_size for each in PRETRAINED.values() for file in each.folder.iterdir()) < 6_000_000
     for name, each in PRETRAINED.items():
         card = predictor_from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]
-        assert (card.name, card.model) == (name, "duo")
+        assert (card.name, card.model, card.input) == (name, "duo", DIGIT)
         assert card.weights == sha256((each.folder / "model.safetensors").read_bytes()).hexdigest()
         assert card.weights in (each.folder / "README.md").read_text(encoding="utf-8")
         assert card.parity
         assert (card.parity.same_label, card.parity.largest < 1e-5) == (card.parity.images, True)
-        assert load_weights(find_model(name)).sha256 == card.weights
+        assert load_weights(find_model(Path(name))).sha256 == card.weights

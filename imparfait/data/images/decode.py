@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from imparfait.core.errors import UserError
-from imparfait.data.images.levels import Levels, levels_of, reduction
+from imparfait.data.images.levels import Levels, is_grey, levels_of, reduction
 from imparfait.data.images.limits import (
     THUMBNAIL,
     Limits,
@@ -125,6 +125,7 @@ def page_of(image: Image.Image | np.ndarray) -> Page:
     else:
         raise UserError(f"an array of {image.dtype}", expected="uint8, or floats in 0..1")
     levels = np.ascontiguousarray(np.moveaxis(levels, 0, 2), np.float32)
+    levels = levels[..., :1] if is_grey(levels) else levels
     return Page(levels, levels.shape[:2], 1, 1, 1, "array", str(image.dtype), 1, None)
 
 

@@ -39,7 +39,7 @@ def _plain(image: Image.Image, factor: int) -> Levels:
     pixels = np.asarray(image.reduce(factor) if factor > 1 else image)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    elif _is_grey(pixels):
+    elif is_grey(pixels):
         pixels = pixels[..., :1]
     # OodSet but 0 and 1 in 8 bits is a mask, in which 1 is white.
     white = 1 if pixels.shape[2] == 1 and pixels.max(initial=0) == 1 else 255
@@ -74,7 +74,7 @@ def _on_ground(image: Image.Image, factor: int) -> tuple[Levels, str]:
         lit = pixels[..., :3] * seen
     white = _needs_white(lit.mean(2), seen[..., 0])
     levels = np.rint(lit + np.float32(255 if white else 0) * (1 - seen))
-    return (levels[..., :1] if _is_grey(levels) else levels) / np.float32(255), "white" if white else "black"
+    return (levels[..., :1] if is_grey(levels) else levels) / np.float32(255), "white" if white else "black"
 
 
 def _needs_white(lit: Float32[np.ndarray, "height width"], seen: Float32[np.ndarray, "height width"]) -> bool:
@@ -90,6 +90,7 @@ def _needs_white(lit: Float32[np.ndarray, "height width"], seen: Float32[np.ndar
     return mean < 127.5
 
 
-def _is_grey(pixels: UInt8[np.ndarray, "height width 3"] | Levels) -> bool:
+def is_grey(pixels: UInt8[np.ndarray, "height width 3"] | Levels) -> bool:
+    """Whether all channels of each pixel are equal."""
     few = pixels[:: len(pixels) // CHECKED + 1, :: pixels.shape[1] // CHECKED + 1]
     return all(bool((some[..., :1] == some[..., 1:]).all()) for some in (few, pixels))
