@@ -88,7 +88,7 @@ def read_lines(data: LabelledImages, model: str, lines: int, keep: Path | None) 
             composed.text,
             predicted,
             score_of(reading),
-            reading.sure,
+            reading.confident,
             milliseconds,
         )
         done.append(line)

@@ -1,4 +1,4 @@
-"""Numbers on a page: found, cut, joined, read in order, with boxes, and with no more certainty than there is."""
+"""OCR: numbers on pages in order, with boxes, and confident only where they are right."""
 
 import io
 import json
@@ -17,32 +17,32 @@ import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.data.images.normalize import Frame
+from imparfait.data.images.normalize import InputFormat
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.ocr import OOD_SETS, SURE, read_file
-from imparfait.inference.ocr.candidates import Hypothesis
-from imparfait.inference.ocr.lattice import Lattice, Way
+from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, read_file
+from imparfait.inference.ocr.candidates import Candidate
+from imparfait.inference.ocr.lattice import Edge, Lattice
 from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
-from imparfait.inference.ocr.splitting import cut
+from imparfait.inference.ocr.splitting import split_component
 from imparfait.inference.predictor import Predictor
 
 
 @lru_cache
-def ready() -> Predictor:
+def predictor() -> Predictor:
     return load_predictor("digits")
 
 
 @lru_cache
-def development() -> tuple[np.ndarray, np.ndarray]:
-    """Images of digits that were not fitted on, and what they are; the second half is the benchmark's."""
-    _, kept = imparfait.split(imparfait.load_data().train)
-    return kept.pixels[:5000, 0], kept.labels[:5000]
+def validation() -> tuple[np.ndarray, np.ndarray]:
+    """Validation images and their labels; the second half is the benchmark's."""
+    _, images = imparfait.split(imparfait.load_data().train)
+    return images.pixels[:5000, 0], images.labels[:5000]
 
 
 def digits(text: str, first: int = 0) -> np.ndarray:
-    """An image of each digit of `text`, of another hand for another `first`."""
-    pixels, labels = development()
-    return np.stack([pixels[np.flatnonzero(labels == int(label))[first + place]] for place, label in enumerate(text)])
+    """An image of each digit of `text`; another `first` is another hand."""
+    pixels, labels = validation()
+    return np.stack([pixels[np.flatnonzero(labels == int(label))[first + index]] for index, label in enumerate(text)])
 
 
 def sheet(height: int = 260, width: int = 560) -> np.ndarray:
@@ -52,11 +52,11 @@ def sheet(height: int = 260, width: int = 560) -> np.ndarray:
 def write(
     page: np.ndarray, text: str, at: tuple[int, int], tall: float = 44, first: int = 0
 ) -> list[tuple[float, ...]]:
-    """Write a number on a page, its upper left corner at (row, column); the boxes of its digits."""
-    ink, boxes, _ = row(digits(text, first), tall, np.random.default_rng(first), touch=0)
-    ink = ink[round(tall / 2) :]
-    part = page[at[0] : at[0] + ink.shape[0], at[1] : at[1] + ink.shape[1]]
-    np.minimum(part, 240 - 210 * ink[: part.shape[0], : part.shape[1]], out=part)
+    """Draw a number on a page, its upper left corner at (row, column); the boxes of its digits."""
+    foreground, boxes, _ = row(digits(text, first), tall, np.random.default_rng(first), touch=0)
+    foreground = foreground[round(tall / 2) :]
+    part = page[at[0] : at[0] + foreground.shape[0], at[1] : at[1] + foreground.shape[1]]
+    np.minimum(part, 240 - 210 * foreground[: part.shape[0], : part.shape[1]], out=part)
     return [(left + at[1], top + at[0] - round(tall / 2), right + at[1], bottom + at[0] - round(tall / 2))
             for left, top, right, bottom in boxes]  # fmt: skip
 
@@ -68,33 +68,33 @@ def png(page: np.ndarray, kind: str = "PNG", **more: object) -> bytes:
 
 
 def text_of(page: np.ndarray) -> str:
-    return imparfait.read(png(page), ready()).text
+    return imparfait.read(png(page), predictor()).text
 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_numbers_are_read_on_every_kind_of_paper(paper: str) -> None:
-    pixels, labels = development()
-    right = 0
+    pixels, labels = validation()
+    correct = 0
     for number in range(6):
         rows = np.arange(5 * number, 5 * number + 5)
         line = composed(pixels[rows], labels[rows], paper, np.random.default_rng(number), touch=0)
-        right += imparfait.read(line.file(), ready()).text == line.text
-    assert right >= 5
+        correct += imparfait.read(line.file(), predictor()).text == line.text
+    assert correct >= 5
 
 
-def test_boxes_lie_around_digits_in_the_pictures_own_pixels_however_it_is_turned_and_reduced() -> None:
+def test_boxes_are_in_the_files_own_pixels_when_it_is_rotated_or_reduced() -> None:
     page = sheet()
     boxes = write(page, "50829", (90, 60))
     exif = Image.Exif()
-    exif[0x0112] = 6  # stored lying on its side
+    exif[0x0112] = 6  # stored rotated by 90 degrees
     stored = png(np.rot90(page), "JPEG", quality=95, exif=exif)
     large = png(page.repeat(6, 0).repeat(6, 1))  # 5 megapixels, of which 4 are kept
-    for content, times in ((png(page), 1), (stored, 1), (large, 6)):
-        reading = imparfait.read(content, ready())
+    for content, factor in ((png(page), 1), (stored, 1), (large, 6)):
+        reading = imparfait.read(content, predictor())
         assert reading.text == "50829"
-        assert reading.size == (260 * times, 560 * times)
+        assert reading.size == (260 * factor, 560 * factor)
         for digit, box in zip(reading.fields[0].digits, boxes, strict=True):
-            assert np.abs(np.array(digit.box) / times - box).max() < 6
+            assert np.abs(np.array(digit.box) / factor - box).max() < 6
         left, top, right, bottom = zip(*(digit.box for digit in reading.fields[0].digits), strict=True)
         assert reading.fields[0].box == (min(left), min(top), max(right), max(bottom))
 
@@ -107,7 +107,7 @@ def test_a_column_on_ruled_paper_is_read_from_top_to_bottom() -> None:
     assert text_of(page) == "417\n2093\n58"
 
 
-def test_rows_that_slope_stay_rows_and_what_stands_far_apart_is_two_numbers() -> None:
+def test_sloping_lines_stay_lines_and_distant_numbers_are_separate() -> None:
     page = sheet(420, 700)
     for line, (left, right) in enumerate((("63", "841"), ("92", "705"))):
         write(page, left, (110 + 110 * line, 70), first=line)
@@ -116,7 +116,7 @@ def test_rows_that_slope_stay_rows_and_what_stands_far_apart_is_two_numbers() ->
     assert text_of(turned) == "63 841\n92 705"
 
 
-def test_a_comma_parts_an_amount_and_a_speck_does_not() -> None:
+def test_a_comma_separates_fields_and_a_speck_does_not() -> None:
     page = sheet()
     before, after = write(page, "12", (90, 60))[-1], write(page, "50", (90, 190))[0]
     gap = round((before[2] + after[0]) / 2)
@@ -128,7 +128,7 @@ def test_a_comma_parts_an_amount_and_a_speck_does_not() -> None:
     assert text_of(page) == "1250"
 
 
-def test_a_postcode_is_read_on_a_card_that_lies_on_a_desk() -> None:
+def test_a_postcode_is_read_on_a_card_on_a_desk() -> None:
     card = sheet(260, 460)
     write(card, "75011", (80, 80), tall=60)
     y, x = np.mgrid[:500, :800]
@@ -137,130 +137,128 @@ def test_a_postcode_is_read_on_a_card_that_lies_on_a_desk() -> None:
     assert text_of(desk - 0.05 * x) == "75011"
 
 
-def test_a_page_with_nothing_on_it_has_an_empty_reading(tmp_path: Path) -> None:
+def test_a_page_without_digits_has_an_empty_reading(tmp_path: Path) -> None:
     lines = sheet()
     lines[20::40] = 120
     noise = np.random.default_rng(0).normal(200, 8, (200, 300))
     for page in (sheet(), lines, noise, np.full((1, 1), 9.0), np.zeros((3, 900))):
-        reading = imparfait.read(png(page), ready())
-        assert (reading.lines, reading.text, reading.sure) == ((), "", False)
+        reading = imparfait.read(png(page), predictor())
+        assert (reading.lines, reading.text, reading.confident) == ((), "", False)
     (tmp_path / "empty.png").write_bytes(png(sheet()))
-    told = asked(tmp_path / "empty.png")
-    assert told.stdout == ""
-    assert OOD_SETS in told.stderr
+    result = run_read(tmp_path / "empty.png")
+    assert result.stdout == ""
+    assert NO_DIGITS_MESSAGE in result.stderr
 
 
 @pytest.mark.parametrize("dark", [0.3, 1.0])
-def test_a_ruled_line_goes_and_the_stroke_across_it_stays(dark: float) -> None:
+def test_a_ruled_line_is_removed_and_the_stroke_across_it_stays(dark: float) -> None:
     page = np.zeros((160, 300), np.float32)
     y, x = np.mgrid[:160, :300]
     page[np.abs(y - 90 - 0.06 * (x - 150)) < 1.5] = dark
     page[40:130, 147:154] = 1
-    (rule,) = find_ruled_lines(page, 0.005, 1.0)
-    assert abs(rule.slope - 0.06) < 0.004
-    after, ruled = remove_ruled_lines(page, [rule], 1.0, 0.3)
+    (line,) = find_ruled_lines(page, 0.005, 1.0)
+    assert abs(line.slope - 0.06) < 0.004
+    after, ruled = remove_ruled_lines(page, [line], 1.0, 0.3)
     assert after[:, :140].max() < 0.15
     assert after[:, 161:].max() < 0.15
     assert after[42:128, 148:153].min() > 0.85
     away = np.abs(x - 150) > 12
     assert ruled[away & (np.abs(y - 90 - 0.06 * (x - 150)) < 1.5)].all()
     assert ruled[away].mean() < 0.05
-    assert not find_ruled_lines(np.where(x > 150, 0, page).astype(np.float32), 0.005, 1.0)  # to the middle only
+    assert not find_ruled_lines(np.where(x > 150, 0, page).astype(np.float32), 0.005, 1.0)  # it ends in the middle
 
 
-def test_two_rings_that_touch_are_cut_where_they_meet() -> None:
+def test_two_touching_rings_are_split_where_they_meet() -> None:
     y, x = np.mgrid[:40, :64]
     rings = [np.abs(np.hypot(y - 20, x - middle) - 14) < 2.5 for middle in (17, 47)]
-    ink = rings[0] | rings[1]
-    parts, costs = cut(ink.astype(float), ink, 30.0)
-    borders = [x[parts == part].max() for part in range(len(costs))]
+    mask = rings[0] | rings[1]
+    parts, cuts = split_component(mask.astype(float), mask, 30.0)
+    borders = [x[parts == part].max() for part in range(len(cuts))]
     assert any(abs(border - 32) <= 2 for border in borders)
-    assert (parts[~ink] == -1).all()
-    assert set(parts[ink]) == set(range(len(costs) + 1))
+    assert (parts[~mask] == -1).all()
+    assert set(parts[mask]) == set(range(len(cuts) + 1))
 
 
-def test_what_a_lattice_says_is_what_all_ways_say_counted_one_by_one() -> None:
+def test_a_lattices_probabilities_equal_a_sum_over_all_paths() -> None:
     random = np.random.default_rng(3)
     pixels = np.zeros((1, 4, 4), np.uint8)
-    ways = [
-        Way(start, end, float(random.normal()),
-            Hypothesis(start, end, (10 * start, 0, 10 * end, 9), pixels, 0.0, 0, None),
-            np.log(random.dirichlet([0.4, 0.4])).astype(float))
+    edges = [
+        Edge(start, end, float(random.normal()),
+             Candidate(start, end, (10 * start, 0, 10 * end, 9), pixels, 0.0, 0, None),
+             np.log(random.dirichlet([0.4, 0.4])).astype(float))
         for start in range(4) for end in range(start + 1, min(5, start + 3))
     ]  # fmt: skip
-    ways += [Way(place, place + 1, float(random.normal()), None, np.empty(0)) for place in range(4)]
-    ways.sort(key=lambda way: way.end)
-    lattice = Lattice(5, ways)
+    edges += [Edge(node, node + 1, float(random.normal()), None, np.empty(0)) for node in range(4)]
+    edges.sort(key=lambda edge: edge.end)
+    lattice = Lattice(5, edges)
     best = lattice.best()
     masses: dict[tuple[int, ...], float] = {}
 
-    def walk(place: int, score: float, labels: tuple[int, ...]) -> None:
-        if place == 4:
+    def walk(node: int, score: float, labels: tuple[int, ...]) -> None:
+        if node == 4:
             masses[labels] = masses.get(labels, 0.0) + float(np.exp(score))
-        for way in ways:
-            if way.start == place and way.hypothesis is None:
-                walk(way.end, score + way.score, labels)
-            elif way.start == place:
+        for edge in edges:
+            if edge.start == node and edge.candidate is None:
+                walk(edge.end, score + edge.score, labels)
+            elif edge.start == node:
                 for label in range(2):
-                    walk(way.end, score + way.score + float(way.logs[label]), (*labels, label))
+                    walk(edge.end, score + edge.score + float(edge.log_probabilities[label]), (*labels, label))
 
     walk(0, 0.0, ())
-    whole = (best[0].hypothesis.start, best[-1].hypothesis.end) == (0, 4)
-    counted = masses[tuple(each.label for each in best)] / sum(masses.values())
-    assert whole
-    assert lattice.probability(best) == pytest.approx(counted)
-    assert all(0 <= each.score <= 1.0 for each in best)
+    expected = masses[tuple(digit.label for digit in best)] / sum(masses.values())
+    assert (best[0].candidate.start, best[-1].candidate.end) == (0, 4)
+    assert lattice.probability(best) == pytest.approx(expected)
+    assert all(0 <= digit.score <= 1.0 for digit in best)
 
 
-def test_digits_that_touch_are_read_more_often_than_not() -> None:
-    pixels, labels = development()
+def test_touching_digits_are_read_more_often_than_not() -> None:
+    pixels, labels = validation()
     lines = [np.arange(5 * number, 5 * number + 5) for number in range(40, 64)]
     made = [composed(pixels[r], labels[r], "white", np.random.default_rng(i), touch=0.3) for i, r in enumerate(lines)]
     touching = [line for line in made if line.touching]
     assert len(touching) > 10
-    assert sum(imparfait.read(each.file(), ready()).text == each.text for each in touching) > len(touching) / 2
+    assert sum(imparfait.read(line.file(), predictor()).text == line.text for line in touching) > len(touching) / 2
 
 
-def test_a_number_is_sure_only_where_its_whole_string_is() -> None:
+def test_a_field_is_confident_only_if_its_whole_string_is() -> None:
     def in_doubt(pixels: Pixels) -> Probabilities:
-        """Half sure that a 5 is a 6."""
-        shares = ready().probabilities(pixels)
-        half = shares[:, 5].copy() / 2
-        return shares + half[:, None] * (np.arange(10) == 6) - half[:, None] * (np.arange(10) == 5)
+        """Gives a 6 half of the probability of each 5."""
+        probabilities = predictor().predict_proba(pixels)
+        half = probabilities[:, 5].copy() / 2
+        return probabilities + half[:, None] * (np.arange(10) == 6) - half[:, None] * (np.arange(10) == 5)
 
     page = sheet()
     write(page, "2509", (90, 60))
     write(page, "83", (90, 380))
-    doubtful, clear = imparfait.read(png(page), replace(ready(), ask=in_doubt)).fields
+    doubtful, clear = imparfait.read(png(page), replace(predictor(), run=in_doubt)).fields
     assert doubtful.text in ("2509", "2609")
-    assert not doubtful.sure
-    assert doubtful.score < 0.6 < SURE < clear.score
-    assert [digit.sure for digit in doubtful.digits] == [True, False, True, True]
-    assert (clear.text, clear.sure) == ("83", True)
+    assert not doubtful.confident
+    assert doubtful.score < 0.6 < MIN_CONFIDENT_SCORE < clear.score
+    assert [digit.confident for digit in doubtful.digits] == [True, False, True, True]
+    assert (clear.text, clear.confident) == ("83", True)
 
 
-def test_a_model_for_colour_pictures_and_several_pages_at_once_are_refused(tmp_path: Path) -> None:
-    colour = Predictor(
-        "colours", ("a", "b"), Frame(28, 28, 3), None, lambda pixels: np.ones((len(pixels), 2), np.float32) / 2
-    )
-    with pytest.raises(UserError, match="colours: is for images in colour"):
+def test_other_models_and_several_pages_at_once_are_refused(tmp_path: Path) -> None:
+    form = InputFormat(channels=3, height=28, width=28, normalization="resize")
+    colour = Predictor("colours", ("a", "b"), form, None, lambda pixels: np.ones((len(pixels), 2), np.float32) / 2)
+    with pytest.raises(UserError, match="colours: was trained on images normalised by resize"):
         imparfait.read(png(sheet()), colour)
     pages = [Image.fromarray(np.full((60, 60), grey, np.uint8)) for grey in (250, 240)]
     pages[0].save(tmp_path / "two.tif", save_all=True, append_images=pages[1:])
     with pytest.raises(UserError, match="has 2 pages"):
-        imparfait.read(tmp_path / "two.tif", ready())
-    assert [page.number for page, _ in read_file(tmp_path / "two.tif", ready())] == [1, 2]
+        imparfait.read(tmp_path / "two.tif", predictor())
+    assert [page.number for page, _ in read_file(tmp_path / "two.tif", predictor())] == [1, 2]
 
 
-def asked(*words: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, ["read", *map(str, words)])
+def run_read(*arguments: str | Path, code: int = 0) -> Result:
+    result = CliRunner().invoke(commands, ["read", *map(str, arguments)])
     assert (2 if isinstance(result.exception, UserError) else result.exit_code) == code, result.output
     return result
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A page with a clear number and one with a scrawl for a digit."""
+    """A page with a clear number, and one on which two digits are written over each other."""
     pages = tmp_path / "pages"
     pages.mkdir()
     page = sheet()
@@ -272,51 +270,51 @@ def folder(tmp_path: Path) -> Path:
     return pages
 
 
-def test_the_command_prints_lines_and_marks_what_is_not_sure(folder: Path) -> None:
-    told = asked(folder)
-    lines = told.stdout.splitlines()
+def test_the_command_prints_lines_and_marks_unsure_digits(folder: Path) -> None:
+    result = run_read(folder)
+    lines = result.stdout.splitlines()
     assert lines[:3] == [f"{folder / 'clear.png'}:", "2093", f"{folder / 'scrawl.jpg'}:"]
     assert lines[3].startswith("2093")
     assert "(" in lines[3]
-    assert "not sure of" in told.stderr
-    assert "--review" in told.stderr
-    clear, scrawl = (json.loads(line) for line in asked(folder, "--json").stdout.splitlines())
-    assert (clear["text"], clear["sure"], clear["width"], clear["height"]) == ("2093", True, 560, 260)
+    assert "sure" in result.stderr
+    assert "--review" in result.stderr
+    clear, scrawl = (json.loads(line) for line in run_read(folder, "--json").stdout.splitlines())
+    assert (clear["text"], clear["confident"], clear["width"], clear["height"]) == ("2093", True, 560, 260)
     assert [digit["label"] for digit in clear["lines"][0]["fields"][0]["digits"]] == [*"2093"]
-    assert scrawl["sure"] is False
-    assert not all(field["sure"] for field in scrawl["lines"][0]["fields"])
+    assert scrawl["confident"] is False
+    assert not all(field["confident"] for field in scrawl["lines"][0]["fields"])
 
 
-def test_what_was_read_is_drawn_and_what_is_not_sure_is_written_out(folder: Path, tmp_path: Path) -> None:
+def test_readings_are_drawn_and_unsure_digits_are_written_out(folder: Path, tmp_path: Path) -> None:
     drawn, review = tmp_path / "drawn", tmp_path / "review"
-    told = asked(folder, "--show", "--out", drawn, "--review", review)
+    result = run_read(folder, "--show", "--out", drawn, "--review", review)
     assert sorted(path.name for path in drawn.iterdir()) == ["clear-read.png", "scrawl-read.png"]
     assert np.asarray(Image.open(drawn / "clear-read.png")).std() > 10
     crops = [np.asarray(Image.open(path)) for path in review.glob("*-scrawl-line1-*.png")]
     assert crops
     assert all(crop.shape == (28, 28) and crop.max() > 200 for crop in crops)
-    assert f"imparfait train --data {review} --init-from digits" in told.stderr
-    asked(folder / "clear.png", "--show")
+    assert f"imparfait train --data {review} --init-from digits" in result.stderr
+    run_read(folder / "clear.png", "--show")
     assert (folder / "clear-read.png").exists()
-    assert len(asked(folder).stdout.splitlines()) == 4
+    assert len(run_read(folder).stdout.splitlines()) == 4
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (("nothing.png",), "there is no such file"),
         (("{}/clear.png", "--out", "drawn"), "write --show too"),
         (("{}/clear.png", "--model", "digit"), "no such model"),
     ],
 )
-def test_a_mistake_gets_one_sentence(folder: Path, words: tuple[str, ...], said: str) -> None:
-    result = asked(*(word.format(folder) for word in words), code=2)
-    assert said in str(result.exception)
+def test_a_mistake_is_reported_in_one_sentence(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    result = run_read(*(argument.format(folder) for argument in arguments), code=2)
+    assert message in str(result.exception)
     assert "\n" not in str(result.exception)
 
 
-def test_of_several_files_a_broken_one_does_not_stop_the_others(folder: Path) -> None:
+def test_a_broken_file_does_not_stop_the_others(folder: Path) -> None:
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    told = asked(folder, "--json", code=2)
-    assert ["error" in json.loads(line) for line in told.stdout.splitlines()] == [True, False, False]
-    assert "1 of 3 could not be read" in str(told.exception)
+    result = run_read(folder, "--json", code=2)
+    assert ["error" in json.loads(line) for line in result.stdout.splitlines()] == [True, False, False]
+    assert "1 of 3 files could not be read" in str(result.exception)

@@ -1,4 +1,4 @@
-"""Several digits on a page: found, read, and told in the order in which they are written."""
+"""OCR of digits: the numbers on a page, line by line, with boxes and probabilities."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,38 +10,37 @@ from imparfait.core.types import Pixels
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.limits import Limits
-from imparfait.inference.ocr.pipeline import DetectedField, find
+from imparfait.inference.ocr.pipeline import DetectedField, detect_fields
 from imparfait.inference.predictor import Predictor
 
-# On 700 lines of tests/composed.py (1.5 % of neighbours made to touch) 4.1 % of the five-digit fields are less probable
-# than that, or have not five digits, and 10 of the other 671 are wrong; up to 0.72 it would be less than 5 %.
-SURE = 0.65
-"""How probable a field's string is at least, that is sure."""
+# On 700 composed lines (tests/helpers/lines.py, 1.5 % of neighbours touching) 4.1 % of the five-digit fields have a
+# lower score or not five digits, and 10 of the other 671 are wrong. Up to 0.72 it would be less than 5 %.
+MIN_CONFIDENT_SCORE = 0.65  # probability of a field's whole string
 NO_DIGITS_MESSAGE = "no digits were found on it"
 
 
 @dataclass(frozen=True)
 class Digit:
-    """A sign that was read as one of the model's classes."""
+    """A recognised digit: one of the model's classes."""
 
     label: str
     score: float
-    """How probable it is that this sign, cut like this, is there."""
-    sure: bool
+    """The probability of this digit at this place."""
+    confident: bool
     box: Box
     """Left, top, right, bottom, in the page's pixels as a person sees it; right and bottom are outside."""
     pixels: Pixels = field(repr=False, compare=False)
-    """As the model took it: [1, channels, height, width]."""
+    """The model's input: [1, channels, height, width]."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """Digits with no wide gap between them: a number, a postcode."""
+    """Digits without a wide gap between them: a number, a postcode."""
 
     digits: tuple[Digit, ...]
     score: float
-    """How probable it is that this is what is written there, all of it."""
-    sure: bool
+    """The probability of the whole string."""
+    confident: bool
 
     @property
     def text(self) -> str:
@@ -57,19 +56,19 @@ class Field:
 
 @dataclass(frozen=True)
 class Line:
-    """Fields beside each other, from left to right."""
+    """The fields of a line of text, from left to right."""
 
     fields: tuple[Field, ...]
 
     @property
     def text(self) -> str:
-        """Its fields, with a space between two."""
+        """Its fields, separated by spaces."""
         return " ".join(field.text for field in self.fields)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is written on a page."""
+    """The text recognised on a page."""
 
     lines: tuple[Line, ...]
     """From top to bottom."""
@@ -80,93 +79,96 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """Its lines, one below the other; empty where there are none."""
+        """Its lines, separated by line breaks; empty where no digits were found."""
         return "\n".join(line.text for line in self.lines)
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """All fields, in the order in which they are written."""
+        """The fields of all lines."""
         return tuple(field for line in self.lines for field in line.fields)
 
     @property
-    def sure(self) -> bool:
-        """Whether something was read, and all of it is to be relied on."""
-        return bool(self.lines) and all(field.sure for field in self.fields)
+    def confident(self) -> bool:
+        """Whether there is text, and all of it can be relied on."""
+        return bool(self.lines) and all(field.confident for field in self.fields)
 
     def to_json(self) -> dict[str, Any]:
-        """As `read --json` and the HTTP API write it."""
+        """The content of `read --json` and of the HTTP API."""
         return {
             "text": self.text,
-            "sure": self.sure,
+            "confident": self.confident,
             "lines": [
-                {
-                    "text": line.text,
-                    "fields": [
-                        {
-                            "text": each.text, "score": round(each.score, 6), "sure": each.sure, "box": [*each.box],
-                            "digits": [
-                                {"label": d.label, "score": round(d.score, 6), "sure": d.sure, "box": [*d.box]}
-                                for d in each.digits
-                            ],
-                        }
-                        for each in line.fields
-                    ],
-                }
-                for line in self.lines
+                {"text": line.text, "fields": [_field_json(field) for field in line.fields]} for line in self.lines
             ],
-        }  # fmt: skip
+        }
+
+
+def _field_json(field: Field) -> dict[str, Any]:
+    digits = [
+        {"label": digit.label, "score": round(digit.score, 6), "confident": digit.confident, "box": [*digit.box]}
+        for digit in field.digits
+    ]
+    return {
+        "text": field.text, "score": round(field.score, 6), "confident": field.confident, "box": [*field.box],
+        "digits": digits,
+    }  # fmt: skip
 
 
 def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Reading:
-    """The digits on the one page of an image file; `model` is as `load_predictor` takes it, or one that it opened.
+    """The digits on the only page of an image file; `model` is a Predictor, or what `load_predictor` takes.
 
-    Boxes are in the image's pixels, turned as EXIF says. Raises UserError as `read_pages` does, and for several
-    pages.
+    Boxes are in the image's pixels, rotated as EXIF says. Raises UserError as `read_pages` does, and for a file with
+    several pages.
     """
     from imparfait.inference.loading import load_predictor
 
-    ready = load_predictor(model) if isinstance(model, str) else model
-    pages = list(read_file(source, ready))
-    if len(pages) > 1:
+    predictor = load_predictor(model) if isinstance(model, str) else model
+    readings = [reading for _, reading in read_file(source, predictor)]
+    if len(readings) > 1:
         raise UserError(
-            f"{'the image' if isinstance(source, bytes) else source}: has {len(pages)} pages; "
-            "for one after the other write: imparfait.reading.read_file(source, open_model(…))"
+            f"{'the image' if isinstance(source, bytes) else source}: has {len(readings)} pages",
+            expected="one page",
+            hint="for several, write: imparfait.inference.ocr.read_file(file, load_predictor('digits'))",
         )
-    return pages[0][1]
+    return readings[0]
 
 
 def read_file(
-    source: bytes | str | Path, ready: Predictor, name: str | None = None, limits: Limits | None = None
+    source: bytes | str | Path, predictor: Predictor, name: str | None = None, limits: Limits | None = None
 ) -> Iterator[tuple[Page, Reading]]:
-    """The digits on each page of an image file; `name` is how an error calls it.
+    """The pages of an image file and the digits on each; errors call the file `name`.
 
     Raises UserError as `read_pages` does.
     """
     for page in read_pages(source, name, limits):
-        yield page, read_page(page, ready)
+        yield page, read_page(page, predictor)
 
 
-def read_page(page: Page, ready: Predictor) -> Reading:
-    """The digits on a page, by a model for cropped digits. Raises UserError for another."""
-    normalization = ready.input_format.normalization
+def read_page(page: Page, predictor: Predictor) -> Reading:
+    """The digits on a page, by a model for cropped digits. Raises UserError for another model."""
+    normalization = predictor.input_format.normalization
     if normalization != "digit":
         raise UserError(
-            f"{ready.name}: was trained on images normalised by {normalization}",
+            f"{predictor.name}: was trained on images normalised by {normalization}",
             expected="a model for single digits, light on dark",
             hint="use digits, or train with --normalize digit",
         )
-    lines = tuple(Line(tuple(_field(found, page, ready) for found in row)) for row in find(page.pixels, ready))
-    return Reading(lines, page.number, page.size)
+    lines = detect_fields(page.pixels, predictor)
+    return Reading(
+        tuple(Line(tuple(_field(field, page, predictor) for field in line)) for line in lines), page.number, page.size
+    )
 
 
-def _field(found: DetectedField, page: Page, ready: Predictor) -> Field:
+def _field(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
     height, width = page.size
-    least = min(range(len(found.signs)), key=lambda place: found.signs[place].score)
-    sure = found.score >= SURE
+    least = min(range(len(detected.digits)), key=lambda index: detected.digits[index].score)
+    confident = detected.score >= MIN_CONFIDENT_SCORE
     digits = []
-    for place, sign in enumerate(found.signs):
-        left, top, right, bottom = (edge * page.reduced for edge in sign.box)
+    for index, digit in enumerate(detected.digits):
+        left, top, right, bottom = (edge * page.reduced for edge in digit.box)
         box = left, top, min(right, width), min(bottom, height)
-        certain = sign.score >= SURE and (sure or place != least)
-        digits.append(Digit(ready.classes[sign.label], sign.score, certain, box, sign.pixels[None]))
-    return Field(tuple(digits), found.score, sure)
+        # A field that is not confident has at least one digit that is not: the least probable.
+        digit_confident = digit.score >= MIN_CONFIDENT_SCORE and (confident or index != least)
+        label = predictor.classes[digit.label]
+        digits.append(Digit(label, digit.score, digit_confident, box, digit.pixels[None]))
+    return Field(tuple(digits), detected.score, confident)

@@ -1,4 +1,10 @@
-"""All the ink on a page: what it is written on taken away, ruled lines too."""
+"""Binarisation of a page: background and ruled lines subtracted, the foreground separated from the rest."""
+
+# 1. The paper is found on a small copy, where a bright sheet lies on something else; the rest is left out.
+# 2. A smooth background is fitted to the paper and subtracted; what is left is the contrast towards the foreground.
+#    With shadows wider than strokes, the background is estimated locally instead.
+# 3. Ruled lines are found in both directions and removed (line_removal).
+# 4. Pixels whose contrast exceeds the noise and a share of the foreground's strength are foreground.
 
 from dataclasses import dataclass
 
@@ -11,180 +17,184 @@ from imparfait.data.images.background import Background, fitted, local, without_
 from imparfait.data.images.foreground import CLEAR, LEAST, LOW, enlarged, lightness, reduced, strength_of
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.paper import AREA, CONVEX, area, find_paper, hull
-from imparfait.data.images.paper import EDGE as OFF_THE_EDGE
+from imparfait.data.images.paper import EDGE as PAPER_EDGE_SHARE
 from imparfait.data.images.placement import Plane
 from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
 
-COARSE = 800  # pixels of the longer side in which the ground is found
-SHEET = 400  # … and the sheet
-LINE = 0.03  # of the page's longer side, that no line is as thick as
-WIDE = 0.06  # of the page's longer side: what is wider is no stroke but a shadow
-NEAR, FADING = 7, 0.88  # pixels of that page around a sheet, that are so much of its lightness at least, are of it
-SHADOW, COLOUR = 1.9, 0.03  # times as dark, and of one colour (shares of red, green, blue), is the same sheet in shadow
-SHADOWED = 0.02  # of the page, that is wider than a stroke, from which on there are shadows
-EDGE = 3
-MOST_GAIN = 4.0  # for the darkest places: there noise grows with it
-NOISY = 0.04  # of the ink's strength: with more noise, ink is told from ground on a smoothed page
+BACKGROUND_SIDE_PIXELS = 800  # longer side of the copy on which the background is fitted
+PAPER_SIDE_PIXELS = 400  # longer side of the copy on which the paper is found
+RULED_LINE_SHARE = 0.03  # of the page's longer side; ruled lines are thinner
+STROKE_SHARE = 0.06  # of the page's longer side; strokes are thinner, shadows wider
+MIN_SHADOW_SHARE = 0.02  # of the page, wider than a stroke: from here on there are shadows
+GROWTH_WINDOW_PIXELS = 7  # around a pixel of the small copy, in which it is compared with the paper found so far
+MIN_GROWTH_LIGHTNESS = 0.88  # of that paper's lightness: a pixel as light belongs to the paper too
+MAX_SHADOW_RATIO = 1.9  # of lightness between a sheet and its surroundings, which may be the same sheet in shadow …
+MAX_COLOUR_DIFFERENCE = 0.03  # … if no share of red, green or blue differs more
+EDGE_PIXELS = 3  # width of the rim where the page or the paper ends
+MAX_SHADOW_GAIN = 4.0  # of contrast in the darkest places, where noise grows with it
+MAX_UNSMOOTHED_NOISE = 0.04  # of the foreground's strength; with more noise the page is smoothed before the threshold
 
 Mask = Bool[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, eq=False)
 class BinarizedPage:
-    """The ink on a page, or on the sheet that lies on it."""
+    """The foreground of a page, or of the paper that lies on it."""
 
-    beside: Plane
-    """How far each pixel lies from the ground, towards ink; 0 outside the sheet."""
-    ink: Mask
-    """Which pixels are ink, in specks too."""
+    contrast: Plane
+    """How far each pixel lies from the background, towards the foreground; 0 outside the paper."""
+    foreground: Mask
+    """Foreground pixels, those of specks too."""
     strength: float
-    """How far clear ink lies from the ground."""
+    """The contrast of clear foreground."""
     noise: float
+    """Standard deviation of the contrast on the background."""
     corner: tuple[int, int]
-    """Where it begins on the page: column and row."""
+    """Where the planes begin on the page: column and row."""
     ruled: Mask
-    """Where lines were taken away, and what may be left of them."""
+    """Where ruled lines were removed, and what may be left of them."""
     edge: Mask
-    """Where the page or the sheet ends, EDGE pixels wide."""
-    thick: float
-    """How thick those lines were at most, in pixels; 0 where there were none."""
-    across: tuple[float, ...]
-    """Slopes of the lines that went across the page, rows for one column, …"""
-    down: tuple[float, ...]
-    """… and of those that went down, columns for one row."""
+    """The rim of the page or the paper, EDGE_PIXELS wide."""
+    line_thickness: float
+    """Of the thickest ruled line, in pixels; 0 without ruled lines."""
+    horizontal_slopes: tuple[float, ...]
+    """Of the ruled lines across the page, rows a column."""
+    vertical_slopes: tuple[float, ...]
+    """Of the ruled lines down the page, columns a row."""
 
 
-def binarize(levels: Levels, grown: bool = False) -> BinarizedPage | None:
-    """The ink on a page, or on a sheet that lies there; None where there is none.
+def binarize(levels: Levels, grow_paper: bool = False) -> BinarizedPage | None:
+    """The foreground of a page, or of the paper on it; None where there is none.
 
-    With `grown` true the sheet goes on as far as the light only fades.
+    With `grow_paper` the paper extends as far as its lightness changes only gradually.
     """
-    factor = -(-max(levels.shape[:2]) // SHEET)
+    factor = -(-max(levels.shape[:2]) // PAPER_SIDE_PIXELS)
     coarse = reduced(levels, factor)
     light = lightness(coarse)
-    # Without ruled lines: between two of them would be a sheet.
-    thin = max(3, round(LINE * max(light.shape)))
-    sheet = find_paper(ndimage.grey_opening(ndimage.grey_closing(light, thin), thin))
+    # Without ruled lines, between two of which there would be a sheet.
+    thickest = max(3, round(RULED_LINE_SHARE * max(light.shape)))
+    paper = find_paper(ndimage.grey_opening(ndimage.grey_closing(light, thickest), thickest))
     corner = (0, 0)
     valid = np.ones(levels.shape[:2], bool)
-    if sheet is not None and not _in_shadow(coarse, sheet):
-        if grown:
-            sheet = _grown(light, sheet)
-        image = Image.fromarray(sheet.astype(np.uint8))
-        valid = np.asarray(image.resize((sheet.shape[1] * factor, sheet.shape[0] * factor), Image.Resampling.NEAREST))
+    if paper is not None and not _is_surrounded_by_shadow(coarse, paper):
+        if grow_paper:
+            paper = _grown(light, paper)
+        image = Image.fromarray(paper.astype(np.uint8))
+        valid = np.asarray(image.resize((paper.shape[1] * factor, paper.shape[0] * factor), Image.Resampling.NEAREST))
         valid = valid[: levels.shape[0], : levels.shape[1]] > 0
         rows, columns = np.flatnonzero(valid.any(1)), np.flatnonzero(valid.any(0))
         down, across = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         levels, valid, corner = levels[down, across], valid[down, across], (int(columns[0]), int(rows[0]))
-    return _ink_on(levels, valid, corner)
+    return _binarize_region(levels, valid, corner)
 
 
-def _grown(light: Plane, sheet: Mask) -> Mask:
-    """A sheet with all around it that is nearly as light as what it lies beside; itself where that is no sheet."""
-    grown = sheet
+def _grown(light: Plane, paper: Mask) -> Mask:
+    """The paper with everything around it that is nearly as light; `paper` itself where the result is no sheet."""
+    grown = paper
     for _ in range(max(light.shape)):
-        share = ndimage.uniform_filter(grown.astype(np.float32), NEAR)
-        usual = ndimage.uniform_filter(light * grown, NEAR) / np.maximum(share, 1e-6)
-        more = ~grown & (share > 0) & (light > FADING * usual)
-        if not more.any():
+        share = ndimage.uniform_filter(grown.astype(np.float32), GROWTH_WINDOW_PIXELS)
+        mean = ndimage.uniform_filter(light * grown, GROWTH_WINDOW_PIXELS) / np.maximum(share, 1e-6)
+        added = ~grown & (share > 0) & (light > MIN_GROWTH_LIGHTNESS * mean)
+        if not added.any():
             break
-        grown = grown | more
+        grown = grown | added
     grown = np.asarray(ndimage.binary_fill_holes(grown))
     corners = hull(grown)
     if grown.mean() > AREA[1] or grown.sum() < CONVEX * area(corners):
-        return sheet
-    drawing = Image.new("1", sheet.shape[::-1])
+        return paper
+    drawing = Image.new("1", paper.shape[::-1])
     ImageDraw.Draw(drawing).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
-    edge = max(2, round(OFF_THE_EDGE * max(light.shape)))
+    edge = max(2, round(PAPER_EDGE_SHARE * max(light.shape)))
     return np.asarray(ndimage.binary_erosion(np.asarray(drawing), iterations=edge, border_value=1))
 
 
-def _in_shadow(coarse: Levels, sheet: Mask) -> bool:
-    """Whether what lies beside a sheet may be more of it in a shadow: of the same colour, and not much darker."""
-    around = np.asarray(ndimage.distance_transform_cdt(~sheet))
-    inside = np.asarray(ndimage.distance_transform_cdt(sheet))
+def _is_surrounded_by_shadow(coarse: Levels, paper: Mask) -> bool:
+    """Whether the surroundings may be the same sheet in shadow: of the same colour, and not much darker."""
+    outside = np.asarray(ndimage.distance_transform_cdt(~paper))
+    inside = np.asarray(ndimage.distance_transform_cdt(paper))
     edge = max(coarse.shape[:2]) // 20
     within, beyond = (
-        np.median(coarse[(away > 0) & (away <= 2 * edge)], 0)
-        for away in (inside, np.where(around > edge // 2, around, 0))
+        np.median(coarse[(distance > 0) & (distance <= 2 * edge)], 0)
+        for distance in (inside, np.where(outside > edge // 2, outside, 0))
     )
     if not within.all() or not beyond.all():
         return False
-    brighter, colour = float(within.mean() / beyond.mean()), within / within.sum() - beyond / beyond.sum()
-    return 1 / SHADOW < brighter < SHADOW and float(np.abs(colour).max()) < COLOUR
+    ratio, colour = float(within.mean() / beyond.mean()), within / within.sum() - beyond / beyond.sum()
+    return 1 / MAX_SHADOW_RATIO < ratio < MAX_SHADOW_RATIO and float(np.abs(colour).max()) < MAX_COLOUR_DIFFERENCE
 
 
-def _ink_on(levels: Levels, valid: Mask, corner: tuple[int, int]) -> BinarizedPage | None:
-    beside = _without_ground(levels, valid)
-    if beside is None:
+def _binarize_region(levels: Levels, valid: Mask, corner: tuple[int, int]) -> BinarizedPage | None:
+    contrast = _subtract_background(levels, valid)
+    if contrast is None:
         return None
-    noise = max(1.4826 * float(np.median(np.abs(beside[valid][::7]))), 1 / 510)
+    noise = max(1.4826 * float(np.median(np.abs(contrast[valid][::7]))), 1 / 510)
     slopes: list[tuple[float, ...]] = []
-    thick = 0.0
-    ruled = np.zeros(beside.shape, bool)
-    for turned in (False, True):
-        plane = beside.T if turned else beside
-        rules = find_ruled_lines(plane, noise, strength_of(beside[valid], noise))
-        if rules:
-            free = np.array(valid.T if turned else valid)
-            for rule in rules:
-                rows = np.rint(rule.rows).astype(int)
-                for away in range(-int(rule.thickness) - 1, int(rule.thickness) + 2):
-                    free[(rows + away).clip(0, len(free) - 1), np.arange(len(rows))] = False
+    thickness = 0.0
+    ruled = np.zeros(contrast.shape, bool)
+    for transposed in (False, True):
+        plane = contrast.T if transposed else contrast
+        lines = find_ruled_lines(plane, noise, strength_of(contrast[valid], noise))
+        if lines:
+            free = np.array(valid.T if transposed else valid)
+            for line in lines:
+                rows = np.rint(line.rows).astype(int)
+                for offset in range(-int(line.thickness) - 1, int(line.thickness) + 2):
+                    free[(rows + offset).clip(0, len(free) - 1), np.arange(len(rows))] = False
             strength = strength_of(plane[free], noise) or float(plane.max())
-            plane, lines = remove_ruled_lines(plane, rules, strength, max(3 * noise, LOW * strength))
-            beside = np.ascontiguousarray(plane.T) if turned else plane
-            ruled |= lines.T if turned else lines
-        slopes.append(tuple(rule.slope for rule in rules))
-        thick = max([thick, *(rule.thickness for rule in rules)])
-    strength = strength_of(beside[valid], noise)
+            plane, mask = remove_ruled_lines(plane, lines, strength, max(3 * noise, LOW * strength))
+            contrast = np.ascontiguousarray(plane.T) if transposed else plane
+            ruled |= mask.T if transposed else mask
+        slopes.append(tuple(line.slope for line in lines))
+        thickness = max([thickness, *(line.thickness for line in lines)])
+    strength = strength_of(contrast[valid], noise)
     if strength < max(CLEAR * noise * 0.6, LEAST):
         return None
-    beside[~valid] = 0
-    smooth = beside
-    if noise > NOISY * strength:
-        smooth = ndimage.gaussian_filter(beside, 0.7 if noise < 3 * NOISY * strength else 1.2)
-    low = max(3 * noise if smooth is beside else 0, LOW * strength)
-    inside = ndimage.binary_erosion(np.pad(valid, 1), np.ones((3, 3), bool), EDGE)[1:-1, 1:-1]
-    return BinarizedPage(beside, smooth > low, strength, noise, corner, ruled, valid & ~inside, thick, *slopes)
+    contrast[~valid] = 0
+    smooth = contrast
+    if noise > MAX_UNSMOOTHED_NOISE * strength:
+        smooth = ndimage.gaussian_filter(contrast, 0.7 if noise < 3 * MAX_UNSMOOTHED_NOISE * strength else 1.2)
+    low = max(3 * noise if smooth is contrast else 0, LOW * strength)
+    inside = ndimage.binary_erosion(np.pad(valid, 1), np.ones((3, 3), bool), EDGE_PIXELS)[1:-1, 1:-1]
+    return BinarizedPage(contrast, smooth > low, strength, noise, corner, ruled, valid & ~inside, thickness, *slopes)
 
 
-def _without_ground(levels: Levels, valid: Mask) -> Plane | None:
-    factor = -(-max(levels.shape[:2]) // COARSE)
+def _subtract_background(levels: Levels, valid: Mask) -> Plane | None:
+    """The contrast of each pixel; None where nothing stands out from the background."""
+    factor = -(-max(levels.shape[:2]) // BACKGROUND_SIDE_PIXELS)
     coarse = reduced(levels, factor)
-    few = valid[::factor, ::factor]
-    ground = _rested(fitted(coarse, few), few)
-    if ground is not None and _shadowed(ground, few):
-        ground = _rested(local(coarse, few), few) or ground
-    if ground is None:
+    coarse_valid = valid[::factor, ::factor]
+    background = _refined(fitted(coarse, coarse_valid), coarse_valid)
+    if background is not None and _has_shadows(background, coarse_valid):
+        background = _refined(local(coarse, coarse_valid), coarse_valid) or background
+    if background is None:
         return None
-    under = coarse @ ground.direction - ground.beside
+    under = coarse @ background.direction - background.beside
     exact = levels.shape[0] / factor, levels.shape[1] / factor
-    beside = levels @ ground.direction - enlarged(under, levels.shape[:2], exact)
-    per_level = lightness(ground.direction[None, None])[0, 0]
-    if per_level < 0:  # dark ink takes a share of the light that falls there
-        light = ndimage.uniform_filter(lightness(coarse) - ground.beside * per_level, 9)
-        usual = float(np.median(light[few]))
-        gain = np.clip(usual / np.maximum(light, 1e-3), 0.5, MOST_GAIN)
-        beside *= enlarged(np.asarray(gain, np.float32), levels.shape[:2], exact)
-    return np.asarray(beside, np.float32)
+    contrast = levels @ background.direction - enlarged(under, levels.shape[:2], exact)
+    per_level = lightness(background.direction[None, None])[0, 0]
+    if per_level < 0:  # a dark foreground reflects a share of the light that falls there
+        light = ndimage.uniform_filter(lightness(coarse) - background.beside * per_level, 9)
+        usual = float(np.median(light[coarse_valid]))
+        gain = np.clip(usual / np.maximum(light, 1e-3), 0.5, MAX_SHADOW_GAIN)
+        contrast *= enlarged(np.asarray(gain, np.float32), levels.shape[:2], exact)
+    return np.asarray(contrast, np.float32)
 
 
-def _rested(ground: Background, valid: Mask) -> Background | None:
-    """A ground after its rest is taken away; None where nothing is seen on it."""
-    strength = strength_of(ground.beside[valid], ground.noise)
+def _refined(background: Background, valid: Mask) -> Background | None:
+    """A background with its own residual subtracted; None where nothing stands out from it."""
+    strength = strength_of(background.beside[valid], background.noise)
     if strength < LEAST:
         return None
     longer = max(valid.shape)
-    ink = valid & (ground.beside > max(3 * ground.noise, LOW * strength))
-    around = np.asarray(ndimage.binary_dilation(ink, iterations=1 + longer // 200)) | ~valid
-    return without_rest(ground, around, max(3, longer // 8) | 1)
+    foreground = valid & (background.beside > max(3 * background.noise, LOW * strength))
+    around = np.asarray(ndimage.binary_dilation(foreground, iterations=1 + longer // 200)) | ~valid
+    return without_rest(background, around, max(3, longer // 8) | 1)
 
 
-def _shadowed(ground: Background, valid: Mask) -> bool:
-    """Whether much of what is darker than this ground is wider than strokes are."""
-    strength = strength_of(ground.beside[valid], ground.noise)
-    dark = valid & (ground.beside > max(3 * ground.noise, LOW * strength))
-    wide = max(3, round(WIDE * max(valid.shape)))
+def _has_shadows(background: Background, valid: Mask) -> bool:
+    """Whether much of what stands out from this background is wider than a stroke."""
+    strength = strength_of(background.beside[valid], background.noise)
+    dark = valid & (background.beside > max(3 * background.noise, LOW * strength))
+    wide = max(3, round(STROKE_SHARE * max(valid.shape)))
     solid = ndimage.uniform_filter(dark.astype(np.float32), wide) > 0.95
-    return float(solid[valid].mean()) > SHADOWED
+    return float(solid[valid].mean()) > MIN_SHADOW_SHARE

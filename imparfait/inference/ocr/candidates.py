@@ -1,4 +1,8 @@
-"""What the ink of a row may be cut and joined into: signs between two places of the row, as a classifier takes them."""
+"""Candidate digits of a text line: components over-segmented, and neighbouring segments joined again."""
+
+# 1. The classifier predicts each component that may be one digit.
+# 2. Wide components are split into segments (splitting), unless the classifier is confident that they are one digit.
+# 3. Every run of neighbouring segments that could be one digit is a candidate, normalised as the model takes a digit.
 
 from dataclasses import dataclass
 
@@ -10,54 +14,56 @@ from imparfait.data.images.foreground import Box, edges_of
 from imparfait.data.images.normalize import InputFormat
 from imparfait.data.images.placement import place
 from imparfait.inference.ocr.binarize import BinarizedPage
-from imparfait.inference.ocr.layout import Owners, TextRow
-from imparfait.inference.ocr.splitting import cut
+from imparfait.inference.ocr.layout import ComponentMap, TextLine
+from imparfait.inference.ocr.splitting import split_component
 from imparfait.inference.predictor import Predictor
 
-MOST_PARTS = 8  # of a row, that are joined to one sign: as many as a piece of its greatest width is cut into
-WIDEST, TALLEST = 1.7, 1.9  # heights of the row's digits, of a sign that is joined
-LOWEST = 0.4  # heights, of a piece that may be more than one digit
-FARTHEST = 0.35  # heights between parts that are joined
-TOUCHING, HIGH = 0.06, 0.7  # heights between two sure signs, each so high, from which on they are not joined
-CUT_FROM = 0.55  # heights, from which width on a piece may be more than one digit
-# A piece narrower than this of which the classifier is as sure as that is one digit, unless a cut through so few
-# strokes leaves something so high on both sides: of single digits of tests/composed.py 57 %, less an eighth.
-ONE_WIDE, ONE_SURE = 0.85, 0.99
-PAIR_CROSSED, PAIR_TALL = 1.6, 0.65
+# Heights are those of the line's digits.
+MAX_SEGMENTS = 8  # of a candidate: as many as the widest component is split into
+MAX_WIDTH_HEIGHTS, MAX_HEIGHT_HEIGHTS = 1.7, 1.9  # of a candidate
+MIN_DIGITS_HEIGHT = 0.4  # heights of a component that may be one or more digits
+MAX_GAP_HEIGHTS = 0.35  # between segments of a candidate
+MAX_DIGIT_GAP_HEIGHTS = 0.06  # between two components that are digits themselves; if wider, they are not joined
+MIN_DIGIT_HEIGHTS = 0.7  # of a component that is a digit itself
+MIN_SPLIT_WIDTH_HEIGHTS = 0.55  # of a component that may be more than one digit
+# A component narrower than ONE_DIGIT_WIDTH_HEIGHTS that the classifier predicts with ONE_DIGIT_SCORE is one digit,
+# unless a cut through at most PAIR_STROKES strokes leaves PAIR_HEIGHT_SHARE of its height on both sides.
+# On composed lines (tests/helpers/lines.py) that saves the splitting of 57 % of the single digits, less an eighth.
+ONE_DIGIT_WIDTH_HEIGHTS, ONE_DIGIT_SCORE = 0.85, 0.99
+PAIR_STROKES, PAIR_HEIGHT_SHARE = 1.6, 0.65
 
 
 @dataclass(frozen=True, eq=False)
-class GlyphPrediction:
-    """Ink as a model takes it, and what it says of it."""
+class ComponentPrediction:
+    """A component as the model takes it, and the predicted probabilities."""
 
     pixels: UInt8[np.ndarray, "1 height width"]
-    answers: Float32[np.ndarray, " classes"]
+    probabilities: Float32[np.ndarray, " classes"]
 
     @property
-    def sure(self) -> bool:
-        """Whether it is most likely one sign."""
-        return bool(self.answers.max() >= ONE_SURE)
+    def is_confident(self) -> bool:
+        """Whether it is most likely one digit."""
+        return bool(self.probabilities.max() >= ONE_DIGIT_SCORE)
 
 
 @dataclass(frozen=True, eq=False)
-class Glyph:
-    """The least that a row's ink is divided into."""
+class Segment:
+    """The smallest part that a line's foreground is split into."""
 
-    first: int
-    """Its number in the row's owners."""
+    number: int
+    """In the line's component map."""
     box: Box
-    pixels: int
     cut: float | None
-    """Strokes crossed by the cut between it and the part before it; None where there was none to make."""
-    look: GlyphPrediction | None
-    """Where it is all of a piece."""
-    whole: bool
-    """Whether its piece is most likely a sign, or several: none of it belongs to others."""
+    """Strokes crossed by the cut before it; None at the start of a component."""
+    prediction: ComponentPrediction | None
+    """Where it is a whole component."""
+    is_digit: bool
+    """Whether its component is most likely one or more whole digits, of which nothing belongs to another component."""
 
 
 @dataclass(frozen=True, eq=False)
-class Hypothesis:
-    """A sign made of the parts from `start` to before `end`."""
+class Candidate:
+    """A possible digit, made of the segments from `start` to before `end`."""
 
     start: int
     end: int
@@ -65,127 +71,140 @@ class Hypothesis:
     pixels: UInt8[np.ndarray, "1 height width"]
     """As the model takes it."""
     gap: float
-    """Heights that its parts lie apart, all together."""
+    """Sum of the gaps between its segments, in heights."""
     joined: int
-    """Of its parts, those that nothing connects with the one before."""
-    answers: Float32[np.ndarray, " classes"] | None
-    """What the model says of it; None where it has not been asked."""
+    """Number of its segments that do not touch the one before."""
+    probabilities: Float32[np.ndarray, " classes"] | None
+    """Predicted by the model; None where it has not been run yet."""
 
 
-def looked_at(
-    rows: list[TextRow], inked: BinarizedPage, owners: Owners, ready: Predictor
-) -> dict[int, GlyphPrediction]:
-    """What the classifier says of each piece that may be one sign, by its number."""
-    framed = {
-        piece.number: pixels
-        for row in rows
-        for piece in row.pieces
-        if piece.height > LOWEST * row.tall and piece.width < WIDEST * row.tall
-        if (pixels := _framed(piece.number, piece.number, piece.box, inked, owners, ready.input_format)) is not None
+def predict_components(
+    lines: list[TextLine], page: BinarizedPage, component_map: ComponentMap, predictor: Predictor
+) -> dict[int, ComponentPrediction]:
+    """The prediction for each component that may be one digit, by its number."""
+    inputs = {
+        component.number: pixels
+        for line in lines
+        for component in line.components
+        if component.height > MIN_DIGITS_HEIGHT * line.digit_height
+        and component.width < MAX_WIDTH_HEIGHTS * line.digit_height
+        if (
+            pixels := _model_input(
+                component.number, component.number, component.box, page, component_map, predictor.input_format
+            )
+        )
+        is not None
     }
-    answers = ready.predict_proba(np.array([*framed.values()])) if framed else ()
-    return {number: GlyphPrediction(framed[number], each) for number, each in zip(framed, answers, strict=True)}
+    probabilities = predictor.predict_proba(np.array([*inputs.values()])) if inputs else ()
+    return {number: ComponentPrediction(inputs[number], row) for number, row in zip(inputs, probabilities, strict=True)}
 
 
-def parts_of(row: TextRow, inked: BinarizedPage, owners: Owners, looks: dict[int, GlyphPrediction]) -> list[Glyph]:
-    """The row's parts from left to right; `owners` is written anew: numbers rise along the row.
+def segment_line(
+    line: TextLine, page: BinarizedPage, component_map: ComponentMap, predictions: dict[int, ComponentPrediction]
+) -> list[Segment]:
+    """The line's segments from left to right; they are numbered anew in `component_map`, ascending along the line.
 
-    What a look at the piece is sure of is cut only where it is wide, or looks like a pair.
+    A component that is confidently one digit is split only where it is wide or looks like a pair.
     """
-    parts: list[Glyph] = []
-    number = int(owners.max()) + 1
-    for piece in row.pieces:
-        down, across = slice(piece.top, piece.bottom), slice(piece.left, piece.right)
-        own = owners[down, across] == piece.number
-        costs: list[float] = []
-        look = looks.get(piece.number)
-        whole = look is not None and look.sure and piece.height >= HIGH * row.tall
-        which = np.where(own, 0, -1)
-        if piece.width >= CUT_FROM * row.tall and piece.height > LOWEST * row.tall:
-            ink = np.clip(inked.beside[down, across] / inked.strength, 0, 1)
-            which, costs = cut(ink, own, row.tall)
-            clear = look is not None and look.sure and piece.width < ONE_WIDE * row.tall
-            if clear and not _is_pair(which, costs):
-                which, costs = np.where(own, 0, -1), []
-        for index in range(len(costs) + 1):
-            mask = which == index
+    segments: list[Segment] = []
+    number = int(component_map.max()) + 1
+    for component in line.components:
+        down, across = slice(component.top, component.bottom), slice(component.left, component.right)
+        own = component_map[down, across] == component.number
+        cuts: list[float] = []
+        prediction = predictions.get(component.number)
+        is_confident = prediction is not None and prediction.is_confident
+        is_digit = is_confident and component.height >= MIN_DIGIT_HEIGHTS * line.digit_height
+        part_of = np.where(own, 0, -1)
+        is_wide = component.width >= MIN_SPLIT_WIDTH_HEIGHTS * line.digit_height
+        if is_wide and component.height > MIN_DIGITS_HEIGHT * line.digit_height:
+            foreground = np.clip(page.contrast[down, across] / page.strength, 0, 1)
+            part_of, cuts = split_component(foreground, own, line.digit_height)
+            is_narrow = component.width < ONE_DIGIT_WIDTH_HEIGHTS * line.digit_height
+            if is_confident and is_narrow and not _is_pair(part_of, cuts):
+                part_of, cuts = np.where(own, 0, -1), []
+        for index in range(len(cuts) + 1):
+            mask = part_of == index
             if not mask.any():
                 continue
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             box = (
-                piece.left + int(columns[0]), piece.top + int(rows[0]),
-                piece.left + int(columns[-1]) + 1, piece.top + int(rows[-1]) + 1,
+                component.left + int(columns[0]), component.top + int(rows[0]),
+                component.left + int(columns[-1]) + 1, component.top + int(rows[-1]) + 1,
             )  # fmt: skip
-            owners[down, across][mask] = number
-            before = costs[index - 1] if index else None
-            parts.append(Glyph(number, box, int(mask.sum()), before, None if costs else look, whole))
+            component_map[down, across][mask] = number
+            cut_before = cuts[index - 1] if index else None
+            segments.append(Segment(number, box, cut_before, None if cuts else prediction, is_digit))
             number += 1
-    return parts
+    return segments
 
 
-def _is_pair(which: Int[np.ndarray, "height width"], costs: list[float]) -> bool:
-    """Whether a cut through little ink leaves something tall on both sides."""
-    for last, cost in enumerate(costs):
-        sides = (np.flatnonzero(side.any(1)) for side in ((which >= 0) & (which <= last), which > last))
-        if cost <= PAIR_CROSSED and min(int(np.ptp(rows)) + 1 for rows in sides) >= PAIR_TALL * len(which):
+def _is_pair(part_of: Int[np.ndarray, "height width"], cuts: list[float]) -> bool:
+    """Whether a cut through few strokes leaves something tall on both sides."""
+    for last, strokes in enumerate(cuts):
+        sides = (np.flatnonzero(side.any(1)) for side in ((part_of >= 0) & (part_of <= last), part_of > last))
+        lowest = PAIR_HEIGHT_SHARE * len(part_of)
+        if strokes <= PAIR_STROKES and min(int(np.ptp(rows)) + 1 for rows in sides) >= lowest:
             return True
     return False
 
 
-def hypotheses_of(
-    parts: list[Glyph], tall: float, inked: BinarizedPage, owners: Owners, form: InputFormat
-) -> list[Hypothesis]:
-    """The signs that neighbouring parts may make."""
-    found = []
-    for start, first in enumerate(parts):
+def make_candidates(
+    segments: list[Segment], digit_height: float, page: BinarizedPage, component_map: ComponentMap, form: InputFormat
+) -> list[Candidate]:
+    """The possible digits: runs of neighbouring segments."""
+    candidates = []
+    for start, first in enumerate(segments):
         box, gap, joined = first.box, 0.0, 0
-        for end in range(start + 1, min(len(parts), start + MOST_PARTS) + 1):
+        for end in range(start + 1, min(len(segments), start + MAX_SEGMENTS) + 1):
             if end > start + 1:
-                part = parts[end - 1]
-                if part.cut is None:
-                    apart = max(0.0, part.box[0] - box[2]) / tall
-                    gap, joined = gap + apart, joined + 1
-                    if apart > FARTHEST or (apart > TOUCHING and parts[end - 2].whole and part.whole):
+                segment = segments[end - 1]
+                if segment.cut is None:
+                    distance = max(0.0, segment.box[0] - box[2]) / digit_height
+                    gap, joined = gap + distance, joined + 1
+                    are_digits = segments[end - 2].is_digit and segment.is_digit
+                    if distance > MAX_GAP_HEIGHTS or (distance > MAX_DIGIT_GAP_HEIGHTS and are_digits):
                         break
-                box = _around(box, part.box)
-                if box[2] - box[0] > WIDEST * tall or box[3] - box[1] > TALLEST * tall:
+                box = _union(box, segment.box)
+                width, height = box[2] - box[0], box[3] - box[1]
+                if width > MAX_WIDTH_HEIGHTS * digit_height or height > MAX_HEIGHT_HEIGHTS * digit_height:
                     break
-            elif first.look:
-                look = first.look
-                found.append(Hypothesis(start, end, box, look.pixels, gap, joined, look.answers))
+            elif first.prediction:
+                known = first.prediction
+                candidates.append(Candidate(start, end, box, known.pixels, gap, joined, known.probabilities))
                 continue
-            pixels = _framed(first.first, parts[end - 1].first, box, inked, owners, form)
+            pixels = _model_input(first.number, segments[end - 1].number, box, page, component_map, form)
             if pixels is not None:
-                found.append(Hypothesis(start, end, box, pixels, gap, joined, None))
-    return found
+                candidates.append(Candidate(start, end, box, pixels, gap, joined, None))
+    return candidates
 
 
-def _around(one: Box, other: Box) -> Box:
+def _union(one: Box, other: Box) -> Box:
     return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
 
 
-def _framed(
-    first: int, last: int, box: Box, inked: BinarizedPage, owners: Owners, form: InputFormat
+def _model_input(
+    first: int, last: int, box: Box, page: BinarizedPage, component_map: ComponentMap, form: InputFormat
 ) -> UInt8[np.ndarray, "1 rows columns"] | None:
-    """The parts numbered from `first` to `last` as a model takes a sign."""
-    height, width = owners.shape
+    """The segments numbered from `first` to `last` as the model takes a digit."""
+    height, width = component_map.shape
     down = slice(max(0, box[1] - 2), min(height, box[3] + 2))
     across = slice(max(0, box[0] - 2), min(width, box[2] + 2))
-    theirs = owners[down, across]
-    own = (theirs >= first) & (theirs <= last)
-    near = ndimage.binary_dilation(own, np.ones((3, 3), bool)) & (own | (theirs == 0))
-    beside = inked.beside[down, across]
-    strength = _strength(beside[own])
-    low = min(3 * inked.noise, strength / 3)
-    ink = np.clip((beside * near - low) / (strength - low), 0, 1).astype(np.float32)
-    if not ink.any():
+    numbers = component_map[down, across]
+    own = (numbers >= first) & (numbers <= last)
+    near = ndimage.binary_dilation(own, np.ones((3, 3), bool)) & (own | (numbers == 0))
+    contrast = page.contrast[down, across]
+    strength = _strength(contrast[own])
+    low = min(3 * page.noise, strength / 3)
+    foreground = np.clip((contrast * near - low) / (strength - low), 0, 1).astype(np.float32)
+    if not foreground.any():
         return None
-    plane, _ = place(ink, edges_of(ink), form.height, form.width)
+    plane, _ = place(foreground, edges_of(foreground), form.height, form.width)
     return np.asarray(np.rint(plane[None] * 255), np.uint8)
 
 
-def _strength(inside: Float32[np.ndarray, " pixels"]) -> float:
-    """How far a sign's own ink lies from the ground: the median of its darker half, but for its darkest pixels."""
-    clear = np.partition(inside, -1 - len(inside) // 20)[-1 - len(inside) // 20]
-    dark = inside[inside >= clear / 2]
-    return float(np.partition(dark, len(dark) // 2)[len(dark) // 2])
+def _strength(contrast: Float32[np.ndarray, " pixels"]) -> float:
+    """The contrast of a digit's own foreground: the median of its stronger half, without its strongest pixels."""
+    clear = np.partition(contrast, -1 - len(contrast) // 20)[-1 - len(contrast) // 20]
+    strong = contrast[contrast >= clear / 2]
+    return float(np.partition(strong, len(strong) // 2)[len(strong) // 2])

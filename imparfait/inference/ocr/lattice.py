@@ -1,4 +1,8 @@
-"""Of all that a row's ink may be, the most probable string of signs, and how probable it is."""
+"""Segmentation lattice of a text line: its most probable string of digits, and the probability of each part."""
+
+# A node is a place between two segments. An edge goes over one or more segments: a candidate digit, or a segment that
+# is skipped. The weights of a conditional random field (semi-Markov) score each edge from its features; the forward and
+# backward sums over all paths give probabilities, the best path gives the string.
 
 from dataclasses import dataclass, fields
 
@@ -6,188 +10,196 @@ import numpy as np
 from jaxtyping import Float
 
 from imparfait.core.types import Probabilities
-from imparfait.inference.ocr.candidates import Glyph, Hypothesis
+from imparfait.inference.ocr.candidates import Candidate, Segment
+
+MIN_PROBABILITY = 1e-6  # of a label, before the logarithm
+MIN_OVERLAP = 0.5  # intersection over union of two candidates that count as the same digit
 
 
 @dataclass(frozen=True)
 class LatticeWeights:
-    """Natural logarithms that a sign's probability is multiplied with; heights are those of the row's digits.
+    """Weights of the features of an edge, added to the logarithm of its probability; heights are the digits'.
 
-    Found with 1,800 lines of tests/composed.py: those of a random field that makes the right strings most probable.
+    Trained on 1,800 composed lines (tests/helpers/lines.py), maximising the probability of the true strings.
     """
 
-    sign: float = -6.01
-    """Each sign."""
-    doubt: float = 1.72
-    """The logarithm of its most probable label's probability."""
-    sure: float = -0.95
-    """The logarithm of what is left to one of that probability, of 0.001 at least."""
+    digit: float = -6.01
+    """For each digit."""
+    log_probability: float = 1.72
+    """Logarithm of the probability of its most probable label."""
+    log_doubt: float = -0.95
+    """Logarithm of 1.001 less that probability."""
     joined: float = 2.52
-    """Each of its parts that does not touch the one before."""
+    """For each of its segments that does not touch the one before."""
     gap: float = -3.59
-    """Heights of gaps within it."""
+    """Gaps within it, in heights."""
     cut: float = -2.83
-    """A cut before it."""
+    """Where it begins with a cut."""
     crossed: float = -0.15
     """Strokes that this cut crosses."""
     uncut: float = 1.68
-    """Each cut within it that is not made."""
+    """For each possible cut within it that is not made."""
     absorbed: float = -0.35
-    """How sure the classifier is of both sides of such a cut where one of them alone has the label of both together."""
+    """Lower score of the two sides of such a cut, where one side alone has the label of both together."""
     width: float = 7.67
-    """Its width in heights."""
-    wide: float = -10.64
-    """Its width squared."""
-    high: float = -8.27
-    """The logarithm of its height in heights, squared."""
-    low: float = -3.18
-    """How many heights it is lower than half of one."""
-    left_out: float = -2.77
-    """Each part that is no sign or none of a sign's."""
-    ink: float = -12.7
-    """Its longer side in heights, squared, at most 1."""
+    """Width in heights."""
+    width_squared: float = -10.64
+    log_height_squared: float = -8.27
+    """Squared logarithm of its height in heights."""
+    lowness: float = -3.18
+    """Heights by which it is lower than half a height."""
+    skipped: float = -2.77
+    """For each segment that belongs to no digit."""
+    skipped_size: float = -12.7
+    """Squared longer side of such a segment in heights, at most 1."""
 
 
 WEIGHTS = LatticeWeights()
-NAMES = tuple(each.name for each in fields(LatticeWeights))
-Features = Float[np.ndarray, "steps weights"]
+NAMES = tuple(field.name for field in fields(LatticeWeights))
+Features = Float[np.ndarray, "edges weights"]
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
-    """A step through a row: over the parts from `start` to before `end`."""
+class Edge:
+    """A step over the segments from `start` to before `end`."""
 
     start: int
     end: int
     score: float
-    hypothesis: Hypothesis | None
-    """The sign that these parts make; None where a part is left out."""
-    logs: Float[np.ndarray, " classes"]
-    """Logarithms of the probabilities of its labels."""
+    candidate: Candidate | None
+    """The digit that these segments form; None where a segment is skipped."""
+    log_probabilities: Float[np.ndarray, " classes"]
+    """Of the digit's labels."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
-    """A sign of the best string."""
+class DecodedDigit:
+    """A digit of the best string."""
 
-    hypothesis: Hypothesis
+    candidate: Candidate
     label: int
     score: float
-    """How probable it is that a sign with this label is there."""
+    """The probability that a digit with this label is at this place."""
 
 
-def features_of(parts: list[Glyph], tall: float, hypotheses: list[Hypothesis], answers: Probabilities) -> Features:
-    """What the weights are multiplied with: a row for each hypothesis, then one for each part that is left out."""
-    told = {
-        (h.start, h.end): (int(each.argmax()), float(each.max())) for h, each in zip(hypotheses, answers, strict=True)
+def edge_features(
+    segments: list[Segment], digit_height: float, candidates: list[Candidate], probabilities: Probabilities
+) -> Features:
+    """The features of each edge: one row for each candidate, then one for each segment that is skipped."""
+    best = {
+        (c.start, c.end): (int(row.argmax()), float(row.max()))
+        for c, row in zip(candidates, probabilities, strict=True)
     }
     rows = []
-    for h, each in zip(hypotheses, answers, strict=True):
-        left, top, right, bottom = h.box
-        width, height = (right - left) / tall, (bottom - top) / tall
-        before = parts[h.start].cut
-        within = sum(part.cut is not None for part in parts[h.start + 1 : h.end])
+    for candidate, row in zip(candidates, probabilities, strict=True):
+        left, top, right, bottom = candidate.box
+        width, height = (right - left) / digit_height, (bottom - top) / digit_height
+        cut = segments[candidate.start].cut
+        uncut = sum(segment.cut is not None for segment in segments[candidate.start + 1 : candidate.end])
+        score = float(row.max())
         rows.append([
-            1, float(np.log(max(1e-6, float(each.max())))), float(np.log(1.001 - float(each.max()))), h.joined, h.gap,
-            before is not None, before or 0, within, _absorbed(h, int(each.argmax()), parts, told),
+            1, float(np.log(max(MIN_PROBABILITY, score))), float(np.log(1.001 - score)), candidate.joined,
+            candidate.gap, cut is not None, cut or 0, uncut, _absorbed(candidate, int(row.argmax()), segments, best),
             width, width**2, float(np.log(height)) ** 2, max(0.0, 0.5 - height), 0, 0,
         ])  # fmt: skip
-    for part in parts:
-        left, top, right, bottom = part.box
-        size = min(1.0, max(bottom - top, right - left) / tall)
+    for segment in segments:
+        left, top, right, bottom = segment.box
+        size = min(1.0, max(bottom - top, right - left) / digit_height)
         rows.append([0] * (len(NAMES) - 2) + [1, size**2])
     return np.array(rows, float).reshape(-1, len(NAMES))
 
 
-def _absorbed(h: Hypothesis, label: int, parts: list[Glyph], told: dict[tuple[int, int], tuple[int, float]]) -> float:
-    most = 0.0
-    for place in range(h.start + 1, h.end):
-        left, right = told.get((h.start, place)), told.get((place, h.end))
-        if parts[place].cut is not None and left and right and label in (left[0], right[0]):
-            most = max(most, min(left[1], right[1]))
-    return most
+def _absorbed(
+    candidate: Candidate, label: int, segments: list[Segment], best: dict[tuple[int, int], tuple[int, float]]
+) -> float:
+    highest = 0.0
+    for place in range(candidate.start + 1, candidate.end):
+        left, right = best.get((candidate.start, place)), best.get((place, candidate.end))
+        if segments[place].cut is not None and left and right and label in (left[0], right[0]):
+            highest = max(highest, min(left[1], right[1]))
+    return highest
 
 
-def ways_through(
-    parts: list[Glyph],
-    tall: float,
-    hypotheses: list[Hypothesis],
-    answers: Probabilities,
+def lattice_edges(
+    segments: list[Segment],
+    digit_height: float,
+    candidates: list[Candidate],
+    probabilities: Probabilities,
     weights: LatticeWeights = WEIGHTS,
-) -> list[Way]:
-    """All steps there are, in the order of their ends."""
-    scores = features_of(parts, tall, hypotheses, answers) @ [getattr(weights, name) for name in NAMES]
-    signs = zip(hypotheses, scores, np.log(np.maximum(answers, 1e-6)), strict=False)
-    ways = [Way(h.start, h.end, float(score), h, logs) for h, score, logs in signs]
-    ways += [Way(i, i + 1, float(s), None, np.empty(0)) for i, s in enumerate(scores[len(hypotheses) :])]
-    return sorted(ways, key=lambda way: way.end)
+) -> list[Edge]:
+    """All edges, ordered by their ends."""
+    features = edge_features(segments, digit_height, candidates, probabilities)
+    scores = features @ [getattr(weights, name) for name in NAMES]
+    digits = zip(candidates, scores, np.log(np.maximum(probabilities, MIN_PROBABILITY)), strict=False)
+    edges = [Edge(c.start, c.end, float(score), c, logs) for c, score, logs in digits]
+    edges += [Edge(i, i + 1, float(s), None, np.empty(0)) for i, s in enumerate(scores[len(candidates) :])]
+    return sorted(edges, key=lambda edge: edge.end)
 
 
 class Lattice:
-    """All ways through a row, weighed."""
+    """All paths through a text line with their probabilities."""
 
-    def __init__(self, places: int, ways: list[Way]):
-        self.places, self.ways = places, ways
-        self.forward, self.backward = np.full(places, -np.inf), np.full(places, -np.inf)
+    def __init__(self, nodes: int, edges: list[Edge]):
+        self.nodes, self.edges = nodes, edges
+        self.forward, self.backward = np.full(nodes, -np.inf), np.full(nodes, -np.inf)
         self.forward[0] = self.backward[-1] = 0.0
-        masses = [way.score + (_total(way.logs) if way.hypothesis else 0.0) for way in ways]
-        for way, mass in zip(ways, masses, strict=True):
-            self.forward[way.end] = np.logaddexp(self.forward[way.end], self.forward[way.start] + mass)
-        for way, mass in sorted(zip(ways, masses, strict=True), key=lambda each: -each[0].start):
-            self.backward[way.start] = np.logaddexp(self.backward[way.start], self.backward[way.end] + mass)
+        masses = [edge.score + (_log_sum(edge.log_probabilities) if edge.candidate else 0.0) for edge in edges]
+        for edge, mass in zip(edges, masses, strict=True):
+            self.forward[edge.end] = np.logaddexp(self.forward[edge.end], self.forward[edge.start] + mass)
+        for edge, mass in sorted(zip(edges, masses, strict=True), key=lambda pair: -pair[0].start):
+            self.backward[edge.start] = np.logaddexp(self.backward[edge.start], self.backward[edge.end] + mass)
 
-    def best(self) -> list[Chosen]:
-        """The signs of the most probable way, from left to right."""
-        best, came = np.full(self.places, -np.inf), [self.ways[0]] * self.places
+    def best(self) -> list[DecodedDigit]:
+        """The digits of the most probable path, from left to right."""
+        best, arrived_by = np.full(self.nodes, -np.inf), [self.edges[0]] * self.nodes
         best[0] = 0.0
-        for way in self.ways:
-            score = best[way.start] + way.score + (float(way.logs.max()) if way.hypothesis else 0.0)
-            if score > best[way.end]:
-                best[way.end], came[way.end] = score, way
-        chosen, place = [], self.places - 1
-        while place:
-            way = came[place]
-            if way.hypothesis:
-                label = int(way.logs.argmax())
-                chosen.append(Chosen(way.hypothesis, label, self._share(way, label)))
-            place = way.start
-        return chosen[::-1]
+        for edge in self.edges:
+            score = best[edge.start] + edge.score + (float(edge.log_probabilities.max()) if edge.candidate else 0.0)
+            if score > best[edge.end]:
+                best[edge.end], arrived_by[edge.end] = score, edge
+        digits, node = [], self.nodes - 1
+        while node:
+            edge = arrived_by[node]
+            if edge.candidate:
+                label = int(edge.log_probabilities.argmax())
+                digits.append(DecodedDigit(edge.candidate, label, self._probability_at(edge.candidate, label)))
+            node = edge.start
+        return digits[::-1]
 
-    def probability(self, chosen: list[Chosen]) -> float:
-        """How probable it is that what lies between the first and the last of these signs is this string."""
-        start, end = chosen[0].hypothesis.start, chosen[-1].hypothesis.end
-        labels = [each.label for each in chosen]
-        found = np.full((end + 1, len(labels) + 1), -np.inf)
-        found[start, 0] = self.forward[start]
-        for way in self.ways:
-            if way.start < start or way.end > end:
+    def probability(self, digits: list[DecodedDigit]) -> float:
+        """The probability that the segments from the first to the last of these digits are this string."""
+        start, end = digits[0].candidate.start, digits[-1].candidate.end
+        labels = [digit.label for digit in digits]
+        sums = np.full((end + 1, len(labels) + 1), -np.inf)
+        sums[start, 0] = self.forward[start]
+        for edge in self.edges:
+            if edge.start < start or edge.end > end:
                 continue
-            if way.hypothesis is None:
-                found[way.end] = np.logaddexp(found[way.end], found[way.start] + way.score)
+            if edge.candidate is None:
+                sums[edge.end] = np.logaddexp(sums[edge.end], sums[edge.start] + edge.score)
             else:
-                step = found[way.start, :-1] + way.score + way.logs[labels]
-                found[way.end, 1:] = np.logaddexp(found[way.end, 1:], step)
-        return float(np.exp(min(0.0, found[end, -1] + self.backward[end] - self.forward[-1])))
+                extended = sums[edge.start, :-1] + edge.score + edge.log_probabilities[labels]
+                sums[edge.end, 1:] = np.logaddexp(sums[edge.end, 1:], extended)
+        return float(np.exp(min(0.0, sums[end, -1] + self.backward[end] - self.forward[-1])))
 
-    def _share(self, chosen: Way, label: int) -> float:
-        """Of all ways, by their weight, those in which a sign at this place has this label."""
-        assert chosen.hypothesis
+    def _probability_at(self, candidate: Candidate, label: int) -> float:
+        """The probability of all paths with a digit of this label at this place."""
         mass = -np.inf
-        for way in self.ways:
-            if way.hypothesis and _overlap(way.hypothesis, chosen.hypothesis) > 0.5:
-                mass = np.logaddexp(
-                    mass, self.forward[way.start] + way.score + way.logs[label] + self.backward[way.end]
-                )
+        for edge in self.edges:
+            if edge.candidate and _overlap(edge.candidate, candidate) > MIN_OVERLAP:
+                path = self.forward[edge.start] + edge.score + edge.log_probabilities[label] + self.backward[edge.end]
+                mass = np.logaddexp(mass, path)
         return float(np.exp(min(0.0, mass - self.forward[-1])))
 
 
-def _total(logs: Float[np.ndarray, " classes"]) -> float:
-    most = float(logs.max())
-    return most + float(np.log(np.exp(logs - most).sum()))
+def _log_sum(logs: Float[np.ndarray, " classes"]) -> float:
+    """Logarithm of the sum of the exponentials."""
+    highest = float(logs.max())
+    return highest + float(np.log(np.exp(logs - highest).sum()))
 
 
-def _overlap(one: Hypothesis, other: Hypothesis) -> float:
-    """What two signs have in common, of what they cover together."""
+def _overlap(one: Candidate, other: Candidate) -> float:
+    """Intersection over union of two boxes."""
     (l1, t1, r1, b1), (l2, t2, r2, b2) = one.box, other.box
     common = max(0, min(r1, r2) - max(l1, l2)) * max(0, min(b1, b2) - max(t1, t2))
     return common / ((r1 - l1) * (b1 - t1) + (r2 - l2) * (b2 - t2) - common)

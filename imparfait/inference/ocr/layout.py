@@ -1,4 +1,9 @@
-"""Pieces of ink, gathered into rows."""
+"""Layout of a page: connected components of the foreground, grouped into text lines."""
+
+# 1. Components that are specks, ruled lines, or reach in from the page's edge are left out.
+# 2. Neighbours of similar height that overlap vertically are linked; linked components are a group.
+# 3. The slope of the page is that of its ruled lines, or of most groups.
+# 4. Groups at the same height, without the slope, are one text line; small components near a line join it.
 
 from dataclasses import dataclass
 
@@ -10,38 +15,41 @@ from scipy.sparse.csgraph import connected_components
 
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.placement import stroke_width
-from imparfait.inference.ocr.binarize import EDGE, BinarizedPage
+from imparfait.inference.ocr.binarize import EDGE_PIXELS, BinarizedPage
 
-Owners = Int32[np.ndarray, "height width"]
-"""Which piece each pixel belongs to; 0 for none."""
+ComponentMap = Int32[np.ndarray, "height width"]
+"""The number of the component (or, later, of the segment) that each pixel belongs to; 0 is none."""
 
-MOST_PIECES = 2000  # the largest on a page; a page of text has as many
-LEAST_TALL = 8  # pixels, of the tallest piece of a row
-LEAST_PIXELS = 4
-CLEAR = 0.5  # of the ink's strength that a piece has somewhere
-RULED = 0.7  # of a piece, that lies where a line was: it is left of the line
-LIKE = 0.45  # of the taller piece's height that its neighbour has, and …
-BESIDE = 0.5  # … of the lower one's height that they have in common
-APART = 2.0  # heights between two neighbours of a row
-IN_ROW, SMALL = 0.3, 0.67  # heights above and below a row, in which pieces lower than that belong to it
-SPECK, FEW = 0.35, 3  # of the tallest row: a lower one of fewer pieces is dirt
-SAME_ROW = 0.4  # heights by which two parts of a row may lie higher and lower
-ALONG = 0.5  # of a piece's longer side or of its ink, along the page's edge, from which on it reaches in from there
-LINE = 4.0  # times as long as wide is at least what may be a line
-BAR = 2.5  # times as wide as tall, from which on what is full is a bar
+MAX_COMPONENTS = 2000  # the largest ones on a page; a page of text has as many
+MIN_HEIGHT_PIXELS = 8  # of the tallest component of a text line
+MIN_AREA_PIXELS = 4  # of a component
+MIN_PEAK_SHARE = 0.5  # of the foreground's strength, which a component must reach somewhere
+MAX_RULED_SHARE = 0.7  # of a component's pixels where ruled lines were removed; more is a remnant of a line
+MIN_HEIGHT_RATIO = 0.45  # of neighbours in a text line, the lower to the taller
+MIN_OVERLAP_SHARE = 0.5  # of the lower neighbour's height that both have in common
+MAX_GAP_HEIGHTS = 2.0  # between neighbours of a text line, in heights of the taller one
+LINE_MARGIN_HEIGHTS = 0.3  # above and below a text line, within which small components belong to it
+SMALL_HEIGHT_RATIO = 0.67  # of the line's digit height; lower components are small
+MIN_LINE_HEIGHT_RATIO = 0.35  # of the tallest line's digit height; a lower line of few components is dirt
+MIN_LOW_LINE_COMPONENTS = 3  # with so many, a low line is kept
+SAME_LINE_HEIGHTS = 0.4  # by which two groups of one text line may differ in position
+MIN_EDGE_SHARE = 0.5  # of a component's longer side, or of its area, along the page's edge: it reaches in from outside
+RULED_LINE_ASPECT = 4.0  # length to thickness, from which on a component may be a ruled line
+BAR_ASPECT = 2.5  # width to height, from which on a solid component is a bar
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Connected ink, or a part of it."""
+class Component:
+    """Connected foreground pixels."""
 
     number: int
-    """In the page's `Owners`."""
+    """In the page's `ComponentMap`."""
     left: int
     top: int
     right: int
     bottom: int
-    pixels: int
+    area: int
+    """Number of pixels."""
 
     @property
     def box(self) -> Box:
@@ -60,146 +68,151 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class TextRow:
-    """Pieces beside each other, from left to right."""
+class TextLine:
+    """Components of one line of text, from left to right."""
 
-    pieces: tuple[Piece, ...]
-    tall: float
-    """How tall its digits are, in pixels."""
-    height: float
-    """Where it lies on the page: rows, at the page's left side after its slope is taken away."""
+    components: tuple[Component, ...]
+    digit_height: float
+    """In pixels."""
+    position: float
+    """The row of its middle at the page's left side, with the page's slope removed."""
 
 
-def find_rows(inked: BinarizedPage) -> tuple[list[TextRow], Owners]:
-    """The rows of a page from top to bottom, and which pixels belong to which piece."""
-    owners, count = ndimage.label(inked.ink, np.ones((3, 3)))
+def find_lines(page: BinarizedPage) -> tuple[list[TextLine], ComponentMap]:
+    """The text lines of a page from top to bottom, and its component map."""
+    component_map, count = ndimage.label(page.foreground, np.ones((3, 3)))
     if not count:
-        return [], owners
-    areas = np.bincount(owners.ravel(), minlength=count + 1)[1:]
-    peaks = np.asarray(ndimage.maximum(inked.beside, owners, np.arange(1, count + 1)))
-    ruled = np.bincount(owners.ravel(), inked.ruled.ravel(), minlength=count + 1)[1:]
-    boxes = ndimage.find_objects(owners)
-    at_edge = np.bincount(owners[inked.edge], minlength=count + 1)[1:]
-    used = [box for number, box in enumerate(boxes) if areas[number] > LEAST_PIXELS and not at_edge[number]]
-    tight = bool(used) and min(each[0].start for each in used) < 2 * EDGE
+        return [], component_map
+    areas = np.bincount(component_map.ravel(), minlength=count + 1)[1:]
+    peaks = np.asarray(ndimage.maximum(page.contrast, component_map, np.arange(1, count + 1)))
+    ruled = np.bincount(component_map.ravel(), page.ruled.ravel(), minlength=count + 1)[1:]
+    boxes = ndimage.find_objects(component_map)
+    at_edge = np.bincount(component_map[page.edge], minlength=count + 1)[1:]
+    free = [box for index, box in enumerate(boxes) if areas[index] > MIN_AREA_PIXELS and not at_edge[index]]
+    is_tight = bool(free) and min(box[0].start for box in free) < 2 * EDGE_PIXELS
 
     def reaches_in(down: slice, across: slice, number: int) -> bool:
-        """Whether it is part of what lies beside the page, or the end of a line on it."""
+        """Whether it is part of what lies outside the page, or the end of a ruled line."""
         along = at_edge[number - 1] / max(down.stop - down.start, across.stop - across.start)
         if along == 0:
             return False
-        ends = inked.thick > 0 and stroke_width(owners[down, across] == number) <= inked.thick
-        beside = along > ALONG * EDGE or at_edge[number - 1] > ALONG * areas[number - 1]
-        return ends or (bool(beside) and not tight)
+        is_line_end = page.line_thickness > 0 and (
+            stroke_width(component_map[down, across] == number) <= page.line_thickness
+        )
+        is_outside = along > MIN_EDGE_SHARE * EDGE_PIXELS or at_edge[number - 1] > MIN_EDGE_SHARE * areas[number - 1]
+        return is_line_end or (bool(is_outside) and not is_tight)
 
-    kept = [
-        Piece(number + 1, across.start, down.start, across.stop, down.stop, int(areas[number]))
-        for number in np.argsort(-areas, kind="stable")[:MOST_PIECES].tolist()
-        if areas[number] >= LEAST_PIXELS
-        and peaks[number] > CLEAR * inked.strength
-        and ruled[number] < RULED * areas[number]
-        for down, across in [boxes[number]]
-        if not _is_line(down, across, inked, int(areas[number])) and not reaches_in(down, across, number + 1)
+    components = [
+        Component(index + 1, across.start, down.start, across.stop, down.stop, int(areas[index]))
+        for index in np.argsort(-areas, kind="stable")[:MAX_COMPONENTS].tolist()
+        if areas[index] >= MIN_AREA_PIXELS
+        and peaks[index] > MIN_PEAK_SHARE * page.strength
+        and ruled[index] < MAX_RULED_SHARE * areas[index]
+        for down, across in [boxes[index]]
+        if not _is_ruled_line(down, across, page, int(areas[index])) and not reaches_in(down, across, index + 1)
     ]
-    if not kept:
-        return [], owners
-    groups = _groups(kept)
-    slope = _slope(groups, inked)
-    rows = _together(groups, slope)
-    tallest = max((row.tall for row in rows if len(row.pieces) > 1), default=0.0)
-    rows = [
-        row
-        for row in rows
-        if any(min(p.width, p.height) > inked.thick for p in row.pieces)  # else they are left of lines
-        and (row.tall > SPECK * tallest or len(row.pieces) >= FEW)
+    if not components:
+        return [], component_map
+    groups = _groups(components)
+    lines = _assembled(groups, _slope(groups, page))
+    tallest = max((line.digit_height for line in lines if len(line.components) > 1), default=0.0)
+    lines = [
+        line
+        for line in lines
+        if any(min(c.width, c.height) > page.line_thickness for c in line.components)  # else remnants of ruled lines
+        and (line.digit_height > MIN_LINE_HEIGHT_RATIO * tallest or len(line.components) >= MIN_LOW_LINE_COMPONENTS)
     ]
-    return rows, owners
+    return lines, component_map
 
 
-def _is_line(down: slice, across: slice, inked: BinarizedPage, pixels: int) -> bool:
-    """Whether a piece is a line, or lines, through most of the page."""
-    height, width = inked.ink.shape
+def _is_ruled_line(down: slice, across: slice, page: BinarizedPage, area: int) -> bool:
+    """Whether a component is one or more ruled lines through most of the page."""
+    height, width = page.foreground.shape
     tall, wide = down.stop - down.start, across.stop - across.start
-    flat, upright = tall < wide / LINE, wide < tall / LINE
-    if (flat and wide > 0.6 * width) or (upright and tall > 0.8 * height):
+    is_flat, is_upright = tall < wide / RULED_LINE_ASPECT, wide < tall / RULED_LINE_ASPECT
+    if (is_flat and wide > 0.6 * width) or (is_upright and tall > 0.8 * height):
         return True
-    return bool(wide > 0.8 * width and tall > 0.5 * height and pixels < 0.2 * wide * tall)
+    return bool(wide > 0.8 * width and tall > 0.5 * height and area < 0.2 * wide * tall)
 
 
-def _is_bar(piece: Piece) -> bool:
-    """Whether it is flat and full: a dash, or what is left of a line."""
-    return piece.width > BAR * piece.height and piece.pixels > 0.4 * piece.width * piece.height
+def _is_bar(component: Component) -> bool:
+    """Whether it is flat and solid: a dash, or a remnant of a ruled line."""
+    area = component.width * component.height
+    return component.width > BAR_ASPECT * component.height and component.area > 0.4 * area
 
 
-def _groups(pieces: list[Piece]) -> list[list[Piece]]:
-    """Pieces that stand beside each other and are of about one height."""
-    left, top, right, bottom = np.array([[p.left, p.top, p.right, p.bottom] for p in pieces], np.float32).T
-    tall = bottom - top
-    lower, taller = np.minimum(tall[:, None], tall), np.maximum(tall[:, None], tall)
-    common = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+def _groups(components: list[Component]) -> list[list[Component]]:
+    """Components that stand next to each other and have similar heights."""
+    left, top, right, bottom = np.array([[c.left, c.top, c.right, c.bottom] for c in components], np.float32).T
+    heights = bottom - top
+    lower, taller = np.minimum(heights[:, None], heights), np.maximum(heights[:, None], heights)
+    overlap = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
     gap = np.maximum(left[:, None] - right, left - right[:, None])
-    linked = (lower >= LIKE * taller) & (common >= BESIDE * lower) & (gap <= APART * taller)
-    number, which = connected_components(coo_array(linked), directed=False)
-    return [[pieces[i] for i in np.flatnonzero(which == group)] for group in range(number)]
+    linked = (lower >= MIN_HEIGHT_RATIO * taller) & (overlap >= MIN_OVERLAP_SHARE * lower)
+    linked &= gap <= MAX_GAP_HEIGHTS * taller
+    count, group_of = connected_components(coo_array(linked), directed=False)
+    return [[components[i] for i in np.flatnonzero(group_of == group)] for group in range(count)]
 
 
-def _slope(groups: list[list[Piece]], inked: BinarizedPage) -> float:
-    """Of the page's rows: that of its lines, else what most groups have; rows for one column."""
-    if inked.across or inked.down:
-        return float(np.median([*inked.across, *(-slope for slope in inked.down)]))
-    found: list[tuple[float, float]] = []
+def _slope(groups: list[list[Component]], page: BinarizedPage) -> float:
+    """The slope of the text lines, rows a column: the ruled lines' if there are any, else the groups' median."""
+    if page.horizontal_slopes or page.vertical_slopes:
+        return float(np.median([*page.horizontal_slopes, *(-slope for slope in page.vertical_slopes)]))
+    slopes: list[tuple[float, float]] = []  # and the width that each is measured over
     for group in groups:
         if len(group) >= 3:
-            x = np.array([(p.left + p.right) / 2 for p in group])
-            y = np.array([(p.top + p.bottom) / 2 for p in group])
-            if np.ptp(x) > 2 * max(p.height for p in group):
-                found.append((float(np.polyfit(x, y, 1)[0]), float(np.ptp(x))))
-    if not found:
+            x = np.array([(c.left + c.right) / 2 for c in group])
+            y = np.array([(c.top + c.bottom) / 2 for c in group])
+            if np.ptp(x) > 2 * max(c.height for c in group):
+                slopes.append((float(np.polyfit(x, y, 1)[0]), float(np.ptp(x))))
+    if not slopes:
         return 0.0
-    slope = sorted(found)
-    weight = np.cumsum([each[1] for each in slope])
-    return float(np.clip(slope[int(np.searchsorted(weight, weight[-1] / 2))][0], -0.2, 0.2))
+    slopes.sort()
+    weight = np.cumsum([width for _, width in slopes])
+    return float(np.clip(slopes[int(np.searchsorted(weight, weight[-1] / 2))][0], -0.2, 0.2))
 
 
-def _together(groups: list[list[Piece]], slope: float) -> list[TextRow]:
-    """Rows of groups on one height, with the small pieces in and near them."""
+def _assembled(groups: list[list[Component]], slope: float) -> list[TextLine]:
+    """Text lines of groups at the same position, with the small components in and near them."""
 
-    def at(piece: Piece) -> float:
-        return (piece.top + piece.bottom) / 2 - slope * (piece.left + piece.right) / 2
+    def position_of(component: Component) -> float:
+        return (component.top + component.bottom) / 2 - slope * (component.left + component.right) / 2
 
-    tall = [float(np.median([p.height for p in group])) for group in groups]
-    order = sorted(range(len(groups)), key=lambda i: -tall[i] * len(groups[i]) ** 0.5)
-    rows: list[tuple[float, float, list[Piece]]] = []  # height of its digits, where it lies, its pieces
+    heights = [float(np.median([c.height for c in group])) for group in groups]
+    order = sorted(range(len(groups)), key=lambda i: -heights[i] * len(groups[i]) ** 0.5)
+    lines: list[tuple[float, float, list[Component]]] = []  # digit height, position, components
     for i in order:
-        middle = float(np.median([at(p) for p in groups[i]]))
-        for number, (high, height, members) in enumerate(rows):
-            alike = 1 / 2 < tall[i] / high < 2 and abs(middle - height) < SAME_ROW * min(high, tall[i])
-            if alike and tall[i] >= LEAST_TALL:
-                rows[number] = high, height, members + groups[i]
+        middle = float(np.median([position_of(c) for c in groups[i]]))
+        for index, (height, position, members) in enumerate(lines):
+            is_similar = 1 / 2 < heights[i] / height < 2
+            is_same = is_similar and abs(middle - position) < SAME_LINE_HEIGHTS * min(height, heights[i])
+            if is_same and heights[i] >= MIN_HEIGHT_PIXELS:
+                lines[index] = height, position, members + groups[i]
                 break
         else:
             rest = []
-            for piece in groups[i]:
-                beside = _row_around(piece, at(piece), rows)
-                if beside is not None and piece.height < SMALL * rows[beside][0]:
-                    rows[beside][2].append(piece)
+            for component in groups[i]:
+                near = _line_near(component, position_of(component), lines)
+                if near is not None and component.height < SMALL_HEIGHT_RATIO * lines[near][0]:
+                    lines[near][2].append(component)
                 else:
-                    rest.append(piece)
-            if any(p.height >= LEAST_TALL and not _is_bar(p) for p in rest):
-                rows.append((tall[i], middle, rest))
-    made = [
-        TextRow(tuple(sorted(members, key=lambda p: p.left + p.right)), high, height) for high, height, members in rows
+                    rest.append(component)
+            if any(c.height >= MIN_HEIGHT_PIXELS and not _is_bar(c) for c in rest):
+                lines.append((heights[i], middle, rest))
+    result = [
+        TextLine(tuple(sorted(members, key=lambda c: c.left + c.right)), height, position)
+        for height, position, members in lines
     ]
-    return sorted(made, key=lambda row: row.height)
+    return sorted(result, key=lambda line: line.position)
 
 
-def _row_around(piece: Piece, middle: float, rows: list[tuple[float, float, list[Piece]]]) -> int | None:
-    """The row in or near which a small piece lies."""
+def _line_near(component: Component, middle: float, lines: list[tuple[float, float, list[Component]]]) -> int | None:
+    """The index of the text line in or near which a small component lies."""
     best: tuple[float, int] | None = None
-    for number, (high, height, members) in enumerate(rows):
-        if abs(middle - height) > (0.5 + IN_ROW) * high:
+    for index, (height, position, members) in enumerate(lines):
+        if abs(middle - position) > (0.5 + LINE_MARGIN_HEIGHTS) * height:
             continue
-        away = min(max(p.left - piece.right, piece.left - p.right, 0) for p in members)
-        if away <= high and (best is None or abs(middle - height) / high < best[0]):
-            best = abs(middle - height) / high, number
+        gap = min(max(c.left - component.right, component.left - c.right, 0) for c in members)
+        if gap <= height and (best is None or abs(middle - position) / height < best[0]):
+            best = abs(middle - position) / height, index
     return None if best is None else best[1]

@@ -1,4 +1,8 @@
-"""From a page's pixels to fields of signs: the ink, its rows, what they may be, the best of it."""
+"""The OCR pipeline: from a page's pixels to fields of digits with their probabilities."""
+
+# binarize -> layout (text lines) -> candidates (segments and possible digits) -> lattice (best string) -> fields.
+# Where paper was found on the page, the pipeline runs a second time with the paper grown; the result with more
+# confident digits is kept.
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,22 +13,24 @@ from jaxtyping import Float32, UInt8
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.levels import Levels
 from imparfait.inference.ocr.binarize import BinarizedPage, binarize
-from imparfait.inference.ocr.candidates import Glyph, Hypothesis, hypotheses_of, looked_at, parts_of
-from imparfait.inference.ocr.lattice import Chosen, Lattice, ways_through
-from imparfait.inference.ocr.layout import find_rows
+from imparfait.inference.ocr.candidates import Candidate, Segment, make_candidates, predict_components, segment_line
+from imparfait.inference.ocr.lattice import DecodedDigit, Lattice, lattice_edges
+from imparfait.inference.ocr.layout import find_lines
 from imparfait.inference.predictor import Predictor
 
-WIDE, WIDEST = 0.7, 1.6  # heights of a gap: between fields where others are narrower, and in any case
-MANY = 5  # other gaps in a row from which on they tell what is unlike them …
-SPACE, EVEN = 0.25, 2.5  # … from so many heights on, and so many times wider than nearly all of them: print is even
-COMMA = 0.12, 0.6  # heights, that a comma or a point is high
-CERTAIN = 0.9  # of a sign's score, that counts for where it was read
-USUAL = 1.8  # times the usual distance from one sign's middle to the next, that is unlike the others
+# Heights are those of the line's digits.
+FIELD_GAP_HEIGHTS = 1.6  # between two digits: wider gaps always separate fields
+WIDE_GAP_HEIGHTS = 0.7  # from here on a gap separates fields where the pitch is uneven:
+UNEVEN_PITCH_RATIO = 1.8  # of the distance between two digits' middles to the median distance in the line
+MIN_OTHER_GAPS = 5  # in a line, from which on a gap can be compared with the others, as in print:
+PRINT_GAP_HEIGHTS, PRINT_GAP_RATIO = 0.25, 2.5  # of a gap in heights, and to nearly all others (80 %)
+COMMA_HEIGHTS = 0.12, 0.6  # height of a comma or point
+CONFIDENT_SCORE = 0.9  # of a digit, that counts when the two results for a page are compared
 
 
 @dataclass(frozen=True, eq=False)
 class DetectedDigit:
-    """A sign in a field."""
+    """A digit in a field; its box is in the page's pixels."""
 
     label: int
     score: float
@@ -34,98 +40,103 @@ class DetectedDigit:
 
 @dataclass(frozen=True, eq=False)
 class DetectedField:
-    """A field, and how probable it is that it is this string."""
+    """Digits without a wide gap, and the probability of the whole string."""
 
-    signs: list[DetectedDigit]
+    digits: list[DetectedDigit]
     score: float
 
 
-def find(levels: Levels, ready: Predictor) -> list[list[DetectedField]]:
-    """The fields of each row of a page, in the order in which they are written; boxes are in the page's pixels."""
-    inked = binarize(levels)
-    if inked is None:
+def detect_fields(levels: Levels, predictor: Predictor) -> list[list[DetectedField]]:
+    """The fields of each text line, from top to bottom and left to right."""
+    page = binarize(levels)
+    if page is None:
         return []
-    found = _find_on(inked, ready)
-    if inked.beside.shape != levels.shape[:2] and inked.ink[inked.edge].any():
-        # What looked like a sheet may be where the light falls on it: where more of it shows more that is certain, and
-        # no more that is not, that is right; a desk's grain is not.
-        more = binarize(levels, grown=True)
-        other = _find_on(more, ready) if more else []
-        (certain, doubtful), (more_certain, more_doubtful) = _counted(found), _counted(other)
-        if more_certain > certain and more_doubtful <= doubtful:
-            return other
-    return found
+    lines = _detect_on(page, predictor)
+    if page.contrast.shape != levels.shape[:2] and page.foreground[page.edge].any():
+        # What looked like a sheet of paper may be a patch of light on a larger one. Then the larger one shows more
+        # confident digits and no more doubtful ones, unlike the grain of a desk.
+        grown_page = binarize(levels, grow_paper=True)
+        grown_lines = _detect_on(grown_page, predictor) if grown_page else []
+        (confident, doubtful), (grown_confident, grown_doubtful) = _counts(lines), _counts(grown_lines)
+        if grown_confident > confident and grown_doubtful <= doubtful:
+            return grown_lines
+    return lines
 
 
-def _counted(found: list[list[DetectedField]]) -> tuple[int, int]:
-    """How many signs are certain, and how many are not."""
-    scores = [sign.score for row in found for field in row for sign in field.signs]
-    certain = sum(score > CERTAIN for score in scores)
-    return certain, len(scores) - certain
+def _counts(lines: list[list[DetectedField]]) -> tuple[int, int]:
+    """Numbers of confident and of other digits."""
+    scores = [digit.score for line in lines for field in line for digit in field.digits]
+    confident = sum(score > CONFIDENT_SCORE for score in scores)
+    return confident, len(scores) - confident
 
 
-def _find_on(inked: BinarizedPage, ready: Predictor) -> list[list[DetectedField]]:
-    rows, owners = find_rows(inked)
-    looks = looked_at(rows, inked, owners, ready)
-    lattices = []
-    for row in rows:
-        parts = parts_of(row, inked, owners, looks)
-        hypotheses = hypotheses_of(parts, row.tall, inked, owners, ready.input_format)
-        if hypotheses:
-            lattices.append((row.tall, parts, hypotheses))
-    answered = iter(_answered([each for _, _, hypotheses in lattices for each in hypotheses], ready))
-    across, down = inked.corner
-    found = []
-    for tall, parts, hypotheses in lattices:
-        answers = np.array([next(answered) for _ in hypotheses])
-        lattice = Lattice(len(parts) + 1, ways_through(parts, tall, hypotheses, answers))
+def _detect_on(page: BinarizedPage, predictor: Predictor) -> list[list[DetectedField]]:
+    text_lines, component_map = find_lines(page)
+    predictions = predict_components(text_lines, page, component_map, predictor)
+    segmented = []
+    for line in text_lines:
+        segments = segment_line(line, page, component_map, predictions)
+        candidates = make_candidates(segments, line.digit_height, page, component_map, predictor.input_format)
+        if candidates:
+            segmented.append((line.digit_height, segments, candidates))
+    probabilities = iter(_probabilities([c for _, _, candidates in segmented for c in candidates], predictor))
+    across, down = page.corner
+    lines = []
+    for digit_height, segments, candidates in segmented:
+        of_line = np.array([next(probabilities) for _ in candidates])
+        lattice = Lattice(len(segments) + 1, lattice_edges(segments, digit_height, candidates, of_line))
         fields = []
-        for chosen in _fields(lattice.best(), parts, tall):
-            signs = [
+        for decoded in _split_into_fields(lattice.best(), segments, digit_height):
+            digits = [
                 DetectedDigit(
-                    each.label, each.score, (l + across, t + down, r + across, b + down), each.hypothesis.pixels
+                    digit.label, digit.score, (l + across, t + down, r + across, b + down), digit.candidate.pixels
                 )
-                for each in chosen
-                for l, t, r, b in [each.hypothesis.box]  # noqa: E741
+                for digit in decoded
+                for l, t, r, b in [digit.candidate.box]  # noqa: E741
             ]
-            fields.append(DetectedField(signs, lattice.probability(chosen)))
+            fields.append(DetectedField(digits, lattice.probability(decoded)))
         if fields:
-            found.append(fields)
-    return found
+            lines.append(fields)
+    return lines
 
 
-def _answered(hypotheses: list[Hypothesis], ready: Predictor) -> list[Float32[np.ndarray, " classes"]]:
-    """What the classifier says of each, of those that it has not been asked yet too."""
-    asked = [each.pixels for each in hypotheses if each.answers is None]
-    new = iter(ready.predict_proba(np.array(asked)) if asked else ())
-    return [next(new) if each.answers is None else each.answers for each in hypotheses]
+def _probabilities(candidates: list[Candidate], predictor: Predictor) -> list[Float32[np.ndarray, " classes"]]:
+    """The probabilities of each candidate; those not yet known are predicted in one call."""
+    unknown = [candidate.pixels for candidate in candidates if candidate.probabilities is None]
+    predicted = iter(predictor.predict_proba(np.array(unknown)) if unknown else ())
+    return [next(predicted) if c.probabilities is None else c.probabilities for c in candidates]
 
 
-def _fields(chosen: list[Chosen], parts: list[Glyph], tall: float) -> list[list[Chosen]]:
-    """Signs of a row, parted where the gap is wide, and by a comma or a point."""
-    boxes = [each.hypothesis.box for each in chosen]
+def _split_into_fields(
+    digits: list[DecodedDigit], segments: list[Segment], digit_height: float
+) -> list[list[DecodedDigit]]:
+    """The digits of a line, separated at wide gaps and at commas and points."""
+    boxes = [digit.candidate.box for digit in digits]
     middles = np.array([(box[0] + box[2]) / 2 for box in boxes])
-    usual = float(np.median(np.diff(middles))) if len(chosen) > 2 else np.inf
-    gaps = np.array([max(0, right[0] - left[2]) / tall for left, right in pairwise(boxes)])
-    fields: list[list[Chosen]] = []
-    for place, each in enumerate(chosen):
-        if place:
-            before = chosen[place - 1]
-            gap = gaps[place - 1]
-            unlike = gap > WIDE and middles[place] - middles[place - 1] > USUAL * usual
-            others = np.delete(gaps, place - 1)
-            if len(others) >= MANY:
-                unlike |= gap > SPACE and gap > EVEN * float(np.quantile(others, 0.8)) + 0.05
-            between = parts[before.hypothesis.end : each.hypothesis.start]
-            parted = any(_is_comma(part.box, boxes[place - 1], boxes[place], tall) for part in between)
-        if not place or gap > WIDEST or unlike or parted:
+    pitch = float(np.median(np.diff(middles))) if len(digits) > 2 else np.inf
+    gaps = np.array([max(0, right[0] - left[2]) / digit_height for left, right in pairwise(boxes)])
+    fields: list[list[DecodedDigit]] = []
+    for index, digit in enumerate(digits):
+        is_new = index == 0
+        if index:
+            gap = gaps[index - 1]
+            distance = middles[index] - middles[index - 1]
+            is_new = gap > FIELD_GAP_HEIGHTS or (gap > WIDE_GAP_HEIGHTS and distance > UNEVEN_PITCH_RATIO * pitch)
+            others = np.delete(gaps, index - 1)
+            if len(others) >= MIN_OTHER_GAPS:
+                widest_usual = float(np.quantile(others, 0.8))
+                is_new |= gap > PRINT_GAP_HEIGHTS and gap > PRINT_GAP_RATIO * widest_usual + 0.05
+            between = segments[digits[index - 1].candidate.end : digit.candidate.start]
+            is_new |= any(_is_comma(s.box, boxes[index - 1], boxes[index], digit_height) for s in between)
+        if is_new:
             fields.append([])
-        fields[-1].append(each)
+        fields[-1].append(digit)
     return fields
 
 
-def _is_comma(mark: Box, before: Box, after: Box, tall: float) -> bool:
-    """Whether a mark stands between two signs, low, neither a speck nor as tall as they are."""
-    low = mark[1] > max((box[1] + 2 * box[3]) / 3 for box in (before, after))
-    between = mark[0] >= before[2] - 0.1 * tall and mark[2] <= after[0] + 0.1 * tall
-    return low and between and COMMA[0] < (mark[3] - mark[1]) / tall < COMMA[1]
+def _is_comma(mark: Box, before: Box, after: Box, digit_height: float) -> bool:
+    """Whether a mark between two digits is a comma or a point: low, neither a speck nor as tall as a digit."""
+    is_low = mark[1] > max((box[1] + 2 * box[3]) / 3 for box in (before, after))
+    is_between = mark[0] >= before[2] - 0.1 * digit_height and mark[2] <= after[0] + 0.1 * digit_height
+    height = (mark[3] - mark[1]) / digit_height
+    return is_low and is_between and COMMA_HEIGHTS[0] < height < COMMA_HEIGHTS[1]

@@ -1,4 +1,7 @@
-"""Where ink that may be two digits could be cut: paths from top to bottom through as little of it as possible."""
+"""Splitting of touching digits: paths from top to bottom of a component that cross as little foreground as possible."""
+
+# Dynamic programming gives, for every column of the middle row, the cheapest path through it. Paths are taken in the
+# order of their costs, as long as each part on their sides has enough foreground.
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -6,83 +9,86 @@ from jaxtyping import Bool, Float, Int
 from imparfait.data.images.placement import stroke_width
 
 Foreground = Float[np.ndarray, "height width"]
-Paths = Int[np.ndarray, "height width"]
+Steps = Int[np.ndarray, "height width"]
 
-ROWS = 48  # at about so many the paths are looked for: they need not be finer
-SLANTED = 0.25  # pixels of ink that a step to the side costs
-MOST_CROSSED = 4.0  # strokes that a path may cross
-LEAST_PART = 0.04  # of the digits' height squared, that lies on each side of a cut and between two: a third of a 1
-MOST_CUTS = 4  # for each height of width
+PATH_ROWS = 48  # approximate height at which paths are searched; finer is not better
+SIDE_STEP_COST = 0.25  # pixels of foreground that a step to the side costs
+MAX_STROKES_CROSSED = 4.0  # by a path
+MIN_PART_AREA = 0.04  # of the squared digit height, on each side of a cut and between two: a third of a 1
+MAX_CUTS_PER_HEIGHT = 4  # for each digit height of width
 
 
-def cut(
-    ink: Foreground, mask: Bool[np.ndarray, "height width"], tall: float
+def split_component(
+    foreground: Foreground, mask: Bool[np.ndarray, "height width"], digit_height: float
 ) -> tuple[Int[np.ndarray, "height width"], list[float]]:
-    """Which part each pixel of a piece (0..1) would belong to, from left to right, and the strokes each cut crosses.
+    """The part of a component (0..1) that each pixel belongs to, from left to right, and the strokes each cut crosses.
 
-    -1 are pixels outside the mask. `tall` is the digits' height in pixels.
+    Pixels outside the mask are -1. `digit_height` is in pixels.
     """
-    step = -(-ink.shape[0] // ROWS)
-    less = _averaged(np.where(mask, ink, 0), step)
-    height, width = less.shape
-    down, first = _paths(less)
-    up, last = _paths(less[::-1])
+    step = -(-foreground.shape[0] // PATH_ROWS)
+    coarse = _averaged(np.where(mask, foreground, 0), step)
+    height, width = coarse.shape
+    down, first_steps = _cheapest_paths(coarse)
+    up, last_steps = _cheapest_paths(coarse[::-1])
     middle = height // 2
-    through = down[middle] + up[height - 1 - middle] - less[middle]
+    costs_through = down[middle] + up[height - 1 - middle] - coarse[middle]
     columns = np.arange(width)
-    seams = np.empty(less.shape, int)  # one for each column of the middle row
-    seams[: middle + 1] = _traced(first, middle, columns)[::-1]
-    seams[middle:] = _traced(last, height - 1 - middle, columns)
-    before = np.cumsum(less, 1) - less / 2
-    left = np.take_along_axis(before, seams, 1).sum(0)
-    strokes = max(1.0, stroke_width(mask) / step)
-    least, total = LEAST_PART * (tall / step) ** 2, float(less.sum())
+    paths = np.empty(coarse.shape, int)  # one for each column of the middle row
+    paths[: middle + 1] = _traced(first_steps, middle, columns)[::-1]
+    paths[middle:] = _traced(last_steps, height - 1 - middle, columns)
+    before = np.cumsum(coarse, 1) - coarse / 2
+    area_left = np.take_along_axis(before, paths, 1).sum(0)
+    stroke = max(1.0, stroke_width(mask) / step)
+    min_area, total = MIN_PART_AREA * (digit_height / step) ** 2, float(coarse.sum())
+    max_cuts = max(1, round(MAX_CUTS_PER_HEIGHT * width * step / digit_height))
     chosen: list[int] = []
-    for x in np.argsort(through, kind="stable"):
-        if through[x] > MOST_CROSSED * strokes or len(chosen) >= max(1, round(MOST_CUTS * width * step / tall)):
+    for x in np.argsort(costs_through, kind="stable"):
+        if costs_through[x] > MAX_STROKES_CROSSED * stroke or len(chosen) >= max_cuts:
             break
-        if all(abs(left[x] - edge) >= least for edge in (0.0, total, *(left[other] for other in chosen))):
+        if all(
+            abs(area_left[x] - other) >= min_area for other in (0.0, total, *(area_left[other] for other in chosen))
+        ):
             chosen.append(int(x))
-    chosen.sort(key=lambda x: left[x])
-    rows = np.minimum(np.arange(ink.shape[0]) // step, height - 1)
+    chosen.sort(key=lambda x: area_left[x])
+    rows = np.minimum(np.arange(foreground.shape[0]) // step, height - 1)
     parts = np.where(mask, 0, -1)
-    costs: list[float] = []
+    crossed: list[float] = []
     for x in chosen:
-        right = mask & (np.arange(ink.shape[1]) >= (seams[rows, x][:, None] + 0.5) * step) & (parts == len(costs))
-        if right.any() and (mask & ~right & (parts == len(costs))).any():
-            costs.append(float(through[x]) / strokes)
-            parts[right] = len(costs)
-    return parts, costs
+        current = parts == len(crossed)
+        right = mask & (np.arange(foreground.shape[1]) >= (paths[rows, x][:, None] + 0.5) * step) & current
+        if right.any() and (mask & ~right & current).any():
+            crossed.append(float(costs_through[x]) / stroke)
+            parts[right] = len(crossed)
+    return parts, crossed
 
 
-def _averaged(ink: Foreground, step: int) -> Float[np.ndarray, "rows columns"]:
+def _averaged(foreground: Foreground, step: int) -> Float[np.ndarray, "rows columns"]:
     if step == 1:
-        return ink
-    room = [(0, -side % step) for side in ink.shape]
-    ink = np.pad(ink, room)
-    return np.asarray(ink.reshape(ink.shape[0] // step, step, -1, step).mean((1, 3)))
+        return foreground
+    foreground = np.pad(foreground, [(0, -side % step) for side in foreground.shape])
+    return np.asarray(foreground.reshape(foreground.shape[0] // step, step, -1, step).mean((1, 3)))
 
 
-def _paths(cost: Foreground) -> tuple[Foreground, Paths]:
-    """The least that a path from the first row to each pixel crosses, and by which step it came."""
+def _cheapest_paths(cost: Foreground) -> tuple[Foreground, Steps]:
+    """The cost of the cheapest path from the first row to each pixel, and the side step by which it arrives."""
     total = cost.copy()
-    came = np.zeros(cost.shape, int)
+    arrived_by = np.zeros(cost.shape, int)
     steps, columns = np.array([0, -1, 1]), np.arange(cost.shape[1])
-    three = np.full((3, cost.shape[1]), np.inf)
+    options = np.full((3, cost.shape[1]), np.inf)
     for row in range(1, len(cost)):
-        three[0] = total[row - 1]
-        three[1, 1:] = total[row - 1, :-1] + SLANTED
-        three[2, :-1] = total[row - 1, 1:] + SLANTED
-        which = three.argmin(0)
-        total[row] += three[which, columns]
-        came[row] = steps[which]
-    return total, came
+        options[0] = total[row - 1]
+        options[1, 1:] = total[row - 1, :-1] + SIDE_STEP_COST
+        options[2, :-1] = total[row - 1, 1:] + SIDE_STEP_COST
+        best = options.argmin(0)
+        total[row] += options[best, columns]
+        arrived_by[row] = steps[best]
+    return total, arrived_by
 
 
-def _traced(came: Paths, row: int, columns: Int[np.ndarray, " width"]) -> Int[np.ndarray, "rows width"]:
-    """The columns of the paths that end there, from their ends back to the first row."""
+def _traced(arrived_by: Steps, row: int, columns: Int[np.ndarray, " width"]) -> Int[np.ndarray, "rows width"]:
+    """The columns of the paths that end at `row`, from their ends back to the first row."""
     path = [columns]
     for y in range(row, 0, -1):
-        columns = columns + came[y, columns]
+        columns = columns + arrived_by[y, columns]
         path.append(columns)
     return np.array(path)
