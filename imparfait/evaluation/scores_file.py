@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from pydantic import BaseModel
@@ -37,7 +36,7 @@ class ScoresFile(BaseModel, frozen=True):
     conditions: list[ConditionRecord]
 
     @classmethod
-    def of(cls, scores: Scores) -> Self:
+    def of(cls, scores: Scores) -> "ScoresFile":
         """The record of `scores`."""
         return cls(
             mean=scores.mean,
@@ -84,7 +83,7 @@ class SuiteRecord(BaseModel, frozen=True):
     conditions: list[ConditionRecord]
 
     @classmethod
-    def of(cls, suite: SuiteResult) -> Self:
+    def of(cls, suite: SuiteResult) -> "SuiteRecord":
         """The record of `suite`."""
         worst = suite.worst
         return cls(
@@ -129,7 +128,7 @@ class ComparisonRecord(BaseModel, frozen=True):
     p_holm: float
 
     @classmethod
-    def of(cls, verdict: Verdict, sentence: str) -> Self:
+    def of(cls, verdict: Verdict, sentence: str) -> "ComparisonRecord":
         """The record of `verdict`, with the sentence about it."""
         first, second = verdict.names
         return cls(
@@ -151,7 +150,7 @@ class EvaluationFile(BaseModel, frozen=True):
     comparisons: list[ComparisonRecord]
 
     @classmethod
-    def of(cls, evaluation: Evaluation, sentences: Sequence[str]) -> Self:
+    def of(cls, evaluation: Evaluation, sentences: Sequence[str]) -> "EvaluationFile":
         """The record of `evaluation`; `sentences` are those about its verdicts."""
         models = []
         for model in evaluation.models:

@@ -1,4 +1,4 @@
-"""Confidence: every measure against a slow plain twin or a closed form, and every promise by simulation."""
+"""Metrics and calibration against slow reference code or closed forms; guarantees by simulation."""
 
 import math
 
@@ -11,13 +11,13 @@ from scipy.stats import beta, binom
 
 from imparfait.evaluation.calibration import fit_temperature, threshold_for
 from imparfait.evaluation.metrics import (
-    always_sure_error,
     auroc,
     brier,
     calibration_error,
     calibration_error_interval,
+    confident_errors,
     error_by_chance,
-    error_of_the_surest,
+    error_rate,
     false_positive_rate_at,
     log_loss,
     reliability,
@@ -33,7 +33,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 def simulated(n: int, seed: int, sharpness: float = 1.0, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and truths drawn from their softmax: calibrated as they are, `sharpness` times too sure else."""
+    """Logits and truths drawn from their softmax: calibrated for sharpness 1, overconfident above."""
     random = np.random.default_rng(seed)
     logits = 6 * random.standard_normal((n, classes))
     truths = (random.random((n, 1)) > softmax(logits).cumsum(1)).sum(1).clip(max=classes - 1)
@@ -41,41 +41,41 @@ def simulated(n: int, seed: int, sharpness: float = 1.0, classes: int = 10) -> t
 
 
 def ties(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Confidences with many ties, and whether each answer is right."""
+    """Confidences with many ties, and which predictions are correct."""
     random = np.random.default_rng(seed)
     return random.integers(0, max(2, n // 2), n) / n, random.random(n) < 0.7
 
 
 TWO = np.array([[0.9, 0.1], [0.4, 0.6]])
-SURE = np.array([[1.0, 0.0], [0.0, 1.0]])
+CERTAIN = np.array([[1.0, 0.0], [0.0, 1.0]])
 
 
 @pytest.mark.parametrize(
     ("probabilities", "truths", "loss", "distance", "error", "baseline"),
     [
-        (SURE, [0, 1], 0, 0, 0, 0),
-        (SURE, [1, 0], -math.log(np.finfo(np.float32).tiny), 2, 1, 1),
+        (CERTAIN, [0, 1], 0, 0, 0, 0),
+        (CERTAIN, [1, 0], -math.log(np.finfo(np.float32).tiny), 2, 1, 1),
         (TWO, [0, 1], -math.log(0.9 * 0.6) / 2, (2 * 0.1**2 + 2 * 0.4**2) / 2, 0.25, 0),
         (TWO, [1, 1], -math.log(0.1 * 0.6) / 2, (2 * 0.9**2 + 2 * 0.4**2) / 2, 0.65, 0.5),
         (TWO[:1], [0], -math.log(0.9), 0.02, 0.1, 0),
         (np.full((4, 4), 0.25), [0, 1, 2, 3], math.log(4), 0.75, 0, 0.75),
     ],
-    ids=["all right", "all wrong", "two", "one of two", "one image", "knows nothing"],
+    ids=["all correct", "all wrong", "two", "one of two", "one image", "uniform"],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_losses_and_errors_of_small_tables(
     probabilities: np.ndarray, truths: list[int], loss, distance, error, baseline, dtype: type
 ) -> None:
-    given_ = probabilities.astype(dtype), np.array(truths)
-    assert log_loss(*given_) == pytest.approx(loss, abs=1e-6)
-    assert brier(*given_) == pytest.approx(distance, abs=1e-6)
-    assert calibration_error(*given_) == pytest.approx(error, abs=1e-6)
-    assert always_sure_error(*given_) == pytest.approx(baseline)
+    arguments = probabilities.astype(dtype), np.array(truths)
+    assert log_loss(*arguments) == pytest.approx(loss, abs=1e-6)
+    assert brier(*arguments) == pytest.approx(distance, abs=1e-6)
+    assert calibration_error(*arguments) == pytest.approx(error, abs=1e-6)
+    assert error_rate(*arguments) == pytest.approx(baseline)
 
 
 @settings(max_examples=50, deadline=None)
 @given(seed=seeds, n=st.integers(1, 60), bins=st.integers(1, 20), step=st.sampled_from([0, 0.2]))
-def test_losses_and_calibration_error_agree_with_their_slow_twins(seed: int, n: int, bins: int, step: float) -> None:
+def test_losses_and_calibration_error_agree_with_slow_code(seed: int, n: int, bins: int, step: float) -> None:
     logits, truths = simulated(n, seed, classes=3)
     probabilities = softmax(np.round(logits / 5) if step else logits)  # rounded: many equal confidences
     rows = list(zip(probabilities.tolist(), truths.tolist(), strict=True))
@@ -89,7 +89,7 @@ def test_losses_and_calibration_error_agree_with_their_slow_twins(seed: int, n: 
     assert calibration_error(probabilities, truths, bins) == pytest.approx(error)
 
 
-def test_bins_hold_equally_many_pictures_and_the_right_ones() -> None:
+def test_bins_hold_equal_numbers_of_images_in_order() -> None:
     logits, truths = simulated(300, 1)
     probabilities = softmax(logits)
     found = reliability(probabilities, truths, 10)
@@ -100,26 +100,26 @@ def test_bins_hold_equally_many_pictures_and_the_right_ones() -> None:
         assert part.accuracy == pytest.approx((probabilities[rows].argmax(1) == truths[rows]).mean())
 
 
-def test_equal_confidences_share_a_bin_so_that_the_order_of_pictures_does_not_matter() -> None:
+def test_equal_confidences_share_a_bin_so_that_order_does_not_matter() -> None:
     logits, truths = simulated(400, 2, classes=3)
     probabilities, order = softmax(np.round(logits / 4)), np.random.default_rng(0).permutation(400)
     shuffled = probabilities[order], truths[order]
     assert calibration_error(*shuffled) == pytest.approx(calibration_error(probabilities, truths))
-    assert len(reliability(SURE[[0] * 50], np.zeros(50, int))) == 1
+    assert len(reliability(CERTAIN[[0] * 50], np.zeros(50, int))) == 1
 
 
 @pytest.mark.parametrize("n", [1000, 10_000])
-def test_a_calibrated_classifier_has_a_small_error_of_the_size_that_chance_gives(n: int) -> None:
+def test_the_error_of_a_calibrated_classifier_is_within_chance(n: int) -> None:
     logits, truths = simulated(n, 3)
     probabilities = softmax(logits)
-    accuracy = 1 - always_sure_error(probabilities, truths)
+    accuracy = 1 - error_rate(probabilities, truths)
     error = calibration_error(probabilities, truths)
     assert error < error_by_chance(probabilities) < 3 * math.sqrt(2 * 15 * accuracy * (1 - accuracy) / (math.pi * n))
     low, high = calibration_error_interval(probabilities, truths)
     assert low == 0 < high < 2 * error
 
 
-def test_intervals_hold_the_calibration_error_about_as_often_as_they_say() -> None:
+def test_intervals_cover_the_calibration_error() -> None:
     for sharpness in (1.0, 1.5):
         logits, truths = simulated(200_000, 4, sharpness)
         truth = 0.0 if sharpness == 1 else calibration_error(softmax(logits), truths)
@@ -136,39 +136,41 @@ def test_intervals_hold_the_calibration_error_about_as_often_as_they_say() -> No
     [
         ([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], 0.5, (0, 2)),
         ([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], 0.75, (1, 3)),
-        ([0.9, 0.7, 0.7, 0.7], [1, 1, 0, 0], 0.5, (2, 4)),  # all that tie
-        ([0.9, 0.8, 0.7, 0.6], [0, 1, 1, 1], 0.01, (1, 1)),  # never none
+        ([0.9, 0.7, 0.7, 0.7], [1, 1, 0, 0], 0.5, (2, 4)),  # all ties
+        ([0.9, 0.8, 0.7, 0.6], [0, 1, 1, 1], 0.01, (1, 1)),  # at least one
         ([0.9], [1], 0.99, (0, 1)),
     ],
 )
-def test_the_surest_are_counted(confidences: list, correct: list, share: float, counts: tuple[int, int]) -> None:
-    probabilities = np.array([[sure, 1 - sure] for sure in confidences])
-    assert error_of_the_surest(probabilities, 1 - np.array(correct), share) == counts
+def test_confident_errors_of_small_tables(
+    confidences: list, correct: list, share: float, counts: tuple[int, int]
+) -> None:
+    probabilities = np.array([[confidence, 1 - confidence] for confidence in confidences])
+    assert confident_errors(probabilities, 1 - np.array(correct), share) == counts
 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, n=st.integers(1, 50))
-def test_risk_and_coverage_agree_with_their_slow_twin(seed: int, n: int) -> None:
+def test_risk_and_coverage_agree_with_slow_code(seed: int, n: int) -> None:
     confidence, correct = ties(n, seed)
     found = risk_coverage(confidence, correct)
     area, before = 0.0, 0.0
-    for place, level in enumerate(sorted(set(confidence.tolist()), reverse=True)):
-        accepted = [ok for sure, ok in zip(confidence.tolist(), correct.tolist(), strict=True) if sure >= level]
-        assert found.threshold[place] == level
-        assert found.coverage[place] == pytest.approx(len(accepted) / n)
-        assert found.risk[place] == pytest.approx(1 - sum(accepted) / len(accepted))
-        area += found.risk[place] * (found.coverage[place] - before)
-        before = found.coverage[place]
+    for row, level in enumerate(sorted(set(confidence.tolist()), reverse=True)):
+        accepted = [ok for value, ok in zip(confidence.tolist(), correct.tolist(), strict=True) if value >= level]
+        assert found.threshold[row] == level
+        assert found.coverage[row] == pytest.approx(len(accepted) / n)
+        assert found.risk[row] == pytest.approx(1 - sum(accepted) / len(accepted))
+        area += found.risk[row] * (found.coverage[row] - before)
+        before = found.coverage[row]
     assert found.area == pytest.approx(area)
     assert 0 <= found.area <= 1
-    # No order is better than all right answers before all wrong ones, none worse than the reverse.
+    # The best order has all correct predictions before all wrong ones, the worst the reverse.
     best, worst = (risk_coverage(way * np.arange(n, dtype=float), np.sort(correct)).area for way in (1, -1))
     assert best - 1e-12 <= risk_coverage(confidence + 1e-6 * np.random.default_rng(seed).random(n), correct).area
     assert risk_coverage(confidence + 1e-6 * np.random.default_rng(seed).random(n), correct).area <= worst + 1e-12
 
 
 @pytest.mark.parametrize(("correct", "area"), [([True] * 5, 0), ([False] * 5, 1), ([True], 0), ([False], 1)])
-def test_the_area_of_all_right_and_all_wrong(correct: list[bool], area: float) -> None:
+def test_the_area_of_all_correct_and_all_wrong(correct: list[bool], area: float) -> None:
     assert risk_coverage(np.linspace(0, 1, len(correct)), np.array(correct)).area == area
     assert risk_coverage(np.zeros(len(correct)), np.array(correct)).area == area
 
@@ -181,7 +183,7 @@ RISKS = {"steep": curve, "no order, just over": lambda sure: np.full_like(sure, 
 
 
 @pytest.mark.parametrize("risk", RISKS.values(), ids=RISKS.keys())
-def test_a_threshold_keeps_its_promise_on_new_pictures(risk) -> None:
+def test_a_threshold_keeps_its_guarantee_on_new_images(risk) -> None:
     """With 95 % certainty: in at most 5 % of the simulations, here 24 of 300 with the chance of 99 %."""
     random, broken, reached = np.random.default_rng(5), 0, 0
     for _ in range(300):
@@ -194,7 +196,7 @@ def test_a_threshold_keeps_its_promise_on_new_pictures(risk) -> None:
     assert reached > 200 or risk is not curve
 
 
-def test_a_threshold_is_one_that_clopper_and_pearson_allow_and_all_between_it_and_its_start_are() -> None:
+def test_a_threshold_and_all_between_it_and_its_start_pass_clopper_and_pearson() -> None:
     random = np.random.default_rng(6)
     sure = np.round(random.random(3000), 3)
     correct = random.random(3000) >= curve(sure)
@@ -219,14 +221,14 @@ def test_a_threshold_is_one_that_clopper_and_pearson_allow_and_all_between_it_an
         ([False] + [True] * 2999, 0.005, 1.0),  # an early error, of which the later starts know nothing
     ],
 )
-def test_where_a_threshold_is_reached(correct: list[bool], rate: float, coverage: float | None) -> None:
+def test_coverage_of_thresholds(correct: list[bool], rate: float, coverage: float | None) -> None:
     found = threshold_for(-np.arange(len(correct), dtype=float), np.array(correct), rate)
     assert (found and round(found.coverage, 2)) == coverage
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds, temperature=st.floats(0.05, 20))
-def test_a_temperature_changes_how_sure_but_not_what(seed: int, temperature: float) -> None:
+def test_a_temperature_changes_confidence_but_no_prediction(seed: int, temperature: float) -> None:
     logits, _ = simulated(50, seed)
     warm, plain = softmax(logits, temperature), softmax(logits)
     assert np.array_equal(warm.argmax(1), plain.argmax(1))
@@ -235,7 +237,7 @@ def test_a_temperature_changes_how_sure_but_not_what(seed: int, temperature: flo
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
-def test_fitting_finds_the_temperature_the_logits_were_made_with(sharpness: float) -> None:
+def test_fitting_recovers_the_temperature_of_the_logits(sharpness: float) -> None:
     logits, truths = simulated(20_000, 7, sharpness)
     temperature = fit_temperature(logits.astype(np.float32), truths)
     assert temperature == pytest.approx(sharpness, rel=0.03)
@@ -244,7 +246,7 @@ def test_fitting_finds_the_temperature_the_logits_were_made_with(sharpness: floa
     assert min(losses) == losses[1]
 
 
-def test_where_all_are_right_or_the_logits_tell_nothing_the_temperature_is_at_its_end() -> None:
+def test_the_temperature_is_at_its_bound_where_all_are_correct_or_all_wrong() -> None:
     logits, _ = simulated(200, 8)
     assert fit_temperature(logits, logits.argmax(1)) == pytest.approx(0.05, rel=1e-3)
     assert fit_temperature(logits, logits.argmin(1)) == pytest.approx(20, rel=1e-3)
@@ -252,7 +254,7 @@ def test_where_all_are_right_or_the_logits_tell_nothing_the_temperature_is_at_it
 
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, n=st.integers(1, 30), m=st.integers(1, 30))
-def test_auroc_is_the_share_of_pairs_in_order_and_turns_round(seed: int, n: int, m: int) -> None:
+def test_auroc_is_the_share_of_ordered_pairs_and_symmetric(seed: int, n: int, m: int) -> None:
     random = np.random.default_rng(seed)
     positives, negatives = random.integers(2, 9, n) / 8, random.integers(0, 7, m) / 8
     pairs = [(a > b) + (a == b) / 2 for a in positives.tolist() for b in negatives.tolist()]
@@ -266,19 +268,19 @@ def test_auroc_is_the_share_of_pairs_in_order_and_turns_round(seed: int, n: int,
     [
         ([1, 1], [0, 0], 0.95, 0),
         ([0, 0], [1, 1], 0.95, 1),
-        ([0.5], [0.5], 0.95, 1),  # at least: a tie is accepted
+        ([0.5], [0.5], 0.95, 1),  # a tie is accepted
         (list(range(100)), [4, 5, 6, 7], 0.95, 0.75),  # 95 of 100 are 5 and more
         (list(range(100)), [92, 93, 94], 0.07, 2 / 3),
-        ([1, 2, 3], [2.5, 0], 0.01, 0),  # one positive at the least
+        ([1, 2, 3], [2.5, 0], 0.01, 0),  # at least one positive
     ],
 )
-def test_false_positives_at_a_rate_of_true_ones(positives: list, negatives: list, rate: float, expected) -> None:
+def test_false_positive_rate_at_small_tables(positives: list, negatives: list, rate: float, expected) -> None:
     found = false_positive_rate_at(np.array(positives, float), np.array(negatives, float), rate)
     assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (5, 0), (3, 9), (12, 30)])
-def test_mcnemar_is_the_toss_of_the_discordant_pictures(first: int, second: int) -> None:
+def test_mcnemar_is_a_toss_for_each_discordant_image(first: int, second: int) -> None:
     pairs = [(True, False)] * first + [(False, True)] * second + [(True, True)] * 50 + [(False, False)] * 3
     one, other = np.array(pairs).T
     found = mcnemar(one, other)
@@ -314,21 +316,21 @@ def test_the_crossing_of_small_tables(accuracies: list[float], where: float | No
         assert found.low <= found.severity <= found.high
 
 
-def test_the_interval_of_a_crossing_agrees_with_resampling_sources_one_by_one() -> None:
+def test_the_interval_of_a_crossing_agrees_with_slow_resampling() -> None:
     random = np.random.default_rng(9)
-    breaks = 0.2 + random.exponential(1, 400)  # each source is read correctly until it breaks
+    breaks = 0.2 + random.exponential(1, 400)  # each source is correct up to this severity
     severities = np.linspace(0, 1, 11)
     correct = severities[:, None] < breaks
     found = crossing(severities, correct)
     slow = []
     for _ in range(1000):
         drawn = correct[:, random.integers(400, size=400)].mean(1)
-        place = int(np.flatnonzero(drawn < 0.95)[0])
-        slow.append(np.interp(-0.95, -drawn[place - 1 : place + 1], severities[place - 1 : place + 1]))
+        after = int(np.flatnonzero(drawn < 0.95)[0])
+        slow.append(np.interp(-0.95, -drawn[after - 1 : after + 1], severities[after - 1 : after + 1]))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.01)
 
 
-def test_an_end_beyond_the_last_severity_is_none() -> None:
+def test_an_interval_end_beyond_the_last_severity_is_none() -> None:
     """Accuracy at the last severity is 94.5 % of 200: some resamples never fall below 95 %."""
     correct = np.vstack([np.ones(200, bool), np.arange(200) < 189])
     found = crossing(np.array([0.0, 1.0]), correct)
@@ -337,7 +339,7 @@ def test_an_end_beyond_the_last_severity_is_none() -> None:
     assert found.low is not None
 
 
-def test_intervals_hold_the_crossing_as_often_as_they_say() -> None:
+def test_intervals_cover_the_crossing() -> None:
     random, held = np.random.default_rng(10), 0
     truth = 0.2 + math.log(1 / 0.95)
     severities = np.linspace(0, 1, 41)
@@ -350,6 +352,6 @@ def test_intervals_hold_the_crossing_as_often_as_they_say() -> None:
     assert held >= 275
 
 
-def test_shares_of_several_copies_cross_like_single_answers() -> None:
+def test_shares_of_several_copies_cross_like_single_predictions() -> None:
     correct = np.array([[1.0, 1, 1, 1], [1, 1, 1, 0.5], [1, 0.5, 0.5, 0]])
     assert crossing(np.array([0, 0.5, 1.0]), correct, level=0.75).severity == pytest.approx(0.5 + 0.125 / 0.375 * 0.5)

@@ -1,8 +1,9 @@
-"""Evaluating anybody's model, from Python and from the command line, on small images."""
+"""Evaluation of any model, from Python and from the command line, on small images."""
 
 import csv
 import json
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +17,26 @@ from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.image_folder import Watch
+from imparfait.data.load import load_data
 from imparfait.evaluation.evaluate import evaluate
+from imparfait.inference.open_model import open_model
+from imparfait.reports.evaluation import evaluate_models
+from imparfait.reports.text import scores_rows
 
 SHORT = ("--epochs", "2", "--batch-size", "20", "--learning-rate", "0.003")
 
 
-def by_ink(images: np.ndarray) -> np.ndarray:
-    """Logits from where the ink is: [n, 1, height, width] in 0..1."""
+def by_foreground(images: np.ndarray) -> np.ndarray:
+    """Logits from the position of the foreground: [n, 1, height, width] in 0..1."""
     rows, columns = images.max(3).mean((1, 2)), images.max(2).mean((1, 2))
     return np.stack([columns - rows, rows - columns, rows + columns - 1], 1).astype(np.float32) * 10
 
 
-def by_ink_elsewhere(images: np.ndarray) -> np.ndarray:
-    """The same function as someone else would have it: [n, height, width, 1] in 0..255, dark ink, probabilities."""
+def by_foreground_elsewhere(images: np.ndarray) -> np.ndarray:
+    """The same with another input specification: [n, height, width, 1] in 0..255, dark foreground, probabilities."""
     assert images.shape[3] == 1
-    powers = np.exp(by_ink(1 - images.transpose(0, 3, 1, 2) / 255))
+    powers = np.exp(by_foreground(1 - images.transpose(0, 3, 1, 2) / 255))
     return powers / powers.sum(1, keepdims=True)
 
 
@@ -42,7 +48,7 @@ def run(*words: str | Path, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs that differ in their seed, and one on all images."""
+    """Two runs that differ in their seed."""
     home = tmp_path_factory.mktemp("home")
     data = write_idx(home / "bars", draw_bars(120), draw_bars(30, first_source=120))
     for seed in (0, 1):
@@ -50,31 +56,49 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_a_function_of_another_layout_is_scored_as_its_twin_in_ours(bars: LabelledImages) -> None:
-    ours = evaluate(by_ink, bars)
-    theirs = evaluate(by_ink_elsewhere, bars, layout="nhwc", range=255, ink="dark")
-    assert [score.correct for score in ours.each] == [score.correct for score in theirs.each]
+def test_a_function_of_another_layout_has_the_same_scores(bars: LabelledImages) -> None:
+    ours = evaluate(by_foreground, bars)
+    theirs = evaluate(by_foreground_elsewhere, bars, layout="nhwc", value_range=255, foreground="dark")
+    assert [score.correct for score in ours.scores] == [score.correct for score in theirs.scores]
 
 
-def test_a_batch_in_the_wrong_layout_is_refused_with_the_line_to_write(bars: LabelledImages) -> None:
+def test_a_batch_in_the_wrong_layout_is_refused_with_a_hint(bars: LabelledImages) -> None:
     with pytest.raises(UserError, match="layout"):
-        evaluate(by_ink_elsewhere, bars, range=255)
+        evaluate(by_foreground_elsewhere, bars, value_range=255)
 
 
-def test_one_s_own_alteration_is_scored_among_the_table_s(bars: LabelledImages) -> None:
-    def faded(images: torch.Tensor, severity: float, draw: imparfait.CounterRng) -> torch.Tensor:
+def test_a_custom_corruption_is_evaluated_among_the_others(bars: LabelledImages) -> None:
+    def faded(images: torch.Tensor, severity: float, rng: imparfait.CounterRng) -> torch.Tensor:
         return images * (1 - severity)
 
-    scores = evaluate(by_ink, bars, suite=["rotate", faded])
-    assert [s.severity for s in scores.each if s.corruption == "faded"] == [0.2, 0.4, 0.6, 0.8, 1.0]
-    assert {s.corruption for s in scores.each} == {"clean", "rotate", "faded"}
-    assert "faded 0.4" in str(scores)
+    scores = evaluate(by_foreground, bars, suite=["rotate", faded])
+    assert [s.severity for s in scores.scores if s.corruption == "faded"] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert {s.corruption for s in scores.scores} == {"clean", "rotate", "faded"}
+    assert "faded 0.4" in {row[0] for row in scores_rows(scores)}
 
 
-def test_the_full_suite_leaves_a_page_and_every_count(home: Path) -> None:
+def test_suites_are_named_and_several_models_are_compared(bars: LabelledImages) -> None:
+    suite = ["rotate", "stripe"]
+    scores = evaluate(by_foreground, bars, suite=suite)
+    found = evaluate({"rows": by_foreground, "none": lambda images: np.zeros((len(images), 3))}, bars, suite=suite)
+    assert [model.name for model in found.models] == ["rows", "none"]
+    assert found.models[0].seeds[0].scores.scores == scores.scores
+    (verdict,) = found.verdicts
+    assert verdict.names == ("rows", "none")
+    assert found.calibration["rows"][0].total == len(bars)
+    assert {report.accepted for report in found.ood["rows"]} == {None}
+    assert set(found.corruption_errors["rows"]) == {"rotate", "stripe"}
+    assert [score.corruption for score in evaluate(by_foreground, bars, suite="core").scores] == [
+        "clean", "geometric", "shrunk",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="no suite is called 'three'"):
+        evaluate(by_foreground, bars, suite="three")
+
+
+def test_the_full_suite_leaves_a_report_and_every_count(home: Path) -> None:
     first = next((home / "runs").glob("default-s0-*"))
     out = home / "full"
-    told = json.loads(
+    result = json.loads(
         run(
             "evaluate",
             first,
@@ -89,32 +113,62 @@ def test_the_full_suite_leaves_a_page_and_every_count(home: Path) -> None:
             "--json",
         )
     )
-    folder = Path(told["folder"])
+    folder = Path(result["folder"])
     assert {"report.html", "scores.json", "scores.csv", "table.csv", "table.tex", "environment.json"} <= {
         path.name for path in folder.iterdir()
     }
-    (model,) = told["models"]
+    (model,) = result["models"]
     (suite,) = model["seeds"]
     assert [row["corruption"] for row in suite["corruptions"]] == list(CORRUPTIONS)
     assert model["mean"] == pytest.approx(np.mean([row["accuracy"] for row in suite["corruptions"]]))
-    assert {part["severity"] for part in suite["parts"] if part["corruption"] == "rotate"} >= {0.2, 0.4, 0.6, 0.8, 1.0}
+    assert {part["severity"] for part in suite["conditions"] if part["corruption"] == "rotate"} >= {
+        0.2,
+        0.4,
+        0.6,
+        0.8,
+        1.0,
+    }
     with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     clean = [row for row in rows if row["corruption"] == "clean"]
-    assert sum(int(row["total"]) for row in clean) == suite["parts"][0]["total"] == 20
-    assert {refusal["name"] for refusal in model["refusals"]} >= {"blank", "noise", "letters", "photographs"}
+    assert sum(int(row["total"]) for row in clean) == suite["conditions"][0]["total"] == 20
+    assert {report["name"] for report in model["ood"]} >= {"blank", "noise", "letters", "photographs"}
     assert not (out / "TEST_LEDGER.csv").exists()
 
 
-def test_runs_that_differ_in_their_seed_are_one_model_and_each_opens_the_test_once(home: Path) -> None:
+def test_runs_that_differ_in_their_seed_are_one_model_and_each_access_is_recorded(home: Path) -> None:
     runs = sorted((home / "runs").glob("default-s*"))
-    told = json.loads(run("evaluate", *runs, "--data", home / "bars", "--out", home / "both", "--json"))
-    (model,) = told["models"]
+    result = json.loads(
+        run("evaluate", *runs, "--data", home / "bars", "--split", "test", "--out", home / "both", "--json")
+    )
+    (model,) = result["models"]
     assert len(model["seeds"]) == 2
     assert model["spread_over_seeds"] is not None
-    assert told["verdicts"] == []
+    assert result["comparisons"] == []
     ledger = (home / "both" / "TEST_LEDGER.csv").read_text().splitlines()
     assert len(ledger) == 1 + 2
+
+
+def test_the_library_evaluates_models_as_the_command_does(home: Path) -> None:
+    first = next((home / "runs").glob("default-s0-*"))
+    printed = json.loads(run("evaluate", first, "--data", home / "bars", "--out", home / "command", "--json"))
+    dataset = load_data(home / "bars")
+    steps = []
+
+    def watch(title: str) -> Watch:
+        def over(items: Iterable, total: int) -> Iterator:
+            for item in items:
+                steps.append((title, total))
+                yield item
+
+        return over
+
+    with open_model(first, dataset) as model:
+        report = evaluate_models([model], dataset, out=home / "library", watch=watch)
+    assert report.scores.model_dump(mode="json") == {key: printed[key] for key in printed if key != "folder"}
+    assert report.folder.name == Path(printed["folder"]).name
+    assert steps == [(first.name, 3)] * 3
+    assert not (home / "library" / "TEST_LEDGER.csv").exists()
 
 
 def test_two_models_of_the_same_name_stay_two(home: Path) -> None:
@@ -122,19 +176,19 @@ def test_two_models_of_the_same_name_stay_two(home: Path) -> None:
     twin = home / "copied" / first.name
     shutil.copytree(first, twin)
     words = ["--data", home / "bars", "--split", "validation", "--out", home / "twins", "--json"]
-    told = json.loads(run("evaluate", first, twin, *words))
-    assert [len(model["seeds"]) for model in told["models"]] == [2]
+    result = json.loads(run("evaluate", first, twin, *words))
+    assert [len(model["seeds"]) for model in result["models"]] == [2]
 
 
-def test_pictures_that_a_run_was_fitted_on_do_not_judge_it(home: Path) -> None:
+def test_a_run_is_not_evaluated_on_images_it_was_trained_on(home: Path) -> None:
     run("train", "--data", home / "bars", "--out", home / "final", "--final", *SHORT)
     final = next((home / "final").glob("default-s0-*"))
-    with pytest.raises(UserError, match="fitted on the validation images too; leave --split validation out"):
+    with pytest.raises(UserError, match=r"trained on the validation images too; .*--split test"):
         run("evaluate", final, "--data", home / "bars", "--split", "validation", "--out", home / "refused")
 
 
-def test_someone_s_onnx_file_is_asked_and_how_is_said(home: Path) -> None:
-    """Exactly linear: the sum of three templates' overlap with the image, in 0..255, from the first pixels on."""
+def test_an_external_onnx_file_is_evaluated_and_its_input_reported(home: Path) -> None:
+    """A linear model on 0..255: the overlap with three templates."""
     from helpers.model_files import model_of
     from onnx import helper
 
@@ -149,8 +203,8 @@ def test_someone_s_onnx_file_is_asked_and_how_is_said(home: Path) -> None:
     ]
     path = home / "linear.onnx"
     path.write_bytes(model_of(nodes, ("n", 1, 16, 16), {"head": weights}).SerializeToString())
-    said = run(
+    printed = run(
         "evaluate", path, "--data", home / "bars", "--split", "validation", "--range", "255", "--out", home / "onnx"
     )
-    assert "nchw" in said
+    assert "layout nchw" in printed
     assert (next((home / "onnx").glob("evaluate-linear.onnx-*")) / "report.html").exists()

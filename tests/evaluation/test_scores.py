@@ -1,4 +1,4 @@
-"""Measuring: counts that add up, intervals that mean what they say."""
+"""Scores: counts that add up, and intervals that cover the truth."""
 
 import numpy as np
 import pytest
@@ -11,20 +11,22 @@ from hypothesis import strategies as st
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.corrupted import core_suite
-from imparfait.evaluation.scores import evaluate
+from imparfait.evaluation.scores import score_conditions
+from imparfait.evaluation.scores_file import ScoresFile, read_scores, write_scores
 from imparfait.evaluation.statistics import bootstrap_interval, wilson_interval
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.registry import build
 from imparfait.reports.figures import plot_scores
+from imparfait.reports.text import scores_rows
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return scipy.special.softmax(logits.astype(np.float64) / temperature, axis=1)
 
 
-def knowing(data, wrong: int = 0):
-    """A classifier that knows each image's label by its pixels, but for the first `wrong` ones."""
-    answers = {
+def perfect(data, wrong: int = 0):
+    """A classifier that recognises each image by its pixels, and is wrong on the first `wrong` ones."""
+    labels = {
         sample.astype(np.float32).tobytes(): (label + (row < wrong)) % len(data.classes)
         for row, (sample, label) in enumerate(zip(data.pixels / np.float32(255), data.labels, strict=True))
     }
@@ -32,60 +34,74 @@ def knowing(data, wrong: int = 0):
     def classify(images: np.ndarray) -> np.ndarray:
         logits = np.zeros((len(images), len(data.classes)), np.float32)
         for row, image in enumerate(images):
-            logits[row, answers[image.tobytes()]] = 5
+            logits[row, labels[image.tobytes()]] = 5
         return logits
 
     return classify
 
 
-def test_a_classifier_that_knows_the_answers_is_always_right(bars) -> None:
-    scores = evaluate(knowing(bars), core_suite(bars)[:1])
-    assert [(s.corruption, s.correct, s.total) for s in scores.each] == [("clean", 32, 32)]
-    assert (scores.parts[0].confusion() == np.diag(np.bincount(bars.labels))).all()
+def test_a_perfect_classifier_is_always_correct(bars) -> None:
+    scores = score_conditions(perfect(bars), core_suite(bars)[:1])
+    assert [(s.corruption, s.correct, s.total) for s in scores.scores] == [("clean", 32, 32)]
+    assert (scores.conditions[0].confusion() == np.diag(np.bincount(bars.labels))).all()
 
 
 @pytest.mark.parametrize("wrong", [1, 7, 32])
 def test_counts_add_up_exactly(bars, wrong: int) -> None:
-    part = evaluate(knowing(bars, wrong), core_suite(bars)[:1]).parts[0]
-    assert part.score.correct == 32 - wrong
-    assert part.confusion().sum() == 32
-    assert np.trace(part.confusion()) == part.score.correct
+    result = score_conditions(perfect(bars, wrong), core_suite(bars)[:1]).conditions[0]
+    assert result.score.correct == result.correct.sum() == 32 - wrong
+    assert result.confusion().sum() == 32
+    assert np.trace(result.confusion()) == result.score.correct
 
 
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    ("classifier", "message"),
     [
         (
             lambda images: np.zeros((len(images), 5), np.float32),
-            r"shape \(32, 5\); expected finite numbers of shape \(32, 3\)",
+            r"shape \(32, 5\) for 32 images; expected finite numbers of shape \(32, 3\)",
         ),
         (lambda images: np.zeros(len(images), np.float32), r"shape \(32,\)"),
         (lambda images: np.full((len(images), 3), np.nan, np.float32), "finite numbers"),
     ],
 )
-def test_answers_of_the_wrong_kind_are_refused(bars, answer, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence):
-        evaluate(answer, core_suite(bars))
+def test_outputs_of_the_wrong_shape_or_kind_are_refused(bars, classifier, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        score_conditions(classifier, core_suite(bars))
 
 
-def test_huge_logits_are_still_probabilities(bars) -> None:
-    scores = evaluate(lambda images: np.tile(np.float32([1e30, -1e30, 0]), (len(images), 1)), core_suite(bars))
-    assert scores.parts[0].probabilities[0].tolist() == [1, 0, 0]
+def test_huge_logits_give_probabilities(bars) -> None:
+    scores = score_conditions(lambda images: np.tile(np.float32([1e30, -1e30, 0]), (len(images), 1)), core_suite(bars))
+    assert scores.conditions[0].probabilities[0].tolist() == [1, 0, 0]
 
 
-def test_a_result_shows_as_a_table_a_frame_and_a_figure(bars) -> None:
+def test_scores_are_shown_as_a_frame_a_table_and_a_figure(bars) -> None:
     model = build("petit", channels=1, classes=3)
-    scores = evaluate(as_classifier(model), core_suite(bars))
+    scores = score_conditions(as_classifier(model), core_suite(bars))
     frame = scores.to_frame()
-    assert list(frame.index) == ["clean", "geometric", "shrunk", "core mean"]
+    assert list(frame.index) == ["clean", "geometric", "shrunk", "mean"]
     assert frame.accuracy.iloc[:3].mean() == pytest.approx(frame.accuracy.iloc[3])
-    assert scores._repr_html_().count("<tr>") == 5
-    assert str(scores).splitlines()[0].split() == ["images", "correct", "accuracy", "95", "%", "interval"]
+    assert scores._repr_html_().count("</tr>") == 6  # two rows of headings
+    assert {"severity", "correct", "total", "accuracy"} <= set(str(scores).splitlines()[0].split())
     assert repr(scores) == str(scores)  # at a prompt the table, not ten thousand probabilities
+    rows = scores_rows(scores)
+    assert [row[0] for row in rows] == ["clean", "geometric", "shrunk", "core mean"]
+    assert rows[-1][2] == f"{100 * scores.mean:.2f} %"
     assert len(plot_scores(scores).axes) == 1
 
 
-def test_scoring_leaves_the_model_as_it_was_and_repeats(bars) -> None:
+def test_scores_json_is_read_as_it_was_written(bars, tmp_path) -> None:
+    scores = score_conditions(as_classifier(build("petit", channels=1, classes=3)), core_suite(bars))
+    write_scores(tmp_path, scores)
+    file = read_scores(tmp_path)
+    assert file == ScoresFile.of(scores)
+    assert file.mean == scores.mean
+    assert [(one.corruption, one.correct, one.total) for one in file.conditions] == [
+        (score.corruption, score.correct, score.total) for score in scores.scores
+    ]
+
+
+def test_scoring_is_repeatable_and_leaves_the_model_unchanged(bars) -> None:
     model = build("petit", channels=1, classes=3).train()
     classifier = as_classifier(model, ComputeConfig(threads=1))
     images = (bars.pixels / 255).astype(np.float32)
@@ -97,7 +113,7 @@ def test_scoring_leaves_the_model_as_it_was_and_repeats(bars) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_the_adapter_answers_as_the_plain_module_does(bars) -> None:
+def test_as_classifier_agrees_with_the_plain_module(bars) -> None:
     model = build("petit", channels=1, classes=3)
     images = (bars.pixels / 255).astype(np.float32)
     plain = model.eval()(torch.from_numpy(images)).detach().numpy()
@@ -119,33 +135,33 @@ def test_the_fast_bootstrap_agrees_with_a_slow_one(correct: list[int]) -> None:
     counts = np.array(correct)
     random = np.random.default_rng(1)
     slow = [random.choice(counts, len(counts)).mean() / 3 for _ in range(3000)]
-    assert bootstrap_interval(counts, each=3) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.025)
+    assert bootstrap_interval(counts, copies=3) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.025)
 
 
 def test_bootstrap_intervals_cover_what_they_should() -> None:
-    """500 test sets whose parts agree within a source, as corrupted copies do: about 95 % of the intervals cover."""
+    """500 test sets with correlated copies of each source: about 95 % of the intervals cover the truth."""
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(500):
-        hard = random.random(1000) < 0.05  # a hard source is missed in each form with probability 1/2
+        hard = random.random(1000) < 0.05  # each copy of a hard source is wrong with probability 1/2
         correct = random.binomial(3, np.where(hard, 0.5, 0.99))
-        low, high = bootstrap_interval(correct, each=3, resamples=1000)
+        low, high = bootstrap_interval(correct, copies=3, resamples=1000)
         covered += low <= 0.05 * 0.5 + 0.95 * 0.99 <= high
     assert 0.92 <= covered / 500 <= 0.975
 
 
-def test_the_mean_of_parts_from_different_sources_has_no_interval() -> None:
+def test_a_mean_over_different_source_images_has_no_interval() -> None:
     first, second = core_suite(draw_bars(6))[0], core_suite(draw_bars(6, first_source=6))[0]
-    scores = evaluate(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
+    scores = score_conditions(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
     with pytest.raises(UserError, match="different source images"):
         _ = scores.mean_interval
 
 
-def test_an_ensemble_answers_the_mean_of_its_members_probabilities() -> None:
-    draw = np.random.default_rng(0)
-    said = [draw.normal(scale=3, size=(20, 4)).astype(np.float32) for _ in range(3)]
-    together = ensemble([lambda images, each=each: each[: len(images)] for each in said])
-    expected = np.mean([softmax(each) for each in said], axis=0)
+def test_an_ensemble_averages_the_probabilities_of_its_members() -> None:
+    random = np.random.default_rng(0)
+    members = [random.normal(scale=3, size=(20, 4)).astype(np.float32) for _ in range(3)]
+    together = ensemble([lambda images, logits=logits: logits[: len(images)] for logits in members])
+    expected = np.mean([softmax(logits) for logits in members], axis=0)
     images = np.zeros((20, 1, 8, 8), np.float32)
     np.testing.assert_allclose(softmax(together(images)), expected, atol=1e-6)
     assert together(images).dtype == np.float32

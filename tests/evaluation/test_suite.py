@@ -1,4 +1,4 @@
-"""The full suite: what is in it, and what its means are by hand."""
+"""The full suite: its conditions, and its means computed by hand."""
 
 import math
 
@@ -15,15 +15,26 @@ from imparfait.corruptions import CORRUPTIONS
 from imparfait.corruptions.base import SEVERITY_LEVELS
 from imparfait.data.corrupted import CORE_SUITE, corrupt
 from imparfait.evaluation.robustness import SuiteResult, read_baseline
+from imparfait.evaluation.scores import Score
 from imparfait.evaluation.statistics import wilson_interval
-from imparfait.evaluation.suite import CLEAN, YOURS, Condition, conditions_from, full_suite, shown, weights
+from imparfait.evaluation.suite import (
+    CLEAN,
+    CUSTOM,
+    Condition,
+    apply_conditions,
+    conditions_from,
+    full_suite,
+    suite_named,
+    weights,
+)
+from imparfait.reports.text import corruption_label
 
 
-def darker(images: Images, severity: float, draw: CounterRng) -> Images:
+def darker(images: Images, severity: float, rng: CounterRng) -> Images:
     return images * (1 - severity)
 
 
-def test_the_full_suite_has_clean_once_and_every_alteration_at_all_its_severities() -> None:
+def test_the_full_suite_has_clean_once_and_every_corruption_at_all_its_severities() -> None:
     parts = full_suite()
     assert [part for part in parts if part.corruption == CLEAN] == [Condition(CLEAN, 0.0)]
     for name, known in CORRUPTIONS.items():
@@ -34,31 +45,31 @@ def test_the_full_suite_has_clean_once_and_every_alteration_at_all_its_severitie
     assert len(parts) == 1 + sum(len({*a.levels, *{a.mnist_c, a.protocol} - {None}}) for a in CORRUPTIONS.values())
 
 
-def test_every_severity_is_one_that_an_alteration_can_have() -> None:
+def test_every_severity_is_within_0_and_1() -> None:
     for part in full_suite():
         assert 0 <= part.severity <= 1
     assert sum(known.mnist_c is not None for known in CORRUPTIONS.values()) == 15
     assert {(name, known.protocol) for name, known in CORRUPTIONS.items() if known.protocol} == set(CORE_SUITE[1:])
 
 
-def test_ones_own_alteration_is_in_it_under_its_name() -> None:
+def test_a_custom_corruption_is_in_the_suite_under_its_name() -> None:
     parts = full_suite(["rotate", darker])
     mine = [part for part in parts if part.corruption == "darker"]
     assert [part.severity for part in mine] == list(SEVERITY_LEVELS)
-    assert {part.family for part in mine} == {YOURS}
+    assert {part.family for part in mine} == {CUSTOM}
     data = draw_bars(8)
     (half,) = (part for part in mine if part.severity == 0.6)
-    assert np.array_equal(half.of(data).data.pixels, np.round(data.pixels * 0.4).astype(np.uint8))
+    assert np.array_equal(half.apply(data).data.pixels, np.round(data.pixels * 0.4).astype(np.uint8))
 
 
-def test_a_function_of_the_table_is_the_tables() -> None:
+def test_a_function_of_the_package_is_the_listed_corruption() -> None:
     by_name = full_suite(["rotate"])
     assert full_suite([CORRUPTIONS["rotate"]]) == by_name
     assert full_suite([CORRUPTIONS["rotate"].function]) == by_name
 
 
-def called(name: str) -> object:
-    def mine(images: Images, severity: float, draw: CounterRng) -> Images:
+def function_called(name: str) -> object:
+    def mine(images: Images, severity: float, rng: CounterRng) -> Images:
         return images
 
     mine.__name__ = name
@@ -66,55 +77,63 @@ def called(name: str) -> object:
 
 
 @pytest.mark.parametrize(
-    ("corruptions", "sentence"),
+    ("corruptions", "message"),
     [
         (["rotate", "rotate"], "two corruptions of the suite have the same name"),
-        ([darker, called("darker")], "two corruptions of the suite have the same name"),
+        ([darker, function_called("darker")], "two corruptions of the suite have the same name"),
         (["rotat"], "no corruption is called 'rotat'; did you mean 'rotate'?"),
-        ([called("rotate")], "your corruption has the name of another, rotate; give your function one of its own"),
-        ([called("clean")], "your corruption has the name of another, clean"),
+        ([function_called("rotate")], "your corruption is called rotate, as one of the package; rename your function"),
+        ([function_called("clean")], "your corruption is called clean"),
     ],
 )
-def test_names_that_are_no_use_are_one_sentence(corruptions: list, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence.replace("?", r"\?")):
+def test_ambiguous_and_unknown_names_are_refused(corruptions: list, message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
         full_suite(corruptions)
 
 
-def test_parts_by_name_are_the_published_pixels() -> None:
+def test_conditions_by_name_have_the_published_pixels() -> None:
     data = draw_bars(6)
-    for (name, severity), part in zip(CORE_SUITE, shown(data, conditions_from()), strict=True):
+    for (name, severity), part in zip(CORE_SUITE, apply_conditions(data, conditions_from()), strict=True):
         assert (part.corruption, part.severity) == (name, severity)
         assert np.array_equal(part.data.pixels, corrupt(data, name, severity).pixels)
     with pytest.raises(UserError, match="no corruption is called 'shrunken'; did you mean 'shrunk'"):
         conditions_from([("shrunken", 1.0)])
 
 
-def test_parts_are_made_one_after_the_other_when_asked_for() -> None:
+def test_conditions_are_applied_one_after_the_other() -> None:
     made = []
 
-    def counting(images: Images, severity: float, draw: CounterRng) -> Images:
+    def counting(images: Images, severity: float, rng: CounterRng) -> Images:
         made.append(severity)
         return images
 
-    parts = shown(draw_bars(4), full_suite([counting]))
+    conditions = apply_conditions(draw_bars(4), full_suite([counting]))
     assert made == []
-    assert next(iter(parts)).corruption == CLEAN
+    assert next(iter(conditions)).corruption == CLEAN
     assert made == []
-    next(iter(parts))
+    next(iter(conditions))
     assert made == [SEVERITY_LEVELS[0]]
 
 
-def test_a_users_alteration_may_draw_and_then_draws_the_same_for_everybody() -> None:
-    def speckled(images: Images, severity: float, draw: CounterRng) -> Images:
-        return torch.where(draw.uniform("specks", *images.shape[1:]) < severity, 1.0, images)
+def test_a_custom_corruption_may_use_the_rng_and_is_reproducible() -> None:
+    def speckled(images: Images, severity: float, rng: CounterRng) -> Images:
+        return torch.where(rng.uniform("specks", *images.shape[1:]) < severity, 1.0, images)
 
-    part = full_suite([speckled])[3]
+    condition = full_suite([speckled])[3]
     data = draw_bars(12)
     few = data.select(np.array([7, 2]))
-    assert np.array_equal(part.of(data).data.pixels[[7, 2]], part.of(few).data.pixels)
+    assert np.array_equal(condition.apply(data).data.pixels[[7, 2]], condition.apply(few).data.pixels)
 
 
-RIGHT = {
+def test_suites_by_name() -> None:
+    assert suite_named("core") == conditions_from()
+    assert suite_named("full") == full_suite()
+    assert suite_named(["rotate", darker]) == full_suite(["rotate", darker])
+    with pytest.raises(UserError, match="no suite is called 'ful'; did you mean 'full'"):
+        suite_named("ful")
+
+
+CORRECT = {
     ("darker", 0.2): [1, 1, 1, 1],
     ("darker", 0.4): [1, 1, 1, 0],
     ("darker", 0.6): [1, 1, 0, 0],
@@ -127,26 +146,26 @@ RIGHT = {
     ("rotate", 1.0): [0, 0, 1, 1],
     ("stripe", 1.0): [0, 0, 0, 1],
 }
-OF_ROTATE = {0.2: 4, 0.4: 3, 0.6: 3, 0.8: 2, 1.0: 2}
+ROTATE_CORRECT = {0.2: 4, 0.4: 3, 0.6: 3, 0.8: 2, 1.0: 2}
 
 
 def test_means_add_up_from_the_counts() -> None:
-    suite = suite_of(RIGHT)
-    assert [(row.corruption, row.family, row.accuracy) for row in suite.rows] == [
-        ("darker", YOURS, pytest.approx(10 / 20)),
+    suite = suite_of(CORRECT)
+    assert [(row.corruption, row.family, row.accuracy) for row in suite.corruptions] == [
+        ("darker", CUSTOM, pytest.approx(10 / 20)),
         ("rotate", "geometry", pytest.approx(14 / 20)),
-        ("stripe", "strokes", pytest.approx(1 / 4)),  # one level, and as much weight as the others
+        ("stripe", "strokes", pytest.approx(1 / 4)),  # one level, with the weight of the others
     ]
     assert suite.mean == pytest.approx((10 / 20 + 14 / 20 + 1 / 4) / 3)
-    rotate = suite.rows[1]
+    rotate = suite.corruptions[1]
     assert rotate.severities == SEVERITY_LEVELS
-    assert rotate.accuracies == tuple(correct / 4 for correct in OF_ROTATE.values())
-    assert rotate.intervals == tuple(wilson_interval(correct, 4) for correct in OF_ROTATE.values())
+    assert rotate.accuracies == tuple(correct / 4 for correct in ROTATE_CORRECT.values())
+    assert rotate.intervals == tuple(wilson_interval(correct, 4) for correct in ROTATE_CORRECT.values())
     assert suite.is_full
 
 
-def test_the_mean_is_that_over_sources_and_its_interval_is_theirs() -> None:
-    suite = suite_of(RIGHT)
+def test_the_mean_and_its_interval_are_over_sources() -> None:
+    suite = suite_of(CORRECT)
     each = [
         (4 / 5 + 1 / 5 + 0) / 3,
         (3 / 5 + 3 / 5 + 0) / 3,
@@ -160,32 +179,34 @@ def test_the_mean_is_that_over_sources_and_its_interval_is_theirs() -> None:
     assert suite.mean_interval == pytest.approx((suite.mean - half, suite.mean + half))
 
 
-def test_the_interval_of_the_mean_holds_the_truth() -> None:
-    """Sources differ and their copies go with them: an interval over single images would be too narrow."""
+def test_the_interval_of_the_mean_covers_the_truth() -> None:
+    """Copies of a source are correlated: an interval over single images would be too narrow."""
     random = np.random.default_rng(0)
-    held = 0
+    covered = 0
     for _ in range(200):
         ease = random.beta(4, 1, 150)  # mean 0.8
         suite = suite_of({("darker", level): random.random(150) < ease for level in SEVERITY_LEVELS})
         low, high = suite.mean_interval
-        held += low <= 0.8 <= high
-    assert 0.90 <= held / 200 <= 0.99
+        covered += low <= 0.8 <= high
+    assert 0.90 <= covered / 200 <= 0.99
 
 
-def test_severities_of_others_parameters_are_told_and_do_not_enter_the_mean() -> None:
-    theirs = CORRUPTIONS["rotate"].mnist_c
-    assert theirs not in SEVERITY_LEVELS
-    suite = suite_of(RIGHT | {("rotate", theirs): [0, 0, 0, 0], ("darker", 0.5): [0, 0, 0, 0]})
-    assert suite.mean == pytest.approx(suite_of(RIGHT).mean)
-    assert suite.by_source() == pytest.approx(suite_of(RIGHT).by_source())
-    assert (suite.rows[1].mnist_c, suite.rows[1].severities) == (0.0, SEVERITY_LEVELS)
-    assert suite_of(RIGHT).rows[1].mnist_c is None
+def test_severities_of_published_parameters_are_reported_but_not_in_the_mean() -> None:
+    published = CORRUPTIONS["rotate"].mnist_c
+    assert published not in SEVERITY_LEVELS
+    suite = suite_of(CORRECT | {("rotate", published): [0, 0, 0, 0], ("darker", 0.5): [0, 0, 0, 0]})
+    assert suite.mean == pytest.approx(suite_of(CORRECT).mean)
+    assert suite.by_source() == pytest.approx(suite_of(CORRECT).by_source())
+    assert (suite.corruptions[1].mnist_c, suite.corruptions[1].severities) == (0.0, SEVERITY_LEVELS)
+    assert suite_of(CORRECT).corruptions[1].mnist_c is None
 
 
-def test_the_means_to_compare_with_others_exist_only_where_all_their_parts_do() -> None:
-    assert suite_of(RIGHT).mnist_c_mean is None
-    assert suite_of(RIGHT).core_mean is None
-    everything = {(part.corruption, part.severity): [1, 1, 0, 0] for part in full_suite() if part.alter}
+def test_means_of_published_suites_need_all_their_conditions() -> None:
+    assert suite_of(CORRECT).mnist_c_mean is None
+    assert suite_of(CORRECT).core_mean is None
+    everything = {
+        (condition.corruption, condition.severity): [1, 1, 0, 0] for condition in full_suite() if condition.function
+    }
     named = {(name, known.mnist_c): [1, 0, 0, 0] for name, known in CORRUPTIONS.items() if known.mnist_c}
     protocol = {(name, severity): [1, 1, 1, 0] for name, severity in CORE_SUITE}
     suite = suite_of(everything | named | protocol)
@@ -193,7 +214,7 @@ def test_the_means_to_compare_with_others_exist_only_where_all_their_parts_do() 
     assert suite.core_mean == pytest.approx(3 / 4)
 
 
-def test_a_suite_of_the_three_has_their_plain_mean() -> None:
+def test_the_core_suite_has_a_plain_mean() -> None:
     suite = suite_of({("clean", 0.0): [1, 1, 1, 1], ("geometric", 0.5): [1, 1, 1, 0], ("shrunk", 1.0): [1, 0, 0, 0]})
     assert not suite.is_full
     assert suite.mean == pytest.approx((1 + 3 / 4 + 1 / 4) / 3)
@@ -201,7 +222,7 @@ def test_a_suite_of_the_three_has_their_plain_mean() -> None:
     assert suite.by_source().mean() == pytest.approx(suite.mean)
 
 
-def test_every_alteration_counts_alike_however_many_levels_it_has_and_clean_does_not() -> None:
+def test_every_corruption_weighs_the_same_however_many_levels_it_has_and_clean_nothing() -> None:
     parts = [(part.corruption, part.severity) for part in full_suite()]
     of = dict(zip(parts, weights(parts).tolist(), strict=True))
     sums = {name: sum(weight for (other, _), weight in of.items() if other == name) for name in CORRUPTIONS}
@@ -213,53 +234,53 @@ def test_every_alteration_counts_alike_however_many_levels_it_has_and_clean_does
     assert turned == list(of.values())[::-1]
 
 
-def test_a_few_parts_count_alike_clean_among_them() -> None:
+def test_in_a_short_suite_all_conditions_weigh_the_same() -> None:
     assert weights(CORE_SUITE).tolist() == [1, 1, 1]
     assert weights([(CLEAN, 0.0), ("invert", 1.0)]).tolist() == [1, 1]
 
 
-def test_the_worst_is_the_lowest_of_all_levels() -> None:
-    assert suite_of(RIGHT).worst == ("darker", 1.0, 0.0)
-    assert suite_of(RIGHT | {("darker", 1.0): [1, 1, 1, 1]}).worst == ("darker", 0.8, 1 / 4)
+def test_the_worst_condition_has_the_lowest_accuracy() -> None:
+    assert suite_of(CORRECT).worst == Score("darker", 1.0, 0, 4)
+    assert suite_of(CORRECT | {("darker", 1.0): [1, 1, 1, 1]}).worst == Score("darker", 0.8, 1, 4)
 
 
 def test_the_crossing_is_where_a_straight_line_falls_below_95_percent() -> None:
     n = 1000
     correct = {("darker", level): np.arange(n) < n * (1 - level / 2) for level in SEVERITY_LEVELS}
-    (row,) = suite_of(correct).rows
+    (row,) = suite_of(correct).corruptions
     assert row.crossing.severity == pytest.approx(0.1, abs=1e-9)
     assert row.crossing.low < 0.1 < row.crossing.high
 
 
 def test_the_corruption_error_is_a_ratio_of_summed_errors() -> None:
     baseline = {"rotate": {f"{level:g}": 0.2 for level in SEVERITY_LEVELS}, "stripe": {"1": 0.5}, "fog": {"1": 0.5}}
-    found = suite_of(RIGHT).corruption_error(baseline)
+    found = suite_of(CORRECT).corruption_error(baseline)
     assert found == {
-        "rotate": pytest.approx(sum((4 - correct) / 4 for correct in OF_ROTATE.values()) / 1.0),
+        "rotate": pytest.approx(sum((4 - correct) / 4 for correct in ROTATE_CORRECT.values()) / 1.0),
         "stripe": pytest.approx(0.75 / 0.5),
     }
     itself = {
         row.corruption: {f"{s:g}": 1 - a for s, a in zip(row.severities, row.accuracies, strict=True)}
-        for row in suite_of(RIGHT).rows
+        for row in suite_of(CORRECT).corruptions
     }
-    assert suite_of(RIGHT).corruption_error(itself) == {name: pytest.approx(1) for name in itself}
+    assert suite_of(CORRECT).corruption_error(itself) == {name: pytest.approx(1) for name in itself}
 
 
-def test_the_baseline_has_each_level_of_each_alteration() -> None:
+def test_the_baseline_has_every_level_of_every_corruption() -> None:
     baseline = read_baseline()
     for name, known in CORRUPTIONS.items():
         assert {f"{level:g}" for level in known.levels} <= set(baseline[name])
 
 
-def test_a_row_that_agrees_in_kind_only_is_called_so() -> None:
+def test_a_corruption_that_only_resembles_mnist_c_is_labelled_so() -> None:
     names = {name: f"{name}-like" if known.in_kind else name for name, known in CORRUPTIONS.items()}
     suite = suite_of({(name, known.levels[-1]): [1, 0] for name, known in CORRUPTIONS.items()})
-    assert {row.corruption: row.name for row in suite.rows} == names
+    assert {row.corruption: corruption_label(row.corruption) for row in suite.corruptions} == names
     assert names["fog"] == "fog-like"
 
 
-def test_the_order_of_parts_does_not_matter() -> None:
-    suite = suite_of(RIGHT)
-    turned = SuiteResult(type(suite.scores)(suite.scores.parts[::-1], suite.scores.classes))
+def test_the_order_of_conditions_does_not_matter() -> None:
+    suite = suite_of(CORRECT)
+    turned = SuiteResult(type(suite.scores)(suite.scores.conditions[::-1], suite.scores.classes))
     assert turned.mean == pytest.approx(suite.mean)
-    assert {row.corruption: row for row in turned.rows} == {row.corruption: row for row in suite.rows}
+    assert {row.corruption: row for row in turned.corruptions} == {row.corruption: row for row in suite.corruptions}

@@ -1,4 +1,4 @@
-"""Suites of answers made up image by image; no classifier is asked."""
+"""Made-up suite results, image by image; no classifier runs."""
 
 from collections.abc import Mapping
 
@@ -11,20 +11,21 @@ from imparfait.evaluation.suite import CLEAN
 CLASSES = ("flat", "steep", "cross")
 
 
-def answers(
-    corruption: str, severity: float, correct: np.ndarray | list[int], sure: np.ndarray | float = 0.8
+def condition_result(
+    corruption: str, severity: float, correct: np.ndarray | list[int], confidence: np.ndarray | float = 0.8
 ) -> ConditionResult:
-    """Answers of which those are right that `right` says, given with the confidence `sure`."""
+    """Predictions that are correct where `correct` is true, all with this confidence."""
     n = len(correct)
     truths = np.arange(n) % len(CLASSES)
-    said = np.where(np.asarray(correct, bool), truths, (truths + 1) % len(CLASSES))
-    shares = np.broadcast_to(sure, n)[:, None]
-    table = np.where(np.arange(len(CLASSES)) == said[:, None], shares, (1 - shares) / (len(CLASSES) - 1))
+    predicted = np.where(np.asarray(correct, bool), truths, (truths + 1) % len(CLASSES))
+    largest = np.broadcast_to(confidence, n)[:, None]
+    others = (1 - largest) / (len(CLASSES) - 1)
+    table = np.where(np.arange(len(CLASSES)) == predicted[:, None], largest, others)
     return ConditionResult(corruption, severity, np.arange(n), truths, table.astype(np.float32))
 
 
-def suite_of(correct: Mapping[tuple[str, float], np.ndarray | list[int]], sure: float = 0.8) -> SuiteResult:
-    """A suite from which images are right, by corruption and severity; clean is all right where it is not said."""
+def suite_of(correct: Mapping[tuple[str, float], np.ndarray | list[int]], confidence: float = 0.8) -> SuiteResult:
+    """A suite result from the images that are correct, by corruption and severity; clean is all correct by default."""
     clean = {} if (CLEAN, 0.0) in correct else {(CLEAN, 0.0): np.ones(len(next(iter(correct.values()))), bool)}
-    parts = tuple(answers(*which, each, sure) for which, each in (clean | dict(correct)).items())
-    return SuiteResult(Scores(parts, CLASSES))
+    results = (condition_result(*key, rows, confidence) for key, rows in (clean | dict(correct)).items())
+    return SuiteResult(Scores(tuple(results), CLASSES))

@@ -45,7 +45,7 @@ DARK = Theme(
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 MARKS = "osD^vPX"  # one per series, for readers who cannot distinguish the colours
-MAX_NAME = 60  # characters of a name
+MAX_NAME = 40  # characters of a name
 
 
 def shown_name(name: str) -> str:

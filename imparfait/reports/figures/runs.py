@@ -15,6 +15,7 @@ from imparfait.evaluation.scores import Scores
 from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on, montage, shown_name
 
 MANY_CLASSES = 20  # above this, numbers in the cells of a confusion matrix are not legible
+INCHES_PER_LETTER = 0.08
 LONG_NAME = 8  # characters; longer class names are written upright
 
 
@@ -93,7 +94,8 @@ def accuracy_loss(
 def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], theme: Theme = LIGHT) -> Figure:
     """A confusion matrix: a row per true class, mistakes coloured, correct predictions plain."""
     n = len(classes)
-    side = min(9.0, 1.6 + 0.42 * n)
+    names = list(map(shown_name, classes))
+    side = min(9.0, 1.6 + 0.42 * n) + max(map(len, names)) * INCHES_PER_LETTER
     figure, axes = figure_on(theme, side, side)
     mistakes = counts - np.diag(np.diag(counts))
     for place in range(n):
@@ -115,7 +117,6 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
                 fontsize=8,
                 weight=weight,
             )
-    names = list(map(shown_name, classes))
     upright = n > MANY_CLASSES or max(map(len, names)) > LONG_NAME
     axes.set_xticks(range(n), names, rotation=90 if upright else 0)
     axes.set_yticks(range(n), names)
