@@ -1,27 +1,58 @@
-"""Results of predictions as JSON lines that can be resumed, and as rows of CSV."""
+"""Results of predictions as text, as rows of CSV, and as JSON lines that can be resumed."""
 
+import csv
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import lock
+from imparfait.core.storage import lock, printable
 from imparfait.inference.batch import FileResult
-from imparfait.inference.predictor import TOP
+from imparfait.inference.predictor import BLANK_MESSAGE, TOP
 
 COLUMNS = (
     "file", "page", "model", "label", "score", "confident", "reason",
     *(f"{what}{rank}" for rank in range(2, TOP + 1) for what in ("label", "score")), "preprocessing", "error",
 )  # fmt: skip
 LINE_START = b'{"file": '
+WRITTEN_TOGETHER = 256  # results
+LONGEST_NAME = 4096  # characters of a file's name or label that are printed
+
+
+def result_text(result: FileResult) -> str:
+    """A result for people: label, probability, file and other labels; below, the preprocessing."""
+    prediction = result.prediction
+    assert prediction
+    labels = [(printable(label, LONGEST_NAME), score) for label, score in prediction.predictions]
+    others = ", ".join(f"{label} {score:.1%}" for label, score in labels[1:] if score >= 0.001)
+    name = printable(result.file, LONGEST_NAME) + (f", page {result.page}" if result.page else "")
+    if prediction.reason == BLANK_MESSAGE:
+        return f"{'–':>4}  {'':6}  {name}\n       unsure: {BLANK_MESSAGE}"
+    label = labels[0][0] if prediction.confident else f"({labels[0][0]})"
+    doubt = "" if prediction.confident else f"\n       unsure: {prediction.reason}"
+    others = f"   or {others}" if others else ""
+    return f"{label:>4}  {prediction.score:6.1%}  {name}{others}\n       {result.preprocessing}{doubt}"
 
 
 def json_line(content: dict[str, Any]) -> str:
     """One line of JSON; what is no UTF-8 in a file's name is escaped."""
     line = json.dumps(content, ensure_ascii=False)
     return line if line.isprintable() else json.dumps(content)
+
+
+def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Lines of CSV, the headings first, for lines of JSON."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="")
+    for row in chain([COLUMNS], map(csv_row, rows)):
+        writer.writerow(row)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def csv_row(content: dict[str, Any]) -> list[Any]:
@@ -103,3 +134,24 @@ class ResultsWriter:
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(f"{self.path}: holds something else than results", hint="name another file") from error
             yield line, result
+
+
+def resume_results(
+    path: Path, files: Sequence[str], model: str, run: Callable[[list[str]], Iterator[FileResult]]
+) -> Iterator[int]:
+    """Append the results of `run` for those of `files` that are not in `path` yet; leaving the loop loses none.
+
+    Yields the number of files done: first those of an earlier command. Raises UserError as `ResultsWriter` does, and
+    when `path` is one of the files.
+    """
+    if any(Path(file).resolve() == path.resolve() for file in files):
+        raise UserError(f"{path}: is one of the images", hint="name another file for the results")
+    with ResultsWriter(path, model) as writer:
+        waiting = [file for file in files if file not in writer.done]
+        done = len(files) - len(waiting)
+        yield done
+        results = run(waiting)
+        while chunk := list(islice(results, WRITTEN_TOGETHER)):
+            writer.add(chunk)
+            done += len({result.file for result in chunk})
+            yield min(done, len(files))
