@@ -8,19 +8,22 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, Field, NonNegativeInt
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 
 from imparfait.core.errors import UserError
+from imparfait.core.storage import atomic_directory, write_json
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import as_idx
 from imparfait.data.image_folder import Watch
 from imparfait.data.load import Dataset
+from imparfait.data.sealed_test import LEDGER
 
 IDX_NAMES = {
     "train": ("train-images-idx{}-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx{}-ubyte", "t10k-labels-idx1-ubyte"),
 }
+MANIFEST = "manifest.json"
 FOLDER_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -51,32 +54,56 @@ class Manifest(BaseModel, frozen=True):
     imparfait: str
 
 
-def write_corrupted(
-    dataset: Dataset, order: Order, folder: Path, ledger: Path, watch: Callable[[str], Watch]
-) -> Manifest:
-    """Write the data sets of `order`, each into a folder in `folder`; `watch(title)` may show progress.
+def read_manifest(path: Path) -> Manifest:
+    """The manifest.json that `write_corrupted` left; raises UserError when it is none."""
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
+        raise UserError(f"{path}: {where}: {first['msg']}", expected="what `imparfait corrupt` wrote") from error
 
-    Corrupting the test set is a test access, recorded in `ledger`.
+
+def write_corrupted(
+    dataset: Dataset, order: Order, out: Path, watch: Callable[[str], Watch], expected: Manifest | None = None
+) -> Manifest:
+    """Write the data sets of `order` into the new folder `out`, with a manifest.json; `watch(title)` shows progress.
+
+    With `expected`, nothing is written unless the pixels are those of that manifest. Corrupting the test set is a test
+    access, recorded in the ledger beside `out`. Raises UserError when `out` exists or the pixels differ.
     """
+    if out.exists():
+        raise UserError(f"--out {out}: exists already", hint="name a folder that does not exist, or remove it")
+    sources = expected.sha256_of_data if expected else {}
+    if expected and sources.get("train", dataset.train.fingerprint()) != dataset.train.fingerprint():
+        raise UserError(
+            f"--data {dataset.train.name}: has other training images", expected=f"{expected.data}, as in the manifest"
+        )
     of_data: dict[Split, str] = {}
     written: dict[str, str] = {}
-    for split in order.splits:
-        with _images_of(dataset, split, ledger) as data:
-            of_data[split] = data.fingerprint()
-            for name, corruption, severity in order.data_sets():
-                (folder / name).mkdir(exist_ok=True)
-                corrupted = corrupt(data, corruption, severity, order.seed)
-                written[f"{name} {split}"] = corrupted.fingerprint()
-                WRITERS[order.format](folder / name, corrupted, watch(f"{name}, {split}"))
-    train = dataset.train
-    return Manifest(
-        order=order,
-        data=train.name,
-        classes=train.classes,
-        sha256_of_data=of_data,
-        sha256=written,
-        imparfait=version("imparfait"),
-    )
+    with atomic_directory(out) as folder:
+        for split in order.splits:
+            with _images_of(dataset, split, out.parent / LEDGER) as data:
+                of_data[split] = data.fingerprint()
+                for name, corruption, severity in order.data_sets():
+                    (folder / name).mkdir(exist_ok=True)
+                    corrupted = corrupt(data, corruption, severity, order.seed)
+                    written[f"{name} {split}"] = corrupted.fingerprint()
+                    WRITERS[order.format](folder / name, corrupted, watch(f"{name}, {split}"))
+        for name, sha256 in (expected.sha256 if expected else {}).items():
+            if written.get(name) != sha256:
+                raise UserError(f"{name}: its pixels differ from the manifest's (sha256)", hint="nothing was written")
+        train = dataset.train
+        manifest = Manifest(
+            order=order,
+            data=train.name,
+            classes=train.classes,
+            sha256_of_data=of_data,
+            sha256=written,
+            imparfait=version("imparfait"),
+        )
+        write_json(folder / MANIFEST, manifest.model_dump())
+    return manifest
 
 
 @contextmanager
