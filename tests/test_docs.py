@@ -75,6 +75,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             assert name, f"the first line of a block of TOML is its file's name: {block}"
             (home / name[1]).write_text(block)
     with chdir(home):
+        for command in ("imparfait train --recipe quick", "imparfait export digits --out digits.onnx"):  # of all pages
+            run(command, home)
         yield home
 
 
@@ -90,6 +92,24 @@ def on_small_data(command: str) -> list[str]:
     return words
 
 
+DONE: set[str] = set()
+
+
+def run(command: str, home: Path) -> None:
+    """A command of a page, once for all pages that have it."""
+    if command in DONE:
+        return
+    DONE.add(command)
+    words = on_small_data(command)
+    if command.startswith(LONG):
+        words = [words[0], "--help"]
+    if words[0] == "serve":
+        serve(home, words)
+        return
+    result = CliRunner().invoke(commands, words, catch_exceptions=True)
+    assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
+
+
 def serve(home: Path, words: list[str]) -> None:
     """A server prints its address, and ends on SIGTERM."""
     command = [sys.executable, "-m", "imparfait", *words, "--port", "0"]
@@ -100,23 +120,10 @@ def serve(home: Path, words: list[str]) -> None:
         assert server.wait(30) == 0
 
 
-DONE: set[str] = set()
-
-
 @pytest.mark.parametrize("page", TEXTS)
 def test_every_command_runs(page: str, home: Path) -> None:
     for command in commands_of(TEXTS[page]):
-        if command in DONE:
-            continue
-        DONE.add(command)
-        words = on_small_data(command)
-        if command.startswith(LONG):
-            words = [words[0], "--help"]
-        if words[0] == "serve":
-            serve(home, words)
-            continue
-        result = CliRunner().invoke(commands, words, catch_exceptions=True)
-        assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"
+        run(command, home)
 
 
 @pytest.mark.parametrize(
