@@ -33,7 +33,7 @@ from imparfait import load_data, split
 from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.sealed_test import LEDGER
-from imparfait.inference.loading import load_predictor_with_card
+from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.ocr import Reading, read
 
 DIGITS = 5
@@ -67,7 +67,7 @@ class Line:
 
 def read_lines(data: LabelledImages, model: str, lines: int, keep: Path | None) -> list[Line]:
     """Compose and read lines of digits; misread ones are saved in `keep`."""
-    predictor = load_predictor_with_card(model)[0]
+    predictor = load_predictor_with_metadata(model)[0]
     order = np.random.default_rng(2026).permutation(len(data))
     names = list(PAPERS)
     done = []
@@ -178,8 +178,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     dataset = load_data()
-    card = load_predictor_with_card(options.model)[1]
-    settings = card.settings if card else fingerprint(options.model)
+    metadata = load_predictor_with_metadata(options.model)[1]
+    settings = metadata.settings if metadata else fingerprint(options.model)
     if options.split == "test":
         with dataset.test.open(options.runs / LEDGER, settings) as access:
             lines = read_lines(access.images, options.model, options.lines, options.keep)

@@ -28,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tools.claims import write_claim
 
 from imparfait.data.images.normalize import InputFormat
-from imparfait.export import KERAS_MODELS, card_of
+from imparfait.export import KERAS_MODELS, metadata_of
 from imparfait.export.keras import serialize
 from imparfait.export.parity import corrupted_digits
 from imparfait.models.loading import load_network
-from imparfait.models.metadata import Card
+from imparfait.models.metadata import ExportMetadata
 from imparfait.models.registry import build
 
 BACKENDS = ("tensorflow", "jax")
@@ -51,7 +51,7 @@ print(keras.__version__, keras.backend.backend())
 """
 
 
-def random_network(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, Card]:
+def random_network(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, ExportMetadata]:
     """A network with random weights and statistics, and its metadata."""
     channels, height, width = shape
     network = build(model, channels=channels, classes=len(CLASSES), height=height, width=width)
@@ -68,19 +68,19 @@ def random_network(model: str, shape: tuple[int, int, int]) -> tuple[nn.Module, 
         last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         last.bias -= logits.mean(0)  # otherwise it would predict one class only
         spread = float((logits - logits.mean(0)).std())
-    card = Card(
+    metadata = ExportMetadata(
         name=model, model=model, recipe="none", classes=CLASSES, weights="0" * 64, settings="0" * 64,
         temperature=max(spread / 3, 0.01),
         input=spec,
     )  # fmt: skip
-    return network, card
+    return network, metadata
 
 
-def probabilities_of(network: nn.Module, card: Card, images: np.ndarray) -> np.ndarray:
+def probabilities_of(network: nn.Module, metadata: ExportMetadata, images: np.ndarray) -> np.ndarray:
     """Probabilities of the network in PyTorch."""
     with torch.inference_mode():
         logits = [network(batch.float() / 255) for batch in torch.from_numpy(images).split(250)]
-    return softmax(torch.cat(logits).numpy() / card.temperature, axis=1)
+    return softmax(torch.cat(logits).numpy() / metadata.temperature, axis=1)
 
 
 def main() -> None:
@@ -96,15 +96,15 @@ def main() -> None:
     }
     for run in options.run:
         network, config = load_network(run)
-        networks[run.name] = network.eval(), card_of(run.name, run, config)
+        networks[run.name] = network.eval(), metadata_of(run.name, run, config)
     rows = []
     with tempfile.TemporaryDirectory() as home:
         folder, expected = Path(home), {}
-        for name, (network, card) in networks.items():
-            images = np.concatenate([*corrupted_digits(card.input)])
+        for name, (network, metadata) in networks.items():
+            images = np.concatenate([*corrupted_digits(metadata.input)])
             np.save(folder / f"{name}.npy", images)
-            (folder / f"{name}.keras").write_bytes(serialize(network, card))
-            expected[name] = probabilities_of(network, card, images)
+            (folder / f"{name}.keras").write_bytes(serialize(network, metadata))
+            expected[name] = probabilities_of(network, metadata, images)
         for backend in BACKENDS:
             start = time.perf_counter()
             done = subprocess.run(

@@ -89,7 +89,7 @@ def arrays(rounds: int) -> dict[str, object]:
     from imparfait.export import onnx
     from imparfait.inference.predictor import predictor_from_onnx
     from imparfait.models.classifier import as_classifier
-    from imparfait.models.metadata import Card
+    from imparfait.models.metadata import ExportMetadata
     from imparfait.models.registry import build
 
     train, _ = split(load_data().train)
@@ -102,7 +102,7 @@ def arrays(rounds: int) -> dict[str, object]:
         model = build(name, channels=1, classes=10, height=28, width=28, model_args={}).eval()
         digest = 64 * "0"  # untrained: nothing to identify
         spec = InputFormat(channels=1, height=28, width=28, normalization="digit")
-        card = Card(
+        metadata = ExportMetadata(
             name=name,
             model=name,
             recipe="none",
@@ -111,7 +111,7 @@ def arrays(rounds: int) -> dict[str, object]:
             weights=digest,
             settings=digest,
         )
-        predictor, _ = predictor_from_onnx(onnx.serialize(model, card), name, threads=cores)
+        predictor, _ = predictor_from_onnx(onnx.serialize(model, metadata), name, threads=cores)
         variants: dict[str, Callable[[], object]] = {"onnxruntime_float32": lambda: predictor.predict_proba(pixels)}  # noqa: B023
         for precision in ("float32", "bfloat16") if has_bf16_units() else ("float32",):
             classifier = as_classifier(model, ComputeConfig(threads=cores, precision=precision))

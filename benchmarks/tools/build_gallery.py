@@ -22,7 +22,7 @@ from imparfait.core.storage import write_json
 from imparfait.core.types import Pixels
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
-from imparfait.inference.loading import load_predictor_with_card
+from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.predictor import Predictor
 from imparfait.serving.corruptions import corrupt_image
 from imparfait.serving.schemas import data_url
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     start = time.time()
-    models = {name: load_predictor_with_card(name) for name in ("digits", "digits-clean")}
+    models = {name: load_predictor_with_metadata(name) for name in ("digits", "digits-clean")}
     ours, clean = (model for model, _ in models.values())
     _, validation = split(load_data().train)
     subset = validation.select(np.arange(min(options.images, len(validation))))
@@ -72,7 +72,7 @@ def main() -> None:
     write_json(
         options.out,
         {
-            "models": {name: card.weights for name, (_, card) in models.items() if card},
+            "models": {name: metadata.weights for name, (_, metadata) in models.items() if metadata},
             "searched": len(subset),
             "images": images,
         },

@@ -78,7 +78,7 @@ def build_pretrained(run: Path, name: str) -> None:
         seed=settings["seed"],
         images=manifest["data"]["images"],
         rows="\n".join([*rows, f"| core mean | {scores['mean']:.2%} |"]),
-        weights=exported.card.weights,
+        weights=exported.metadata.weights,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     print(f"{folder}: {sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.2f} MB; {exported.parity}")

@@ -7,7 +7,7 @@ Run it whenever a pretrained model is replaced.
 
 import json
 
-from imparfait.inference.loading import load_predictor_with_card
+from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving.self_test import RECORDED, predict_image
 
@@ -15,10 +15,10 @@ from imparfait.serving.self_test import RECORDED, predict_image
 def main() -> None:
     recorded = {}
     for name in PRETRAINED:
-        predictor, card = load_predictor_with_card(name)
-        assert card
+        predictor, metadata = load_predictor_with_metadata(name)
+        assert metadata
         label, probabilities = predict_image(predictor)
-        recorded[name] = {"weights": card.weights, "label": label, "score": round(float(probabilities.max()), 6)}
+        recorded[name] = {"weights": metadata.weights, "label": label, "score": round(float(probabilities.max()), 6)}
     RECORDED.write_text(json.dumps(recorded, indent=2) + "\n")
     print(RECORDED.read_text(), end="")
 

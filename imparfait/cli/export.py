@@ -1,4 +1,4 @@
-"""`imparfait export`: a classifier as a file that others run."""
+"""`imparfait export`: a model as one file that runs without imparfait."""
 
 import json
 import shlex
@@ -11,28 +11,31 @@ from imparfait.cli import console, options
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option("--to", type=click.Choice(["onnx", "keras"]), default="onnx", show_default=True, help="The format.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The file to write.  [default: the run's name, in this folder]"
+    "--to", type=click.Choice(["onnx", "keras"]), default="onnx", show_default=True,
+    help="File format; keras only for the founding study's networks.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write.  [default: the run's name, in the current folder]"
 )
-@click.option("--network", help="my_net.py:build, where a run's network is from a file of your own.")
+@click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @options.as_json
 def export(model: str, to: str, out: Path | None, network: str | None, as_json: bool) -> None:
-    """Write MODEL, a run folder or the name of a model in the package, as one file that needs nothing of ours.
+    """Write MODEL, a run folder or a pretrained model's name, as one file that runs without imparfait.
 
-    ONNX takes images as they are stored, whole numbers in 0..255, and answers with calibrated probabilities and
-    logits. A .keras file takes them in 0..1 and opens in plain Keras on TensorFlow, JAX or PyTorch. Either is asked
-    1,000 corrupted images, and only written if it answers as MODEL does.
+    ONNX takes uint8 images (0..255) and returns calibrated probabilities and logits. A .keras file takes images in
+    0..1 and runs in Keras on TensorFlow, JAX or PyTorch. A file is only written if its predictions on 1,000
+    corrupted images agree with MODEL's.
     """
-    from imparfait.export import export as written
+    from imparfait.export import export as write
 
-    done = written(model, to, out, network=network)
+    exported = write(model, to, out, network=network)
     if as_json:
-        told = {"file": str(done.path), "bytes": done.size, "card": done.card.model_dump(mode="json")}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        metadata = exported.metadata.model_dump(mode="json")
+        click.echo(json.dumps({"file": str(exported.path), "bytes": exported.size, "metadata": metadata}))
         return
-    click.echo(f"{done.path}: {done.size / 1e6:.2f} MB, {done.parity}")
-    file = shlex.quote(str(done.path))
+    click.echo(f"{exported.path}: {exported.size / 1e6:.2f} MB, {exported.parity}")
+    file = shlex.quote(str(exported.path))
     if to == "onnx":
-        console.next_step(f"imparfait predict photo.png --model {file}", "what it says of an image")
-    console.next_step(f"imparfait evaluate {file}", "it scores as its run does, in float32")
+        console.next_step(f"imparfait predict photo.png --model {file}", "classify images with it")
+    console.next_step(f"imparfait evaluate {file}", "its accuracy under corruption")

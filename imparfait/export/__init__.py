@@ -14,7 +14,7 @@ from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import atomic_write, printable
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.models.metadata import Card, ModelConfig, Parity, read_config
+from imparfait.models.metadata import ExportMetadata, ModelConfig, Parity, read_config
 from imparfait.models.pretrained import PRETRAINED
 
 
@@ -45,14 +45,14 @@ class Exported:
     path: Path
     size: int
     """In bytes."""
-    card: Card
+    metadata: ExportMetadata
     """The metadata in the file."""
 
     @property
     def parity(self) -> Parity:
         """How closely its predictions agree with the run's."""
-        assert self.card.parity is not None
-        return self.card.parity
+        assert self.metadata.parity is not None
+        return self.metadata.parity
 
 
 def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, network: str | None = None) -> Exported:
@@ -80,30 +80,30 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     from imparfait.models.loading import load_network
 
     model, config = load_network(folder, network)
-    card = card_of(name, folder, config)
-    content: bytes = exporter.serialize(model, card)
+    metadata = metadata_of(name, folder, config)
+    content: bytes = exporter.serialize(model, metadata)
     threads = torch.get_num_threads()
     compute = ComputeConfig(device="cpu", threads=threads, precision="float32")
-    classifier = as_classifier(model, compute, card.temperature)
+    classifier = as_classifier(model, compute, metadata.temperature)
 
     def predict_proba(pixels: Pixels) -> Probabilities:
         return softmax(classifier(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)
 
-    parity = measure_parity(predict_proba, exporter.load(content, card, threads), card.input, str(path))
-    card = card.model_copy(update={"parity": parity})
-    content = exporter.with_metadata(content, card)
+    parity = measure_parity(predict_proba, exporter.load(content, metadata, threads), metadata.input, str(path))
+    metadata = metadata.model_copy(update={"parity": parity})
+    content = exporter.with_metadata(content, metadata)
     atomic_write(path, content)
-    return Exported(path, len(content), card)
+    return Exported(path, len(content), metadata)
 
 
-def card_of(name: str, folder: Path, config: ModelConfig) -> Card:
+def metadata_of(name: str, folder: Path, config: ModelConfig) -> ExportMetadata:
     """The metadata of an exported file, without its parity; raises UserError where the run lacks a part of it."""
     from imparfait.models.custom import is_custom
 
     recipe, settings = _recipe_and_settings(folder)
     code, _, function = config.model.rpartition(":")
     try:
-        return Card(
+        return ExportMetadata(
             name=name,
             model=f"{Path(code).name}:{function}" if is_custom(config.model) else config.model,
             recipe=recipe,
@@ -124,8 +124,8 @@ def _recipe_and_settings(folder: Path) -> tuple[str, str]:
     from imparfait.training.run import read_manifest
 
     if folder in (model.folder for model in PRETRAINED.values()) and not (folder / "settings.json").exists():
-        card = predictor_from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]
-        return card.recipe, card.settings
+        metadata = predictor_from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]
+        return metadata.recipe, metadata.settings
     manifest = read_manifest(folder)
     return manifest.recipe, manifest.hash
 

@@ -23,7 +23,7 @@ from imparfait.models.cnn import Cnn
 from imparfait.models.cnn_gru import CnnGru, Rnn
 from imparfait.models.gru import Gru
 from imparfait.models.keras_layers import Dropout
-from imparfait.models.metadata import KEY, Card
+from imparfait.models.metadata import KEY, ExportMetadata
 
 LAST = "channels_last"  # always explicit, because a user's keras.json may set another default
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
@@ -32,14 +32,15 @@ NEW_SETTINGS = {"quantization_config", "renorm", "renorm_clipping", "renorm_mome
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date a zip archive can hold: the same file has the same bytes each time
 
 
-def serialize(network: nn.Module, card: Card) -> bytes:
+def serialize(network: nn.Module, metadata: ExportMetadata) -> bytes:
     """The .keras file of `network`: float32 `[n, height, width, channels]` in 0..1 to calibrated probabilities.
 
     The same bytes each time.
     """
-    images = keras.Input((card.input.height, card.input.width, card.input.channels), name="images", dtype="float32")
+    form = metadata.input
+    images = keras.Input((form.height, form.width, form.channels), name="images", dtype="float32")
     converter = Converter(network)
-    model = keras.Model(images, converter.probabilities(network, images, card), name=card.model)
+    model = keras.Model(images, converter.probabilities(network, images, metadata), name=metadata.model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         with _silent():
@@ -48,19 +49,19 @@ def serialize(network: nn.Module, card: Card) -> bytes:
             members = {name: archive.read(name) for name in archive.namelist()}
     members[CONFIG] = _with_stable_names(members[CONFIG], {*converter.names.values(), "images"})
     members[WEIGHTS] = _without_attributes(members[WEIGHTS])
-    return with_metadata(_zipped(members), card)
+    return with_metadata(_zipped(members), metadata)
 
 
-def with_metadata(content: bytes, card: Card) -> bytes:
-    """The same file with `card` in its metadata.json, of which Keras only uses its own version."""
+def with_metadata(content: bytes, metadata: ExportMetadata) -> bytes:
+    """The same file with this metadata in its metadata.json, of which Keras only uses its own version."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     version = json.loads(members[METADATA])["keras_version"]
-    metadata = {"keras_version": version, KEY: card.model_dump(mode="json")}
-    return _zipped(members | {METADATA: json.dumps(metadata, ensure_ascii=False).encode()})
+    document = {"keras_version": version, KEY: metadata.model_dump(mode="json")}
+    return _zipped(members | {METADATA: json.dumps(document, ensure_ascii=False).encode()})
 
 
-def load(content: bytes, card: Card, threads: int) -> PredictProba:
+def load(content: bytes, metadata: ExportMetadata, threads: int) -> PredictProba:
     """The file's function from images to probabilities, loaded by Keras as any user would, on its current backend."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
@@ -81,13 +82,13 @@ class Converter:
     def __init__(self, network: nn.Module):
         self.names = {module: name.replace(".", "_") for name, module in network.named_modules()}
 
-    def probabilities(self, network: nn.Module, images: Any, card: Card) -> Any:
+    def probabilities(self, network: nn.Module, images: Any, metadata: ExportMetadata) -> Any:
         """The network's probabilities for `images`; the temperature is in the weights of the last layer."""
         features = self.features(network, images)
         head = network.head[-1] if isinstance(network, Cnn) else network.head
         assert isinstance(head, nn.Linear)
-        last = layers.Dense(len(card.classes), activation="softmax", name=self.names[head])
-        return _with_weights(last, features, head.weight.T / card.temperature, head.bias / card.temperature)
+        last = layers.Dense(len(metadata.classes), activation="softmax", name=self.names[head])
+        return _with_weights(last, features, head.weight.T / metadata.temperature, head.bias / metadata.temperature)
 
     def features(self, network: nn.Module, images: Any) -> Any:
         """Everything that `network` does before its last layer."""

@@ -16,7 +16,7 @@ from imparfait.core.storage import printable
 from imparfait.export.parity import PredictProba
 from imparfait.inference.predictor import IMAGES, LOGITS, PROBABILITIES, predictor_from_onnx
 from imparfait.models.gru import Gru, Sequences, States
-from imparfait.models.metadata import KEY, Card
+from imparfait.models.metadata import KEY, ExportMetadata
 
 OPSET = 20
 ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
@@ -71,13 +71,13 @@ class GruNode(nn.Module):
         return torch.stack([states[0], *(backward.flip(0) for backward in states[1:])])
 
 
-def serialize(network: nn.Module, card: Card) -> bytes:
+def serialize(network: nn.Module, metadata: ExportMetadata) -> bytes:
     """The ONNX file of `network` for any batch size; the same bytes each time.
 
     Raises UserError where PyTorch cannot export it.
     """
-    module = DeploymentModule(_with_gru_nodes(deepcopy(network)), card.temperature).eval()
-    shape = (2, card.input.channels, card.input.height, card.input.width)
+    module = DeploymentModule(_with_gru_nodes(deepcopy(network)), metadata.temperature).eval()
+    shape = (2, metadata.input.channels, metadata.input.height, metadata.input.width)
     with _silent(), torch.no_grad():
         try:
             program = torch.onnx.export(
@@ -93,35 +93,35 @@ def serialize(network: nn.Module, card: Card) -> bytes:
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = printable(str(error.__cause__ or error))
-            raise UserError(f"{card.name}: PyTorch cannot export its network to ONNX: {reason}") from error
+            raise UserError(f"{metadata.name}: PyTorch cannot export its network to ONNX: {reason}") from error
     assert program is not None
-    return with_metadata(_stripped(program.model_proto), card)
+    return with_metadata(_stripped(program.model_proto), metadata)
 
 
-def with_metadata(content: bytes, card: Card) -> bytes:
-    """The same file with `card` in its metadata: as JSON for programs, and its main parts for people."""
+def with_metadata(content: bytes, metadata: ExportMetadata) -> bytes:
+    """The same file with this metadata: as JSON for programs, and its main parts for people."""
     from onnx import ModelProto
 
     model: Any = ModelProto.FromString(content)
-    channels, height, width = card.input.channels, card.input.height, card.input.width
+    channels, height, width = metadata.input.channels, metadata.input.height, metadata.input.width
     del model.metadata_props[:]
     for key, value in {
-        KEY: card.model_dump_json(),
-        "classes": ", ".join(card.classes),
+        KEY: metadata.model_dump_json(),
+        "classes": ", ".join(metadata.classes),
         "input": f"{IMAGES}: uint8 [n, {channels}, {height}, {width}], 0 is black; normalisation: "
-        f"{card.input.normalization}",
-        "output": f"{PROBABILITIES} and {LOGITS}: float32 [n, {len(card.classes)}], calibrated",
-        "recipe": card.recipe,
-        "temperature": f"{card.temperature:g}, already applied",
-        "weights": f"sha256 {card.weights}",
+        f"{metadata.input.normalization}",
+        "output": f"{PROBABILITIES} and {LOGITS}: float32 [n, {len(metadata.classes)}], calibrated",
+        "recipe": metadata.recipe,
+        "temperature": f"{metadata.temperature:g}, already applied",
+        "weights": f"sha256 {metadata.weights}",
     }.items():
         model.metadata_props.add(key=key, value=value)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def load(content: bytes, card: Card, threads: int) -> PredictProba:
+def load(content: bytes, metadata: ExportMetadata, threads: int) -> PredictProba:
     """The file's function from images to probabilities, run by ONNX Runtime."""
-    return predictor_from_onnx(content, card.name, threads)[0].run
+    return predictor_from_onnx(content, metadata.name, threads)[0].run
 
 
 def _with_gru_nodes(network: nn.Module) -> nn.Module:

@@ -8,7 +8,7 @@ from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, read_regular
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.inference.predictor import Predictor, predictor_from_onnx
-from imparfait.models.metadata import Card, read_config
+from imparfait.models.metadata import ExportMetadata, read_config
 from imparfait.models.pretrained import PRETRAINED
 
 
@@ -17,10 +17,10 @@ def load_predictor(model: str, threads: int = 1) -> Predictor:
 
     Raises UserError where there is none.
     """
-    return load_predictor_with_card(model, threads)[0]
+    return load_predictor_with_metadata(model, threads)[0]
 
 
-def load_predictor_with_card(model: str, threads: int = 1) -> tuple[Predictor, Card | None]:
+def load_predictor_with_metadata(model: str, threads: int = 1) -> tuple[Predictor, ExportMetadata | None]:
     """As `load_predictor`, with the metadata in its file; a run folder has none."""
     if model in PRETRAINED:
         return predictor_from_onnx((PRETRAINED[model].folder / "model.onnx").read_bytes(), model, threads)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from imparfait.core.compute import onnx_session
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.blank import is_blank
 from imparfait.data.images.normalize import InputFormat, NormalizedImage
-from imparfait.models.metadata import KEY, Card, Threshold, card_from
+from imparfait.models.metadata import KEY, ExportMetadata, Threshold, parse_metadata
 
 TOP = 3  # labels in a prediction
 BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an image
@@ -114,23 +115,17 @@ class Predictor:
         return None
 
 
-def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Predictor, Card]:
+def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Predictor, ExportMetadata]:
     """The classifier in an ONNX file that imparfait exported, and its metadata; errors call it `name`.
 
     Runs in this process, so it is for files one trusts. Raises UserError for another's file, or a broken one.
     """
-    import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting, it leaves the cores to others
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnx_session(content, threads)
     except (states.Fail, states.InvalidProtobuf, states.InvalidGraph, states.InvalidArgument, states.NotImplemented):
-        raise UserError(f"{name}: is no ONNX file, or a broken one; export it again") from None
+        raise UserError(f"{name}: is no ONNX file, or a broken one", hint="export it again") from None
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     inputs, outputs = ({node.name for node in nodes} for nodes in (session.get_inputs(), session.get_outputs()))
     if text is None or inputs != {IMAGES} or not {PROBABILITIES} <= outputs:
@@ -138,9 +133,9 @@ def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Pr
             f"{name}: was not exported by imparfait, so what it takes is not known",
             hint=f"for the file of another program, write: imparfait evaluate {name}",
         )
-    card = card_from(text, name)
+    metadata = parse_metadata(text, name)
 
     def run(pixels: Pixels) -> Probabilities:
         return np.asarray(session.run([PROBABILITIES], {IMAGES: pixels})[0])
 
-    return Predictor(name, card.classes, card.input, card.threshold, run), card
+    return Predictor(name, metadata.classes, metadata.input, metadata.threshold, run), metadata

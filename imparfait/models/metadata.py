@@ -1,4 +1,4 @@
-"""What a classifier file states about itself, checked: `config.json` of a run, the metadata of an export."""
+"""Schemas of a classifier's files: `config.json` of a run, and the metadata of an exported file."""
 
 import unicodedata
 from pathlib import Path
@@ -12,12 +12,10 @@ from imparfait.core.storage import printable, read_regular
 from imparfait.data.images.normalize import InputFormat
 
 CONFIG = "config.json"
-
-
 MAX_JSON_BYTES = 1 << 20  # of config.json: 30,000 class names
-
-
-MOST_VALUES = 1 << 22  # in an image: 2,000 pixels a side in grey
+MAX_VALUES = 1 << 22  # in an image: 2,000 pixels a side in grey
+KEY = "imparfait"
+"""The key of an export's metadata in an ONNX or .keras file; its value is JSON."""
 
 
 def _without_controls(text: str) -> str:
@@ -27,38 +25,36 @@ def _without_controls(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_controls)]
-
-
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
 class Threshold(BaseModel, frozen=True, extra="forbid"):
-    """Answers with at least this confidence are accepted; of these at most the share `error_rate` is wrong."""
+    """Predictions with at least this confidence are accepted; at most the share `error_rate` of them is wrong."""
 
     confidence: float = Field(ge=0, le=1)
     error_rate: float = Field(gt=0, lt=1)
 
 
 class ModelConfig(BaseModel, frozen=True, extra="forbid"):
-    """A classifier's network, and what it takes and answers."""
+    """The content of config.json: a classifier's network, its input, its classes and its calibration."""
 
     model: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_controls)]
-    """A name, or the file and the function of one's own network: to be named by who runs it."""
+    """A built-in network's name, or the file and function of a custom one, which the user must name again to run it."""
     origins: dict[Name, Sha256] = {}
     model_args: dict[Name, Annotated[int, Field(ge=1, le=1 << 12)]]
     classes: tuple[Name, ...] = Field(min_length=1)
     input: InputFormat
     compute: ComputeConfig
     temperature: float | None = Field(None, ge=0.01, le=100)
-    """What the logits are divided by; None is 1. Found ones are 0.05 to 20; others would only overflow."""
+    """The logits are divided by it; None is 1. Calibration finds 0.05 to 20; others would only overflow."""
     threshold: Threshold | None = None
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """What config.json in a run folder says of its classifier; raises UserError when it cannot be read."""
+    """The config.json of a run folder; raises UserError when it cannot be read."""
     file = folder / CONFIG
     if not file.exists():
-        raise UserError(f"{folder}: no classifier there; give a run folder, such as runs/default-s0-…")
+        raise UserError(f"{folder}: no classifier there", expected="a run folder, such as runs/default-s0-…")
     content = read_regular(file, MAX_JSON_BYTES)
     try:
         config = ModelConfig.model_validate_json(content, strict=True)
@@ -66,26 +62,22 @@ def read_config(folder: Path) -> ModelConfig:
         first = error.errors(include_input=False, include_context=False)[0]
         where = printable(".".join(map(str, first["loc"])))
         raise UserError(
-            f"{file}: not as a training wrote it: {f'{where}: ' if where else ''}{printable(first['msg'])}; "
-            "copy it anew from where it was trained, or train again"
+            f"{file}: not a config.json of imparfait: {f'{where}: ' if where else ''}{printable(first['msg'])}",
+            hint="copy it again from where it was trained, or train again",
         ) from error
     values = config.input.channels * config.input.height * config.input.width
-    if values > MOST_VALUES:
-        raise UserError(f"{file}: is for images of {values:,} values; expected at most {MOST_VALUES:,}")
+    if values > MAX_VALUES:
+        raise UserError(f"{file}: is for images of {values:,} values", expected=f"at most {MAX_VALUES:,}")
     return config
 
 
-KEY = "imparfait"
-"""Under which a card stands in a file's metadata, as JSON."""
-
-
 class Parity(BaseModel, frozen=True, extra="forbid"):
-    """How an exported file answered beside the classifier it was made from, on the same images."""
+    """How closely an exported file agrees with the classifier it was made from, on the same images."""
 
     images: PositiveInt
     same_label: Annotated[int, Field(ge=0)]
     largest: Annotated[float, Field(ge=0, le=1)]
-    """The largest difference of any probability."""
+    """Largest difference of a probability."""
 
     def __str__(self) -> str:
         return (
@@ -94,11 +86,11 @@ class Parity(BaseModel, frozen=True, extra="forbid"):
         )
 
 
-class Card(BaseModel, frozen=True, extra="forbid"):
-    """An exported classifier.
+class ExportMetadata(BaseModel, frozen=True, extra="forbid"):
+    """The metadata in an exported file.
 
     An ONNX file takes uint8 `[n, channels, height, width]`, a .keras file float32 `[n, height, width, channels]` in
-    0..1; both answer calibrated probabilities.
+    0..1; both return calibrated probabilities.
     """
 
     name: Name
@@ -108,23 +100,22 @@ class Card(BaseModel, frozen=True, extra="forbid"):
     classes: tuple[Name, ...] = Field(min_length=1)
     input: InputFormat
     temperature: float = Field(1.0, ge=0.01, le=100)
-    """Already in the file's answers."""
+    """Already applied in the file."""
     threshold: Threshold | None = None
     weights: Sha256
-    """sha256 of the model.safetensors that it was made from."""
+    """sha256 of the model.safetensors it was made from."""
     settings: Sha256
-    """Of all that decided the weights; it is in the run's settings.json."""
+    """The hash in the run's settings.json, of everything that decided the weights."""
     parity: Parity | None = None
 
 
-def card_from(text: str, name: str) -> Card:
-    """The card in the metadata of a file that errors call `name`; raises UserError when it is none of ours."""
+def parse_metadata(text: str, name: str) -> ExportMetadata:
+    """The metadata of an exported file, which errors call `name`; raises UserError when imparfait did not write it."""
     try:
-        return Card.model_validate_json(text)
+        return ExportMetadata.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         where = printable(".".join(map(str, first["loc"])))
         raise UserError(
-            f"{name}: what it says of itself is not as imparfait writes it: {where}: {printable(first['msg'])}; "
-            "export it again"
+            f"{name}: not metadata of imparfait: {where}: {printable(first['msg'])}", hint="export it again"
         ) from error

@@ -9,7 +9,7 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.predictor import Predictor
-from imparfait.models.metadata import Card
+from imparfait.models.metadata import ExportMetadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving.schemas import png
 
@@ -35,7 +35,7 @@ def predict_image(predictor: Predictor) -> tuple[str, np.ndarray]:
     return predictor.classes[int(probabilities.argmax())], probabilities
 
 
-def failure(predictor: Predictor, card: Card | None) -> str | None:
+def failure(predictor: Predictor, metadata: ExportMetadata | None) -> str | None:
     """Why a model fails the self-test, in one sentence; None if it passes.
 
     A pretrained model must reproduce its recorded prediction; any other model must return the same probabilities twice.
@@ -48,10 +48,10 @@ def failure(predictor: Predictor, card: Card | None) -> str | None:
     is_distribution = np.isfinite(probabilities).all() and abs(probabilities.sum() - 1) < TOLERANCE
     if not (is_distribution and np.abs(probabilities - repeated).max() < TOLERANCE):
         return f"{name} returns no valid probabilities for the self-test image"
-    if name not in PRETRAINED or card is None:
+    if name not in PRETRAINED or metadata is None:
         return None
     expected = recorded().get(name)
-    if expected is None or expected["weights"] != card.weights:
+    if expected is None or expected["weights"] != metadata.weights:
         return f"no self-test prediction is recorded for these weights of {name}"
     score = float(probabilities.max())
     if label != expected["label"] or abs(score - expected["score"]) > TOLERANCE:

@@ -18,9 +18,9 @@ from imparfait.core.types import Pixels
 from imparfait.data.images.decode import read_pages
 from imparfait.data.images.limits import Limits, TooLargeError
 from imparfait.data.images.normalize import NormalizedImage, read_normalized
-from imparfait.inference.loading import load_predictor_with_card
+from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.predictor import Predictor
-from imparfait.models.metadata import Card
+from imparfait.models.metadata import ExportMetadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test
 from imparfait.serving.batching import Batcher, BatchResult
@@ -35,7 +35,7 @@ BASELINES = {"digits": "digits-clean"}
 """The model that each model is compared with."""
 SMALL_FILE_BYTES = 1 << 16  # a drawing has 2,000, a photo a million
 BUFFERED_BODIES = 8  # bodies of the maximum size that may be in memory at once
-LoadedModel = tuple[Predictor, Card | None]
+LoadedModel = tuple[Predictor, ExportMetadata | None]
 NEEDS_TORCH = "corrupting images needs PyTorch; write: pip install 'imparfait[train]'"
 
 
@@ -44,10 +44,10 @@ def models_for(model: str) -> dict[str, LoadedModel]:
 
     Raises UserError if there is no such model.
     """
-    models = {"model": load_predictor_with_card(model)}
+    models = {"model": load_predictor_with_metadata(model)}
     baseline = BASELINES.get(model)
     if baseline and (PRETRAINED[baseline].folder / "model.onnx").exists():
-        models["baseline"] = load_predictor_with_card(baseline)
+        models["baseline"] = load_predictor_with_metadata(baseline)
     return models
 
 
@@ -67,7 +67,7 @@ class Service:
         self._predict_executor = ThreadPoolExecutor(len(models), "predict")
         self._corruption_executor = ThreadPoolExecutor(1, "corrupt", _use_one_thread)
         self.batchers = {role: Batcher(predictor, self._predict_executor) for role, (predictor, _) in models.items()}
-        self.cards = {role: card for role, (_, card) in models.items()}
+        self.metadata = {role: metadata for role, (_, metadata) in models.items()}
         self._jobs: set[Future[Any]] = set()
         self._limits = Limits(bytes=settings.max_body_bytes, pixels=settings.megapixels * 10**6, pages=settings.pages)
         max_bytes = BUFFERED_BODIES * settings.max_body_bytes
@@ -92,7 +92,7 @@ class Service:
         """Test each model with the self-test image; the service is ready if all pass."""
         try:
             for role, batcher in self.batchers.items():
-                test = partial(self_test.failure, batcher.predictor, self.cards[role])
+                test = partial(self_test.failure, batcher.predictor, self.metadata[role])
                 failure = await self._run(self._predict_executor, test)
                 if failure:
                     self.not_ready_reason = failure
@@ -127,18 +127,18 @@ class Service:
 
     def model_info(self) -> dict[str, Any]:
         """The response of /v1/model."""
-        predictor, card = self.predictor, self.cards["model"]
+        predictor, metadata = self.predictor, self.metadata["model"]
         available = can_corrupt()
         return schemas.ModelInfo(
             model=predictor.name,
-            network=card.model if card else None,
-            recipe=card.recipe if card else None,
+            network=metadata.model if metadata else None,
+            recipe=metadata.recipe if metadata else None,
             classes=list(predictor.classes),
             input=predictor.input_format,
             threshold=predictor.threshold,
-            temperature=card.temperature if card else None,
-            parity=card.parity if card else None,
-            weights=card.weights if card else None,
+            temperature=metadata.temperature if metadata else None,
+            parity=metadata.parity if metadata else None,
+            weights=metadata.weights if metadata else None,
             baseline=self.names.get("baseline"),
             corruptions=schemas.CorruptionSupport(available=available, needs=None if available else NEEDS_TORCH),
         ).model_dump(mode="json")

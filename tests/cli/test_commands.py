@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
-    """A run on validation."""
+    """A run evaluated on the validation set."""
     out = folder.parent / "runs"
     run("train", "--data", folder, "--out", out, *SHORT)
     return next(out.glob("default-s0-*"))
@@ -41,13 +41,13 @@ def trained(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def final(folder: Path) -> Path:
-    """A run on all training images, with the test opened once."""
+    """A run on all training images, evaluated on the test set once."""
     out = folder.parent / "final"
     run("train", "--data", folder, "--out", out, "--final", *SHORT)
     return next(out.glob("default-s0-*"))
 
 
-def test_a_run_folder_explains_itself(trained: Path, final: Path) -> None:
+def test_a_run_folder_has_all_files(trained: Path, final: Path) -> None:
     for path in (trained, final):
         assert {file.name for file in path.iterdir()} == IN_A_RUN
         settings = json.loads((path / "settings.json").read_text())
@@ -59,30 +59,32 @@ def test_a_run_folder_explains_itself(trained: Path, final: Path) -> None:
         assert json.loads((path / "config.json").read_text())["classes"] == ["0", "1", "2"]
 
 
-def test_training_reports_on_validation_and_keeps_the_test_sealed(trained: Path) -> None:
+def test_training_evaluates_on_validation_and_keeps_the_test_sealed(trained: Path) -> None:
     assert not (trained.parent / "TEST_LEDGER.csv").exists()
-    assert [part["total"] for part in json.loads((trained / "scores.json").read_text())["parts"]] == [20, 20, 20]
+    assert [part["total"] for part in json.loads((trained / "scores.json").read_text())["conditions"]] == [20, 20, 20]
 
 
-def test_final_fits_on_everything_and_opens_the_test_once(final: Path) -> None:
+def test_final_trains_on_everything_and_accesses_the_test_once(final: Path) -> None:
     lines = rows_of(final.parent / "TEST_LEDGER.csv")
     settings = json.loads((final / "settings.json").read_text())
     assert [line["settings"] for line in lines] == [settings["hash"]]
     assert settings["data"]["images"] == 120
-    assert [part["total"] for part in json.loads((final / "scores.json").read_text())["parts"]] == [30, 30, 30]
-    assert "opened 1 time here" in (final / "report.html").read_text()
+    assert [part["total"] for part in json.loads((final / "scores.json").read_text())["conditions"]] == [30, 30, 30]
+    assert "test access 1" in (final / "report.html").read_text()
 
 
-def test_the_same_command_again_trains_nothing_and_opens_nothing(final: Path, folder: Path) -> None:
+def test_the_same_command_again_trains_nothing_and_accesses_nothing(final: Path, folder: Path) -> None:
     ledger = (final.parent / "TEST_LEDGER.csv").read_text()
     said = run("train", "--data", folder, "--out", final.parent, "--final", *SHORT)
     assert "already trained" in said
     assert (final.parent / "TEST_LEDGER.csv").read_text() == ledger
 
 
-def test_predictions_hold_every_answer(final: Path) -> None:
+def test_predictions_are_all_written(final: Path) -> None:
     rows = rows_of(final / "predictions.csv")
-    counts = {part["corruption"]: part["correct"] for part in json.loads((final / "scores.json").read_text())["parts"]}
+    counts = {
+        part["corruption"]: part["correct"] for part in json.loads((final / "scores.json").read_text())["conditions"]
+    }
     for corruption, right in counts.items():
         mine = [row for row in rows if row["corruption"] == corruption]
         chances = np.array([[float(row[f"p_{name}"]) for name in "012"] for row in mine])
@@ -91,17 +93,17 @@ def test_predictions_hold_every_answer(final: Path) -> None:
         assert (chances.argmax(1) == truths).sum() == pytest.approx(right, abs=1)  # a tie in the fifth decimal
 
 
-def test_evaluate_finds_what_training_found_and_counts_the_opening(final: Path, folder: Path) -> None:
-    found = json.loads(run("evaluate", final, "--data", folder, "--out", final.parent, "--json"))
-    assert found["parts"] == json.loads((final / "scores.json").read_text())["parts"]
+def test_evaluate_agrees_with_training_and_counts_the_access(final: Path, folder: Path) -> None:
+    found = json.loads(run("evaluate", final, "--split", "test", "--data", folder, "--out", final.parent, "--json"))
+    assert found["conditions"] == json.loads((final / "scores.json").read_text())["conditions"]
     assert len(rows_of(final.parent / "TEST_LEDGER.csv")) == 2
-    assert "opened 2 times here" in (Path(found["folder"]) / "report.html").read_text()
+    assert "test access 2" in (Path(found["folder"]) / "report.html").read_text()
 
 
 def test_a_run_is_loaded_as_a_classifier(final: Path) -> None:
     data = draw_bars(30, first_source=120)
     logits = load_classifier(final)((data.pixels / 255).astype(np.float32))
-    right = json.loads((final / "scores.json").read_text())["parts"][0]["correct"]
+    right = json.loads((final / "scores.json").read_text())["conditions"][0]["correct"]
     assert (logits.argmax(1) == data.labels).sum() == right
 
 
@@ -124,7 +126,7 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
     [
         (["train", "--recipe", "defualt"], "no recipe is called 'defualt'; did you mean 'default'?"),
         (["train", "--data", "mnits"], "no data set is called 'mnits'; did you mean 'mnist'?"),
-        (["train", "--data", "no/folder"], "no/folder: no such file or folder; --data wants"),
+        (["train", "--data", "no/folder"], "no/folder: no such file or folder"),
         (["train", "--epochs", "0"], "--epochs was given as '0'"),
         (
             ["train", "--augmentation", "frsh", "--data", "{bars}"],
@@ -137,7 +139,7 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
             ["train", "--learning-rate", "1e30", "--data", "{bars}", "--batch-size", "5"],
             "write a smaller --learning-rate",
         ),
-        (["evaluate", "nowhere"], "nowhere: no classifier there; give a run folder"),
+        (["evaluate", "nowhere"], "nowhere: no such model; expected a run folder"),
         (["train", "--recipee", "quick"], "No such option"),
         (["trian"], "No such command 'trian'"),
     ],

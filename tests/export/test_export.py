@@ -38,7 +38,7 @@ from imparfait.export.parity import IMAGES, corrupted_digits, measure_parity
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import predictor_from_onnx
 from imparfait.models.loading import load_classifier
-from imparfait.models.metadata import KEY, Card, ModelConfig, Threshold
+from imparfait.models.metadata import KEY, ExportMetadata, ModelConfig, Threshold
 from imparfait.models.registry import MODELS, build
 from imparfait.training.recipes import RECIPES
 from imparfait.training.run import DataManifest, RunManifest
@@ -71,8 +71,8 @@ def input_format(channels: int, height: int, width: int) -> InputFormat:
     return InputFormat(channels=channels, height=height, width=width, normalization="none")
 
 
-def card_for(model: str, channels: int, height: int, width: int) -> Card:
-    return Card(
+def metadata_for(model: str, channels: int, height: int, width: int) -> ExportMetadata:
+    return ExportMetadata(
         name="test", model=model, recipe="quick", classes=CLASSES, temperature=TEMPERATURE, weights="0" * 64,
         input=input_format(channels, height, width), settings="1" * 64,
     )  # fmt: skip
@@ -111,14 +111,14 @@ def run_folder(folder: Path, model: str = "rnn", channels: int = 1, side: int = 
 @pytest.mark.parametrize("model", KERAS_MODELS)
 def test_a_keras_file_predicts_as_its_network(model: str) -> None:
     shape = SHAPES.get(model, (1, 16, 16))
-    network, card = random_network(model, *shape), card_for(model, *shape)
-    content = to_keras.serialize(network, card)
+    network, metadata = random_network(model, *shape), metadata_for(model, *shape)
+    content = to_keras.serialize(network, metadata)
     images = varied_images(*shape)
     expected = probabilities_of(network, images)
-    assert np.abs(to_keras.load(content, card, 1)(images) - expected).max() < 1e-5
+    assert np.abs(to_keras.load(content, metadata, 1)(images) - expected).max() < 1e-5
     assert np.ptp(expected, 0).max() > 1e-3  # otherwise the network would not tell images apart
     if model == "cnn_gru":
-        assert to_keras.serialize(network, card) == content
+        assert to_keras.serialize(network, metadata) == content
 
 
 def test_every_network_but_ours_can_be_written_as_a_keras_file() -> None:
@@ -154,10 +154,10 @@ assert not {"torch", "keras", "onnx", "scipy.special"} & set(sys.modules)
 def test_an_onnx_file_predicts_as_its_network_for_any_batch_size(model: str) -> None:
     """For the networks and not for their ablations, which have no other layers: each takes seconds."""
     shape = SHAPES.get(model, (1, 16, 16))
-    network, card = random_network(model, *shape), card_for(model, *shape)
-    content = to_onnx.serialize(network, card)
-    predictor, written_card = predictor_from_onnx(content, "test")
-    assert written_card == card
+    network, metadata = random_network(model, *shape), metadata_for(model, *shape)
+    content = to_onnx.serialize(network, metadata)
+    predictor, written = predictor_from_onnx(content, "test")
+    assert written == metadata
     images = varied_images(*shape)
     expected = probabilities_of(network, images)
     for count in (1, 2, len(images)):
@@ -206,29 +206,30 @@ def test_the_command_prints_the_parity_and_the_next_steps_and_nothing_else(print
 
 
 def test_the_same_run_gives_the_same_bytes(exported: dict[str, Path]) -> None:
-    _, card = predictor_from_onnx(exported["onnx"].read_bytes(), "model.onnx")
+    _, metadata = predictor_from_onnx(exported["onnx"].read_bytes(), "model.onnx")
     network = random_network("rnn", 1, 16, 16)
-    assert to_onnx.serialize(network, card) == exported["onnx"].read_bytes()
+    assert to_onnx.serialize(network, metadata) == exported["onnx"].read_bytes()
     with zipfile.ZipFile(exported["keras"]) as archive:
-        card = Card.model_validate(json.loads(archive.read("metadata.json"))[KEY])
-    assert to_keras.serialize(network, card) == exported["keras"].read_bytes()
+        metadata = ExportMetadata.model_validate(json.loads(archive.read("metadata.json"))[KEY])
+    assert to_keras.serialize(network, metadata) == exported["keras"].read_bytes()
 
 
 def test_a_file_says_what_it_is_to_programs_and_to_people(run: Path, exported: dict[str, Path]) -> None:
-    predictor, card = predictor_from_onnx(exported["onnx"].read_bytes(), "model.onnx")
-    assert (card.name, card.model, card.recipe, card.temperature) == ("quick-s0-abcdef", "rnn", "quick", TEMPERATURE)
-    assert card.classes == predictor.classes == CLASSES
+    predictor, metadata = predictor_from_onnx(exported["onnx"].read_bytes(), "model.onnx")
+    assert (metadata.name, metadata.model, metadata.recipe) == ("quick-s0-abcdef", "rnn", "quick")
+    assert metadata.temperature == TEMPERATURE
+    assert metadata.classes == predictor.classes == CLASSES
     assert predictor.threshold is not None
-    assert card.weights == sha256((run / "model.safetensors").read_bytes()).hexdigest()
-    assert card.parity is not None
-    assert (card.parity.images, card.parity.same_label) == (1000, 1000)
-    assert card.parity.largest < 1e-5
-    metadata = {prop.key: prop.value for prop in onnx.load(exported["onnx"]).metadata_props}
-    assert metadata["input"] == "images: uint8 [n, 1, 16, 16], 0 is black; normalisation: none"
+    assert metadata.weights == sha256((run / "model.safetensors").read_bytes()).hexdigest()
+    assert metadata.parity is not None
+    assert (metadata.parity.images, metadata.parity.same_label) == (1000, 1000)
+    assert metadata.parity.largest < 1e-5
+    properties = {prop.key: prop.value for prop in onnx.load(exported["onnx"]).metadata_props}
+    assert properties["input"] == "images: uint8 [n, 1, 16, 16], 0 is black; normalisation: none"
     with zipfile.ZipFile(exported["keras"]) as archive:
-        metadata = json.loads(archive.read("metadata.json"))
-    assert Card.model_validate(metadata[KEY]).model_copy(update={"parity": card.parity}) == card
-    assert metadata["keras_version"]
+        keras_metadata = json.loads(archive.read("metadata.json"))
+    assert ExportMetadata.model_validate(keras_metadata[KEY]).model_copy(update={"parity": metadata.parity}) == metadata
+    assert keras_metadata["keras_version"]
 
 
 def test_a_keras_file_names_only_classes_of_keras(exported: dict[str, Path]) -> None:
@@ -282,7 +283,7 @@ def test_a_file_that_predicts_otherwise_is_not_written(
     tensors = load((other / "model.safetensors").read_bytes())
     (other / "model.safetensors").write_bytes(save(tensors | {"head.bias": tensors["head.bias"] + torch.arange(3)}))
     content = exported[to].read_bytes()
-    monkeypatch.setattr(EXPORTERS[to], "serialize", lambda network, card: content)
+    monkeypatch.setattr(EXPORTERS[to], "serialize", lambda network, metadata: content)
     with pytest.raises(UserError, match=r"not written.*a probability by 0\.\d+, the label on"):
         export(other, to, tmp_path / f"model.{to}")
     assert [*tmp_path.iterdir()] == [other]
@@ -339,5 +340,5 @@ def test_a_custom_network_is_written_as_onnx_and_not_as_keras(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"mine.py:build cannot be written as a .keras file.*write --to onnx"):
         export(run, "keras", tmp_path / "x.keras", network=f"{code}:build")
     done = imparfait.export(run, out=tmp_path / "x.onnx", network=f"{code}:build")
-    assert done.card.model == "mine.py:build"
+    assert done.metadata.model == "mine.py:build"
     assert done.parity.largest < 1e-5

@@ -280,10 +280,10 @@ def test_nothing_heavy_is_imported_to_predict(folder: Path) -> None:
 def test_the_pretrained_models_are_small_and_are_what_their_metadata_say() -> None:
     assert sum(file.stat().st_size for each in PRETRAINED.values() for file in each.folder.iterdir()) < 6_000_000
     for name, each in PRETRAINED.items():
-        card = predictor_from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]
-        assert (card.name, card.model, card.input) == (name, "duo", DIGIT)
-        assert card.weights == sha256((each.folder / "model.safetensors").read_bytes()).hexdigest()
-        assert card.weights in (each.folder / "README.md").read_text(encoding="utf-8")
-        assert card.parity
-        assert (card.parity.same_label, card.parity.largest < 1e-5) == (card.parity.images, True)
-        assert load_weights(find_model(Path(name))).sha256 == card.weights
+        metadata = predictor_from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]
+        assert (metadata.name, metadata.model, metadata.input) == (name, "duo", DIGIT)
+        assert metadata.weights == sha256((each.folder / "model.safetensors").read_bytes()).hexdigest()
+        assert metadata.weights in (each.folder / "README.md").read_text(encoding="utf-8")
+        assert metadata.parity
+        assert (metadata.parity.same_label, metadata.parity.largest < 1e-5) == (metadata.parity.images, True)
+        assert load_weights(find_model(Path(name))).sha256 == metadata.weights

@@ -13,7 +13,7 @@ from PIL import Image
 
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.images.normalize import read_normalized
-from imparfait.inference.loading import load_predictor_with_card
+from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving.corruptions import corrupt_image
 
@@ -41,9 +41,9 @@ def test_files_are_short_self_contained_and_allowed_by_the_policy(path: Path) ->
 
 
 def test_the_gallery_holds_the_predictions_of_the_pretrained_models() -> None:
-    models = {name: load_predictor_with_card(name) for name in PRETRAINED}
+    models = {name: load_predictor_with_metadata(name) for name in PRETRAINED}
     outdated = "the models have changed: run benchmarks/tools/build_gallery.py"
-    assert GALLERY["models"] == {name: card.weights for name, (_, card) in models.items() if card}, outdated
+    assert GALLERY["models"] == {name: metadata.weights for name, (_, metadata) in models.items() if metadata}, outdated
     for entry in ENTRIES:
         (clean,) = read_normalized(content(entry["image"]), models["digits"][0].input_format)
         assert clean.unchanged  # so the server corrupts the very pixels that the program did

@@ -16,7 +16,7 @@ from PIL import Image
 
 import imparfait
 from imparfait.data.images.normalize import InputFormat, read_normalized
-from imparfait.inference.loading import load_predictor_with_card
+from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test, static
 from imparfait.serving.errors import CODES
@@ -171,9 +171,9 @@ def test_only_the_pages_own_files_are_served(
 def test_the_served_model_is_described(digits: RunningServer) -> None:
     info = digits.request("GET", "/v1/model").json
     schemas.ModelInfo.model_validate(info)
-    card = load_predictor_with_card("digits")[1]
-    assert card
-    assert (info["model"], info["baseline"], info["weights"]) == ("digits", "digits-clean", card.weights)
+    metadata = load_predictor_with_metadata("digits")[1]
+    assert metadata
+    assert (info["model"], info["baseline"], info["weights"]) == ("digits", "digits-clean", metadata.weights)
     assert info["classes"] == list("0123456789")
     assert info["corruptions"] == {"available": True, "needs": None}
     assert schemas.Gallery.model_validate(digits.request("GET", "/v1/gallery").json).images
@@ -279,7 +279,7 @@ def test_broken_images_are_rejected_in_one_sentence(fake: RunningServer, fuzz_ca
 
 def test_pretrained_models_pass_the_self_test() -> None:
     for name in PRETRAINED:
-        assert self_test.failure(*load_predictor_with_card(name)) is None
+        assert self_test.failure(*load_predictor_with_metadata(name)) is None
 
 
 def test_a_model_that_fails_the_self_test_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ AN_INPUT = {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "norm
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": None}, "config.json: not as a training wrote it: model: Field required; copy it anew"),
+        ({"model": None}, "config.json: not a config.json of imparfait: model: Field required; copy it again"),
         ({"model": 7}, "model: Input should be a valid string"),
         ({"model": "rnn\n\x1b[2J"}, "model: Value error, no line breaks and no other control characters"),
         ({"model": "rrn"}, "its files do not make a classifier: no model is called 'rrn'; did you mean 'rnn'?"),
@@ -159,7 +159,7 @@ def test_what_is_wrong_in_a_config_is_named(tmp_path: Path, changes: dict[str, A
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not as a training wrote it: Invalid JSON: EOF while parsing a value at line 1 column 0"),
+        (b"", "not a config.json of imparfait: Invalid JSON: EOF while parsing a value at line 1 column 0"),
         (b"[" * 100_000, "Invalid JSON: recursion limit exceeded"),
         (b"[1]", "Input should be an object"),
         (b"\xff\xfe", "Invalid JSON"),

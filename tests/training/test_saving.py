@@ -29,7 +29,7 @@ def test_a_saved_network_predicts_as_before_and_can_be_exported(tmp_path: Path) 
     images = BARS.pixels.astype(np.float32) / 255
     again = imparfait.load_classifier(run, precision="float32")
     np.testing.assert_allclose(again(images), imparfait.as_classifier(model)(images), atol=1e-6)
-    assert imparfait.export(run, out=tmp_path / "mine.onnx").card.name == "mine"
+    assert imparfait.export(run, out=tmp_path / "mine.onnx").metadata.name == "mine"
 
 
 def test_a_saved_run_records_where_it_was_trained_and_whether_on_validation_images(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from imparfait.core.errors import UserError
-from imparfait.models.metadata import Card
+from imparfait.models.metadata import ExportMetadata
 
 BATCH_SIZE = 256  # images in one call, as for our own models
 MAX_NAME_CHARACTERS = 8000  # of all class names together: a message of the sandbox holds 64 KiB
@@ -28,9 +28,9 @@ class DeclaredSpec(BaseModel, frozen=True, extra="forbid"):
     class_names: tuple[str, ...] | None = None
 
 
-def declared_names(card: Card) -> tuple[str, ...] | None:
+def declared_names(metadata: ExportMetadata) -> tuple[str, ...] | None:
     """The class names of a file that imparfait exported; None where they are too long for the sandbox's messages."""
-    return card.classes if sum(map(len, card.classes)) < MAX_NAME_CHARACTERS else None
+    return metadata.classes if sum(map(len, metadata.classes)) < MAX_NAME_CHARACTERS else None
 
 
 def batches(images: np.ndarray, fixed: int | None) -> Iterator[np.ndarray]:

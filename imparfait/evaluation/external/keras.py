@@ -17,7 +17,7 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES
 from imparfait.evaluation.external.base import DeclaredSpec, batches, checked_outputs, declared_names
-from imparfait.models.metadata import KEY, Card, card_from
+from imparfait.models.metadata import KEY, ExportMetadata, parse_metadata
 
 ENVIRONMENT = {
     "KERAS_BACKEND": "torch",
@@ -56,7 +56,7 @@ def prepare() -> None:
 
 def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     """What the .keras file at `path` declares, and its function; raises UserError for a file that is refused."""
-    card = _check(path)
+    metadata = _check(path)
     import keras
     import torch
 
@@ -80,16 +80,16 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     declared = DeclaredSpec(
         shape=shape,
         num_classes=model.outputs[0].shape[-1],
-        layout="nhwc" if card else None,
-        value_range="255" if integers or _rescales(model) else "1" if card else None,
-        foreground="light" if card else None,
+        layout="nhwc" if metadata else None,
+        value_range="255" if integers or _rescales(model) else "1" if metadata else None,
+        foreground="light" if metadata else None,
         outputs=_kind_of_output(model),
-        class_names=declared_names(card) if card else None,
+        class_names=declared_names(metadata) if metadata else None,
     )
     return declared.model_dump(), predict
 
 
-def _check(path: str) -> Card | None:
+def _check(path: str) -> ExportMetadata | None:
     """Check the archive without Keras; raises UserError for what Keras did not write, and for code.
 
     Returns the metadata that imparfait wrote into its export; None for other files.
@@ -109,7 +109,7 @@ def _check(path: str) -> Card | None:
             if sum(member.file_size for member in members) > MAX_MODEL_BYTES or json_bytes > MAX_CONFIG_BYTES:
                 raise UserError("is too large when unpacked", expected=f"at most {MAX_MODEL_BYTES >> 20:,} MiB")
             config = json.loads(archive.read(CONFIG))
-            metadata = json.loads(archive.read(METADATA))
+            keras_metadata = json.loads(archive.read(METADATA))
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, RuntimeError) as error:
         raise UserError(f"is no .keras file, or a broken one: {error}") from error
     for part in _parts(config):
@@ -122,8 +122,8 @@ def _check(path: str) -> Card | None:
         if foreign or name in FILE_CLASSES or registered not in (None, name) or function:
             received = f"holds {registered or name} of {module}, which is not allowed"
             raise UserError(received, expected="Keras's own layers", hint=EXPORT_HINT)
-    ours = metadata.get(KEY) if isinstance(metadata, dict) else None
-    return None if ours is None else card_from(json.dumps(ours), "its metadata")
+    ours = keras_metadata.get(KEY) if isinstance(keras_metadata, dict) else None
+    return None if ours is None else parse_metadata(json.dumps(ours), "its metadata")
 
 
 def _is_activation(function: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from imparfait.core.compute import onnx_session
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.base import DeclaredSpec, batches, checked_outputs, declared_names
-from imparfait.models.metadata import KEY, Card, card_from
+from imparfait.models.metadata import KEY, ExportMetadata, parse_metadata
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # of operators; scikit-learn's trees and linear models are in the last
 MAX_NODES = 20_000
@@ -65,7 +65,7 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
         raise UserError("is no ONNX file, or a broken one", hint="export it again") from error
     session = onnx_session(content, threads)
     name, dtype, shape = _input(session)
-    card = _card(model) if dtype is np.uint8 and len(shape) == 4 else None
+    metadata = _metadata(model) if dtype is np.uint8 and len(shape) == 4 else None
     output, labels = _output(session)
 
     def predict(images: np.ndarray) -> np.ndarray:
@@ -78,19 +78,19 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     declared = DeclaredSpec(
         shape=shape,
         num_classes=None if labels else _num_classes(session, output),
-        layout="nchw" if card else None,
+        layout="nchw" if metadata else None,
         value_range="255" if dtype is np.uint8 or _divides_by_255(model.graph, name) else None,
-        foreground="light" if card else None,
+        foreground="light" if metadata else None,
         outputs="labels" if labels else _kind_of_output(model.graph, output),
-        class_names=declared_names(card) if card else None,
+        class_names=declared_names(metadata) if metadata else None,
     )
     return declared.model_dump(), predict
 
 
-def _card(model: Any) -> Card | None:
+def _metadata(model: Any) -> ExportMetadata | None:
     """The metadata that imparfait wrote into its export; None in other files."""
     text = next((prop.value for prop in model.metadata_props if prop.key == KEY), None)
-    return None if text is None else card_from(text, "its metadata")
+    return None if text is None else parse_metadata(text, "its metadata")
 
 
 def _check(model: Any) -> None:
