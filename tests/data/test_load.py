@@ -104,7 +104,7 @@ def test_the_split_does_not_depend_on_the_order_of_the_pictures() -> None:
     assert set(shuffled.sources) == set(validation.sources)
 
 
-def test_test_pictures_are_not_split(bars: LabelledImages) -> None:
+def test_test_images_are_not_split(bars: LabelledImages) -> None:
     with pytest.raises(UserError, match="these are test images"):
         split(bars.select(np.arange(32), "test"))
 
@@ -117,7 +117,7 @@ def test_a_mixture_shows_what_it_says(name: str) -> None:
         source, share = augmentation.rows(0, epoch, sources).T
         counts = torch.bincount(share, minlength=len(augmentation.shares)).tolist()
         expected = {"clean": [60], "balanced": [60, 60, 60], "study": [60, 20, 25]}
-        if augmentation.by_turns:
+        if augmentation.round_robin:
             assert sorted(source.tolist()) == list(range(60))
         else:
             assert counts == expected[name]
@@ -127,7 +127,7 @@ def test_a_mixture_shows_what_it_says(name: str) -> None:
 def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out() -> None:
     for name, augmentation in AUGMENTATIONS.items():
         shown = {share.corruption for share in augmentation.shares} - {"clean"}
-        if augmentation.by_turns:
+        if augmentation.round_robin:
             assert sum(share.part for share in augmentation.shares) == pytest.approx(1)
         if name.startswith("without_"):
             left_out = {key for key, known in CORRUPTIONS.items() if known.family == name.removeprefix("without_")}
@@ -140,10 +140,10 @@ def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out(
 
 
 def test_a_range_of_severities_is_drawn_anew_for_each_picture() -> None:
-    augmentation = Augmentation("", (AugmentationShare("brightness", (0.2, 0.8), 1.0),), anew=True)
+    augmentation = Augmentation("", (AugmentationShare("brightness", (0.2, 0.8), 1.0),), redrawn=True)
     images, sources = torch.zeros(500, 1, 8, 8), torch.arange(500)
     first, second = (
-        augmentation.show(images.clone(), torch.zeros(500, dtype=torch.int64), 0, epoch, sources)[:, 0, 0, 0]
+        augmentation.apply(images.clone(), torch.zeros(500, dtype=torch.int64), 0, epoch, sources)[:, 0, 0, 0]
         for epoch in (0, 1)
     )
     most = float(CORRUPTIONS["brightness"](images[:1], 1.0, CounterRng(0, "", 0, sources[:1])).max())
@@ -170,10 +170,10 @@ def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
 
 
 @pytest.mark.parametrize(("name", "anew"), [("fresh", True), ("study", False), ("balanced", False)])
-def test_pictures_are_drawn_once_or_anew_as_the_mixture_says(name: str, anew: bool, images: torch.Tensor) -> None:
+def test_images_are_drawn_once_or_anew_as_the_mixture_says(name: str, redrawn: bool, images: torch.Tensor) -> None:
     share, sources = torch.ones(32, dtype=torch.int64), torch.arange(32)
-    first, later = (AUGMENTATIONS[name].show(images.clone(), share, 0, epoch, sources) for epoch in (0, 7))
-    assert torch.equal(first, later) != anew
+    first, later = (AUGMENTATIONS[name].apply(images.clone(), share, 0, epoch, sources) for epoch in (0, 7))
+    assert torch.equal(first, later) != redrawn
 
 
 def test_the_order_changes_every_epoch_and_with_the_seed() -> None:
@@ -202,6 +202,6 @@ def test_each_opening_of_the_test_is_a_line_in_the_ledger(bars_folder: Path, tmp
     with ledger.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["result"] for line in lines] == ["90 %", "90 %", "no result"]
-    assert {line["test_pictures"] for line in lines} == {mark}
+    assert {line["test_images"] for line in lines} == {mark}
     assert count_accesses(ledger, mark) == 3
     assert count_accesses(ledger, "another test set") == 0
