@@ -1,4 +1,4 @@
-"""The GRU reads as Keras's does: against a slow one written from its formulas, and against PyTorch's for tanh."""
+"""Our GRU equals Keras's: tested against its formulas step by step, and against PyTorch's for tanh."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from imparfait.models.gru import Gru, at_the_end, side_by_side
 EXACT = {"atol": 1e-5, "rtol": 1e-5}
 
 
-def with_drawn_weights(gru: Gru, seed: int = 0) -> Gru:
+def with_random_weights(gru: Gru, seed: int = 0) -> Gru:
     random = torch.Generator().manual_seed(seed)
     for parameter in gru.parameters():
         parameter.data = torch.randn(parameter.shape, generator=random, dtype=parameter.dtype) / 3
@@ -19,7 +19,7 @@ def with_drawn_weights(gru: Gru, seed: int = 0) -> Gru:
 
 
 def slow(gru: Gru, sequences: Tensor) -> Tensor:
-    """keras.layers.GRU with reset_after=True, one step after another: states [directions, steps, n, units]."""
+    """keras.layers.GRU with reset_after=True, step by step: states [directions, steps, n, units]."""
     activate = {"tanh": torch.tanh, "relu": torch.relu}[gru.candidate]
     directions = []
     for direction, (kernel, recurrent, bias) in enumerate(zip(gru.kernel, gru.recurrent, gru.bias, strict=True)):
@@ -40,10 +40,10 @@ def slow(gru: Gru, sequences: Tensor) -> Tensor:
     st.sampled_from(["tanh", "relu"]),
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
-def test_states_and_derivatives_are_those_of_the_slow_one(
+def test_states_and_gradients_equal_the_slow_reference(
     n: int, steps: int, features: int, units: int, directions: int, candidate
 ) -> None:
-    gru = with_drawn_weights(Gru(features, units, directions=directions, candidate=candidate))
+    gru = with_random_weights(Gru(features, units, directions=directions, candidate=candidate))
     sequences = torch.randn(n, steps, features, generator=torch.Generator().manual_seed(1), requires_grad=True)
     leaves = [sequences, *gru.parameters()]
     fast, plain = gru(sequences), slow(gru, sequences)
@@ -59,8 +59,8 @@ def test_states_and_derivatives_are_those_of_the_slow_one(
         torch.testing.assert_close(gru(sequences), plain.detach(), **EXACT)
 
 
-def test_with_tanh_it_is_pytorchs_gru() -> None:
-    gru = with_drawn_weights(Gru(11, 13, directions=2))
+def test_with_tanh_it_equals_pytorchs_gru() -> None:
+    gru = with_random_weights(Gru(11, 13, directions=2))
     theirs = nn.GRU(11, 13, batch_first=True, bidirectional=True)
     for direction, suffix in enumerate(("l0", "l0_reverse")):
         for name, value in (
@@ -78,14 +78,14 @@ def test_with_tanh_it_is_pytorchs_gru() -> None:
     torch.testing.assert_close(at_the_end(states), torch.cat(list(last), 1), **EXACT)
 
 
-def test_its_derivative_is_exact_in_float64() -> None:
-    gru = with_drawn_weights(Gru(3, 4, directions=2, candidate="tanh").double())
+def test_its_gradient_is_exact_in_float64() -> None:
+    gru = with_random_weights(Gru(3, 4, directions=2, candidate="tanh").double())
     sequences = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(gru, (sequences,))
 
 
 @pytest.mark.parametrize("candidate", ["tanh", "relu"])
-def test_in_bfloat16_it_is_the_same_up_to_rounding(candidate) -> None:
+def test_in_bfloat16_it_agrees_up_to_rounding(candidate) -> None:
     torch.manual_seed(0)
     gru = Gru(32, 64, directions=2, candidate=candidate)
     sequences = torch.randn(16, 9, 32, generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""The study's networks have the layers, the numbers and the layout that Keras gives them."""
+"""The study's networks have Keras's layers, parameter counts, feature order and initial weights."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from imparfait.models.gru import Gru
 from imparfait.models.registry import MODELS, build
 from imparfait.training.recipes import RECIPES, recipe_of
 
-# Written down from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, images of 28 by 28 by 1.
+# Copied from `model.summary()` of the annexes' code: Keras 3.15.1, TensorFlow 2.21.0, images of 28 by 28 by 1.
 TRUNK = [320, 128, 9248, 128, 18496, 256, 36928, 256, 73856, 512, 147584, 512]
 IN_KERAS = {
     "cnn": ([*TRUNK, 590336, 2048, 262656, 2048, 5130], 1_150_442),
@@ -29,8 +29,8 @@ def network(name: str, height: int = 28, width: int = 28, channels: int = 1, cla
 
 
 @pytest.mark.parametrize("name", IN_KERAS)
-def test_each_layer_has_as_many_numbers_as_in_keras(name: str) -> None:
-    """Weights and running statistics; what PyTorch counts beside them, batches seen, is none of Keras's."""
+def test_each_layer_has_as_many_parameters_as_in_keras(name: str) -> None:
+    """Weights and running statistics; PyTorch also counts batches, Keras does not."""
     counts = [
         sum(tensor.numel() for key, tensor in layer.state_dict().items() if key != "num_batches_tracked")
         for layer in network(name).modules()
@@ -39,18 +39,18 @@ def test_each_layer_has_as_many_numbers_as_in_keras(name: str) -> None:
     assert (counts, sum(counts)) == IN_KERAS[name]
 
 
-def test_every_network_of_the_study_is_counted() -> None:
+def test_every_network_of_the_study_is_in_the_table() -> None:
     assert set(IN_KERAS) == set(MODELS) - {"petit", "grand", "duo"}
 
 
-def test_features_are_flattened_by_row_column_and_channel() -> None:
+def test_features_are_flattened_by_row_then_column_then_channel() -> None:
     planes = torch.arange(2 * 5 * 3 * 4).view(2, 5, 3, 4).float()
     as_keras = planes.numpy().transpose(0, 2, 3, 1)
     assert np.array_equal(layers.flatten(planes).numpy(), as_keras.reshape(2, -1))
     assert np.array_equal(layers.in_steps(planes).numpy(), as_keras.reshape(2, -1, 5))
 
 
-def test_layers_have_kerass_constants_and_start_as_kerass_do() -> None:
+def test_layers_have_the_constants_and_initial_weights_of_keras() -> None:
     model = network("cnn")
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert {(m.eps, m.momentum) for m in norms} == {(1e-3, 0.01)}
@@ -69,35 +69,37 @@ def test_layers_have_kerass_constants_and_start_as_kerass_do() -> None:
     torch.testing.assert_close(gru.recurrent[0] @ gru.recurrent[0].T, torch.eye(units), atol=1e-4, rtol=0)
 
 
-def test_relu_comes_before_the_norm_and_the_dropout_of_the_head_before_it() -> None:
+def test_the_order_of_the_layers_is_that_of_the_annexes() -> None:
     kinds = [type(layer).__name__ for layer in network("cnn").modules() if not list(layer.children())]
     block = ["Conv2d", "ReLU", "BatchNorm2d"] * 2 + ["MaxPool2d", "Dropout"]
     assert kinds == block * 3 + ["Linear", "ReLU", "Dropout", "BatchNorm1d"] * 2 + ["Linear"]
 
 
 @pytest.mark.parametrize("name", IN_KERAS)
-def test_another_picture_size_is_one_sentence(name: str) -> None:
+def test_another_image_size_is_a_user_error(name: str) -> None:
     model = network(name, 32, 24).eval()
     assert model(torch.rand(2, 1, 32, 24)).shape == (2, 10)
-    with pytest.raises(UserError, match="images of 28×28 came; expected 32×24, which this .* was built for; train one"):
+    with pytest.raises(
+        UserError, match=r"images of 28×28 came; expected 32×24, which this .* was built for; train one"
+    ):
         model(torch.rand(2, 1, 28, 28))
 
 
 @pytest.mark.parametrize("name", IN_KERAS)
-def test_a_size_must_be_given(name: str) -> None:
+def test_an_image_size_must_be_given(name: str) -> None:
     with pytest.raises(UserError, match=rf"{name} is built for one image size; give build\(…\) height and width"):
         build(name, channels=1, classes=10)
 
 
 @pytest.mark.parametrize("name", [name for name in IN_KERAS if name != "rnn"])
-def test_a_picture_too_small_for_three_halvings_is_one_sentence(name: str) -> None:
+def test_an_image_too_small_for_three_poolings_is_a_user_error(name: str) -> None:
     with pytest.raises(
-        UserError, match="images of 7×28 are too small .* expected 8×8 pixels or more; use --model petit"
+        UserError, match=r"images of 7×28 are too small .* expected 8×8 pixels or more; use --model petit"
     ):
         network(name, 7, 28)
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
+def test_dropout_drops_its_rate_and_keeps_the_mean() -> None:
     dropout = layers.Dropout(0.3)
     ones = torch.ones(4, 8, 25, 25).contiguous(memory_format=torch.channels_last)
     torch.manual_seed(0)
@@ -115,14 +117,14 @@ def test_dropout_of_an_odd_count_and_of_bfloat16_works() -> None:
 
 
 @pytest.mark.parametrize("model_args", [{"widht": 3}, {"channels": 3}, {"height": 9}])
-def test_a_size_that_a_network_does_not_have_is_one_sentence(model_args: dict[str, int]) -> None:
+def test_an_unknown_model_argument_is_a_user_error(model_args: dict[str, int]) -> None:
     with pytest.raises(
         UserError, match=f"petit has no argument called '{next(iter(model_args))}'; it has filters, depth, frame"
     ):
         build("petit", channels=1, classes=3, model_args=model_args)
 
 
-def test_a_model_brings_its_own_recipe_and_a_recipe_names_its_model() -> None:
+def test_each_model_has_a_recipe_and_each_recipe_a_model() -> None:
     ours = {"petit": "default", "grand": "best", "duo": "robust"}
     assert {name: recipe_of(name) for name in MODELS} == {
         name: ours.get(name, "study-gru" if "gru" in name or name == "rnn" else "study") for name in MODELS
@@ -133,15 +135,10 @@ def test_a_model_brings_its_own_recipe_and_a_recipe_names_its_model() -> None:
     }  # fmt: skip
 
 
-def test_the_recipes_of_the_study_are_what_the_annexes_say() -> None:
+def test_the_recipes_of_the_study_are_those_of_the_annexes() -> None:
     study, gru, follow_up = (RECIPES[name].settings for name in ("study", "study-gru", "follow-up"))
     assert (study.augmentation, study.epochs, study.batch_size, study.learning_rate) == ("study", 10, 32, 1e-4)
-    assert (gru.augmentation, gru.epochs, gru.batch_size, gru.learning_rate, gru.weight_decay) == (
-        "study",
-        10,
-        32,
-        1e-3,
-        1e-4,
-    )
+    assert (gru.augmentation, gru.epochs, gru.batch_size, gru.learning_rate) == ("study", 10, 32, 1e-3)
+    assert gru.weight_decay == 1e-4
     assert (follow_up.augmentation, follow_up.epochs, follow_up.schedule) == ("balanced", 20, "plateau")
     assert {recipe.settings.optimizer for name, recipe in RECIPES.items() if "study" in name} == {"keras"}
