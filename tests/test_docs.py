@@ -191,7 +191,7 @@ def test_sentences_are_short(page: str) -> None:
     assert not long
 
 
-def test_numbers_of_corruptions_are_right() -> None:
+def test_the_counts_of_corruptions_are_correct() -> None:
     for page, text in PROSE.items():
         for number in re.findall(r"\b(\d+) corruptions\b", text):
             assert int(number) in (len(CORRUPTIONS), 15), page

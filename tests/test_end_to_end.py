@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 
-def test_quick_learns_mnist_and_leaves_a_whole_run(tmp_path: Path) -> None:
+def test_quick_reaches_its_accuracy_on_mnist_and_writes_a_complete_run(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "imparfait", "train", "--recipe", "quick", "--out", tmp_path, "--json"]
     result = subprocess.run(words, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -73,14 +73,14 @@ def test_without_torch_it_imports_helps_and_lists(empty_environment: Path) -> No
     assert "pip install 'imparfait[train]'" in listed.stdout
 
 
-def test_without_torch_it_says_what_is_on_a_picture(empty_environment: Path) -> None:
+def test_without_torch_it_classifies_an_image(empty_environment: Path) -> None:
     Image.fromarray(255 - a_seven()).resize((90, 90)).save(empty_environment / "seven.jpg")
     told = call(empty_environment / "venv/bin/imparfait", "predict", "seven.jpg", "--show", cwd=empty_environment)
     assert told.returncode == 0, told.stderr
     assert told.stdout.split()[0] == "7"
 
 
-def test_what_needs_torch_says_what_to_install(empty_environment: Path) -> None:
+def test_commands_that_need_torch_name_the_extra_to_install(empty_environment: Path) -> None:
     for words in (["train"], ["evaluate", "runs/x"]):
         result = call(empty_environment / "venv/bin/imparfait", *words, cwd=empty_environment)
         assert result.returncode == 2

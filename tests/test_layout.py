@@ -37,7 +37,7 @@ def test_modules_import_only_from_earlier_ones(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_files_stay_short_and_say_what_they_are(path: Path) -> None:
+def test_files_are_short_and_have_a_docstring(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 300
     assert len((ast.get_docstring(ast.parse(text)) or "").splitlines()) == 1
@@ -48,7 +48,7 @@ def test_the_layout_test_sees_the_imports_it_judges() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_nothing_that_could_run_code_from_a_file_is_imported(path: Path) -> None:
+def test_no_module_is_imported_that_could_run_code_from_a_file(path: Path) -> None:
     names = {
         alias.name.split(".")[0]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

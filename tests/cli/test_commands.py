@@ -73,7 +73,7 @@ def test_final_trains_on_everything_and_accesses_the_test_once(final: Path) -> N
     assert "test access 1" in (final / "report.html").read_text()
 
 
-def test_the_same_command_again_trains_nothing_and_accesses_nothing(final: Path, folder: Path) -> None:
+def test_the_same_command_again_neither_trains_nor_accesses_the_test_set(final: Path, folder: Path) -> None:
     ledger = (final.parent / "TEST_LEDGER.csv").read_text()
     said = run("train", "--data", folder, "--out", final.parent, "--final", *SHORT)
     assert "already trained" in said
@@ -107,7 +107,7 @@ def test_a_run_is_loaded_as_a_classifier(final: Path) -> None:
     assert (logits.argmax(1) == data.labels).sum() == right
 
 
-def test_the_report_needs_nothing_from_elsewhere(final: Path) -> None:
+def test_the_report_is_self_contained(final: Path) -> None:
     page = (final / "report.html").read_text()
     assert "http://" not in page
     assert "https://" not in page
@@ -145,7 +145,7 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_one_sentence_and_nothing_is_left_behind(
+def test_a_mistake_is_a_user_error_and_leaves_no_file(
     words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = {

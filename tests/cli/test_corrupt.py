@@ -102,7 +102,7 @@ def test_corrupted_images_can_be_trained_on(bars: Path, tmp_path: Path) -> None:
         (["shrunk", "--manifest", "{labels}"], "--manifest describes all there is to write"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_nothing_is_written(
+def test_a_mistake_is_a_user_error_and_writes_no_file(
     bars: Path, tmp_path: Path, words: list[str], sentence: str
 ) -> None:
     paths = {"{bars}": bars, "{new}": tmp_path / "new", "{labels}": bars / "train-labels-idx"}

@@ -7,13 +7,13 @@ import pytest
 from imparfait.core.errors import UserError, lookup
 
 
-def test_an_error_reads_what_came_what_was_expected_and_what_to_write() -> None:
+def test_an_error_joins_its_fields_into_one_sentence() -> None:
     error = UserError("--epochs: 'ten' came", expected="a whole number of 1 or more", hint="write --epochs 10")
     assert str(error) == "--epochs: 'ten' came; expected a whole number of 1 or more; write --epochs 10"
     assert (error.expected, error.hint) == ("a whole number of 1 or more", "write --epochs 10")
 
 
-def test_an_error_survives_the_way_from_a_worker_process() -> None:
+def test_an_error_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(UserError("it came", expected="another", hint="write that")))
     assert (str(error), error.hint) == ("it came; expected another; write that", "write that")
 

@@ -26,13 +26,13 @@ def test_the_vectorised_hash_is_splitmix64(state: int) -> None:
 
 @given(st.permutations(list(range(20))), st.integers(1, 20))
 @settings(max_examples=30)
-def test_a_source_gets_its_numbers_whatever_its_neighbours(order: list[int], size: int) -> None:
+def test_a_source_gets_the_same_numbers_whatever_its_neighbours(order: list[int], size: int) -> None:
     whole = CounterRng(3, "train", 5, SOURCES[:20]).uniform("angle", 2)
     part = CounterRng(3, "train", 5, torch.tensor(order[:size])).uniform("angle", 2)
     assert torch.equal(part, whole[order[:size]])
 
 
-def test_numbers_are_uniform_and_unrelated_between_streams() -> None:
+def test_numbers_are_uniform_and_uncorrelated_between_streams() -> None:
     draws = [
         CounterRng(seed, purpose, epoch, SOURCES).uniform(name)
         for seed, purpose, epoch, name in [

@@ -34,7 +34,7 @@ def saves_that_end_at_every_step(save: Callable[[], None], restore: Callable[[],
 
 @pytest.mark.parametrize("power_cut", [False, True], ids=["killed", "power cut"])
 @pytest.mark.parametrize("when", ["before", "after", "half"])
-def test_a_save_that_ends_at_any_step_leaves_a_whole_version(tmp_path: Path, when: str, power_cut: bool) -> None:
+def test_a_save_that_ends_at_any_step_leaves_a_complete_version(tmp_path: Path, when: str, power_cut: bool) -> None:
     def restore() -> None:
         for path in tmp_path.iterdir():
             path.unlink()
@@ -55,7 +55,7 @@ def test_a_save_that_ends_at_any_step_leaves_a_whole_version(tmp_path: Path, whe
     assert ended >= (1 if when == "half" else 9)
 
 
-def test_the_crash_test_sees_a_save_that_is_not_atomic(tmp_path: Path) -> None:
+def test_the_crash_test_detects_a_save_that_is_not_atomic(tmp_path: Path) -> None:
     """Written straight to its place, a version is found torn: by its sha256, with the one before it still there."""
     save_version(tmp_path, 1, OLD, SUFFIX)
 
@@ -73,7 +73,7 @@ def test_the_crash_test_sees_a_save_that_is_not_atomic(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO], ids=errno.errorcode.get)
 @pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
-def test_a_disk_that_refuses_leaves_the_versions_there(
+def test_a_failed_write_keeps_the_earlier_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
 ) -> None:
     save_version(tmp_path, 1, OLD, SUFFIX)
@@ -90,7 +90,7 @@ def test_a_disk_that_refuses_leaves_the_versions_there(
 
 
 @pytest.mark.parametrize("change", ["torn", "flipped", "emptied", "longer"])
-def test_a_version_that_was_changed_is_passed_over_and_named(tmp_path: Path, change: str) -> None:
+def test_a_corrupted_version_is_skipped_and_named(tmp_path: Path, change: str) -> None:
     save_version(tmp_path, 1, OLD, SUFFIX)
     newest = save_version(tmp_path, 2, NEW, SUFFIX)
     flipped = bytearray(NEW)
@@ -103,7 +103,7 @@ def test_a_version_that_was_changed_is_passed_over_and_named(tmp_path: Path, cha
         load_version(tmp_path, SUFFIX)
 
 
-def test_the_newest_and_the_one_before_it_are_kept(tmp_path: Path) -> None:
+def test_the_two_newest_versions_are_kept(tmp_path: Path) -> None:
     assert load_version(tmp_path, SUFFIX) == (None, [])
     for number in (3, 20, 100):
         save_version(tmp_path, number, b"%d" % number, SUFFIX)
@@ -122,7 +122,7 @@ def test_a_folder_is_for_one_process_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "runs" / "a"
     with atomic_directory(target) as unfinished:
         (unfinished / "file").write_text("content")
@@ -132,7 +132,7 @@ def test_a_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_a_failure_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> None:
+def test_a_failure_leaves_no_files(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "a"
 
     def fail() -> None:
@@ -145,7 +145,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, error: type[BaseExcepti
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_older_folder_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_an_older_folder_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "a"
     for content in ("first", "second"):
         with atomic_directory(target) as unfinished:

@@ -255,7 +255,7 @@ ALL_LIES: tuple[Lie, ...] = (
 
 
 @pytest.mark.parametrize("lie", ALL_LIES, ids=lambda lie: lie.__name__)
-def test_a_file_that_lies_is_refused_in_one_sentence_that_names_it(tmp_path: Path, lie: Lie) -> None:
+def test_an_invalid_file_is_a_user_error_that_names_it(tmp_path: Path, lie: Lie) -> None:
     for seed in range(-(-LIES // len(ALL_LIES))):
         home, name, words = lie(np.random.default_rng(seed), tmp_path / str(seed))
         tracemalloc.start()

@@ -69,7 +69,9 @@ def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path, pack, channels: int
         ),
     ],
 )
-def test_a_lying_file_is_named_in_one_sentence(tmp_path: Path, file: str, change, sentence: str) -> None:
+def test_a_file_with_a_false_header_is_a_user_error_that_names_it(
+    tmp_path: Path, file: str, change, sentence: str
+) -> None:
     folder = write_idx(tmp_path / "mine", draw_bars(12), draw_bars(6))
     (folder / file).write_bytes(change((folder / file).read_bytes()))
     with pytest.raises(UserError) as error, load_data(folder).test.open(tmp_path / "ledger.csv", "hash"):
@@ -78,12 +80,12 @@ def test_a_lying_file_is_named_in_one_sentence(tmp_path: Path, file: str, change
     assert "\n" not in str(error.value)
 
 
-def test_a_misspelt_data_set_says_which_one_was_meant() -> None:
+def test_a_misspelt_data_set_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match="no data set is called 'mnits'; did you mean 'mnist'"):
         load_data("mnits")
 
 
-def test_a_folder_that_is_not_there_is_said_so() -> None:
+def test_a_missing_folder_is_a_user_error() -> None:
     with pytest.raises(UserError, match="my/images: no such file or folder"):
         load_data("my/images")
 
@@ -97,7 +99,7 @@ def test_copies_of_a_source_stay_on_one_side_of_the_split() -> None:
     assert np.bincount(once.labels[np.unique(validation.sources)]).tolist() in ([3, 3, 4], [3, 4, 3], [4, 3, 3])
 
 
-def test_the_split_does_not_depend_on_the_order_of_the_pictures() -> None:
+def test_the_split_does_not_depend_on_the_order_of_the_images() -> None:
     data = draw_bars(60)
     _, validation = split(data)
     _, shuffled = split(data.select(np.random.default_rng(0).permutation(60)))
@@ -110,7 +112,7 @@ def test_test_images_are_not_split(bars: LabelledImages) -> None:
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_a_mixture_shows_what_it_says(name: str) -> None:
+def test_an_augmentation_matches_its_description(name: str) -> None:
     sources = torch.arange(60, dtype=torch.int64) + 100
     augmentation = AUGMENTATIONS[name]
     for epoch in range(3):
@@ -124,7 +126,7 @@ def test_a_mixture_shows_what_it_says(name: str) -> None:
             assert len(set(zip(source.tolist(), share.tolist(), strict=True))) == len(source)
 
 
-def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out() -> None:
+def test_an_augmentation_of_many_corruptions_uses_each_source_once_and_no_omitted_one() -> None:
     for name, augmentation in AUGMENTATIONS.items():
         shown = {share.corruption for share in augmentation.shares} - {"clean"}
         if augmentation.round_robin:
@@ -139,7 +141,7 @@ def test_a_mixture_of_many_shows_each_source_once_and_nothing_that_was_left_out(
     assert {share.corruption for share in AUGMENTATIONS["everything"].shares} == {"clean", *CORRUPTIONS}
 
 
-def test_a_range_of_severities_is_drawn_anew_for_each_picture() -> None:
+def test_a_range_of_severities_is_sampled_per_image() -> None:
     augmentation = Augmentation("", (AugmentationShare("brightness", (0.2, 0.8), 1.0),), redrawn=True)
     images, sources = torch.zeros(500, 1, 8, 8), torch.arange(500)
     first, second = (
@@ -152,7 +154,7 @@ def test_a_range_of_severities_is_drawn_anew_for_each_picture() -> None:
     assert not torch.equal(first, second)
 
 
-def test_a_mixture_says_which_alterations_it_shows() -> None:
+def test_an_augmentation_lists_its_corruptions() -> None:
     assert describe_overlap(AUGMENTATIONS["everything"]).endswith("all of them.")
     assert "all but shot_noise, impulse_noise, gaussian_noise" in describe_overlap(AUGMENTATIONS["without_noise"])
     assert describe_overlap(AUGMENTATIONS["fresh"]).startswith(
@@ -170,7 +172,9 @@ def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
 
 
 @pytest.mark.parametrize(("name", "anew"), [("fresh", True), ("study", False), ("balanced", False)])
-def test_images_are_drawn_once_or_anew_as_the_mixture_says(name: str, redrawn: bool, images: torch.Tensor) -> None:
+def test_images_are_corrupted_once_or_again_each_epoch_as_the_augmentation_states(
+    name: str, redrawn: bool, images: torch.Tensor
+) -> None:
     share, sources = torch.ones(32, dtype=torch.int64), torch.arange(32)
     first, later = (AUGMENTATIONS[name].apply(images.clone(), share, 0, epoch, sources) for epoch in (0, 7))
     assert torch.equal(first, later) != redrawn
@@ -182,14 +186,14 @@ def test_the_order_changes_every_epoch_and_with_the_seed() -> None:
     assert len(orders) == 3
 
 
-def test_scored_pictures_are_the_same_whichever_are_asked_for() -> None:
+def test_evaluated_images_are_the_same_in_any_subset_of_conditions() -> None:
     data = draw_bars(50)
     assert np.array_equal(
         corrupt(data.select(np.arange(20, 30)), "geometric", 0.5).pixels, corrupt(data, "geometric", 0.5).pixels[20:30]
     )
 
 
-def test_each_opening_of_the_test_is_a_line_in_the_ledger(bars_folder: Path, tmp_path: Path) -> None:
+def test_each_test_access_is_a_line_in_the_ledger(bars_folder: Path, tmp_path: Path) -> None:
     ledger = tmp_path / "runs" / "TEST_LEDGER.csv"
     test = load_data(bars_folder).test
     for times in (1, 2):

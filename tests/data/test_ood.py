@@ -33,9 +33,7 @@ def halves() -> tuple[list, list]:
 
 @every_set
 @pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (16, 20, 3), (40, 32, 1)])
-def test_pictures_have_the_shape_asked_for_and_are_the_same_in_all_channels(
-    name: str, height: int, width: int, channels: int
-) -> None:
+def test_images_have_the_requested_shape_and_equal_channels(name: str, height: int, width: int, channels: int) -> None:
     pixels = drawn(name, 6, height, width, channels)
     assert pixels.shape == (6, channels, height, width)
     assert pixels.dtype == np.uint8
@@ -43,7 +41,7 @@ def test_pictures_have_the_shape_asked_for_and_are_the_same_in_all_channels(
 
 
 @every_set
-def test_a_picture_depends_on_its_number_and_the_seed_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_depends_on_its_number_and_the_seed_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     many = drawn(name, 50)
     assert np.array_equal(many, drawn(name, 50))
     assert np.array_equal(many[:5], drawn(name, 5))
@@ -53,14 +51,14 @@ def test_a_picture_depends_on_its_number_and_the_seed_only(name: str, monkeypatc
 
 
 @every_set
-def test_pictures_differ_and_use_the_greys(name: str) -> None:
+def test_images_differ_and_use_the_range_of_greys(name: str) -> None:
     pixels = drawn(name, 60)
     assert len(np.unique(pixels.reshape(60, -1), axis=0)) > 45  # some of the blank ones are quite empty
     assert pixels.max() > 200
     assert pixels.min() < 20
 
 
-def test_the_halves_share_no_function_font_family_photograph_or_file() -> None:
+def test_training_and_test_sets_share_no_function_font_family_photograph_or_file() -> None:
     fitting, testing = halves()
     assert {each.make.__name__ for each in fitting}.isdisjoint(each.make.__name__ for each in testing)
     assert {path for each in fitting for path in each.made_from}.isdisjoint(
@@ -78,7 +76,7 @@ def family(font: str) -> str:
     return "cm" if name.startswith("cm") else name.split()[0]
 
 
-def test_the_halves_call_none_of_each_others_functions() -> None:
+def test_training_and_test_modules_do_not_import_each_other() -> None:
     """What both call draws letters of any font and pieces of any photograph, and knows of none."""
     for module, other in ((synthetic, "held_out"), (held_out, "synthetic")):
         tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
@@ -86,7 +84,7 @@ def test_the_halves_call_none_of_each_others_functions() -> None:
         assert not any(name.endswith(other) for name in imported)
 
 
-def test_every_name_is_its_functions_and_the_table_names_what_the_pictures_are_made_from() -> None:
+def test_every_set_is_named_like_its_function_and_lists_its_fonts() -> None:
     for name, each in OOD_SETS.items():
         assert each.make.__name__ == name
         assert each.description
@@ -95,12 +93,12 @@ def test_every_name_is_its_functions_and_the_table_names_what_the_pictures_are_m
 
 
 @pytest.mark.parametrize("photograph", [*held_out.PHOTOGRAPHS, *synthetic.OTHER_PHOTOGRAPHS])
-def test_the_photographs_are_there(photograph: str) -> None:
+def test_the_photographs_are_installed(photograph: str) -> None:
     assert min(_grey(photograph).size) > 300
 
 
 @pytest.mark.parametrize("photograph", ["sklearn/datasets/images/none.jpg", "no_such_package/none.jpg"])
-def test_a_photograph_that_is_not_there_is_named(photograph: str) -> None:
+def test_a_missing_photograph_is_a_user_error(photograph: str) -> None:
     with pytest.raises(UserError, match=r"none.jpg is not installed; pip install .imparfait\[train\]"):
         _grey(photograph)
 
@@ -136,20 +134,20 @@ def test_letters_are_about_as_large_and_as_thick_as_mnist_digits(name: str) -> N
     assert pixels[:, :2].mean() < 5  # hardly any touches the upper edge
 
 
-def test_fashion_gives_each_picture_once_and_no_more_than_there_are() -> None:
+def test_fashion_gives_each_image_once() -> None:
     pixels = drawn("fashion", 10_000)
     assert len(np.unique(pixels.reshape(10_000, -1), axis=0)) > 9990
     with pytest.raises(UserError, match="Fashion-MNIST has 10000 test images, expected 10001"):
         drawn("fashion", 10_001)
 
 
-def test_where_fashion_is_not_installed_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_fashion_is_none_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(held_out, "FASHION", tmp_path / "none")
     assert OOD_SETS["fashion"].draw(5, 28, 28, 1, 0) is None
 
 
 @pytest.mark.parametrize(("side", "channels"), [(16, 1), (28, 3)])
-def test_scrambled_digits_keep_their_ink_in_pieces_that_changed_places(side: int, channels: int) -> None:
+def test_scrambled_digits_keep_their_blocks_in_another_order(side: int, channels: int) -> None:
     data = draw_bars(40, side=side, channels=channels)
     pixels = scrambled(data, 0)
     assert pixels.shape == data.pixels.shape
@@ -173,12 +171,12 @@ def test_a_scrambled_digit_depends_on_its_source_and_the_seed_only(bars: Labelle
     assert scrambled(draw_bars(3, side=18), 0).shape == (3, 1, 18, 18)
 
 
-def test_test_pictures_are_not_scrambled(bars: LabelledImages) -> None:
+def test_test_images_are_not_scrambled(bars: LabelledImages) -> None:
     with pytest.raises(UserError, match="not test images"):
         scrambled(bars.select(np.arange(3), "test"), 0)
 
 
-def test_a_training_gets_as_many_of_each_set_and_letters_only_where_digits_are_read() -> None:
+def test_a_training_gets_equal_shares_of_each_set_and_letters_only_for_digits() -> None:
     digits = replace(draw_bars(30), classes=("0", "1", "2"))
     fitting = [name for name, each in OOD_SETS.items() if each.purpose == "fitting"]
     for data, left_out in ((digits, set()), (draw_bars(30), set(LETTERS))):

@@ -35,7 +35,7 @@ def test_each_source_is_held_out_exactly_once_with_all_its_copies(n: int, copies
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(15, 90), st.integers(2, 5), st.integers(0, 1000))
-def test_folds_have_one_size_and_each_class_in_proportion(n: int, folds: int, seed: int) -> None:
+def test_folds_are_of_equal_size_and_stratified(n: int, folds: int, seed: int) -> None:
     data = draw_bars(n)
     held = [fold(data, folds, number, seed)[1] for number in range(folds)]
     counts = np.array([np.bincount(part.labels, minlength=3) for part in held])
@@ -43,32 +43,32 @@ def test_folds_have_one_size_and_each_class_in_proportion(n: int, folds: int, se
     assert np.ptp([len(part) for part in held]) <= 1
 
 
-def test_each_partition_is_another_division_and_always_the_same() -> None:
+def test_partitions_differ_and_are_reproducible() -> None:
     data = draw_bars(90)
     parts = [frozenset(fold(data, 5, 0, partition)[1].sources.tolist()) for partition in range(20)]
     assert len(set(parts)) == 20
     assert parts[3] == frozenset(fold(data, 5, 0, 3)[1].sources.tolist())
 
 
-def test_the_order_of_the_pictures_changes_no_fold() -> None:
+def test_the_order_of_the_images_changes_no_fold() -> None:
     data = draw_bars(60)
     mixed = data.select(np.random.default_rng(0).permutation(60))
     assert set(fold(data, 5, 2, 1)[1].sources) == set(fold(mixed, 5, 2, 1)[1].sources)
 
 
-def test_more_folds_than_pictures_of_a_class_are_refused() -> None:
+def test_more_folds_than_images_of_a_class_are_rejected() -> None:
     data = draw_bars(30).select(np.array([0, 3, 6, 9, 12, 1, 4, 7, 10, 2, 5, 8]))
     with pytest.raises(UserError, match="class steep has 4 images, fewer than the 5 folds; write --folds 4"):
         fold(data, 5, 0, 0)
 
 
-def test_validation_pictures_are_not_divided() -> None:
+def test_validation_images_are_not_split() -> None:
     _, validation = split(draw_bars(60))
     with pytest.raises(UserError, match="cannot be split; expected training images"):
         fold(validation, 5, 0, 0)
 
 
-def test_fewer_pictures_are_some_of_the_more_with_each_class_in_proportion() -> None:
+def test_subsamples_are_nested_and_stratified() -> None:
     data = draw_bars(120)
     few, more = subsample(data, 30), subsample(data, 60)
     assert len(few) == 30
@@ -78,7 +78,7 @@ def test_fewer_pictures_are_some_of_the_more_with_each_class_in_proportion() -> 
     assert subsample(data, 500) is data
 
 
-def test_a_planted_leak_is_refused_every_time() -> None:
+def test_a_planted_leak_is_detected_every_time() -> None:
     """An corrupted copy of a held-out image among those to fit on, 100 times at random."""
     from helpers.fake_jobs import small_job
 

@@ -65,7 +65,7 @@ def test_counts_add_up_exactly(bars, wrong: int) -> None:
         (lambda images: np.full((len(images), 3), np.nan, np.float32), "finite numbers"),
     ],
 )
-def test_outputs_of_the_wrong_shape_or_kind_are_refused(bars, classifier, message: str) -> None:
+def test_outputs_of_the_wrong_shape_or_type_are_rejected(bars, classifier, message: str) -> None:
     with pytest.raises(UserError, match=message):
         score_conditions(classifier, core_suite(bars))
 

@@ -86,7 +86,7 @@ def function_called(name: str) -> object:
         ([function_called("clean")], "your corruption is called clean"),
     ],
 )
-def test_ambiguous_and_unknown_names_are_refused(corruptions: list, message: str) -> None:
+def test_ambiguous_and_unknown_names_are_rejected(corruptions: list, message: str) -> None:
     with pytest.raises(UserError, match=message.replace("?", r"\?")):
         full_suite(corruptions)
 
@@ -222,7 +222,7 @@ def test_the_core_suite_has_a_plain_mean() -> None:
     assert suite.by_source().mean() == pytest.approx(suite.mean)
 
 
-def test_every_corruption_weighs_the_same_however_many_levels_it_has_and_clean_nothing() -> None:
+def test_every_corruption_has_the_same_weight_whatever_its_levels_and_clean_has_none() -> None:
     parts = [(part.corruption, part.severity) for part in full_suite()]
     of = dict(zip(parts, weights(parts).tolist(), strict=True))
     sums = {name: sum(weight for (other, _), weight in of.items() if other == name) for name in CORRUPTIONS}

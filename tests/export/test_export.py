@@ -193,7 +193,7 @@ def exported(run: Path, printed: dict[str, str]) -> dict[str, Path]:
     return {to: run.parent / f"{run.name}.{to}" for to in printed}
 
 
-def test_the_command_prints_the_parity_and_the_next_steps_and_nothing_else(printed: dict[str, str]) -> None:
+def test_the_command_prints_only_the_parity_and_the_next_steps(printed: dict[str, str]) -> None:
     """No messages of PyTorch and Keras."""
     for to, output in printed.items():
         name = f"quick-s0-abcdef.{to}"
@@ -214,7 +214,7 @@ def test_the_same_run_gives_the_same_bytes(exported: dict[str, Path]) -> None:
     assert to_keras.serialize(network, metadata) == exported["keras"].read_bytes()
 
 
-def test_a_file_says_what_it_is_to_programs_and_to_people(run: Path, exported: dict[str, Path]) -> None:
+def test_an_exported_file_describes_itself(run: Path, exported: dict[str, Path]) -> None:
     predictor, metadata = predictor_from_onnx(exported["onnx"].read_bytes(), "model.onnx")
     assert (metadata.name, metadata.model, metadata.recipe) == ("quick-s0-abcdef", "rnn", "quick")
     assert metadata.temperature == TEMPERATURE
@@ -257,7 +257,7 @@ def test_a_run_and_its_files_have_the_same_scores(run: Path, exported: dict[str,
     assert [prediction.label for prediction in of_file] == [prediction.label for prediction in of_run]
 
 
-def test_an_exported_file_is_refused_for_images_of_other_classes(exported: dict[str, Path]) -> None:
+def test_an_exported_file_is_rejected_for_images_of_other_classes(exported: dict[str, Path]) -> None:
     others = replace(draw_bars(90), classes=("one", "two", "three"))
     with (
         open_external(exported["onnx"]) as external,
@@ -266,7 +266,7 @@ def test_an_exported_file_is_refused_for_images_of_other_classes(exported: dict[
         wrap_external(external, external.declared, others, SpecHint())
 
 
-def test_changed_metadata_is_refused(tmp_path: Path, exported: dict[str, Path]) -> None:
+def test_changed_metadata_is_rejected(tmp_path: Path, exported: dict[str, Path]) -> None:
     model = onnx.load(exported["onnx"])
     next(prop for prop in model.metadata_props if prop.key == KEY).value = '{"name": "x"}'
     path = tmp_path / "model.onnx"
@@ -313,7 +313,7 @@ def test_parity_is_measured_on_corrupted_digits_of_the_networks_size() -> None:
         (("{run}/none",), "no such run; expected a run folder, or digits"),
     ],
 )
-def test_what_cannot_be_written_is_refused_before_any_work(run: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_an_impossible_export_is_rejected_before_any_work(run: Path, arguments: tuple[str, ...], message: str) -> None:
     before = sorted(run.iterdir())
     with pytest.raises(UserError, match=message):
         export(*(argument.format(run=run) for argument in arguments))

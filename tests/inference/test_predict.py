@@ -95,7 +95,7 @@ NO_IMAGES = [np.zeros((2, 2, 2, 2)), np.zeros((5, 9, 9)), np.full((9, 9), 2.5), 
 
 
 @pytest.mark.parametrize("array", NO_IMAGES)
-def test_arrays_that_are_no_images_are_refused(array: np.ndarray) -> None:
+def test_arrays_that_are_not_images_are_rejected(array: np.ndarray) -> None:
     with pytest.raises(UserError, match=r"an array of .*; expected"):
         imparfait.predict(array)
 
@@ -148,7 +148,7 @@ def test_what_is_no_probability_is_an_error_not_a_label(worst: float) -> None:
         broken.predict_pixels(np.zeros((2, 1, 28, 28), np.uint8))
 
 
-def test_one_broken_file_among_many_is_told_and_the_others_are_predicted(folder: Path) -> None:
+def test_a_broken_file_is_reported_and_the_others_are_predicted(folder: Path) -> None:
     (folder / "e.png").write_bytes((folder / "a.png").read_bytes()[:60])
     result = run_predict(folder, "--json", code=2)
     lines = [json.loads(line) for line in result.stdout.splitlines()]
@@ -175,7 +175,7 @@ def test_folders_are_searched_for_the_suffixes_of_class_folders(tmp_path: Path) 
         (["a.png", "--out", "other.jsonl"], "other.jsonl: holds something else than results"),
     ],
 )
-def test_bad_input_gets_one_sentence_and_loses_nothing(
+def test_bad_input_is_a_user_error_and_loses_no_result(
     given: Sequence[str], sentence: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
@@ -244,7 +244,7 @@ def test_two_commands_do_not_write_one_file_at_once(tmp_path: Path) -> None:
         ResultsWriter(tmp_path / "results.jsonl", "digits")
 
 
-def test_columns_begin_with_what_people_look_for() -> None:
+def test_the_first_columns_are_the_file_and_its_label() -> None:
     assert COLUMNS[:6] == ("file", "page", "model", "label", "score", "confident")
 
 
@@ -266,7 +266,7 @@ def test_the_model_inputs_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert len(sheet.getcolors(1 << 20) or ()) > 50
 
 
-def test_nothing_heavy_is_imported_to_predict(folder: Path) -> None:
+def test_predict_imports_light_packages_only(folder: Path) -> None:
     code = (
         "import sys; sys.argv = ['imparfait', 'predict', sys.argv[1]]\n"
         "from imparfait.cli.main import main\n"
@@ -277,7 +277,7 @@ def test_nothing_heavy_is_imported_to_predict(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(folder / "a.png")], check=True, capture_output=True)
 
 
-def test_the_pretrained_models_are_small_and_are_what_their_metadata_say() -> None:
+def test_the_pretrained_models_are_small_and_match_their_metadata() -> None:
     assert sum(file.stat().st_size for each in PRETRAINED.values() for file in each.folder.iterdir()) < 6_000_000
     for name, each in PRETRAINED.items():
         metadata = predictor_from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]

@@ -49,7 +49,7 @@ def bars_folder(tmp_path: Path) -> Path:
     return write_idx(tmp_path / "bars", draw_bars(120), draw_bars(30, first_source=120))
 
 
-def test_ones_own_network_is_trained_scored_and_loaded_like_ours(my_net: Path, bars_folder: Path) -> None:
+def test_a_custom_network_is_trained_evaluated_and_loaded_like_ours(my_net: Path, bars_folder: Path) -> None:
     out = my_net.parent / "runs"
     run("train", "--model", f"{my_net}:build", "--data", bars_folder, "--out", out, *SHORT)
     (folder,) = out.iterdir()
@@ -73,7 +73,7 @@ def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_fold
         load_classifier(first, network=f"{my_net}:build")
 
 
-def test_what_a_network_imports_from_beside_it_is_part_of_it(my_net: Path) -> None:
+def test_the_fingerprint_covers_modules_that_a_network_imports_from_its_folder(my_net: Path) -> None:
     name = f"{my_net}:build"
     first = custom_fingerprint(name)
     (my_net.parent / "unrelated.py").write_text("1")
@@ -91,7 +91,7 @@ def test_what_a_network_imports_from_beside_it_is_part_of_it(my_net: Path) -> No
         first = custom_fingerprint(name)
 
 
-def test_a_training_does_not_report_on_what_its_first_weights_were_fitted_on(bars_folder: Path, tmp_path: Path) -> None:
+def test_initial_weights_trained_on_the_validation_images_are_rejected(bars_folder: Path, tmp_path: Path) -> None:
     words = ["--data", bars_folder, "--out", tmp_path / "runs", *SHORT]
     run("train", *words, "--final")
     (seen,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
@@ -128,7 +128,7 @@ def test_a_training_does_not_report_on_what_its_first_weights_were_fitted_on(bar
         ),
     ],
 )
-def test_a_network_that_cannot_be_used_is_told_so_before_training(
+def test_an_unusable_network_is_a_user_error_before_training(
     tmp_path: Path, bars_folder: Path, text: str, sentence: str
 ) -> None:
     (tmp_path / "net.py").write_text(text)
@@ -138,12 +138,12 @@ def test_a_network_that_cannot_be_used_is_told_so_before_training(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_file_that_is_not_there_is_one_sentence(bars_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_file_is_a_user_error(bars_folder: Path, tmp_path: Path) -> None:
     words = ["train", "--model", "no_net.py:build", "--data", bars_folder, "--out", tmp_path / "runs"]
     assert "--model no_net.py:build: there is no file no_net.py; expected my_net.py:build" in refused(*words)
 
 
-def test_in_python_any_function_makes_a_network(bars: LabelledImages) -> None:
+def test_in_python_any_function_can_build_a_network(bars: LabelledImages) -> None:
     def small(inputs: int, outputs: int) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(256 * inputs, outputs))
 
@@ -182,7 +182,7 @@ def test_a_training_starts_from_trained_weights(trained: Path, bars_folder: Path
     assert not torch.allclose(before, other, atol=1e-3)
 
 
-def test_ones_own_network_goes_on_from_its_own_weights(my_net: Path, bars_folder: Path) -> None:
+def test_a_custom_network_continues_from_its_own_weights(my_net: Path, bars_folder: Path) -> None:
     out = my_net.parent / "runs"
     words = ["train", "--model", f"{my_net.parent}/./my_net.py:build", "--data", bars_folder, "--out", out, *SHORT]
     run(*words)
@@ -199,7 +199,7 @@ def test_ones_own_network_goes_on_from_its_own_weights(my_net: Path, bars_folder
     assert "files are to read, not to run" in refused(*without, "--model", copy, "--init-from", first)
 
 
-def test_other_classes_get_a_new_last_layer_and_it_is_said(
+def test_other_classes_get_a_new_last_layer_and_a_message(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = draw_bars(60)
@@ -214,7 +214,7 @@ def test_other_classes_get_a_new_last_layer_and_it_is_said(
     assert load_classifier(began)(two.pixels.astype("float32") / 255).shape == (40, 2)
 
 
-def test_weights_that_do_not_fit_are_one_sentence(trained: Path, tmp_path: Path, bars_folder: Path) -> None:
+def test_weights_that_do_not_fit_are_a_user_error(trained: Path, tmp_path: Path, bars_folder: Path) -> None:
     colour = write_idx(tmp_path / "colour", draw_bars(60, channels=3), None)
     words = ["train", "--out", tmp_path / "runs", "--init-from"]
     assert "its weights do not fit these images: normalise.running_mean is [1] there and [3] here" in refused(

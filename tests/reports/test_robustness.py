@@ -125,7 +125,7 @@ def test_the_page_has_its_sections_in_order(one: tuple[Path, ModelGroup, str]) -
 
 
 @pytest.mark.parametrize("which", ["one", "several"])
-def test_the_page_needs_nothing_from_elsewhere(which: str, request: pytest.FixtureRequest) -> None:
+def test_the_page_is_self_contained(which: str, request: pytest.FixtureRequest) -> None:
     page = request.getfixturevalue(which)[2]
     for link in re.findall(r'(?:src|srcset|href)="([^"]*)"', page):
         assert link.startswith(("data:image/png;base64,", "#")), link[:80]
@@ -159,7 +159,7 @@ def test_the_tables_agree_with_the_scores(one: tuple[Path, ModelGroup, str]) -> 
     assert np.mean([float(line["mean"]) for line in lines]) == pytest.approx(suite.mean, abs=1e-6)
 
 
-def test_the_latex_has_nothing_unescaped(one: tuple[Path, ModelGroup, str]) -> None:
+def test_the_latex_is_escaped(one: tuple[Path, ModelGroup, str]) -> None:
     lines = (one[0] / "table.tex").read_text().splitlines()
     body = [line for line in lines if not line.startswith("%")]
     assert not any(re.search(r"(?<!\\)[%_#$]", line.replace(r"$\geq$", "")) for line in body)

@@ -62,7 +62,7 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
         ("batch_size = 'many'", "batch_size was given as 'many'"),
     ],
 )
-def test_a_space_that_cannot_be_is_refused_in_one_sentence(text: str, expected: str, tmp_path: Path) -> None:
+def test_an_impossible_search_space_is_a_user_error(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(text)
     with pytest.raises(UserError) as refused:
         read_space(tmp_path / "space.toml", RECIPES["default"].settings)

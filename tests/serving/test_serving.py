@@ -268,7 +268,7 @@ def test_a_model_that_returns_no_probabilities_is_an_internal_error(caplog: pyte
     assert "a request failed" in caplog.text
 
 
-def test_broken_images_are_rejected_in_one_sentence(fake: RunningServer, fuzz_cases: range) -> None:
+def test_broken_images_are_user_errors(fake: RunningServer, fuzz_cases: range) -> None:
     for number in fuzz_cases:
         _, content = a_broken_picture(number)
         response = fake.post(content)

@@ -209,7 +209,7 @@ def test_a_corrupted_checkpoint_is_a_warning_and_the_one_before_it_is_used(tmp_p
         assert sha256(model) == whole
 
 
-def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
+def test_checkpoints_of_another_training_are_rejected(tmp_path: Path) -> None:
     next(train(network(SHORT), DATA, SHORT, ONE_THREAD, checkpoint_dir=tmp_path))
     for data, settings in ((draw_bars(50), SHORT), (DATA, SHORT.model_copy(update={"learning_rate": 1e-3}))):
         with pytest.raises(UserError) as error:
@@ -218,7 +218,7 @@ def test_checkpoints_of_another_training_are_refused(tmp_path: Path) -> None:
         assert "same images, settings and compute configuration" in error.value.expected
 
 
-def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_another_version_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_after(3, SHORT, tmp_path)
     monkeypatch.setattr(checkpoints, "_versions", lambda: {"imparfait": "9.0", "torch": torch.__version__})
     with pytest.raises(UserError) as error:

@@ -93,7 +93,7 @@ def test_a_run_records_its_teachers_in_whatever_order(bars: Path, tmp_path: Path
     assert set(json.loads((folder / "settings.json").read_text())["origins"]) == {"teacher 1", "teacher 2"}
 
 
-def test_unsuitable_teachers_are_refused_in_one_sentence(bars: Path, tmp_path: Path) -> None:
+def test_unsuitable_teachers_are_user_errors(bars: Path, tmp_path: Path) -> None:
     words = ["train", "--data", bars, *SHORT, "--out", tmp_path / "runs"]
     run(*words)
     (teacher,) = (tmp_path / "runs").iterdir()

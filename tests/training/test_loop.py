@@ -80,7 +80,7 @@ def test_at_the_end_the_network_has_the_weights_of_the_last_epoch(schedule: str)
     assert sha256(model) == kept[-1]
 
 
-def test_the_callers_random_numbers_are_left_alone() -> None:
+def test_the_callers_random_state_is_unchanged() -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
@@ -103,7 +103,7 @@ def test_the_first_ten_losses_are_the_recorded_ones() -> None:
     assert losses == pytest.approx(FIRST_TEN_LOSSES, rel=1e-3)
 
 
-def test_a_slow_plain_twin_takes_the_same_steps() -> None:
+def test_the_steps_equal_those_of_a_slow_reference() -> None:
     """Plain PyTorch: one image corrupted at a time, contiguous tensors, AdamW written out, average by hand."""
     data, settings = draw_bars(40), TrainingSettings(epochs=2, batch_size=10, learning_rate=3e-3, seed=STEADY)
     model, twin = (build("petit", channels=1, classes=3, seed=STEADY) for _ in range(2))
@@ -221,7 +221,7 @@ def test_targets_are_probabilities() -> None:
     torch.testing.assert_close(expected, torch.tensor([[0.05, 0.05, 0.85, 0.05], [0.25] * 4]))
 
 
-def test_a_nan_loss_stops_with_a_sentence() -> None:
+def test_a_nan_loss_is_a_user_error() -> None:
     model = build("petit", channels=1, classes=3)
     with torch.no_grad():
         next(model.parameters()).fill_(math.nan)
@@ -229,7 +229,7 @@ def test_a_nan_loss_stops_with_a_sentence() -> None:
         list(train(model, draw_bars(40), SHORT, ONE_THREAD))
 
 
-def test_test_images_are_refused(bars_folder, tmp_path) -> None:
+def test_test_images_are_rejected(bars_folder, tmp_path) -> None:
     model, test = build("petit", channels=1, classes=3), load_data(bars_folder).test
     with pytest.raises(UserError, match="training was given test images"):
         next(train(model, draw_bars(30).select(np.arange(30), "test"), SHORT, ONE_THREAD))

@@ -172,7 +172,7 @@ def test_what_is_no_config_is_named(tmp_path: Path, content: bytes, words: str) 
     assert words in refused(folder)
 
 
-def test_pipes_folders_and_huge_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
+def test_pipes_folders_and_huge_files_are_rejected_unread(tmp_path: Path) -> None:
     assert "no such model; expected a run folder" in refused(tmp_path / "nothing")
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in refused(tmp_path / "file")
@@ -215,7 +215,7 @@ def test_what_a_training_writes_is_a_complete_config() -> None:
     ) == json.loads(content)
 
 
-def test_malformed_configs_end_in_one_sentence_or_a_working_model(tmp_path: Path, fuzz_count: int) -> None:
+def test_malformed_configs_give_a_user_error_or_a_working_model(tmp_path: Path, fuzz_count: int) -> None:
     canary, folder = tmp_path / "canary", tmp_path / "broken"
     folder.mkdir()
     said = [_outcome(index, folder, canary) for index in range(fuzz_count)]

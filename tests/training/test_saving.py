@@ -60,7 +60,7 @@ def test_saving_again_replaces_a_run_but_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_what_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_impossible_save_is_rejected_and_leaves_no_file(tmp_path: Path) -> None:
     model, epochs = trained()
     with pytest.raises(UserError, match=r"epochs = list\(train"):
         imparfait.save_run(tmp_path / "mine", model, BARS, SETTINGS, [])

@@ -12,7 +12,7 @@ from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import MIN_STEPS, TrainingSettings, enough_steps
 
 
-def test_a_misspelt_name_says_which_one_was_meant() -> None:
+def test_a_misspelt_name_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match=r"no recipe is called 'defualt'; did you mean 'default'\?"):
         lookup("recipe", "defualt", RECIPES)
     with pytest.raises(UserError, match="no recipe is called 'xyz'; choose from quick, default"):
@@ -47,7 +47,7 @@ def test_flags_change_only_what_was_given() -> None:
     )
 
 
-def test_another_network_has_none_of_the_sizes_of_the_recipes() -> None:
+def test_another_network_takes_no_model_arguments_of_the_recipe() -> None:
     assert changed(RECIPES["quick"].settings, {"model": "petit"}).model_args == RECIPES["quick"].settings.model_args
     assert changed(RECIPES["quick"].settings, {"model": "cnn"}).model_args == {}
 
@@ -59,7 +59,7 @@ def test_fingerprints_differ_when_anything_does() -> None:
     assert fingerprint(TrainingSettings(), "a") != fingerprint(TrainingSettings(), "b")
 
 
-def test_few_pictures_are_shown_more_often_in_smaller_batches_unless_that_is_given() -> None:
+def test_small_data_sets_get_more_epochs_and_smaller_batches_by_default() -> None:
     settings = RECIPES["default"].settings
     assert enough_steps(settings, 50_000) == settings
     few = enough_steps(settings, 160)

@@ -38,7 +38,7 @@ def blanks(data: LabelledImages) -> int:
 
 
 @pytest.mark.parametrize(("side", "channels"), [(28, 1), (16, 1), (40, 3), (64, 1)])
-def test_pictures_of_nothing_are_blank(side: int, channels: int) -> None:
+def test_images_without_content_are_blank(side: int, channels: int) -> None:
     pixels = OOD_SETS["blank"].draw(2000, side, side, channels, seed=5)
     assert pixels is not None
     assert is_blank(pixels.astype(np.float32) / 255).mean() >= 0.999
@@ -52,13 +52,13 @@ def test_strokes_are_not_blank_in_any_light(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, known in CORRUPTIONS.items() if known.family != "light"])
-def test_other_alterations_leave_what_is_not_blank_either(name: str) -> None:
+def test_other_corruptions_do_not_make_digits_blank(name: str) -> None:
     data = digits(40)
     for severity in (0.4, 1.0):
         assert blanks(corrupt(data, name, severity)) <= 1, severity  # 1: turned out of the image, or worn away
 
 
-def test_no_other_set_of_nothing_is_taken_for_blank() -> None:
+def test_no_other_ood_set_is_blank() -> None:
     for name, nothing in OOD_SETS.items():
         pixels = nothing.draw(400, 28, 28, 1, seed=3)
         if pixels is not None and name not in ("blank", "other_noise"):  # of these, specks may be no more than noise
@@ -79,13 +79,13 @@ def test_a_dot_is_not_a_sensors_noise() -> None:
     assert not is_blank(pixels).any()
 
 
-def test_strong_noise_is_not_blank_it_is_for_confidence_to_refuse() -> None:
+def test_strong_noise_is_not_blank() -> None:
     random = np.random.default_rng(0)
     images = (0.5 + 0.1 * random.standard_normal((50, 1, 28, 28))).clip(0, 1).astype(np.float32)
     assert not is_blank(images).any()
 
 
-def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch() -> None:
+def test_an_image_does_not_depend_on_its_neighbours_in_the_batch() -> None:
     nothing = OOD_SETS["blank"].draw(30, 28, 28, 1, seed=0)
     assert nothing is not None
     both = np.concatenate([nothing, digits(30).pixels]).astype(np.float32) / 255
@@ -93,7 +93,7 @@ def test_a_picture_does_not_depend_on_its_neighbours_in_the_batch() -> None:
     assert np.array_equal(is_blank(both), is_blank(both.repeat(3, 1)))
 
 
-def test_accepted_is_what_is_sure_enough_and_not_blank() -> None:
+def test_confident_images_that_are_not_blank_are_accepted() -> None:
     images = draw_bars(4).pixels.astype(np.float32) / 255
     images[3] = 0.5
     sure = np.array([0.2, 0.8, 0.9, 1.0])

@@ -153,7 +153,7 @@ def test_dark_on_light_files_keep_their_polarity(tmp_path: Path) -> None:
         assert f"normalization {data.train.normalization}" in data.remark
 
 
-def test_files_framed_as_mnist_are_digits_unless_told_otherwise(tmp_path: Path) -> None:
+def test_files_framed_as_mnist_are_digits_by_default(tmp_path: Path) -> None:
     mnist = load_data("mnist").train
     for pixels, label, source in zip(mnist.pixels[:200, 0], mnist.labels, mnist.sources, strict=False):
         write(tmp_path / "data" / str(label) / f"{source}", pixels, "L")
@@ -165,7 +165,7 @@ def test_files_framed_as_mnist_are_digits_unless_told_otherwise(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("normalize", [None, *NORMALIZATIONS])
-def test_arrays_say_what_they_are(normalize: Normalization | None, tmp_path: Path) -> None:
+def test_arrays_record_their_normalization(normalize: Normalization | None, tmp_path: Path) -> None:
     mnist = load_data("mnist").train.select(np.arange(100))
     for name, pixels in (("mnist", mnist.pixels), ("dark", 255 - mnist.pixels), ("colour", mnist.pixels.repeat(3, 1))):
         path = tmp_path / f"{name}.npz"
@@ -250,7 +250,7 @@ def test_every_file_that_cannot_be_read_is_counted_in_one_error(tmp_path: Path) 
     assert sum(str(path) in str(error.value) for path in broken) == MAX_NAMED
 
 
-def test_a_pipe_in_a_class_folder_is_refused(tmp_path: Path) -> None:
+def test_a_pipe_in_a_class_folder_is_rejected(tmp_path: Path) -> None:
     import os
 
     for number in range(4):
@@ -265,7 +265,7 @@ def save(path: Path, image: np.ndarray) -> None:
     Image.fromarray(image).save(path)
 
 
-def test_folders_of_mixed_sizes_need_a_size_and_say_what_was_done(tmp_path: Path) -> None:
+def test_folders_of_mixed_sizes_need_a_size_and_report_the_normalization(tmp_path: Path) -> None:
     for number, (height, width) in enumerate([(8, 8), (16, 16), (20, 10), (10, 10)]):
         for name in ("yes", "no"):
             save(tmp_path / name / f"{number}.png", np.full((height, width), 9, np.uint8))
@@ -277,7 +277,7 @@ def test_folders_of_mixed_sizes_need_a_size_and_say_what_was_done(tmp_path: Path
     assert all(count in data.remark for count in ("2 unchanged", "2 enlarged", "4 reduced"))
 
 
-def test_one_colour_picture_makes_all_of_them_colour(tmp_path: Path) -> None:
+def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
     for number, image in enumerate([GREY, GREY, COLOUR, GREY]):
         save(tmp_path / f"class {number % 2}" / f"{number}.png", image)
     data = load_data(tmp_path).train
@@ -287,7 +287,7 @@ def test_one_colour_picture_makes_all_of_them_colour(tmp_path: Path) -> None:
     )
 
 
-def test_colour_test_pictures_of_grey_training_pictures_become_grey(tmp_path: Path) -> None:
+def test_colour_test_images_of_grey_training_images_become_grey(tmp_path: Path) -> None:
     for name in ("a", "b"):
         for number in range(3):
             save(tmp_path / "train" / name / f"{number}.png", GREY)
@@ -307,7 +307,7 @@ def test_classes_are_sorted_as_people_sort_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_every_suffix_that_is_looked_for_can_be_read(tmp_path: Path, suffix: str) -> None:
+def test_every_searched_suffix_can_be_decoded(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix.upper()}"
     Image.fromarray(GREY).save(path)
     assert next(read_pages(path)).size == (10, 12)

@@ -40,7 +40,7 @@ def test_colours_come_back_as_they_were(kind: str) -> None:
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_a_picture_is_turned_as_its_camera_was(orientation: int, kind: str, compression: str) -> None:
+def test_an_image_is_rotated_by_its_exif_orientation(orientation: int, kind: str, compression: str) -> None:
     file = Variant(kind, "RGB", False, orientation, 1, True, compression).store(GREY)
     page = next(read_pages(file))
     assert np.array_equal(np.rint(page.pixels[..., 0] * 255), GREY)
@@ -71,7 +71,7 @@ def test_of_zeros_and_ones_in_eight_bits_ones_are_white() -> None:
 
 
 @pytest.mark.parametrize("worst", [np.nan, np.inf, -1.0])
-def test_numbers_that_are_no_levels_are_refused(worst: float) -> None:
+def test_values_that_are_not_grey_levels_are_rejected(worst: float) -> None:
     odd = np.full((3, 3), 0.5, np.float32)
     odd[1, 1] = worst
     with pytest.raises(UserError, match="a broken image"):
@@ -89,7 +89,7 @@ def test_a_tiff_file_has_all_its_pages_and_no_thumbnails() -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_picture_is_read(kind: str) -> None:
+def test_the_first_frame_of_an_animation_is_decoded(kind: str) -> None:
     more = {"lossless": True} if kind == "WEBP" else {}
     second = Image.fromarray(255 - GREY)
     pages = list(read_pages(encoded(Image.fromarray(GREY), kind, save_all=True, append_images=[second], **more)))
@@ -99,7 +99,7 @@ def test_of_an_animation_the_first_picture_is_read(kind: str) -> None:
 
 @pytest.mark.parametrize("ink", [0, 255])
 @pytest.mark.parametrize("hidden", [0, 255])
-def test_ink_on_nothing_lies_on_what_it_is_seen_on(ink: int, hidden: int) -> None:
+def test_a_transparent_background_becomes_paper(ink: int, hidden: int) -> None:
     image = np.full((8, 8, 4), hidden, np.uint8)
     image[..., 3] = 0
     image[2:6, 2:6] = (ink, ink, ink, 255)
@@ -109,7 +109,7 @@ def test_ink_on_nothing_lies_on_what_it_is_seen_on(ink: int, hidden: int) -> Non
     assert page.pixels[3, 3, 0] == ink / 255
 
 
-def test_where_all_is_transparent_alpha_means_nothing() -> None:
+def test_a_fully_transparent_image_is_decoded_without_its_alpha() -> None:
     image = np.dstack([COLOUR, np.zeros_like(GREY)])
     assert np.array_equal(levels(encoded(Image.fromarray(image))), COLOUR)
 
@@ -133,7 +133,7 @@ def test_what_has_more_pixels_than_are_kept_is_averaged_down(kind: str, mode: st
     assert abs(page.pixels[..., 0] * 255 - small).mean() < (2 if kind == "JPEG" else 0.01)
 
 
-def test_limits_are_said_with_what_came(tmp_path: Path) -> None:
+def test_errors_about_limits_name_the_limit_and_the_value(tmp_path: Path) -> None:
     content = encoded(Image.fromarray(GREY))
     path = tmp_path / "mine.png"
     path.write_bytes(content)
@@ -160,7 +160,7 @@ def test_limits_are_said_with_what_came(tmp_path: Path) -> None:
         (tiff([(256, 4, 1, 9)], 8), r"x: a broken image \(its head makes no sense\)"),
     ],
 )
-def test_what_is_no_picture_is_one_sentence(content: bytes, sentence: str) -> None:
+def test_a_file_that_is_not_an_image_is_a_user_error(content: bytes, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         list(read_pages(content, "x"))
 
@@ -180,13 +180,13 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_what_asks_for_hours_or_gigabytes_is_refused(bomb: str) -> None:
+def test_files_that_would_cost_hours_or_gigabytes_are_rejected(bomb: str) -> None:
     with pytest.raises(UserError) as error:
         list(read_normalized(BOMBS[bomb](), FORMAT, "bomb"))
     assert str(error.value).isprintable()
 
 
-def test_a_damaged_file_works_or_is_one_sentence(fuzz_cases: range) -> None:
+def test_a_damaged_file_is_decoded_or_a_user_error(fuzz_cases: range) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for index in fuzz_cases:
@@ -198,11 +198,11 @@ def test_a_damaged_file_works_or_is_one_sentence(fuzz_cases: range) -> None:
     ("index", "reason"),
     [(4324, "no page"), (5518, "no page"), (15648, "not fit together"), (17862, "not fit together")],
 )
-def test_a_file_with_nothing_to_see_says_so(index: int, reason: str) -> None:
+def test_an_empty_image_is_a_user_error(index: int, reason: str) -> None:
     assert reason in outcome(index)[1]
 
 
-def test_a_file_cut_anywhere_is_refused_or_whole() -> None:
+def test_a_truncated_file_is_rejected_or_complete() -> None:
     """Truncated is refused: what still works has lost only what stands after its pixels."""
     ink = a_sign()
     for variant in EVERY[:: len(EVERY) // 40]:

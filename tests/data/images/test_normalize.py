@@ -42,7 +42,7 @@ def alike(pixels: np.ndarray, expected: np.ndarray = SEVEN) -> float:
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.lossless][::6], ids=str)
-def test_a_training_picture_comes_back_bit_for_bit_however_it_was_stored(way: Variant) -> None:
+def test_a_training_image_survives_lossless_storage_bit_for_bit(way: Variant) -> None:
     got = decoded(way.store(SEVEN))
     assert np.array_equal(got.pixels[0], SEVEN)
     assert got.unchanged
@@ -52,13 +52,13 @@ def test_a_training_picture_comes_back_bit_for_bit_however_it_was_stored(way: Va
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.lossless][::4], ids=str)
-def test_a_training_picture_stored_with_losses_comes_back_nearly(way: Variant) -> None:
+def test_a_training_image_survives_lossy_storage_approximately(way: Variant) -> None:
     assert alike(decoded(way.store(SEVEN)).pixels) > 0.97
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(WAYS))
 @settings(max_examples=150, deadline=None)
-def test_any_picture_on_an_empty_ground_comes_back_bit_for_bit(seed: int, way: Variant) -> None:
+def test_any_image_on_an_empty_background_survives_bit_for_bit(seed: int, way: Variant) -> None:
     if not way.lossless or way.mode in ("ink", "tRNS"):  # there a ground of its own is guessed
         return
     random = np.random.default_rng(seed)
@@ -73,13 +73,13 @@ def test_any_picture_on_an_empty_ground_comes_back_bit_for_bit(seed: int, way: V
 
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_sign_is_found_whatever_it_is_written_on_and_with(scene: str, kind: str) -> None:
+def test_a_glyph_is_found_on_any_paper_in_any_ink(scene: str, kind: str) -> None:
     got = decoded(file(SCENES[scene](SEVEN, np.random.default_rng(0)), kind))
     assert alike(got.pixels) > 0.85, got.preprocessing
     assert not got.unchanged
 
 
-def test_what_was_done_is_said_in_the_pictures_own_pixels() -> None:
+def test_preprocessing_is_reported_in_the_pixels_of_the_file() -> None:
     image = page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200)
     got = decoded(file(image, "PNG"))
     rows, columns = (np.flatnonzero((image[..., 0] < 128).any(axis)) for axis in (1, 0))
@@ -92,7 +92,7 @@ def test_what_was_done_is_said_in_the_pictures_own_pixels() -> None:
     )
 
 
-def test_of_a_turned_file_the_box_is_where_a_person_sees_it() -> None:
+def test_the_box_of_a_rotated_file_is_in_displayed_coordinates() -> None:
     ink = np.zeros((120, 90), np.uint8)
     ink[10:60, 20:24] = 255
     got = decoded(Variant("PNG", "L", True, 6, 1, True).store(ink))
@@ -100,7 +100,7 @@ def test_of_a_turned_file_the_box_is_where_a_person_sees_it() -> None:
     assert got.preprocessing.endswith("turned as its EXIF data say")
 
 
-def test_the_sheet_is_named_and_of_a_large_picture_the_box_is_its_own() -> None:
+def test_the_background_is_reported_and_the_box_of_a_large_image_is_in_its_pixels() -> None:
     image = SCENES["a sheet on a desk"](SEVEN, np.random.default_rng(0))
     large = image.repeat(4, 0).repeat(4, 1)
     small, got = (decoded(file(each)) for each in (image, large))
@@ -115,7 +115,7 @@ def test_the_sheet_is_named_and_of_a_large_picture_the_box_is_its_own() -> None:
     st.floats(0, 1), st.floats(0, 1),
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
-def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
+def test_on_a_uniform_background_the_fast_path_agrees_with_the_slow_one(
     share: float, side: int, colours: tuple[float, ...], channels: int, across: float, down: float
 ) -> None:
     ground, ink = np.float32(colours[:channels]), np.float32(colours[3 : 3 + channels])
@@ -141,7 +141,7 @@ def test_on_a_ground_of_one_colour_the_quick_way_finds_what_the_slow_one_does(
 
 @pytest.mark.parametrize("height", [9, 12, 20])
 @pytest.mark.parametrize("margin", [0, 2])
-def test_tiny_pictures_are_enlarged(height: int, margin: int) -> None:
+def test_tiny_images_are_enlarged(height: int, margin: int) -> None:
     cut = Image.fromarray(255 - SEVEN[7:28, 6:21]).resize((round(height * 0.7), height), Image.Resampling.BOX)
     image = np.pad(np.asarray(cut), margin, constant_values=255)
     assert alike(decoded(file(image, "PNG")).pixels) > 0.75
@@ -149,7 +149,7 @@ def test_tiny_pictures_are_enlarged(height: int, margin: int) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (3, 3), (28, 28), (200, 300)])
 @pytest.mark.parametrize("noise", [0, 12])
-def test_on_an_empty_page_nothing_is_found(shape: tuple[int, int], noise: int) -> None:
+def test_an_empty_page_has_no_glyph(shape: tuple[int, int], noise: int) -> None:
     if noise and min(shape) < 9:  # a few pixels of noise are as good as a sign
         return
     image = np.random.default_rng(0).normal(128, noise, shape)
@@ -215,7 +215,7 @@ def test_thin_strokes_are_thickened_and_others_are_not() -> None:
 
 
 @pytest.mark.parametrize("size", [(28, 28), (60, 40), (10, 30), (500, 500)])
-def test_a_colour_model_is_shown_the_picture_in_a_square(size: tuple[int, int]) -> None:
+def test_a_colour_model_gets_the_letterboxed_image(size: tuple[int, int]) -> None:
     image = np.empty((*size, 3))
     image[:] = (200, 100, 50)
     got = decoded(file(image, "PNG"), input_format(channels=3, normalization="letterbox"))
@@ -224,7 +224,7 @@ def test_a_colour_model_is_shown_the_picture_in_a_square(size: tuple[int, int]) 
     assert got.unchanged == (size == (28, 28))
 
 
-def test_a_grey_picture_for_a_colour_model_has_three_equal_channels() -> None:
+def test_a_grey_image_for_a_colour_model_has_three_equal_channels() -> None:
     got = decoded(file(SEVEN, "PNG"), input_format(channels=3, normalization="letterbox"))
     assert np.array_equal(got.pixels, np.stack([SEVEN] * 3))
 
@@ -253,7 +253,7 @@ def test_light_that_fades_is_no_sheet_of_paper() -> None:
     assert find_paper(np.broadcast_to(np.linspace(0.2, 0.9, 300, dtype=np.float32), (200, 300)).copy()) is None
 
 
-def test_signs_of_other_models_are_as_large_as_theirs() -> None:
+def test_a_glyph_is_normalised_to_the_size_of_the_model() -> None:
     cross = decoded(file(255 - a_sign(64), "PNG"), input_format(64, 64)).pixels
     assert np.array_equal(cross[0], a_sign(64))
 
@@ -270,7 +270,7 @@ def test_whole_images_are_not_inverted_nor_cropped(size: tuple[int, int], normal
     assert got.shape == (28, 28)
 
 
-def test_another_size_than_that_of_training_is_letterboxed_and_told() -> None:
+def test_an_image_of_another_size_is_letterboxed_and_reported() -> None:
     wide = np.full((20, 60, 3), 200)
     as_stored = decoded(file(wide, "PNG"), input_format(normalization="none"))
     assert np.array_equal(as_stored.pixels, decoded(file(wide, "PNG"), input_format(normalization="letterbox")).pixels)

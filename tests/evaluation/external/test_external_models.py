@@ -231,7 +231,7 @@ def test_a_keras_file_that_begins_with_rescaling_declares_its_range(tmp_path: Pa
             assert np.allclose(model(images * 255), plain(images), atol=1e-5)
 
 
-def test_code_in_a_keras_file_is_refused_and_not_run(tmp_path: Path) -> None:
+def test_code_in_a_keras_file_is_rejected_and_not_run(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     hidden = lambda_layer(canary)
     as_activation = keras_config()
@@ -259,7 +259,7 @@ def linked_weights() -> bytes:
     return content.getvalue()
 
 
-def test_archives_that_keras_did_not_write_are_refused(tmp_path: Path) -> None:
+def test_archives_not_written_by_keras_are_rejected(tmp_path: Path) -> None:
     good = {"metadata.json": b"{}", "config.json": json.dumps(keras_config()).encode()}
     good["model.weights.h5"] = keras_weights()
     for content, message in (
@@ -307,7 +307,7 @@ def test_the_content_of_a_file_counts_more_than_its_name(
     assert message in refused(written(tmp_path / name, content))
 
 
-def test_folders_pipes_and_huge_files_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+def test_folders_pipes_and_huge_files_are_rejected_unread(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     assert refused(tmp_path / "pipe.onnx").startswith("is not a regular file; expected a .onnx or .keras file")
     with (tmp_path / "huge.onnx").open("wb") as file:
@@ -328,7 +328,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     assert format_of(path) == FORMATS[".keras"]
 
 
-def test_malformed_files_end_in_one_sentence_or_a_working_model(tmp_path: Path, fuzz_count: int) -> None:
+def test_malformed_files_give_a_user_error_or_a_working_model(tmp_path: Path, fuzz_count: int) -> None:
     """Any other exception, or a dead process, fails the test."""
     canary, folder = tmp_path / "canary", tmp_path / "broken"
     folder.mkdir()

@@ -173,7 +173,7 @@ def test_the_sentence_about_a_choice_has_its_origins_and_its_margin() -> None:
     )
 
 
-def test_a_model_that_only_guesses_is_refused_with_the_flags_to_write() -> None:
+def test_a_model_at_chance_level_is_rejected_with_the_flags_to_write() -> None:
     def guess(batch: np.ndarray) -> np.ndarray:
         return np.random.default_rng(0).random((len(batch), 3))
 
@@ -185,7 +185,7 @@ def test_a_model_that_only_guesses_is_refused_with_the_flags_to_write() -> None:
     assert infer_spec(guess, DeclaredSpec(), DATA, complete).spec.outputs == "logits"
 
 
-def test_a_model_for_other_images_is_refused() -> None:
+def test_a_model_for_other_images_is_rejected() -> None:
     with pytest.raises(UserError, match="these images are 16 by 16 with 1 channel; expected images of 32 by 32 by 3"):
         infer_spec(external_model(InputSpec()), DeclaredSpec(shape=(None, 32, 32, 3)), DATA)
     with pytest.raises(UserError, match="has 1000 classes; expected the 3 classes of these images"):
@@ -201,7 +201,7 @@ def test_a_model_for_other_images_is_refused() -> None:
         ({"outputs": "logit"}, "no kind of output is called 'logit'; did you mean 'logits'"),
     ],
 )
-def test_a_misspelt_name_is_refused_with_the_nearest(hint: dict[str, Any], message: str) -> None:
+def test_a_misspelt_name_is_rejected_with_the_nearest(hint: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         SpecHint(**hint)
 
@@ -231,7 +231,7 @@ class NhwcOnly:
         return external_model(InputSpec("nhwc"))(batch)
 
 
-def test_a_batch_in_the_wrong_layout_is_refused_with_the_call_to_write() -> None:
+def test_a_batch_in_the_wrong_layout_is_rejected_with_the_call_to_write() -> None:
     model = NhwcOnly()
     error = error_for(model.predict, InputSpec())
     assert error.received == "the model rejects images of shape (400, 1, 16, 16) and takes layout nhwc"
@@ -288,7 +288,7 @@ def test_outputs_become_logits() -> None:
         ([[1, 2], [3]], "logits", "cannot be converted to an array", "a function that returns one"),
     ],
 )
-def test_outputs_that_do_not_fit_are_refused(outputs: Any, kind: str, received: str, expected: str) -> None:
+def test_outputs_that_do_not_fit_are_rejected(outputs: Any, kind: str, received: str, expected: str) -> None:
     with pytest.raises(UserError) as error:
         to_logits(outputs, kind, CLASSES, 2)
     assert received in error.value.received

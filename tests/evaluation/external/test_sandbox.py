@@ -83,13 +83,13 @@ def test_a_function_in_the_sandbox_returns_what_it_would_return_outside(sandbox:
         ("half", "was stopped after 0.5 s of predicting 2 images"),
     ],
 )
-def test_crashes_hangs_and_bombs_are_one_sentence(error_of: Callable[..., str], attack: str, message: str) -> None:
+def test_crashes_hangs_and_bombs_are_user_errors(error_of: Callable[..., str], attack: str, message: str) -> None:
     limits = TIGHT if "stopped after" in message else AMPLE
     assert error_of(attack, limits=limits).startswith(message)
 
 
 @pytest.mark.parametrize("attack", NONSENSE)
-def test_a_reply_that_was_not_requested_is_refused(error_of: Callable[..., str], attack: str) -> None:
+def test_an_unrequested_reply_is_rejected(error_of: Callable[..., str], attack: str) -> None:
     assert error_of(attack).startswith("sends nonsense while ")
 
 
