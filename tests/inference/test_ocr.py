@@ -238,7 +238,7 @@ def test_a_field_is_confident_only_if_its_whole_string_is() -> None:
     assert (clear.text, clear.confident) == ("83", True)
 
 
-def test_other_models_and_several_pages_at_once_are_refused(tmp_path: Path) -> None:
+def test_other_models_and_several_pages_at_once_are_rejected(tmp_path: Path) -> None:
     form = InputFormat(channels=3, height=28, width=28, normalization="resize")
     colour = Predictor("colours", ("a", "b"), form, None, lambda pixels: np.ones((len(pixels), 2), np.float32) / 2)
     with pytest.raises(UserError, match="colours: was trained on images normalised by resize"):
@@ -307,7 +307,7 @@ def test_readings_are_drawn_and_unsure_digits_are_written_out(folder: Path, tmp_
         (("{}/clear.png", "--model", "digit"), "no such model"),
     ],
 )
-def test_a_mistake_is_reported_in_one_sentence(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_a_mistake_is_a_user_error(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     result = run_read(*(argument.format(folder) for argument in arguments), code=2)
     assert message in str(result.exception)
     assert "\n" not in str(result.exception)
@@ -318,3 +318,37 @@ def test_a_broken_file_does_not_stop_the_others(folder: Path) -> None:
     result = run_read(folder, "--json", code=2)
     assert ["error" in json.loads(line) for line in result.stdout.splitlines()] == [True, False, False]
     assert "1 of 3 files could not be read" in str(result.exception)
+
+
+def test_levels_too_small_to_count_apart_are_no_error() -> None:
+    levels = np.zeros((112, 112), np.float32)
+    levels[30:50, 30:50] = 141
+    levels[::7, ::5] = 9.8e-44  # subnormal
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "TIFF")
+    imparfait.read(buffer.getvalue(), "digits")
+    levels[:] = 0.5
+    levels[40:60] = np.nextafter(np.float32(0.5), np.float32(1))
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "TIFF")
+    assert imparfait.read(buffer.getvalue(), "digits").text == ""
+
+
+def test_a_few_bytes_do_not_keep_the_reader_busy() -> None:
+    buffer = io.BytesIO()
+    strip = np.full((112, 32_880), 255, np.uint8)
+    strip[20:90, 40:60] = 0
+    Image.fromarray(strip).save(buffer, "GIF")
+    with pytest.raises(UserError, match="a page of 32880×112 pixels"):
+        imparfait.read(buffer.getvalue(), "digits")
+    buffer = io.BytesIO()
+    Image.fromarray(strip[:, :9000]).save(buffer, "PNG")
+    assert imparfait.read(buffer.getvalue(), "digits").size == (112, 9000)  # before, in time of the width's square
+
+
+@pytest.mark.parametrize("shape", [(70_000, 1), (1, 70_000)])
+def test_extremely_long_images_are_rejected(shape: tuple[int, int]) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros(shape, np.uint8)).save(buffer, "PNG")
+    with pytest.raises(UserError, match="expected a side of at most 65,535"):
+        imparfait.predict(buffer.getvalue())

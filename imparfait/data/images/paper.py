@@ -13,6 +13,7 @@ MOSTLY_PAPER = 0.75  # the share of the sheet that is not ink; of a thick 0 half
 CONVEX = 0.92  # of its hull that the sheet fills
 FOUR_CORNERS = 0.8  # of its hull that the largest quadrilateral fills: 1 of a sheet, 0.64 of an ellipse such as a 0
 CONTRAST = 0.08  # in lightness, between the sheet's rim and what lies beside it
+BINS = 128  # of the histogram for a threshold
 EDGE = 0.02  # of the image's longer side, taken off the sheet: shadows, and pixels that are half desk
 
 
@@ -46,7 +47,10 @@ def _depth(mask: Mask) -> Float[np.ndarray, "height width"]:
 
 def otsu(values: Float[np.ndarray, "..."]) -> float:
     """The threshold that divides values into the two groups that lie furthest apart (Otsu 1979)."""
-    counts, edges = np.histogram(values, 128)
+    try:
+        counts, edges = np.histogram(values, BINS)
+    except ValueError:  # fewer floats than bins lie between the least and the largest
+        return float(values.max())
     middles = (edges[1:] + edges[:-1]) / 2
     below, sums = np.cumsum(counts), np.cumsum(counts * middles)
     total, whole = below[-1], sums[-1]

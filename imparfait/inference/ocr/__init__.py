@@ -16,6 +16,8 @@ from imparfait.inference.predictor import Predictor
 # On 700 composed lines (tests/helpers/lines.py, 1.5 % of neighbours touching) 4.1 % of the five-digit fields have a
 # lower score or not five digits, and 10 of the other 671 are wrong. Up to 0.72 it would be less than 5 %.
 MIN_CONFIDENT_SCORE = 0.65  # probability of a field's whole string
+MAX_ASPECT = 100  # of a large page's sides: 700 bytes of GIF can hold a strip that takes seconds
+LARGE_PIXELS = 1 << 20  # pixels from which on a page's shape is checked
 NO_DIGITS_MESSAGE = "no digits were found on it"
 
 
@@ -145,7 +147,14 @@ def read_file(
 
 
 def read_page(page: Page, predictor: Predictor) -> Reading:
-    """The digits on a page, by a model for cropped digits. Raises UserError for another model."""
+    """The digits on a page, by a model for cropped digits. Raises UserError for another model, and for a long strip."""
+    height, width = page.size
+    if max(height, width) > MAX_ASPECT * min(height, width) and height * width > LARGE_PIXELS:
+        raise UserError(
+            f"a page of {width}×{height} pixels",
+            expected=f"one that is at most {MAX_ASPECT} times as long as wide",
+            hint="cut it into pages",
+        )
     normalization = predictor.input_format.normalization
     if normalization != "digit":
         raise UserError(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 from scipy import ndimage
 
-from imparfait.data.images.foreground import Box, edges_of
+from imparfait.data.images.foreground import Box, edges_of, reduced
 from imparfait.data.images.normalize import InputFormat
 from imparfait.data.images.placement import place
 from imparfait.inference.ocr.binarize import BinarizedPage
@@ -31,6 +31,7 @@ MIN_SPLIT_WIDTH_HEIGHTS = 0.55  # of a component that may be more than one digit
 # On composed lines (tests/helpers/lines.py) that saves the splitting of 57 % of the single digits, less an eighth.
 ONE_DIGIT_WIDTH_HEIGHTS, ONE_DIGIT_SCORE = 0.85, 0.99
 PAIR_STROKES, PAIR_HEIGHT_SHARE = 1.6, 0.65
+LARGE_PIXELS = 800  # of a candidate's longer side, from which on it is averaged to half of that before it is placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +200,8 @@ def _model_input(
     foreground = np.clip((contrast * near - low) / (strength - low), 0, 1).astype(np.float32)
     if not foreground.any():
         return None
+    if (longer := max(foreground.shape)) > LARGE_PIXELS:  # a spiral's parts are all as large as the page
+        foreground = reduced(foreground[..., None], longer // (LARGE_PIXELS // 2))[..., 0]
     plane, _ = place(foreground, edges_of(foreground), form.height, form.width)
     return np.asarray(np.rint(plane[None] * 255), np.uint8)
 
