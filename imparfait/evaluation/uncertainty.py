@@ -84,7 +84,7 @@ def calibration_by_family(suite: SuiteResult) -> list[CalibrationReport]:
         families.setdefault(summary.family, []).extend(moderate(suite, summary))
     reports = [calibration_report("clean", [suite.clean])]
     reports += [calibration_report(family, results) for family, results in families.items()]
-    for name, used in (("families used for calibration", True), ("families not used", False)):
+    for name, used in (("calibration families", True), ("other families", False)):
         results = [
             result for family, own in families.items() if (family in CALIBRATION_FAMILIES) == used for result in own
         ]

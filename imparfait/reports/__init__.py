@@ -1,1 +1,1 @@
-"""Reports: one page each that shows a result, opens offline, on a phone, in light and dark."""
+"""HTML reports of runs, evaluations, comparisons and searches, with their figures, tables and sentences."""

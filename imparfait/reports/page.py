@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from imparfait.reports.figures import THEMES, Theme, as_png
 
+NARROW_RANGE = "\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -56,7 +57,7 @@ def write_page(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters["tight"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
+    environment.filters["tight"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" – ", NARROW_RANGE)
     environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}."
     page = environment.get_template(template).render(title=title, figures=rendered, facts=facts, **values)
     (folder / "report.html").write_text(page, encoding="utf-8")

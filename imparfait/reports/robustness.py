@@ -180,7 +180,7 @@ def _maps(summaries: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequen
                 f"heat_map_{start // MAPS_SIDE_BY_SIDE}" if start else "heat_map",
                 "Accuracy by corruption and severity" if not start else "… and the next models",
                 "In %: a row per corruption, a column per severity, the least accurate families and corruptions first. "
-                "The darker, the more errors; bold below 95 %. Corruptions without degrees have one cell."
+                "The stronger the colour, the more errors; bold below 95 %. Corruptions without degrees have one cell."
                 if not start
                 else "",
                 lambda theme, pair=pair: heat_map(families, columns, pair, theme),  # type: ignore[misc]

@@ -75,8 +75,8 @@ def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) ->
         PageFigure(
             f"confusion_{result.corruption}",
             f"Confusion matrix: {result.corruption}",
-            "A row per true class, a column per predicted class; off the diagonal are mistakes, in darker colours the "
-            "more frequent they are.",
+            "A row per true class, a column per predicted class; off the diagonal are mistakes: the stronger "
+            "the colour, the more frequent.",
             lambda theme, result=result: confusion(result.confusion(), scores.classes, theme),  # type: ignore[misc]
             square=True,
         )

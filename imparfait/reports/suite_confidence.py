@@ -21,7 +21,7 @@ from imparfait.reports.figures import confidence
 from imparfait.reports.page import PageFigure
 from imparfait.reports.text import NONE, percent_range
 
-CALIBRATION_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "error rate, %", "confident errors, %")
+CALIBRATION_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "error rate, %", "confident, %")
 OOD_HEADINGS = ("images", "AUROC", "FPR95", "accepted")
 CURVE_POINTS = 300  # of a risk-coverage curve, which has one per image
 MIN_COVERAGE = 0.01  # of a risk-coverage curve: at less, a single wrong prediction is many percent
@@ -64,7 +64,7 @@ def confidence_figure(models: Sequence[ModelGroup]) -> PageFigure:
     else:
         suite = models[0].seeds[0]
         groups = {"clean": _together([suite.clean])}
-        for name, used in (("corrupted, families used for calibration", True), ("corrupted, other families", False)):
+        for name, used in (("corrupted, calibration families", True), ("corrupted, other families", False)):
             if results := _moderate(suite, used):
                 groups[name] = _together(results)
     diagrams = {name: metrics.reliability(*group) for name, group in groups.items()}

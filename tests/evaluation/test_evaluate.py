@@ -62,7 +62,7 @@ def test_a_function_of_another_layout_has_the_same_scores(bars: LabelledImages) 
     assert [score.correct for score in ours.scores] == [score.correct for score in theirs.scores]
 
 
-def test_a_batch_in_the_wrong_layout_is_refused_with_a_hint(bars: LabelledImages) -> None:
+def test_a_batch_in_the_wrong_layout_is_rejected_with_a_hint(bars: LabelledImages) -> None:
     with pytest.raises(UserError, match="layout"):
         evaluate(by_foreground_elsewhere, bars, value_range=255)
 
@@ -199,7 +199,7 @@ def test_an_external_onnx_file_is_evaluated_and_its_input_reported(home: Path) -
     nodes = [
         helper.make_node("Flatten", ["images"], ["row"]),
         helper.make_node("MatMul", ["row", "head"], ["scores"]),
-        helper.make_node("Identity", ["scores"], ["answers"]),
+        helper.make_node("Identity", ["scores"], ["outputs"]),
     ]
     path = home / "linear.onnx"
     path.write_bytes(model_of(nodes, ("n", 1, 16, 16), {"head": weights}).SerializeToString())

@@ -30,7 +30,7 @@ from imparfait.evaluation.uncertainty import (
 CORRECT = np.ones(60, bool)
 
 
-def test_confident_and_correct_costs_nothing() -> None:
+def test_confident_correct_predictions_have_no_loss() -> None:
     found = calibration_report(
         "all", [condition_result("a", 0.2, CORRECT, 1.0), condition_result("b", 0.2, CORRECT, 1.0)]
     )
@@ -81,26 +81,26 @@ def test_families_are_summarised_at_moderate_severities_or_at_their_only_level()
     moderate = sum(level <= MODERATE_SEVERITY for level in SEVERITY_LEVELS)
     assert list(found) == [
         "clean", "custom", "geometry", "light", "noise", "blur", "strokes",
-        "families used for calibration", "families not used",
+        "calibration families", "other families",
     ]  # fmt: skip
     totals = {name: report.total for name, report in found.items()}
     one = 60 * moderate
     assert totals["clean"] == 60
     assert {totals[name] for name in ("custom", "geometry", "light", "noise", "blur")} == {one}
     assert totals["strokes"] == 60
-    assert totals["families used for calibration"] == len(CALIBRATION_FAMILIES) * one
-    assert totals["families not used"] == 2 * one + 60
+    assert totals["calibration families"] == len(CALIBRATION_FAMILIES) * one
+    assert totals["other families"] == 2 * one + 60
     errors = [
         np.mean(np.arange(60) % 5 < round(5 * level) - 1) for level in SEVERITY_LEVELS if level <= MODERATE_SEVERITY
     ]
     assert found["geometry"].error_rate == pytest.approx(np.mean(errors))  # without MNIST-C's severity
-    assert found["families used for calibration"].error_rate == pytest.approx(np.mean(errors))
+    assert found["calibration families"].error_rate == pytest.approx(np.mean(errors))
     assert found["strokes"].error_rate == 1
 
 
 def test_an_empty_group_of_families_is_left_out() -> None:
     found = calibration_by_family(suite_of({("rotate", level): CORRECT for level in SEVERITY_LEVELS}))
-    assert [report.images for report in found] == ["clean", "geometry", "families used for calibration"]
+    assert [report.images for report in found] == ["clean", "geometry", "calibration families"]
 
 
 def confident_of(confidences: dict[str, float], n: int = 40) -> Classifier:
@@ -138,7 +138,7 @@ def test_the_worst_set_comes_first_and_letters_like_digits_are_marked() -> None:
     assert [report.auroc for report in found.values()] == sorted(report.auroc for report in found.values())
 
 
-def test_constant_confidence_separates_nothing_and_blank_images_are_refused_all_the_same() -> None:
+def test_constant_confidence_separates_nothing_but_blank_images_are_rejected() -> None:
     """float32 rounds to 1 what float64 has as a little less: equal confidences must stay equal."""
     suite = suite_of({("rotate", level): CORRECT for level in SEVERITY_LEVELS}, confidence=1.0)
 

@@ -15,7 +15,8 @@ from imparfait.evaluation.scores import Scores
 from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on, montage, shown_name
 
 MANY_CLASSES = 20  # above this, numbers in the cells of a confusion matrix are not legible
-INCHES_PER_LETTER = 0.08
+INCHES_PER_LETTER = 0.08  # of names and captions
+COLUMN_INCHES = 1.15  # of images with short captions
 LONG_NAME = 8  # characters; longer class names are written upright
 
 
@@ -126,13 +127,14 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
 
 
 def mistakes(pixels: Pixels, captions: Sequence[str], theme: Theme = LIGHT, columns: int = 8) -> Figure:
-    """Images with a caption below each."""
-    rows = [range(start, min(start + columns, len(pixels))) for start in range(0, len(pixels), columns)]
-    figure, axes = figure_on(theme, 1.15 * columns, 1.6 * max(1, len(rows)))
+    """Images with a caption below each, in at most so many columns: fewer and wider ones for long captions."""
+    longest = max((len(line) for caption in captions for line in caption.split("\n")), default=0)
+    widening = max(1.0, longest * INCHES_PER_LETTER / COLUMN_INCHES)
+    total, columns = COLUMN_INCHES * columns, max(1, int(columns / widening))
+    rows = [pixels[start : start + columns] for start in range(0, len(pixels), columns)]
+    figure, axes = figure_on(theme, total, 1.6 * max(1, len(rows)))
     height, width = pixels.shape[-2:]
-    positions = montage(
-        axes, [pixels[row.start : row.stop] for row in rows], gap=(0.42 * height, 0.08 * width), theme=theme
-    )
+    positions = montage(axes, rows, gap=(0.42 * height, (1.08 * widening - 1) * width), theme=theme)
     for (left, bottom), caption in zip(positions, captions, strict=True):
         axes.text(
             left + width / 2, bottom + 0.04 * height, caption, ha="center", va="top", fontsize=8.5, color=theme.ink

@@ -205,9 +205,7 @@ def confidence(
     floor = 100 * max(0.0, float(shown.min()) - 0.03)
     left.set(title="accuracy by confidence", xlabel="mean confidence in %", ylabel="accuracy in %")
     left.set(xlim=(floor, 101), ylim=(floor, 101))
-    right.set(
-        title="error rate when abstaining", xlabel="coverage in %", ylabel="error rate of accepted predictions in %"
-    )
+    right.set(title="error rate when abstaining", xlabel="coverage in %", ylabel="error rate in % of accepted")
     right.set(xlim=(0, 100), ylim=(0, None))
     right.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="upper left")
     return figure
