@@ -1,4 +1,4 @@
-"""A real training, in a process of its own, is killed, stopped or refused by the disk, and the same command goes on."""
+"""A real training in its own process is killed, stopped or refused by the disk; the same command continues."""
 
 import errno
 import hashlib
@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from helpers.bars import draw_bars, write_idx
 
-from imparfait.cli import learning
 from imparfait.cli.main import main
+from imparfait.training import loop
 
 # Saves after every step; a shell's background jobs ignore Ctrl-C and children inherit that, a terminal's do not.
 OFTEN = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from imparfait.cli import learning
 from imparfait.cli.main import main
-learning.EVERY = learning.SHARE = 0
+from imparfait.training import loop
+loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_SHARE = 0
 """
 # Ends itself, as the system would, in the middle of writing the checkpoint of step 30 or later.
 KILLED_IN_A_SAVE = """
@@ -36,7 +36,7 @@ def half(handle, content):
     return write(handle, content)
 os.write = half
 """
-# … or between the checkpoint's being written and its getting its name.
+# … or after the checkpoint is written and before it is renamed.
 KILLED_BEFORE_THE_NAME = """
 replace = os.replace
 def unnamed(old, new):
@@ -44,6 +44,16 @@ def unnamed(old, new):
         os.kill(os.getpid(), signal.SIGKILL)
     return replace(old, new)
 os.replace = unnamed
+"""
+# … or after the run folder appeared and before the working folder is removed.
+KILLED_AT_THE_END = """
+import shutil
+rmtree = shutil.rmtree
+def kill(path, **more):
+    if str(path).endswith(".unfinished"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rmtree(path, **more)
+shutil.rmtree = kill
 """
 TRAINING = ["train", "--epochs", "12", "--batch-size", "10", "--learning-rate", "0.003"]
 
@@ -59,9 +69,9 @@ def start(out: Path, folder: Path, program: str = "") -> subprocess.Popen[str]:
 
 
 def ended(child: subprocess.Popen[str]) -> tuple[int, str]:
-    """How it ended, and what it said."""
-    _, said = child.communicate(timeout=120)
-    return child.returncode, said
+    """The exit code, and what was printed to stderr."""
+    _, stderr = child.communicate(timeout=120)
+    return child.returncode, stderr
 
 
 def saved_steps(out: Path) -> int:
@@ -103,16 +113,16 @@ def test_a_run_killed_five_times_ends_with_the_same_bits(tmp_path: Path, folder:
         assert 0 < saved_steps(tmp_path) < 120
     code, said = ended(start(tmp_path, folder))
     assert code == 0, said
-    assert "going on from step" in said
+    assert "continuing from step" in said
     assert sha256(tmp_path) == undisturbed
     assert [path.name.startswith("default-s0-") for path in tmp_path.iterdir()] == [True]  # nothing else is left
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
-def test_a_run_asked_to_stop_is_saved_and_says_how_to_go_on(
+def test_a_stopped_run_is_saved_and_prints_how_to_continue(
     tmp_path: Path, folder: Path, undisturbed: str, sent: signal.Signals, code: int
 ) -> None:
-    child = start(tmp_path, folder, "learning.SHARE = 1e12\n")  # after the first step only for the signal
+    child = start(tmp_path, folder, "loop.CHECKPOINT_SHARE = 1e12\n")  # after the first step only for the signal
     wait_until(lambda: saved_steps(tmp_path) == 1, child)
     time.sleep(0.2)
     child.send_signal(sent)
@@ -121,10 +131,10 @@ def test_a_run_asked_to_stop_is_saved_and_says_how_to_go_on(
     last = said.strip().splitlines()[-1]
     steps = saved_steps(tmp_path)
     assert 1 < steps < 120
-    assert f"stopped after step {steps} of 120, all of it saved; the same command goes on from there" in last
+    assert f"stopped after step {steps} of 120, all saved; the same command continues from there" in last
     code, said = ended(start(tmp_path, folder))
     assert code == 0, said
-    assert f"going on from step {steps} of 120" in said
+    assert f"continuing from step {steps} of 120" in said
     assert sha256(tmp_path) == undisturbed
 
 
@@ -140,10 +150,10 @@ def test_two_processes_do_not_train_the_same_run(tmp_path: Path, folder: Path) -
 
 
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str]:
-    """The exit code of `main` in this process, and what it said last."""
+    """The exit code of `main` in this process, and the last line on stderr."""
     monkeypatch.setattr(sys, "argv", ["imparfait", *map(str, words)])
-    monkeypatch.setattr(learning, "EVERY", 0.0)
-    monkeypatch.setattr(learning, "SHARE", 0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0)
     code = 0
     try:
         main()
@@ -155,7 +165,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *w
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO], ids=errno.errorcode.get)
-def test_a_disk_that_refuses_is_one_sentence_and_the_last_good_checkpoint_goes_on(
+def test_a_full_disk_is_a_user_error_and_the_last_good_checkpoint_is_used(
     tmp_path: Path, folder: Path, undisturbed: str, number: int,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -171,12 +181,14 @@ def test_a_disk_that_refuses_is_one_sentence_and_the_last_good_checkpoint_goes_o
         disk.setattr(os, "fsync", refuse_later)
         code, said = call(disk, capsys, *TRAINING, "--data", folder, "--out", tmp_path)
     assert code == 1
-    assert f"{os.strerror(number)}; what was saved before is whole, the same command goes on from there" in said
+    assert os.strerror(number) in said
+    assert "earlier checkpoints are intact" in said
+    assert ("MB; free some space" in said) == (number in (errno.ENOSPC, errno.EDQUOT))
     assert call(monkeypatch, capsys, *TRAINING, "--data", folder, "--out", tmp_path)[0] == 0
     assert sha256(tmp_path) == undisturbed
 
 
-def test_a_folder_that_cannot_be_written_is_said_before_training(
+def test_an_unwritable_folder_is_rejected_before_training(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -186,7 +198,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(
     assert str(tmp_path / "file") in said
 
 
-def test_a_torn_checkpoint_is_named_and_the_one_before_it_goes_on(
+def test_a_corrupted_checkpoint_is_reported_and_the_one_before_it_is_used(
     tmp_path: Path, folder: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     child = start(tmp_path, folder)
@@ -197,11 +209,11 @@ def test_a_torn_checkpoint_is_named_and_the_one_before_it_goes_on(
     newest.write_bytes(newest.read_bytes()[:-5])
     code, said = ended(start(tmp_path, folder))
     assert code == 0
-    assert f"{newest}: torn or changed" in said
+    assert f"{newest}: corrupted; continuing from the checkpoint before it" in said
     assert sha256(tmp_path) == undisturbed
 
 
-def test_when_no_checkpoint_is_whole_it_is_said_and_nothing_is_overwritten(
+def test_when_all_checkpoints_are_corrupted_nothing_is_overwritten(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     child = start(tmp_path, folder)
@@ -214,11 +226,11 @@ def test_when_no_checkpoint_is_whole_it_is_said_and_nothing_is_overwritten(
     for _ in range(2):  # the second time too
         code, said = call(monkeypatch, capsys, *TRAINING, "--data", folder, "--out", tmp_path)
         assert code == 2
-        assert f"there is no whole one; to start again from the beginning, remove {checkpoints[0].parent}" in said
+        assert f"to start again from the beginning, remove {checkpoints[0].parent}" in said
     assert all(path.exists() for path in checkpoints)
 
 
-def test_the_same_command_on_a_finished_run_prints_the_result_and_how_to_start_another(
+def test_the_same_command_on_a_finished_run_prints_its_result_and_how_to_start_another(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*TRAINING, "--data", str(folder), "--out", str(tmp_path)]
@@ -228,6 +240,18 @@ def test_the_same_command_on_a_finished_run_prints_the_result_and_how_to_start_a
     assert code == 0
     assert said.startswith("next: imparfait train --data")
     assert "--epochs 12" in said
-    assert "--seed 1   (another one" in said
+    assert "--seed 1   (another run" in said
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     assert json.loads(next(tmp_path.glob("*/settings.json")).read_text())["settings"]["epochs"] == 12
+
+
+def test_what_a_kill_in_the_last_moment_leaves_is_removed_by_the_next_command(
+    tmp_path: Path, folder: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(start(tmp_path, folder, KILLED_AT_THE_END))[0] == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2  # the finished run, and its working folder
+    code, said = call(monkeypatch, capsys, *TRAINING, "--data", folder, "--out", tmp_path)
+    assert code == 0
+    assert said.startswith("next: imparfait train")
+    assert [path.name.startswith("default-s0-") for path in tmp_path.iterdir()] == [True]
+    assert sha256(tmp_path) == undisturbed
