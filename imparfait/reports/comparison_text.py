@@ -37,9 +37,8 @@ def plan_lines(plan: Plan) -> list[str]:
 def reduction_sentence(reduction: Reduction) -> str:
     """What a plan gave up to keep within its time, and the effect."""
     planned, wanted = (", ".join(f"{n:,}" for n in dict.fromkeys(ns)) for ns in (reduction.planned, reduction.wanted))
-    return (
-        f"{planned} {reduction.what} instead of {wanted} to keep within the time: {REDUCTION_EFFECTS[reduction.what]}"
-    )
+    noun = reduction.what.removesuffix("s") if planned == "1" else reduction.what
+    return f"{planned} {noun} instead of {wanted} to keep within the time: {REDUCTION_EFFECTS[reduction.what]}"
 
 
 def mean_name(comparison: Comparison) -> str:

@@ -49,7 +49,8 @@ def candidates_from(given: Sequence[str | Candidate] | Mapping[str, TrainingSett
     Raises UserError when there are fewer, or when two have the same name or the same settings.
     """
     if isinstance(given, Mapping):
-        candidates = [Candidate(name, settings) for name, settings in given.items()]
+        every = frozenset(TrainingSettings.model_fields)
+        candidates = [Candidate(name, settings, fixed=every) for name, settings in given.items()]
     else:
         candidates = [one if isinstance(one, Candidate) else candidate_named(one) for one in given]
     if len(candidates) < 2:

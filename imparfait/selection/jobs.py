@@ -81,24 +81,24 @@ def code_digest(package: Path = PACKAGE) -> str:
     This is the module itself and everything it imports from the package, directly or not.
     """
     digest = hashlib.sha256()
-    for path in imported_files(package / "selection" / "jobs.py", package):
-        digest.update(ast.dump(_without_docstrings(path.read_text(encoding="utf-8"))).encode())
+    for _, tree in sorted(import_closure(package / "selection" / "jobs.py", package).items()):
+        digest.update(ast.dump(_without_docstrings(tree)).encode())
     return digest.hexdigest()
 
 
-def imported_files(start: Path, package: Path = PACKAGE) -> list[Path]:
-    """`start` and the files of the package that it imports, directly or not, also inside functions; sorted."""
-    closure, pending = set[Path](), [start]
+def import_closure(start: Path, package: Path = PACKAGE) -> dict[Path, ast.Module]:
+    """`start` and all files of the package that it imports, directly or inside functions, with their trees."""
+    closure, pending = dict[Path, ast.Module](), [start]
     while pending:
         path = pending.pop()
         if path in closure:
             continue
-        closure.add(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        closure[path] = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(closure[path]):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imparfait."):
                 for name in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):
                     pending += _files_of(name, package)
-    return sorted(closure)
+    return closure
 
 
 def _files_of(module: str, package: Path) -> list[Path]:
@@ -220,8 +220,7 @@ def failure(cause: str, permanent: bool = True) -> JobResult:
     return JobResult(none, none, np.zeros((0, 0), np.uint8), cause=cause, permanent=permanent)
 
 
-def _without_docstrings(code: str) -> ast.Module:
-    tree = ast.parse(code)
+def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]

@@ -1,7 +1,4 @@
-"""Run by test_engines: cells on a Ray cluster of two nodes on this computer, one of which is lost on the way."""
-
-import sys
-import time
+"""Run by test_executors: jobs on a Ray cluster of two local nodes, one of which is lost."""
 
 from ray.cluster_utils import Cluster
 
@@ -10,22 +7,25 @@ from helpers.fake_jobs import SMALL, small_job
 from imparfait.selection.executors import executor_named
 from imparfait.selection.jobs import run_job
 
+JOBS, LOST_AFTER = 6, 2
+
 data = draw_bars(240)
-jobs = [small_job(data, partition=n, settings=SMALL.model_copy(update={"epochs": 8})) for n in range(12)]
+settings = SMALL.model_copy(update={"epochs": 8})
+jobs = [small_job(data, partition=n, settings=settings) for n in range(JOBS)]
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
 nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
 executor = executor_named("ray", cluster.address)
-assert executor.at_once == 2, executor
-found, lost = {}, None
-for job, outcome in executor.run(jobs, data):
-    found[job.partition] = outcome
-    if len(found) == 3:
+assert executor.workers == 2, executor
+results, lost = {}, False
+for job, result in executor.run(jobs, data):
+    results[job.partition] = result
+    if len(results) == LOST_AFTER:
         cluster.remove_node(nodes[1], allow_graceful=False)
-        lost = time.monotonic()
+        lost = True
 assert lost
-assert sorted(found) == list(range(12)), sorted(found)
+assert sorted(results) == list(range(JOBS)), sorted(results)
 for job in jobs:
-    assert not found[job.partition].cause, found[job.partition].cause
-    assert (found[job.partition].said == run_job(job, data).said).all()
-print("12 cells, a node lost after 3 of them: the same outcomes as here", file=sys.stdout)
+    assert not results[job.partition].cause, results[job.partition].cause
+    assert (results[job.partition].predicted == run_job(job, data).predicted).all()
+print(f"{JOBS} jobs, a node lost after {LOST_AFTER} of them: the same results as in this process")

@@ -1,4 +1,4 @@
-"""Engines: outcomes are the same wherever jobs run, and no job is lost or run twice, whoever is killed."""
+"""Executors: results are the same wherever jobs run, and no job is lost or run twice, whatever is killed."""
 
 import csv
 import json
@@ -14,17 +14,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.bars import draw_bars, write_idx
-from helpers.fake_jobs import SMALL, small_job
+from helpers.fake_jobs import SMALL, small_job, write_settings
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection import executors
-from imparfait.selection.executors import SUFFIX, Executor, executor_named, run
-from imparfait.selection.jobs import Job, JobResult, made_here, run_job
+from imparfait.data.load import load_data
+from imparfait.reports.comparison import comparison_json
+from imparfait.selection import executors, profiling
+from imparfait.selection.cross_validation import ComparisonRun, compare
+from imparfait.selection.executors import JOBS_FOLDER, SUFFIX, Executor, executor_named, run_jobs
+from imparfait.selection.jobs import Job, JobResult, failure, provenance_here, run_job
 
 pytestmark = pytest.mark.usefixtures("all_cores")
 
 TESTS = Path(__file__).parents[1]
+EPOCHS = 24  # long enough that jobs are running when workers are killed
+JOBS = 12  # of a comparison: 2 candidates, 3 folds, 2 seeds
 KILLER = """
 import os, signal
 
@@ -33,31 +38,31 @@ def build(channels, classes):
 """
 
 
-def some_cells(data: LabelledImages, n: int, epochs: int = 1) -> list[Job]:
+def some_jobs(data: LabelledImages, n: int, epochs: int = 1) -> list[Job]:
     return [small_job(data, partition=i, settings=SMALL.model_copy(update={"epochs": epochs})) for i in range(n)]
 
 
 def counted(ran: list[str]) -> Executor:
-    """The executor `here`, which also notes what it ran."""
+    """The executor `serial`, which also notes what it ran."""
 
     def runs(jobs: Sequence[Job], data: LabelledImages) -> Iterator[tuple[Job, JobResult]]:
-        for job, outcome in executors.here(jobs, data):
+        for job, result in executors.serial(jobs, data):
             ran.append(job.key)
-            yield job, outcome
+            yield job, result
 
-    return Executor("here", runs)
+    return Executor("serial", runs)
 
 
 def children(pid: int) -> list[int]:
-    found = []
+    pids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             after_name = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it has ended
         if int(after_name[1]) == pid and after_name[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+            pids.append(int(stat.parent.name))
+    return pids
 
 
 def workers(driver: int) -> list[int]:
@@ -65,83 +70,111 @@ def workers(driver: int) -> list[int]:
     return [worker for child in children(driver) for worker in children(child)]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 200) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 600) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
 
 
-def test_outcomes_are_the_same_in_several_processes_as_here() -> None:
+def test_results_are_the_same_in_several_processes_as_in_this_one() -> None:
     data = draw_bars(60)
-    jobs = some_cells(data, 4)
-    found = {job.key: outcome for job, outcome in executors.processes(jobs, data, workers=2)}
-    assert found.keys() == {job.key for job in jobs}
+    jobs = some_jobs(data, 4)
+    results = {job.key: result for job, result in executors.processes(jobs, data, workers=2)}
+    assert results.keys() == {job.key for job in jobs}
     for job in jobs:
-        assert np.array_equal(found[job.key].said, run_job(job, data).said)
+        assert np.array_equal(results[job.key].predicted, run_job(job, data).predicted)
 
 
-def test_a_finished_cell_is_never_run_again(tmp_path: Path) -> None:
+def test_a_finished_job_is_never_run_again(tmp_path: Path) -> None:
     data, ran = draw_bars(60), list[str]()
-    jobs = some_cells(data, 4)
-    first = {job.key: outcome for job, outcome in run([*jobs[:3], jobs[0]], data, tmp_path, counted(ran))}
-    again = {job.key: outcome for job, outcome in run(jobs, data, tmp_path, counted(ran))}
+    jobs = some_jobs(data, 4)
+    first = {job.key: result for job, result in run_jobs([*jobs[:3], jobs[0]], data, counted(ran), tmp_path)}
+    again = {job.key: result for job, result in run_jobs(jobs, data, counted(ran), tmp_path)}
     assert sorted(ran) == sorted(job.key for job in jobs)
-    for key, outcome in first.items():
-        assert np.array_equal(again[key].said, outcome.said)
+    for key, result in first.items():
+        assert np.array_equal(again[key].predicted, result.predicted)
 
 
-def test_a_half_written_outcome_is_never_read(tmp_path: Path) -> None:
+def test_without_a_store_equal_jobs_are_run_once() -> None:
     data, ran = draw_bars(60), list[str]()
-    [job] = some_cells(data, 1)
-    list(run([job], data, tmp_path, counted(ran)))
+    jobs = some_jobs(data, 2)
+    assert len(list(run_jobs([*jobs, jobs[0]], data, counted(ran)))) == 2
+    assert sorted(ran) == sorted(job.key for job in jobs)
+
+
+def test_a_partly_written_result_is_never_read(tmp_path: Path) -> None:
+    data, ran = draw_bars(60), list[str]()
+    [job] = some_jobs(data, 1)
+    list(run_jobs([job], data, counted(ran), tmp_path))
     for tear in (lambda w: b"", lambda w: w[:10], lambda w: w[:-1], lambda w: w[:-1] + bytes([w[-1] ^ 1])):
         [path] = tmp_path.glob(f"[!.]*{SUFFIX}")
         whole = path.read_bytes()
         path.write_bytes(tear(whole))
         (tmp_path / f".{path.name}.tmp").write_bytes(whole[:100])
-        [(_, outcome)] = run([job], data, tmp_path, counted(ran))
-        assert not outcome.cause
+        [(_, result)] = run_jobs([job], data, counted(ran), tmp_path)
+        assert not result.cause
         assert not list(tmp_path.glob(".*.tmp"))
     assert len(ran) == 5
 
 
-def test_a_failure_of_the_cell_is_kept_and_a_lack_of_memory_is_tried_again(tmp_path: Path) -> None:
+def test_a_permanent_failure_is_kept_and_a_lack_of_memory_is_retried(tmp_path: Path) -> None:
     data, ran = draw_bars(60), list[str]()
     diverges = small_job(data, settings=SMALL.model_copy(update={"learning_rate": 1e30, "epochs": 3}))
     for _ in range(2):
-        [(_, outcome)] = run([diverges], data, tmp_path, counted(ran))
-        assert "the loss became" in outcome.cause
+        [(_, result)] = run_jobs([diverges], data, counted(ran), tmp_path)
+        assert "loss" in result.cause
     assert len(ran) == 1
-    [job] = some_cells(data, 1)
-    short = Executor("short", lambda jobs, data: iter([(jobs[0], executors.failure("no memory", lasting=False))]))
-    assert [o.cause for _, o in run([job], data, tmp_path, short)] == ["no memory"]
-    assert [o.cause for _, o in run([job], data, tmp_path, counted(ran))] == [""]
+    [job] = some_jobs(data, 1)
+    short = Executor("short", lambda jobs, data: iter([(jobs[0], failure("no memory", permanent=False))]))
+    assert [result.cause for _, result in run_jobs([job], data, short, tmp_path)] == ["no memory"]
+    assert [result.cause for _, result in run_jobs([job], data, counted(ran), tmp_path)] == [""]
 
 
-def test_an_outcome_of_other_code_is_refused(tmp_path: Path) -> None:
+def test_a_result_of_other_code_is_rejected(tmp_path: Path) -> None:
     data = draw_bars(60)
-    [job] = some_cells(data, 1)
-    other = replace(run_job(job, data), making=replace(made_here(), code="0123456789", host="far"))
-    with pytest.raises(UserError, match=r"far has .* code 01234567, .* install the same versions on both"):
-        list(run([job], data, tmp_path, Executor("far", lambda jobs, data: iter([(job, other)]))))
+    [job] = some_jobs(data, 1)
+    other = replace(run_job(job, data), provenance=replace(provenance_here(), code="0123456789", host="far"))
+    with pytest.raises(UserError) as refused:
+        list(run_jobs([job], data, Executor("far", lambda jobs, data: iter([(job, other)])), tmp_path))
+    assert "far has" in refused.value.received
+    assert "code 01234567" in refused.value.received
+    assert provenance_here().code[:8] in refused.value.expected
+    assert "install the same versions on both" in refused.value.hint
     assert not list(tmp_path.glob(f"*{SUFFIX}"))
 
 
-def test_a_cell_whose_worker_is_killed_runs_again() -> None:
+def test_progress_counts_equal_jobs_and_returns_results_in_order() -> None:
+    data = draw_bars(60)
+    one, two = some_jobs(data, 2)
+    backwards = Executor("backwards", lambda jobs, data: ((job, run_job(job, data)) for job in reversed(jobs)))
+    runner = executors.JobRunner(data, backwards, None, total=4, total_seconds=10.0)
+    steps, seen = runner.run("stage", [one, two, one], [1.0, 2.0, 3.0]), []
+    with pytest.raises(StopIteration) as end:  # noqa: PT012 - its value is what the steps return
+        while True:
+            seen.append(next(steps))
+    assert [(step.job.key, step.done, step.seconds) for step in seen] == [(two.key, 1, 2.0), (one.key, 3, 6.0)]
+    assert {(step.stage, step.total, step.total_seconds) for step in seen} == {("stage", 4, 10.0)}
+    first, second, third = end.value.value
+    assert first is third
+    assert np.array_equal(first.predicted, run_job(one, data).predicted)
+    assert np.array_equal(second.predicted, run_job(two, data).predicted)
+
+
+def test_a_job_whose_worker_is_killed_runs_again() -> None:
     data = draw_bars(240)
-    jobs = some_cells(data, 6, epochs=8)
-    found = {}
-    for job, outcome in executors.processes(jobs, data, workers=2):
-        found[job.partition] = outcome
-        if len(found) == 2:
+    jobs = some_jobs(data, 4, epochs=8)
+    results = {}
+    for job, result in executors.processes(jobs, data, workers=2):
+        results[job.partition] = result
+        if len(results) == 1:
             os.kill(workers(os.getpid())[0], signal.SIGKILL)
-    assert sorted(found) == list(range(6))
+    assert sorted(results) == list(range(4))
     for job in jobs:
-        assert np.array_equal(found[job.partition].said, run_job(job, data).said)
+        assert np.array_equal(results[job.partition].predicted, run_job(job, data).predicted)
 
 
-def test_a_cell_that_kills_its_worker_each_time_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_job_that_kills_its_worker_each_time_is_given_up_and_the_others_continue(tmp_path: Path) -> None:
     (tmp_path / "killer.py").write_text(KILLER)
     from imparfait.models.custom import custom_fingerprint
 
@@ -150,104 +183,122 @@ def test_a_cell_that_kills_its_worker_each_time_is_given_up_and_the_others_go_on
     deadly = small_job(
         data, settings=SMALL.model_copy(update={"model": name, "model_args": {}}), network=custom_fingerprint(name)
     )
-    found = {job.key: outcome for job, outcome in executors.processes([deadly, *some_cells(data, 3)], data, workers=2)}
-    assert "its worker was killed 3 times" in found.pop(deadly.key).cause
-    assert [outcome.cause for outcome in found.values()] == ["", "", ""]
+    results = {job.key: result for job, result in executors.processes([deadly, *some_jobs(data, 3)], data, workers=2)}
+    assert "its worker was killed 3 times" in results.pop(deadly.key).cause
+    assert [result.cause for result in results.values()] == ["", "", ""]
 
 
-def test_cells_on_a_ray_cluster_survive_the_loss_of_a_node() -> None:
+def test_jobs_on_a_ray_cluster_survive_the_loss_of_a_node() -> None:
     pytest.importorskip("ray")
     result = subprocess.run(
         [sys.executable, "-m", "helpers.lose_a_node"], capture_output=True, text=True, timeout=300, cwd=TESTS
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "a node lost after 3 of them: the same outcomes as here" in result.stdout
+    assert "6 jobs, a node lost after 2 of them: the same results as in this process" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (("rey",), "no executor is called 'rey'; did you mean 'ray'"),
-        (("here", "1.2.3.4:6379"), "is for a Ray cluster; write --executor ray with it"),
+        (("serial", "1.2.3.4:6379"), "without a Ray cluster; write --executor ray with it"),
         (("ray", "nowhere"), "expected HOST:PORT"),
-        (("ray", "127.0.0.1:9"), "nobody answers there"),
+        (("ray", "127.0.0.1:9"), "no connection"),
     ],
 )
-def test_an_engine_that_cannot_be_is_refused_at_once(words: tuple[str, ...], expected: str) -> None:
+def test_an_unavailable_executor_is_rejected_at_once(words: tuple[str, ...], expected: str) -> None:
+    pytest.importorskip("ray")
     started = time.monotonic()
     with pytest.raises(UserError, match=expected):
         executor_named(*words)
     assert time.monotonic() - started < 30  # far over the second that an address is given: it does not hang
 
 
-def test_an_engine_that_is_not_installed_is_told_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_executor_that_is_not_installed_is_named_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"not installed; write: pip install 'imparfait\[ray\]'"):
         executor_named("ray")
 
 
-def comparing(home: Path, out: str) -> list[str]:
-    words = ["compare", "a.toml", "b.toml", "--data", "bars", "--seeds", "4", "--epochs", "12", "--out", out]
-    return [sys.executable, "-m", "imparfait", *words, "--executor", "processes", "--json"]
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with images and two candidates."""
+    home = tmp_path_factory.mktemp("home")
+    write_idx(home / "bars", draw_bars(120), None)
+    write_settings(home, a=0.01, b=0.02)
+    return home
 
 
-def test_a_comparison_of_40_cells_survives_two_killed_workers_and_a_killed_driver(tmp_path: Path) -> None:
-    """Nothing is lost, nothing is run or counted twice, and the table is that of a run that nobody disturbed."""
-    write_idx(tmp_path / "bars", draw_bars(120), None)
-    for name, rate in (("a", 0.01), ("b", 0.02)):
-        (tmp_path / f"{name}.toml").write_text(
-            f"learning_rate = {rate}\nbatch_size = 16\n[model_args]\nfilters = 8\ndepth = 1\nframe = 12\n"
-        )
-    calm = subprocess.run(comparing(tmp_path, "calm"), cwd=tmp_path, capture_output=True, text=True, check=True)
+def planned(home: Path, out: str) -> ComparisonRun:
+    """The comparison of `comparing`, whose plan is stored: the command then measures nothing."""
+    names = [str(home / f"{name}.toml") for name in "ab"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiling, "TURN_SECONDS", 0.01)
+        data = load_data(home / "bars").train_and_val()
+        return compare(names, data, folds=3, seeds=2, epochs=EPOCHS, store=home / out / JOBS_FOLDER, executor="serial")
 
-    store = tmp_path / "stormy" / "jobs"
-    finished = lambda: len(list(store.glob(f"[!.]*{SUFFIX}")))  # noqa: E731
-    driver = subprocess.Popen(
-        comparing(tmp_path, "stormy"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    for enough in (5, 12):
-        wait_for(lambda enough=enough: finished() >= enough)  # type: ignore[misc]
+
+def comparing(home: Path, out: str) -> subprocess.Popen[str]:
+    words = ["compare", "a.toml", "b.toml", "--data", "bars", "--folds", "3", "--seeds", "2", "--epochs", f"{EPOCHS}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "imparfait", *words, "--out", out, "--executor", "processes", "--json"],
+        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # it may be ignored here
+    )  # fmt: skip
+
+
+def stored(home: Path, out: str) -> dict[str, int]:
+    """The finished jobs in the store, and when they were written."""
+    return {path.name: path.stat().st_mtime_ns for path in (home / out / JOBS_FOLDER).glob(f"[!.]*{SUFFIX}")}
+
+
+def test_a_comparison_survives_two_killed_workers_and_a_killed_driver(home: Path) -> None:
+    """Nothing is lost, nothing is run or counted twice, and the result is that of an undisturbed run."""
+    run = planned(home, "stormy")
+    driver = comparing(home, "stormy")
+    for enough in (1, 4):
+        wait_for(lambda enough=enough: len(stored(home, "stormy")) >= enough)  # type: ignore[misc]
         wait_for(lambda: workers(driver.pid))
         os.kill(workers(driver.pid)[-1], signal.SIGKILL)
-    wait_for(lambda: finished() >= 20)
+    wait_for(lambda: len(stored(home, "stormy")) >= 7)
     orphans = workers(driver.pid)
     assert driver.poll() is None
     driver.kill()
     driver.communicate()
-    kept = {path.name: path.stat().st_mtime_ns for path in store.glob(f"[!.]*{SUFFIX}")}
-    assert 20 <= len(kept) < 40
+    kept = stored(home, "stormy")
+    assert 7 <= len(kept) < JOBS
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
-    again = subprocess.run(comparing(tmp_path, "stormy"), cwd=tmp_path, capture_output=True, text=True, check=True)
+    again = comparing(home, "stormy")
+    output, errors = again.communicate()
+    assert again.returncode == 0, errors
 
-    files = {path.name: path.stat().st_mtime_ns for path in store.glob(f"[!.]*{SUFFIX}")}
-    assert len(files) == 40
+    files = stored(home, "stormy")
+    assert len(files) == JOBS
     assert kept.items() <= files.items()
-    tables = []
-    for result in (calm, again):
-        found = json.loads(result.stdout)
-        with (tmp_path / found["folder"] / "jobs.csv").open(newline="") as file:
-            jobs = [{k: v for k, v in row.items() if k != "training_seconds"} for row in csv.DictReader(file)]
-        assert len({job["key"] for job in jobs}) == 40
-        candidates = [
-            {k: each[k] for k in ("name", "mean", "standard_deviation", "jobs")} for each in found["contenders"]
-        ]
-        tables.append((sorted(jobs, key=lambda job: job["key"]), candidates, found["verdicts"]))
-    assert tables[0] == tables[1]
+    found = json.loads(output)
+    assert found["folder"].endswith(run.name)
+    calm = ComparisonRun("calm", run.plan, run.data, executor_named("serial"))
+    expected = json.loads(json.dumps(comparison_json(calm.result)))
+    assert found["candidates"] == expected["candidates"]
+    assert found["verdicts"] == expected["verdicts"]
+    with (home / found["folder"] / "jobs.csv").open(newline="") as file:
+        rows = {row["key"]: row for row in csv.DictReader(file)}
+    assert len(rows) == JOBS
+    for slot, result in calm.result.results.items():
+        row = rows[run.plan.job(*slot).key]
+        assert (row["candidate"], row["seed"], row["fold"]) == tuple(map(str, slot))
+        assert [int(row[f"correct_{name}"]) for name, _ in result.corruptions] == result.correct_counts.tolist()
+        assert (int(row["images"]), row["cause"]) == (len(result.sources), "")
 
 
-def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> None:
-    write_idx(tmp_path / "bars", draw_bars(120), None)
-    for name, rate in (("a", 0.01), ("b", 0.02)):
-        (tmp_path / f"{name}.toml").write_text(f"learning_rate = {rate}\nbatch_size = 16\n[model_args]\nfilters = 8\n")
-    driver = subprocess.Popen(
-        comparing(tmp_path, "out"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # it may be ignored here
-    )  # fmt: skip
-    wait_for(lambda: len(list((tmp_path / "out" / "jobs").glob(f"[!.]*{SUFFIX}"))) >= 2)
-    at_work = workers(driver.pid)
+def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(home: Path) -> None:
+    planned(home, "out")
+    driver = comparing(home, "out")
+    wait_for(lambda: len(stored(home, "out")) >= 2)
+    pids = workers(driver.pid)
     driver.send_signal(signal.SIGINT)
-    _, told = driver.communicate(timeout=60)
-    assert driver.returncode == 130, told
-    assert "of 40 jobs are kept, the same command goes on from there" in told
-    assert "Traceback" not in told
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in at_work))
+    _, errors = driver.communicate(timeout=60)
+    assert driver.returncode == 130, errors
+    assert f"of {JOBS} finished jobs are kept, the same command continues from there" in errors
+    assert "Traceback" not in errors
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))

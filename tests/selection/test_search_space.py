@@ -26,7 +26,7 @@ def test_the_space_of_a_recipe_or_model_holds_what_it_starts_from_and_only_what_
 
 def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(
-        'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\nmixture = ["fresh", "study"]\n'
+        'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\naugmentation = ["fresh", "study"]\n'
         "label_smoothing = 0.0\n[model_args]\nfilters = {low = 8, high = 24, step = 8}\nframe = 12\n"
     )
     settings = RECIPES["default"].settings
@@ -50,8 +50,8 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
             "setting that can be searched is called 'learning_rat'; did you mean 'learning_rate'?",
         ),
         ("seed = [1, 2]", "no setting that can be searched is called 'seed'"),
-        ("[model_args]\nfilter = [8]", "no size of petit is called 'filter'; did you mean 'filters'?"),
-        ("sizes = 3", "sizes was given as 3"),
+        ("[model_args]\nfilter = [8]", "no argument of petit is called 'filter'; did you mean 'filters'?"),
+        ("model_args = 3", "model_args was given as 3"),
         ("learning_rate = {low = 1, high = 0.1}", "low must not be over high"),
         ("learning_rate = {low = 0, high = 0.1, log = true}", "low must be over 0"),
         ("batch_size = {low = 16, high = 40, step = 16}", "high must be a whole number of steps above low"),
