@@ -1,4 +1,4 @@
-"""Networks from one's own file, and trainings that start from trained weights."""
+"""Custom networks from a file or a function, and trainings that start from trained weights."""
 
 import json
 from pathlib import Path
@@ -22,23 +22,23 @@ from imparfait.training.settings import TrainingSettings
 
 MY_NET = """
 from torch import nn
-from beside import head
+from layers import head
 
 def build(channels, classes):
     return nn.Sequential(nn.Conv2d(channels, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
                          head(8 * 4, classes))
 """
-BESIDE = """
+LAYERS = """
 from torch import nn
 
-def head(before, classes):
-    return nn.Linear(before, classes)
+def head(features, classes):
+    return nn.Linear(features, classes)
 """
 
 
 @pytest.fixture
 def my_net(tmp_path: Path) -> Path:
-    (tmp_path / "beside.py").write_text(BESIDE)
+    (tmp_path / "layers.py").write_text(LAYERS)
     path = tmp_path / "my_net.py"
     path.write_text(MY_NET)
     return path
@@ -56,10 +56,10 @@ def test_a_custom_network_is_trained_evaluated_and_loaded_like_ours(my_net: Path
     assert folder.name.startswith("default-my_net-s0-")
     assert (folder / "my_net.py").read_text() == MY_NET
     network = f"{my_net}:build"
-    said = json.loads(run("evaluate", folder, "--network", network, "--data", bars_folder, "--out", out, "--json"))
-    assert len(said["parts"]) == 3
-    answers = load_classifier(folder, network=network)(draw_bars(4).pixels.astype("float32") / 255)
-    assert answers.shape == (4, 3)
+    scores = json.loads(run("evaluate", folder, "--network", network, "--data", bars_folder, "--out", out, "--json"))
+    assert len(scores["conditions"]) == 3
+    logits = load_classifier(folder, network=network)(draw_bars(4).pixels.astype("float32") / 255)
+    assert logits.shape == (4, 3)
 
 
 def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_folder: Path) -> None:
@@ -69,7 +69,7 @@ def test_another_network_in_the_same_file_is_another_run(my_net: Path, bars_fold
         run("train", "--model", f"{my_net}:build", "--data", bars_folder, "--out", out, *SHORT)
     assert len(list(out.iterdir())) == 2
     first = next(folder for folder in out.iterdir() if (folder / "my_net.py").read_text() == MY_NET)
-    with pytest.raises(UserError, match="has changed since it was trained; put it back as it was"):
+    with pytest.raises(UserError, match="has changed since the training; restore it"):
         load_classifier(first, network=f"{my_net}:build")
 
 
@@ -82,7 +82,7 @@ def test_the_fingerprint_covers_modules_that_a_network_imports_from_its_folder(m
     (my_net.parent / "parts" / "__init__.py").write_text("from .deep import bias")
     (my_net.parent / "parts" / "deep.py").write_text("bias = False")
     for file, text in (
-        ("beside.py", f"import parts\n{BESIDE}"),
+        ("layers.py", f"import parts\n{LAYERS}"),
         ("parts/deep.py", "bias = True"),
         ("my_net.py", MY_NET.replace("8", "6")),
     ):
@@ -94,14 +94,14 @@ def test_the_fingerprint_covers_modules_that_a_network_imports_from_its_folder(m
 def test_initial_weights_trained_on_the_validation_images_are_rejected(bars_folder: Path, tmp_path: Path) -> None:
     words = ["--data", bars_folder, "--out", tmp_path / "runs", *SHORT]
     run("train", *words, "--final")
-    (seen,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
-    assert "was fitted on the validation images too" in refused("train", *words, "--init-from", seen)
+    (final,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
+    assert "was trained on the validation images too" in refused("train", *words, "--init-from", final)
     run("train", "--data", write_idx(tmp_path / "others", draw_bars(60, first_source=500), None), "--out", tmp_path,
-        "--init-from", seen, *SHORT)  # fmt: skip
+        "--init-from", final, *SHORT)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "error"),
     [
         ("def build(channels, classes): return 3", "returned a int; expected a torch.nn.Module"),
         ("def build(channels, classes): return 1 / 0", "building it ended in ZeroDivisionError: division by zero"),
@@ -110,7 +110,7 @@ def test_initial_weights_trained_on_the_validation_images_are_rejected(bars_fold
         ("def build(:", "running it ended in SyntaxError"),
         (
             "from torch import nn\ndef build(channels, classes): return nn.Flatten()",
-            "answered 2 images with shape [2, 256]; expected logits of shape [2, 3], one a class",
+            "returned shape [2, 256] for 2 images; expected logits of shape [2, 3]",
         ),
         (
             "from torch import nn\ndef build(channels, classes): return nn.Linear(7, classes)",
@@ -119,7 +119,7 @@ def test_initial_weights_trained_on_the_validation_images_are_rejected(bars_fold
         (
             "from torch import nn\nclass Tuple(nn.Linear):\n    def forward(self, x): return (x, x)\n"
             "def build(channels, classes): return Tuple(3, 3)",
-            "answered 2 images with tuple; expected logits",
+            "returned tuple for 2 images; expected logits",
         ),
         (
             "from torch import nn\nclass Blind(nn.Module):\n    def forward(self, x): return x.flatten(1)[:, :3]\n"
@@ -129,10 +129,10 @@ def test_initial_weights_trained_on_the_validation_images_are_rejected(bars_fold
     ],
 )
 def test_an_unusable_network_is_a_user_error_before_training(
-    tmp_path: Path, bars_folder: Path, text: str, sentence: str
+    tmp_path: Path, bars_folder: Path, text: str, error: str
 ) -> None:
     (tmp_path / "net.py").write_text(text)
-    assert sentence in refused(
+    assert error in refused(
         "train", "--model", f"{tmp_path / 'net.py'}:build", "--data", bars_folder, "--out", tmp_path / "runs"
     )
     assert not (tmp_path / "runs").exists()
@@ -155,7 +155,7 @@ def test_in_python_any_function_can_build_a_network(bars: LabelledImages) -> Non
     second = build(named, channels=1, classes=3, height=16, width=16, model_args={"units": 5})
     for model in (first, second):
         list(train(model, bars, TrainingSettings(epochs=1, batch_size=8), ComputeConfig()))
-        assert len(evaluate(as_classifier(model), core_suite(bars)).parts) == 3
+        assert len(evaluate(as_classifier(model), core_suite(bars)).conditions) == 3
 
 
 @pytest.fixture(scope="module")
@@ -169,15 +169,15 @@ def test_a_training_starts_from_trained_weights(trained: Path, bars_folder: Path
     words = ["train", "--data", bars_folder, "--out", tmp_path / "runs", "--epochs", "1", "--learning-rate", "1e-9"]
     run(*words, "--init-from", trained)
     run(*words)
-    began, anew = (
+    continued, fresh = (
         next(
             folder
             for folder in (tmp_path / "runs").iterdir()
-            if ("weights" in json.loads((folder / "settings.json").read_text())["origins"]) == is_from
+            if ("weights" in json.loads((folder / "settings.json").read_text())["origins"]) == with_weights
         )
-        for is_from in (True, False)
+        for with_weights in (True, False)
     )
-    before, after, other = (load_weights(folder).tensors["head.weight"] for folder in (trained, began, anew))
+    before, after, other = (load_weights(folder).tensors["head.weight"] for folder in (trained, continued, fresh))
     torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
     assert not torch.allclose(before, other, atol=1e-3)
 
@@ -196,7 +196,7 @@ def test_a_custom_network_continues_from_its_own_weights(my_net: Path, bars_fold
     ) in refused(*without, "--init-from", first)
     assert "--model petit with --init-from" in refused(*without, "--model", "petit", "--init-from", first)
     copy = f"{first / 'my_net.py'}:build"
-    assert "files are to read, not to run" in refused(*without, "--model", copy, "--init-from", first)
+    assert "code in a run folder is not run" in refused(*without, "--model", copy, "--init-from", first)
 
 
 def test_other_classes_get_a_new_last_layer_and_a_message(
@@ -209,18 +209,18 @@ def test_other_classes_get_a_new_last_layer_and_a_message(
         ["train", "--data", str(folder), "--out", str(tmp_path / "runs"), "--init-from", str(trained), *SHORT],
         standalone_mode=False,
     )
-    assert f"other classes than {trained} has (0, 1, 2): the last layer starts anew" in capsys.readouterr().err
-    (began,) = (tmp_path / "runs").iterdir()
-    assert load_classifier(began)(two.pixels.astype("float32") / 255).shape == (40, 2)
+    assert f"{trained} has other classes (0, 1, 2)" in " ".join(capsys.readouterr().err.split())
+    (continued,) = (tmp_path / "runs").iterdir()
+    assert load_classifier(continued)(two.pixels.astype("float32") / 255).shape == (40, 2)
 
 
 def test_weights_that_do_not_fit_are_a_user_error(trained: Path, tmp_path: Path, bars_folder: Path) -> None:
     colour = write_idx(tmp_path / "colour", draw_bars(60, channels=3), None)
     words = ["train", "--out", tmp_path / "runs", "--init-from"]
-    assert "its weights do not fit these images: normalise.running_mean is [1] there and [3] here" in refused(
+    assert "its weights do not fit these images: normalise.running_mean is [1]; expected [3]" in refused(
         *words, trained, "--data", colour
     )
-    assert f"--model cnn with --init-from {trained}, which is a petit; leave --model out" in refused(
+    assert f"--model cnn with --init-from {trained}, which is a petit; omit --model" in refused(
         *words, trained, "--data", bars_folder, "--model", "cnn"
     )
     assert "nowhere: no classifier there; expected a run folder" in refused(*words, "nowhere", "--data", bars_folder)
