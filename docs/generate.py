@@ -185,7 +185,7 @@ def _member(name: str, member: Any) -> str:
         return f"A dictionary by name: {kinds}.\n"
     if inspect.isclass(member):
         return _class(name, member, documentation)
-    return f"    {name}{_signature(member)}\n\n{documentation}\n"
+    return f"{_indented(name + _signature(member))}\n\n{documentation}\n"
 
 
 def _class(name: str, member: type, documentation: str) -> str:
@@ -207,10 +207,58 @@ def _getter(value: Any) -> Any:
     return getattr(value, "fget", None) or (value.func if type(value).__name__ == "cached_property" else None)
 
 
+IMAGES, LOGITS = "Float32[ndarray, 'n channels height width']", "Float32[ndarray, 'n classes']"
+TENSOR = "Float[Tensor, 'n channels height width']"
+ALIASES = {
+    f"Callable[[{TENSOR}, float | Float[Tensor, 'n'], CounterRng], {TENSOR}]": "CorruptionFunction",
+    f"Callable[[{IMAGES}], {LOGITS}]": "Classifier",
+    "UInt8[ndarray, 'n channels height width']": "Pixels",
+    LOGITS: "Probabilities",
+    "Callable[[ndarray], Any]": "Function",
+}
+"""Types as the package calls them."""
+SHORT_DEFAULT, WIDTH = 30, 100  # characters
+
+
 def _signature(function: Any) -> str:
-    text = str(inspect.signature(function))
-    text = re.sub(r"\b(?:imparfait|jaxtyping|collections|pathlib|numpy|torch|typing)(?:\.\w+)*\.(\w+)", r"\1", text)
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
+    """The signature of a function, a parameter a line where it would be long."""
+    signature = inspect.signature(function)
+    parameters = [
+        each.replace(default=_Dots())
+        if each.default is not each.empty and len(repr(each.default)) > SHORT_DEFAULT
+        else each
+        for each in signature.parameters.values()
+    ]
+    text = str(signature.replace(parameters=parameters))
+    text = re.sub(r"\b(?:imparfait|jaxtyping|collections|pathlib|numpy|torch|typing|PIL)(?:\.\w+)*\.(\w+)", r"\1", text)
+    for long, short in ALIASES.items():
+        text = text.replace(long, short)
+    return text
+
+
+def _indented(call: str) -> str:
+    """A call as a block of code, a parameter a line where it is long."""
+    if len(call) > WIDTH:
+        head, _, rest = call.partition("(")
+        depth, parameters = 0, [""]
+        for position, letter in enumerate(rest):
+            depth += (letter in "([{") - (letter in ")]}")
+            if depth < 0:
+                break
+            if letter == "," and depth == 0:
+                parameters.append("")
+            else:
+                parameters[-1] += letter
+        lines = [f"{head}(", *(f"    {each.strip()}," for each in parameters), rest[position:]]
+        call = "\n".join(lines)
+    return "\n".join(f"    {line}" for line in call.splitlines())
+
+
+class _Dots:
+    """A default too long to print."""
+
+    def __repr__(self) -> str:
+        return "…"
 
 
 def main(check: bool) -> int:
