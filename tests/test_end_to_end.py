@@ -33,8 +33,8 @@ def test_a_comparison_on_mnist_tells_a_trained_network_from_one_that_hardly_was(
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     [verdict] = found["verdicts"]
-    assert verdict["shown"]
+    assert verdict["significant"]
     assert verdict["better"] == "trained"
-    assert 0.85 < found["contenders"][0]["mean"] < 0.9999
-    assert found["contenders"][1]["mean"] < 0.3
+    assert 0.85 < found["candidates"][0]["mean"] < 0.9999
+    assert found["candidates"][1]["mean"] < 0.3
     assert not (tmp_path / "runs" / "TEST_LEDGER.csv").exists()

@@ -53,12 +53,12 @@ def main() -> None:
     results["detected of 100, 2 points planted in 1,500 images"] = sum(
         verdict.is_significant and verdict.names[0] == "one" for verdict in planted
     )
-    correct = false_positives.read(false_positives.JOBS_FOLDER)
+    counts = false_positives.read_counts()
     results["real trainings"] = 40
-    results["false positives of 300, real trainings re-paired"] = int(false_positives.shown(correct))
+    results["false positives of 300, real trainings re-paired"] = false_positives.count_detections(counts)
     for points in (0.1, 0.2, 0.3):
-        results[f"detected of 300, {points} points planted in real trainings"] = int(
-            false_positives.shown(correct, points / 100)
+        results[f"detected of 300, {points} points planted in real trainings"] = false_positives.count_detections(
+            counts, points / 100
         )
 
     write_claim(options.out, results)

@@ -87,7 +87,7 @@ def test_pooled_predictions_would_have_far_more_false_positives() -> None:
     random, false = np.random.default_rng(4), 0
     for _ in range(100):
         found = simulated(random)
-        one, other = (found.answers(profile).correct for profile in found.plan.profiles)
+        one, other = (found.out_of_fold(profile.name).correct for profile in found.plan.profiles)
         ahead, behind = int((one & ~other).sum()), int((other & ~one).sum())
         false += 2 * norm.sf(abs(ahead - behind) / np.sqrt(ahead + behind)) <= 0.05
     assert false > 15

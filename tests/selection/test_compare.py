@@ -144,9 +144,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("words", "expected"), REFUSED, ids=[expected[:30] for _, expected in REFUSED])
-def test_impossible_comparisons_are_user_errors_and_leave_no_file(
-    words: list[str], expected: str, home: Path
-) -> None:
+def test_impossible_comparisons_are_user_errors_and_leave_no_file(words: list[str], expected: str, home: Path) -> None:
     if "ray" in words:
         pytest.importorskip("ray")
     (home / "odd.toml").write_text("learning_rat = 0.1\n")

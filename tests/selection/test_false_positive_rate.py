@@ -18,6 +18,10 @@ PAIRS, MAX_FALSE_POSITIVES = 300, 23  # the 97.5 % quantile of a binomial with p
 
 @pytest.fixture(scope="module")
 def counts() -> np.ndarray:
+    return read_counts()
+
+
+def read_counts() -> np.ndarray:
     """Correct images, int64 [partition, fold, seed, condition]; the last condition is the number of all images."""
     with TRAININGS.open(newline="") as file:
         rows = list(csv.DictReader(file))
