@@ -241,16 +241,15 @@ def _indented(call: str) -> str:
     if len(call) > WIDTH:
         head, _, rest = call.partition("(")
         depth, parameters = 0, [""]
-        for position, letter in enumerate(rest):
+        while depth >= 0:
+            letter, rest = rest[0], rest[1:]
             depth += (letter in "([{") - (letter in ")]}")
-            if depth < 0:
-                break
             if letter == "," and depth == 0:
                 parameters.append("")
             else:
                 parameters[-1] += letter
-        lines = [f"{head}(", *(f"    {each.strip()}," for each in parameters), rest[position:]]
-        call = "\n".join(lines)
+        parameters[-1] = parameters[-1].removesuffix(")")
+        call = "\n".join([f"{head}(", *(f"    {each.strip()}," for each in parameters), f"){rest}"])
     return "\n".join(f"    {line}" for line in call.splitlines())
 
 
