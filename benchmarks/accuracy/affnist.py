@@ -31,7 +31,8 @@ from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.load import Dataset
 from imparfait.data.sealed_test import LEDGER
-from imparfait.reports.figures import as_png, contact_sheet
+from imparfait.reports.figures.drawing import as_png
+from imparfait.reports.figures.runs import contact_sheet
 
 MARGIN = 6  # empty pixels added on each side
 ROTATION, SHEAR, SCALE = math.radians(20), 0.2, 0.2

@@ -20,8 +20,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from imparfait.evaluation.statistics import bootstrap_interval
-from imparfait.reports.figures import THEMES, Theme, as_png
-from imparfait.reports.figures.drawing import figure_on
+from imparfait.reports.figures.drawing import THEMES, Theme, as_png, figure_on
 
 CORE_SUITE = ("clean", "geometric", "shrunk")
 NAMES = {

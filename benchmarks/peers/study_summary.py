@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator
 
 from imparfait.core.storage import write_json
-from imparfait.reports.figures import LIGHT, as_png
-from imparfait.reports.figures.drawing import figure_on
+from imparfait.reports.figures.drawing import LIGHT, as_png, figure_on
 
 GOAL = 98.0  # percent, core mean
 CORE_SUITE = ("clean", "geometric", "shrunk")

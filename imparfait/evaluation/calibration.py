@@ -13,9 +13,12 @@ from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
-from imparfait.evaluation.metrics import Confidence, Truths, accepted_and_wrong
-from imparfait.evaluation.uncertainty import CALIBRATION_FAMILIES, MODERATE_SEVERITY, max_probability
+from imparfait.evaluation.metrics import Confidence, Truths, accepted_and_wrong, max_probability
 
+CALIBRATION_FAMILIES = ("geometry", "noise", "light")
+"""Families whose corruptions temperature and threshold are fitted on. The others are left out, to see whether the
+calibration transfers."""
+MODERATE_SEVERITY = 0.6  # families are summarised up to this severity
 ERROR_RATE = 0.01  # allowed among accepted predictions, on images like those of the calibration
 CLEAN_SHARE = 0.25  # of the calibration images
 START_COVERAGES = (0.25, 0.5, 0.75, 0.95)

@@ -17,6 +17,11 @@ MIN_PROBABILITY = float(np.finfo(np.float32).tiny)  # 1.2e-38: below it float32 
 BINS = 15  # of the calibration error, as in Guo et al. (ICML 2017)
 
 
+def max_probability(probabilities: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, " n"]:
+    """The confidence of a prediction: its largest probability."""
+    return np.asarray(probabilities.max(1))
+
+
 def log_loss(probabilities: Probabilities, truths: Truths) -> float:
     """Log loss: the mean of −log(probability of the true class), in nats; 0 is perfect, log(classes) uniform.
 

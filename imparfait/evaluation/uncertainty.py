@@ -4,21 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 from scipy.special import softmax
 
 from imparfait.core.types import Classifier
 from imparfait.data.images.blank import accepts
 from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.evaluation import metrics
+from imparfait.evaluation.calibration import CALIBRATION_FAMILIES, MODERATE_SEVERITY
 from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import ConditionResult
 from imparfait.evaluation.statistics import Interval
 
-CALIBRATION_FAMILIES = ("geometry", "noise", "light")
-"""Families whose corruptions temperature and threshold are fitted on. The others are left out, to see whether the
-calibration transfers."""
-MODERATE_SEVERITY = 0.6  # families are summarised up to this severity
 CONFIDENT_SHARE = 0.99  # of the predictions, the most confident ones, whose errors are counted
 
 
@@ -99,11 +95,6 @@ def moderate(suite: SuiteResult, summary: CorruptionSummary) -> list[ConditionRe
     return [suite.conditions[summary.corruption, level] for level in levels]
 
 
-def max_probability(probabilities: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, " n"]:
-    """The confidence of a prediction: its largest probability."""
-    return np.asarray(probabilities.max(1))
-
-
 def ood_reports(
     classifier: Classifier,
     suite: SuiteResult,
@@ -118,7 +109,7 @@ def ood_reports(
     The in-distribution images are the suite's corrupted ones at all severities: clean ones would be too easy.
     """
     levels = [(name, level) for name, severities in suite.levels.items() for level in severities]
-    known = np.concatenate([max_probability(suite.conditions[level].probabilities) for level in levels])
+    known = np.concatenate([metrics.max_probability(suite.conditions[level].probabilities) for level in levels])
     reports = []
     for name, ood_set in OOD_SETS.items():
         if ood_set.purpose != "testing":
@@ -128,7 +119,7 @@ def ood_reports(
             continue
         images = pixels.astype(np.float32) / 255
         probabilities = softmax(classifier(images).astype(np.float64), 1)
-        confidence = max_probability(probabilities)
+        confidence = metrics.max_probability(probabilities)
         rounded = confidence.astype(known.dtype)  # in float64, 1 - 1e-9 would rank below a float32 1.0
         accepted = None if threshold is None else float(accepts(images, confidence, threshold).mean())
         reports.append(

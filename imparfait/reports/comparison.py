@@ -21,7 +21,8 @@ from imparfait.reports.comparison_text import (
     mean_name,
     reduction_sentence,
 )
-from imparfait.reports.figures import accuracy_against_seconds, mistakes, paired_differences
+from imparfait.reports.figures.comparisons import accuracy_against_seconds, paired_differences
+from imparfait.reports.figures.runs import mistakes
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, points, signed_points, verdict_sentence
 from imparfait.selection.comparison import Comparison

@@ -7,7 +7,8 @@ from jaxtyping import Int64
 
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
-from imparfait.reports.figures import as_png, contact_sheet
+from imparfait.reports.figures.drawing import as_png
+from imparfait.reports.figures.runs import contact_sheet
 
 MANY, CATALOGUED_IMAGES = 3, 2  # with more corruptions than MANY: one row each, of so many images at all severities
 

@@ -15,10 +15,11 @@ from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
 from imparfait.data.sealed_test import LEDGER
 from imparfait.evaluation.evaluate import Suite
+from imparfait.evaluation.evaluation_file import EvaluationFile
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import score_conditions
-from imparfait.evaluation.scores_file import EvaluationFile, ScoresFile, write_scores
+from imparfait.evaluation.scores_file import ScoresFile, write_scores
 from imparfait.evaluation.suite import Condition, apply_conditions, suite_named
 from imparfait.inference.open_model import LoadedModel
 from imparfait.reports import robustness, run

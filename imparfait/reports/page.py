@@ -10,7 +10,7 @@ import jinja2
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from imparfait.reports.figures import THEMES, Theme, as_png
+from imparfait.reports.figures.drawing import THEMES, Theme, as_png
 
 NARROW_RANGE = "\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}"
 TEMPLATES = Path(__file__).parent / "templates"

@@ -11,7 +11,7 @@ from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary, normal_interval
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import Condition
-from imparfait.reports.figures import curves, heat_map
+from imparfait.reports.figures.suites import curves, heat_map
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.suite_confidence import (
     CALIBRATION_HEADINGS,

@@ -9,7 +9,8 @@ from sklearn.metrics import classification_report
 
 from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.scores import ConditionResult, Scores
-from imparfait.reports.figures import accuracy_loss, confusion, contact_sheet, mistakes, shown_name
+from imparfait.reports.figures.drawing import shown_name
+from imparfait.reports.figures.runs import accuracy_loss, confusion, contact_sheet, mistakes
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
 from imparfait.training.checkpoints import Epoch

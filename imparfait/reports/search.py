@@ -9,7 +9,7 @@ import numpy as np
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
 from imparfait.reports.comparison_text import method_sentence, search_headings, search_rows, search_sentences
-from imparfait.reports.figures import best_so_far, shares, slices
+from imparfait.reports.figures.comparisons import best_so_far, shares, slices
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, verdict_sentence
 from imparfait.selection.search_result import SearchResult

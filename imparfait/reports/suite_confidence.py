@@ -6,18 +6,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from imparfait.evaluation import metrics
+from imparfait.evaluation.calibration import CALIBRATION_FAMILIES, MODERATE_SEVERITY
+from imparfait.evaluation.metrics import max_probability
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import ConditionResult
 from imparfait.evaluation.uncertainty import (
-    CALIBRATION_FAMILIES,
-    MODERATE_SEVERITY,
     CalibrationReport,
     OodReport,
-    max_probability,
     moderate,
 )
-from imparfait.reports.figures import confidence
+from imparfait.reports.figures.suites import confidence
 from imparfait.reports.page import PageFigure
 from imparfait.reports.text import NONE, percent_range
 

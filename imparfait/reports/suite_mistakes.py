@@ -13,7 +13,9 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
 from imparfait.evaluation.suite import CLEAN, Condition
-from imparfait.reports.figures import mistakes, rows_of_mistakes, shown_name
+from imparfait.reports.figures.drawing import shown_name
+from imparfait.reports.figures.runs import mistakes
+from imparfait.reports.figures.suites import rows_of_mistakes
 from imparfait.reports.page import PageFigure
 from imparfait.reports.text import corruption_label
 

@@ -16,7 +16,8 @@ from imparfait.export import export
 from imparfait.models.loading import load_classifier
 from imparfait.reports.comparison import accuracy_seconds_figure, comparison_json, difference_rows, write_comparison
 from imparfait.reports.comparison_text import comparison_headings, comparison_rows, search_rows
-from imparfait.reports.figures import accuracy_loss, confusion, errors, mistakes, paired_differences
+from imparfait.reports.figures.comparisons import paired_differences
+from imparfait.reports.figures.runs import accuracy_loss, confusion, errors, mistakes
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.search import search_json, write_search
 from imparfait.reports.text import percent, percent_range, verdict_sentence

@@ -17,7 +17,6 @@ from imparfait.core.storage import exclusive_lock, fingerprint
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.ood import draw_outliers
 from imparfait.evaluation.scores import Score, score_conditions
 from imparfait.models.classifier import as_classifier
 from imparfait.models.registry import build, check_answers
@@ -260,6 +259,8 @@ def _with_outliers(data: LabelledImages, settings: TrainingSettings) -> tuple[Te
     """Pixels, labels and sources of all training images: `data`, and out-of-distribution images if asked for."""
     pixels, labels, sources = data.pixels, data.labels, data.sources
     if settings.ood_fraction:
+        from imparfait.data.ood import draw_outliers
+
         outliers = draw_outliers(data, settings.ood_fraction, settings.seed)
         pixels = np.concatenate([pixels, outliers])
         labels = np.concatenate([labels, np.full(len(outliers), OOD_LABEL)])

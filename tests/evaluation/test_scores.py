@@ -16,7 +16,7 @@ from imparfait.evaluation.scores_file import ScoresFile, read_scores, write_scor
 from imparfait.evaluation.statistics import bootstrap_interval, wilson_interval
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.registry import build
-from imparfait.reports.figures import plot_scores
+from imparfait.reports.figures.runs import plot_scores
 from imparfait.reports.text import scores_rows
 
 

@@ -16,11 +16,9 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
 from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.evaluation import calibration
-from imparfait.evaluation.calibration import calibrate
+from imparfait.evaluation.calibration import CALIBRATION_FAMILIES, MODERATE_SEVERITY, calibrate
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.uncertainty import (
-    CALIBRATION_FAMILIES,
-    MODERATE_SEVERITY,
     OodReport,
     calibration_by_family,
     calibration_report,

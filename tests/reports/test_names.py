@@ -19,7 +19,8 @@ from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.suite import apply_conditions, full_suite
 from imparfait.evaluation.uncertainty import calibration_by_family
 from imparfait.reports import robustness, run
-from imparfait.reports.figures import LIGHT, confusion, plot_scores
+from imparfait.reports.figures.drawing import LIGHT
+from imparfait.reports.figures.runs import confusion, plot_scores
 from imparfait.reports.page import PageFigure
 
 NAMES = (
