@@ -95,7 +95,7 @@ def load_data(
         found = lookup("data set", str(data), DATASETS)(declared)
     elif path.is_dir() and any(find_idx(path, part) for parts in PARTS.values() for part in parts):
         found = _from_idx(path, path.resolve().name, declared)
-    elif path.suffix == ".npz" or (path.is_dir() and any(path.glob("*.npy"))):
+    elif path.suffix == ".npz" or (path.is_dir() and any(file.is_file() for file in path.glob("*.npy"))):
         found = _from_arrays(path, declared)
     elif path.is_dir() and (splits := image_folder.find_class_folders(path)):
         known = normalize if isinstance(normalize, InputFormat) else None

@@ -11,25 +11,27 @@ import numpy as np
 from numpy.lib import format as npy
 
 from imparfait.core.errors import UserError
-from imparfait.data.packed import MOST_DENSE, PIECE, check_size
+from imparfait.data.idx import MAX_DENSITY, check_size
 
 NAMES = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
     "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
 }
-"""Images and labels as Keras's mnist.npz, MedMNIST and MNIST-C call them."""
+"""Names of images and labels in Keras's mnist.npz, MedMNIST and MNIST-C."""
 
 
-def find_arrays(there: set[str], split: str) -> tuple[str, str] | None:
-    """The names of a split's images and labels among those that are `there`."""
-    return next((pair for pair in NAMES[split] if set(pair) <= there), None)
+def find_arrays(names: set[str], split: str) -> tuple[str, str] | None:
+    """The names of a split's images and labels among `names`."""
+    return next((pair for pair in NAMES[split] if set(pair) <= names), None)
 
 
 def names_in(path: Path) -> set[str]:
     """The arrays in an .npz file, or in a folder of .npy files."""
     if path.is_dir():
-        return {file.stem for file in path.glob("*.npy")}
+        return {file.stem for file in path.glob("*.npy") if file.is_file()}
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise UserError(f"{path}: is no regular file; expected an .npz file")
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -53,9 +55,9 @@ def read_array(path: Path, name: str) -> np.ndarray:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
             info = archive.getinfo(f"{name}.npy")
-            dense = 1 if info.compress_type == zipfile.ZIP_STORED else MOST_DENSE[".gz"]
+            dense = 1 if info.compress_type == zipfile.ZIP_STORED else MAX_DENSITY[".gz"]
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                dense = MOST_DENSE[".xz"]
+                dense = MAX_DENSITY[".xz"]
             held = min(info.compress_size, path.stat().st_size) * dense
             return _read(inside, stream, min(info.file_size, held))
     except UserError:
@@ -86,13 +88,12 @@ def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
     if any(not isinstance(length, int) or length < 0 for length in shape):
         raise UserError(f"{path}: the header says shape {shape}; expected lengths from 0")
     expected = math.prod(shape) * kind.itemsize
-    said = f"{' x '.join(map(str, shape))} of {kind}"
-    check_size(path, expected, said, size)
-    content = bytearray()
-    while len(content) <= expected and (piece := stream.read(min(PIECE, expected + 1 - len(content)))):
-        content += piece
+    described = f"{' x '.join(map(str, shape))} of {kind}"
+    check_size(path, expected, described, size)
+    content = bytearray(stream.read(expected))  # an array on it can be written to
+    content += stream.read(1)
     if len(content) != expected:
         held = "more" if len(content) > expected else str(len(content))
-        raise UserError(f"{path}: the header says {said} = {expected} bytes, the file holds {held}")
+        raise UserError(f"{path}: the header says {described} = {expected} bytes, the file holds {held}")
     values = np.frombuffer(content, kind)
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)

@@ -107,7 +107,7 @@ def test_the_split_does_not_depend_on_the_order_of_the_images() -> None:
 
 
 def test_test_images_are_not_split(bars: LabelledImages) -> None:
-    with pytest.raises(UserError, match="these are test images"):
+    with pytest.raises(UserError, match="test images cannot be split"):
         split(bars.select(np.arange(32), "test"))
 
 
@@ -157,10 +157,8 @@ def test_a_range_of_severities_is_sampled_per_image() -> None:
 def test_an_augmentation_lists_its_corruptions() -> None:
     assert describe_overlap(AUGMENTATIONS["everything"]).endswith("all of them.")
     assert "all but shot_noise, impulse_noise, gaussian_noise" in describe_overlap(AUGMENTATIONS["without_noise"])
-    assert describe_overlap(AUGMENTATIONS["fresh"]).startswith(
-        "In training it saw images corrupted as geometric and shrunk;"
-    )
-    assert describe_overlap(AUGMENTATIONS["clean"]) == "No corrupted image was seen in training."
+    assert describe_overlap(AUGMENTATIONS["fresh"]).startswith("Seen in training: geometric and shrunk;")
+    assert describe_overlap(AUGMENTATIONS["clean"]) == "No corruption was seen in training."
 
 
 def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
@@ -171,7 +169,7 @@ def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
     assert (seen.sort(0).values == torch.tensor([[0], [1], [2]])).all()
 
 
-@pytest.mark.parametrize(("name", "anew"), [("fresh", True), ("study", False), ("balanced", False)])
+@pytest.mark.parametrize(("name", "redrawn"), [("fresh", True), ("study", False), ("balanced", False)])
 def test_images_are_corrupted_once_or_again_each_epoch_as_the_augmentation_states(
     name: str, redrawn: bool, images: torch.Tensor
 ) -> None:

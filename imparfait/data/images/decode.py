@@ -206,12 +206,12 @@ def _content(path: Path, limits: Limits) -> bytes:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
-        told = os.fstat(handle)
-        if not stat.S_ISREG(told.st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path}: is no regular file; expected an image")
-        if told.st_size > limits.bytes:
-            raise UserError(f"{path}: has {told.st_size:,} bytes; expected at most {limits.bytes:,}")
+        if status.st_size > limits.bytes:
+            raise UserError(f"{path}: has {status.st_size:,} bytes; expected at most {limits.bytes:,}")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(limits.bytes + 1)
+            return file.read(min(status.st_size, limits.bytes) + 1)  # as many are allocated
     finally:
         os.close(handle)
