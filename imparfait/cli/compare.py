@@ -18,17 +18,15 @@ if TYPE_CHECKING:
 @options.size
 @options.normalize
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Cross-validation folds per seed.")
-@click.option(
-    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions, each with a new split."
-)
-@click.option("--epochs", type=click.IntRange(1), help="For all candidates.  [default: the fewest that one has]")
-@click.option("--seconds", type=click.FloatRange(1), help="Train each candidate for about so long, in whole epochs.")
-@click.option("--images", type=click.IntRange(20), help="Use about so many training images.  [default: all]")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions, each on new splits.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs of each candidate.  [default: the fewest of any]")
+@click.option("--seconds", type=click.FloatRange(1), help="Train each for about this many seconds, in whole epochs.")
+@options.images
 @click.option(
     "--suite", type=click.Choice(["core", "full"]), default="core", show_default=True,
-    help="Evaluate folds on core: clean, geometric, shrunk; or full: every corruption at every severity.",
+    help="What folds are evaluated on. core: clean, geometric, shrunk; full: every corruption at every severity.",
 )  # fmt: skip
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Reduce the plan to take about so long.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time budget, to which the plan is reduced.")
 @options.executor
 @options.out
 @click.option("--final", is_flag=True, help="Then train the best on all training images; evaluate it on the test set.")

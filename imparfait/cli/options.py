@@ -31,6 +31,9 @@ normalize = click.option(
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
 )
+images = click.option(
+    "--images", type=click.IntRange(20), help="Number of training images to use, approximately.  [default: all]"
+)
 out = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

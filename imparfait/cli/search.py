@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     help="random or bayes; repeat the option to run both, at equal cost.",
 )  # fmt: skip
 @click.option("--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials per search.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time budget; no trial is started after it.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time budget; no new trials start after it.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Searches per method.")
 @click.option("--space", type=click.Path(path_type=Path), help="TOML file of settings to vary, with their ranges.")
 @options.data
 @options.size
 @options.normalize
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial.  [default: the recipe's]")
-@click.option("--images", type=click.IntRange(20), help="Use about so many training images.  [default: all]")
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="A trial holds out one of so many.")
+@options.images
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds; a trial holds out one.")
 @options.executor
 @options.out
 @options.as_json
