@@ -1,31 +1,33 @@
-"""Small images drawn here; shapes and types of the package are really checked while tests run."""
+"""Shared fixtures: small images, jaxtyping checks of shapes and types, --fuzz, figures rendered where they matter."""
 
 import os
 from collections.abc import Iterator
 
-import helpers.typechecker  # noqa: F401 - found by the hook below under this name
+import helpers.typechecker  # noqa: F401 - the import hook finds it under this name
 from jaxtyping import install_import_hook
 
-# Tests may run side by side (pytest -n 2): each process on a core of its own, for threads of several that share all
-# cores wait for one another.
+# With pytest -n 2 each process has its own core: PyTorch threads of several processes on all cores wait for each other.
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and CORES:
     os.sched_setaffinity(0, {CORES[int(worker.removeprefix("gw")) % len(CORES)]})
 
 hook = install_import_hook("imparfait", "helpers.typechecker.check")
-hook.__enter__()  # for the whole session: every module of the package is imported through it
+hook.__enter__()  # for the whole session, before the first module of the package is imported
 
+from contextlib import nullcontext  # noqa: E402
 from pathlib import Path  # noqa: E402
+from unittest.mock import patch  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from helpers.bars import draw_bars, write_idx  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from imparfait.data.dataset import LabelledImages  # noqa: E402
 
 SLOWEST = ("test_readme", "test_end_to_end", "test_page", "test_compare", "test_notebooks")
-"""Files of tests that take minutes: begun first, so that no core waits for them at the end."""
-
+"""Test files that take minutes: they start first, so that no core waits for them at the end."""
 
 FUZZ_CASES = 50  # in one test, so that several processes can share them
 
@@ -42,25 +44,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("fuzz_cases", parts, ids=[f"{part.start}-{part.stop - 1}" for part in parts])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: index for index, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Outside tests/reports figures are built but not rendered in this process: half the time of a short training."""
+    with nullcontext() if "reports" in item.path.parts else patch.object(Figure, "savefig", save_blank):
+        return (yield)
+
+
+def save_blank(figure: Figure, file: object, **options: object) -> None:
+    Image.new("L", (1, 1)).save(file, "PNG")
+
+
 @pytest.fixture(scope="session")
 def fuzz_count(pytestconfig: pytest.Config) -> int:
     """The number of malformed files in a fuzz test: --fuzz N."""
     return int(pytestconfig.getoption("fuzz"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {name: index for index, name in enumerate(SLOWEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
-
-
 @pytest.fixture(scope="module")
 def all_cores() -> Iterator[None]:
-    """For tests of several processes: all cores there are, though others are tested beside it."""
+    """All cores, for tests of several processes or threads."""
     if CORES:
-        mine = os.sched_getaffinity(0)
+        own = os.sched_getaffinity(0)
         os.sched_setaffinity(0, CORES)
         yield
-        os.sched_setaffinity(0, mine)
+        os.sched_setaffinity(0, own)
     else:
         yield
 

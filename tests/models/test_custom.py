@@ -223,5 +223,5 @@ def test_weights_that_do_not_fit_are_a_user_error(trained: Path, tmp_path: Path,
     assert f"--model cnn with --init-from {trained}, which is a petit; omit --model" in refused(
         *words, trained, "--data", bars_folder, "--model", "cnn"
     )
-    assert "nowhere: no classifier there; expected a run folder" in refused(*words, "nowhere", "--data", bars_folder)
+    assert "nowhere: no such model; expected a run folder" in refused(*words, "nowhere", "--data", bars_folder)
     assert not (tmp_path / "runs").exists()
