@@ -1,4 +1,4 @@
-"""Errors carry their parts, and read as one sentence."""
+"""UserError: its fields, its sentence, and suggestions for misspelt names."""
 
 import pickle
 
@@ -8,14 +8,14 @@ from imparfait.core.errors import UserError, lookup
 
 
 def test_an_error_joins_its_fields_into_one_sentence() -> None:
-    error = UserError("--epochs: 'ten' came", expected="a whole number of 1 or more", hint="write --epochs 10")
-    assert str(error) == "--epochs: 'ten' came; expected a whole number of 1 or more; write --epochs 10"
+    error = UserError("--epochs: 'ten'", expected="a whole number of 1 or more", hint="write --epochs 10")
+    assert str(error) == "--epochs: 'ten'; expected a whole number of 1 or more; write --epochs 10"
     assert (error.expected, error.hint) == ("a whole number of 1 or more", "write --epochs 10")
 
 
 def test_an_error_survives_pickling() -> None:
-    error = pickle.loads(pickle.dumps(UserError("it came", expected="another", hint="write that")))
-    assert (str(error), error.hint) == ("it came; expected another; write that", "write that")
+    error = pickle.loads(pickle.dumps(UserError("1.5", expected="a whole number", hint="write 2")))
+    assert (str(error), error.hint) == ("1.5; expected a whole number; write 2", "write 2")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Random numbers are a function of what they are for."""
+"""Counter-based random numbers: a pure function of seed, purpose, epoch, source and name."""
 
 import torch
 from hypothesis import given, settings
@@ -10,7 +10,7 @@ SOURCES = torch.arange(1000)
 
 
 def splitmix64(state: int) -> int:
-    """The published step, on Python's own integers."""
+    """The published algorithm, on Python integers."""
     mask = 2**64 - 1
     state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
     state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask

@@ -1,4 +1,4 @@
-"""Folders and versions of a file appear whole or not at all, whenever the process or the power ends."""
+"""Files and folders are complete or absent, wherever a process crash or a power cut interrupts a save."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ OLD, NEW = b"old" * 40_000, b"new" * 40_000
 
 
 def saves_that_end_at_every_step(save: Callable[[], None], restore: Callable[[], None], when: str) -> Iterator[Disk]:
-    """Calls `save` again and again, ending it at its first, second, … step, until one is not ended."""
+    """Runs `save` repeatedly, crashing it at its first, second, … system call, until it completes."""
     for at in range(1, 100):
         restore()
         try:
@@ -56,7 +56,7 @@ def test_a_save_that_ends_at_any_step_leaves_a_complete_version(tmp_path: Path, 
 
 
 def test_the_crash_test_detects_a_save_that_is_not_atomic(tmp_path: Path) -> None:
-    """Written straight to its place, a version is found torn: by its sha256, with the one before it still there."""
+    """A version written in place is torn: its sha256 shows it, and the version before it is still there."""
     save_version(tmp_path, 1, OLD, SUFFIX)
 
     def straight() -> None:
@@ -97,7 +97,7 @@ def test_a_corrupted_version_is_skipped_and_named(tmp_path: Path, change: str) -
     flipped[1000] ^= 1
     newest.write_bytes({"torn": NEW[:-1], "flipped": bytes(flipped), "emptied": b"", "longer": NEW + b"x"}[change])
     assert load_version(tmp_path, SUFFIX) == (OLD, [newest])
-    assert load_version(tmp_path, SUFFIX) == (OLD, [])  # it is out of the way now
+    assert load_version(tmp_path, SUFFIX) == (OLD, [])  # it was moved away
     next(tmp_path.glob(f"*{SUFFIX}")).write_bytes(b"")
     with pytest.raises(UserError, match=r"corrupted .* and no earlier version is intact; to start again"):
         load_version(tmp_path, SUFFIX)

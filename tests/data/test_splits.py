@@ -1,4 +1,4 @@
-"""Folds: every source is held out once, with all its copies, and never fitted on by then."""
+"""Folds: each source is held out once, with all its copies, and is never in the training images of that fold."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from imparfait.data.splits import check_apart, fold, split, subsample
 
 
 def with_copies(n: int, copies: int, seed: int) -> LabelledImages:
-    """Bars, each source with so many copies, in a random order."""
+    """Bars, each source with `copies` copies, in random order."""
     data = draw_bars(n)
     rows = np.random.default_rng(seed).permutation(np.repeat(np.arange(n), copies))
     return data.select(rows)
@@ -26,10 +26,10 @@ def test_each_source_is_held_out_exactly_once_with_all_its_copies(n: int, copies
     data = with_copies(n, copies, seed)
     held_out = []
     for number in range(folds):
-        fit, held = fold(data, folds, number, seed)
-        check_apart(fit, held)
-        assert len(fit) + len(held) == len(data)
-        held_out += np.unique(held.sources).tolist()
+        train, validation = fold(data, folds, number, seed)
+        check_apart(train, validation)
+        assert len(train) + len(validation) == len(data)
+        held_out += np.unique(validation.sources).tolist()
     assert sorted(held_out) == np.unique(data.sources).tolist()
 
 
@@ -37,23 +37,23 @@ def test_each_source_is_held_out_exactly_once_with_all_its_copies(n: int, copies
 @given(st.integers(15, 90), st.integers(2, 5), st.integers(0, 1000))
 def test_folds_are_of_equal_size_and_stratified(n: int, folds: int, seed: int) -> None:
     data = draw_bars(n)
-    held = [fold(data, folds, number, seed)[1] for number in range(folds)]
-    counts = np.array([np.bincount(part.labels, minlength=3) for part in held])
+    folds_held_out = [fold(data, folds, number, seed)[1] for number in range(folds)]
+    counts = np.array([np.bincount(part.labels, minlength=3) for part in folds_held_out])
     assert (np.ptp(counts, 0) <= 1).all()
-    assert np.ptp([len(part) for part in held]) <= 1
+    assert np.ptp([len(part) for part in folds_held_out]) <= 1
 
 
 def test_partitions_differ_and_are_reproducible() -> None:
     data = draw_bars(90)
-    parts = [frozenset(fold(data, 5, 0, partition)[1].sources.tolist()) for partition in range(20)]
-    assert len(set(parts)) == 20
-    assert parts[3] == frozenset(fold(data, 5, 0, 3)[1].sources.tolist())
+    partitions = [frozenset(fold(data, 5, 0, partition)[1].sources.tolist()) for partition in range(20)]
+    assert len(set(partitions)) == 20
+    assert partitions[3] == frozenset(fold(data, 5, 0, 3)[1].sources.tolist())
 
 
 def test_the_order_of_the_images_changes_no_fold() -> None:
     data = draw_bars(60)
-    mixed = data.select(np.random.default_rng(0).permutation(60))
-    assert set(fold(data, 5, 2, 1)[1].sources) == set(fold(mixed, 5, 2, 1)[1].sources)
+    shuffled = data.select(np.random.default_rng(0).permutation(60))
+    assert set(fold(data, 5, 2, 1)[1].sources) == set(fold(shuffled, 5, 2, 1)[1].sources)
 
 
 def test_more_folds_than_images_of_a_class_are_rejected() -> None:
@@ -79,7 +79,7 @@ def test_subsamples_are_nested_and_stratified() -> None:
 
 
 def test_a_planted_leak_is_detected_every_time() -> None:
-    """An corrupted copy of a held-out image among those to fit on, 100 times at random."""
+    """A corrupted copy of a random held-out image among the training images, 100 times."""
     from helpers.fake_jobs import small_job
 
     from imparfait.data.corrupted import corrupt
@@ -87,15 +87,17 @@ def test_a_planted_leak_is_detected_every_time() -> None:
 
     data = draw_bars(60)
     random = np.random.default_rng(0)
-    for turn in range(100):
-        fit, held = fold(data, 3, turn % 3, turn)
-        leak = corrupt(held.select(random.integers(0, len(held), 1)), ("geometric", "shrunk")[turn % 2], 0.5)
-        row = random.integers(0, len(fit) + 1)
+    for trial in range(100):
+        train, validation = fold(data, 3, trial % 3, trial)
+        leak = corrupt(
+            validation.select(random.integers(0, len(validation), 1)), ("geometric", "shrunk")[trial % 2], 0.5
+        )
+        row = random.integers(0, len(train) + 1)
         joined = replace(
-            fit,
-            pixels=np.insert(fit.pixels, row, leak.pixels[0], 0),
-            labels=np.insert(fit.labels, row, leak.labels[0]),
-            sources=np.insert(fit.sources, row, leak.sources[0]),
+            train,
+            pixels=np.insert(train.pixels, row, leak.pixels[0], 0),
+            labels=np.insert(train.labels, row, leak.labels[0]),
+            sources=np.insert(train.sources, row, leak.sources[0]),
         )
         with pytest.raises(UserError, match="leakage: 1 held-out source images"):
-            fit_and_evaluate(small_job(data), joined, held)
+            fit_and_evaluate(small_job(data), joined, validation)
