@@ -1,4 +1,4 @@
-"""The documentation is true: every command, program and file of settings in README and docs runs on small data."""
+"""Every command, program and settings file in README and docs runs on small data."""
 
 import re
 import shlex

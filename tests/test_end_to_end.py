@@ -1,4 +1,4 @@
-"""One real training on real MNIST, as a user starts it; scored on validation images."""
+"""One real training on MNIST from the command line, evaluated on validation images."""
 
 import json
 import subprocess

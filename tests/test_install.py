@@ -1,4 +1,4 @@
-"""The wheel in an empty environment: light, and of use without torch."""
+"""The wheel in an empty environment: small, and useful without torch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The house: which package may look into which, and how large a file may grow."""
+"""The layout: which package may import which, file lengths and docstrings."""
 
 import ast
 from pathlib import Path

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from helpers.fuzz_images import BOMBS, a_broken_picture, a_sign, files_of
+from helpers.fuzz_images import BOMBS, broken_image, glyph_image, files_of
 from tools.claims import write_claim
 
 DOCUMENTED = {501, 503}  # the 5xx status codes that the API describes
@@ -89,7 +89,7 @@ def raw_request(number: int) -> bytes:
                 valid_request(rng) for _ in range(rng.randrange(1, 30)))]  # fmt: skip
             return b"".join(others) + rng.randbytes(rng.randrange(30))
         case 6:  # a broken image
-            _, body = a_broken_picture(number)
+            _, body = broken_image(number)
             return b"\r\n".join([first, *headers, b"Content-Length: %d" % len(body), b"", body])
         case 7:  # not HTTP
             return rng.randbytes(rng.randrange(1, 3000))
@@ -178,7 +178,7 @@ def send_all(
 
 def image_request(number: int | str) -> bytes:
     """A request with malformed image `number`, or the bomb of that name."""
-    content = a_broken_picture(number)[1] if isinstance(number, int) else BOMBS[number]()
+    content = broken_image(number)[1] if isinstance(number, int) else BOMBS[number]()
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {len(content)}"
     return head.encode() + b"\r\nConnection: close\r\n\r\n" + content
 
@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
-    a_sign()
+    glyph_image()
     summary: dict[str, object] = {}
     with running_server() as (process, port):
         while health(port)["ready"] != "200":

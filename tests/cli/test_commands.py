@@ -1,4 +1,4 @@
-"""The commands as a person uses them, on small images in a folder."""
+"""The commands on small images in a folder, as a user runs them."""
 
 import csv
 import json

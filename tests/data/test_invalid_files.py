@@ -1,4 +1,4 @@
-"""Data files whose content contradicts them are refused in one sentence that names them, before they take memory."""
+"""Invalid data files are user errors that name the file, raised before they take memory."""
 
 import gzip
 import lzma
@@ -16,7 +16,7 @@ from helpers.data_files import (
     ImageArrays,
     named_arrays,
     npy,
-    npy_that_says,
+    npy_with_header,
     write_folders,
     write_idx,
     write_npy,
@@ -132,7 +132,7 @@ def npy_other_shape(random: np.random.Generator, folder: Path) -> tuple[Path, st
     def change(name: str, array: np.ndarray) -> bytes:
         shape = list(array.shape)
         shape[0] += int(random.choice([-1, 1, 100, 2**33, 2**60]))
-        return npy_that_says(array, tuple(shape))
+        return npy_with_header(array, tuple(shape))
 
     return *some_npy(random, folder, change), "the header says"
 
@@ -151,7 +151,7 @@ def npy_trailing_bytes(random: np.random.Generator, folder: Path) -> tuple[Path,
 
 def npy_of_objects(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
     """What NumPy would unpickle, which is to run what the file says."""
-    return *some_npy(random, folder, lambda name, array: npy_that_says(array, array.shape, "|O")), "expected whole"
+    return *some_npy(random, folder, lambda name, array: npy_with_header(array, array.shape, "|O")), "expected whole"
 
 
 def npy_of_fractions(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
@@ -185,14 +185,14 @@ def npz_of_two_arrays_of_one_name(random: np.random.Generator, folder: Path) -> 
     return path, path.name, "two arrays of one name"
 
 
-def some_picture(random: np.random.Generator, folder: Path) -> tuple[Path, Path]:
+def some_image_file(random: np.random.Generator, folder: Path) -> tuple[Path, Path]:
     """A folder of class folders, and one of its images."""
     home = write_folders(folder, ImageArrays.drawn(random), str(random.choice([".png", ".bmp", ".tif", ".gif"])))
     return home, Path(random.choice(sorted(map(str, home.rglob("*.*")))))
 
 
-def picture_that_is_none(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home, file = some_picture(random, folder)
+def file_that_is_no_image(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
+    home, file = some_image_file(random, folder)
     contents = {
         b"": "it is empty", b"hello, this is text": "no image in one of the formats", random.bytes(200): "",
         b"<svg></svg>": "is an SVG drawing", b"%PDF-1.7\n": "is a PDF",
@@ -202,14 +202,14 @@ def picture_that_is_none(random: np.random.Generator, folder: Path) -> tuple[Pat
     return home, file.name, contents[content]
 
 
-def picture_torn(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home, file = some_picture(random, folder)
+def truncated_image(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
+    home, file = some_image_file(random, folder)
     content = file.read_bytes()
     file.write_bytes(content[: random.integers(0, len(content) // 2)])
     return home, file.name, ""
 
 
-def picture_that_says_it_is_huge(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
+def image_with_a_huge_header(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
     home = write_folders(folder, ImageArrays.drawn(random))
     file = Path(random.choice(sorted(map(str, home.rglob("*.png")))))
     content = bytearray(file.read_bytes())
@@ -219,8 +219,8 @@ def picture_that_says_it_is_huge(random: np.random.Generator, folder: Path) -> t
     return home, file.name, ""
 
 
-def picture_of_other_size(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
-    home, file = some_picture(random, folder)
+def image_of_another_size(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
+    home, file = some_image_file(random, folder)
     Image.new("L", (40, 50)).save(file)
     return home, "--size", "pixels"
 
@@ -240,7 +240,7 @@ def class_only_in_the_test(random: np.random.Generator, folder: Path) -> tuple[P
     return home, "test", "a class 'zebra', which the training images do not have"
 
 
-def class_without_a_picture(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
+def class_without_an_image(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
     home = write_folders(folder, ImageArrays.drawn(random))
     (home / "train" / "zebra").mkdir()
     return home, "zebra", "a class without an image"
@@ -250,9 +250,9 @@ ALL_LIES: tuple[Lie, ...] = (
     idx_truncated, idx_trailing_bytes, idx_other_size, idx_other_type, idx_packed_badly, labels_of_other_count,
     label_out_of_range_in_the_test, npy_other_shape, npy_truncated, npy_trailing_bytes, npy_of_objects,
     npy_of_fractions,
-    npy_strange_header, npz_broken, npz_of_two_arrays_of_one_name, picture_that_is_none, picture_torn,
-    picture_that_says_it_is_huge, picture_of_other_size, two_classes_of_one_name, class_only_in_the_test,
-    class_without_a_picture,
+    npy_strange_header, npz_broken, npz_of_two_arrays_of_one_name, file_that_is_no_image, truncated_image,
+    image_with_a_huge_header, image_of_another_size, two_classes_of_one_name, class_only_in_the_test,
+    class_without_an_image,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Reading, splitting and mixing images, and the seal on the test."""
+"""Loading, splitting and augmenting images, and the sealed test set."""
 
 import csv
 import gzip

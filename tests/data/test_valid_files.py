@@ -1,4 +1,4 @@
-"""Data files in every format and of every kind that is taken are read as they are."""
+"""Data files of every format and type that is accepted are loaded unchanged."""
 
 from pathlib import Path
 

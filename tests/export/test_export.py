@@ -1,4 +1,4 @@
-"""Exported files: they predict as the network they were made from, say what they are, and run without imparfait."""
+"""Exported files predict like their network, describe themselves, and run without imparfait."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.corrupted import core_suite
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 from imparfait.evaluation.evaluate import wrap_external
 from imparfait.evaluation.external.input_spec import SpecHint
 from imparfait.evaluation.external.load import open_external

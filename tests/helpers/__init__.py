@@ -1,1 +1,1 @@
-"""What several test files draw, write or start."""
+"""Helpers that several test files share."""

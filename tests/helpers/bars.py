@@ -1,4 +1,4 @@
-"""A small data set of bars, drawn here: flat, steep and crossed."""
+"""A small data set of drawn bars: flat, steep and crossed."""
 
 from pathlib import Path
 

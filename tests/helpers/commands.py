@@ -1,4 +1,4 @@
-"""Commands run in this process."""
+"""Commands run in the test process."""
 
 from pathlib import Path
 

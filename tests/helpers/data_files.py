@@ -1,4 +1,4 @@
-"""Data sets written as people have them: IDX, NumPy's files and folders of images, with random images in them."""
+"""Data sets in every supported format (IDX, NumPy files, image folders) with random images."""
 
 import gzip
 import io
@@ -47,7 +47,7 @@ def npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def npy_that_says(array: np.ndarray, shape: tuple[int, ...], kind: str = "") -> bytes:
+def npy_with_header(array: np.ndarray, shape: tuple[int, ...], kind: str = "") -> bytes:
     """A file whose header says another shape, or another type, than its values have."""
     text = repr({"descr": kind or array.dtype.str, "fortran_order": False, "shape": shape}).encode()
     text += b" " * (63 - (len(text) + 10) % 64) + b"\n"

@@ -1,4 +1,4 @@
-"""Small jobs and plans, and invented results for them."""
+"""Small jobs and plans, with made-up results."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

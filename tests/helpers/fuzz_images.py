@@ -1,4 +1,4 @@
-"""Endless ways to damage image files, and bombs; also used by benchmarks/malformed_pictures.py."""
+"""Malformed image files and decompression bombs, by number; benchmarks/reliability uses them too."""
 
 import io
 import struct
@@ -11,13 +11,14 @@ from PIL import Image
 from helpers.fuzz_models import NUMBERS, Random, damaged_bytes
 from helpers.image_variants import LOSSLESS, LOSSY, MODES, Variant
 from imparfait.core.errors import UserError
-from imparfait.data.images.normalize import InputFormat, read_normalized
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import read_normalized
 
 FORMAT = InputFormat(channels=1, height=16, width=16, normalization="digit")
 KINDS = tuple(MODES)
 
 
-def a_sign(side: int = 32) -> np.ndarray:
+def glyph_image(side: int = 32) -> np.ndarray:
     """A cross, 0 on the ground and 255 in ink."""
     ink = np.zeros((side, side), np.uint8)
     ink[side // 2 - 2 : side // 2 + 2, 6:-6] = 255
@@ -32,26 +33,26 @@ def files_of(kind: str) -> tuple[bytes, ...]:
     for mode in MODES[kind]:
         for orientation in (1, 6) if kind not in ("BMP", "GIF") else (1,):
             lossless = kind in LOSSLESS
-            found.append(Variant(kind, mode, True, orientation, 1, lossless).store(a_sign()))
+            found.append(Variant(kind, mode, True, orientation, 1, lossless).store(glyph_image()))
             if kind in LOSSY and kind in LOSSLESS and mode != "ink":
-                found.append(Variant(kind, mode, True, orientation, 1, False).store(a_sign()))
+                found.append(Variant(kind, mode, True, orientation, 1, False).store(glyph_image()))
             if kind == "TIFF":
                 for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
-                    found.append(Variant(kind, mode, True, orientation, 1, True, compression).store(a_sign()))
+                    found.append(Variant(kind, mode, True, orientation, 1, True, compression).store(glyph_image()))
     if kind in ("TIFF", "GIF", "WEBP", "PNG"):
         sides = (32, 24, 40) if kind == "TIFF" else (32, 32)
-        pages = [Image.fromarray(a_sign(side)) for side in sides]
+        pages = [Image.fromarray(glyph_image(side)) for side in sides]
         buffer = io.BytesIO()
         pages[0].save(buffer, kind, save_all=True, append_images=pages[1:])
         found.append(buffer.getvalue())
     if kind == "JPEG":
         buffer = io.BytesIO()
-        Image.fromarray(a_sign(64)).save(buffer, "JPEG", progressive=True)
+        Image.fromarray(glyph_image(64)).save(buffer, "JPEG", progressive=True)
         found.append(buffer.getvalue())
     return tuple(found)
 
 
-def a_broken_picture(index: int) -> tuple[str, bytes]:
+def broken_image(index: int) -> tuple[str, bytes]:
     """The format and the content of broken file number `index`."""
     random = np.random.default_rng(index)
     kind = KINDS[index % len(KINDS)]
@@ -74,7 +75,7 @@ def a_broken_picture(index: int) -> tuple[str, bytes]:
 
 def outcome(index: int) -> tuple[str, str]:
     """The format of broken file number `index`, and what became of it: "works" or a sentence."""
-    kind, content = a_broken_picture(index)
+    kind, content = broken_image(index)
     try:
         pages = list(read_normalized(content, FORMAT, "broken"))
         assert pages, "nothing was read, and nothing said"

@@ -1,4 +1,4 @@
-"""One image stored in all the ways that people store images; also used by benchmarks/storage_variants.py."""
+"""One image in every file format, colour mode and orientation; benchmarks/ocr uses them too."""
 
 import io
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Lines of digits on paper to tune reading on: drawn simply, on kinds of paper that the benchmark does not have."""
+"""Lines of digits on paper for tuning OCR, on papers that the benchmark does not have."""
 
 import io
 from collections.abc import Callable

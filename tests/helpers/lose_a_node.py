@@ -1,4 +1,4 @@
-"""Run by test_executors: jobs on a Ray cluster of two local nodes, one of which is lost."""
+"""A script for test_executors: jobs on a Ray cluster of two local nodes, one of which is lost."""
 
 from ray.cluster_utils import Cluster
 

@@ -1,4 +1,4 @@
-"""All the arrays of a data set, the test set included."""
+"""All arrays of a data set, including its test set."""
 
 from pathlib import Path
 

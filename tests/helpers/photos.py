@@ -1,4 +1,4 @@
-"""Signs as cameras and scanners show them: on paper, on a desk, on a board; drawn, not photographed."""
+"""Synthetic photos and scans of glyphs: on paper, on a desk, on a board."""
 
 import io
 from collections.abc import Callable

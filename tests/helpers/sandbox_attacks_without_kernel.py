@@ -1,4 +1,4 @@
-"""The same malicious loader where the kernel restricts nothing, as on other systems: only the audit hook is left."""
+"""The same malicious loader without kernel restrictions, as on other systems: the audit hook alone."""
 
 from helpers.sandbox_attacks import load
 from imparfait.evaluation.external.sandbox import linux

@@ -1,4 +1,4 @@
-"""beartype as Python's typing rules want it: an int is welcome where a float is."""
+"""beartype with the numeric tower of PEP 484: an int is accepted where a float is expected."""
 
 from beartype import BeartypeConf, beartype
 

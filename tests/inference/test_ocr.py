@@ -1,4 +1,4 @@
-"""OCR: numbers on pages in order, with boxes, and confident only where they are right."""
+"""OCR: digits on pages in reading order, with boxes and calibrated confidence."""
 
 import io
 import json
@@ -17,7 +17,7 @@ import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, read_file
 from imparfait.inference.ocr.candidates import Candidate

@@ -1,4 +1,4 @@
-"""The report of a suite: a page that opens offline, and tables that agree with the counts."""
+"""The robustness report: one self-contained page, and tables that agree with the counts."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""`imparfait compare` and `imparfait.compare`: plans, tables, reports, and what is refused."""
+"""`imparfait compare` and `imparfait.compare`: plans, tables, reports and user errors."""
 
 import csv
 import json

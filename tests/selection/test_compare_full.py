@@ -1,4 +1,4 @@
-"""A comparison on the full suite: what its mean counts, what is tested besides, and what it costs."""
+"""Comparisons on the full suite: the mean, the secondary tests and the cost."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Verdicts of a comparison, and what is said of them."""
+"""Verdicts of a comparison, and the sentences about them."""
 
 import re
 from dataclasses import replace

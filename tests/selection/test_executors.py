@@ -299,6 +299,6 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(home: Path) -> None:
     driver.send_signal(signal.SIGINT)
     _, errors = driver.communicate(timeout=60)
     assert driver.returncode == 130, errors
-    assert f"of {JOBS} finished jobs are kept, the same command continues from there" in errors
+    assert f"of {JOBS} jobs are finished and kept, the same command continues from there" in errors
     assert "Traceback" not in errors
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))

@@ -1,4 +1,4 @@
-"""Jobs: everything that decides a result is in the key, and a result is a function of the job."""
+"""Jobs: the key covers everything that decides a result, and a result is a function of the job."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Search: the same trials whatever happened in between, and an accuracy on splits that no trial used."""
+"""Search: reproducible trials after any interruption, and an accuracy on splits that no trial used."""
 
 import csv
 import json

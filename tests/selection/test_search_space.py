@@ -1,4 +1,4 @@
-"""What a search may vary: from the settings and the network's sizes, and from a file."""
+"""Search spaces, from the settings and model arguments and from a file."""
 
 from pathlib import Path
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.fuzz_images import a_broken_picture, png
+from helpers.fuzz_images import broken_image, png
 from helpers.photos import a_seven
 from helpers.server import INPUT, RunningServer, brightness, fake_model, grey, serving
 from PIL import Image
 
 import imparfait
-from imparfait.data.images.normalize import InputFormat, read_normalized
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test, static
@@ -270,7 +271,7 @@ def test_a_model_that_returns_no_probabilities_is_an_internal_error(caplog: pyte
 
 def test_broken_images_are_user_errors(fake: RunningServer, fuzz_cases: range) -> None:
     for number in fuzz_cases:
-        _, content = a_broken_picture(number)
+        _, content = broken_image(number)
         response = fake.post(content)
         if response.status != 200:
             assert response.error in ((422, "unprocessable"), (413, "too_large"))

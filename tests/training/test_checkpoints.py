@@ -1,4 +1,4 @@
-"""A training that continues from a checkpoint ends with the weights of one that never stopped, bit for bit."""
+"""A training that continues from a checkpoint ends with the same weights, bit for bit."""
 
 import hashlib
 from dataclasses import replace

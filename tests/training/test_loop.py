@@ -1,4 +1,4 @@
-"""The training loop: weights, losses, and what it refuses."""
+"""The training loop: weights, losses and rejected input."""
 
 import hashlib
 import math

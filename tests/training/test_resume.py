@@ -1,4 +1,4 @@
-"""A real training in its own process is killed, stopped or refused by the disk; the same command continues."""
+"""Real trainings are killed, stopped or hit a full disk; the same command continues them."""
 
 import errno
 import hashlib

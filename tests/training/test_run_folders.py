@@ -1,4 +1,4 @@
-"""Untrusted run folders: no code in them is run, and whatever is wrong with them is one sentence."""
+"""Untrusted run folders: their code never runs, and every defect is a user error."""
 
 import json
 import os

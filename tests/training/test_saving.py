@@ -1,4 +1,4 @@
-"""A network trained in Python is saved as a run folder, which opens and exports like one of the command."""
+"""A network trained in Python is saved as a run folder that loads and exports like any other."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings are checked where they enter, and names that are nearly right are recognised."""
+"""Settings are validated where they enter, and near misses of names are recognised."""
 
 import pytest
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.fuzz_images import BOMBS, FORMAT, a_sign, outcome, tiff
+from helpers.fuzz_images import BOMBS, FORMAT, glyph_image, outcome, tiff
 from helpers.image_variants import COMPRESSIONS, ORIENTATIONS, Variant, variants
 from PIL import Image
 
@@ -125,7 +125,7 @@ def test_cmyk_of_photoshop_is_not_turned_inside_out() -> None:
 def test_what_has_more_pixels_than_are_kept_is_averaged_down(kind: str, mode: str) -> None:
     if kind == "JPEG" and mode in ("RGBA", "I;16"):
         return
-    small = a_sign(40).astype(np.uint16)
+    small = glyph_image(40).astype(np.uint16)
     large = small.repeat(4, 0).repeat(4, 1)
     image = Image.fromarray(large * 257) if mode == "I;16" else Image.fromarray(large.astype(np.uint8)).convert(mode)
     page = next(read_pages(encoded(image, kind), limits=Limits(kept=1600)))
@@ -204,7 +204,7 @@ def test_an_empty_image_is_a_user_error(index: int, reason: str) -> None:
 
 def test_a_truncated_file_is_rejected_or_complete() -> None:
     """Truncated is refused: what still works has lost only what stands after its pixels."""
-    ink = a_sign()
+    ink = glyph_image()
     for variant in EVERY[:: len(EVERY) // 40]:
         content = variant.store(ink)
         for end in range(0, len(content), len(content) // 6 + 1):

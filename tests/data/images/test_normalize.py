@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from helpers.fuzz_images import a_sign
+from helpers.fuzz_images import glyph_image
 from helpers.image_variants import Variant, variants
 from helpers.photos import SCENES, a_seven, file, page
 from hypothesis import given, settings
@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imparfait.data.images.foreground import find_foreground
-from imparfait.data.images.normalize import InputFormat, Normalization, NormalizedImage, is_like_mnist, read_normalized
+from imparfait.data.images.input_format import MNIST_SHARE, InputFormat, Normalization, is_like_mnist
+from imparfait.data.images.normalize import NormalizedImage, read_normalized
 from imparfait.data.images.paper import find_paper
-from imparfait.data.images.placement import MNIST_SHARE, areas, place, resized, stroke_width, thickened
+from imparfait.data.images.placement import areas, place, resized, stroke_width, thickened
 from imparfait.data.load import load_data
 
 
@@ -254,8 +255,8 @@ def test_light_that_fades_is_no_sheet_of_paper() -> None:
 
 
 def test_a_glyph_is_normalised_to_the_size_of_the_model() -> None:
-    cross = decoded(file(255 - a_sign(64), "PNG"), input_format(64, 64)).pixels
-    assert np.array_equal(cross[0], a_sign(64))
+    cross = decoded(file(255 - glyph_image(64), "PNG"), input_format(64, 64)).pixels
+    assert np.array_equal(cross[0], glyph_image(64))
 
 
 @pytest.mark.parametrize("size", [(28, 28), (40, 60), (10, 30), (9, 9)])
