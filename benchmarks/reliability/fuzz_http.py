@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from helpers.fuzz_images import BOMBS, broken_image, glyph_image, files_of
+from helpers.fuzz_images import BOMBS, broken_image, files_of, glyph_image
 from tools.claims import write_claim
 
 DOCUMENTED = {501, 503}  # the 5xx status codes that the API describes
