@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from helpers.bars import draw_bars, write_idx
 
 import imparfait
+from imparfait.cli import console
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.corruptions import CORRUPTIONS
@@ -208,3 +209,14 @@ def test_an_external_onnx_file_is_evaluated_and_its_input_reported(home: Path) -
     )
     assert "layout nchw" in printed
     assert (next((home / "onnx").glob("evaluate-linear.onnx-*")) / "report.html").exists()
+
+
+def test_an_unknown_model_is_refused_before_data_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "loaded", lambda *_: pytest.fail("data were loaded"))
+    with pytest.raises(UserError, match="no such model"):
+        run("evaluate", "nope")
+
+
+def test_a_model_given_twice_is_refused() -> None:
+    with pytest.raises(UserError, match="given twice"):
+        run("evaluate", "digits", "digits")
