@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tools.claims import write_claim
 
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 from imparfait.export import KERAS_MODELS, metadata_of
 from imparfait.export.keras import serialize
 from imparfait.export.parity import corrupted_digits

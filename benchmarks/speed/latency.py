@@ -85,7 +85,7 @@ def arrays(rounds: int) -> dict[str, object]:
     """Throughput of PyTorch and ONNX Runtime on arrays in memory."""
     import torch
 
-    from imparfait.data.images.normalize import InputFormat
+    from imparfait.data.images.input_format import InputFormat
     from imparfait.export import onnx
     from imparfait.inference.predictor import predictor_from_onnx
     from imparfait.models.classifier import as_classifier

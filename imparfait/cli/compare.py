@@ -9,7 +9,7 @@ from imparfait.cli import console, options
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
-    from imparfait.data.images.normalize import Normalization
+    from imparfait.data.images.input_format import Normalization
 
 
 @click.command()

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.text import Text
 
-    from imparfait.core.types import Classifier
-    from imparfait.data.image_folder import Watch
-    from imparfait.data.images.normalize import InputFormat, Normalization
+    from imparfait.core.types import Classifier, Watch
+    from imparfait.data.images.input_format import InputFormat, Normalization
     from imparfait.data.load import Dataset
     from imparfait.evaluation.scores import Scores
     from imparfait.selection.executors import Progress as JobProgress
@@ -86,21 +85,21 @@ def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", image
         click.echo(f"{images:,} images are few: {steps}{f' ({name})' if name else ''}", err=True)
 
 
-def run_jobs(run: "Iterable[JobProgress]", what: str, note: Callable[[], str] = str) -> None:
+def run_jobs(run: "Iterable[JobProgress]", title: str, note: Callable[[], str] = str) -> None:
     """Run a comparison or search behind a bar, to which `note` adds words.
 
     Raises Stopped on Ctrl-C and SIGTERM; finished jobs are kept.
     """
     last, before = None, signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with bar(what, None) as (progress, task):
+        with bar(title, None) as (progress, task):
             for last in run:
-                jobs = f"{what}: {last.done} of {last.total} jobs"
+                jobs = f"{title}: {last.done} of {last.total} jobs"
                 description = ", ".join(filter(None, (jobs, note())))
                 progress.update(task, completed=last.seconds, total=last.total_seconds, description=description)
     except KeyboardInterrupt as error:
-        kept = f"{last.done} of {last.total} finished jobs" if last else "finished jobs"
-        raise Stopped(f"stopped; {kept} are kept, {CONTINUES}", 128 + signal.SIGINT) from error
+        finished = f"{last.done} of {last.total} jobs are finished and kept" if last else "finished jobs are kept"
+        raise Stopped(f"stopped; {finished}, {CONTINUES}", 128 + signal.SIGINT) from error
     finally:
         signal.signal(signal.SIGTERM, before)
 

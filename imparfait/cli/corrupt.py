@@ -9,7 +9,7 @@ from imparfait.cli import console, options
 from imparfait.core.errors import UserError, lookup
 
 if TYPE_CHECKING:
-    from imparfait.data.images.normalize import Normalization
+    from imparfait.data.images.input_format import Normalization
 
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)  # of a contact sheet
 SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")

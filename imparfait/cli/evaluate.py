@@ -10,7 +10,7 @@ from imparfait.cli import console, options
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
-    from imparfait.data.images.normalize import InputFormat, Normalization
+    from imparfait.data.images.input_format import InputFormat, Normalization
 
 LAYOUTS = "nchw, nhwc, nhw or flat"
 RANGES = "1, 255, -1..1, mnist or imagenet"

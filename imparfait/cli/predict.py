@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import options
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,11 +80,12 @@ def predict(images: tuple[Path, ...], model: str, as_json: bool, as_csv: bool, o
 
 
 def _write(out: Path, files: list[str], model: str, run: Callable[[list[str]], Iterator["FileResult"]]) -> None:
+    from imparfait.cli.console import bar
     from imparfait.cli.signals import Stopped, asked_to_stop
     from imparfait.inference.results_file import resume_results
 
     earlier = None
-    with asked_to_stop() as stop, console.bar("predicting", len(files)) as (progress, task):
+    with asked_to_stop() as stop, bar("predicting", len(files)) as (progress, task):
         for done in resume_results(out, files, model, run):
             earlier = done if earlier is None else earlier
             progress.update(task, completed=done)

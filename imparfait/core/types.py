@@ -1,6 +1,7 @@
 """Array types at the borders of the program: numpy, with their shapes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -17,3 +18,6 @@ Probabilities = Float32[np.ndarray, "n classes"]
 
 Classifier = Callable[[Float32[np.ndarray, "n channels height width"]], Logits]
 """Any function from float32 images in 0..1 to logits, in whatever library."""
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Iterates over `total` items and may show progress: `watch(items, total)`."""

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from imparfait.core.types import Labels, Pixels, Sources
-from imparfait.data.images.normalize import InputFormat, Normalization
+from imparfait.data.images.input_format import InputFormat, Normalization
 
 Split = Literal["train", "validation", "test"]
 

@@ -4,18 +4,18 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from imparfait.core.errors import UserError
-from imparfait.core.types import Labels, Pixels
+from imparfait.core.types import Labels, Pixels, Watch
 from imparfait.data.images.decode import SUFFIXES, Page, read_pages
-from imparfait.data.images.normalize import InputFormat, Normalization, has_dark_border, is_like_mnist, normalize
+from imparfait.data.images.input_format import InputFormat, Normalization, has_dark_border, is_like_mnist
+from imparfait.data.images.normalize import normalize
 
 SPLITS = {
     "train": ("train", "training"),
@@ -25,9 +25,6 @@ SPLITS = {
 
 MNIST_SIDE = 28  # pixels, for `digit` where no size is given
 MAX_NAMED = 3  # files that cannot be read, in one error
-
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""What goes over `total` things one by one and may show how far it is: `watch(things, total)`."""
 
 
 @dataclass(frozen=True)

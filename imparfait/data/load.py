@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.errors import UserError, lookup
-from imparfait.data import image_folder, npz
+from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import PARTS, as_idx, find_idx, read_idx
-from imparfait.data.image_folder import ClassFolders, Wanted, Watch
-from imparfait.data.images.decode import page_of
-from imparfait.data.images.normalize import InputFormat, Normalization, is_like_mnist
-from imparfait.data.images.normalize import normalize as normalize_page
+from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
 from imparfait.data.sealed_test import SealedTest
 from imparfait.data.splits import split
 
@@ -97,9 +94,8 @@ def load_data(
         found = _from_idx(path, path.resolve().name, declared)
     elif path.suffix == ".npz" or (path.is_dir() and any(file.is_file() for file in path.glob("*.npy"))):
         found = _from_arrays(path, declared)
-    elif path.is_dir() and (splits := image_folder.find_class_folders(path)):
-        known = normalize if isinstance(normalize, InputFormat) else None
-        return _from_folders(path, splits, Wanted(size, declared, known), watch)
+    elif path.is_dir() and (found_in_folders := _from_folders(path, size, normalize, watch)):
+        return found_in_folders
     else:
         raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
     if size and found.train.pixels.shape[2:] != (size, size):
@@ -136,6 +132,8 @@ def _from_idx(
 
 
 def _from_arrays(path: Path, normalization: Normalization | None) -> Dataset:
+    from imparfait.data import npz
+
     names = npz.names_in(path)
     pairs = {split: pair for split in npz.NAMES if (pair := npz.find_arrays(names, split))}
     if "train" not in pairs:
@@ -206,11 +204,24 @@ def _from_pairs(
 
 
 def _as_digits(planes: np.ndarray) -> np.ndarray:
+    from imparfait.data.images.decode import page_of
+    from imparfait.data.images.normalize import normalize
+
     form = InputFormat(channels=1, height=planes.shape[2], width=planes.shape[3], normalization="digit")
-    return np.stack([normalize_page(page_of(image), form).pixels for image in planes[:, 0]])
+    return np.stack([normalize(page_of(image), form).pixels for image in planes[:, 0]])
 
 
-def _from_folders(path: Path, splits: dict[str, ClassFolders], wanted: Wanted, watch: Watch) -> Dataset:
+def _from_folders(
+    path: Path, size: int | None, normalize: Normalization | InputFormat | None, watch: Watch
+) -> Dataset | None:
+    """The data set in class folders; None where there are none."""
+    from imparfait.data import image_folder
+
+    splits = image_folder.find_class_folders(path)
+    if not splits:
+        return None
+    model_input = normalize if isinstance(normalize, InputFormat) else None
+    wanted = image_folder.Wanted(size, None if isinstance(normalize, InputFormat) else normalize, model_input)
     if "train" not in splits:
         raise UserError(f"{path}: {' and '.join(splits)} but no train in it; expected train/<class>/… or <class>/…")
     name, classes = path.resolve().name, splits["train"].classes
@@ -218,7 +229,7 @@ def _from_folders(path: Path, splits: dict[str, ClassFolders], wanted: Wanted, w
         raise UserError(f"{splits['train'].path}: expected two class folders or more, of two images each or more")
     remarks = []
 
-    def read(split: Split, first: int, wanted: Wanted) -> LabelledImages:
+    def read(split: Split, first: int, wanted: image_folder.Wanted) -> LabelledImages:
         pixels, labels, form, remark = image_folder.read_class_folders(splits[split], classes, wanted, watch)
         remarks.append(f"{split}: {remark}")
         sources = np.arange(first, first + len(labels))

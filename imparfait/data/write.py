@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import atomic_directory, write_json
+from imparfait.core.types import Watch
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import as_idx
-from imparfait.data.image_folder import Watch
 from imparfait.data.load import Dataset
 from imparfait.data.sealed_test import LEDGER
 

@@ -12,7 +12,7 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 from imparfait.data.load import load_data
 from imparfait.models.metadata import Parity
 

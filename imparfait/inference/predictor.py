@@ -11,7 +11,8 @@ from imparfait.core.compute import onnx_session
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.blank import is_blank
-from imparfait.data.images.normalize import InputFormat, NormalizedImage
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import NormalizedImage
 from imparfait.models.metadata import KEY, ExportMetadata, Threshold, parse_metadata
 
 TOP = 3  # labels in a prediction

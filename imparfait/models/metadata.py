@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, PositiveInt, ValidationEr
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable, read_regular
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 
 CONFIG = "config.json"
 MAX_JSON_BYTES = 1 << 20  # of config.json: 30,000 class names

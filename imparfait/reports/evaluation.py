@@ -8,9 +8,9 @@ from typing import Any, Literal
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
+from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.image_folder import Watch
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
 from imparfait.data.sealed_test import LEDGER

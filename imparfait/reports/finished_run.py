@@ -8,11 +8,10 @@ from torch import nn
 
 from imparfait.core.hardware import environment, torch_threads
 from imparfait.core.storage import atomic_directory
-from imparfait.core.types import Classifier
+from imparfait.core.types import Classifier, Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import ConditionImages
-from imparfait.data.image_folder import Watch
 from imparfait.data.load import plainly
 from imparfait.data.sealed_test import LEDGER, SealedTest
 from imparfait.evaluation.calibration import Calibration, calibrate

@@ -10,7 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from imparfait.data.images.normalize import InputFormat, NormalizedImage
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import NormalizedImage
 from imparfait.models.metadata import Parity, Threshold
 from imparfait.serving.batching import BatchResult
 

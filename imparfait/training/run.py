@@ -21,7 +21,6 @@ from imparfait.models.loading import PretrainedWeights, check_named
 from imparfait.models.metadata import MAX_JSON_BYTES, ModelConfig, Sha256, Threshold
 from imparfait.models.pretrained import find_model
 from imparfait.models.registry import check_answers
-from imparfait.training.distillation import distillation_targets, load_teachers
 from imparfait.training.loop import Training, network_for
 from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import TrainingSettings, enough_steps
@@ -138,6 +137,8 @@ class Run:
         """The training of `model`, at its first step."""
         targets = None
         if self.teachers:
+            from imparfait.training.distillation import distillation_targets
+
             targets = distillation_targets(self.teachers, len(self.data.classes), self.compute)
         return Training(model, self.data, self.settings, self.compute, validation=self.validation, targets=targets)
 
@@ -159,6 +160,8 @@ def prepare_run(
     smaller and epochs more, unless `fixed` names these settings. Raises UserError as `new_run`, and when the initial
     weights or a teacher were trained on the validation images.
     """
+    from imparfait.training.distillation import load_teachers
+
     fit, validation = (dataset.train_and_val(), None) if final else dataset.train_val()
     fit, calibration = split_calibration(fit)
     if not final:
@@ -171,7 +174,7 @@ def prepare_run(
         device,
         final=final,
         weights=weights,
-        teachers=load_teachers(teachers, fit),
+        teachers=load_teachers(teachers, fit) if teachers else None,
         validation=validation,
         calibration=calibration,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
 from imparfait.serving.schemas import png

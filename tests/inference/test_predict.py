@@ -18,7 +18,7 @@ import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.data.images.decode import SUFFIXES
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.batch import FileResult, files_in, predict_files, predict_many
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, predictor_from_onnx

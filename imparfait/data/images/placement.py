@@ -5,7 +5,8 @@ import scipy  # its parts are loaded when first used: ndimage takes a fifth of a
 from jaxtyping import Bool, Float, Float32
 from PIL import Image
 
-MNIST_SHARE = 20 / 28  # MNIST's digits fit in 20 of 28 pixels, their centre of mass in the middle (LeCun 1998)
+from imparfait.data.images.input_format import MNIST_SHARE
+
 THIN = 0.085  # a stroke's width by its digit's longer side: 5 % of MNIST's are thinner; half are thinner than 0.12
 THICKENED = 0.11  # what a thinner one is brought to
 

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int, UInt8
 from scipy import ndimage
 
 from imparfait.data.images.foreground import Box, edges_of, reduced
-from imparfait.data.images.normalize import InputFormat
+from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.placement import place
 from imparfait.inference.ocr.binarize import BinarizedPage
 from imparfait.inference.ocr.layout import ComponentMap, TextLine

@@ -17,7 +17,8 @@ from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.data.image_folder import MAX_NAMED
 from imparfait.data.images.decode import SUFFIXES, read_pages
-from imparfait.data.images.normalize import Normalization, read_normalized
+from imparfait.data.images.input_format import Normalization
+from imparfait.data.images.normalize import read_normalized
 from imparfait.data.load import Dataset, load_data
 from imparfait.inference.loading import load_predictor
 
