@@ -9,14 +9,14 @@ from jaxtyping import Bool, Float, Float32
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.paper import otsu
 
-SAMPLES = 64  # rows and columns that a surface is fitted to
-FEWEST = 400  # samples that a curved surface is fitted to; to fewer, a plane
-ROUNDS = 8
-TUKEY = 4.685  # standard deviations from which on a pixel has no weight (Tukey's biweight, 95 % efficient)
+SURFACE_SAMPLES = 64  # rows and columns that a surface is fitted to
+MIN_CURVED_SAMPLES = 400  # samples that a curved surface is fitted to; to fewer, a plane
+FIT_ROUNDS = 8
+TUKEY_SIGMAS = 4.685  # standard deviations from which on a pixel has no weight (Tukey's biweight, 95 % efficient)
 TERMS = 6  # of a surface: 1, x, y, x², xy, y²
-LEAST_NOISE = 0.004  # a grey of 255
-TOLD_APART = 0.3  # of the variance lies within two levels at most: of noise 0.36, of a slope 0.25
-WIDE, NARROW = 0.08, 0.03  # of the page's longer side: strokes are narrower than the one; the other tells ink's side
+MIN_NOISE = 0.004  # a grey of 255
+MAX_WITHIN_SHARE = 0.3  # of the variance lies within two levels at most: of noise 0.36, of a slope 0.25
+WIDE_SHARE, NARROW_SHARE = 0.08, 0.03  # of the page's longer side: strokes are narrower than the one; the other tells ink's side
 
 Mask = Bool[np.ndarray, "height width"]
 Plane = Float32[np.ndarray, "height width"]
@@ -49,12 +49,12 @@ def flat(levels: Levels) -> Background | None:
     if not 0 < 2 * len(inked) < levels.shape[0] * levels.shape[1]:
         return None
     direction, _ = _direction(inked.astype(np.float64), 0.0)
-    return Background(direction, beside @ direction, LEAST_NOISE, exact=True)
+    return Background(direction, beside @ direction, MIN_NOISE, exact=True)
 
 
 def fitted(levels: Levels, valid: Mask) -> Background:
     """A ground that changes smoothly over the page: fitted to the border of its valid part, then to all but the ink."""
-    rows, columns = (np.arange(0, side, max(1, side // SAMPLES)) for side in levels.shape[:2])
+    rows, columns = (np.arange(0, side, max(1, side // SURFACE_SAMPLES)) for side in levels.shape[:2])
     few, inside = levels[np.ix_(rows, columns)].astype(np.float64), valid[np.ix_(rows, columns)]
     thick = max(1, min(inside.shape) // 12)
     ring = inside & ~np.asarray(scipy.ndimage.binary_erosion(inside, iterations=thick))
@@ -66,7 +66,7 @@ def fitted(levels: Levels, valid: Mask) -> Background:
     terms = np.zeros((TERMS, pixels.shape[1]))
     terms[:3] = plane
     far = np.abs(pixels - places @ terms).max(1)
-    if len(pixels) > FEWEST and (far < TUKEY * max(noise, 0.02)).mean() > 0.5:
+    if len(pixels) > MIN_CURVED_SAMPLES and (far < TUKEY_SIGMAS * max(noise, 0.02)).mean() > 0.5:
         terms, noise = _robust(places, pixels, terms)
     direction, noise = _direction(pixels - places @ terms, noise)
     beside = levels @ direction - (_basis(y, x) @ (terms @ direction)).astype(np.float32)
@@ -79,7 +79,7 @@ def even(levels: Levels, noise: float) -> Background | None:
     `noise` is that of a smoother ground: where it is about the pixels' own, that ground was right. Of the two levels
     the one that has more of the corners, the border and the page is the ground.
     """
-    own = max(_pixel_noise(levels), LEAST_NOISE)
+    own = max(_pixel_noise(levels), MIN_NOISE)
     if noise < 3 * own:
         return None
     pixels = levels.reshape(-1, levels.shape[2])
@@ -95,7 +95,7 @@ def even(levels: Levels, noise: float) -> Background | None:
     votes = sum(float(np.concatenate([part.ravel() for part in parts]).mean()) for parts in (corners, border, [light]))
     above, below = float(np.median(onto[light])), float(np.median(onto[~light]))
     within = np.where(light, onto - above, onto - below).var()
-    if within > TOLD_APART * onto.var():
+    if within > MAX_WITHIN_SHARE * onto.var():
         return None
     if votes > 1.5:
         return Background(-direction, above - onto, own)
@@ -104,7 +104,7 @@ def even(levels: Levels, noise: float) -> Background | None:
 
 def local(levels: Levels, valid: Mask) -> Background:
     """A ground with edges in it, such as a shadow's: whatever is wider than a stroke."""
-    wide, narrow = (max(3, round(share * max(levels.shape[:2]))) | 1 for share in (WIDE, NARROW))
+    wide, narrow = (max(3, round(share * max(levels.shape[:2]))) | 1 for share in (WIDE_SHARE, NARROW_SHARE))
     smooth = scipy.ndimage.uniform_filter(levels, (3, 3, 1))
     smooth[~valid] = np.median(smooth[valid], 0)
     sharp = smooth - scipy.ndimage.uniform_filter(smooth, (wide, wide, 1))
@@ -115,7 +115,7 @@ def local(levels: Levels, valid: Mask) -> Background:
         direction, onto = -direction, -onto
     beside = levels @ direction - scipy.ndimage.grey_opening(onto, wide)
     beside -= np.median(beside[valid])  # an opening lies at the lower side of the noise
-    return Background(direction, beside, max(1.4826 * float(np.median(np.abs(beside[valid]))), LEAST_NOISE))
+    return Background(direction, beside, max(1.4826 * float(np.median(np.abs(beside[valid]))), MIN_NOISE))
 
 
 def without_rest(ground: Background, ink: Mask, size: int) -> Background:
@@ -148,11 +148,11 @@ def _robust(
     if terms is None:
         terms = np.zeros((places.shape[1], pixels.shape[1]))
         terms[0] = np.median(pixels, 0)
-    noise = LEAST_NOISE
-    for _ in range(ROUNDS):
+    noise = MIN_NOISE
+    for _ in range(FIT_ROUNDS):
         far = np.linalg.norm(pixels - places @ terms, axis=1)
-        noise = max(1.4826 * float(np.median(far)), LEAST_NOISE)
-        weights = np.clip(1 - (far / (TUKEY * noise)) ** 2, 0, None) ** 2
+        noise = max(1.4826 * float(np.median(far)), MIN_NOISE)
+        weights = np.clip(1 - (far / (TUKEY_SIGMAS * noise)) ** 2, 0, None) ** 2
         weighted = places * weights[:, None]
         # A little towards no slope: where all else is ink, a surface must not follow it.
         flat = 1e-3 * weights.sum() * np.diag([0.0] + [1.0] * (places.shape[1] - 1))
@@ -171,4 +171,4 @@ def _direction(beside: Float[np.ndarray, "n channels"], noise: float) -> tuple[F
     onto = beside @ direction
     if (onto**3).sum() < 0:  # cubes: strokes are few but strong, shadows wide but weak
         direction, onto = -direction, -onto
-    return direction.astype(np.float32), max(1.4826 * float(np.median(np.abs(onto))), LEAST_NOISE)
+    return direction.astype(np.float32), max(1.4826 * float(np.median(np.abs(onto))), MIN_NOISE)

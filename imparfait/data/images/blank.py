@@ -5,11 +5,11 @@ from jaxtyping import Bool, Float
 
 FloatImages = Float[np.ndarray, "n channels height width"]
 
-ONE_GREY = 1.5 / 255  # between the lightest and the darkest pixel: one grey, rounded this way or that
-TWO_GREYS = 2.5 / 255  # between them where a few pixels were rounded another way; also of a digit of the least contrast
-FAINT = 12 / 255  # standard deviation of a sensor's noise, at most
-PEAK = 10  # its largest deviation, in standard deviations: below 8 even of noise cut at black, above 10 of a dot
-RELATED = 0.6  # correlations with the next pixel in four directions, summed: near 0 of noise, 1 of the thinnest line
+ONE_GREY_RANGE = 1.5 / 255  # between the lightest and the darkest pixel: one grey, rounded this way or that
+TWO_GREYS_RANGE = 2.5 / 255  # between them where a few pixels were rounded another way; also of a digit of the least contrast
+SENSOR_NOISE = 12 / 255  # standard deviation of a sensor's noise, at most
+PEAK_SIGMAS = 10  # its largest deviation, in standard deviations: below 8 even of noise cut at black, above 10 of a dot
+MAX_NEIGHBOUR_CORRELATION = 0.6  # correlations with the next pixel in four directions, summed: near 0 of noise, 1 of the thinnest line
 
 
 def accepts(images: FloatImages, confidence: Float[np.ndarray, " n"], threshold: float) -> Bool[np.ndarray, " n"]:
@@ -29,9 +29,9 @@ def is_blank(images: FloatImages) -> Bool[np.ndarray, " n"]:
         + _together(centred[..., 1:, :-1], centred[..., :-1, 1:])
     )
     reach = np.ptp(images, axis=(1, 2, 3))
-    no_dot = (peak < PEAK * variance**0.5) | (reach < TWO_GREYS)
-    noise = (variance < FAINT**2) & no_dot & (beside < RELATED * variance)
-    return np.asarray(noise | (reach < ONE_GREY))
+    no_dot = (peak < PEAK_SIGMAS * variance**0.5) | (reach < TWO_GREYS_RANGE)
+    noise = (variance < SENSOR_NOISE**2) & no_dot & (beside < MAX_NEIGHBOUR_CORRELATION * variance)
+    return np.asarray(noise | (reach < ONE_GREY_RANGE))
 
 
 def _together(first: FloatImages, second: FloatImages) -> Float[np.ndarray, " n"]:

@@ -21,8 +21,8 @@ from imparfait.data.images.limits import (
     THUMBNAIL,
     Limits,
     TooLargeError,
-    TooMuchError,
-    check_claims,
+    LimitError,
+    check_structure,
     check_rows,
     check_scans,
     format_of,
@@ -91,7 +91,7 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
         raise UserError(f"{name}: has {len(content):,} bytes; expected at most {limits.bytes:,}")
     kind = format_of(content, name)
     with _in_one_sentence(name, content):
-        pages = check_claims(content, kind, limits)
+        pages = check_structure(content, kind, limits)
         if not pages:
             raise ValueError("it has no page")
     for number in range(1, pages + 1):
@@ -187,7 +187,7 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
             yield
     except UserError:
         raise
-    except TooMuchError as error:
+    except LimitError as error:
         raise UserError(f"{name}: {error}") from error
     except (*BROKEN, AssertionError) as error:  # Pillow's, of colours without a palette
         reason = "".join(letter if letter.isprintable() else " " for letter in str(error))[:200]

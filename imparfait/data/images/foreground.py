@@ -8,29 +8,29 @@ import scipy  # its parts are loaded when first used: ndimage takes a fifth of a
 from jaxtyping import Float32
 from PIL import Image
 
-from imparfait.data.images.background import Background, Mask, even, fitted, flat, local, without_rest
+from imparfait.data.images.background import Background, Mask, two_level_background, fitted_background, flat_background, local_background, remove_residual
 from imparfait.data.images.levels import Levels
-from imparfait.data.images.paper import AREA, find_paper
+from imparfait.data.images.paper import AREA_SHARES, find_paper
 from imparfait.data.images.placement import Edges, stroke_width
 
 Polarity = Literal["light on dark", "dark on light"]
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom; right and bottom are the first that are outside."""
 
-COARSE = 400  # pixels of the longer side in which the sign is looked for
-FINE = 400  # of the sign's longer side, of which it is then cut out
-CLEAR = 6  # standard deviations of the ground's noise that ink must differ from it, and …
-LEAST = 0.03  # … levels
-LOW = 0.3  # of the ink's strength, from which on a pixel belongs to the sign
-SPECK = 0.03  # of the sign's own ink: less is dirt, if it does not lie close by
-NEAR = 0.25  # of the sign's longer side, that another piece of it may lie apart
-MARGIN = 3  # coarse pixels that are cut out with a sign
-LARGE = 100  # pixels of the shorter side from which on a page may have shadows on it
-BLOT = 0.3  # of a sign's longer side that its strokes are wide: of MNIST's 1 in 500 more
-UNEXPLAINED = 0.4  # of the ink's strength
-LESS = 0.7  # of its strength a sign may have that is all on the page, instead of one that reaches out of its sheet
-LIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
-LINE = 0.9  # of the page's side that the line of a ruled sheet goes through
+COARSE_PIXELS = 400  # pixels of the longer side in which the sign is looked for
+FINE_PIXELS = 400  # of the sign's longer side, of which it is then cut out
+CLEAR_SIGMAS = 6  # standard deviations of the ground's noise that ink must differ from it, and …
+MIN_CONTRAST = 0.03  # … levels
+LOW_SHARE = 0.3  # of the ink's strength, from which on a pixel belongs to the sign
+SPECK_SHARE = 0.03  # of the sign's own ink: less is dirt, if it does not lie close by
+NEAR_SHARE = 0.25  # of the sign's longer side, that another piece of it may lie apart
+MARGIN_PIXELS = 3  # coarse pixels that are cut out with a sign
+LARGE_PIXELS = 100  # pixels of the shorter side from which on a page may have shadows on it
+BLOT_SHARE = 0.3  # of a sign's longer side that its strokes are wide: of MNIST's 1 in 500 more
+UNEXPLAINED_SHARE = 0.4  # of the ink's strength
+RIVAL_SHARE = 0.7  # of its strength a sign may have that is all on the page, instead of one that reaches out of its sheet
+LIGHTNESS_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
+LINE_SHARE = 0.9  # of the page's side that the line of a ruled sheet goes through
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +57,11 @@ def find_foreground(levels: Levels) -> Foreground | None:
     A sheet is told from what it lies on; uneven light is taken away; of a colour that part counts in which it differs
     most from its ground; specks and lines through the page are left out.
     """
-    factor = -(-max(levels.shape[:2]) // COARSE)
+    factor = -(-max(levels.shape[:2]) // COARSE_PIXELS)
     coarse = reduced(levels, factor)
-    plain = flat(coarse)
+    plain = flat_background(coarse)
     # A page of one colour with so little on it shows no sheet.
-    bare = plain is not None and np.count_nonzero(plain.beside) < AREA[0] * plain.beside.size
+    bare = plain is not None and np.count_nonzero(plain.beside) < AREA_SHARES[0] * plain.beside.size
     sheet = None if bare else find_paper(lightness(coarse))
     found = _sign(coarse, sheet, whole=False) if sheet is not None else None
     if found is None or found.doubtful:
@@ -91,10 +91,10 @@ class _Sign:
         height, width = self.mask.shape
         left, top, right, bottom = box_of(self.mask)
         across, down = (
-            slice(max(0, first - MARGIN), min(side, last + MARGIN))
+            slice(max(0, first - MARGIN_PIXELS), min(side, last + MARGIN_PIXELS))
             for first, last, side in ((left, right, width), (top, bottom, height))
         )
-        step = next(step for step in range(1, factor + 1) if max(right - left, bottom - top) * factor <= FINE * step)
+        step = next(step for step in range(1, factor + 1) if max(right - left, bottom - top) * factor <= FINE_PIXELS * step)
         part = levels[down.start * factor : down.stop * factor, across.start * factor : across.stop * factor]
         fine = reduced(part, step)
         near = np.asarray(scipy.ndimage.binary_dilation(self.mask[down, across], np.ones((3, 3), bool)), np.float32)
@@ -120,18 +120,18 @@ class _Sign:
 def _is_better(other: _Sign, found: _Sign, sheet: Mask) -> bool:
     """Whether what was found on the whole page is more likely the sign than what was found on the sheet."""
     is_sheet = 2 * np.count_nonzero(other.mask & sheet) > np.count_nonzero(sheet)
-    return not other.doubtful and not is_sheet and other.strength > LESS * found.strength
+    return not other.doubtful and not is_sheet and other.strength > RIVAL_SHARE * found.strength
 
 
 def _sign(levels: Levels, valid: Mask, whole: bool, smooth: Background | None = None) -> _Sign | None:
     """The sign in the valid part of a page, or in the whole of it, which it then may fill; `smooth` if it is known."""
-    smooth = smooth or fitted(levels, valid)
+    smooth = smooth or fitted_background(levels, valid)
     found = _on(levels, valid, smooth)
-    if found is None and whole and (plain := even(levels, smooth.noise)):
+    if found is None and whole and (plain := two_level_background(levels, smooth.noise)):
         found = _on(levels, valid, plain)
-    large = min(levels.shape[:2]) >= LARGE
+    large = min(levels.shape[:2]) >= LARGE_PIXELS
     if large and (found is None or found.doubtful):
-        other = _on(levels, valid, local(levels, valid))
+        other = _on(levels, valid, local_background(levels, valid))
         found = other if other and (found is None or not other.doubtful) else found
     return found
 
@@ -140,16 +140,16 @@ def _on(levels: Levels, valid: Mask, ground: Background) -> _Sign | None:
     """The sign on a ground, if anything on it is as clear as ink."""
     longer, noise = max(levels.shape[:2]), ground.noise
     strength = strength_of(ground.beside[valid], noise)
-    if strength < max(CLEAR * noise, LEAST):
+    if strength < max(CLEAR_SIGMAS * noise, MIN_CONTRAST):
         return None
-    ink = valid & (ground.beside > max(3 * noise, LOW * strength))
+    ink = valid & (ground.beside > max(3 * noise, LOW_SHARE * strength))
     if not ground.exact:
         around = np.asarray(scipy.ndimage.binary_dilation(ink, iterations=1 + longer // 100)) | ~valid
-        ground = without_rest(ground, around, max(3, longer // 8) | 1)
+        ground = remove_residual(ground, around, max(3, longer // 8) | 1)
         strength = strength_of(ground.beside[valid], noise)
-        if strength < max(CLEAR * noise, LEAST):
+        if strength < max(CLEAR_SIGMAS * noise, MIN_CONTRAST):
             return None
-        ink = valid & (ground.beside > max(3 * noise, LOW * strength))
+        ink = valid & (ground.beside > max(3 * noise, LOW_SHARE * strength))
     beside = ground.beside
     mask = _pieces(ink, beside)
     if mask is None:
@@ -158,11 +158,11 @@ def _on(levels: Levels, valid: Mask, ground: Background) -> _Sign | None:
     strength = float(np.median(inked[inked >= inked.max() / 2]))
     near = np.asarray(scipy.ndimage.binary_dilation(mask, iterations=1 + longer // 100))
     rest = np.abs(beside[valid & ~near])
-    unexplained = bool(rest.size) and float(np.quantile(rest, 0.97)) > UNEXPLAINED * strength
+    unexplained = bool(rest.size) and float(np.quantile(rest, 0.97)) > UNEXPLAINED_SHARE * strength
     left, top, right, bottom = box_of(mask)
     touched = (left == 0) + (top == 0) + (right == mask.shape[1]) + (bottom == mask.shape[0])
-    blot = stroke_width(mask) > BLOT * max(right - left, bottom - top)
-    light = ground.direction @ LIGHTNESS if len(ground.direction) == 3 else ground.direction[0]
+    blot = stroke_width(mask) > BLOT_SHARE * max(right - left, bottom - top)
+    light = ground.direction @ LIGHTNESS_WEIGHTS if len(ground.direction) == 3 else ground.direction[0]
     return _Sign(
         mask, ground, strength, bool(light < 0), unexplained or touched > 1 or bool((near & ~valid).any()) or blot
     )
@@ -170,7 +170,7 @@ def _on(levels: Levels, valid: Mask, ground: Background) -> _Sign | None:
 
 def strength_of(beside: Float32[np.ndarray, " n"], noise: float) -> float:
     """How far clear ink lies from the ground: more than nine tenths of all that does."""
-    inked = beside[beside > max(4 * noise, LEAST, float(beside.max(initial=0)) / 4)]
+    inked = beside[beside > max(4 * noise, MIN_CONTRAST, float(beside.max(initial=0)) / 4)]
     return float(np.quantile(inked, 0.9)) if inked.size else 0.0
 
 
@@ -184,19 +184,19 @@ def _pieces(ink: Mask, beside: Float32[np.ndarray, "height width"]) -> Mask | No
     height, width = ink.shape
     for place, (rows, columns) in enumerate(boxes):
         tall, wide = rows.stop - rows.start, columns.stop - columns.start
-        through = (wide > LINE * width and tall < wide / 8) or (tall > LINE * height and wide < tall / 8)
+        through = (wide > LINE_SHARE * width and tall < wide / 8) or (tall > LINE_SHARE * height and wide < tall / 8)
         on_edge = rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width
         if count > 1 and on_edge:
             masses[place] *= 0 if through else 0.2  # more probably something that reaches in
     first = int(masses.argmax())
     rows, columns = boxes[first]
-    reach = NEAR * max(rows.stop - rows.start, columns.stop - columns.start)
+    reach = NEAR_SHARE * max(rows.stop - rows.start, columns.stop - columns.start)
     kept = {first + 1}
     for place, (down, across) in enumerate(boxes):
         apart = max(
             down.start - rows.stop, rows.start - down.stop, across.start - columns.stop, columns.start - across.stop, 0
         )
-        if masses[place] >= SPECK * masses[first] and apart <= reach:
+        if masses[place] >= SPECK_SHARE * masses[first] and apart <= reach:
             kept.add(place + 1)
     return np.isin(labels, list(kept))
 
@@ -227,7 +227,7 @@ def enlarged(
 
 def lightness(levels: Levels) -> Float32[np.ndarray, "height width"]:
     """A page's lightness (ITU-R 601), 0..1."""
-    return levels[..., 0] if levels.shape[2] == 1 else np.asarray(levels @ LIGHTNESS, np.float32)
+    return levels[..., 0] if levels.shape[2] == 1 else np.asarray(levels @ LIGHTNESS_WEIGHTS, np.float32)
 
 
 def reduced(levels: Levels, factor: int) -> Float32[np.ndarray, "rows columns channels"]:

@@ -7,8 +7,8 @@ from PIL import Image
 Levels = Float32[np.ndarray, "height width channels"]
 """0 is black, 1 is white; one channel where there is no colour, else red, green and blue."""
 
-FADES = 8  # levels of 255 by which what is seen is lighter or darker at its edge
-CHECKED = 97  # about as many rows and columns are looked at before all of them are
+FADE_LEVELS = 8  # levels of 255 by which what is seen is lighter or darker at its edge
+CHECKED_ROWS = 97  # about as many rows and columns are looked at before all of them are
 
 
 def levels_of(image: Image.Image, kept: int) -> tuple[Levels, int, str | None]:
@@ -85,12 +85,12 @@ def _needs_white(lit: Float32[np.ndarray, "height width"], seen: Float32[np.ndar
     if 0 < inside < total:
         middle = float(lit[inner].sum(dtype=np.float64) / inside)
         edge = float((lit.sum(dtype=np.float64) - lit[inner].sum(dtype=np.float64)) / (total - inside))
-        if abs(edge - middle) > FADES:
+        if abs(edge - middle) > FADE_LEVELS:
             return edge > middle
     return mean < 127.5
 
 
 def is_grey(pixels: UInt8[np.ndarray, "height width 3"] | Levels) -> bool:
     """Whether all channels of each pixel are equal."""
-    few = pixels[:: len(pixels) // CHECKED + 1, :: pixels.shape[1] // CHECKED + 1]
+    few = pixels[:: len(pixels) // CHECKED_ROWS + 1, :: pixels.shape[1] // CHECKED_ROWS + 1]
     return all(bool((some[..., :1] == some[..., 1:]).all()) for some in (few, pixels))

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from imparfait.core.errors import UserError
 
-MOST_PIXELS = 50_000_000  # a photograph of 50 megapixels: 150 MB in colour
-MOST_PARTS = 100_000  # chunks, segments, strips: walking them takes 30 ms, decoding them in Pillow a second
-MOST_BYTES_SLOW = 2 << 20  # of a run-length BMP or a PPM in text, which Pillow decodes in Python: a second
-MOST_SCANNED = 10 * MOST_PIXELS  # pixels times scans of a progressive JPEG, of which a file has ten
+MAX_PIXELS = 50_000_000  # a photograph of 50 megapixels: 150 MB in colour
+MAX_PARTS = 100_000  # chunks, segments, strips: walking them takes 30 ms, decoding them in Pillow a second
+MAX_SLOW_BYTES = 2 << 20  # of a run-length BMP or a PPM in text, which Pillow decodes in Python: a second
+MAX_SCANNED_PIXELS = 10 * MAX_PIXELS  # pixels times scans of a progressive JPEG, of which a file has ten
 THUMBNAIL, STRIPS, TILES = 254, 273, 324  # tags of TIFF
 TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's type of value
 
-PNG_VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # a pixel, by the type of colour
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # a pixel, by the type of colour
 
-STARTS = {
+SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"BM": "BMP",
@@ -28,7 +28,7 @@ STARTS = {
     b"MM\0+": "TIFF",
     **{b"P%d" % kind: "PPM" for kind in range(1, 7)},
 }
-OTHERS = {
+OTHER_SIGNATURES = {
     b"%PDF": "a PDF; export its pages as PNG",
     b"<svg": "an SVG drawing; export it as PNG",
     b"<?xm": "an XML text; if it is a drawing, export it as PNG",
@@ -45,7 +45,7 @@ class Limits:
 
     bytes: int = 160 << 20
     """50 megapixels in colour, not compressed, are 150 million."""
-    pixels: int = MOST_PIXELS
+    pixels: int = MAX_PIXELS
     """Of each page, as the file says before it is decoded."""
     side: int = 65_535
     """Of a page, in pixels, as in JPEG: a line of 50 million pixels takes ten seconds to reduce."""
@@ -54,30 +54,30 @@ class Limits:
     """Pixels of a page as it is handed on: one with more is reduced by a whole factor."""
 
 
-class TooMuchError(ValueError):
+class LimitError(ValueError):
     """A file asks for more than its limits, or more than it holds."""
 
 
-class TooLargeError(TooMuchError):
+class TooLargeError(LimitError):
     """A file has more pixels or pages than its limits."""
 
 
 def format_of(content: bytes, name: str) -> str:
     """The format that a file's first bytes say, in Pillow's words; raises UserError, with a way out, for another."""
-    for start, kind in STARTS.items():
+    for start, kind in SIGNATURES.items():
         webp, ppm = content[8:12] == b"WEBP", content[2:3].isspace()
         if content.startswith(start) and (kind != "WEBP" or webp) and (kind != "PPM" or ppm):
             return kind
-    what = next((words for start, words in OTHERS.items() if content.lstrip()[:8].startswith(start)), None)
+    what = next((words for start, words in OTHER_SIGNATURES.items() if content.lstrip()[:8].startswith(start)), None)
     if content[4:8] == b"ftyp" and content[8:12] in BRANDS:
         what = f"an {BRANDS[content[8:12]]} image; export it as JPEG or PNG"
     if what:
         raise UserError(f"{name}: is {what}")
     first = f"its first bytes are {content[:4].hex()}" if content else "it is empty"
-    raise UserError(f"{name}: no image in one of the formats {', '.join(dict.fromkeys(STARTS.values()))}; {first}")
+    raise UserError(f"{name}: no image in one of the formats {', '.join(dict.fromkeys(SIGNATURES.values()))}; {first}")
 
 
-def check_claims(content: bytes, kind: str, limits: Limits) -> int:
+def check_structure(content: bytes, kind: str, limits: Limits) -> int:
     """The number of pages in a file of format `kind`, as far as a look at its parts tells: more than one in TIFF.
 
     Raises TooMuchError or struct.error where its parts are too many, or claim more than it holds.
@@ -92,22 +92,22 @@ def check_claims(content: bytes, kind: str, limits: Limits) -> int:
         _check_gif(content)
     elif kind == "PPM":
         _check_ppm(content)
-    elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MOST_BYTES_SLOW:
-        raise TooMuchError(f"{len(content):,} bytes of runs; expected at most {MOST_BYTES_SLOW:,}")
+    elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MAX_SLOW_BYTES:
+        raise LimitError(f"{len(content):,} bytes of runs; expected at most {MAX_SLOW_BYTES:,}")
     return 1
 
 
 def check_scans(content: bytes, pixels: int) -> None:
     """Raises TooMuchError for a JPEG file that would be gone through too often: an empty scan has ten bytes."""
     scans = content.count(b"\xff\xda")  # in the pixels' own bytes no 255 is followed by this
-    if scans > 1 and scans * pixels > MOST_SCANNED:
-        raise TooMuchError(f"{scans:,} scans over {pixels:,} pixels")
+    if scans > 1 and scans * pixels > MAX_SCANNED_PIXELS:
+        raise LimitError(f"{scans:,} scans over {pixels:,} pixels")
 
 
 def check_rows(content: bytes) -> None:
     """Raises TooMuchError where a PNG's compressed rows end before its image does: Pillow leaves the rest black."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
-    missing = height * (1 + (width * depth * PNG_VALUES.get(colour, 1) + 7) // 8)
+    missing = height * (1 + (width * depth * PNG_CHANNELS.get(colour, 1) + 7) // 8)
     inflate, place = zlib.decompressobj(), 8
     while missing > 0 and not interlaced and not inflate.eof:
         size = int.from_bytes(content[place : place + 4], "big")
@@ -120,7 +120,7 @@ def check_rows(content: bytes) -> None:
         if place >= len(content):
             break
     if missing > 0 and not interlaced:
-        raise TooMuchError(f"its compressed rows end {missing:,} bytes before its image does")
+        raise LimitError(f"its compressed rows end {missing:,} bytes before its image does")
 
 
 def _check_png(content: bytes) -> None:
@@ -128,8 +128,8 @@ def _check_png(content: bytes) -> None:
     while place <= end:
         place += 12 + int.from_bytes(content[place : place + 4], "big")
         parts += 1
-        if parts > MOST_PARTS:
-            raise TooMuchError(f"more than {MOST_PARTS:,} chunks")
+        if parts > MAX_PARTS:
+            raise LimitError(f"more than {MAX_PARTS:,} chunks")
 
 
 def _check_jpeg(content: bytes) -> None:
@@ -138,8 +138,8 @@ def _check_jpeg(content: bytes) -> None:
         filled = content[place + 1 : place + 2] == b"\xff"  # a byte of padding
         place += 1 if filled else 2 + int.from_bytes(content[place + 2 : place + 4], "big")
         parts += 1
-        if parts > MOST_PARTS // 10:
-            raise TooMuchError(f"more than {MOST_PARTS // 10:,} segments before its pixels")
+        if parts > MAX_PARTS // 10:
+            raise LimitError(f"more than {MAX_PARTS // 10:,} segments before its pixels")
 
 
 def _check_gif(content: bytes) -> None:
@@ -150,8 +150,8 @@ def _check_gif(content: bytes) -> None:
         while place < len(content) and content[place]:
             place += 1 + content[place]
             parts += 1
-            if parts > MOST_PARTS:
-                raise TooMuchError(f"more than {MOST_PARTS:,} blocks before its pixels")
+            if parts > MAX_PARTS:
+                raise LimitError(f"more than {MAX_PARTS:,} blocks before its pixels")
         place += 1
 
 
@@ -159,8 +159,8 @@ def _check_ppm(content: bytes) -> None:
     """Of pixels in text, or of an unusual white, few are decoded: Pillow does it in Python."""
     head = b"".join(re.split(rb"#[^\n]*\n", content[:10_000])).split(None, 4)
     fast = head[0] == b"P4" or (head[0], *head[3:4]) in ((b"P5", b"255"), (b"P5", b"65535"), (b"P6", b"255"))
-    if not fast and len(content) > MOST_BYTES_SLOW:
-        raise TooMuchError(f"{len(content):,} bytes of {head[0].decode()}; expected at most {MOST_BYTES_SLOW:,}")
+    if not fast and len(content) > MAX_SLOW_BYTES:
+        raise LimitError(f"{len(content):,} bytes of {head[0].decode()}; expected at most {MAX_SLOW_BYTES:,}")
 
 
 def _check_tiff(content: bytes, limits: Limits) -> int:
@@ -178,15 +178,15 @@ def _check_tiff(content: bytes, limits: Limits) -> int:
         (count,) = struct.unpack_from(order + counted, content, place)
         place += struct.calcsize(order + counted)
         entries += count
-        if entries > MOST_PARTS // 10:
-            raise TooMuchError(f"more than {MOST_PARTS // 10:,} tags")
+        if entries > MAX_PARTS // 10:
+            raise LimitError(f"more than {MAX_PARTS // 10:,} tags")
         for tag, kind, values, _ in struct.iter_unpack(
             order + entry, content[place : place + count * struct.calcsize(order + entry)]
         ):
             claimed += values * (TAG_BYTES[kind] if kind < len(TAG_BYTES) else 0)
-            if tag in (STRIPS, TILES) and values > MOST_PARTS:
-                raise TooMuchError(f"{values:,} strips or tiles; expected at most {MOST_PARTS:,}")
+            if tag in (STRIPS, TILES) and values > MAX_PARTS:
+                raise LimitError(f"{values:,} strips or tiles; expected at most {MAX_PARTS:,}")
         if claimed > len(content) + 8 * entries:  # a value of up to 8 bytes lies in its tag
-            raise TooMuchError(f"tags of {claimed:,} bytes in a file of {len(content):,}")
+            raise LimitError(f"tags of {claimed:,} bytes in a file of {len(content):,}")
         (place,) = struct.unpack_from(order + link, content, place + count * struct.calcsize(order + entry))
     return len(seen)

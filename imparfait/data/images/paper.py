@@ -7,14 +7,14 @@ from PIL import Image, ImageDraw
 
 Mask = Bool[np.ndarray, "height width"]
 
-LEAST_SIDE = 40  # pixels: in a smaller image a sheet cannot be told from a thick stroke
-AREA = (0.12, 0.97)  # of the image
-MOSTLY_PAPER = 0.75  # the share of the sheet that is not ink; of a thick 0 half
-CONVEX = 0.92  # of its hull that the sheet fills
-FOUR_CORNERS = 0.8  # of its hull that the largest quadrilateral fills: 1 of a sheet, 0.64 of an ellipse such as a 0
-CONTRAST = 0.08  # in lightness, between the sheet's rim and what lies beside it
-BINS = 128  # of the histogram for a threshold
-EDGE = 0.02  # of the image's longer side, taken off the sheet: shadows, and pixels that are half desk
+MIN_SIDE_PIXELS = 40  # pixels: in a smaller image a sheet cannot be told from a thick stroke
+AREA_SHARES = (0.12, 0.97)  # of the image
+MIN_PAPER_SHARE = 0.75  # the share of the sheet that is not ink; of a thick 0 half
+MIN_HULL_SHARE = 0.92  # of its hull that the sheet fills
+MIN_QUADRILATERAL_SHARE = 0.8  # of its hull that the largest quadrilateral fills: 1 of a sheet, 0.64 of an ellipse such as a 0
+MIN_RIM_CONTRAST = 0.08  # in lightness, between the sheet's rim and what lies beside it
+HISTOGRAM_BINS = 128  # of the histogram for a threshold
+EDGE_SHARE = 0.02  # of the image's longer side, taken off the sheet: shadows, and pixels that are half desk
 
 
 def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
@@ -23,7 +23,7 @@ def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
     A sheet is a large four-cornered area, lighter (or, as slate, darker) than what it lies on; it may reach out of
     the image. What is written on it belongs to it.
     """
-    if min(light.shape) < LEAST_SIDE:
+    if min(light.shape) < MIN_SIDE_PIXELS:
         return None
     smooth = scipy.ndimage.uniform_filter(light, 3)
     threshold = otsu(smooth)
@@ -31,11 +31,11 @@ def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
         sheet = _sheet(bright)
         if sheet is None:
             continue
-        edge = max(2, round(EDGE * max(light.shape)))
+        edge = max(2, round(EDGE_SHARE * max(light.shape)))
         within, beyond = _depth(sheet), _depth(~sheet)
         rim, beside = light[(within > 0) & (within <= edge)], light[(beyond > 0) & (beyond <= edge)]
         # Light that fades is as light on both sides.
-        if beside.size and abs(float(np.median(rim)) - float(np.median(beside))) > CONTRAST and (within > edge).any():
+        if beside.size and abs(float(np.median(rim)) - float(np.median(beside))) > MIN_RIM_CONTRAST and (within > edge).any():
             return np.asarray(within > edge)
     return None
 
@@ -48,7 +48,7 @@ def _depth(mask: Mask) -> Float[np.ndarray, "height width"]:
 def otsu(values: Float[np.ndarray, "..."]) -> float:
     """The threshold that divides values into the two groups that lie furthest apart (Otsu 1979)."""
     try:
-        counts, edges = np.histogram(values, BINS)
+        counts, edges = np.histogram(values, HISTOGRAM_BINS)
     except ValueError:  # fewer floats than bins lie between the least and the largest
         return float(values.max())
     middles = (edges[1:] + edges[:-1]) / 2
@@ -65,14 +65,14 @@ def _sheet(bright: Mask) -> Mask | None:
         return None
     sizes = np.bincount(labels.ravel())[1:]
     paper = labels == 1 + sizes.argmax()
-    if not AREA[0] < paper.mean() < AREA[1]:
+    if not AREA_SHARES[0] < paper.mean() < AREA_SHARES[1]:
         return None
     filled = scipy.ndimage.binary_fill_holes(paper)
-    corners = hull(filled)
-    around = area(corners)
-    if paper.sum() < MOSTLY_PAPER * filled.sum() or filled.sum() < CONVEX * around or filled.mean() > AREA[1]:
+    corners = convex_hull(filled)
+    around = polygon_area(corners)
+    if paper.sum() < MIN_PAPER_SHARE * filled.sum() or filled.sum() < MIN_HULL_SHARE * around or filled.mean() > AREA_SHARES[1]:
         return None
-    if largest_quadrilateral(corners) < FOUR_CORNERS * around:
+    if largest_quadrilateral(corners) < MIN_QUADRILATERAL_SHARE * around:
         return None
     # All within its hull: a stroke may reach from the sheet to the image's border.
     drawing = Image.new("1", filled.shape[::-1])
@@ -80,7 +80,7 @@ def _sheet(bright: Mask) -> Mask | None:
     return np.asarray(drawing) | filled
 
 
-def hull(mask: Mask) -> Float[np.ndarray, "corners 2"]:
+def convex_hull(mask: Mask) -> Float[np.ndarray, "corners 2"]:
     """The corners of the convex hull of a mask's pixels (their outer edges), in turn (Andrew 1979)."""
     rows = np.flatnonzero(mask.any(1))
     first, last = mask[rows].argmax(1), mask.shape[1] - mask[rows, ::-1].argmax(1)
@@ -99,7 +99,7 @@ def hull(mask: Mask) -> Float[np.ndarray, "corners 2"]:
     return np.array(chains, float)
 
 
-def area(corners: Float[np.ndarray, "corners 2"]) -> float:
+def polygon_area(corners: Float[np.ndarray, "corners 2"]) -> float:
     """The area of the polygon with these corners."""
     x, y = corners.T
     return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)

@@ -7,8 +7,8 @@ from PIL import Image
 
 from imparfait.data.images.input_format import MNIST_SHARE
 
-THIN = 0.085  # a stroke's width by its digit's longer side: 5 % of MNIST's are thinner; half are thinner than 0.12
-THICKENED = 0.11  # what a thinner one is brought to
+THIN_SHARE = 0.085  # a stroke's width by its digit's longer side: 5 % of MNIST's are thinner; half are thinner than 0.12
+THICKENED_SHARE = 0.11  # what a thinner one is brought to
 
 Edges = tuple[float, float, float, float]
 """Left, top, right, bottom of a sign, to parts of a pixel."""
@@ -83,8 +83,8 @@ def thickened(ink: Plane, edges: Edges) -> tuple[Framed, Edges]:
     clear = ink > 0.5
     expected = max(edges[2] - edges[0], edges[3] - edges[1])
     thick = stroke_width(clear)
-    radius = (THICKENED * expected - thick) / 2
-    if not clear.any() or thick >= THIN * expected or radius < 0.5:
+    radius = (THICKENED_SHARE * expected - thick) / 2
+    if not clear.any() or thick >= THIN_SHARE * expected or radius < 0.5:
         return ink, edges
     room = int(np.ceil(radius))
     away = np.asarray(scipy.ndimage.distance_transform_edt(~np.pad(clear, room)), np.float32)

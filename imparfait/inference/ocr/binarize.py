@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from imparfait.data.images.background import Background, fitted, local, without_rest
-from imparfait.data.images.foreground import CLEAR, LEAST, LOW, enlarged, lightness, reduced, strength_of
+from imparfait.data.images.foreground import CLEAR_SIGMAS, MIN_CONTRAST, LOW_SHARE, enlarged, lightness, reduced, strength_of
 from imparfait.data.images.levels import Levels
-from imparfait.data.images.paper import AREA, CONVEX, area, find_paper, hull
-from imparfait.data.images.paper import EDGE as PAPER_EDGE_SHARE
+from imparfait.data.images.paper import AREA_SHARES, MIN_HULL_SHARE, polygon_area, find_paper, convex_hull
+from imparfait.data.images.paper import EDGE_SHARE as PAPER_EDGE_SHARE
 from imparfait.data.images.placement import Plane
 from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
 
@@ -99,8 +99,8 @@ def _grown(light: Plane, paper: Mask) -> Mask:
             break
         grown = grown | added
     grown = np.asarray(ndimage.binary_fill_holes(grown))
-    corners = hull(grown)
-    if grown.mean() > AREA[1] or grown.sum() < CONVEX * area(corners):
+    corners = convex_hull(grown)
+    if grown.mean() > AREA_SHARES[1] or grown.sum() < MIN_HULL_SHARE * polygon_area(corners):
         return paper
     drawing = Image.new("1", paper.shape[::-1])
     ImageDraw.Draw(drawing).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
@@ -141,19 +141,19 @@ def _binarize_region(levels: Levels, valid: Mask, corner: tuple[int, int]) -> Bi
                 for offset in range(-int(line.thickness) - 1, int(line.thickness) + 2):
                     free[(rows + offset).clip(0, len(free) - 1), np.arange(len(rows))] = False
             strength = strength_of(plane[free], noise) or float(plane.max())
-            plane, mask = remove_ruled_lines(plane, lines, strength, max(3 * noise, LOW * strength))
+            plane, mask = remove_ruled_lines(plane, lines, strength, max(3 * noise, LOW_SHARE * strength))
             contrast = np.ascontiguousarray(plane.T) if transposed else plane
             ruled |= mask.T if transposed else mask
         slopes.append(tuple(line.slope for line in lines))
         thickness = max([thickness, *(line.thickness for line in lines)])
     strength = strength_of(contrast[valid], noise)
-    if strength < max(CLEAR * noise * 0.6, LEAST):
+    if strength < max(CLEAR_SIGMAS * noise * 0.6, MIN_CONTRAST):
         return None
     contrast[~valid] = 0
     smooth = contrast
     if noise > MAX_UNSMOOTHED_NOISE * strength:
         smooth = ndimage.gaussian_filter(contrast, 0.7 if noise < 3 * MAX_UNSMOOTHED_NOISE * strength else 1.2)
-    low = max(3 * noise if smooth is contrast else 0, LOW * strength)
+    low = max(3 * noise if smooth is contrast else 0, LOW_SHARE * strength)
     inside = ndimage.binary_erosion(np.pad(valid, 1), np.ones((3, 3), bool), EDGE_PIXELS)[1:-1, 1:-1]
     return BinarizedPage(contrast, smooth > low, strength, noise, corner, ruled, valid & ~inside, thickness, *slopes)
 
@@ -183,10 +183,10 @@ def _subtract_background(levels: Levels, valid: Mask) -> Plane | None:
 def _refined(background: Background, valid: Mask) -> Background | None:
     """A background with its own residual subtracted; None where nothing stands out from it."""
     strength = strength_of(background.beside[valid], background.noise)
-    if strength < LEAST:
+    if strength < MIN_CONTRAST:
         return None
     longer = max(valid.shape)
-    foreground = valid & (background.beside > max(3 * background.noise, LOW * strength))
+    foreground = valid & (background.beside > max(3 * background.noise, LOW_SHARE * strength))
     around = np.asarray(ndimage.binary_dilation(foreground, iterations=1 + longer // 200)) | ~valid
     return without_rest(background, around, max(3, longer // 8) | 1)
 
@@ -194,7 +194,7 @@ def _refined(background: Background, valid: Mask) -> Background | None:
 def _has_shadows(background: Background, valid: Mask) -> bool:
     """Whether much of what stands out from this background is wider than a stroke."""
     strength = strength_of(background.beside[valid], background.noise)
-    dark = valid & (background.beside > max(3 * background.noise, LOW * strength))
+    dark = valid & (background.beside > max(3 * background.noise, LOW_SHARE * strength))
     wide = max(3, round(STROKE_SHARE * max(valid.shape)))
     solid = ndimage.uniform_filter(dark.astype(np.float32), wide) > 0.95
     return float(solid[valid].mean()) > MIN_SHADOW_SHARE
