@@ -90,6 +90,9 @@ def run_jobs(run: "Iterable[JobProgress]", title: str, note: Callable[[], str] =
 
     Raises Stopped on Ctrl-C and SIGTERM; finished jobs are kept.
     """
+    from imparfait.core.hardware import tune_malloc
+
+    tune_malloc()  # for jobs that run in this process
     last, before = None, signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with bar(title, None) as (progress, task):

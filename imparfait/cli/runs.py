@@ -36,10 +36,12 @@ def complete(run: "Run", model: "nn.Module", test: "SealedTest | None", out: Pat
     Evaluates on the test images if given, else on the validation images. Raises Stopped, with everything saved, within
     a step of Ctrl-C or SIGTERM.
     """
+    from imparfait.core.hardware import tune_malloc
     from imparfait.reports.finished_run import finish_run
     from imparfait.training.checkpoints import has_checkpoint
     from imparfait.training.run_folder import work_folder
 
+    tune_malloc()
     folder = None
     try:
         with work_folder(run, out) as folder:  # first: a disk that refuses says so before the training

@@ -59,12 +59,10 @@ def train(
     settings = options.changed(base, flags)
 
     from imparfait.cli.runs import train_and_report
-    from imparfait.core.hardware import tune_malloc
     from imparfait.models.loading import load_weights
     from imparfait.models.pretrained import find_model
     from imparfait.training.run import prepare_run, settings_for_weights
 
-    tune_malloc()
     weights = load_weights(find_model(init_from)) if init_from else None
     dataset = console.loaded(data, size, normalize or (weights.config.input if weights and not size else None))
     test = dataset.test if final else None  # a data set without one is refused before anything is trained

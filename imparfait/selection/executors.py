@@ -14,6 +14,7 @@ from pathlib import Path
 
 from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError, lookup
+from imparfait.core.hardware import tune_malloc
 from imparfait.core.storage import delete, exclusive_lock, get, put
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection.jobs import Job, JobResult, failure, provenance_here, run_job
@@ -197,6 +198,7 @@ def _start(data: LabelledImages) -> None:
     global _data
     _data = data
     exit_with_parent()
+    tune_malloc()
 
 
 def _work(job: Job) -> JobResult:
