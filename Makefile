@@ -28,7 +28,8 @@ docs: $(READY)
 	$(VENV)/bin/zensical build --strict
 
 notebooks: $(READY)
-	cd notebooks && for name in cnn cnn_gru; do ../$(VENV)/bin/jupytext --to ipynb --execute $$name.py || exit 1; done
+	cd notebooks && ../$(VENV)/bin/jupytext --to ipynb cnn.py cnn_gru.py
+	cd notebooks && ../$(VENV)/bin/jupyter execute --timeout=-1 --inplace cnn.ipynb cnn_gru.ipynb
 
 # Set up again only when the requirements have changed.
 $(READY): pyproject.toml constraints.txt
