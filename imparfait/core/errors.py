@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class UserError(Exception):
-    """A mistake of the user's, told in one sentence; the command line prints it and exits with code 2.
+    """A mistake of the user, in one sentence; the command line prints it and exits with code 2.
 
     `received` says where and what came, or is the whole sentence; `expected` what would have been right, as a noun
     phrase; `hint` what to write instead.

@@ -61,7 +61,7 @@ class Search:
     """One search by one method with one seed, which has its own fold: ask for trials, run them, tell their results.
 
     The first trial is the starting settings. Each trial's sampler is seeded by (seed, trial number), and results are
-    told in trial order: proposals depend on the results alone, not on which job finished first.
+    reported in trial order: proposals depend on the results alone, not on which job finished first.
     """
 
     method: str

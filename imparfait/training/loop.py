@@ -237,7 +237,7 @@ def resume(training: Training, folder: Path, identity: str) -> list[Path]:
 def checkpointed(training: Training, folder: Path, identity: str) -> Generator[Step, None, None]:
     """The steps of `training`, saved to `folder` at times, after the last step, and when the caller leaves the loop.
 
-    To be sure of the latter, close the iterator (`contextlib.closing`).
+    Close the iterator (`contextlib.closing`) for the last of these to happen at once.
     """
     saved, pause = time.monotonic(), CHECKPOINT_SECONDS
     for step in training:

@@ -11,7 +11,7 @@ from helpers.commands import refused, run
 
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt
-from imparfait.data.images.pictures import read_picture
+from imparfait.data.images.decode import read_pages
 from imparfait.data.load import load_data
 from imparfait.models.registry import MODELS
 
@@ -29,7 +29,7 @@ def test_a_sheet_has_a_row_for_each_corruption_and_severity(bars: Path, tmp_path
         ((), f"{len(CORRUPTIONS)} corruptions, a row each: 2 images at severities 0.2, 0.4, 0.6, 0.8, 1"),
     ):
         assert f"{rows}: " in run("corrupt", *words, "--data", bars, "--out", tmp_path / "new" / "sheet.png")
-        heights.append(read_picture(tmp_path / "new" / "sheet.png").shape[1])
+        heights.append(next(read_pages(tmp_path / "new" / "sheet.png")).size[0])
     assert heights[0] < heights[1] < heights[2]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.png"]
 

@@ -1,4 +1,7 @@
-"""Image files as pages of levels."""
+"""The only decoder: image files as pages of levels."""
+
+# Bytes are checked before Pillow sees them (limits.py), decoded with every warning and error turned into one sentence,
+# brought to levels 0..1 (levels.py) and turned upright. Nothing else in the package opens an image file.
 
 import io
 import os
@@ -19,18 +22,18 @@ from imparfait.core.errors import UserError
 from imparfait.data.images.levels import Levels, is_grey, levels_of, reduction
 from imparfait.data.images.limits import (
     THUMBNAIL,
+    LimitError,
     Limits,
     TooLargeError,
-    LimitError,
-    check_structure,
     check_rows,
     check_scans,
+    check_structure,
     format_of,
 )
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"))
 ORIENTATION = 0x0112  # EXIF's tag
-# What Pillow raises for a file that is not what it says.
+# What Pillow raises for broken files.
 BROKEN = (
     OSError,
     SyntaxError,
@@ -49,9 +52,8 @@ BROKEN = (
     Image.DecompressionBombWarning,
 )
 
-# What is done to an image as it was stored, by EXIF's orientation: transposed first, then its rows and columns
-# turned round.
-TURNS = {
+# By EXIF orientation: whether the stored image is transposed, then the steps along its rows and columns.
+TURNS_BY_ORIENTATION = {
     2: (False, 1, -1), 3: (False, -1, -1), 4: (False, -1, 1),
     5: (True, 1, 1), 6: (True, 1, -1), 7: (True, -1, -1), 8: (True, -1, 1),
 }  # fmt: skip
@@ -59,30 +61,30 @@ TURNS = {
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """A page as a person sees it, and what was found in its file."""
+    """A page as a person sees it, and how it was stored."""
 
     pixels: Levels
     size: tuple[int, int]
-    """Height and width as a person sees it, in the file's pixels; `pixels` has them divided by `reduced`."""
+    """Height and width of the upright page in the file's pixels; `pixels` has `reduced` times fewer on each side."""
     reduced: int
     number: int
     """From 1."""
     pages: int
     format: str
     mode: str
-    """Pillow's name for how a pixel is stored."""
+    """Pillow's name of the pixel format."""
     orientation: int
-    """EXIF's, 1 to 8; it has been undone."""
-    ground: str | None
-    """What was put under transparent pixels."""
+    """EXIF orientation, 1 to 8; `pixels` are upright."""
+    backdrop: str | None
+    """The colour put behind transparent pixels."""
 
 
 def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limits | None = None) -> Iterator[Page]:
-    """The pages of a PNG, JPEG, BMP, GIF, WebP or TIFF file, one after the other; `name` is how an error calls it.
+    """The pages of a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, one after the other; errors call the file `name`.
 
-    Only TIFF has more than one: of an animation the first image is read, and reduced copies of a page are left out.
-    Nothing is written. Memory: the file, one page as it is stored and `limits.kept` pixels of it.
-    Raises UserError when the file is no image, is torn, or has more bytes, pixels or pages than its limits.
+    Only TIFF has several: of an animation the first image is read, and thumbnails are left out. Memory: the file, one
+    page as stored, and `limits.kept` pixels of it. Raises UserError when the file is no image, is truncated, or
+    exceeds the limits.
     """
     limits = limits or Limits()
     content = source if isinstance(source, bytes) else _content(Path(source), limits)
@@ -110,8 +112,8 @@ def page_of(image: Image.Image | np.ndarray) -> Page:
     if isinstance(image, Image.Image):
         with _in_one_sentence("the image", b""):
             image = ImageOps.exif_transpose(image)
-            levels, factor, ground = levels_of(image, Limits().kept)
-        return Page(levels, (image.height, image.width), factor, 1, 1, "Pillow", image.mode, 1, ground)
+            levels, factor, backdrop = levels_of(image, Limits().kept)
+        return Page(levels, (image.height, image.width), factor, 1, 1, "Pillow", image.mode, 1, backdrop)
     planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0) if image.shape[-1:] in ((1,), (3,)) else image
     if planes.ndim != 3 or len(planes) not in (1, 3) or not planes.size:
         raise UserError(
@@ -133,7 +135,7 @@ def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) ->
     with Image.open(io.BytesIO(content), formats=(kind,)) as image:
         if number > 1:
             image.seek(number - 1)
-            if getattr(image, "tag_v2", {}).get(THUMBNAIL, 0) & 5:  # a smaller copy, or a mask
+            if getattr(image, "tag_v2", {}).get(THUMBNAIL, 0) & 5:  # a thumbnail or a mask
                 return None
         width, height = image.size
         if width * height > limits.pixels:
@@ -150,25 +152,25 @@ def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) ->
         image.load()
         if kind == "PNG" and not np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
             check_rows(content)
-        pixels, factor, ground = levels_of(image, limits.kept)
-        if kind != "TIFF":  # which Pillow turns itself
-            pixels = _turned(pixels, orientation)
+        pixels, factor, backdrop = levels_of(image, limits.kept)
+        if kind != "TIFF":  # Pillow turns TIFF itself
+            pixels = _upright(pixels, orientation)
             if orientation >= 5:
                 height, width = width, height
         else:
             width, height = image.size
-        return Page(pixels, (height, width), factor * drafted, number, pages, kind, mode, orientation, ground)
+        return Page(pixels, (height, width), factor * drafted, number, pages, kind, mode, orientation, backdrop)
 
 
-def _turned(pixels: Levels, orientation: int) -> Float32[np.ndarray, "rows columns channels"]:
-    if orientation not in TURNS:
+def _upright(pixels: Levels, orientation: int) -> Float32[np.ndarray, "rows columns channels"]:
+    if orientation not in TURNS_BY_ORIENTATION:
         return pixels
-    transposed, rows, columns = TURNS[orientation]
+    transposed, rows, columns = TURNS_BY_ORIENTATION[orientation]
     return np.ascontiguousarray((pixels.transpose(1, 0, 2) if transposed else pixels)[::rows, ::columns])
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation; 1, as it is stored, where the file has none or it cannot be read."""
+    """The EXIF orientation; 1 (as stored) where the file has none or it cannot be read."""
     if not image.info and image.format != "TIFF":
         return 1
     try:
@@ -180,19 +182,19 @@ def _orientation(image: Image.Image) -> int:
 
 @contextmanager
 def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
-    """What goes wrong with a file, whatever it is, as one sentence."""
+    """Turn any error in decoding into a UserError of one sentence."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata again; sizes are checked above
+            warnings.simplefilter("ignore")  # about odd metadata; sizes are checked before
             yield
     except UserError:
         raise
     except LimitError as error:
         raise UserError(f"{name}: {error}") from error
-    except (*BROKEN, AssertionError) as error:  # Pillow's, of colours without a palette
+    except (*BROKEN, AssertionError) as error:  # Pillow raises it for colours without a palette
         reason = "".join(letter if letter.isprintable() else " " for letter in str(error))[:200]
-        if isinstance(error, UnidentifiedImageError):  # its words are an address in memory
-            reason = "its head makes no sense"
+        if isinstance(error, UnidentifiedImageError):  # its message is an address in memory
+            reason = "its header makes no sense"
         if isinstance(error, AssertionError):
             reason = "its parts do not fit together"
         raise UserError(

@@ -1,4 +1,4 @@
-"""The pixels of a decoded image, in whatever mode, as levels between 0 and 1."""
+"""Decoded pixels of any mode as levels between 0 and 1."""
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
@@ -7,30 +7,30 @@ from PIL import Image
 Levels = Float32[np.ndarray, "height width channels"]
 """0 is black, 1 is white; one channel where there is no colour, else red, green and blue."""
 
-FADE_LEVELS = 8  # levels of 255 by which what is seen is lighter or darker at its edge
-CHECKED_ROWS = 97  # about as many rows and columns are looked at before all of them are
+FADE_LEVELS = 8  # of 255, by which a visible shape is lighter or darker at its edge
+CHECKED_ROWS = 97  # and columns: a sample that usually shows at once that an image has colour
 
 
 def levels_of(image: Image.Image, kept: int) -> tuple[Levels, int, str | None]:
-    """A loaded image's levels, the whole factor it was reduced by to have `kept` pixels, and alpha's ground.
+    """The levels of a loaded image, the whole factor by which it was reduced to `kept` pixels, and alpha's backdrop.
 
-    16 bits are scaled, not clipped; CMYK becomes RGB; what is transparent becomes white where what is seen is dark
-    and black where it is light. Raises ValueError for numbers that are no levels.
+    16 bits are scaled, not clipped. CMYK becomes RGB. Transparent pixels become white behind a dark shape and black
+    behind a light one. Raises ValueError for numbers that are no levels.
     """
     factor = reduction(image.width * image.height, kept)
     if image.mode == "F" or image.mode.startswith("I"):
         return _deep(np.asarray(image), factor), factor, None
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        least, most = image.getchannel("A").getextrema()
-        if least != 255 and most != 0:  # where all is transparent, alpha means nothing
-            levels, ground = _on_ground(image, factor)
-            return levels, factor, ground
+        lowest, highest = image.getchannel("A").getextrema()
+        if lowest != 255 and highest != 0:  # where all is transparent, alpha means nothing
+            levels, backdrop = _without_alpha(image, factor)
+            return levels, factor, backdrop
     return _plain(image, factor), factor, None
 
 
 def reduction(pixels: int, kept: int) -> int:
-    """The least whole factor that brings so many pixels to about `kept`."""
+    """The least whole factor that reduces so many pixels to about `kept`."""
     return max(1, int(np.ceil((pixels / kept) ** 0.5)))
 
 
@@ -41,50 +41,50 @@ def _plain(image: Image.Image, factor: int) -> Levels:
         pixels = pixels[..., None]
     elif is_grey(pixels):
         pixels = pixels[..., :1]
-    # OodSet but 0 and 1 in 8 bits is a mask, in which 1 is white.
+    # An image of nothing but 0 and 1 in 8 bits is a mask: 1 is white.
     white = 1 if pixels.shape[2] == 1 and pixels.max(initial=0) == 1 else 255
     return np.asarray(np.divide(pixels, np.float32(white), dtype=np.float32))
 
 
 def _deep(pixels: Shaped[np.ndarray, "rows columns"], factor: int) -> Levels:
-    """Levels of 16 or 32 bits or fractions: of 0..1, 8 and 16 bits the least range that holds them."""
+    """Levels of 16 or 32 bits or floats; white is the least of 1, 8 bits and 16 bits that holds them."""
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ValueError("pixels that are no numbers")
-    least, most = pixels.min(initial=0), pixels.max(initial=0)
-    if least < 0:
-        raise ValueError(f"levels down to {least}; expected none below 0")
+        raise ValueError("pixels that are NaN or infinite")
+    lowest, highest = pixels.min(initial=0), pixels.max(initial=0)
+    if lowest < 0:
+        raise ValueError(f"levels down to {lowest}; expected none below 0")
     if pixels.dtype.kind == "f":
-        white = next((top for top in (1, 255, 65535) if most <= top), float(most))
-    elif 255 < most <= 65535 and not (pixels & 255).any():
+        white = next((top for top in (1, 255, 65535) if highest <= top), float(highest))
+    elif 255 < highest <= 65535 and not (pixels & 255).any():
         white = 255 << 8  # 8 bits, shifted
     else:
-        white = 65535 if pixels.dtype.itemsize == 2 or 255 < most <= 65535 else max(255, int(most))
+        white = 65535 if pixels.dtype.itemsize == 2 or 255 < highest <= 65535 else max(255, int(highest))
     levels = np.divide(pixels, np.float32(white), dtype=np.float32)
     return (levels if factor == 1 else np.asarray(Image.fromarray(levels).reduce(factor)))[..., None]
 
 
-def _on_ground(image: Image.Image, factor: int) -> tuple[Levels, str]:
-    """On white where what is seen is dark, or fades to white at its edge, else on black: ink on nothing is seen."""
+def _without_alpha(image: Image.Image, factor: int) -> tuple[Levels, str]:
+    """On white if the shape is dark or fades to white at its edge, else on black: it stays visible."""
     if factor > 1:
         pixels = np.asarray(image.convert("RGBa").reduce(factor), np.float32)
-        lit, seen = pixels[..., :3], pixels[..., 3:] / np.float32(255)
+        shade, alpha = pixels[..., :3], pixels[..., 3:] / np.float32(255)
     else:
         pixels = np.asarray(image, np.float32)
-        seen = pixels[..., 3:] / np.float32(255)
-        lit = pixels[..., :3] * seen
-    white = _needs_white(lit.mean(2), seen[..., 0])
-    levels = np.rint(lit + np.float32(255 if white else 0) * (1 - seen))
+        alpha = pixels[..., 3:] / np.float32(255)
+        shade = pixels[..., :3] * alpha
+    white = _needs_white(shade.mean(2), alpha[..., 0])
+    levels = np.rint(shade + np.float32(255 if white else 0) * (1 - alpha))
     return (levels[..., :1] if is_grey(levels) else levels) / np.float32(255), "white" if white else "black"
 
 
-def _needs_white(lit: Float32[np.ndarray, "height width"], seen: Float32[np.ndarray, "height width"]) -> bool:
-    there = np.pad(seen > 0, 1)
-    inner = there[:-2, 1:-1] & there[2:, 1:-1] & there[1:-1, :-2] & there[1:-1, 2:]
-    total, inside = seen.sum(dtype=np.float64), seen[inner].sum(dtype=np.float64)
-    mean = float(lit.sum(dtype=np.float64) / total)
+def _needs_white(shade: Float32[np.ndarray, "height width"], alpha: Float32[np.ndarray, "height width"]) -> bool:
+    visible = np.pad(alpha > 0, 1)
+    inner = visible[:-2, 1:-1] & visible[2:, 1:-1] & visible[1:-1, :-2] & visible[1:-1, 2:]
+    total, inside = alpha.sum(dtype=np.float64), alpha[inner].sum(dtype=np.float64)
+    mean = float(shade.sum(dtype=np.float64) / total)
     if 0 < inside < total:
-        middle = float(lit[inner].sum(dtype=np.float64) / inside)
-        edge = float((lit.sum(dtype=np.float64) - lit[inner].sum(dtype=np.float64)) / (total - inside))
+        middle = float(shade[inner].sum(dtype=np.float64) / inside)
+        edge = float((shade.sum(dtype=np.float64) - shade[inner].sum(dtype=np.float64)) / (total - inside))
         if abs(edge - middle) > FADE_LEVELS:
             return edge > middle
     return mean < 127.5
@@ -92,5 +92,5 @@ def _needs_white(lit: Float32[np.ndarray, "height width"], seen: Float32[np.ndar
 
 def is_grey(pixels: UInt8[np.ndarray, "height width 3"] | Levels) -> bool:
     """Whether all channels of each pixel are equal."""
-    few = pixels[:: len(pixels) // CHECKED_ROWS + 1, :: pixels.shape[1] // CHECKED_ROWS + 1]
-    return all(bool((some[..., :1] == some[..., 1:]).all()) for some in (few, pixels))
+    sampled = pixels[:: len(pixels) // CHECKED_ROWS + 1, :: pixels.shape[1] // CHECKED_ROWS + 1]
+    return all(bool((part[..., :1] == part[..., 1:]).all()) for part in (sampled, pixels))

@@ -1,4 +1,7 @@
-"""What an image file says of itself, checked before anything is decoded."""
+"""Limits on image files, checked on their structure before anything is decoded."""
+
+# Pillow limits pixels, but a small file can still ask for hours or gigabytes: a million chunks, thousands of scans,
+# run lengths decoded in Python, tags that claim more than the file holds. Each format's structure is walked first.
 
 import re
 import struct
@@ -7,14 +10,14 @@ from dataclasses import dataclass
 
 from imparfait.core.errors import UserError
 
-MAX_PIXELS = 50_000_000  # a photograph of 50 megapixels: 150 MB in colour
-MAX_PARTS = 100_000  # chunks, segments, strips: walking them takes 30 ms, decoding them in Pillow a second
-MAX_SLOW_BYTES = 2 << 20  # of a run-length BMP or a PPM in text, which Pillow decodes in Python: a second
-MAX_SCANNED_PIXELS = 10 * MAX_PIXELS  # pixels times scans of a progressive JPEG, of which a file has ten
-THUMBNAIL, STRIPS, TILES = 254, 273, 324  # tags of TIFF
-TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's type of value
+MAX_PIXELS = 50_000_000  # 50 megapixels, as of a camera; in colour 150 MB
+MAX_PARTS = 100_000  # chunks, segments or strips: walking them takes 30 ms, Pillow needs a second
+MAX_SLOW_BYTES = 2 << 20  # of a run-length BMP or a PPM in text, which Pillow decodes in Python in a second
+MAX_SCANNED_PIXELS = 10 * MAX_PIXELS  # pixels times scans of a progressive JPEG; ten scans are usual
+THUMBNAIL, STRIPS, TILES = 254, 273, 324  # TIFF tags
+TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's value type
 
-PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # a pixel, by the type of colour
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 
 SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -41,29 +44,29 @@ BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF", b"
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one file may take."""
+    """Limits of one image file."""
 
     bytes: int = 160 << 20
-    """50 megapixels in colour, not compressed, are 150 million."""
+    """50 megapixels in colour, uncompressed, have 150 million."""
     pixels: int = MAX_PIXELS
-    """Of each page, as the file says before it is decoded."""
+    """Of each page, by its header."""
     side: int = 65_535
     """Of a page, in pixels, as in JPEG: a line of 50 million pixels takes ten seconds to reduce."""
     pages: int = 100
     kept: int = 4_000_000
-    """Pixels of a page as it is handed on: one with more is reduced by a whole factor."""
+    """Pixels of a decoded page; a larger one is reduced by a whole factor."""
 
 
 class LimitError(ValueError):
-    """A file asks for more than its limits, or more than it holds."""
+    """A file exceeds its limits, or claims more than it holds."""
 
 
 class TooLargeError(LimitError):
-    """A file has more pixels or pages than its limits."""
+    """A file has more pixels or pages than its limits allow."""
 
 
 def format_of(content: bytes, name: str) -> str:
-    """The format that a file's first bytes say, in Pillow's words; raises UserError, with a way out, for another."""
+    """The format by a file's first bytes, by Pillow's name. Raises UserError for others, with advice where known."""
     for start, kind in SIGNATURES.items():
         webp, ppm = content[8:12] == b"WEBP", content[2:3].isspace()
         if content.startswith(start) and (kind != "WEBP" or webp) and (kind != "PPM" or ppm):
@@ -78,9 +81,9 @@ def format_of(content: bytes, name: str) -> str:
 
 
 def check_structure(content: bytes, kind: str, limits: Limits) -> int:
-    """The number of pages in a file of format `kind`, as far as a look at its parts tells: more than one in TIFF.
+    """The number of pages in a file of format `kind`, by its structure: only TIFF has several.
 
-    Raises TooMuchError or struct.error where its parts are too many, or claim more than it holds.
+    Raises LimitError or struct.error where its parts are too many, or claim more than the file holds.
     """
     if kind == "TIFF":
         return _check_tiff(content, limits)
@@ -98,14 +101,14 @@ def check_structure(content: bytes, kind: str, limits: Limits) -> int:
 
 
 def check_scans(content: bytes, pixels: int) -> None:
-    """Raises TooMuchError for a JPEG file that would be gone through too often: an empty scan has ten bytes."""
-    scans = content.count(b"\xff\xda")  # in the pixels' own bytes no 255 is followed by this
+    """Raises LimitError for a JPEG with too many scans: an empty one has ten bytes."""
+    scans = content.count(b"\xff\xda")  # within pixel data, 255 is never followed by this
     if scans > 1 and scans * pixels > MAX_SCANNED_PIXELS:
         raise LimitError(f"{scans:,} scans over {pixels:,} pixels")
 
 
 def check_rows(content: bytes) -> None:
-    """Raises TooMuchError where a PNG's compressed rows end before its image does: Pillow leaves the rest black."""
+    """Raises LimitError where a PNG's compressed rows end before its last row: Pillow leaves the rest black."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
     missing = height * (1 + (width * depth * PNG_CHANNELS.get(colour, 1) + 7) // 8)
     inflate, place = zlib.decompressobj(), 8
@@ -156,7 +159,7 @@ def _check_gif(content: bytes) -> None:
 
 
 def _check_ppm(content: bytes) -> None:
-    """Of pixels in text, or of an unusual white, few are decoded: Pillow does it in Python."""
+    """Pixels in text, or with an unusual white, are limited in number: Pillow decodes them in Python."""
     head = b"".join(re.split(rb"#[^\n]*\n", content[:10_000])).split(None, 4)
     fast = head[0] == b"P4" or (head[0], *head[3:4]) in ((b"P5", b"255"), (b"P5", b"65535"), (b"P6", b"255"))
     if not fast and len(content) > MAX_SLOW_BYTES:
@@ -164,7 +167,7 @@ def _check_ppm(content: bytes) -> None:
 
 
 def _check_tiff(content: bytes, limits: Limits) -> int:
-    """The number of its directories, each of which is a page."""
+    """The number of its directories; each is a page."""
     order = "<" if content[:1] == b"I" else ">"
     big = content[2:4] in (b"+\0", b"\0+")
     counted, entry, link = ("Q", "HHQQ", "Q") if big else ("H", "HHLL", "L")
@@ -186,7 +189,7 @@ def _check_tiff(content: bytes, limits: Limits) -> int:
             claimed += values * (TAG_BYTES[kind] if kind < len(TAG_BYTES) else 0)
             if tag in (STRIPS, TILES) and values > MAX_PARTS:
                 raise LimitError(f"{values:,} strips or tiles; expected at most {MAX_PARTS:,}")
-        if claimed > len(content) + 8 * entries:  # a value of up to 8 bytes lies in its tag
+        if claimed > len(content) + 8 * entries:  # a value of up to 8 bytes is in its tag
             raise LimitError(f"tags of {claimed:,} bytes in a file of {len(content):,}")
         (place,) = struct.unpack_from(order + link, content, place + count * struct.calcsize(order + entry))
     return len(seen)

@@ -180,8 +180,8 @@ def _normalized(
     unchanged: bool = False,
     empty: bool = False,
 ) -> NormalizedImage:
-    turned = "; turned as its EXIF data say" if page.orientation != 1 else ""
-    ground = f"; {page.ground} under what is transparent" if page.ground else ""
+    turned = "; turned by its EXIF orientation" if page.orientation != 1 else ""
+    backdrop = f"; {page.backdrop} behind transparent pixels" if page.backdrop else ""
     pixels = np.rint(planes * 255).astype(np.uint8)
     whole = (0, 0, page.size[1], page.size[0])
-    return NormalizedImage(pixels, polarity, box or whole, scale, unchanged, empty, said + turned + ground)
+    return NormalizedImage(pixels, polarity, box or whole, scale, unchanged, empty, said + turned + backdrop)

@@ -1,4 +1,7 @@
-"""A sheet of paper that lies on something: which part of the image it is."""
+"""Detection of a sheet of paper in a photograph."""
+
+# The image is divided by lightness (Otsu). The largest area of the lighter, or else the darker, part is a sheet if it
+# is large, nearly convex, four-cornered, and differs from what lies around it along a sharp rim.
 
 import numpy as np
 import scipy  # its parts are loaded when first used: ndimage takes a fifth of a second
@@ -7,21 +10,21 @@ from PIL import Image, ImageDraw
 
 Mask = Bool[np.ndarray, "height width"]
 
-MIN_SIDE_PIXELS = 40  # pixels: in a smaller image a sheet cannot be told from a thick stroke
-AREA_SHARES = (0.12, 0.97)  # of the image
-MIN_PAPER_SHARE = 0.75  # the share of the sheet that is not ink; of a thick 0 half
-MIN_HULL_SHARE = 0.92  # of its hull that the sheet fills
-MIN_QUADRILATERAL_SHARE = 0.8  # of its hull that the largest quadrilateral fills: 1 of a sheet, 0.64 of an ellipse such as a 0
-MIN_RIM_CONTRAST = 0.08  # in lightness, between the sheet's rim and what lies beside it
+MIN_SIDE_PIXELS = 40  # in a smaller image a sheet looks like a thick stroke
+AREA_SHARES = (0.12, 0.97)  # of the image, that a sheet covers
+MIN_PAPER_SHARE = 0.75  # of the sheet, that is not foreground; of a thick 0 it is half
+MIN_HULL_SHARE = 0.92  # of its convex hull, that the sheet fills
+MIN_QUADRILATERAL_SHARE = 0.8  # of its hull, that the largest quadrilateral fills: 1 of a sheet, 0.64 of an ellipse
+MIN_RIM_CONTRAST = 0.08  # of lightness, between the sheet's rim and what lies around it
 HISTOGRAM_BINS = 128  # of the histogram for a threshold
-EDGE_SHARE = 0.02  # of the image's longer side, taken off the sheet: shadows, and pixels that are half desk
+EDGE_SHARE = 0.02  # of the image's longer side, cut off the sheet: shadows, and pixels that are half desk
 
 
 def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
-    """The sheet in an image's lightness (0..1) without its edge, or None where the image shows nothing else.
+    """The sheet in an image's lightness (0..1), without its edge; None where the image shows nothing else.
 
-    A sheet is a large four-cornered area, lighter (or, as slate, darker) than what it lies on; it may reach out of
-    the image. What is written on it belongs to it.
+    A sheet is a large four-cornered area, lighter (or, as slate, darker) than its surroundings; it may reach out of the
+    image. What is written on it belongs to it.
     """
     if min(light.shape) < MIN_SIDE_PIXELS:
         return None
@@ -33,20 +36,24 @@ def find_paper(light: Float32[np.ndarray, "height width"]) -> Mask | None:
             continue
         edge = max(2, round(EDGE_SHARE * max(light.shape)))
         within, beyond = _depth(sheet), _depth(~sheet)
-        rim, beside = light[(within > 0) & (within <= edge)], light[(beyond > 0) & (beyond <= edge)]
-        # Light that fades is as light on both sides.
-        if beside.size and abs(float(np.median(rim)) - float(np.median(beside))) > MIN_RIM_CONTRAST and (within > edge).any():
+        rim, outside = light[(within > 0) & (within <= edge)], light[(beyond > 0) & (beyond <= edge)]
+        # A gradient of light has equal lightness on both sides.
+        if (
+            outside.size
+            and abs(float(np.median(rim)) - float(np.median(outside))) > MIN_RIM_CONTRAST
+            and (within > edge).any()
+        ):
             return np.asarray(within > edge)
     return None
 
 
 def _depth(mask: Mask) -> Float[np.ndarray, "height width"]:
-    """How far each pixel lies from the mask's edge; the image's own border is none."""
+    """Distance of each pixel from the mask's edge; the image's border is no edge."""
     return np.asarray(scipy.ndimage.distance_transform_edt(np.pad(mask, 1, "edge")))[1:-1, 1:-1]
 
 
 def otsu(values: Float[np.ndarray, "..."]) -> float:
-    """The threshold that divides values into the two groups that lie furthest apart (Otsu 1979)."""
+    """The threshold with the largest variance between two groups of values (Otsu 1979)."""
     try:
         counts, edges = np.histogram(values, HISTOGRAM_BINS)
     except ValueError:  # fewer floats than bins lie between the least and the largest
@@ -70,18 +77,22 @@ def _sheet(bright: Mask) -> Mask | None:
     filled = scipy.ndimage.binary_fill_holes(paper)
     corners = convex_hull(filled)
     around = polygon_area(corners)
-    if paper.sum() < MIN_PAPER_SHARE * filled.sum() or filled.sum() < MIN_HULL_SHARE * around or filled.mean() > AREA_SHARES[1]:
+    if (
+        paper.sum() < MIN_PAPER_SHARE * filled.sum()
+        or filled.sum() < MIN_HULL_SHARE * around
+        or filled.mean() > AREA_SHARES[1]
+    ):
         return None
     if largest_quadrilateral(corners) < MIN_QUADRILATERAL_SHARE * around:
         return None
-    # All within its hull: a stroke may reach from the sheet to the image's border.
+    # Filled to its hull: a stroke may reach from the sheet to the image's border.
     drawing = Image.new("1", filled.shape[::-1])
     ImageDraw.Draw(drawing).polygon([(x - 0.5, y - 0.5) for x, y in corners], fill=1)
     return np.asarray(drawing) | filled
 
 
 def convex_hull(mask: Mask) -> Float[np.ndarray, "corners 2"]:
-    """The corners of the convex hull of a mask's pixels (their outer edges), in turn (Andrew 1979)."""
+    """The corners, in turn, of the convex hull of a mask's pixels with their outer edges (Andrew 1979)."""
     rows = np.flatnonzero(mask.any(1))
     first, last = mask[rows].argmax(1), mask.shape[1] - mask[rows, ::-1].argmax(1)
     chains: list[tuple[int, int]] = []
@@ -106,8 +117,8 @@ def polygon_area(corners: Float[np.ndarray, "corners 2"]) -> float:
 
 
 def largest_quadrilateral(corners: Float[np.ndarray, "corners 2"]) -> float:
-    """The area of the largest quadrilateral between corners of a convex polygon."""
+    """The area of the largest quadrilateral whose corners are corners of a convex polygon."""
     corners = corners[:: len(corners) // 64 + 1]
     x, y = (corners[None, :] - corners[:, None]).transpose(2, 0, 1)  # from corner to corner
-    beside = x[:, :, None] * y[:, None, :] - y[:, :, None] * x[:, None, :]  # on both sides of each diagonal
-    return float((beside.max(2) - beside.min(2)).max() / 2)
+    doubled = x[:, :, None] * y[:, None, :] - y[:, :, None] * x[:, None, :]  # triangles on both sides of a diagonal
+    return float((doubled.max(2) - doubled.min(2)).max() / 2)

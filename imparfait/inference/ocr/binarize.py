@@ -13,10 +13,18 @@ from jaxtyping import Bool
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from imparfait.data.images.background import Background, fitted, local, without_rest
-from imparfait.data.images.foreground import CLEAR_SIGMAS, MIN_CONTRAST, LOW_SHARE, enlarged, lightness, reduced, strength_of
+from imparfait.data.images.background import Background, fitted_background, local_background, remove_residual
+from imparfait.data.images.foreground import (
+    CLEAR_SIGMAS,
+    LOW_SHARE,
+    MIN_CONTRAST,
+    enlarged,
+    lightness,
+    reduced,
+    strength_of,
+)
 from imparfait.data.images.levels import Levels
-from imparfait.data.images.paper import AREA_SHARES, MIN_HULL_SHARE, polygon_area, find_paper, convex_hull
+from imparfait.data.images.paper import AREA_SHARES, MIN_HULL_SHARE, convex_hull, find_paper, polygon_area
 from imparfait.data.images.paper import EDGE_SHARE as PAPER_EDGE_SHARE
 from imparfait.data.images.placement import Plane
 from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
@@ -163,17 +171,17 @@ def _subtract_background(levels: Levels, valid: Mask) -> Plane | None:
     factor = -(-max(levels.shape[:2]) // BACKGROUND_SIDE_PIXELS)
     coarse = reduced(levels, factor)
     coarse_valid = valid[::factor, ::factor]
-    background = _refined(fitted(coarse, coarse_valid), coarse_valid)
+    background = _refined(fitted_background(coarse, coarse_valid), coarse_valid)
     if background is not None and _has_shadows(background, coarse_valid):
-        background = _refined(local(coarse, coarse_valid), coarse_valid) or background
+        background = _refined(local_background(coarse, coarse_valid), coarse_valid) or background
     if background is None:
         return None
-    under = coarse @ background.direction - background.beside
+    under = coarse @ background.direction - background.contrast
     exact = levels.shape[0] / factor, levels.shape[1] / factor
     contrast = levels @ background.direction - enlarged(under, levels.shape[:2], exact)
     per_level = lightness(background.direction[None, None])[0, 0]
     if per_level < 0:  # a dark foreground reflects a share of the light that falls there
-        light = ndimage.uniform_filter(lightness(coarse) - background.beside * per_level, 9)
+        light = ndimage.uniform_filter(lightness(coarse) - background.contrast * per_level, 9)
         usual = float(np.median(light[coarse_valid]))
         gain = np.clip(usual / np.maximum(light, 1e-3), 0.5, MAX_SHADOW_GAIN)
         contrast *= enlarged(np.asarray(gain, np.float32), levels.shape[:2], exact)
@@ -182,19 +190,19 @@ def _subtract_background(levels: Levels, valid: Mask) -> Plane | None:
 
 def _refined(background: Background, valid: Mask) -> Background | None:
     """A background with its own residual subtracted; None where nothing stands out from it."""
-    strength = strength_of(background.beside[valid], background.noise)
+    strength = strength_of(background.contrast[valid], background.noise)
     if strength < MIN_CONTRAST:
         return None
     longer = max(valid.shape)
-    foreground = valid & (background.beside > max(3 * background.noise, LOW_SHARE * strength))
+    foreground = valid & (background.contrast > max(3 * background.noise, LOW_SHARE * strength))
     around = np.asarray(ndimage.binary_dilation(foreground, iterations=1 + longer // 200)) | ~valid
-    return without_rest(background, around, max(3, longer // 8) | 1)
+    return remove_residual(background, around, max(3, longer // 8) | 1)
 
 
 def _has_shadows(background: Background, valid: Mask) -> bool:
     """Whether much of what stands out from this background is wider than a stroke."""
-    strength = strength_of(background.beside[valid], background.noise)
-    dark = valid & (background.beside > max(3 * background.noise, LOW_SHARE * strength))
+    strength = strength_of(background.contrast[valid], background.noise)
+    dark = valid & (background.contrast > max(3 * background.noise, LOW_SHARE * strength))
     wide = max(3, round(STROKE_SHARE * max(valid.shape)))
     solid = ndimage.uniform_filter(dark.astype(np.float32), wide) > 0.95
     return float(solid[valid].mean()) > MIN_SHADOW_SHARE

@@ -103,7 +103,7 @@ def predict_components(
 def segment_line(
     line: TextLine, page: BinarizedPage, component_map: ComponentMap, predictions: dict[int, ComponentPrediction]
 ) -> list[Segment]:
-    """The line's segments from left to right; they are numbered anew in `component_map`, ascending along the line.
+    """The line's segments from left to right; they are renumbered in `component_map`, ascending along the line.
 
     A component that is confidently one digit is split only where it is wide or looks like a pair.
     """

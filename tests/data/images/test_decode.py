@@ -104,7 +104,7 @@ def test_a_transparent_background_becomes_paper(ink: int, hidden: int) -> None:
     image[..., 3] = 0
     image[2:6, 2:6] = (ink, ink, ink, 255)
     page = next(read_pages(encoded(Image.fromarray(image))))
-    assert page.ground == ("white" if ink == 0 else "black")
+    assert page.backdrop == ("white" if ink == 0 else "black")
     assert page.pixels[0, 0, 0] == (ink == 0)
     assert page.pixels[3, 3, 0] == ink / 255
 
@@ -157,7 +157,7 @@ def test_errors_about_limits_name_the_limit_and_the_value(tmp_path: Path) -> Non
         (b"\n <svg>", "x: is an SVG drawing"),
         (encoded(Image.fromarray(COLOUR))[:60], r"x: a broken image \(.*\); its first bytes are 89504e47"),
         (encoded(Image.fromarray(COLOUR), "JPEG")[:-40], r"x: a broken image"),
-        (tiff([(256, 4, 1, 9)], 8), r"x: a broken image \(its head makes no sense\)"),
+        (tiff([(256, 4, 1, 9)], 8), r"x: a broken image \(its header makes no sense\)"),
     ],
 )
 def test_a_file_that_is_not_an_image_is_a_user_error(content: bytes, sentence: str) -> None:

@@ -98,7 +98,7 @@ def test_the_box_of_a_rotated_file_is_in_displayed_coordinates() -> None:
     ink[10:60, 20:24] = 255
     got = decoded(Variant("PNG", "L", True, 6, 1, True).store(ink))
     assert got.box == (20, 10, 24, 60)
-    assert got.preprocessing.endswith("turned as its EXIF data say")
+    assert got.preprocessing.endswith("turned by its EXIF orientation")
 
 
 def test_the_background_is_reported_and_the_box_of_a_large_image_is_in_its_pixels() -> None:
@@ -130,7 +130,7 @@ def test_on_a_uniform_background_the_fast_path_agrees_with_the_slow_one(
     levels = (ground + (ink - ground) * covered).astype(np.float32)
     quick = find_foreground(levels)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("imparfait.data.images.foreground.flat", lambda levels: None)
+        patched.setattr("imparfait.data.images.foreground.flat_background", lambda levels: None)
         slow = find_foreground(levels)
     assert quick
     assert slow
