@@ -12,7 +12,7 @@ def test_quick_reaches_its_accuracy_on_mnist_and_writes_a_complete_run(tmp_path:
     assert result.returncode == 0, result.stderr
     scores = json.loads(result.stdout)
     assert 0.98 <= scores["mean"] < 0.9999  # everything right on real data would be a leak
-    assert [(part["corruption"], part["total"]) for part in scores["parts"]] == [
+    assert [(condition["corruption"], condition["total"]) for condition in scores["conditions"]] == [
         ("clean", 10_000),
         ("geometric", 10_000),
         ("shrunk", 10_000),
