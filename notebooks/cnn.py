@@ -16,9 +16,9 @@
 #
 # `pip install -c constraints.txt -e '.[train,keras]' jupyterlab`, then `jupyter lab notebooks/cnn.ipynb`
 #
-# The outputs below were made with `IMPARFAIT_QUICK=1`: every cell in seconds, on 1,000 images, too few to learn anything.
-# Without it the notebook trains on 10,000 images. MNIST has more: set TRAIN_IMAGES to 50,000 and VALIDATION_IMAGES to
-# 10,000.
+# The outputs below were made with `IMPARFAIT_QUICK=1`: every cell in seconds, on 1,000 images, too few to learn
+# anything. Without it the notebook trains on 10,000 images. MNIST has more: set TRAIN_IMAGES to 50,000 and
+# VALIDATION_IMAGES to 10,000.
 
 # %%
 import os
@@ -192,6 +192,6 @@ display(
 | clean digits only | {before[0]:.1f} % | {np.mean(before[1:]):.1f} % |
 | the study's augmentation | {after[0]:.1f} % | {np.mean(after[1:]):.1f} % |
 
-{"*So few images teach it nothing: these numbers mean nothing.*" if QUICK else "The network is the same; its data decides."}
+{"*Too few images: these numbers mean nothing.*" if QUICK else "The network is the same; its data decides."}
 """)
 )
