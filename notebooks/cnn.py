@@ -16,8 +16,8 @@
 #
 # `pip install -c constraints.txt -e '.[train,keras]' jupyterlab`, then `jupyter lab notebooks/cnn.ipynb`
 #
-# The outputs below were made with `IMPARFAIT_QUICK=1`: every cell in seconds, on 1,000 images, too few to learn
-# anything. Without it the notebook trains on 10,000 images. MNIST has more: set TRAIN_IMAGES to 50,000 and
+# The outputs below were made with `IMPARFAIT_QUICK=1`: every cell in seconds, on a few hundred images, too few
+# to learn anything. Without it the notebook trains on 10,000 images. MNIST has more: set TRAIN_IMAGES to 50,000 and
 # VALIDATION_IMAGES to 10,000.
 
 # %%
