@@ -47,7 +47,7 @@ def custom_fingerprint(name: str) -> str:
     if not is_custom(name):
         return ""
     digest = hashlib.sha256()
-    for file in _with_what_it_imports(parts_of(name)[0]):
+    for file in _with_local_imports(parts_of(name)[0]):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -63,18 +63,18 @@ def parts_of(name: str) -> tuple[Path, str]:
     return path, function
 
 
-def _with_what_it_imports(path: Path) -> list[Path]:
+def _with_local_imports(path: Path) -> list[Path]:
     """The file, and the files of its folder that it imports, directly or not."""
-    found = [path]
-    for file in found:  # grows while it is iterated
-        for stem in _imported(file, path.parent):
-            for place in (stem.with_suffix(".py"), stem / "__init__.py"):
-                if place.is_file() and place not in found:
-                    found.append(place)
-    return found
+    files = [path]
+    for file in files:  # grows while it is iterated
+        for stem in _local_module_paths(file, path.parent):
+            for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
+                if candidate.is_file() and candidate not in files:
+                    files.append(candidate)
+    return files
 
 
-def _imported(file: Path, folder: Path) -> Iterator[Path]:
+def _local_module_paths(file: Path, folder: Path) -> Iterator[Path]:
     """Paths, without suffix, at which the imported modules would lie if they were in `folder`."""
     try:
         tree = ast.parse(file.read_bytes())

@@ -41,9 +41,9 @@ class Gru(nn.Module):
         directed = torch.stack([steps, steps.flip(0)][: len(self.kernel)])  # directions, steps, n, features
         weights = (self.kernel, self.recurrent, self.bias)
         if torch.is_grad_enabled():
-            states: Tensor = _Reading.apply(directed, *weights, self.candidate)  # type: ignore[no-untyped-call]
+            states: Tensor = _Scan.apply(directed, *weights, self.candidate)  # type: ignore[no-untyped-call]
             return states
-        return _read(directed, *weights, self.candidate)[-1]
+        return _scan(directed, *weights, self.candidate)[-1]
 
 
 def side_by_side(states: States) -> Sequences:
@@ -56,25 +56,25 @@ def at_the_end(states: States) -> Float[Tensor, "n features"]:
     return torch.cat(list(states[:, -1]), 1)
 
 
-def _read(steps: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, candidate: str) -> tuple[Tensor, ...]:
+def _scan(steps: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, candidate: str) -> tuple[Tensor, ...]:
     """Gates, candidates, reset gate inputs and states: each [directions, steps, n, …]."""
     directions, count, n, _ = steps.shape
     units = recurrent.shape[1]
     activate, kernel, recurrent = ACTIVATIONS[candidate], rounded(kernel), rounded(recurrent)
     # The input part of the gates for all steps at once: one large matrix product instead of many small ones.
-    given = product(steps.flatten(1, 2), kernel).add_(bias[:, :1]).view(directions, count, n, -1)
-    state = torch.zeros_like(given[:, 0, :, :units])
-    kept: tuple[list[Tensor], ...] = ([], [], [], [])  # gates, candidates, inners, states
+    projected = product(steps.flatten(1, 2), kernel).add_(bias[:, :1]).view(directions, count, n, -1)
+    state = torch.zeros_like(projected[:, 0, :, :units])
+    history: tuple[list[Tensor], ...] = ([], [], [], [])  # gates, candidates, inners, states
     for step in range(count):
-        told = product(state, recurrent).add_(bias[:, 1:])
-        gate = told[..., : 2 * units].add(given[:, step, :, : 2 * units]).sigmoid_()
+        hidden = product(state, recurrent).add_(bias[:, 1:])
+        gate = hidden[..., : 2 * units].add(projected[:, step, :, : 2 * units]).sigmoid_()
         update, reset = gate.chunk(2, -1)
-        inner = told[..., 2 * units :]
-        chosen = activate(torch.addcmul(given[:, step, :, 2 * units :], reset, inner))
-        state = torch.lerp(chosen, state, update)
-        for values, value in zip(kept, (gate, chosen, inner, state), strict=True):
+        inner = hidden[..., 2 * units :]
+        proposed = activate(torch.addcmul(projected[:, step, :, 2 * units :], reset, inner))
+        state = torch.lerp(proposed, state, update)
+        for values, value in zip(history, (gate, proposed, inner, state), strict=True):
             values.append(value)
-    return tuple(torch.stack(values, 1) for values in kept)
+    return tuple(torch.stack(values, 1) for values in history)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def rounded(weights: Tensor) -> Tensor:
     return weights.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weights
 
 
-class _Reading(torch.autograd.Function):
+class _Scan(torch.autograd.Function):
     """`_read` with an explicit derivative.
 
     Autograd would compute one weight gradient per step and add them; this computes one large matrix product.
@@ -102,21 +102,21 @@ class _Reading(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, steps: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor, candidate: str) -> Tensor:
-        gates, candidates, inners, states = _read(steps, kernel, recurrent, bias, candidate)
+        gates, candidates, inners, states = _scan(steps, kernel, recurrent, bias, candidate)
         ctx.save_for_backward(steps, kernel, recurrent, gates, candidates, inners, states)
         ctx.candidate = candidate
         ctx.autocast = (torch.is_autocast_enabled(steps.device.type), torch.get_autocast_dtype(steps.device.type))
         return states
 
     @staticmethod
-    def backward(ctx: Any, by_states: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
         enabled, low = ctx.autocast
-        with torch.autocast(by_states.device.type, low, enabled=enabled):
-            return (*_derivative(by_states, ctx.candidate, *ctx.saved_tensors), None)
+        with torch.autocast(grad_states.device.type, low, enabled=enabled):
+            return (*_derivative(grad_states, ctx.candidate, *ctx.saved_tensors), None)
 
 
 def _derivative(
-    by_states: Tensor,
+    grad_states: Tensor,
     candidate: str,
     steps: Tensor,
     kernel: Tensor,
@@ -131,25 +131,25 @@ def _derivative(
     before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], 1)
     update, reset = gates.chunk(2, -1)
     # Everything independent of the gradient through time, for all steps at once.
-    by_update = (before - candidates) * update * (1 - update)
-    by_candidate = (1 - update) * SLOPES[candidate](candidates)
-    by_reset = inners * reset * (1 - reset)
-    by_told = torch.empty(directions, count, n, 3 * units, dtype=states.dtype, device=states.device)
-    by_chosen = torch.empty_like(states)
+    grad_update = (before - candidates) * update * (1 - update)
+    grad_candidate = (1 - update) * SLOPES[candidate](candidates)
+    grad_reset = inners * reset * (1 - reset)
+    grad_hidden = torch.empty(directions, count, n, 3 * units, dtype=states.dtype, device=states.device)
+    grad_proposed = torch.empty_like(states)
     back = rounded(recurrent).transpose(1, 2)
-    through_time = torch.zeros_like(states[:, 0])
+    grad_through_time = torch.zeros_like(states[:, 0])
     for step in reversed(range(count)):
-        by_state = by_states[:, step] + through_time
-        chosen = torch.mul(by_state, by_candidate[:, step], out=by_chosen[:, step])
-        told = by_told[:, step]
-        torch.mul(by_state, by_update[:, step], out=told[..., :units])
-        torch.mul(chosen, by_reset[:, step], out=told[..., units : 2 * units])
-        torch.mul(chosen, reset[:, step], out=told[..., 2 * units :])
+        grad_state = grad_states[:, step] + grad_through_time
+        step_proposed = torch.mul(grad_state, grad_candidate[:, step], out=grad_proposed[:, step])
+        step_hidden = grad_hidden[:, step]
+        torch.mul(grad_state, grad_update[:, step], out=step_hidden[..., :units])
+        torch.mul(step_proposed, grad_reset[:, step], out=step_hidden[..., units : 2 * units])
+        torch.mul(step_proposed, reset[:, step], out=step_hidden[..., 2 * units :])
         if step:
-            through_time = product(told, back).addcmul_(by_state, update[:, step])
-    by_given = torch.cat([by_told[..., : 2 * units], by_chosen], -1).flatten(1, 2)
-    by_recurrent = product(before.flatten(1, 2).transpose(1, 2), rounded(by_told.flatten(1, 2)))
-    by_kernel = product(steps.flatten(1, 2).transpose(1, 2), rounded(by_given))
-    by_bias = torch.stack([by_given.sum(1), by_told.flatten(1, 2).sum(1)], 1)
-    by_steps = product(by_given, rounded(kernel).transpose(1, 2)).view(steps.shape)
-    return by_steps, by_kernel, by_recurrent, by_bias
+            grad_through_time = product(step_hidden, back).addcmul_(grad_state, update[:, step])
+    grad_projected = torch.cat([grad_hidden[..., : 2 * units], grad_proposed], -1).flatten(1, 2)
+    grad_recurrent = product(before.flatten(1, 2).transpose(1, 2), rounded(grad_hidden.flatten(1, 2)))
+    grad_kernel = product(steps.flatten(1, 2).transpose(1, 2), rounded(grad_projected))
+    grad_bias = torch.stack([grad_projected.sum(1), grad_hidden.flatten(1, 2).sum(1)], 1)
+    grad_steps = product(grad_projected, rounded(kernel).transpose(1, 2)).view(steps.shape)
+    return grad_steps, grad_kernel, grad_recurrent, grad_bias

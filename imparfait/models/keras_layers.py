@@ -14,12 +14,12 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 def convolution(before: int, after: int) -> nn.Conv2d:
     """Conv2D(after, 3, padding="same"): Glorot uniform weights, zero bias."""
-    return _as_keras_starts(nn.Conv2d(before, after, 3, padding=1))
+    return _keras_init(nn.Conv2d(before, after, 3, padding=1))
 
 
 def dense(before: int, after: int) -> nn.Linear:
     """Dense(after): Glorot uniform weights, zero bias."""
-    return _as_keras_starts(nn.Linear(before, after))
+    return _keras_init(nn.Linear(before, after))
 
 
 def normalisation(width: int, *, planes: bool) -> nn.BatchNorm2d | nn.BatchNorm1d:
@@ -64,15 +64,15 @@ def in_steps(planes: Float[Tensor, "n channels rows columns"]) -> Float[Tensor, 
 def check_size(network: str, height: int, width: int, images: Images) -> None:
     """Raise UserError if `images` do not have the size that `network` was built for."""
     if tuple(images.shape[-2:]) != (height, width):
-        came = f"{images.shape[-2]}×{images.shape[-1]}"
+        size = f"{images.shape[-2]}×{images.shape[-1]}"
         raise UserError(
-            f"images of {came} came",
+            f"images of {size}",
             expected=f"{height}×{width}, which this {network} was built for",
-            hint=f"train one on images of {came}, or use petit, which takes any size",
+            hint=f"train one on images of {size}, or use petit, which takes any size",
         )
 
 
-def _as_keras_starts(layer: Layer) -> Layer:
+def _keras_init(layer: Layer) -> Layer:
     nn.init.xavier_uniform_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

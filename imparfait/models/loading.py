@@ -19,7 +19,7 @@ from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.metadata import ModelConfig, read_config
 from imparfait.models.pretrained import find_model
-from imparfait.models.registry import build, check_answers
+from imparfait.models.registry import build, check_outputs
 
 
 def load_classifier(
@@ -143,7 +143,7 @@ def _network(folder: Path, config: ModelConfig, tensors: dict[str, torch.Tensor]
         model = built()
         model.load_state_dict(tensors)
         black = torch.zeros(1, config.input.channels, config.input.height, config.input.width)
-        check_answers(model, black, len(config.classes), name)
+        check_outputs(model, black, len(config.classes), name)
     except (UserError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"{folder}: its files do not make a classifier: {printable(str(error))}") from error
     return model

@@ -98,11 +98,11 @@ class SpatialNormalizer(nn.Module):
         right, down = line[None, None, :], line[None, :, None]
         if not self.training:
             return right, down
-        drawn = 2 * torch.rand(6, len(images), 1, 1, dtype=images.dtype).to(images.device) - 1
-        drawn = drawn * self.jitter
-        angle, slant = drawn[0] * JITTER_ANGLE_RAD, drawn[1] * JITTER_SHEAR
-        wide, tall = 1 + drawn[2:4] * JITTER_SCALE
-        far_right, far_down = drawn[4:] * (JITTER_SHIFT * self.frame)
+        jitter = 2 * torch.rand(6, len(images), 1, 1, dtype=images.dtype).to(images.device) - 1
+        jitter = jitter * self.jitter
+        angle, slant = jitter[0] * JITTER_ANGLE_RAD, jitter[1] * JITTER_SHEAR
+        wide, tall = 1 + jitter[2:4] * JITTER_SCALE
+        far_right, far_down = jitter[4:] * (JITTER_SHIFT * self.frame)
         cos, sin = angle.cos(), angle.sin()
         u, v = wide * (cos * right - sin * down) + far_right, tall * (sin * right + cos * down) + far_down
         return u + slant * v, v

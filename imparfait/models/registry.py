@@ -63,15 +63,15 @@ def build(
         torch.manual_seed(seed_of(seed, "weights"))
         if isinstance(model, str) and not is_custom(model):
             return factory(**given, **(model_args or {}))
-        return _built_by_others(name, factory, given | dict(model_args or {}))
+        return _build_custom(name, factory, given | dict(model_args or {}))
 
 
-def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "the network") -> None:
+def check_outputs(model: nn.Module, images: Tensor, classes: int, name: str = "the network") -> None:
     """Raise UserError if `model` does not map two of `images` to one logit per class."""
     was_training = model.training
     try:
         with torch.inference_mode():
-            answers = model.eval()(images[:2])
+            outputs = model.eval()(images[:2])
     except UserError:
         raise
     except Exception as error:
@@ -80,10 +80,10 @@ def check_answers(model: nn.Module, images: Tensor, classes: int, name: str = "t
     finally:
         model.train(was_training)
     expected = (len(images[:2]), classes)
-    came = f"shape {list(answers.shape)}" if isinstance(answers, Tensor) else type(answers).__name__
-    if not isinstance(answers, Tensor) or tuple(answers.shape) != expected or not answers.is_floating_point():
+    received = f"shape {list(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
+    if not isinstance(outputs, Tensor) or tuple(outputs.shape) != expected or not outputs.is_floating_point():
         raise UserError(
-            f"{name} returned {came} for {expected[0]} images",
+            f"{name} returned {received} for {expected[0]} images",
             expected=f"logits of shape {list(expected)}, one column per class",
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -96,7 +96,7 @@ def _factory(model: str | Factory) -> Factory:
     return load_custom(model) if is_custom(model) else lookup("model", model, MODELS)
 
 
-def _built_by_others(name: str, factory: Factory, given: dict[str, int]) -> nn.Module:
+def _build_custom(name: str, factory: Factory, given: dict[str, int]) -> nn.Module:
     """The network that a user's function returns; a failure in it becomes a UserError."""
     positional = []
     if not {"channels", "classes"} <= set(inspect.signature(factory).parameters):
@@ -120,5 +120,5 @@ __all__ = [
     "Petit",
     "Rnn",
     "build",
-    "check_answers",
+    "check_outputs",
 ]

@@ -17,7 +17,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.splits import subsample
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint
-from imparfait.models.registry import check_answers
+from imparfait.models.registry import check_outputs
 from imparfait.selection.candidates import Candidate
 from imparfait.training.loop import Training, network_for
 from imparfait.training.settings import TrainingSettings
@@ -74,7 +74,7 @@ def network_and_compute(
     with torch_threads(threads):
         model = network_for(settings, images)
         batch = torch.from_numpy(images.pixels[: settings.batch_size]) / 255
-        check_answers(model, batch, len(images.classes), settings.model)
+        check_outputs(model, batch, len(images.classes), settings.model)
         fast = has_bf16_units() and bf16_agrees(model, batch)
     return model, ComputeConfig(threads=threads, precision="bfloat16" if fast else "float32")
 

@@ -19,7 +19,7 @@ from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.scores import Score, score_conditions
 from imparfait.models.classifier import as_classifier
-from imparfait.models.registry import build, check_answers
+from imparfait.models.registry import build, check_outputs
 from imparfait.training.checkpoints import Epoch, Progress, State, load_checkpoint, save_checkpoint
 from imparfait.training.optim import SCHEDULES, Average, make_optimizer
 from imparfait.training.settings import TrainingSettings
@@ -85,7 +85,7 @@ class Training:
             raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
         self.augmentation = lookup("augmentation", settings.augmentation, AUGMENTATIONS)
         batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
-        check_answers(model, batch, len(data.classes), settings.model)
+        check_outputs(model, batch, len(data.classes), settings.model)
         self.model, self.settings, self.classes = model, settings, len(data.classes)
         self.compute = compute or choose_compute(model, batch)
         self.targets = targets or self._smoothed_labels

@@ -20,7 +20,7 @@ from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.loading import PretrainedWeights, check_named
 from imparfait.models.metadata import MAX_JSON_BYTES, ModelConfig, Sha256, Threshold
 from imparfait.models.pretrained import find_model
-from imparfait.models.registry import check_answers
+from imparfait.models.registry import check_outputs
 from imparfait.training.loop import Training, network_for
 from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import TrainingSettings, enough_steps
@@ -199,7 +199,7 @@ def new_run(
     """
     model = network_for(settings, data)
     batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
-    check_answers(model, batch, len(data.classes), settings.model)
+    check_outputs(model, batch, len(data.classes), settings.model)
     origins = {"network": custom_fingerprint(settings.model)} if is_custom(settings.model) else {}
     if weights:
         weights.fill(model, data.classes)

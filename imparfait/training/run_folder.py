@@ -20,7 +20,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.metadata import CONFIG
-from imparfait.models.registry import check_answers
+from imparfait.models.registry import check_outputs
 from imparfait.training.checkpoints import Epoch, has_checkpoint, portable
 from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
@@ -90,7 +90,7 @@ def save_run(
     if folder.exists() and not (folder / CONFIG).is_file():
         raise UserError(f"{folder}: exists and is not a run", hint="name a folder that does not exist yet")
     batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
-    check_answers(model, batch, len(data.classes), settings.model)
+    check_outputs(model, batch, len(data.classes), settings.model)
     origins = {"network": custom_fingerprint(settings.model)} if is_custom(settings.model) else {}
     run = Run(recipe_of(settings.model), settings, compute or choose_compute(model, batch), data, final, origins)
     with atomic_directory(folder) as unfinished:
