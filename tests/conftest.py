@@ -26,8 +26,16 @@ from PIL import Image  # noqa: E402
 
 from imparfait.data.dataset import LabelledImages  # noqa: E402
 
-SLOWEST = ("test_readme", "test_end_to_end", "test_page", "test_compare", "test_notebooks")
-"""Test files that take minutes: they start first, so that no core waits for them at the end."""
+SLOWEST = (
+    "test_docs",
+    "test_readme",
+    "test_resume",
+    "test_end_to_end",
+    "test_compare",
+    "test_page",
+    "test_class_folders",
+)
+"""Test files that take a minute or more: they start first, so that no core waits for them at the end."""
 
 FUZZ_CASES = 50  # in one test, so that several processes can share them
 

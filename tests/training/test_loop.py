@@ -58,9 +58,8 @@ def test_one_batch_can_be_overfitted(name: str) -> None:
         model=name, augmentation="clean", epochs=90, batch_size=24, learning_rate=3e-3, label_smoothing=0
     )
     model = build(name, channels=1, classes=3, height=16, width=16)
-    best = min(train(model, data, settings, ONE_THREAD), key=lambda epoch: epoch.loss)  # dropout disturbs the last ones
-    assert best.accuracy == 1
-    assert best.loss < 0.05
+    # The first such epoch ends the test: with dropout the loss rises again now and then.
+    assert any(epoch.accuracy == 1 and epoch.loss < 0.05 for epoch in train(model, data, settings, ONE_THREAD))
 
 
 def test_equal_seeds_give_equal_weights_and_others_others() -> None:
