@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,10 +59,11 @@ def commands_of(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with what the pages speak of: `small` is a part of MNIST."""
+    """A folder with what the pages speak of: `small` and `tiny` are parts of MNIST."""
     home = tmp_path_factory.mktemp("docs")
     mnist = load_data("mnist").train
-    write_idx(home / "small", mnist.select(np.arange(600)), mnist.select(np.arange(600, 720)))
+    write_idx(home / "small", mnist.select(np.arange(300)), mnist.select(np.arange(300, 360)))
+    write_idx(home / "tiny", mnist.select(np.arange(60)), mnist.select(np.arange(300, 330)))
     (home / "my_net.py").write_text(MY_NET)
     Image.fromarray(255 - a_seven()).resize((120, 120)).save(home / "photo.jpg")
     mine = draw_bars(60, 32)
@@ -75,8 +77,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             assert name, f"the first line of a block of TOML is its file's name: {block}"
             (home / name[1]).write_text(block)
     with chdir(home):
-        for command in ("imparfait train --recipe quick", "imparfait export digits --out digits.onnx"):  # of all pages
+        for command in (
+            "imparfait train --recipe quick",
+            *commands_of(TEXTS["export.md"]),
+        ):  # its files are used by others
             run(command, home)
+        shutil.copy("digits.onnx", "model.onnx")
         yield home
 
 
@@ -88,7 +94,7 @@ def on_small_data(command: str) -> list[str]:
     for flag, value in zip(extra[::2], extra[1::2], strict=True):
         words += [] if flag in words and flag != "--trials" else [flag, value]
     if verb in READS_DATA and "--data" not in words:
-        words += ["--data", "small"]
+        words += ["--data", "tiny" if "full" in words else "small"]
     return words
 
 

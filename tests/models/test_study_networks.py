@@ -79,9 +79,7 @@ def test_the_order_of_the_layers_is_that_of_the_annexes() -> None:
 def test_another_image_size_is_a_user_error(name: str) -> None:
     model = network(name, 32, 24).eval()
     assert model(torch.rand(2, 1, 32, 24)).shape == (2, 10)
-    with pytest.raises(
-        UserError, match=r"images of 28×28; expected 32×24, which this .* was built for; train one"
-    ):
+    with pytest.raises(UserError, match=r"images of 28×28; expected 32×24, which this .* was built for; train one"):
         model(torch.rand(2, 1, 28, 28))
 
 

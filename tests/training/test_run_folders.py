@@ -53,7 +53,7 @@ def test_no_code_in_a_run_folder_is_run(tmp_path: Path, known_mark: bool) -> Non
     folder = tmp_path / "run"
     evil = folder / "evil.py"
     origins = {"network": sha256(code.encode()).hexdigest()} if known_mark else {}
-    written(folder, model=f"{evil}:build", origins=origins)
+    written(folder, model=f"{evil}:build", origins=origins, classes=["0", "1", "2"])  # the classes of _bars
     evil.write_text(code)
     assert "if you trust yours, name it: --network my_net.py:build" in refused(folder)
     assert "code in a run folder is not run" in refused(folder, f"{evil}:build")
