@@ -104,6 +104,7 @@ def names_of(paths: list[Path]) -> list[str]:
 
 def _from_run(path: Path, data: Dataset | None, name: str, device: str, network: str | None) -> LoadedModel:
     config = read_config(path)
+    classifier = load_classifier(path, device, network)
     if data and config.classes != tuple(data.train.classes):
         raise UserError(
             f"{data.train.name}: has the classes {', '.join(data.train.classes)}",
@@ -115,7 +116,6 @@ def _from_run(path: Path, data: Dataset | None, name: str, device: str, network:
             expected=f"{config.input.normalization}, as {path} was trained",
             hint=f"write --normalize {config.input.normalization}",
         )
-    classifier = load_classifier(path, device, network)
     compute = compute_for(path, device).model_copy(update={"threads": torch.get_num_threads()})
     return LoadedModel(name, classifier, config.classes, compute, config, read_manifest(path))
 
