@@ -39,7 +39,7 @@ FORBIDDEN = (
 )
 SHORT = {
     "train": ["--epochs", "1"],
-    "compare": ["--seeds", "1", "--folds", "2", "--epochs", "1", "--images", "60", "--executor", "serial"],
+    "compare": ["--seeds", "1", "--folds", "2", "--epochs", "1", "--images", "40", "--executor", "serial"],
     "search": ["--trials", "4", "--folds", "2", "--epochs", "1", "--images", "60", "--executor", "serial"],
 }
 """Flags added to commands that would take long; one that a command has already stays as it is."""
