@@ -101,5 +101,5 @@ def test_a_finished_study_is_reported_again_without_training(study: Path) -> Non
     command = [sys.executable, "-m", "imparfait", "study", "--quick", "--json"]
     again = subprocess.run(command, cwd=study.parent, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["verdict"]
+    assert json.loads(again.stdout)["ablations"]["verdicts"]
     assert jobs() == before

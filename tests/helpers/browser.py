@@ -21,7 +21,7 @@ WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from imparfait.cli.mai
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
@@ -33,14 +33,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The address of a server in this process, which has imported PyTorch already."""
     with serving(models_for("digits")) as server:
         yield f"http://127.0.0.1:{server.port}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address_without_torch() -> Iterator[str]:
     """The address of a server in a process that cannot import PyTorch."""
     command = [sys.executable, "-c", WITHOUT_TORCH, "serve", "--port", "0"]
