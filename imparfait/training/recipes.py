@@ -96,7 +96,7 @@ def choose_settings(
 ) -> tuple[str, TrainingSettings, set[str]]:
     """The settings of a recipe, of a TOML file or of the recipe of `model`; their name; which of them a file gives.
 
-    Without any of the three, those of the recipe "default". Raises UserError when both a recipe and a file are given.
+    By default, those of the recipe "default". Raises UserError when both a recipe and a file are given.
     """
     if file and recipe:
         raise UserError(f"--settings {file} and --recipe {recipe}", expected="one of them", hint="leave one out")
