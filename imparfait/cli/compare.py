@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", metavar="CANDIDATE...", nargs=-1)
 @options.data
-@options.size
-@options.normalize
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Cross-validation folds per seed.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions, each on new splits.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of each candidate.  [default: the fewest of any]")

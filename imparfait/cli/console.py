@@ -117,7 +117,7 @@ def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:
     if as_json:
         from imparfait.evaluation.scores_file import ScoresFile
 
-        click.echo(json.dumps(ScoresFile.of(scores).model_dump() | {"folder": str(folder)}, ensure_ascii=False))
+        print_json(ScoresFile.of(scores).model_dump(), folder)
         return
     from imparfait.reports.text import SCORES_HEADINGS, scores_rows
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import console, options
-from imparfait.core.errors import UserError, lookup
+from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
 
-SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)  # of a contact sheet
 SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")
 
 
@@ -22,8 +21,6 @@ SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")
     help="From 0 (unchanged) to 1; repeatable.  [default: 0.2, 0.4, 0.6, 0.8 and 1]",
 )  # fmt: skip
 @options.data
-@options.size
-@options.normalize
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the corruptions.")
 @click.option("--images", type=click.IntRange(1, 64), default=10, show_default=True, help="Images on the sheet.")
 @click.option(
@@ -57,38 +54,27 @@ def corrupt(
     A data set goes to --out/<corruption>-<severity>/, for --data; manifest.json in --out describes how to reproduce
     it. Corrupting the test set is a test access, recorded in the ledger beside --out.
     """
-    from imparfait.corruptions import CORRUPTIONS
+    from imparfait.corruptions import known_names
 
-    names = corruptions or tuple(CORRUPTIONS)
-    for name in names:
-        lookup("corruption", name, CORRUPTIONS)
+    names = known_names(corruptions)
     if manifest and (corruptions or severities or form or splits or seed):
         raise UserError("--manifest describes all there is to write", hint="give only --data, --size and --out with it")
-    if form and not severities:
-        raise UserError("--dataset without --severity", hint="write --severity, from 0 (unchanged) to 1")
     if not (form or manifest):
-        from imparfait.core.storage import atomic_write
-        from imparfait.reports.corruption_sheet import corruption_sheet
+        from imparfait.reports.corruption_sheet import SEVERITIES, write_sheet
 
         out = out or SHEET
         if out.suffix != ".png":
             raise UserError(f"--out {out}: a contact sheet is a PNG", hint="write a name that ends in .png")
-        images_shown = console.loaded(data, size, normalize).train
-        png, sentence = corruption_sheet(images_shown, names, severities or SEVERITIES, seed, images)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(out, png)
-        click.echo(f"{sentence}: {out}")
+        shown = console.loaded(data, size, normalize).train
+        click.echo(write_sheet(out, shown, names, severities or SEVERITIES, seed, images))
         return
     from imparfait.data.write import MANIFEST, Order, read_manifest, write_corrupted
 
-    out, known = out or FOLDER, read_manifest(manifest) if manifest else None
-    dataset = console.loaded(data, size, normalize)
-    chosen = splits or ("train", *(["validation"] if dataset.validation else []))
-    fields = {"corruptions": names, "severities": severities, "splits": chosen, "seed": seed, "format": form}
-    order = known.order if known else Order.model_validate(fields)
-    written = write_corrupted(dataset, order, out, console.watch, known)
+    fields = {"corruptions": names, "severities": severities, "splits": splits, "seed": seed, "format": form}
+    order, out = read_manifest(manifest) if manifest else Order.model_validate(fields), out or FOLDER
+    written = write_corrupted(console.loaded(data, size, normalize), order, out, console.watch)
     click.echo(f"{', '.join(written.sha256)}: in {out}, described in {out / MANIFEST}")
-    if known:
+    if manifest:
         click.echo("the same pixels as the manifest's: every sha256 agrees")
-    first, _, _ = next(order.data_sets())
+    first, _, _ = next(written.order.data_sets())
     console.next_step(f"imparfait train --data {out / first} --augmentation clean", "train on the corrupted images")

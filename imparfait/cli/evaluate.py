@@ -1,16 +1,14 @@
 """`imparfait evaluate`: accuracy of models on corrupted images, with a report."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from imparfait.cli import console, options
-from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
-    from imparfait.data.images.input_format import InputFormat, Normalization
+    from imparfait.data.images.input_format import Normalization
 
 LAYOUTS = "nchw, nhwc, nhw or flat"
 RANGES = "1, 255, -1..1, mnist or imagenet"
@@ -27,8 +25,6 @@ RANGES = "1, 255, -1..1, mnist or imagenet"
     help="test evaluates on the sealed test set; the ledger in --out records every access.",
 )  # fmt: skip
 @options.data
-@options.size
-@options.normalize
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @click.option("--layout", help=f"Input layout of a model file: {LAYOUTS}.  [default: inferred]")
 @click.option("--range", "value_range", help=f"Input range of a model file: {RANGES}.  [default: inferred]")
@@ -58,23 +54,18 @@ def evaluate(
     A MODEL is a run folder, a pretrained model such as digits, or an .onnx or .keras file, which runs in a sandbox.
     Runs that differ only in their seed are one model. Several models are compared, with one verdict per pair.
     """
-    from imparfait.models.pretrained import find_model
+    from imparfait.models.metadata import shared_input_format
+    from imparfait.models.pretrained import find_models
 
-    if len({find_model(path).resolve() for path in models}) < len(models):
-        raise UserError("a MODEL is given twice", hint="give each once")
-
+    paths = find_models(models)  # what can be refused is, before the rest is imported
     from imparfait.evaluation.external.input_spec import SpecHint
-    from imparfait.inference.open_model import names_of, open_model
+    from imparfait.inference.open_model import open_models
     from imparfait.reports.evaluation import evaluate_models
     from imparfait.reports.text import evaluation_lines, evaluation_table
 
     hint = SpecHint(layout, value_range, foreground, outputs)
-    dataset = console.loaded(data, size, normalize or (None if size else _input_format(models)))
-    with ExitStack() as stack:
-        opened = [
-            stack.enter_context(open_model(path, dataset, name=name, device=device, network=network, spec=hint))
-            for path, name in zip(models, names_of([*models]), strict=True)
-        ]
+    dataset = console.loaded(data, size, normalize or (None if size else shared_input_format(paths.values())))
+    with open_models(models, dataset, device=device, network=network, spec=hint) as opened:
         report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)
@@ -82,12 +73,3 @@ def evaluate(
     console.table(*evaluation_table(report))
     for line in evaluation_lines(report):
         click.echo(line)
-
-
-def _input_format(models: tuple[Path, ...]) -> "InputFormat | None":
-    """The input format of the run folders among MODELs, to which image files are brought; None where they differ."""
-    from imparfait.models.metadata import read_config
-    from imparfait.models.pretrained import find_model
-
-    formats = {read_config(path).input for path in map(find_model, models) if path.is_dir()}
-    return formats.pop() if len(formats) == 1 else None

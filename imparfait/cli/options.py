@@ -1,7 +1,7 @@
 """Options shared by several commands, and the flags of training settings."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +13,6 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 
-data = click.option(
-    "--data",
-    default="mnist",
-    show_default=True,
-    help="A data set's name, a folder (of class folders with images, IDX or .npy files), or an .npz file.",
-)
-size = click.option(
-    "--size", type=click.IntRange(8, 1024), help="Side in pixels to which images in class folders are resized."
-)
-normalize = click.option(
-    "--normalize",
-    type=click.Choice(["none", "resize", "letterbox", "digit"]),
-    help="How image files become the model's input: unchanged, stretched, padded, or the digit on them cropped and "
-    "drawn light on dark.  [default: chosen for the data, and printed]",
-)
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
 )
@@ -50,6 +35,28 @@ model = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 
+def data(command: Command) -> Command:
+    """The data set, and how its image files are normalised."""
+    choices = (
+        click.option(
+            "--data",
+            default="mnist",
+            show_default=True,
+            help="A data set's name, a folder (of class folders with images, IDX or .npy files), or an .npz file.",
+        ),
+        click.option(
+            "--size", type=click.IntRange(8, 1024), help="Side in pixels to which images in class folders are resized."
+        ),
+        click.option(
+            "--normalize",
+            type=click.Choice(["none", "resize", "letterbox", "digit"]),
+            help="How image files become the model's input: unchanged, stretched, padded, or the digit on them cropped "
+            "and drawn light on dark.  [default: chosen for the data, and printed]",
+        ),
+    )
+    return _with(choices, command)
+
+
 def executor(command: Command) -> Command:
     """Where jobs run, and on how many threads each."""
     choices = (
@@ -57,6 +64,10 @@ def executor(command: Command) -> Command:
         click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray."),
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per job."),
     )
+    return _with(choices, command)
+
+
+def _with(choices: Sequence[Callable[[Command], Command]], command: Command) -> Command:
     for option in reversed(choices):
         command = option(command)
     return command

@@ -1,7 +1,5 @@
 """`imparfait predict`: the label of each image."""
 
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +9,9 @@ from imparfait.cli import options
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
-    from imparfait.inference.batch import FileResult
+    from imparfait.inference.batch import Batch
 
 SHEET = Path("imparfait-seen.png")
-MAX_DRAWN = 1000  # results kept for --show
 
 
 @click.command()
@@ -35,34 +32,21 @@ def predict(images: tuple[Path, ...], model: str, as_json: bool, as_csv: bool, o
     """
     from imparfait.core.storage import printable
     from imparfait.inference import results_file
-    from imparfait.inference.batch import MANY_FILES, files_in, predict_files, predict_many
-    from imparfait.inference.loading import load_predictor
+    from imparfait.inference.batch import Batch, files_in
 
     if as_json and as_csv:
         raise UserError("--json and --csv", expected="one of them", hint="choose one")
     if show and any(path.resolve() == SHEET.resolve() for path in images):
         raise UserError(f"{SHEET}: is where --show draws", hint="rename this image, or leave --show out")
-    predictor, files = load_predictor(model), list(files_in(images))
-    failed, drawn = list["FileResult"](), list["FileResult"]()
-
-    def run(files: list[str]) -> Iterator["FileResult"]:
-        for result in predict_files(files, predictor) if len(files) < MANY_FILES else predict_many(files, model):
-            if result.error is not None:
-                failed.append(result)
-            if show and len(drawn) < MAX_DRAWN:
-                drawn.append(result)
-            yield result
-
+    batch, files = Batch(model), list(files_in(images))
     if out:
-        _write(out, files, predictor.name, run)
+        _write(out, files, batch)
     if as_json or as_csv:
-        rows = (result.to_json(predictor.name) for result in run(files))
-        if out:
-            rows = (json.loads(line) for line in out.read_text(encoding="utf-8").splitlines())
+        rows = results_file.read_results(out) if out else map(batch.to_json, batch.predict(files))
         for line in results_file.csv_lines(rows) if as_csv else map(results_file.json_line, rows):
             click.echo(line)
     elif not out:
-        for result in run(files):
+        for result in batch.predict(files):
             if result.error is None:
                 click.echo(results_file.result_text(result))
             elif len(files) > 1:  # the error of a single file ends the command
@@ -70,23 +54,23 @@ def predict(images: tuple[Path, ...], model: str, as_json: bool, as_csv: bool, o
     if show:
         from imparfait.inference.visualize import MAX_IMAGES, sheet
 
-        sheet(drawn, predictor).save(SHEET)
-        first = f" (the first {MAX_IMAGES})" if sum(result.error is None for result in drawn) > MAX_IMAGES else ""
+        sheet(batch.first, batch.predictor).save(SHEET)
+        first = f" (the first {MAX_IMAGES})" if sum(result.error is None for result in batch.first) > MAX_IMAGES else ""
         click.echo(f"the model's inputs{first}: {SHEET}", err=True)
-    if len(failed) == 1 == len(files):
-        raise UserError(f"{failed[0].file}: {failed[0].error}")
-    if failed:
-        raise UserError(f"{len(failed)} of {len(files)} could not be read; the first was {failed[0].file}")
+    if len(batch.failed) == 1 == len(files):
+        raise UserError(f"{batch.failed[0].file}: {batch.failed[0].error}")
+    if batch.failed:
+        raise UserError(f"{len(batch.failed)} of {len(files)} could not be read; the first was {batch.failed[0].file}")
 
 
-def _write(out: Path, files: list[str], model: str, run: Callable[[list[str]], Iterator["FileResult"]]) -> None:
+def _write(out: Path, files: list[str], batch: "Batch") -> None:
     from imparfait.cli.console import bar
     from imparfait.cli.signals import Stopped, asked_to_stop
     from imparfait.inference.results_file import resume_results
 
     earlier = None
     with asked_to_stop() as stop, bar("predicting", len(files)) as (progress, task):
-        for done in resume_results(out, files, model, run):
+        for done in resume_results(out, files, batch):
             earlier = done if earlier is None else earlier
             progress.update(task, completed=done)
             if stop.signal:

@@ -29,7 +29,6 @@ def read(
     Each line of digits is printed as a line, with spaces at wide gaps. Digits in parentheses are unsure: check them.
     Other characters are left out. Needs no torch.
     """
-    from imparfait.inference.batch import files_in
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr import NO_DIGITS_MESSAGE, read_file
     from imparfait.inference.ocr import output as ocr
@@ -37,9 +36,7 @@ def read(
 
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
-    predictor = load_predictor(model)
-    found = [(path, file) for path in images for file in files_in([path])]
-    files = [file for path, file in found if not (path.is_dir() and file.endswith(f"{ocr.DRAWING}.png"))]  # our own
+    predictor, files = load_predictor(model), ocr.files_to_read(images)
     drawings = ocr.drawing_paths(files, out) if show else {}
     for folder in filter(None, (out, review)):
         folder.mkdir(parents=True, exist_ok=True)

@@ -86,14 +86,12 @@ def _train(run: "Run", training: "Training", folder: Path) -> None:
 
 def _print_earlier(folder: Path, seed: int, as_json: bool) -> None:
     """The result of an equal run that was finished earlier."""
-    import json
-
     from imparfait.evaluation.scores_file import read_scores
     from imparfait.reports.text import percent
 
     scores = read_scores(folder)
     if as_json:
-        click.echo(json.dumps(scores.model_dump() | {"folder": str(folder)}, ensure_ascii=False))
+        console.print_json(scores.model_dump(), folder)
         return
     click.echo(f"already trained: {percent(scores.mean)}, mean of {len(scores.conditions)} conditions")
     click.echo(f"report: {folder / 'report.html'}")

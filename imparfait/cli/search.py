@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Searches per method.")
 @click.option("--space", type=click.Path(path_type=Path), help="TOML file of settings to vary, with their ranges.")
 @options.data
-@options.size
-@options.normalize
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial.  [default: the recipe's]")
 @options.images
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds; a trial holds out one.")

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import console, options
-from imparfait.core.errors import UserError, lookup
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
-    from imparfait.training.settings import TrainingSettings
 
 
 @click.command()
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     help="TOML file of settings instead of a recipe, such as the best.toml of a search.",
 )  # fmt: skip
 @options.data
-@options.size
-@options.normalize
 @options.settings
 @click.option(
     "--init-from", type=click.Path(path_type=Path), metavar="RUN",
@@ -55,15 +51,16 @@ def train(
     10,000 training images or more, 5 % are held out to calibrate the model. Ctrl-C saves: the same command continues
     from there, and prints the result of a finished run.
     """
-    name, base, fixed = _settings(recipe, settings_file, flags["model"])
+    from imparfait.training.recipes import choose_settings
+
+    name, base, fixed = choose_settings(recipe, settings_file, flags["model"])
     settings = options.changed(base, flags)
 
     from imparfait.cli.runs import train_and_report
     from imparfait.models.loading import load_weights
-    from imparfait.models.pretrained import find_model
     from imparfait.training.run import prepare_run, settings_for_weights
 
-    weights = load_weights(find_model(init_from)) if init_from else None
+    weights = load_weights(init_from) if init_from else None
     dataset = console.loaded(data, size, normalize or (weights.config.input if weights and not size else None))
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     if weights:
@@ -79,16 +76,3 @@ def train(
     train_and_report(run, model, test, out, as_json)
     if not final and dataset.sealed:
         console.next_step(options.again("--final"), "train on the validation images too and evaluate on the test set")
-
-
-def _settings(recipe: str | None, file: Path | None, model: str | None) -> tuple[str, "TrainingSettings", set[str]]:
-    """The name of the settings, the settings, and the names of those that a file gives."""
-    from imparfait.training.recipes import RECIPES, read_settings, recipe_of
-    from imparfait.training.settings import read_toml
-
-    if file and recipe:
-        raise UserError(f"--settings {file} and --recipe {recipe}", expected="one of them", hint="leave one out")
-    if file:
-        return file.stem, read_settings(file), set(read_toml(file))
-    name = recipe or recipe_of(model or RECIPES["default"].settings.model)
-    return name, lookup("recipe", name, RECIPES).settings, set()

@@ -1,5 +1,8 @@
 """Corruptions: pure functions (images, severity, rng) -> images, and their registry CORRUPTIONS."""
 
+from collections.abc import Sequence
+
+from imparfait.core.errors import lookup
 from imparfait.corruptions import blur, edges, geometry, noise, overlays, photometric, stroke_width
 from imparfait.corruptions.base import SINGLE_LEVEL, Corruption, CorruptionFunction, Family, Severity
 from imparfait.corruptions.geometry import geometric, shrunk
@@ -43,4 +46,14 @@ CORRUPTIONS: dict[str, Corruption] = {
     "outline": Corruption(edges.outline, "edges"),
 }
 
-__all__ = ["CORRUPTIONS", "Corruption", "CorruptionFunction", "Family", "Severity", "geometric", "shrunk"]
+
+def known_names(names: Sequence[str] = ()) -> tuple[str, ...]:
+    """These names of corruptions, those of all by default; raises UserError for an unknown one."""
+    for name in names:
+        lookup("corruption", name, CORRUPTIONS)
+    return tuple(names) or tuple(CORRUPTIONS)
+
+
+__all__ = [
+    "CORRUPTIONS", "Corruption", "CorruptionFunction", "Family", "Severity", "geometric", "known_names", "shrunk"
+]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, field_validator
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import atomic_directory, write_json
@@ -16,7 +16,7 @@ from imparfait.core.types import Watch
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import as_idx
-from imparfait.data.load import Dataset
+from imparfait.data.load import Dataset, plainly
 from imparfait.data.sealed_test import LEDGER
 
 IDX_NAMES = {
@@ -28,13 +28,23 @@ FOLDER_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
 class Order(BaseModel, frozen=True, extra="forbid"):
-    """What to write: each of `corruptions` at each of `severities`, for the images of `splits`."""
+    """What to write: each of `corruptions` at each of `severities`, for the images of `splits`.
+
+    Without `splits`, the training images, and the validation images if the data set has some.
+    """
 
     corruptions: tuple[str, ...]
     severities: tuple[Annotated[float, Field(ge=0, le=1)], ...]
-    splits: tuple[Split, ...] = ("train",)
+    splits: tuple[Split, ...] = ()
     seed: NonNegativeInt = 0
     format: Literal["folders", "idx"] = "folders"
+
+    @field_validator("severities")
+    @classmethod
+    def _not_empty(cls, severities: tuple[float, ...]) -> tuple[float, ...]:
+        if not severities:
+            raise UserError("--dataset without --severity", hint="write --severity, from 0 (unchanged) to 1")
+        return severities
 
     def data_sets(self) -> Iterator[tuple[str, str, float]]:
         """The data sets to write: name, corruption, severity."""
@@ -65,13 +75,14 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def write_corrupted(
-    dataset: Dataset, order: Order, out: Path, watch: Callable[[str], Watch], expected: Manifest | None = None
+    dataset: Dataset, order: Order | Manifest, out: Path, watch: Callable[[str], Watch] = lambda title: plainly
 ) -> Manifest:
     """Write the data sets of `order` into the new folder `out`, with a manifest.json; `watch(title)` shows progress.
 
-    With `expected`, nothing is written unless the pixels are those of that manifest. Corrupting the test set is a test
+    A manifest is reproduced: nothing is written unless the pixels are the same. Corrupting the test set is a test
     access, recorded in the ledger beside `out`. Raises UserError when `out` exists or the pixels differ.
     """
+    expected, order = (order, order.order) if isinstance(order, Manifest) else (None, order)
     if out.exists():
         raise UserError(f"--out {out}: exists already", hint="name a folder that does not exist, or remove it")
     sources = expected.sha256_of_data if expected else {}
@@ -79,6 +90,9 @@ def write_corrupted(
         raise UserError(
             f"--data {dataset.train.name}: has other training images", expected=f"{expected.data}, as in the manifest"
         )
+    if not order.splits:
+        own: tuple[Split, ...] = ("train", "validation") if dataset.validation else ("train",)
+        order = order.model_copy(update={"splits": own})
     of_data: dict[Split, str] = {}
     written: dict[str, str] = {}
     with atomic_directory(out) as folder:

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -23,6 +23,8 @@ from imparfait.inference.predictor import Prediction, Predictor
 
 CHUNK_FILES = 64  # files decoded before the model runs on all of them
 MANY_FILES = 1000  # from which on more processes are worth the second that each takes to start
+
+KEPT_RESULTS = 1000  # for a drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,33 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
         finally:
             for future in under_way:
                 future.cancel()
+
+
+class Batch:
+    """Predictions for many files by one model, in several processes from MANY_FILES on; remembers what failed.
+
+    `model` is as `load_predictor` takes it.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.model, self.predictor = model, load_predictor(model)
+        self.failed: list[FileResult] = []
+        self.first: list[FileResult] = []
+        """The first KEPT_RESULTS, of images and of files that failed."""
+
+    def predict(self, files: Sequence[str]) -> Iterator[FileResult]:
+        """The result for each page of each file, in order."""
+        in_one = len(files) < MANY_FILES
+        for result in predict_files(files, self.predictor) if in_one else predict_many(files, self.model):
+            if result.error is not None:
+                self.failed.append(result)
+            if len(self.first) < KEPT_RESULTS:
+                self.first.append(result)
+            yield result
+
+    def to_json(self, result: FileResult) -> dict[str, Any]:
+        """One line of `predict --json`."""
+        return result.to_json(self.predictor.name)
 
 
 def _of_chunk(files: list[str], predictor: Predictor) -> list[FileResult]:

@@ -1,6 +1,7 @@
 """Any model as a classifier: a run folder, a pretrained model, an .onnx or .keras file, a function."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from imparfait.evaluation.external.input_spec import Function, SpecHint
 from imparfait.evaluation.external.load import open_external
 from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import ModelConfig, read_config
-from imparfait.models.pretrained import find_model
+from imparfait.models.pretrained import find_model, find_models
 from imparfait.training.run import RunManifest, read_manifest
 
 
@@ -96,10 +97,24 @@ def open_model(
     return _from_run(path, data, name, device, network) if path.is_dir() else _from_file(path, data, name, spec)
 
 
-def names_of(paths: list[Path]) -> list[str]:
-    """A display name for each model: the last part of its path, or the whole path where two end alike."""
-    last = [path.resolve().name for path in paths]
-    return [name if last.count(name) == 1 else str(path) for name, path in zip(last, paths, strict=True)]
+@contextmanager
+def open_models(
+    models: Sequence[str | Path],
+    data: Dataset | None = None,
+    *,
+    device: str = "auto",
+    network: str | None = None,
+    spec: SpecHint | None = None,
+) -> Iterator[list[LoadedModel]]:
+    """Several models, opened as `open_model` does, with names that differ; the sandboxes end with the `with` block.
+
+    Raises UserError also where a model is given twice.
+    """
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(open_model(path, data, name=name, device=device, network=network, spec=spec))
+            for name, path in find_models(models).items()
+        ]
 
 
 def _from_run(path: Path, data: Dataset | None, name: str, device: str, network: str | None) -> LoadedModel:

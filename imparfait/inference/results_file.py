@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import lock, printable
-from imparfait.inference.batch import FileResult
+from imparfait.inference.batch import Batch, FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, TOP
 
 COLUMNS = (
@@ -65,6 +65,12 @@ def csv_row(content: dict[str, Any]) -> list[Any]:
     start = [content["file"], content.get("page", ""), content["model"], *best[:2], confident]
     end = [content.get(name, "") for name in ("preprocessing", "error")]
     return [*start, content.get("reason", ""), *best[2:], *end]
+
+
+def read_results(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of JSON in a results file."""
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
 
 
 class ResultsWriter:
@@ -136,21 +142,19 @@ class ResultsWriter:
             yield line, result
 
 
-def resume_results(
-    path: Path, files: Sequence[str], model: str, run: Callable[[list[str]], Iterator[FileResult]]
-) -> Iterator[int]:
-    """Append the results of `run` for those of `files` that are not in `path` yet; leaving the loop loses none.
+def resume_results(path: Path, files: Sequence[str], batch: Batch) -> Iterator[int]:
+    """Append the results of those of `files` that are not in `path` yet; leaving the loop loses none.
 
     Yields the number of files done: first those of an earlier command. Raises UserError as `ResultsWriter` does, and
     when `path` is one of the files.
     """
     if any(Path(file).resolve() == path.resolve() for file in files):
         raise UserError(f"{path}: is one of the images", hint="name another file for the results")
-    with ResultsWriter(path, model) as writer:
+    with ResultsWriter(path, batch.predictor.name) as writer:
         waiting = [file for file in files if file not in writer.done]
         done = len(files) - len(waiting)
         yield done
-        results = run(waiting)
+        results = batch.predict(waiting)
         while chunk := list(islice(results, WRITTEN_TOGETHER)):
             writer.add(chunk)
             done += len({result.file for result in chunk})

@@ -1,6 +1,7 @@
 """Schemas of a classifier's files: `config.json` of a run, and the metadata of an exported file."""
 
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +70,12 @@ def read_config(folder: Path) -> ModelConfig:
     if values > MAX_VALUES:
         raise UserError(f"{file}: is for images of {values:,} values", expected=f"at most {MAX_VALUES:,}")
     return config
+
+
+def shared_input_format(paths: Iterable[Path]) -> InputFormat | None:
+    """The input format of the run folders among `paths`, to which image files are brought; None where they differ."""
+    formats = {read_config(path).input for path in paths if path.is_dir()}
+    return formats.pop() if len(formats) == 1 else None
 
 
 class Parity(BaseModel, frozen=True, extra="forbid"):

@@ -1,5 +1,6 @@
 """The models that ship with the package, and where any model's files are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,3 +45,16 @@ def find_model(model: str | Path) -> Path:
         f"{model}: no such model",
         expected=f"a run folder such as runs/default-s0-…, an .onnx or .keras file, or {' or '.join(PRETRAINED)}",
     )
+
+
+def find_models(models: Sequence[str | Path]) -> dict[str, Path]:
+    """The path of each of `models` by its display name: its last part, or all of it where two end alike.
+
+    Raises UserError where there is no such model, and where one is given twice.
+    """
+    paths = [find_model(model) for model in models]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("a MODEL is given twice", hint="give each once")
+    last = [Path(model).resolve().name for model in models]
+    names = [name if last.count(name) == 1 else str(model) for name, model in zip(last, models, strict=True)]
+    return dict(zip(names, paths, strict=True))

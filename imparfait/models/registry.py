@@ -44,7 +44,8 @@ def build(
 ) -> nn.Module:
     """The network `model` (a name, `file.py:function`, or a function); its initial weights are a function of `seed`.
 
-    `sizes` replace its own. Raises UserError when it needs an image size and none is given, or has no such size.
+    `model_args` replace its defaults. Raises UserError when it needs an image size and none is given, or has no such
+    argument.
     """
     name = model if isinstance(model, str) else getattr(model, "__name__", "the network")
     factory = _factory(model)

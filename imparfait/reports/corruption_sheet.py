@@ -1,16 +1,29 @@
 """A contact sheet of corruptions: some images, a row per corruption and severity, as a PNG."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
+from imparfait.core.storage import atomic_write
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
 from imparfait.reports.figures.drawing import as_png
 from imparfait.reports.figures.runs import contact_sheet
 
+SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
 MANY, CATALOGUED_IMAGES = 3, 2  # with more corruptions than MANY: one row each, of so many images at all severities
+
+
+def write_sheet(
+    path: Path, data: LabelledImages, names: Sequence[str], severities: Sequence[float], seed: int, images: int
+) -> str:
+    """Write the sheet of `corruption_sheet` as a PNG; returns a sentence on its rows and where it is."""
+    png, sentence = corruption_sheet(data, names, severities, seed, images)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, png)
+    return f"{sentence}: {path}"
 
 
 def corruption_sheet(

@@ -89,3 +89,18 @@ def read_settings(path: Path) -> TrainingSettings:
             raise UserError(f"{path}: {error}") from error
     recipe = recipe_of(str(given.get("model", RECIPES["default"].settings.model)))
     return changed(RECIPES[recipe].settings, given, f"{path}: ")
+
+
+def choose_settings(
+    recipe: str | None = None, file: Path | None = None, model: str | None = None
+) -> tuple[str, TrainingSettings, set[str]]:
+    """The settings of a recipe, of a TOML file or of the recipe of `model`; their name; which of them a file gives.
+
+    By default, those of the recipe "default". Raises UserError when both a recipe and a file are given.
+    """
+    if file and recipe:
+        raise UserError(f"--settings {file} and --recipe {recipe}", expected="one of them", hint="leave one out")
+    if file:
+        return file.stem, read_settings(file), set(read_toml(file))
+    name = recipe or recipe_of(model or RECIPES["default"].settings.model)
+    return name, lookup("recipe", name, RECIPES).settings, set()

@@ -12,7 +12,7 @@ import pytest
 
 from imparfait.selection.comparison import verdict_of
 
-TRAININGS = Path(__file__).parents[1] / "data" / "false_positive_cells.csv"
+TRAININGS = Path(__file__).parents[1] / "data" / "false_positive_jobs.csv"
 PAIRS, MAX_FALSE_POSITIVES = 300, 23  # the 97.5 % quantile of a binomial with p = 5 %
 
 

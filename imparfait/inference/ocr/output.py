@@ -1,6 +1,6 @@
 """Recognised pages as lines of text, lines of JSON, drawings and crops of unsure digits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from PIL import Image
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.decode import Page
+from imparfait.inference.batch import files_in
 from imparfait.inference.ocr import Field, Reading
 
 DRAWING = "-read"  # the end of a drawing's name, before .png
@@ -27,6 +28,12 @@ def text_lines(reading: Reading) -> list[str]:
 
 def _marked(field: Field) -> str:
     return "".join(digit.label if digit.confident else f"({digit.label})" for digit in field.digits)
+
+
+def files_to_read(paths: Iterable[Path]) -> list[str]:
+    """The image files of `paths` and in the folders among them, but for the drawings that are already in these."""
+    found = ((path, file) for path in paths for file in files_in([path]))
+    return [file for path, file in found if not (path.is_dir() and file.endswith(f"{DRAWING}.png"))]
 
 
 def drawing_paths(files: Sequence[str], out: Path | None) -> dict[str, Path]:
