@@ -17,13 +17,16 @@ from helpers.bars import draw_bars, write_idx
 from imparfait.cli.main import main
 from imparfait.training import loop
 
-# Saves after every step; a shell's background jobs ignore Ctrl-C and children inherit that, a terminal's do not.
+# Saves after every step and draws no figures; a shell's background jobs ignore Ctrl-C and children inherit that, a terminal's do not.
 OFTEN = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from imparfait.cli.main import main
 from imparfait.training import loop
 loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_SHARE = 0
+from matplotlib.figure import Figure
+from PIL import Image
+Figure.savefig = lambda figure, file, **options: Image.new("L", (1, 1)).save(file, "PNG")
 """
 # Ends itself, as the system would, in the middle of writing the checkpoint of step 30 or later.
 KILLED_IN_A_SAVE = """
