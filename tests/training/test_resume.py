@@ -17,7 +17,8 @@ from helpers.bars import draw_bars, write_idx
 from imparfait.cli.main import main
 from imparfait.training import loop
 
-# Saves after every step and draws no figures; a shell's background jobs ignore Ctrl-C and children inherit that, a terminal's do not.
+# Saves after every step, draws no figures. A shell's background jobs ignore Ctrl-C and children inherit that, a
+# terminal's do not.
 OFTEN = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
