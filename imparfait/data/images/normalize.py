@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from imparfait.data.images.decode import Page, read_pages
-from imparfait.data.images.foreground import Box, Foreground, Polarity, find_foreground, lightness
+from imparfait.data.images.foreground import MIN_CONTRAST, Box, Foreground, Polarity, find_foreground, lightness
 from imparfait.data.images.input_format import (
     MNIST_SHARE,
     PLACE_TOLERANCE_PIXELS,
@@ -26,6 +26,9 @@ from imparfait.data.images.input_format import (
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.limits import Limits
 from imparfait.data.images.placement import areas, place, resized
+
+STRETCHED = (0.02, 0.98)  # quantiles of a whole page's lightness that become black and white
+INK_LEVEL = 0.5  # of white, from which on a pixel of the border is ink, not the soft edge of some
 
 Planes = Float32[np.ndarray, "channels rows columns"]
 """Levels in a model's input, 0..1."""
@@ -105,10 +108,22 @@ def _as_digit(page: Page, form: InputFormat) -> NormalizedImage:
     return _normalized(plane[None], page, said, polarity=foreground.polarity, box=box, scale=scale)
 
 
+def whole_page(page: Page, form: InputFormat) -> UInt8[np.ndarray, "1 height width"]:
+    """The whole page in grey, letterboxed, its contrast stretched: another reading of a digit that fills its page.
+
+    Nothing is cut out and the polarity stays: a frame, a neighbour's edge or the ground is in it too.
+    """
+    grey = _in_channels(page.pixels, 1)
+    low, high = np.quantile(grey, STRETCHED)
+    stretched = np.clip((grey - low) / max(float(high - low), MIN_CONTRAST), 0, 1).astype(np.float32)
+    return np.rint(_letterboxed(stretched, form.height, form.width)[0] * 255).astype(np.uint8)
+
+
 def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarray, "rows columns"], Polarity] | None:
     """A grey image that has the form of `digit` already, but for how it was stored; None where it has not.
 
-    That is: of the input's size or each pixel of it repeated, and most of its border black or white.
+    That is: of the input's size or each pixel of it repeated, most of its border black or white, and no ink on it:
+    a digit that reaches the border is larger than those of MNIST.
     """
     height, width, channels = levels.shape
     times = height // form.height
@@ -119,9 +134,9 @@ def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarra
         return None
     border = border_pixels(plane[None])[0]
     if 2 * np.count_nonzero(border == 0) > len(border):
-        return plane, "light on dark"
+        return (plane, "light on dark") if border.max() < INK_LEVEL else None
     if 2 * np.count_nonzero(border == 1) > len(border):
-        return 1 - plane, "dark on light"
+        return (1 - plane, "dark on light") if border.min() > 1 - INK_LEVEL else None
     return None
 
 
