@@ -37,6 +37,8 @@ MIN_CONTRAST = 0.03  # of white, by which it differs at least
 LOW_SHARE = 0.3  # of the foreground's contrast, from which on a pixel belongs to it
 SPECK_SHARE = 0.03  # of the glyph's foreground: a smaller piece is dirt
 NEAR_SHARE = 0.25  # of the glyph's longer side, that another piece of it may lie apart
+SEGMENT_SHARE = 0.3  # of the largest piece's foreground, that another segment of a display has at least
+SEGMENT_GAP_SHARE = 0.15  # of a segment's length, that the next one lies apart at most
 MARGIN_PIXELS = 3  # of the coarse copy, that are cut out with a glyph
 LARGE_PIXELS = 100  # of the shorter side, from which on a page may have shadows
 BLOT_SHARE = 0.3  # of a glyph's longer side, that its strokes are wide at most: 1 in 500 of MNIST's are wider
@@ -206,16 +208,28 @@ def _pieces(foreground: Mask, contrast: Float32[np.ndarray, "height width"]) -> 
         if count > 1 and on_edge:
             masses[index] *= 0 if through else 0.2  # more probably something that reaches into the page
     first = int(masses.argmax())
-    rows, columns = boxes[first]
-    reach = NEAR_SHARE * max(rows.stop - rows.start, columns.stop - columns.start)
-    chosen = {first + 1}
-    for index, (down, across) in enumerate(boxes):
-        apart = max(
-            down.start - rows.stop, rows.start - down.stop, across.start - columns.stop, columns.start - across.stop, 0
-        )
-        if masses[index] >= SPECK_SHARE * masses[first] and apart <= reach:
-            chosen.add(index + 1)
-    return np.isin(labels, list(chosen))
+    reach = NEAR_SHARE * _longer(boxes[first])
+    near = [masses[i] >= SPECK_SHARE * masses[first] and _gap(boxes[first], box) <= reach for i, box in enumerate(boxes)]
+    chosen = {i for i, is_near in enumerate(near) if is_near}
+    # A display's digit is a chain of segments as large as each other, with narrow gaps.
+    alike = {i for i, mass in enumerate(masses) if mass >= SEGMENT_SHARE * masses[first]}
+    waiting = [first]
+    while waiting:
+        here = waiting.pop()
+        linked = {i for i in alike if _gap(boxes[here], boxes[i]) <= SEGMENT_GAP_SHARE * _longer(boxes[here])}
+        alike -= linked
+        chosen |= linked
+        waiting += linked
+    return np.isin(labels, [i + 1 for i in chosen])
+
+
+def _gap(one: tuple[slice, slice], other: tuple[slice, slice]) -> int:
+    """How far two boxes lie apart, in rows or columns; 0 where they overlap."""
+    return max(*(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True)), 0)
+
+
+def _longer(box: tuple[slice, slice]) -> int:
+    return max(side.stop - side.start for side in box)
 
 
 def edges_of(foreground: Float32[np.ndarray, "height width"]) -> Edges:
