@@ -38,7 +38,7 @@ LOW_SHARE = 0.3  # of the foreground's contrast, from which on a pixel belongs t
 SPECK_SHARE = 0.03  # of the glyph's foreground: a smaller piece is dirt
 NEAR_SHARE = 0.25  # of the glyph's longer side, that another piece of it may lie apart
 SEGMENT_SHARE = 0.3  # of the largest piece's foreground, that another segment of a display has at least
-SEGMENT_GAP_SHARE = 0.15  # of a segment's length, that the next one lies apart at most
+SEGMENT_GAP_SHARE = 0.4  # of a segment's length, that the next one lies apart at most
 MARGIN_PIXELS = 3  # of the coarse copy, that are cut out with a glyph
 LARGE_PIXELS = 100  # of the shorter side, from which on a page may have shadows
 BLOT_SHARE = 0.3  # of a glyph's longer side, that its strokes are wide at most: 1 in 500 of MNIST's are wider
@@ -46,6 +46,9 @@ UNEXPLAINED_SHARE = 0.4  # of the foreground's contrast, that the rest of the pa
 RIVAL_SHARE = 0.7  # of a doubtful glyph's contrast, that a clear one on the whole page needs to replace it
 LIGHTNESS_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
 LINE_SHARE = 0.9  # of the page's side, that the line of a ruled sheet crosses
+RULED_RUN_SHARE = 0.12  # of the page's side, over which a piece of a ruled line, which may be tilted, is straight
+RULED_LINES = 2.5  # widths of the page, that lines are long together at least: no digit has so many level strokes
+RULED_PIXELS = 3  # of the coarse copy, that a ruled line is thick at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +174,12 @@ def _glyph_on(levels: Levels, valid: Mask, background: Background) -> _Glyph | N
         foreground = valid & (background.contrast > max(3 * noise, LOW_SHARE * strength))
     contrast = background.contrast
     mask = _pieces(foreground, contrast)
+    if mask is not None and min(mask.shape) >= LARGE_PIXELS:
+        for axis in (0, 1):
+            if _extent(mask, axis) > LINE_SHARE * mask.shape[1 - axis]:  # ruled lines, which a stroke joins to a glyph
+                unruled = _without_lines(foreground, axis)
+                freed = None if unruled is None else _pieces(unruled, contrast)
+                mask = mask if freed is None else freed
     if mask is None:
         return None
     marked = contrast[mask]
@@ -185,6 +194,33 @@ def _glyph_on(levels: Levels, valid: Mask, background: Background) -> _Glyph | N
     return _Glyph(
         mask, background, strength, bool(light < 0), unexplained or touched > 1 or bool((near & ~valid).any()) or blot
     )
+
+
+def _extent(mask: Mask, axis: int) -> int:
+    """How wide (axis 0) or tall (axis 1) a mask is that is not empty."""
+    covered = np.flatnonzero(mask.any(axis))
+    return int(covered[-1] - covered[0]) + 1
+
+
+def _without_lines(foreground: Mask, axis: int) -> Mask | None:
+    """The foreground without thin lines across the page: level ones (axis 0) or upright ones (axis 1).
+
+    Where a stroke crosses a line it stays whole. None where there are too few lines for a ruled sheet.
+    """
+    across = foreground if axis == 0 else foreground.T
+    width = across.shape[1]
+    level = scipy.ndimage.binary_opening(across, np.ones((1, max(9, round(RULED_RUN_SHARE * width))), bool))
+    strokes = scipy.ndimage.binary_opening(across, np.ones((RULED_PIXELS + 1, 1), bool))
+    lines = np.asarray(level & ~strokes)
+    length = np.count_nonzero(lines[1:] & ~lines[:-1])
+    if length < RULED_LINES * width:
+        return None
+    left = across & ~lines
+    labels, _ = scipy.ndimage.label(left, np.ones((3, 3)))
+    boxes = scipy.ndimage.find_objects(labels)
+    flat = [i + 1 for i, (down, _) in enumerate(boxes) if down.stop - down.start <= RULED_PIXELS]
+    left &= ~np.isin(labels, flat)
+    return left if axis == 0 else left.T
 
 
 def strength_of(contrast: Float32[np.ndarray, " n"], noise: float) -> float:

@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.foreground import MIN_CONTRAST, Box, Foreground, Polarity, find_foreground, lightness
 from imparfait.data.images.input_format import (
+    FOREGROUND_LEVEL,
     MNIST_SHARE,
     PLACE_TOLERANCE_PIXELS,
     SIZE_TOLERANCE_PIXELS,
@@ -122,8 +123,8 @@ def whole_page(page: Page, form: InputFormat) -> UInt8[np.ndarray, "1 height wid
 def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarray, "rows columns"], Polarity] | None:
     """A grey image that has the form of `digit` already, but for how it was stored; None where it has not.
 
-    That is: of the input's size or each pixel of it repeated, most of its border black or white, and no ink on it:
-    a digit that reaches the border is larger than those of MNIST.
+    That is: of the input's size or each pixel of it repeated, most of its border black or white. A digit that reaches
+    the border and is larger than MNIST's is framed again.
     """
     height, width, channels = levels.shape
     times = height // form.height
@@ -134,10 +135,17 @@ def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarra
         return None
     border = border_pixels(plane[None])[0]
     if 2 * np.count_nonzero(border == 0) > len(border):
-        return (plane, "light on dark") if border.max() < INK_LEVEL else None
+        return (plane, "light on dark") if border.max() < INK_LEVEL or not _is_too_large(plane) else None
     if 2 * np.count_nonzero(border == 1) > len(border):
-        return (1 - plane, "dark on light") if border.min() > 1 - INK_LEVEL else None
+        return (1 - plane, "dark on light") if border.min() > 1 - INK_LEVEL or not _is_too_large(1 - plane) else None
     return None
+
+
+def _is_too_large(plane: Float32[np.ndarray, "rows columns"]) -> bool:
+    """Whether what is light is larger than MNIST's digits are."""
+    rows, columns = (np.flatnonzero(plane.max(axis) > FOREGROUND_LEVEL) for axis in (1, 0))
+    longest = max((rows[-1] - rows[0] + 1) / plane.shape[0], (columns[-1] - columns[0] + 1) / plane.shape[1])
+    return bool((longest - MNIST_SHARE) * max(plane.shape) > SIZE_TOLERANCE_PIXELS)
 
 
 def _where_it_is(foreground: Foreground, page: Page, form: InputFormat) -> tuple[np.ndarray, float] | None:
