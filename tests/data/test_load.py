@@ -163,9 +163,7 @@ def test_an_augmentation_lists_its_corruptions() -> None:
 
 def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
     sources = torch.arange(600)
-    seen = torch.stack(
-        [r[r[:, 0].argsort(), 1] for r in (AUGMENTATIONS["core"].rows(1, e, sources) for e in range(3))]
-    )
+    seen = torch.stack([r[r[:, 0].argsort(), 1] for r in (AUGMENTATIONS["core"].rows(1, e, sources) for e in range(3))])
     assert (seen.sort(0).values == torch.tensor([[0], [1], [2]])).all()
 
 

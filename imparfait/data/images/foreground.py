@@ -245,7 +245,9 @@ def _pieces(foreground: Mask, contrast: Float32[np.ndarray, "height width"]) -> 
             masses[index] *= 0 if through else 0.2  # more probably something that reaches into the page
     first = int(masses.argmax())
     reach = NEAR_SHARE * _longer(boxes[first])
-    near = [masses[i] >= SPECK_SHARE * masses[first] and _gap(boxes[first], box) <= reach for i, box in enumerate(boxes)]
+    near = [
+        masses[i] >= SPECK_SHARE * masses[first] and _gap(boxes[first], box) <= reach for i, box in enumerate(boxes)
+    ]
     chosen = {i for i, is_near in enumerate(near) if is_near}
     # A display's digit is a chain of segments as large as each other, with narrow gaps.
     alike = {i for i, mass in enumerate(masses) if mass >= SEGMENT_SHARE * masses[first]}
