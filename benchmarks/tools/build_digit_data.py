@@ -1,14 +1,15 @@
-"""Build the training data of the pretrained digit models: MNIST, real hands, pen strokes, fonts and meters.
+"""Build the training data of the pretrained digit model: MNIST, real hands, pen strokes, fonts and meters.
 
-    python benchmarks/tools/build_digit_data.py build/digits --hands HANDS --meters METERS
+    python benchmarks/tools/build_digit_data.py build/digits --meters METERS
 
-HANDS is a folder with `italy.npz` and `turkey.npz` (Semeion and optdigits), METERS one with `meters.csv`. It writes
-`digits.npz` (x_train, y_train for training, x_val, y_val for choosing), `val.npz` and `held_out.npz` with the source of
-each image, and `parts.json`: the number of images of each part. Stopped, it continues with the part it was at.
-Every image passes through the image pipeline of `imparfait predict`, so it is framed as a file of a user is.
+METERS is a folder with `meters.csv` (image_path, label, group) and the crops of meters it names. Fonts are downloaded
+at pinned versions. It writes `digits.npz` (x_train, y_train for training, x_val, y_val for choosing), `val.npz` and
+`held_out.npz` with the source of each image, and `parts.json`, the number of images of each part. Stopped, it continues
+with the part it was at.
 
-Held out from training, for choosing (val) and for reporting (test): hands by blocks of rows, fonts by design, pen
-strokes by hand, meters by device. MNIST's validation images are not among the training images.
+Every image passes through the image pipeline of `imparfait predict`, so it is framed as a file of a user is. Held out
+from training, for choosing (val) and for reporting (held_out): fonts by design, pen strokes by hand, meters by device,
+real hands by blocks of rows. MNIST's validation images are not among the training images.
 """
 
 import argparse
@@ -259,8 +260,8 @@ def meter_images(folder: Path, split: Split) -> Iterable[tuple[UInt8[np.ndarray,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--hands", type=Path, required=True)
-    parser.add_argument("--meters", type=Path)
+    parser.add_argument("--hands", type=Path, default=Path(__file__).parent / "hands", help="Semeion and optdigits")
+    parser.add_argument("--meters", type=Path, help="folder with meters.csv; without it, no meters")
     parser.add_argument("--fonts", type=Path, default=Path("build/fonts"), help="downloaded here when missing")
     parser.add_argument("--scale", type=float, default=1, help="times as many images as COUNTS")
     parser.add_argument("--workers", type=int, default=2)
