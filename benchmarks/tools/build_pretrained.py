@@ -79,7 +79,7 @@ def calibrated(run: Path, digits: Path) -> ModelConfig:
     update = {
         "temperature": temperature,
         "threshold": threshold,
-        "input": config.input.model_copy(update={"normalization": "digit"}),
+        "input": config.input.model_copy(update={"normalization": "digit", "two_views": True}),
     }
     return config.model_copy(update=update)
 

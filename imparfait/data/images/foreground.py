@@ -261,13 +261,13 @@ def _pieces(foreground: Mask, contrast: Float32[np.ndarray, "height width"]) -> 
     return np.isin(labels, [i + 1 for i in chosen])
 
 
-def _gap(one: tuple[slice, slice], other: tuple[slice, slice]) -> int:
+def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
     """How far two boxes lie apart, in rows or columns; 0 where they overlap."""
-    return max(*(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True)), 0)
+    return int(max(*(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True)), 0))
 
 
-def _longer(box: tuple[slice, slice]) -> int:
-    return max(side.stop - side.start for side in box)
+def _longer(box: tuple[slice, ...]) -> int:
+    return int(max(side.stop - side.start for side in box))
 
 
 def edges_of(foreground: Float32[np.ndarray, "height width"]) -> Edges:

@@ -8,7 +8,7 @@
 # Class folders are read for training by the same function as files for prediction, so both have equal pixels.
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,8 @@ class NormalizedImage:
     """Whether a foreground was looked for and none was found."""
     preprocessing: str
     """What was done, as a sentence."""
+    whole: UInt8[np.ndarray, "1 height width"] | None = None
+    """The whole page as a second view, for models of two views; None where `pixels` are the file's own."""
 
 
 def read_normalized(
@@ -106,18 +108,20 @@ def _as_digit(page: Page, form: InputFormat) -> NormalizedImage:
     if foreground.paper:
         said += f" of a sheet {(foreground.paper[2] - foreground.paper[0]) * page.reduced} wide"
     said += f", scaled by {scale:.3g}"
-    return _normalized(plane[None], page, said, polarity=foreground.polarity, box=box, scale=scale)
+    normalized = _normalized(plane[None], page, said, polarity=foreground.polarity, box=box, scale=scale)
+    return replace(normalized, whole=whole_page(page, form)) if form.two_views else normalized
 
 
 def whole_page(page: Page, form: InputFormat) -> UInt8[np.ndarray, "1 height width"]:
-    """The whole page in grey, letterboxed, its contrast stretched: another reading of a digit that fills its page.
+    """The whole page in grey, letterboxed, its contrast stretched: another view of a digit that fills its page.
 
     Nothing is cut out and the polarity stays: a frame, a neighbour's edge or the ground is in it too.
     """
     grey = _in_channels(page.pixels, 1)
     low, high = np.quantile(grey, STRETCHED)
     stretched = np.clip((grey - low) / max(float(high - low), MIN_CONTRAST), 0, 1).astype(np.float32)
-    return np.rint(_letterboxed(stretched, form.height, form.width)[0] * 255).astype(np.uint8)
+    planes, _, _ = _letterboxed(stretched, form.height, form.width)
+    return np.asarray(np.rint(planes * 255), np.uint8)
 
 
 def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarray, "rows columns"], Polarity] | None:
