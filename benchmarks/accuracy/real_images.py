@@ -9,13 +9,17 @@ a sheet of the wrong ones: each file beside what the model saw of it.
 
 import argparse
 import csv
-import json
+import sys
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
 
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import Predictor
@@ -131,9 +135,11 @@ def main() -> None:
     if options.failures:
         failure_sheet(options.folder, answers, predictor).save(options.failures)
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "summary.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-        (options.out / "answers.json").write_text(json.dumps([asdict(a) for a in answers], indent=1), encoding="utf-8")
+        by_source = {
+            f"{kind}, {group}": summary([answer for answer in answers if (answer.kind, answer.group) == (kind, group)])
+            for kind, group in sorted({(answer.kind, answer.group) for answer in answers})
+        }
+        write_claim(options.out, {"kinds": table, "sources": by_source}, FOLDER=str(options.folder))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class Predictor:
         """The prediction for each image."""
         if not images:
             return []
-        pixels, owners = views_of(images)
+        pixels, owners = views_of(images, self.input_format.two_views)
         probabilities = pooled(self.predict_proba(pixels), owners)
         return self.predictions_from(probabilities, pixels[: len(images)], np.array([image.empty for image in images]))
 
@@ -118,11 +118,11 @@ class Predictor:
         return None
 
 
-def views_of(images: Sequence[NormalizedImage]) -> tuple[Pixels, Int64[np.ndarray, " m"]]:
-    """The pixels of each image, then the whole pages of those with two views; and the number of each one's image."""
-    twice = [number for number, image in enumerate(images) if image.whole is not None]
+def views_of(images: Sequence[NormalizedImage], two_views: bool) -> tuple[Pixels, Int64[np.ndarray, " m"]]:
+    """The pixels of each image, then, with `two_views`, the whole pages that are there; and the image of each view."""
+    twice = [number for number, image in enumerate(images) if two_views and image.whole is not None]
     pixels = np.stack([image.pixels for image in images])
-    whole = [image.whole for image in images if image.whole is not None]
+    whole = [image.whole for image in images if two_views and image.whole is not None]
     return np.concatenate([pixels, np.stack(whole)]) if whole else pixels, np.array([*range(len(images)), *twice])
 
 

@@ -48,7 +48,7 @@ class Batcher:
 
     async def predict_pages(self, pages: Sequence[NormalizedImage]) -> list[BatchResult]:
         """Predict each page of an image file."""
-        pixels, owners = views_of(pages)
+        pixels, owners = views_of(pages, self.predictor.input_format.two_views)
         empty = np.array([pages[owner].empty for owner in owners])
         results = await self.predict(pixels, empty)
         if len(results) == len(pages):
