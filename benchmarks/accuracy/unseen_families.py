@@ -31,7 +31,7 @@ from imparfait.selection.executors import executor_named, run_jobs
 from imparfait.selection.jobs import Job, JobResult
 from imparfait.training.recipes import RECIPES
 
-COMPARED = {"clean": "clean", "geometric, shrunk": "fresh", "everything": "everything"}
+COMPARED = {"clean": "clean", "geometric, shrunk": "core", "everything": "everything"}
 CLAIM = "unseen"
 UNLIKE = "unlike_mnist_c"
 MNIST_C = {name: corruption.mnist_c for name, corruption in CORRUPTIONS.items() if corruption.mnist_c is not None}

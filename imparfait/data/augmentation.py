@@ -117,7 +117,7 @@ def many_corruptions(summary: str, names: Iterable[str]) -> Augmentation:
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "fresh": Augmentation(
+    "core": Augmentation(
         "each image once per epoch, in turn clean, geometric or shrunk; corruptions drawn anew every epoch",
         (
             AugmentationShare("clean", 0.0, 1 / 3),

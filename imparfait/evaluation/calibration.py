@@ -117,6 +117,38 @@ def threshold_for(
     return Threshold(float(threshold[last]), float(accepted[last] / n), int(wrong[last]), int(accepted[last]))
 
 
+def threshold_over_sources(
+    confidence: Confidence, correct: Bool[np.ndarray, " n"], sources: np.ndarray, error_rate: float
+) -> Threshold | None:
+    """The lowest threshold whose accepted predictions are wrong at a rate of at most `error_rate`, meaned over sources.
+
+    `sources` names the origin of each image: a writer, a device, a font. Images of one origin are alike, so each source
+    counts once, and the promise is for a new source like these. None where no threshold down to half of the images
+    keeps it. Use images, and sources, that the classifier was not trained on.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    _, source = np.unique(sources[order], return_inverse=True)
+    sizes = np.bincount(source)
+    wrong = ~correct[order]
+    accepted, errors = np.zeros(len(sizes)), np.zeros(len(sizes))
+    rates = np.empty(len(order))
+    for row, (which, is_wrong) in enumerate(zip(source, wrong, strict=True)):
+        accepted[which] += 1
+        errors[which] += is_wrong
+        rates[row] = (errors / np.maximum(accepted, 1)).mean()
+    # Equal confidences are accepted together, so only the last of them is a threshold.
+    ranked = confidence[order]
+    last = np.append(ranked[1:] < ranked[:-1], True)
+    kept = np.flatnonzero(last & (rates <= error_rate))
+    failing = np.flatnonzero(last & (rates > error_rate) & (np.arange(1, len(order) + 1) >= len(order) / 2))
+    if len(failing):
+        kept = kept[kept < failing[0]]
+    if not len(kept) or kept[-1] + 1 < len(order) / 2:
+        return None
+    end = int(kept[-1])
+    return Threshold(float(ranked[end]), (end + 1) / len(order), int(wrong[: end + 1].sum()), end + 1)
+
+
 def _corrupt_some(data: LabelledImages) -> LabelledImages:
     """The calibration images: each source once, so that they are independent, a quarter of them clean."""
     names = [name for name, known in CORRUPTIONS.items() if known.family in CALIBRATION_FAMILIES]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32, Int64
 
 from imparfait.core.compute import onnx_session
 from imparfait.core.errors import UserError
@@ -18,6 +18,7 @@ from imparfait.models.metadata import KEY, ExportMetadata, Threshold, parse_meta
 TOP = 3  # labels in a prediction
 BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an image
 PROBABILITY_TOLERANCE = 1e-3  # by which a model's probabilities may leave 0..1 before they are refused
+SMALLEST = 1e-12  # of a pooled probability, so that two views that exclude each other's labels have a sum
 BLANK_MESSAGE = "nothing is drawn on it"
 IMAGES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
@@ -84,8 +85,9 @@ class Predictor:
         """The prediction for each image."""
         if not images:
             return []
-        pixels = np.stack([image.pixels for image in images])
-        return self.predict_pixels(pixels, np.array([image.empty for image in images]))
+        pixels, owners = views_of(images, self.input_format.two_views)
+        probabilities = pooled(self.predict_proba(pixels), owners)
+        return self.predictions_from(probabilities, pixels[: len(images)], np.array([image.empty for image in images]))
 
     def predict_pixels(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Prediction]:
         """The prediction for each image, given as in training; `empty` marks those without a foreground."""
@@ -114,6 +116,30 @@ class Predictor:
             least, rate = self.threshold.confidence, self.threshold.error_rate
             return f"the probability of its label is {score:.2f}; from {least:.2f} on, at most {rate:.1%} are wrong"
         return None
+
+
+def views_of(images: Sequence[NormalizedImage], two_views: bool) -> tuple[Pixels, Int64[np.ndarray, " m"]]:
+    """The pixels of each image, then, with `two_views`, the whole pages that are there; and the image of each view."""
+    twice = [number for number, image in enumerate(images) if two_views and image.whole is not None]
+    pixels = np.stack([image.pixels for image in images])
+    whole = [image.whole for image in images if two_views and image.whole is not None]
+    return np.concatenate([pixels, np.stack(whole)]) if whole else pixels, np.array([*range(len(images)), *twice])
+
+
+def pooled(
+    probabilities: Float32[np.ndarray, "m classes"], owners: Int64[np.ndarray, " m"]
+) -> Float32[np.ndarray, "images classes"]:
+    """The probabilities of each image from those of its views: their geometric mean, of sum 1.
+
+    Where two views disagree, neither keeps its confidence.
+    """
+    images = int(owners.max()) + 1
+    result = probabilities[:images].copy()
+    twice = owners[images:]
+    if len(twice):
+        mean = np.sqrt(np.clip(result[twice], 0, None) * np.clip(probabilities[images:], 0, None)) + SMALLEST
+        result[twice] = mean / mean.sum(1, keepdims=True)
+    return result
 
 
 def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Predictor, ExportMetadata]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.inference.predictor import Prediction, Predictor
+from imparfait.inference.predictor import Prediction, Predictor, pooled, views_of
 
 MAX_BATCH_IMAGES = 64  # 20 to 30 ms of a pretrained network
 MAX_REQUEST_IMAGES = 32  # of one request in a batch; other requests may come before the rest
@@ -48,8 +48,14 @@ class Batcher:
 
     async def predict_pages(self, pages: Sequence[NormalizedImage]) -> list[BatchResult]:
         """Predict each page of an image file."""
-        pixels = np.stack([page.pixels for page in pages])
-        return await self.predict(pixels, np.array([page.empty for page in pages]))
+        pixels, owners = views_of(pages, self.predictor.input_format.two_views)
+        empty = np.array([pages[owner].empty for owner in owners])
+        results = await self.predict(pixels, empty)
+        if len(results) == len(pages):
+            return results
+        probabilities = pooled(np.stack([result.probabilities for result in results]), owners)
+        predictions = self.predictor.predictions_from(probabilities, pixels[: len(pages)], empty[: len(pages)])
+        return [BatchResult(prediction, row) for prediction, row in zip(predictions, probabilities, strict=True)]
 
     async def predict(self, pixels: Pixels, blank: Bool[np.ndarray, " n"] | None = None) -> list[BatchResult]:
         """Predict each image; `blank` is as in `Predictor.predict_pixels`."""

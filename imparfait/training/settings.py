@@ -16,7 +16,7 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
 
     model: str = Field("petit", description="network: a name, or my_net.py:build for your own")
     model_args: dict[str, PositiveInt] = Field({}, description="arguments of the network that differ from its defaults")
-    augmentation: str = Field("fresh", description="corruptions of the training images; `imparfait list` names them")
+    augmentation: str = Field("core", description="corruptions of the training images; `imparfait list` names them")
     epochs: PositiveInt = Field(12, description="passes over the training images")
     batch_size: PositiveInt = Field(128, description="images per step")
     optimizer: Literal["adamw", "keras"] = Field(

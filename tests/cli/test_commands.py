@@ -129,8 +129,8 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
         (["train", "--data", "no/folder"], "no/folder: no such file or folder"),
         (["train", "--epochs", "0"], "--epochs was given as '0'"),
         (
-            ["train", "--augmentation", "frsh", "--data", "{bars}"],
-            "no augmentation is called 'frsh'; did you mean 'fresh'?",
+            ["train", "--augmentation", "cor", "--data", "{bars}"],
+            "no augmentation is called 'cor'; did you mean 'core'?",
         ),
         (["train", "--model", "pettit", "--data", "{bars}"], "no model is called 'pettit'; did you mean 'petit'?"),
         (["train", "--device", "gpu", "--data", "{bars}"], "no device is called 'gpu'; did you mean 'cpu'?"),
@@ -167,5 +167,5 @@ def test_a_mistake_is_a_user_error_and_leaves_no_file(
 
 def test_list_prints_every_name() -> None:
     said = run("list")
-    for name in ("quick", "default", "petit", "fresh", "study", "balanced", "clean", "geometric", "shrunk", "mnist"):
+    for name in ("quick", "default", "petit", "core", "study", "balanced", "clean", "geometric", "shrunk", "mnist"):
         assert f"  {name} " in said

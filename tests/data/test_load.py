@@ -157,19 +157,17 @@ def test_a_range_of_severities_is_sampled_per_image() -> None:
 def test_an_augmentation_lists_its_corruptions() -> None:
     assert describe_overlap(AUGMENTATIONS["everything"]).endswith("all of them.")
     assert "all but shot_noise, impulse_noise, gaussian_noise" in describe_overlap(AUGMENTATIONS["without_noise"])
-    assert describe_overlap(AUGMENTATIONS["fresh"]).startswith("Seen in training: geometric and shrunk;")
+    assert describe_overlap(AUGMENTATIONS["core"]).startswith("Seen in training: geometric and shrunk;")
     assert describe_overlap(AUGMENTATIONS["clean"]) == "No corruption was seen in training."
 
 
 def test_fresh_shows_each_source_in_each_form_within_three_epochs() -> None:
     sources = torch.arange(600)
-    seen = torch.stack(
-        [r[r[:, 0].argsort(), 1] for r in (AUGMENTATIONS["fresh"].rows(1, e, sources) for e in range(3))]
-    )
+    seen = torch.stack([r[r[:, 0].argsort(), 1] for r in (AUGMENTATIONS["core"].rows(1, e, sources) for e in range(3))])
     assert (seen.sort(0).values == torch.tensor([[0], [1], [2]])).all()
 
 
-@pytest.mark.parametrize(("name", "redrawn"), [("fresh", True), ("study", False), ("balanced", False)])
+@pytest.mark.parametrize(("name", "redrawn"), [("core", True), ("study", False), ("balanced", False)])
 def test_images_are_corrupted_once_or_again_each_epoch_as_the_augmentation_states(
     name: str, redrawn: bool, images: torch.Tensor
 ) -> None:

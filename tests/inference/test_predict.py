@@ -12,16 +12,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from helpers.photos import a_seven
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from pydantic import ValidationError
 
 import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.data.images.decode import SUFFIXES
 from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.batch import FileResult, files_in, predict_files, predict_many
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, predictor_from_onnx
+from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, pooled, predictor_from_onnx
 from imparfait.inference.results_file import COLUMNS, ResultsWriter
 from imparfait.models.loading import load_weights
 from imparfait.models.metadata import Threshold
@@ -39,6 +43,46 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
 
 
 FAKE = Predictor("fake", CLASSES, DIGIT, Threshold(confidence=0.8, error_rate=0.01), brightness)
+
+
+TWO_VIEWS = Predictor("both", CLASSES, DIGIT.model_copy(update={"two_views": True}), None, brightness)
+
+
+def test_a_model_of_two_views_pools_the_cut_digit_and_the_whole_page(folder: Path) -> None:
+    for path in sorted(folder.glob("*.*")):
+        if path.suffix == ".txt":
+            continue
+        images = list(read_normalized(path, TWO_VIEWS.input_format))
+        for image, prediction in zip(images, TWO_VIEWS.predict(images), strict=True):
+            views = [image.pixels] if image.whole is None else [image.pixels, image.whole]
+            assert (image.whole is None) == image.unchanged
+            mean = np.prod(brightness(np.stack(views)), 0) ** (1 / len(views))
+            assert prediction.label == CLASSES[mean.argmax()]
+            assert prediction.score == pytest.approx((mean / mean.sum()).max(), abs=1e-6)
+        assert all(image.whole is None for image in read_normalized(path, DIGIT))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(2, 12))
+def test_pooled_probabilities_are_probabilities_and_one_view_keeps_its_own(seed: int, n: int, classes: int) -> None:
+    random = np.random.default_rng(seed)
+    twice = np.flatnonzero(random.random(n) < 0.5)
+    probabilities = random.dirichlet(np.full(classes, 0.3), n + len(twice)).astype(np.float32)
+    result = pooled(probabilities, np.array([*range(n), *twice]))
+    assert result.shape == (n, classes)
+    assert np.allclose(result.sum(1), 1, atol=1e-5)
+    alone = np.setdiff1d(np.arange(n), twice)
+    assert np.array_equal(result[alone], probabilities[alone])
+    for row, number in enumerate(twice):
+        first, second = probabilities[number], probabilities[n + row]
+        if first.argmax() == second.argmax():
+            assert result[number].argmax() == first.argmax()
+    certain = pooled(np.array([[1, 0], [0, 1]], np.float32), np.array([0, 0]))
+    assert np.allclose(certain, 0.5)
+
+
+def test_two_views_are_for_digits_only() -> None:
+    with pytest.raises(ValidationError, match="two_views"):
+        InputFormat(channels=1, height=28, width=28, normalization="letterbox", two_views=True)
 
 
 def run_predict(*words: str | Path, code: int = 0) -> Result:
@@ -281,7 +325,8 @@ def test_the_pretrained_models_are_small_and_match_their_metadata() -> None:
     assert sum(file.stat().st_size for each in PRETRAINED.values() for file in each.folder.iterdir()) < 6_000_000
     for name, each in PRETRAINED.items():
         metadata = predictor_from_onnx((each.folder / "model.onnx").read_bytes(), name)[1]
-        assert (metadata.name, metadata.model, metadata.input) == (name, "duo", DIGIT)
+        assert (metadata.name, metadata.model) == (name, "duo")
+        assert metadata.input == DIGIT.model_copy(update={"two_views": name == "digits"})
         assert metadata.weights == sha256((each.folder / "model.safetensors").read_bytes()).hexdigest()
         assert metadata.weights in (each.folder / "README.md").read_text(encoding="utf-8")
         assert metadata.parity

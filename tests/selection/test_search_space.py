@@ -26,14 +26,14 @@ def test_the_space_of_a_recipe_or_model_holds_what_it_starts_from_and_only_what_
 
 def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(
-        'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\naugmentation = ["fresh", "study"]\n'
+        'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\naugmentation = ["core", "study"]\n'
         "label_smoothing = 0.0\n[model_args]\nfilters = {low = 8, high = 24, step = 8}\nframe = 12\n"
     )
     settings = RECIPES["default"].settings
     space, start = read_space(tmp_path / "space.toml", settings)
     assert space["learning_rate"] == Range(low=0.001, high=0.1, log=True)
     assert space["epochs"] == Choice(of=(1, 2))
-    assert space["augmentation"] == Choice(of=("fresh", "study"))
+    assert space["augmentation"] == Choice(of=("core", "study"))
     assert space["model_args.filters"] == Range(low=8, high=24, step=8)
     assert "label_smoothing" not in space
     assert "model_args.frame" not in space

@@ -59,7 +59,7 @@ def stop_after(steps: int, settings: TrainingSettings, folder: Path) -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("optimizer", ["adamw", "keras"])
-@pytest.mark.parametrize("augmentation", ["fresh", "study"])
+@pytest.mark.parametrize("augmentation", ["core", "study"])
 def test_stopping_after_any_step_changes_no_bit(
     tmp_path: Path, schedule: str, optimizer: str, augmentation: str
 ) -> None:

@@ -108,7 +108,7 @@ def test_the_steps_equal_those_of_a_slow_reference() -> None:
     model, twin = (build("petit", channels=1, classes=3, seed=STEADY) for _ in range(2))
     fast = [step.loss for step in Training(model, data, settings, ONE_THREAD)]
 
-    augmentation, sources = AUGMENTATIONS["fresh"], torch.from_numpy(data.sources)
+    augmentation, sources = AUGMENTATIONS["core"], torch.from_numpy(data.sources)
     moments = {p: (torch.zeros_like(p), torch.zeros_like(p)) for p in twin.parameters()}
     average = {name: value.clone() for name, value in twin.state_dict().items()}
     slow, number, total = [], 0, 8

@@ -24,6 +24,7 @@ from imparfait.data.images.background import (
 )
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.paper import AREA_SHARES, find_paper
+from imparfait.data.images.pieces import LARGE_PIXELS, glyph_mask
 from imparfait.data.images.placement import Edges, stroke_width
 
 Polarity = Literal["light on dark", "dark on light"]
@@ -35,15 +36,11 @@ FINE_PIXELS = 400  # of the longer side of the glyph that is cut out
 CLEAR_SIGMAS = 6  # of the background's noise, by which foreground differs from it
 MIN_CONTRAST = 0.03  # of white, by which it differs at least
 LOW_SHARE = 0.3  # of the foreground's contrast, from which on a pixel belongs to it
-SPECK_SHARE = 0.03  # of the glyph's foreground: a smaller piece is dirt
-NEAR_SHARE = 0.25  # of the glyph's longer side, that another piece of it may lie apart
 MARGIN_PIXELS = 3  # of the coarse copy, that are cut out with a glyph
-LARGE_PIXELS = 100  # of the shorter side, from which on a page may have shadows
 BLOT_SHARE = 0.3  # of a glyph's longer side, that its strokes are wide at most: 1 in 500 of MNIST's are wider
 UNEXPLAINED_SHARE = 0.4  # of the foreground's contrast, that the rest of the page has at most
 RIVAL_SHARE = 0.7  # of a doubtful glyph's contrast, that a clear one on the whole page needs to replace it
 LIGHTNESS_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
-LINE_SHARE = 0.9  # of the page's side, that the line of a ruled sheet crosses
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +165,7 @@ def _glyph_on(levels: Levels, valid: Mask, background: Background) -> _Glyph | N
             return None
         foreground = valid & (background.contrast > max(3 * noise, LOW_SHARE * strength))
     contrast = background.contrast
-    mask = _pieces(foreground, contrast)
+    mask = glyph_mask(foreground, contrast)
     if mask is None:
         return None
     marked = contrast[mask]
@@ -189,33 +186,6 @@ def strength_of(contrast: Float32[np.ndarray, " n"], noise: float) -> float:
     """The contrast of clear foreground: the 90 % quantile of all that has contrast."""
     marked = contrast[contrast > max(4 * noise, MIN_CONTRAST, float(contrast.max(initial=0)) / 4)]
     return float(np.quantile(marked, 0.9)) if marked.size else 0.0
-
-
-def _pieces(foreground: Mask, contrast: Float32[np.ndarray, "height width"]) -> Mask | None:
-    """The largest connected piece of foreground, and the pieces near it that are not too small."""
-    labels, count = scipy.ndimage.label(foreground, np.ones((3, 3)))
-    if not count:
-        return None
-    masses = np.asarray(scipy.ndimage.sum_labels(contrast, labels, np.arange(1, count + 1)))
-    boxes = scipy.ndimage.find_objects(labels)
-    height, width = foreground.shape
-    for index, (rows, columns) in enumerate(boxes):
-        tall, wide = rows.stop - rows.start, columns.stop - columns.start
-        through = (wide > LINE_SHARE * width and tall < wide / 8) or (tall > LINE_SHARE * height and wide < tall / 8)
-        on_edge = rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width
-        if count > 1 and on_edge:
-            masses[index] *= 0 if through else 0.2  # more probably something that reaches into the page
-    first = int(masses.argmax())
-    rows, columns = boxes[first]
-    reach = NEAR_SHARE * max(rows.stop - rows.start, columns.stop - columns.start)
-    chosen = {first + 1}
-    for index, (down, across) in enumerate(boxes):
-        apart = max(
-            down.start - rows.stop, rows.start - down.stop, across.start - columns.stop, columns.start - across.stop, 0
-        )
-        if masses[index] >= SPECK_SHARE * masses[first] and apart <= reach:
-            chosen.add(index + 1)
-    return np.isin(labels, list(chosen))
 
 
 def edges_of(foreground: Float32[np.ndarray, "height width"]) -> Edges:

@@ -26,11 +26,16 @@ class InputFormat(BaseModel, frozen=True, extra="forbid"):
     range: tuple[Literal[0], Literal[1]] = (0, 1)
     normalization: Normalization
     """`digit` is always light on a ground of 0; the others leave black and white as they are in the file."""
+    two_views: bool = False
+    """Whether a file that `digit` had to change is predicted twice, cut out and as the whole page, and the two pooled.
+    Only for models that were trained on both views."""
 
     @model_validator(mode="after")
     def _digits_are_grey(self) -> "InputFormat":
         if self.normalization == "digit" and self.channels != 1:
             raise ValueError(f"normalization 'digit' with {self.channels} channels; expected 1")
+        if self.two_views and self.normalization != "digit":
+            raise ValueError(f"two_views with normalization {self.normalization!r}; expected 'digit'")
         return self
 
 

@@ -8,15 +8,16 @@
 # Class folders are read for training by the same function as files for prediction, so both have equal pixels.
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from imparfait.data.images.decode import Page, read_pages
-from imparfait.data.images.foreground import Box, Foreground, Polarity, find_foreground, lightness
+from imparfait.data.images.foreground import MIN_CONTRAST, Box, Foreground, Polarity, find_foreground, lightness
 from imparfait.data.images.input_format import (
+    FOREGROUND_LEVEL,
     MNIST_SHARE,
     PLACE_TOLERANCE_PIXELS,
     SIZE_TOLERANCE_PIXELS,
@@ -26,6 +27,9 @@ from imparfait.data.images.input_format import (
 from imparfait.data.images.levels import Levels
 from imparfait.data.images.limits import Limits
 from imparfait.data.images.placement import areas, place, resized
+
+STRETCHED = (0.02, 0.98)  # quantiles of a whole page's lightness that become black and white
+INK_LEVEL = 0.5  # of white, from which on a pixel of the border is ink, not the soft edge of some
 
 Planes = Float32[np.ndarray, "channels rows columns"]
 """Levels in a model's input, 0..1."""
@@ -48,6 +52,8 @@ class NormalizedImage:
     """Whether a foreground was looked for and none was found."""
     preprocessing: str
     """What was done, as a sentence."""
+    whole: UInt8[np.ndarray, "1 height width"] | None = None
+    """The whole page as a second view, for models of two views; None where `pixels` are the file's own."""
 
 
 def read_normalized(
@@ -102,13 +108,27 @@ def _as_digit(page: Page, form: InputFormat) -> NormalizedImage:
     if foreground.paper:
         said += f" of a sheet {(foreground.paper[2] - foreground.paper[0]) * page.reduced} wide"
     said += f", scaled by {scale:.3g}"
-    return _normalized(plane[None], page, said, polarity=foreground.polarity, box=box, scale=scale)
+    normalized = _normalized(plane[None], page, said, polarity=foreground.polarity, box=box, scale=scale)
+    return replace(normalized, whole=whole_page(page, form)) if form.two_views else normalized
+
+
+def whole_page(page: Page, form: InputFormat) -> UInt8[np.ndarray, "1 height width"]:
+    """The whole page in grey, letterboxed, its contrast stretched: another view of a digit that fills its page.
+
+    Nothing is cut out and the polarity stays: a frame, a neighbour's edge or the ground is in it too.
+    """
+    grey = _in_channels(page.pixels, 1)
+    low, high = np.quantile(grey, STRETCHED)
+    stretched = np.clip((grey - low) / max(float(high - low), MIN_CONTRAST), 0, 1).astype(np.float32)
+    planes, _, _ = _letterboxed(stretched, form.height, form.width)
+    return np.asarray(np.rint(planes * 255), np.uint8)
 
 
 def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarray, "rows columns"], Polarity] | None:
     """A grey image that has the form of `digit` already, but for how it was stored; None where it has not.
 
-    That is: of the input's size or each pixel of it repeated, and most of its border black or white.
+    That is: of the input's size or each pixel of it repeated, most of its border black or white. A digit that reaches
+    the border and is larger than MNIST's is framed again.
     """
     height, width, channels = levels.shape
     times = height // form.height
@@ -119,10 +139,17 @@ def framed_already(levels: Levels, form: InputFormat) -> tuple[Float32[np.ndarra
         return None
     border = border_pixels(plane[None])[0]
     if 2 * np.count_nonzero(border == 0) > len(border):
-        return plane, "light on dark"
+        return (plane, "light on dark") if border.max() < INK_LEVEL or not _is_too_large(plane) else None
     if 2 * np.count_nonzero(border == 1) > len(border):
-        return 1 - plane, "dark on light"
+        return (1 - plane, "dark on light") if border.min() > 1 - INK_LEVEL or not _is_too_large(1 - plane) else None
     return None
+
+
+def _is_too_large(plane: Float32[np.ndarray, "rows columns"]) -> bool:
+    """Whether what is light is larger than MNIST's digits are."""
+    rows, columns = (np.flatnonzero(plane.max(axis) > FOREGROUND_LEVEL) for axis in (1, 0))
+    longest = max((rows[-1] - rows[0] + 1) / plane.shape[0], (columns[-1] - columns[0] + 1) / plane.shape[1])
+    return bool((longest - MNIST_SHARE) * max(plane.shape) > SIZE_TOLERANCE_PIXELS)
 
 
 def _where_it_is(foreground: Foreground, page: Page, form: InputFormat) -> tuple[np.ndarray, float] | None:

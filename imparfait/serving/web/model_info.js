@@ -2,7 +2,7 @@
 
 import { element, percent } from "./format.js";
 
-const MNIST_MODELS = ["digits", "digits-clean"]; // trained on digits by American writers
+const MNIST_MODELS = ["digits-clean"]; // trained on MNIST only, digits by American writers
 
 /** Writes the response of /v1/model wherever the page refers to it. */
 export function drawModelInfo(info) {

@@ -9,7 +9,7 @@ from helpers.image_variants import Variant, variants
 from helpers.photos import SCENES, a_seven, file, page
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from imparfait.data.images.foreground import find_foreground
 from imparfait.data.images.input_format import MNIST_SHARE, InputFormat, Normalization, is_like_mnist
@@ -252,6 +252,63 @@ def test_a_thick_nought_is_no_sheet_of_paper() -> None:
 
 def test_light_that_fades_is_no_sheet_of_paper() -> None:
     assert find_paper(np.broadcast_to(np.linspace(0.2, 0.9, 300, dtype=np.float32), (200, 300)).copy()) is None
+
+
+SEGMENTS = {  # row, column, tall, wide in units of a segment's width; a gap of 2 pixels between them
+    "top": (0, 1, 1, 4), "upper left": (1, 0, 4, 1), "upper right": (1, 5, 4, 1), "middle": (5, 1, 1, 4),
+    "lower left": (6, 0, 4, 1), "lower right": (6, 5, 4, 1), "bottom": (10, 1, 1, 4),
+}  # fmt: skip
+LIT = {
+    0: "top, upper left, upper right, lower left, lower right, bottom", 1: "upper right, lower right",
+    2: "top, upper right, middle, lower left, bottom", 3: "top, upper right, middle, lower right, bottom",
+    5: "top, upper left, middle, lower right, bottom", 8: ", ".join(SEGMENTS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("digit", LIT)
+@pytest.mark.parametrize("margin", [2, 30])
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_digit_of_separate_segments_is_one_glyph(digit: int, margin: int, dark: bool) -> None:
+    unit, gap = 14, 2
+    segments = np.zeros((11 * unit + 2 * margin, 6 * unit + 2 * margin), np.uint8)
+    for name in LIT[digit].split(", "):
+        row, column, tall, wide = (margin + unit * n if i < 2 else unit * n for i, n in enumerate(SEGMENTS[name]))
+        segments[row + gap : row + tall - gap, column + gap : column + wide - gap] = 255
+    rows, columns = (np.flatnonzero(segments.any(axis)) for axis in (1, 0))
+    buffer = io.BytesIO()
+    Image.fromarray(255 - segments if dark else segments).save(buffer, "PNG")
+    box = decoded(buffer.getvalue()).box
+    expected = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    assert np.abs(np.subtract(box, expected)).max() <= 1
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_digit_on_ruled_paper_is_cut_out_without_the_lines_it_crosses(upright: bool) -> None:
+    paper = np.full((400, 240, 3), 235, np.uint8)
+    for row in range(20, 400, 24):
+        paper[row : row + 2] = (170, 185, 215)
+    image = Image.fromarray(paper)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((95, 120, 145, 175), outline=(40, 50, 120), width=4)
+    draw.line((144, 150, 140, 240), fill=(40, 50, 120), width=4)
+    expected = (95, 120, 146, 241)
+    if upright:
+        image, expected = image.transpose(Image.Transpose.TRANSPOSE), (120, 95, 241, 146)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    assert np.abs(np.subtract(decoded(buffer.getvalue()).box, expected)).max() <= 3
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_digit_that_reaches_the_border_is_framed_as_others_are(dark: bool) -> None:
+    close = np.asarray(Image.fromarray(SEVEN).crop((6, 4, 22, 24)).resize((28, 28), Image.Resampling.BICUBIC)).copy()
+    close[:, [0, 27]] = 0
+    buffer = io.BytesIO()
+    Image.fromarray(255 - close if dark else close).save(buffer, "PNG")
+    got = decoded(buffer.getvalue())
+    rows = np.flatnonzero(got.pixels[0].max(1) > 100)
+    assert 17 <= rows[-1] - rows[0] + 1 <= 21
+    assert got.polarity == ("dark on light" if dark else "light on dark")
 
 
 def test_a_glyph_is_normalised_to_the_size_of_the_model() -> None:
