@@ -1,6 +1,7 @@
 """The layout: which package may import which, file lengths and docstrings."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ def imported_packages(path: Path) -> set[str]:
             packages |= {rest[0]} if rest else {alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
             packages |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("imparfait.")}
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"imparfait(\.\w+)+", str(node.value)):
+            packages.add(node.value.split(".")[1])  # imported late, by its name
     return packages
 
 
@@ -34,6 +37,16 @@ def imported_packages(path: Path) -> set[str]:
 def test_modules_import_only_from_earlier_ones(path: Path) -> None:
     for package in imported_packages(path):
         assert ORDER.index(package) <= ORDER.index(package_of(path)), f"{path} imports {package}, a later one"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_name_their_module(path: Path) -> None:
+    """Relative imports and the bare package would escape the order above."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}:{node.lineno}: relative import"
+        if isinstance(node, ast.Import):
+            assert all(alias.name != "imparfait" for alias in node.names), f"{path}:{node.lineno}: import imparfait"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

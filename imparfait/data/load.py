@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,8 @@ def load_data(
     """
     path, declared = Path(data), None if isinstance(normalize, InputFormat) else normalize
     if str(data) in DATASETS or not path.exists():
-        if path.suffix or len(path.parts) > 1:
+        is_path = path.suffix or len(path.parts) > 1 or not get_close_matches(str(data), DATASETS)
+        if is_path and str(data) not in DATASETS:
             raise UserError(f"{data}: no such file or folder; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
         found = lookup("data set", str(data), DATASETS)(declared)
     elif path.is_dir() and any(find_idx(path, part) for parts in PARTS.values() for part in parts):

@@ -44,7 +44,7 @@ RECIPES: dict[str, Recipe] = {
     # 3 seeds: results/best-validation
     "best": Recipe(
         TrainingSettings(model="grand", model_args={"filters": 32}, epochs=20, learning_rate=0.009),
-        cost="12 min on one core with bf16 units",
+        cost="10 to 12 min on one core with bf16 units",
         expect="99.65 %",
     ),
     # 1 seed: results/robust-suite

@@ -86,6 +86,8 @@ def test_a_misspelt_data_set_suggests_the_nearest() -> None:
 
 
 def test_a_missing_folder_is_a_user_error() -> None:
+    with pytest.raises(UserError, match=r"my_images: no such file or folder; --data wants .* or one of mnist"):
+        load_data("my_images")
     with pytest.raises(UserError, match="my/images: no such file or folder"):
         load_data("my/images")
 
