@@ -117,7 +117,9 @@ def run_folder() -> dict[str, bytes]:
     model = build("rnn", channels=1, classes=CLASSES, height=SIDE, width=SIDE, model_args={"units": 8})
     config = {
         "model": "rnn", "origins": {}, "model_args": {"units": 8}, "classes": ["flat", "steep", "cross"],
-        "input": {"channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "normalization": "none"},
+        "input": {
+            "channels": 1, "height": SIDE, "width": SIDE, "range": [0, 1], "normalization": "none", "two_views": False,
+        },
         "compute": {"device": "cpu", "threads": 1, "precision": "float32"},
     }  # fmt: skip
     return {"config.json": json.dumps(config).encode(), "model.safetensors": save(model.state_dict())}
