@@ -62,12 +62,14 @@ MNIST (Y. LeCun, C. Cortes, C. J. C. Burges) is under CC BY-SA 3.0; the weights 
 
 WORLD_CARD = """# {name}
 
-{summary}. Image classifier for single digits: 28×28 grey images, classes {classes}. Handwriting of American, Italian,
-Turkish and French hands, printed type, seven-segment displays, meters.
+{summary}. Image classifier for single digits: 28×28 grey images, classes {classes}. Trained on
+American, Italian and Turkish hands, pen strokes of European variants, printed type, segment displays and meters.
 
-Trained by `{command}` on {images:,} images of `benchmarks/tools/build_digit_data.py`, from the weights of the `digits`
-before it (MNIST, 20 epochs), on {processor} with PyTorch {torch}; then `benchmarks/tools/build_pretrained.py`. The
-network is `{model}`. It looks at a file twice, as the digit cut out and as the whole image, and pools both.
+Trained by `{command} --data build/digits/digits.npz --init-from digits`
+on {images:,} images of `benchmarks/tools/build_digit_data.py`, from the weights of the `digits` before it (commit
+20b3f4e: MNIST, 20 epochs), on {processor} with PyTorch {torch}; then
+`benchmarks/tools/build_pretrained.py`. The network is `{model}`. It looks at a file twice, as the digit cut out and as
+the whole image, and pools both.
 
 ## Training data
 
@@ -84,8 +86,8 @@ four, five of 16 meters.
 | --- | --- |
 {rows}
 
-Real images of other people, from public sources; none was trained on. They were used to choose among recipes and to
-set the threshold, so expect slightly less.
+Real images of other people, from public sources; none was trained on. They were used to choose and to set the
+threshold, so expect slightly less.
 
 | kind | images | correct | sources | mean over sources | abstained | wrong of the accepted |
 | --- | --- | --- | --- | --- | --- | --- |

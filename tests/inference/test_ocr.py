@@ -75,11 +75,11 @@ def text_of(page: np.ndarray) -> str:
 def test_numbers_are_read_on_every_kind_of_paper(paper: str) -> None:
     pixels, labels = validation()
     correct = 0
-    for number in range(6):
+    for number in range(14):
         rows = np.arange(5 * number, 5 * number + 5)
         line = composed(pixels[rows], labels[rows], paper, np.random.default_rng(number), touch=0)
         correct += imparfait.read(line.file(), predictor()).text == line.text
-    assert correct >= 4  # of 30 digits one or two are read wrongly, MNIST's 1s as 2s
+    assert correct >= 12  # five of six
 
 
 def test_boxes_are_in_the_files_own_pixels_when_it_is_rotated_or_reduced() -> None:
