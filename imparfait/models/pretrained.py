@@ -25,7 +25,9 @@ class PretrainedModel:
 PRETRAINED = {
     model.name: model
     for model in (
-        PretrainedModel("MNIST digits, trained on corrupted images: the one to use", "digits"),
+        PretrainedModel(
+            "single digits of many hands, in type, on displays; trained on corruptions: the one to use", "digits"
+        ),
         PretrainedModel("the same network, trained on clean images only: the baseline", "digits-clean"),
     )
 }
