@@ -7,7 +7,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood.registry import OOD_SETS
 from imparfait.data.ood.synthetic import scrambled
 
-LETTERS = ("other_letters", "signs")
+LETTERS = ("other_letters", "signs", "symbols")
 
 
 def draw_outliers(data: LabelledImages, share: float, seed: int) -> Pixels:

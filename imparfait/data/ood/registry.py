@@ -26,6 +26,9 @@ OOD_SETS: dict[str, OodSet] = {
     "signs": OodSet(
         synthetic.signs, "fitting", "letters of other scripts and symbols, in DejaVu", synthetic.OTHER_FONTS[:1]
     ),
+    "symbols": OodSet(
+        synthetic.symbols, "fitting", "+ ? # and other signs beside digits, in DejaVu", synthetic.OTHER_FONTS
+    ),
     "silhouettes": OodSet(synthetic.silhouettes, "fitting", "one filled shape with a wavy outline"),
     "leaves": OodSet(synthetic.leaves, "fitting", "overlapping discs and rectangles (dead leaves)"),
     "scribbles": OodSet(synthetic.scribbles, "fitting", "smooth pen strokes through random points"),

@@ -27,6 +27,8 @@ OTHER_FONTS = (
 OTHER_PHOTOGRAPHS = ("matplotlib/mpl-data/sample_data/grace_hopper.jpg",)
 SIGNS = "ΓΔΛΞΠΣΦΨΩγηλμξπφψωЖЩЮЯДФЫЪЦжщюядфыъцԱԲԳԴԺՀՃՄՊՋՎՓאבגחטכלמעצקשجخسصضعغكهي∑∏∫√∞≈≠±⊕∇∈∀∃←↑→↓↔♠♣♥♦★☂☎✂✈"
 """All in DejaVu Sans, as shipped with the tested version of matplotlib."""
+SYMBOLS = "+?#*=%&@€£×÷"
+"""Signs beside digits on a page, none shaped like a digit."""
 PIECES = 4  # tiles per side: 16 tiles of 7 by 7 pixels of an MNIST digit
 
 
@@ -57,6 +59,11 @@ def other_letters(rng: CounterRng, height: int, width: int) -> Grey:
 def signs(rng: CounterRng, height: int, width: int) -> Grey:
     """Letters of other scripts and mathematical symbols, none shaped like a digit."""
     return rendered(rng, height, width, SIGNS, OTHER_FONTS[:1])
+
+
+def symbols(rng: CounterRng, height: int, width: int) -> Grey:
+    """Signs that stand beside digits on a page."""
+    return rendered(rng, height, width, SYMBOLS, OTHER_FONTS)
 
 
 def other_photographs(rng: CounterRng, height: int, width: int) -> Grey:
