@@ -19,21 +19,27 @@ if TYPE_CHECKING:
     from imparfait.training.run import Run
 
 
-def train_and_report(run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool) -> None:
+def train_and_report(
+    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool, full_suite: bool = False
+) -> None:
     """Complete the run and print its scores; an equal run that is finished is printed instead."""
     from imparfait.training.run_folder import finished_folder
 
     if folder := finished_folder(run, out):
         _print_earlier(folder, run.settings.seed, as_json)
         return
-    finished = complete(run, model, test, out)
-    console.result(finished.scores, finished.measured_on, finished.folder, as_json)
+    finished = complete(run, model, test, out, full_suite)
+    remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
+    console.result(finished.scores, "\n".join(remarks), finished.folder, as_json)
 
 
-def complete(run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path) -> "FinishedRun":
+def complete(
+    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, full_suite: bool = False
+) -> "FinishedRun":
     """Train from the last checkpoint, if any, calibrate, evaluate, and write the run's folder in `out`.
 
-    Evaluates on the test images if given, else on the validation images. Raises Stopped, with everything saved, within
+    Evaluates on the test images if given, else on the validation images, with `full_suite` also on every corruption.
+    Raises Stopped, with everything saved, within
     a step of Ctrl-C or SIGTERM.
     """
     from imparfait.core.hardware import tune_malloc
@@ -47,7 +53,8 @@ def complete(run: "Run", model: "nn.Module", test: "SealedTest | None", out: Pat
         with work_folder(run, out) as folder:  # first: a disk that refuses says so before the training
             training = run.training(model)
             _train(run, training, folder)
-            return finish_run(run, model, training.progress.epochs, out, test, console.watch("evaluating"))
+            watch = console.watch("evaluating")
+            return finish_run(run, model, training.progress.epochs, out, test, watch, full_suite)
     except KeyboardInterrupt as error:
         if folder and has_checkpoint(folder):
             raise Stopped(f"stopped; the training is saved, {console.CONTINUES}", 128 + signal.SIGINT) from error
@@ -87,6 +94,7 @@ def _train(run: "Run", training: "Training", folder: Path) -> None:
 def _print_earlier(folder: Path, seed: int, as_json: bool) -> None:
     """The result of an equal run that was finished earlier."""
     from imparfait.evaluation.scores_file import read_scores
+    from imparfait.reports.robustness_summary import read_summary
     from imparfait.reports.text import percent
 
     scores = read_scores(folder)
@@ -94,6 +102,8 @@ def _print_earlier(folder: Path, seed: int, as_json: bool) -> None:
         console.print_json(scores.model_dump(), folder)
         return
     click.echo(f"already trained: {percent(scores.mean)}, mean of {len(scores.conditions)} conditions")
+    if summary := read_summary(folder):
+        click.echo(summary.sentence)
     click.echo(f"report: {folder / 'report.html'}")
     again = options.again("--seed", str(seed + 1), but="--seed")
     console.next_step(again, "another run: equal settings give equal weights")

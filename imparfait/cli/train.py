@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 @options.device
 @options.out
 @click.option("--final", is_flag=True, help="Train on the validation images too, then evaluate on the test set, once.")
+@click.option(
+    "--suite", type=click.Choice(["core", "full"]), default="core", show_default=True,
+    help="full: at the end also the suite mean and the three worst corruptions, on 500 validation images.",
+)  # fmt: skip
 @options.as_json
 def train(
     recipe: str | None,
@@ -42,6 +46,7 @@ def train(
     device: str,
     out: Path,
     final: bool,
+    suite: str,
     as_json: bool,
     **flags: str | None,
 ) -> None:
@@ -51,8 +56,14 @@ def train(
     10,000 training images or more, 5 % are held out to calibrate the model. Ctrl-C saves: the same command continues
     from there, and prints the result of a finished run.
     """
+    from imparfait.core.errors import UserError
     from imparfait.training.recipes import choose_settings
 
+    if final and suite == "full":
+        raise UserError(
+            "--suite full with --final: the full suite is for validation images, and --final trains on them",
+            hint="leave one out; `imparfait evaluate RUN --suite full --split test` evaluates a final run",
+        )
     name, base, fixed = choose_settings(recipe, settings_file, flags["model"])
     settings = options.changed(base, flags)
 
@@ -73,6 +84,6 @@ def train(
         dataset, settings, name, final=final, device=device, weights=weights, teachers=teachers, fixed=fixed
     )
     console.report_steps(settings, run.settings, len(run.data))
-    train_and_report(run, model, test, out, as_json)
+    train_and_report(run, model, test, out, as_json, suite == "full")
     if not final and dataset.sealed:
-        console.next_step(options.again("--final"), "train on the validation images too and evaluate on the test set")
+        console.next_step(options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set")

@@ -19,6 +19,7 @@ from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
 from imparfait.models.classifier import as_classifier
 from imparfait.reports.model_card import write_card
+from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
 from imparfait.reports.run import prediction_figures, training_figure, write_report
 from imparfait.reports.text import access_sentence, mean_label, percent
 from imparfait.training.checkpoints import Epoch
@@ -34,6 +35,7 @@ class FinishedRun:
     scores: Scores
     measured_on: str
     """Which images the scores are of, in words."""
+    robustness: RobustnessSummary | None = None
 
 
 def finish_run(
@@ -43,11 +45,13 @@ def finish_run(
     out: Path,
     test: SealedTest | None = None,
     watch: Watch = plainly,
+    full_suite: bool = False,
 ) -> FinishedRun:
     """Calibrate and evaluate the trained `model`, and write the folder of its run in `out`.
 
     It is evaluated on the test images if they are given, which the ledger in `out` records, else on the validation
-    images of the run. `watch` shows how far the evaluation is.
+    images of the run. `full_suite` also summarises its robustness on some of the latter. `watch` shows how far the
+    evaluation is.
     """
     folder = out / run.name
     with torch_threads(run.compute.threads), atomic_directory(folder) as unfinished:
@@ -60,9 +64,12 @@ def finish_run(
             conditions = core_suite(run.validation)
             scores = score_conditions(classifier, watch(conditions, len(conditions)))
             measured_on = f"on {len(run.validation):,} validation images; the test images stay sealed"
+        summary = summarize_robustness(classifier, run.validation, watch) if full_suite and run.validation else None
         write_run(unfinished, run, model, epochs, calibration)
-        _write_report(unfinished, run, epochs, calibration, scores, conditions, measured_on)
-    return FinishedRun(folder, scores, measured_on)
+        if summary:
+            write_summary(unfinished, summary)
+        _write_report(unfinished, run, epochs, calibration, scores, conditions, measured_on, summary)
+    return FinishedRun(folder, scores, measured_on, summary)
 
 
 def _evaluate_on_test(
@@ -84,12 +91,15 @@ def _write_report(
     scores: Scores,
     conditions: list[ConditionImages],
     measured_on: str,
+    summary: RobustnessSummary | None,
 ) -> None:
     trained = f"trained for {epochs[-1].seconds:.0f} s on {len(run.data):,} images"
     if calibration:
         trained += f", calibrated on {calibration.images:,} others"
     overlap = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
     circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
+    if summary:
+        circumstances += f" {summary.sentence[0].upper()}{summary.sentence[1:]}."
     write_scores(folder, scores)
     write_card(folder, run, scores, f"{circumstances} {overlap}")
     write_report(
