@@ -3,7 +3,8 @@
 python benchmarks/accuracy/held_out_digits.py build/digits/held_out.npz [--model digits] [--out results/NAME]
 
 held_out.npz is written by `tools/build_digit_data.py`. Meters are predicted from both views of a file, the rest from
-the framed digit. *European 1 and 7* are those of the fonts whose 1 has an upstroke or whose 7 has a bar.
+the framed digit. *European 1 and 7* are those of the fonts whose 1 has an upstroke or whose 7 has a bar. --failures draws
+the most confident mistakes of each part.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
@@ -20,6 +22,25 @@ from tools.claims import write_claim
 
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import pooled
+from imparfait.reports.figures.runs import mistakes
+
+SHOWN = 12  # mistakes of each part
+
+
+def failure_gallery(
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, parts: dict[str, np.ndarray]
+) -> Figure:
+    """The most confident mistakes of each part: truth → prediction, confidence."""
+    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    shown, captions = [], []
+    for name, rows in parts.items():
+        wrong = np.flatnonzero(rows & (predicted != labels))
+        for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN]:
+            shown.append(images[row][None])
+            captions.append(
+                f"{labels[row]} → {predicted[row]}  {100 * confidence[row]:.0f} %\n{name.partition(' (')[0]}"
+            )
+    return mistakes(np.stack(shown), captions, columns=12)
 
 
 def main() -> None:
@@ -27,6 +48,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--model", default="digits")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--failures", type=Path, help="a PNG of the most confident mistakes")
     options = parser.parse_args()
     predictor = load_predictor(options.model)
     with np.load(options.file) as file:
@@ -60,6 +82,9 @@ def main() -> None:
         "European 1 and 7 of handwriting fonts": european & (kinds == "handwriting"),
         "meters": first,
     }
+    if options.failures:
+        gallery = {name: rows for name, rows in parts.items() if not name.startswith("European")}
+        failure_gallery(images, labels, probabilities, gallery).savefig(options.failures, dpi=100)
     parts |= {
         f"meters, {name.removeprefix('meter ')}": first & np.char.startswith(sources, name)
         for name in np.unique(sources[first & ~second])

@@ -17,15 +17,24 @@ class Duo(nn.Module):
 
     One view is spatially normalised by local contrast; the other is the image itself, for fog, stripes or clutter that
     mislead the first. Takes any image size and number of channels. `filters`, `depth` and `frame` are `Petit`'s, for
-    both trunks.
+    both trunks; `second_filters` are the filters of the other view's, as many as `filters` by default.
     """
 
-    def __init__(self, *, channels: int, classes: int, filters: int = 32, depth: int = 1, frame: int = 24):
+    def __init__(
+        self,
+        *,
+        channels: int,
+        classes: int,
+        filters: int = 32,
+        depth: int = 1,
+        frame: int = 24,
+        second_filters: int | None = None,
+    ):
         super().__init__()
         self.look = SpatialNormalizer(frame, saliency=local_contrast, padding="border")
         self.moved = Trunk(channels, filters, depth)
-        self.unmoved = Trunk(channels, filters, depth)
-        self.head = nn.Linear(2 * self.moved.features, classes)
+        self.unmoved = Trunk(channels, second_filters or filters, depth)
+        self.head = nn.Linear(self.moved.features + self.unmoved.features, classes)
 
     def forward(self, images: Images) -> Float[Tensor, "n classes"]:
         """Logits for images in 0..1."""

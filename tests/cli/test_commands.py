@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.bars import draw_bars, write_idx
-from helpers.commands import SHORT, run
+from helpers.commands import SHORT, refused, run
 
 from imparfait.cli.main import main
+from imparfait.evaluation.suite import full_suite
 from imparfait.models.loading import load_classifier
+from imparfait.reports import robustness_summary
 
 IN_A_RUN = {
     "settings.json", "environment.json", "epochs.csv", "model.safetensors", "config.json", "README.md", "scores.json",
@@ -78,6 +80,26 @@ def test_the_same_command_again_neither_trains_nor_accesses_the_test_set(final: 
     said = run("train", "--data", folder, "--out", final.parent, "--final", *SHORT)
     assert "already trained" in said
     assert (final.parent / "TEST_LEDGER.csv").read_text() == ledger
+
+
+def test_the_full_suite_is_summarised_at_the_end_and_again_when_the_run_is_found_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four = full_suite(("stripe", "invert", "contrast", "translate"))
+    monkeypatch.setattr(robustness_summary, "full_suite", lambda: four)
+    words = ("train", "--data", folder, "--out", folder.parent / "suite", "--suite", "full", *SHORT)
+    [said] = [line for line in run(*words).splitlines() if line.startswith("suite mean ")]
+    [run_folder] = (folder.parent / "suite").glob("default-s0-*")
+    summary = json.loads((run_folder / "robustness.json").read_text())
+    assert (summary["images"], summary["corruptions"], len(summary["worst"])) == (20, 4, 3)
+    assert sorted(summary["worst"].values()) == list(summary["worst"].values())
+    assert f"{100 * summary['mean']:.2f} %" in said
+    assert said in run(*words)
+    assert said[1:] in (run_folder / "report.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_full_suite_of_a_final_run_is_refused(folder: Path) -> None:
+    assert "--suite full with --final" in refused("train", "--data", folder, "--final", "--suite", "full")
 
 
 def test_predictions_are_all_written(final: Path) -> None:

@@ -9,8 +9,8 @@ from imparfait.data.images.background import Mask
 LARGE_PIXELS = 100  # of the shorter side, from which on a page may have shadows
 SPECK_SHARE = 0.03  # of the glyph's foreground: a smaller piece is dirt
 NEAR_SHARE = 0.25  # of the glyph's longer side, that another piece of it may lie apart
-SEGMENT_SHARE = 0.3  # of the largest piece's foreground, that another segment of a display has at least
-SEGMENT_GAP_SHARE = 0.4  # of a segment's length, that the next one lies apart at most
+SEGMENT_SHARE = 0.1  # of the largest piece's foreground, that another segment of a display has at least
+SEGMENT_GAP_SHARE = 0.4  # of the largest segment's length, that the next one lies apart at most
 LINE_SHARE = 0.9  # of the page's side, that the line of a ruled sheet crosses
 RULED_RUN_SHARE = 0.12  # of the page's side, over which a piece of a ruled line, which may be tilted, is straight
 RULED_LINES = 2.5  # widths of the page, that lines are long together at least: no digit has so many level strokes
@@ -53,13 +53,13 @@ def _pieces(foreground: Mask, contrast: Float32[np.ndarray, "height width"]) -> 
         masses[i] >= SPECK_SHARE * masses[first] and _gap(boxes[first], box) <= reach for i, box in enumerate(boxes)
     ]
     chosen = {i for i, is_near in enumerate(near) if is_near}
-    # A display's digit is a chain of segments as large as each other, with narrow gaps.
-    alike = {i for i, mass in enumerate(masses) if mass >= SEGMENT_SHARE * masses[first]}
-    waiting = [first]
+    # A display's digit is a chain of segments, with gaps that are narrow beside the longest.
+    segments = {i for i, mass in enumerate(masses) if mass >= SEGMENT_SHARE * masses[first]}
+    reach = SEGMENT_GAP_SHARE * _longer(boxes[first])
+    waiting = list(chosen)
     while waiting:
         here = waiting.pop()
-        linked = {i for i in alike if _gap(boxes[here], boxes[i]) <= SEGMENT_GAP_SHARE * _longer(boxes[here])}
-        alike -= linked
+        linked = {i for i in segments - chosen if _gap(boxes[here], boxes[i]) <= reach}
         chosen |= linked
         waiting += linked
     return np.isin(labels, [i + 1 for i in chosen])
