@@ -48,7 +48,7 @@ def test_readme_names_every_command_and_the_recipes_of_its_table() -> None:
     for name in COMMANDS:
         assert f"| `imparfait {name}" in README
     named = re.findall(r"(?m)^\| `(\w+)` \|", README)
-    assert named == [name for name in RECIPES if name in named] == ["quick", "default", "best", "robust"]
+    assert named == [name for name in RECIPES if name in named] == ["quick", "default", "best"]
 
 
 def test_every_make_target_exists() -> None:

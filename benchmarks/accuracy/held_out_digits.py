@@ -3,8 +3,8 @@
 python benchmarks/accuracy/held_out_digits.py build/digits/held_out.npz [--model digits] [--out results/NAME]
 
 held_out.npz is written by `tools/build_digit_data.py`. Meters are predicted from both views of a file, the rest from
-the framed digit. *European 1 and 7* are those of the fonts whose 1 has an upstroke or whose 7 has a bar. --failures draws
-the most confident mistakes of each part.
+the framed digit. *European 1 and 7* are those of the fonts whose 1 has an upstroke or whose 7 has a bar. With
+--failures, a figure of the most confident mistakes of each part.
 """
 
 import argparse

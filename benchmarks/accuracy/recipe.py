@@ -2,8 +2,9 @@
 
 python benchmarks/accuracy/recipe.py default --seeds 0 1 2 --out results/default-validation
 
-Each seed is one `imparfait train` in its own process, one after the other, and every seed is reported. With --final
-each seed is evaluated on the test set instead.
+Each seed is one `imparfait train` in its own process, one after the other, and every seed is reported. Each is also
+evaluated on the full suite, on the first 2,000 validation images. With --final each seed is evaluated on the test set
+instead, on the core suite only.
 """
 
 import argparse
@@ -17,11 +18,33 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tools.claims import write_claim
 
 from imparfait.core.storage import write_json
+from imparfait.data.load import load_data
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import score_conditions
+from imparfait.evaluation.suite import apply_conditions, full_suite
+from imparfait.models.loading import load_classifier
+
+SUITE_IMAGES = 2000
+
+
+def full_suite_scores(folder: Path) -> dict[str, object]:
+    """Suite mean, MNIST-C's 15 and the accuracy under each corruption."""
+    _, validation = load_data("mnist").train_val()
+    few = validation.select(np.arange(SUITE_IMAGES))
+    suite = SuiteResult(score_conditions(load_classifier(folder), apply_conditions(few, full_suite())))
+    return {
+        "suite_images": SUITE_IMAGES,
+        "suite_mean": suite.mean,
+        "mnist_c_mean": suite.mnist_c_mean,
+        "corruptions": {summary.corruption: round(summary.accuracy, 5) for summary in suite.corruptions},
+    }
 
 
 def train(recipe: str, seed: int, runs: Path, final: bool) -> dict[str, object]:
@@ -48,7 +71,7 @@ def train(recipe: str, seed: int, runs: Path, final: bool) -> dict[str, object]:
     folder = Path(scores["folder"])
     with (folder / "epochs.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
-    return {
+    return ({} if final else full_suite_scores(folder)) | {
         "seed": seed,
         "mean": scores["mean"],
         "conditions": {
@@ -84,6 +107,11 @@ def main() -> None:
         "n": len(rows),
         "core_mean_percent": round(statistics.mean(means), 3),
         "standard_deviation": round(statistics.stdev(means), 3) if len(means) > 1 else None,
+        **{
+            f"{name}_percent": round(100 * statistics.mean(float(row[name]) for row in rows), 2)  # type: ignore[arg-type]
+            for name in ("suite_mean", "mnist_c_mean")
+            if name in rows[0]
+        },
         "training_seconds_median": statistics.median(float(row["training_seconds"]) for row in rows),  # type: ignore[arg-type]
         "wall_seconds_median": statistics.median(float(row["wall_seconds"]) for row in rows),  # type: ignore[arg-type]
         "peak_memory_GiB": round(peak, 2),

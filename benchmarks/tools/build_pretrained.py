@@ -1,8 +1,8 @@
 """Build the pretrained models of the package from their training runs.
 
 python benchmarks/tools/build_digit_data.py build/digits --meters METERS
-imparfait train --data build/digits/digits.npz --init-from digits --recipe robust --epochs 8 --learning-rate 0.006
-python benchmarks/tools/build_pretrained.py digits=runs/robust-s0-… --digits build/digits
+imparfait train --settings benchmarks/tools/digits.toml --data build/digits/digits.npz --init-from digits
+python benchmarks/tools/build_pretrained.py digits=runs/digits-s0-… --digits build/digits
 
 Each model folder holds the files needed for inference, evaluation and fine-tuning, an ONNX file and a model card.
 With --digits, temperature and abstention threshold are set on images of sources that the model was not trained on: the
@@ -32,19 +32,19 @@ from imparfait.inference.predictor import pooled
 from imparfait.models.loading import load_classifier
 from imparfait.models.metadata import CONFIG, Threshold, read_config
 from imparfait.models.pretrained import PRETRAINED
-from imparfait.training.recipes import RECIPES
 
 ERROR_RATE = 0.005  # of accepted predictions, as a mean over sources unlike the training data
 PER_SOURCE = 100  # images of a source that the temperature is fitted on
 TRAINED_ON = {"w28", "w54"}  # sources of real.csv that show Semeion's and optdigits' writers
+SHOWN_SETTINGS = ("model", "model_args", "augmentation", "epochs", "learning_rate", "ood_fraction", "seed")
 KEPT = ("model.safetensors", "config.json", "settings.json", "environment.json")
 CARD = """# {name}
 
 {summary}. Image classifier for handwritten digits: 28×28 grey images, classes {classes}.
 
-Made by `{command}`, then `python benchmarks/tools/build_pretrained.py`, on {processor} with PyTorch {torch}. The same
-settings give the same weights, bit for bit, on the same processor, thread count and versions. The network is `{model}`,
-trained for {epochs} epochs with seed {seed} on {images:,} of MNIST's training images. Temperature and threshold were
+Trained with `imparfait train` ({settings}) on {images:,} of MNIST's training images, then
+`python benchmarks/tools/build_pretrained.py`, at commit {commit} on {processor} with PyTorch {torch}. The same settings
+give the same weights, bit for bit, on the same processor, thread count and versions. Temperature and threshold were
 set on other training images.
 
 | validation set (10,000 training images) | accuracy |
@@ -65,10 +65,11 @@ WORLD_CARD = """# {name}
 {summary}. Image classifier for single digits: 28×28 grey images, classes {classes}. Trained on
 American, Italian and Turkish hands, pen strokes of European variants, printed type, segment displays and meters.
 
-Trained by `{command} --data build/digits/digits.npz --init-from digits`
-on {images:,} images of `benchmarks/tools/build_digit_data.py`, from the weights of the `digits` before it (commit
-20b3f4e: MNIST, 20 epochs), on {processor} with PyTorch {torch}; then
-`benchmarks/tools/build_pretrained.py`. The network is `{model}`. It looks at a file twice, as the digit cut out and as
+Trained by `imparfait train --settings benchmarks/tools/digits.toml --data build/digits/digits.npz --init-from digits`
+at commit {commit} on {images:,} images of `benchmarks/tools/build_digit_data.py`, on {processor} with PyTorch {torch};
+then `benchmarks/tools/build_pretrained.py`. Settings: {settings}. It started from the weights of
+commit 51b6ae2, which were trained likewise for 8 epochs from those of commit 20b3f4e, trained on MNIST alone.
+It looks at a file twice, as the digit cut out and as
 the whole image, and pools both.
 
 ## Training data
@@ -200,18 +201,12 @@ def build_pretrained(run: Path, name: str, digits: Path | None, real: Path | Non
     _, validation = load_data("mnist").train_val()
     suite = evaluate(load_classifier(folder), validation)
     settings = manifest["settings"]
-    command = [f"imparfait train --recipe {manifest['recipe']}"]
-    recipe = RECIPES[manifest["recipe"]].settings.model_dump()
-    command += [
-        f"--{setting.replace('_', '-')} {value}"
-        for setting, value in settings.items()
-        if setting != "model_args" and value != recipe[setting]
-    ]
     facts = {
         "name": name,
         "summary": PRETRAINED[name].summary[0].upper() + PRETRAINED[name].summary[1:],
         "classes": ", ".join(config["classes"]),
-        "command": " ".join(command),
+        "settings": ", ".join(f"{key} {value}" for key, value in settings.items() if key in SHOWN_SETTINGS),
+        "commit": str(machine["commit"])[:7],
         "processor": machine["processor"],
         "torch": machine["torch"],
         "model": settings["model"],

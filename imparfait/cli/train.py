@@ -86,4 +86,6 @@ def train(
     console.report_steps(settings, run.settings, len(run.data))
     train_and_report(run, model, test, out, as_json, suite == "full")
     if not final and dataset.sealed:
-        console.next_step(options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set")
+        console.next_step(
+            options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"
+        )

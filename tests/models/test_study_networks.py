@@ -123,12 +123,12 @@ def test_an_unknown_model_argument_is_a_user_error(model_args: dict[str, int]) -
 
 
 def test_each_model_has_a_recipe_and_each_recipe_a_model() -> None:
-    ours = {"petit": "default", "grand": "best", "duo": "robust"}
+    ours = {"petit": "default", "grand": "best", "duo": "default"}
     assert {name: recipe_of(name) for name in MODELS} == {
         name: ours.get(name, "study-gru" if "gru" in name or name == "rnn" else "study") for name in MODELS
     }
     assert {name: recipe.settings.model for name, recipe in RECIPES.items()} == {
-        "quick": "petit", "default": "petit", "best": "grand", "robust": "duo", "study": "cnn", "study-gru": "cnn_gru",
+        "quick": "petit", "default": "duo", "best": "grand", "study": "cnn", "study-gru": "cnn_gru",
         "follow-up": "cnn", "follow-up-gru": "cnn_gru",
     }  # fmt: skip
 
