@@ -46,7 +46,7 @@ class Canvas:
         left, top = round(x + glyph.left), round(y + glyph.top)
         self._paste(colour, left, top, glyph.mask)
         if character and character not in DOTS and len(glyph.outline):
-            self.label(glyph.outline + (left, top), int(character) if character in "0123456789" else OTHER)
+            self.label(glyph.outline + np.array((left, top)), int(character) if character in "0123456789" else OTHER)
 
     def label(self, outline: Points, label: int) -> None:
         """Note a glyph that was drawn otherwise."""

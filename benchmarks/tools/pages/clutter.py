@@ -130,7 +130,7 @@ def dirt(scene: Scene, faint: bool = False) -> None:
     if rng.random() < 0.2:  # a hair
         x, y = _anywhere(scene)
         turns = np.cumsum(rng.normal(0, 0.25, 30)) + rng.uniform(0, 6.3)
-        hair = np.cumsum(np.stack([np.cos(turns), np.sin(turns)], 1) * rng.uniform(2, 6), 0) + (x, y)
+        hair = np.cumsum(np.stack([np.cos(turns), np.sin(turns)], 1) * rng.uniform(2, 6), 0) + np.array((x, y))
         scene.canvas.strokes([hair.tolist()], 0.6, scene.look.ink)
     if rng.random() < 0.15:  # a staple
         x, y = _anywhere(scene)

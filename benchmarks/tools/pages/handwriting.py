@@ -57,7 +57,8 @@ def _count_that_fits(width: float, height: float, gap: float, rng: np.random.Gen
     room = width / (height * (0.62 + max(gap, -0.1)))
     if rng.random() < 0.12:
         room += 1  # the last one is cut by the frame
-    return int(rng.integers(1, max(2, min(14, room) + 1)))
+    most = max(1, int(min(14, room)))
+    return most if rng.random() < 0.3 else int(rng.integers(1, most + 1))
 
 
 def _digits_for(hand: Writer, rng: np.random.Generator, count: int, signs: bool) -> str:

@@ -82,7 +82,7 @@ def random_warp(rng: np.random.Generator, page: int, strength: float = 1.0) -> W
     canvas = (corners - page / 2) @ turn.T + np.clip(away, -0.12 * page, 0.12 * page)
     waves = np.zeros((0, 5))
     if rng.random() < 0.33 and strength:
-        amplitudes = rng.normal(0, 0.006 * page * strength, (2, 2))
+        amplitudes = rng.normal(0, 0.004 * page * strength, (2, 2))
         frequencies = rng.normal(0, 4 / page, (2, 2))
         waves = np.concatenate([amplitudes, frequencies, rng.uniform(0, 2 * math.pi, (2, 1))], 1)
     margin = float(np.abs(waves[:, :2]).sum(0).max(initial=0))

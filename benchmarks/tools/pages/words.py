@@ -2,16 +2,17 @@
 
 import numpy as np
 
-COMMON = (
+COMMON_WORDS = (
     "the and of to in is for name date total amount page order invoice number street phone tax price sum cash card "
     "water meter reading value time from until please sign here les des une pour avec nom prénom adresse montant rue "
     "ville facture somme chèque livre der die das und für mit Straße Betrag Datum Summe Menge Preis Konto Rechnung il "
     "della numero via totale prezzo data importo los del calle fecha cantidad het een van naam bedrag datum"
-).split()
-SYLLABLES = (
+)
+SYLLABLE_TEXT = (
     "ba be bi bo bu ca ce co da de di do fa fe fi ga ge go ha he ho in ka ki la le li lo ma me mi mo na ne ni no on or "
     "pa pe po qu ra re ri ro sa se si so st ta te ti to tr un va ve vi wo ya za an en er es el al ing tion ment sch"
-).split()
+)
+COMMON, SYLLABLES = COMMON_WORDS.split(), SYLLABLE_TEXT.split()
 UNITS = ("kg", "g", "m", "cm", "l", "%", "€", "$", "£", "EUR", "kWh", "m³", "°C", "x", "St", "pcs", "CHF", "h", "km")
 CURRENCIES = ("€", "$", "£", "EUR ", "USD ", "")
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from pages.glyphs import Glyph, Shape, characters, font_glyph, glyph_of, reshaped, size_for
 from pages.sources import Hand, RealDigits, Sources
 
-HANDS = {"fit": 600, "choose": 150, "test": 150}  # of pen strokes: few enough to keep most of their digits drawn
+HANDS = {"fit": 500, "choose": 150, "test": 150}  # of pen strokes: few enough to keep most of their digits drawn
 SEEDS = {"fit": 0, "choose": 10_000_000, "test": 20_000_000}  # of their hands, as for the single digits
 TIMES = 2  # a hand of pen strokes writes each digit in so many ways
 DRAWN_PX = 80  # height at which pen strokes and real digits are drawn before they are resized
@@ -166,7 +166,7 @@ def random_face(
     while True:
         faces = designs[rng.integers(len(designs))]
         face = faces[rng.integers(len(faces))]
-        if not legible or LETTERS <= characters(face.path):
+        if not legible or characters(face.path) >= LETTERS:
             return face
 
 
