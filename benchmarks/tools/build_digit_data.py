@@ -59,7 +59,10 @@ SPLITS: dict[Split, str] = {"fit": "train", "choose": "val", "test": "held_out"}
 BLOCKS = {"italy": (0, 199), "turkey": (200, 500)}
 """Rows of the hands that are held out: before the first number for choosing, from it to the second for reporting.
 Semeion's first 199 are its first ten writers."""
-METERS_HELD_OUT = {"choose": ("meter02", "meter13"), "test": ("meter04", "meter11", "meter15")}
+METERS_HELD_OUT: dict[Split, tuple[str, ...]] = {
+    "choose": ("meter02", "meter13"),
+    "test": ("meter04", "meter11", "meter15"),
+}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def exposed(page: Levels, rng: np.random.Generator) -> Image.Image:
     """The page in 8 bits: sometimes with lower contrast, another exposure, colours off or none at all."""
     image = Image.fromarray((np.clip(page, 0, 1) * np.float32(255)).astype(np.uint8))
     curve = np.repeat(np.linspace(0, 1, 256)[None], 3, 0)
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         keep = rng.uniform(0.35, 0.9)
         curve = curve * keep + (1 - keep) * rng.uniform(0.2, 0.95)
     if rng.random() < 0.4:
@@ -77,7 +77,7 @@ def photographed(image: Image.Image, rng: np.random.Generator, detail: float) ->
 
 def _noisy(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Sensor noise: fine or of 2 pixels, grey or coloured."""
-    strength = min(float(rng.exponential(0.022)), 0.09)
+    strength = min(float(rng.exponential(0.018)), 0.09)
     side = max(pixels.shape) + NOISE_ROOM
     down, right = rng.integers(0, NOISE_ROOM, 2)
     window = (slice(down, down + pixels.shape[0]), slice(right, right + pixels.shape[1]))

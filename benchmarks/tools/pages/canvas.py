@@ -35,11 +35,11 @@ class Canvas:
         self._outlines: list[Points] = []
         self._labels: list[int] = []
         self._lines: list[int] = []
-        self._line = -1
+        self.line = -1
 
     def new_line(self) -> None:
         """Begin a line of text: what is stamped from here on belongs to it."""
-        self._line += 1
+        self.line += 1
 
     def stamp(self, glyph: Glyph, x: float, y: float, colour: Colour, character: str) -> None:
         """Draw a glyph with the pen at x, y; `character` decides its label: empty or a dot, it has none."""
@@ -50,10 +50,10 @@ class Canvas:
 
     def label(self, outline: Points, label: int) -> None:
         """Note a glyph that was drawn otherwise."""
-        self._line = max(self._line, 0)
+        self.line = max(self.line, 0)
         self._outlines.append(outline)
         self._labels.append(label)
-        self._lines.append(self._line)
+        self._lines.append(self.line)
 
     def image(self, image: Image.Image, x: float, y: float) -> None:
         """Paste a colour image."""

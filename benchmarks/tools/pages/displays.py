@@ -75,12 +75,12 @@ def segments(scene: Scene) -> None:
         canvas.new_line()
         if ghosts:
             unlit = between(panel, ink, ghosts)
-            at = x
+            pen = x
             for character in text:
                 eight = font.glyph("8" if character.isdigit() else character, height, 0.0, rng)
                 if character.isdigit():
-                    canvas.stamp(eight, at, y, unlit, "")
-                at += eight.advance + spacing * height
+                    canvas.stamp(eight, pen, y, unlit, "")
+                pen += eight.advance + spacing * height
         print_text(canvas, font, text, (x, y), height, ink, rng, spacing)
         if rng.random() < 0.3:
             at = (x + width + 0.1 * height, y)

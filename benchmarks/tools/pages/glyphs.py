@@ -44,7 +44,7 @@ def outline_of(mask: UInt8[np.ndarray, "height width"]) -> Points:
     x = np.concatenate([first, first, last, last])
     y = np.concatenate([rows, rows + 1, rows, rows + 1])
     points = np.stack([x, y], 1).astype(np.float32)
-    return points[(points @ DIRECTIONS).argmax(0)]
+    return np.asarray(points[(points @ DIRECTIONS).argmax(0)])
 
 
 def glyph_of(mask: Image.Image) -> Glyph:

@@ -125,7 +125,7 @@ def texture(look: Look, rng: np.random.Generator, size: int) -> Levels:
     ground = np.broadcast_to(np.array(look.ground, np.float32) / 255, (size, size, 3))
     if look.clean:
         return ground
-    shade = np.zeros((size, size, 1), np.float32)
+    shade: np.ndarray = np.zeros((size, size, 1), np.float32)
     kind = rng.random()
     if kind < 0.5:
         shade = shade + rng.uniform(0, 0.03) * field(rng, size, int(rng.integers(size // 8, size // 2)))
@@ -144,7 +144,7 @@ def texture(look: Look, rng: np.random.Generator, size: int) -> Levels:
 
 def covered(ground: Levels, ink: Float[np.ndarray, "height width 4"], look: Look, rng: np.random.Generator) -> Levels:
     """The ground under the ink, which is overwritten."""
-    opacity = np.full((1, 1, 1), look.opacity, np.float32)
+    opacity: np.ndarray = np.full((1, 1, 1), look.opacity, np.float32)
     if look.grain > 0.1:
         noise = field(rng, len(ground), int(rng.integers(len(ground) // 4, len(ground))))
         opacity = opacity * (1 - look.grain * np.clip(0.5 * noise, 0, 0.95))

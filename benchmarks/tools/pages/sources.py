@@ -19,6 +19,7 @@ from imparfait.data.load import load_data
 MNIST_CHOOSE = 5_000  # the last of the training part; there is no MNIST in pages for reporting
 SLANTS = 7  # groups of real digits of about the same slant …
 THICKNESSES = 5  # … and thickness, in which a line finds its digits
+LEAST_DIGITS = 6  # different ones, of a hand
 
 Hand = dict[int, list[int]]
 """The rows of each digit that one writer, or similar ones, wrote."""
@@ -102,7 +103,7 @@ def semeion_writers(labels: np.ndarray, rows: np.ndarray) -> list[Hand]:
         block, digit = int(row) // 199, int(labels[row])
         hands[block, seen[block, digit] // 2][digit].append(int(row))
         seen[block, digit] += 1
-    return [dict(hand) for hand in hands.values()]
+    return [dict(hand) for hand in hands.values() if len(hand) >= LEAST_DIGITS]
 
 
 def similar_hands(images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> list[Hand]:
@@ -116,7 +117,7 @@ def similar_hands(images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> l
         hand: Hand = defaultdict(list)
         for row in rows[group == number]:
             hand[int(labels[row])].append(int(row))
-        if len(hand) >= 5:
+        if len(hand) >= LEAST_DIGITS:
             hands.append(dict(hand))
     return hands
 
@@ -139,7 +140,9 @@ def _quantile(values: np.ndarray, count: int) -> np.ndarray:
 
 def meter_crops(folder: Path) -> dict[Split, list[list[Crop]]]:
     """The crops of `meters.csv`, by split and device."""
-    split_of = {device: split for split, devices in build_digit_data.METERS_HELD_OUT.items() for device in devices}
+    split_of: dict[str, Split] = {
+        device: split for split, devices in build_digit_data.METERS_HELD_OUT.items() for device in devices
+    }
     devices: dict[str, list[Crop]] = defaultdict(list)
     with (folder / "meters.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):

@@ -27,7 +27,7 @@ class Warp:
 
     def canvas_points(self, points: Points) -> Points:
         """Where points of the page lie on the canvas."""
-        return _projected(self.to_canvas, points) + self._bend(points)
+        return np.asarray(_projected(self.to_canvas, points) + self._bend(points))
 
     def page_points(self, points: Points) -> Points:
         """Where points of the canvas lie on the page."""

@@ -40,7 +40,9 @@ SIGNS: dict[str, tuple[float, float, pen_strokes.Strokes]] = {
 class Writer(Protocol):
     """Something that writes all characters of a line in one style."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the hand, the source or the font."""
 
     def characters(self) -> frozenset[str]:
         """What this writer can write."""
