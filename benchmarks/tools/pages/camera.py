@@ -99,14 +99,14 @@ def noise_of(side: int, coarse: bool) -> Levels:
 
 def _moved(image: Image.Image, rng: np.random.Generator, length: float) -> Image.Image:
     """Motion blur: the mean of the image at a few places along a short line."""
-    angle, count = rng.uniform(0, np.pi), 5
-    total = np.zeros((image.height, image.width, 3), np.float32)
-    for step in np.linspace(-0.5, 0.5, count):
-        dx, dy = step * length * np.cos(angle), step * length * np.sin(angle)
-        shift = (1, 0, dx, 0, 1, dy)
-        moved = image.transform(image.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR)
-        total += np.asarray(moved)
-    return Image.fromarray((total / count).astype(np.uint8))
+    angle, room = rng.uniform(0, np.pi), int(np.ceil(length / 2))
+    padded = np.pad(np.asarray(image, np.uint16), ((room, room), (room, room), (0, 0)), "edge")
+    steps = np.linspace(-0.5, 0.5, max(2, round(length)) + 1) * length
+    total = np.zeros((image.height, image.width, 3), np.uint16)
+    for step in steps:
+        down, right = room + round(step * np.sin(angle)), room + round(step * np.cos(angle))
+        total += padded[down : down + image.height, right : right + image.width]
+    return Image.fromarray((total // len(steps)).astype(np.uint8))
 
 
 def compressed(pixels: Pixels, rng: np.random.Generator) -> Pixels:

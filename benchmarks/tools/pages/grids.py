@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from pages.canvas import Canvas, Colour
-from pages.lines import print_text
+from pages.lines import fitting, print_text
 from pages.paper import between
 from pages.printed import form, text_block, text_height
 from pages.scene import Scene
@@ -102,7 +102,7 @@ def score_card(scene: Scene) -> None:
         canvas.new_line()
         if names:
             small = pitch * rng.uniform(0.35, 0.5)
-            text = word(rng)[: max(1, int(names / small / 0.8))]
+            text = fitting(font, word(rng), small, names - 0.3 * pitch, rng)
             print_text(canvas, font, text, (left + 0.2 * pitch, y[row] + 0.7 * pitch), small, look.ink, rng)
         for column in range(columns):
             if rng.random() > filled:
@@ -155,7 +155,10 @@ def combs(scene: Scene) -> None:
             above = rng.random() < 0.5
             at = (x, y - height * 1.15) if above else (x, y)
             length = print_text(canvas, font, label, at, small, look.ink, rng)
-            x += 0 if above else length + small
+            if above:
+                canvas.new_line()
+            else:
+                x += length + small
         width = height * rng.uniform(0.75, 1.5)
         wanted = max(1, min(int(rng.integers(1, 16)), int((canvas.width * 1.05 - x) / width)))
         frame(scene, rules, (x, y), width, height * rng.uniform(1.05, 1.5), wanted)

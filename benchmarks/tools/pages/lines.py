@@ -9,6 +9,7 @@ from pages.writers import FontWriter, Writer
 
 GAPS = ((0.4, 1.4, 0.22), (0.1, 0.4, 0.36), (-0.02, 0.1, 0.24), (-0.16, -0.02, 0.18))
 """Gaps between digits, in heights: from, to, and the share of lines: wide, usual, touching, overlapping."""
+THICK = 100  # mean coverage (0..255) of a glyph's box
 
 
 def random_gap(rng: np.random.Generator) -> float:
@@ -40,7 +41,10 @@ def write(
         x = at[0] + along * math.cos(tilt)
         y = at[1] + along * math.sin(tilt) + drift
         canvas.stamp(glyph, x - glyph.left, y, colour, character)
-        along += glyph.mask.width + height * (gap + 0.4 * max(abs(gap), 0.05) * rng.normal())
+        # Thick strokes that overlap as much as thin ones do are a blot.
+        thick = np.asarray(glyph.mask).mean() > THICK
+        apart = max(gap, 0.0) if thick else gap
+        along += glyph.mask.width + height * (apart + 0.4 * max(abs(apart), 0.05) * rng.normal())
     return along
 
 
@@ -67,3 +71,10 @@ def text_width(writer: FontWriter, text: str, height: float, rng: np.random.Gene
     return sum(
         writer.glyph(character, height, 0.0, rng).advance if character in known else 0.4 * height for character in text
     )
+
+
+def fitting(writer: FontWriter, text: str, height: float, room: float, rng: np.random.Generator) -> str:
+    """As much of the text as fits into a room."""
+    while text and text_width(writer, text, height, rng) > room:
+        text = text[:-1]
+    return text

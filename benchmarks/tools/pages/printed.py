@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from pages.canvas import Colour
-from pages.lines import print_text, text_width, write
+from pages.lines import fitting, print_text, text_width, write
 from pages.scene import Scene
 from pages.words import amount, digits, number, phrase, word
 from pages.writers import FontWriter, hand_lettering, printer, writer
@@ -99,8 +99,7 @@ def receipt(scene: Scene) -> None:
             price = amount(rng)
             item = f"{digits(rng, 1, 1)} x {word(rng)}" if rng.random() < 0.3 else f"{word(rng)} {word(rng)}"
             room = width - text_width(font, price, height, rng)
-            while item and text_width(font, item, height, rng) > room - height:
-                item = item[:-1]
+            item = fitting(font, item, height, room - height, rng)
             print_text(canvas, font, item, (left, y), height, scene.look.ink, rng)
             print_text(canvas, font, price, (left + room, y), height, scene.look.ink, rng)
             used += len(item) + len(price)
@@ -120,8 +119,7 @@ def table(scene: Scene) -> None:
         y = top + (row + 0.72) * pitch
         for column in range(columns):
             text = word(rng) if row == 0 or column == 0 else phrase(rng, 0.75) if rng.random() < 0.9 else ""
-            room = (edges[column + 1] - edges[column]) / height
-            text = text[: max(1, int(room / 0.75))]
+            text = fitting(font, text, height, edges[column + 1] - edges[column] - 0.5 * height, rng)
             at = (edges[column] + 0.3 * height, y)
             print_text(canvas, font, text, at, height, scene.look.ink, rng)
     if rng.random() < 0.7:
