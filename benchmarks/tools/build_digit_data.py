@@ -14,7 +14,6 @@ real hands by blocks of rows. MNIST's validation images are not among the traini
 
 import argparse
 import csv
-import io
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,8 +23,10 @@ from pathlib import Path
 from typing import Literal
 
 import digit_fonts
+import inks
 import numpy as np
 import pen_strokes
+from inks import Ink
 from jaxtyping import UInt8
 from PIL import Image
 from scipy import ndimage
@@ -39,8 +40,6 @@ from imparfait.data.images.placement import place
 from imparfait.data.load import load_data
 
 Split = Literal["fit", "choose", "test"]
-Ink = UInt8[np.ndarray, "height width"]
-"""A digit: 255 is ink, 0 is ground."""
 
 FORM = InputFormat(channels=1, height=28, width=28, normalization="digit")
 HEIGHTS_PX = (18, 110)  # of a digit on its page
@@ -59,7 +58,10 @@ SPLITS: dict[Split, str] = {"fit": "train", "choose": "val", "test": "held_out"}
 BLOCKS = {"italy": (0, 199), "turkey": (200, 500)}
 """Rows of the hands that are held out: before the first number for choosing, from it to the second for reporting.
 Semeion's first 199 are its first ten writers."""
-METERS_HELD_OUT = {"choose": ("meter02", "meter13"), "test": ("meter04", "meter11", "meter15")}
+METERS_HELD_OUT: dict[Split, tuple[str, ...]] = {
+    "choose": ("meter02", "meter13"),
+    "test": ("meter04", "meter11", "meter15"),
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def stroke(what: Sample, rng: np.random.Generator, folders: dict[str, Path]) -> 
     seed = what.number // 10 + {"fit": 0, "choose": 10_000_000, "test": 20_000_000}[what.split]
     writer, digit = pen_strokes.hand_of(seed), what.number % 10
     ink = pen_strokes.draw(pen_strokes.strokes_of(digit, writer), writer, rng.uniform(*HEIGHTS_PX))
-    return damaged(ink, rng), digit, f"hand {seed}"
+    return inks.damaged(ink, rng), digit, f"hand {seed}"
 
 
 def hand(what: Sample, rng: np.random.Generator, folders: dict[str, Path]) -> tuple[Ink, int, str]:
@@ -106,7 +108,7 @@ def hand(what: Sample, rng: np.random.Generator, folders: dict[str, Path]) -> tu
     )
     blurred = ndimage.gaussian_filter(np.asarray(smooth, float), height * rng.uniform(0.01, 0.03))
     ink = np.clip((blurred - 127) * 3 + 127, 0, 255).astype(np.uint8)
-    return (ink if what.split != "fit" else bent(ink, rng)), int(labels[row]), f"{what.part} row {row}"
+    return (ink if what.split != "fit" else inks.bent(ink, rng)), int(labels[row]), f"{what.part} row {row}"
 
 
 def font(what: Sample, rng: np.random.Generator, folders: dict[str, Path]) -> tuple[Ink, int, str]:
@@ -116,7 +118,7 @@ def font(what: Sample, rng: np.random.Generator, folders: dict[str, Path]) -> tu
     face, digit = faces[rng.integers(len(faces))], what.number % 10
     ink = digit_fonts.glyph(face, digit, round(rng.uniform(28, 100)))
     strength = {"handwriting": 1.0, "printed": 0.35, "segment": 0.25}[what.part]
-    return damaged(bent(ink, rng, strength), rng), digit, face.name
+    return inks.damaged(inks.bent(ink, rng, strength), rng), digit, face.name
 
 
 @lru_cache
@@ -130,84 +132,15 @@ def faces_by_design(
     return [by_design[design] for design in sorted(by_design)]
 
 
-def bent(ink: Ink, rng: np.random.Generator, strength: float = 1.0) -> Ink:
-    """The ink with another slant, aspect, weight and an elastic bend; 0 changes nothing."""
-    side = max(ink.shape)
-    room = side // 3
-    padded = np.pad(ink, room).astype(np.float32)
-    weight = strength * rng.normal(0, 0.5)  # of a stroke's usual 10 % of a digit's height
-    sigma = side * 0.02 + 0.3
-    blurred = ndimage.gaussian_filter(padded, sigma)
-    level = float(np.clip(127 - 70 * weight, 50, 190))
-    padded = np.clip((blurred - level) * 4 + 127, 0, 255) if rng.random() < 0.7 else padded
-    if padded.max() < 200:  # too thin to be thinned
-        padded = np.pad(ink, room).astype(np.float32)
-    rows, columns = np.mgrid[: padded.shape[0], : padded.shape[1]].astype(np.float32)
-    down, right = rows - padded.shape[0] / 2, columns - padded.shape[1] / 2
-    slant, turn = strength * rng.normal(0, 0.15), strength * rng.normal(0, 0.05)
-    wide, tall = np.exp(strength * rng.normal(0, 0.15, 2))
-    x = wide * right + (slant - turn) * down
-    y = tall * down + turn * right
-    amount = strength * rng.uniform(0, 0.035) * side
-    for axis in (x, y):
-        coarse = rng.normal(0, 1, (5, 5)).astype(np.float32)
-        field = np.asarray(Image.fromarray(coarse).resize(padded.shape[::-1], Image.Resampling.BICUBIC))
-        axis += amount * field
-    moved = ndimage.map_coordinates(padded, [y + padded.shape[0] / 2, x + padded.shape[1] / 2], order=1)
-    return np.asarray(moved).astype(np.uint8)
-
-
-def damaged(ink: Ink, rng: np.random.Generator) -> Ink:
-    """One in six: strokes with gaps, drawn twice, or dry."""
-    kind, side = rng.random(), max(ink.shape)
-    if kind < 0.06:  # a pen that skips
-        rows, columns = np.mgrid[: ink.shape[0], : ink.shape[1]]
-        angle, phase = rng.uniform(0, np.pi), rng.uniform(0.2, 0.8)
-        along = (np.cos(angle) * rows / ink.shape[0] + np.sin(angle) * columns / ink.shape[1]) - phase
-        return np.where(np.abs(along) < rng.uniform(0.008, 0.025), 0, ink).astype(np.uint8)
-    if kind < 0.1:  # retraced
-        down, right = (round(rng.normal(0, 0.025) * side) for _ in range(2))
-        return np.maximum(ink, np.roll(ink, (down, right), (0, 1)))
-    if kind < 0.16:  # dry: a rough edge and light spots
-        grain = ndimage.gaussian_filter(rng.normal(0, 1, ink.shape), max(0.6, side / 60))
-        return (ink * np.clip(1 - rng.uniform(0.3, 0.9) * np.clip(grain / grain.std(), 0, 1.5), 0, 1)).astype(np.uint8)
-    return ink
-
-
 def as_input(ink: Ink, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
     """The ink as the image pipeline frames it: of a page for PAGE_SHARE of the images, else placed directly."""
     if rng.random() < PAGE_SHARE:
-        [image] = read_normalized(page(ink, rng), FORM)
+        [image] = read_normalized(inks.page(ink, rng), FORM)
         if not image.empty:
             return image.pixels[0]
     plane = np.pad(ink, 2).astype(np.float32) / 255
     placed, _ = place(plane, edges_of(plane), 28, 28)
     return np.rint(placed * 255).astype(np.uint8)
-
-
-def page(ink: Ink, rng: np.random.Generator, close: bool = False) -> bytes:
-    """A file with the digit on a ground: either polarity, uneven light, noise, blur and compression."""
-    height, width = ink.shape
-    margins = rng.uniform(0.02, 0.8, 4) * max(height, width) * (not close)
-    top, bottom, left, right = (int(margin) for margin in margins)
-    cover = np.pad(ink, ((top, bottom), (left, right))).astype(np.float32) / 255
-    ground, contrast = rng.uniform(0.75, 1.0), rng.uniform(0.25, 0.95)
-    rows, columns = np.mgrid[: cover.shape[0], : cover.shape[1]]
-    tilt = rng.normal(0, 0.08, 2)
-    light = ground + tilt[0] * (rows / cover.shape[0] - 0.5) + tilt[1] * (columns / cover.shape[1] - 0.5)
-    levels = light - contrast * ground * cover
-    if rng.random() < 0.3:
-        levels = 1 - levels
-    if rng.random() < 0.6:
-        levels = ndimage.gaussian_filter(levels, rng.uniform(0.2, 0.02 * height + 0.4))
-    levels = levels + rng.normal(0, rng.uniform(0, 0.035), levels.shape)
-    image = Image.fromarray((np.clip(levels, 0, 1) * 255).astype(np.uint8))
-    file = io.BytesIO()
-    if rng.random() < 0.6:
-        image.save(file, "JPEG", quality=int(rng.integers(35, 95)))
-    else:
-        image.save(file, "PNG")
-    return file.getvalue()
 
 
 def crop(what: Sample, folders: dict[str, Path]) -> tuple[UInt8[np.ndarray, "28 28"], int, str]:
@@ -216,35 +149,8 @@ def crop(what: Sample, folders: dict[str, Path]) -> tuple[UInt8[np.ndarray, "28 
     rng = np.random.default_rng([7, order, what.number])
     kind = ("printed", "printed", "segment", "strokes")[what.number // 10 % 4]
     ink, digit, source = (stroke if kind == "strokes" else font)(Sample(kind, what.split, what.number), rng, folders)
-    found = next(read_pages(page(framed(ink, rng), rng, close=True)))
+    found = next(read_pages(inks.page(inks.framed(ink, rng), rng, close=True)))
     return whole_page(found, FORM)[0], digit, f"crop {source}"
-
-
-def framed(ink: Ink, rng: np.random.Generator) -> Ink:
-    """The ink in a window as meters have: bars above, below or beside it, or the edge of the next digit of a wheel.
-
-    One in four is cropped to its ink, or a little into it.
-    """
-    height, width = ink.shape
-    if rng.random() < 0.25:
-        rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
-        above, below = (int(rng.uniform(0, 0.03) * height) for _ in range(2))
-        tight = ink[rows[0] + above : rows[-1] + 1 - below, columns[0] : columns[-1] + 1]
-        return np.pad(tight, rng.integers(0, 3, (2, 2)))
-    top, bottom = (int(rng.uniform(0.1, 0.35) * height) for _ in range(2))
-    left, right = (int(rng.uniform(0.08, 0.6) * width + 2) for _ in range(2))
-    framed = np.pad(ink, ((top, bottom), (left, right)))
-    thick = max(1, int(rng.uniform(0.02, 0.1) * height))
-    for side in range(4):
-        if rng.random() < 0.25:
-            view = np.rot90(framed, side)  # a view: the bar is drawn into `framed`
-            view[:thick] = np.maximum(view[:thick], int(rng.uniform(60, 255)))
-    if rng.random() < 0.2:  # the next digit of the wheel
-        piece = ink[: int(0.2 * height)] if rng.random() < 0.5 else ink[-int(0.2 * height) :]
-        rows = min(len(piece), top, bottom)
-        at = slice(0, rows) if rng.random() < 0.5 else slice(len(framed) - rows, None)
-        framed[at, left : left + width] = np.maximum(framed[at, left : left + width], piece[:rows])
-    return framed
 
 
 def meter_images(folder: Path, split: Split) -> Iterable[tuple[UInt8[np.ndarray, "28 28"], int, str]]:

@@ -10,6 +10,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "tools"))
 import build_digit_data as data
+import inks
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"hands": ROOT / "benchmarks" / "tools" / "hands"}
@@ -59,7 +60,7 @@ def test_all_digits_are_drawn() -> None:
 def test_strength_0_bends_nothing_but_the_weight() -> None:
     ink = np.zeros((60, 30), np.uint8)
     ink[5:55, 12:18] = 255
-    bent = data.bent(ink, np.random.default_rng(0), strength=0)
+    bent = inks.bent(ink, np.random.default_rng(0), strength=0)
     rows, columns = (np.flatnonzero(bent.max(axis) > 127) for axis in (1, 0))
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == pytest.approx((50, 6), abs=2)
 
