@@ -44,7 +44,7 @@ RECIPES: dict[str, Recipe] = {
     # 3 seeds: results/default-validation
     "default": Recipe(
         TrainingSettings(
-            model="duo", model_args={"second_filters": 16}, augmentation="everything", epochs=12, ood_fraction=0.05
+            model="duo", model_args={"second_filters": 16}, augmentation="everything", epochs=13, ood_fraction=0.05
         ),
         cost="DEFAULTCOST",
         expect="DEFAULTEXPECT",
