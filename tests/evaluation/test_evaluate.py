@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from helpers.bars import draw_bars, write_idx
+from helpers.commands import SMALL
 
 import imparfait
 from imparfait.cli import console
@@ -25,7 +26,7 @@ from imparfait.inference.open_model import open_model
 from imparfait.reports.evaluation import evaluate_models
 from imparfait.reports.text import scores_rows
 
-SHORT = ("--epochs", "2", "--batch-size", "20", "--learning-rate", "0.003")
+SHORT = ("--epochs", "2", "--batch-size", "20", "--learning-rate", "0.003", *SMALL)
 
 
 def by_foreground(images: np.ndarray) -> np.ndarray:

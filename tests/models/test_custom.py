@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.bars import draw_bars, write_idx
-from helpers.commands import SHORT, refused, run
+from helpers.commands import SHORT, SMALL, refused, run
 from torch import nn
 
 from imparfait import core_suite, evaluate, train
@@ -166,7 +166,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_training_starts_from_trained_weights(trained: Path, bars_folder: Path, tmp_path: Path) -> None:
-    words = ["train", "--data", bars_folder, "--out", tmp_path / "runs", "--epochs", "1", "--learning-rate", "1e-9"]
+    words = [
+        "train",
+        "--data",
+        bars_folder,
+        "--out",
+        tmp_path / "runs",
+        "--epochs",
+        "1",
+        "--learning-rate",
+        "1e-9",
+        *SMALL,
+    ]
     run(*words, "--init-from", trained)
     run(*words)
     continued, fresh = (
@@ -217,9 +228,8 @@ def test_other_classes_get_a_new_last_layer_and_a_message(
 def test_weights_that_do_not_fit_are_a_user_error(trained: Path, tmp_path: Path, bars_folder: Path) -> None:
     colour = write_idx(tmp_path / "colour", draw_bars(60, channels=3), None)
     words = ["train", "--out", tmp_path / "runs", "--init-from"]
-    assert (
-        "its weights do not fit these images: moved.strokes.0.0.weight is [32, 4, 3, 3]; expected [32, 12, 3, 3]"
-        in refused(*words, trained, "--data", colour)
+    assert "its weights do not fit these images: normalise.running_mean is [1]; expected [3]" in refused(
+        *words, trained, "--data", colour
     )
     assert f"--model cnn with --init-from {trained}, which is a petit; omit --model" in refused(
         *words, trained, "--data", bars_folder, "--model", "cnn"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers.bars import draw_bars, write_idx
+from helpers.commands import SMALL
 
 from imparfait.cli.main import main
 from imparfait.training import loop
@@ -59,7 +60,7 @@ def kill(path, **more):
     return rmtree(path, **more)
 shutil.rmtree = kill
 """
-TRAINING = ["train", "--epochs", "12", "--batch-size", "10", "--learning-rate", "0.003"]
+TRAINING = ["train", "--epochs", "12", "--batch-size", "10", "--learning-rate", "0.003", *SMALL]
 
 
 @pytest.fixture(scope="module")
