@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument("--meters", type=Path, help="folder with meters.csv; without it, no meters")
     parser.add_argument("--fonts", type=Path, default=Path("build/fonts"), help="downloaded here when missing")
     parser.add_argument("--scale", type=float, default=1, help="times as many images as COUNTS")
+    parser.add_argument("--mnist-copies", type=int, default=1, help="times that each image of MNIST is among them")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     if not (options.hands / "italy.npz").exists():
@@ -191,8 +192,11 @@ def main() -> None:
         parts: dict[str, Part] = {}
         if split == "fit":
             mnist, _ = load_data("mnist").train_val()
+            copies = options.mnist_copies
             parts["mnist"] = Part(
-                mnist.pixels[:, 0], np.asarray(mnist.labels, np.uint8), np.repeat("mnist", len(mnist))
+                np.tile(mnist.pixels[:, 0], (copies, 1, 1)),
+                np.tile(np.asarray(mnist.labels, np.uint8), copies),
+                np.repeat("mnist", copies * len(mnist)),
             )
         for part, count in COUNTS.items():
             if many := images_in(part, split, round(count * options.scale)):
