@@ -100,7 +100,7 @@ def scattered(scene: Scene) -> None:
         width, tall = glyph.mask.size
         for _ in range(8):
             x = rng.uniform(-0.3 * width, max(-0.3 * width, canvas.width - 0.7 * width))
-            y = rng.uniform(-0.3 * tall, canvas.height - 0.7 * tall)
+            y = rng.uniform(-0.3 * tall, max(-0.3 * tall, canvas.height - 0.7 * tall))
             box = (x, y, x + width, y + tall)
             if not any(_overlap(box, other) for other in placed):
                 placed.append(box)
