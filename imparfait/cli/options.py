@@ -57,6 +57,18 @@ def data(command: Command) -> Command:
     return _with(choices, command)
 
 
+def constraints(command: Command) -> Command:
+    """What each number on a page has to meet."""
+    choices = (
+        click.option("--length", metavar="N|N-M", help="Numbers have this many digits."),
+        click.option("--one-of", metavar="FILE[:COLUMN]", help="Numbers are in this text file or CSV column."),
+        click.option("--check", metavar="NAME", help="Check digits are correct: luhn, isbn, mod11 or iban:COUNTRY."),
+        click.option("--pattern", metavar="REGEX", help=r"The form of numbers, such as '\d{2}\.\d{2}\.\d{4}'."),
+        click.option("--at-least", metavar="NUMBER", help="Numbers have as many digits as this, and are no smaller."),
+    )
+    return _with(choices, command)
+
+
 def executor(command: Command) -> Command:
     """Where jobs run, and on how many threads each."""
     choices = (

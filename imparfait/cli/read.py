@@ -1,11 +1,16 @@
 """`imparfait read`: the numbers on images, line by line."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imparfait.cli import console, options
 from imparfait.core.errors import UserError
+
+if TYPE_CHECKING:
+    from imparfait.inference.ocr.constraints import Constraint
 
 
 @click.command()
@@ -21,13 +26,16 @@ from imparfait.core.errors import UserError
     "--review", type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the unsure digits, one PNG each, to label by hand and train on.",
 )  # fmt: skip
+@options.constraints
 def read(
-    images: tuple[Path, ...], model: str, as_json: bool, show: bool, out: Path | None, review: Path | None
-) -> None:
+    images: tuple[Path, ...], model: str, as_json: bool, show: bool, out: Path | None, review: Path | None,
+    **allowed: str | None,
+) -> None:  # fmt: skip
     """Read the numbers on each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, or a folder of them.
 
     Each line of digits is printed as a line, with spaces at wide gaps. Digits in parentheses are unsure: check them.
-    Other characters are left out. Needs no torch.
+    Other characters are left out. With --length, --one-of, --check, --pattern or --at-least, the most probable allowed
+    number is printed; a number that does not meet them is unsure. Needs no torch.
     """
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr import NO_DIGITS_MESSAGE, read_file
@@ -37,13 +45,14 @@ def read(
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
     predictor, files = load_predictor(model), ocr.files_to_read(images)
+    constraints = _constraints(allowed, predictor.classes)
     drawings = ocr.drawing_paths(files, out) if show else {}
     for folder in filter(None, (out, review)):
         folder.mkdir(parents=True, exist_ok=True)
     failed, fields, unsure, crops = [], 0, 0, 0
     for file in files:
         try:
-            for page, reading in read_file(file, predictor):
+            for page, reading in read_file(file, predictor, constraints=constraints):
                 name = file + (f", page {page.number}" if page.pages > 1 else "")
                 if as_json:
                     click.echo(json_line(ocr.page_json(file, page, reading, predictor.name)))
@@ -53,6 +62,8 @@ def read(
                     click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
                     if not reading.lines:
                         click.echo(f"{name}: {NO_DIGITS_MESSAGE}", err=True)
+                    for line in ocr.alternative_lines(reading):
+                        click.echo(line, err=True)
                 fields, unsure = fields + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
                 if show:
                     click.echo(f"drawn: {ocr.write_drawing(drawings[file], page, reading)}", err=True)
@@ -77,3 +88,17 @@ def read(
         console.next_step(options.again("--review", "review"), "write the unsure digits to a folder")
     if failed:
         raise UserError(f"{len(failed)} of {len(files)} files could not be read; the first was {failed[0]}")
+
+
+def _constraints(values: dict[str, str | None], classes: tuple[str, ...]) -> "list[Constraint]":
+    """The constraints of the flags that were given."""
+    from imparfait.inference.ocr.constraints import AtLeast, Check, Length, OneOf, Pattern, check_possible
+
+    kinds: dict[str, Callable[[str], Constraint]] = {
+        "length": Length.parse, "one_of": OneOf.from_file, "check": Check, "pattern": Pattern, "at_least": AtLeast,
+    }  # fmt: skip
+    given = {name: text for name in kinds if (text := values[name]) is not None}
+    constraints = [kinds[name](text) for name, text in given.items()]
+    flags = [f"--{name.replace('_', '-')} {text}" for name, text in given.items()]
+    check_possible(constraints, classes, " and ".join(flags))
+    return constraints

@@ -1,15 +1,20 @@
 """OCR of digits: the numbers on a page, line by line, with boxes and probabilities."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Float
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.limits import Limits
+from imparfait.inference.ocr.constraints import Constraint, Decision, check_possible, constrained
+from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.pipeline import DetectedField, detect_fields
 from imparfait.inference.predictor import Predictor
 
@@ -18,6 +23,7 @@ from imparfait.inference.predictor import Predictor
 MIN_CONFIDENT_SCORE = 0.65  # probability of a field's whole string
 MAX_ASPECT = 100  # of a large page's sides: 700 bytes of GIF can hold a strip that takes seconds
 LARGE_PIXELS = 1 << 20  # pixels from which on a page's shape is checked
+LIKELY = 0.01  # probability of an alternative from which on the digits that it has otherwise are unsure
 NO_DIGITS_MESSAGE = "no digits were found on it"
 
 
@@ -27,12 +33,14 @@ class Digit:
 
     label: str
     score: float
-    """The probability of this digit at this place."""
+    """The probability of this digit at this place; under constraints, at least that of the whole string."""
     confident: bool
     box: Box
     """Left, top, right, bottom, in the page's pixels as a person sees it; right and bottom are outside."""
     pixels: Pixels = field(repr=False, compare=False)
     """The model's input: [1, channels, height, width]."""
+    probabilities: Float[np.ndarray, " classes"] = field(repr=False, compare=False)
+    """Of each of the model's classes, without constraints."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +51,52 @@ class Field:
     score: float
     """The probability of the whole string."""
     confident: bool
+    distribution: StringDistribution = field(repr=False, compare=False)
+    """The probability of each string, without constraints."""
+    decision: Decision | None = None
+    """Where there are constraints: what was decided under them."""
 
     @property
     def text(self) -> str:
-        """Its labels."""
-        return "".join(digit.label for digit in self.digits)
+        """Its labels; with the separators of a pattern that it meets."""
+        decided = self.decision.text if self.decision else None
+        return "".join(digit.label for digit in self.digits) if decided is None else decided
+
+    def constrained(self, constraints: Sequence[Constraint]) -> "Field":
+        """The field as the most probable string that the constraints allow.
+
+        Where none is probable, the text stays and no digit of it is confident.
+        """
+        # The threshold of a field without constraints, so that a length alone makes no number unsure. On 500 composed
+        # validation lines, 454 numbers are confident and 14 of them wrong; with a length 449 and 10; with a list of 993
+        # numbers 480 and none. With a list that the numbers are not on, one is confident.
+        decision = constrained(self.distribution, constraints, min_probability=MIN_CONFIDENT_SCORE)
+        digits = _digits_decided(self, decision)
+        score = decision.probability if decision.best else self.score
+        return replace(self, digits=digits, score=score, confident=decision.confident, decision=decision)
 
     @property
     def box(self) -> Box:
         """Around all of its digits."""
         left, top, right, bottom = zip(*(digit.box for digit in self.digits), strict=True)
         return min(left), min(top), max(right), max(bottom)
+
+
+def _digits_decided(field: Field, decision: Decision) -> tuple[Digit, ...]:
+    """The digits of the decided string; unsure are those that likely alternatives do not share."""
+    if decision.best is None:
+        return tuple(replace(digit, confident=False) for digit in field.digits)
+    text, classes = decision.best.characters, field.distribution.classes
+    likely = [each.characters for each in decision.alternatives if each.probability >= LIKELY]
+    digits = []
+    for place, (digit, label) in enumerate(zip(field.digits, text, strict=True)):
+        agreed = digit.confident and all(each[place] == label for each in likely)
+        score = max(decision.probability, float(digit.probabilities[classes.index(label)]))
+        digits.append(replace(digit, label=label, score=score, confident=decision.confident or agreed))
+    if not decision.confident and all(digit.confident for digit in digits):
+        least = min(range(len(digits)), key=lambda place: digits[place].score)
+        digits[least] = replace(digits[least], confident=False)
+    return tuple(digits)
 
 
 @dataclass(frozen=True)
@@ -110,22 +153,31 @@ def _field_json(field: Field) -> dict[str, Any]:
         {"label": digit.label, "score": round(digit.score, 6), "confident": digit.confident, "box": [*digit.box]}
         for digit in field.digits
     ]
-    return {
+    content = {
         "text": field.text, "score": round(field.score, 6), "confident": field.confident, "box": [*field.box],
         "digits": digits,
     }  # fmt: skip
+    if field.decision is None:
+        return content
+    alternatives = [{"text": each.text, "score": round(each.probability, 6)} for each in field.decision.alternatives]
+    ((unconstrained, _),) = field.distribution.best(1)
+    constraint = {"met": round(1 - field.decision.violated, 6), "unconstrained": unconstrained}
+    return {**content, "constraint": constraint, "alternatives": alternatives}
 
 
-def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Reading:
+def read(
+    source: bytes | str | Path, model: str | Predictor = "digits", constraints: Sequence[Constraint] = ()
+) -> Reading:
     """The digits on the only page of an image file; `model` is a Predictor, or what `load_predictor` takes.
 
-    Boxes are in the image's pixels, rotated as EXIF says. Raises UserError as `read_pages` does, and for a file with
-    several pages.
+    Boxes are in the image's pixels, rotated as EXIF says. Each field has to meet all `constraints`, which are in
+    `imparfait.inference.ocr.constraints`. Raises UserError as `read_pages` does, for a file with several pages, and for
+    constraints that contradict each other.
     """
     from imparfait.inference.loading import load_predictor
 
     predictor = load_predictor(model) if isinstance(model, str) else model
-    readings = [reading for _, reading in read_file(source, predictor)]
+    readings = [reading for _, reading in read_file(source, predictor, constraints=constraints)]
     if len(readings) > 1:
         raise UserError(
             f"{'the image' if isinstance(source, bytes) else source}: has {len(readings)} pages",
@@ -136,17 +188,22 @@ def read(source: bytes | str | Path, model: str | Predictor = "digits") -> Readi
 
 
 def read_file(
-    source: bytes | str | Path, predictor: Predictor, name: str | None = None, limits: Limits | None = None
+    source: bytes | str | Path,
+    predictor: Predictor,
+    name: str | None = None,
+    limits: Limits | None = None,
+    constraints: Sequence[Constraint] = (),
 ) -> Iterator[tuple[Page, Reading]]:
     """The pages of an image file and the digits on each; errors call the file `name`.
 
-    Raises UserError as `read_pages` does.
+    Raises UserError as `read_pages` does, and for constraints that contradict each other.
     """
+    check_possible(constraints, predictor.classes)
     for page in read_pages(source, name, limits):
-        yield page, read_page(page, predictor)
+        yield page, read_page(page, predictor, constraints)
 
 
-def read_page(page: Page, predictor: Predictor) -> Reading:
+def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint] = ()) -> Reading:
     """The digits on a page, by a model for cropped digits. Raises UserError for another model, and for a long strip."""
     height, width = page.size
     if max(height, width) > MAX_ASPECT * min(height, width) and height * width > LARGE_PIXELS:
@@ -163,9 +220,11 @@ def read_page(page: Page, predictor: Predictor) -> Reading:
             hint="use digits, or train with --normalize digit",
         )
     lines = detect_fields(page.pixels, predictor)
-    return Reading(
-        tuple(Line(tuple(_field(field, page, predictor) for field in line)) for line in lines), page.number, page.size
-    )
+    read_lines = []
+    for line in lines:
+        found = (_field(each, page, predictor) for each in line)
+        read_lines.append(Line(tuple(each.constrained(constraints) if constraints else each for each in found)))
+    return Reading(tuple(read_lines), page.number, page.size)
 
 
 def _field(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
@@ -179,5 +238,16 @@ def _field(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
         # A field that is not confident has at least one digit that is not: the least probable.
         digit_confident = digit.score >= MIN_CONFIDENT_SCORE and (confident or index != least)
         label = predictor.classes[digit.label]
-        digits.append(Digit(label, digit.score, digit_confident, box, digit.pixels[None]))
-    return Field(tuple(digits), detected.score, confident)
+        digits.append(Digit(label, digit.score, digit_confident, box, digit.pixels[None], digit.probabilities))
+    return Field(tuple(digits), detected.score, confident, _distribution(detected, predictor.classes))
+
+
+def _distribution(detected: DetectedField, classes: tuple[str, ...]) -> StringDistribution:
+    """The strings of the most probable segmentation, such that the field's own has its score.
+
+    What other segmentations would give is not kept: their share is spread evenly over all strings of this length.
+    """
+    rows = np.array([digit.probabilities for digit in detected.digits])
+    share = min(1.0, detected.score / float(rows.max(1).prod()))
+    even = np.full_like(rows, 1 / len(classes))
+    return StringDistribution.from_segmentations(classes, [Segmentation(share, rows), Segmentation(1 - share, even)])

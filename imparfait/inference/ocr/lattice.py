@@ -80,6 +80,8 @@ class DecodedDigit:
     label: int
     score: float
     """The probability that a digit with this label is at this place."""
+    probabilities: Float[np.ndarray, " classes"]
+    """Of each label, if this segmentation is right."""
 
 
 def edge_features(
@@ -162,7 +164,9 @@ class Lattice:
             edge = arrived_by[node]
             if edge.candidate:
                 label = int(edge.log_probabilities.argmax())
-                digits.append(DecodedDigit(edge.candidate, label, self._probability_at(edge.candidate, label)))
+                probabilities = np.exp(edge.log_probabilities - _log_sum(edge.log_probabilities))
+                score = self._probability_at(edge.candidate, label)
+                digits.append(DecodedDigit(edge.candidate, label, score, probabilities))
             node = edge.start
         return digits[::-1]
 

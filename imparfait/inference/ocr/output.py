@@ -11,6 +11,7 @@ from imparfait.data.images.decode import Page
 from imparfait.inference.batch import files_in
 from imparfait.inference.ocr import Field, Reading
 
+SHOWN = 3  # alternatives of an unsure number
 DRAWING = "-read"  # the end of a drawing's name, before .png
 
 
@@ -26,8 +27,28 @@ def text_lines(reading: Reading) -> list[str]:
     return [" ".join(map(_marked, line.fields)) for line in reading.lines]
 
 
+def alternative_lines(reading: Reading) -> list[str]:
+    """For each unsure number under constraints, what they allow instead, with probabilities."""
+    lines = []
+    for field in reading.fields:
+        if field.decision and not field.confident:
+            likely = [f"{each.text} ({each.probability:.0%})" for each in field.decision.alternatives[:SHOWN]]
+            allowed = f"allowed: {', '.join(likely)}" if likely else "no number of this length is allowed"
+            lines.append(f"{field.text}: unsure; {allowed}")
+    return lines
+
+
 def _marked(field: Field) -> str:
-    return "".join(digit.label if digit.confident else f"({digit.label})" for digit in field.digits)
+    marks = iter([digit.label if digit.confident else f"({digit.label})" for digit in field.digits])
+    if field.decision is None or field.decision.best is None:
+        return "".join(marks)
+    # Separators of a pattern stay as they are; the digits between them come in the same order.
+    left, parts = list(field.decision.best.characters), []
+    for character in field.text:
+        is_digit = bool(left) and character == left[0]
+        parts.append(next(marks) if is_digit else character)
+        left = left[is_digit:]
+    return "".join(parts)
 
 
 def files_to_read(paths: Iterable[Path]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.levels import Levels
@@ -36,6 +36,7 @@ class DetectedDigit:
     score: float
     box: Box
     pixels: UInt8[np.ndarray, "1 height width"]
+    probabilities: Float[np.ndarray, " classes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,11 @@ def _detect_on(page: BinarizedPage, predictor: Predictor) -> list[list[DetectedF
         for decoded in _split_into_fields(lattice.best(), segments, digit_height):
             digits = [
                 DetectedDigit(
-                    digit.label, digit.score, (l + across, t + down, r + across, b + down), digit.candidate.pixels
+                    digit.label,
+                    digit.score,
+                    (l + across, t + down, r + across, b + down),
+                    digit.candidate.pixels,
+                    digit.probabilities,
                 )
                 for digit in decoded
                 for l, t, r, b in [digit.candidate.box]  # noqa: E741
