@@ -1,6 +1,6 @@
 """Build the pretrained models of the package from their training runs.
 
-python benchmarks/tools/build_digit_data.py build/digits --meters METERS
+python benchmarks/tools/build_digit_data.py build/digits --meters METERS --mnist-copies 2
 imparfait train --settings benchmarks/tools/digits.toml --data build/digits/digits.npz --init-from digits
 python benchmarks/tools/build_pretrained.py digits=runs/digits-s0-… --digits build/digits
 
@@ -65,11 +65,11 @@ WORLD_CARD = """# {name}
 {summary}. Image classifier for single digits: 28×28 grey images, classes {classes}. Trained on
 American, Italian and Turkish hands, pen strokes of European variants, printed type, segment displays and meters.
 
-Trained by `imparfait train --settings benchmarks/tools/digits.toml --data build/digits/digits.npz --init-from digits`
-at commit {commit} on {images:,} images of `benchmarks/tools/build_digit_data.py`, on {processor} with PyTorch {torch};
-then `benchmarks/tools/build_pretrained.py`. Settings: {settings}. It started from the weights of
-commit 51b6ae2, which were trained likewise for 8 epochs from those of commit 20b3f4e, trained on MNIST alone.
-It looks at a file twice, as the digit cut out and as
+Trained in four steps, each from the weights of the one before, on {processor} with PyTorch {torch}: 20 epochs on MNIST
+(commit 20b3f4e), 8 and 10 epochs on the data below (51b6ae2, 687d902; peak learning rates 0.006 and 0.005), and
+`imparfait train --settings benchmarks/tools/digits.toml --data build/digits/digits.npz --init-from RUN` on {images:,}
+images of `benchmarks/tools/build_digit_data.py --mnist-copies 2` (commit {commit}: {settings}). Then
+`benchmarks/tools/build_pretrained.py`. It looks at a file twice, as the digit cut out and as
 the whole image, and pools both.
 
 ## Training data
