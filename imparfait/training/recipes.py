@@ -38,16 +38,16 @@ RECIPES: dict[str, Recipe] = {
         TrainingSettings(
             model_args={"filters": 16}, augmentation="mostly_core", epochs=2, batch_size=96, learning_rate=0.02
         ),
-        cost="QUICKCOST",
-        expect="QUICKEXPECT",
+        cost="6 s",
+        expect="98.9 %; 86 % under 32 corruptions",
     ),
     # 3 seeds: results/default-validation
     "default": Recipe(
         TrainingSettings(
             model="duo", model_args={"second_filters": 16}, augmentation="everything", epochs=13, ood_fraction=0.05
         ),
-        cost="DEFAULTCOST",
-        expect="DEFAULTEXPECT",
+        cost="1.5 min",
+        expect="99.37 %; 96.3 % under 32 corruptions",
     ),
     # 3 seeds: results/best-validation
     "best": Recipe(
