@@ -195,7 +195,9 @@ def test_the_result_of_a_comparison_runs_its_jobs() -> None:
 def test_a_model_competes_with_its_own_recipe() -> None:
     assert candidate_named("cnn").settings == RECIPES["study"].settings
     assert candidate_named("cnn_gru").settings == RECIPES["study-gru"].settings
-    assert candidate_named("petit").settings == RECIPES["default"].settings
+    assert candidate_named("duo").settings == RECIPES["default"].settings
+    of_default = {"model": "petit", "model_args": {}}
+    assert candidate_named("petit").settings == RECIPES["default"].settings.model_copy(update=of_default)
     assert candidate_named("quick").settings == RECIPES["quick"].settings
 
 
@@ -217,12 +219,12 @@ def test_what_a_settings_file_omits_is_its_model_s_recipe(tmp_path: Path) -> Non
     (tmp_path / "s.toml").write_text('model = "cnn"\nepochs = 3\n')
     assert read_settings(tmp_path / "s.toml") == RECIPES["study"].settings.model_copy(update={"epochs": 3})
     (tmp_path / "s.toml").write_text("")
-    assert read_settings(tmp_path / "s.toml") == TrainingSettings()
+    assert read_settings(tmp_path / "s.toml") == RECIPES["default"].settings
 
 
 def test_candidates_are_compared_at_the_fewest_epochs_that_any_of_them_has() -> None:
     plan = make_plan(candidates_from(["quick", "petit"]), draw_bars(60), folds=2, seeds=1)
-    assert {profile.settings.epochs for profile in plan.profiles} == {1}
+    assert {profile.settings.epochs for profile in plan.profiles} == {2}
 
 
 def test_at_equal_seconds_each_trains_for_as_long_as_the_others() -> None:

@@ -8,6 +8,7 @@ from imparfait.core.errors import UserError
 from imparfait.selection.candidates import candidate_named
 from imparfait.selection.search_space import Choice, Range, check, read_space, space_of, values_of, with_values
 from imparfait.training.recipes import RECIPES
+from imparfait.training.settings import TrainingSettings
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "petit", "cnn", "cnn_gru", "rnn"])
@@ -29,7 +30,7 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
         'learning_rate = {low = 0.001, high = 0.1, log = true}\nepochs = [1, 2]\naugmentation = ["core", "study"]\n'
         "label_smoothing = 0.0\n[model_args]\nfilters = {low = 8, high = 24, step = 8}\nframe = 12\n"
     )
-    settings = RECIPES["default"].settings
+    settings = TrainingSettings()
     space, start = read_space(tmp_path / "space.toml", settings)
     assert space["learning_rate"] == Range(low=0.001, high=0.1, log=True)
     assert space["epochs"] == Choice(of=(1, 2))
@@ -65,7 +66,7 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
 def test_an_impossible_search_space_is_a_user_error(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text(text)
     with pytest.raises(UserError) as refused:
-        read_space(tmp_path / "space.toml", RECIPES["default"].settings)
+        read_space(tmp_path / "space.toml", TrainingSettings())
     assert expected in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path / "space.toml"))
 
