@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,12 +112,12 @@ def print_json(content: dict[str, Any], folder: Path) -> None:
     click.echo(json.dumps(content | {"folder": str(folder)}, ensure_ascii=False))
 
 
-def result(scores: "Scores", remark: str, folder: Path, as_json: bool) -> None:
-    """Print the scores as a table or as JSON, and where the report is."""
+def result(scores: "Scores", remark: str, folder: Path, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Print the scores as a table or as JSON, with `more` in the latter, and where the report is."""
     if as_json:
         from imparfait.evaluation.scores_file import ScoresFile
 
-        print_json(ScoresFile.of(scores).model_dump(), folder)
+        print_json(ScoresFile.of(scores).model_dump() | dict(more or {}), folder)
         return
     from imparfait.reports.text import SCORES_HEADINGS, scores_rows
 

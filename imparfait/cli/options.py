@@ -114,6 +114,13 @@ def again(*words: str, but: str = "") -> str:
     return shlex.join([*typed, *words])
 
 
+def given(*names: str) -> list[str]:
+    """Those of the current command's options that were typed, with their values."""
+    context = click.get_current_context()
+    typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return [word for name in typed for word in (f"--{name}", str(context.params[name]))]
+
+
 def changed(recipe: "TrainingSettings", flags: dict[str, Any]) -> "TrainingSettings":
     """The recipe's settings with the flags that were given."""
     from imparfait.training.settings import changed as changed_settings

@@ -1,5 +1,6 @@
 """A run behind progress bars, for the commands that train: resumed, saved on Ctrl-C, reported."""
 
+import shlex
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -26,11 +27,12 @@ def train_and_report(
     from imparfait.training.run_folder import finished_folder
 
     if folder := finished_folder(run, out):
-        _print_earlier(folder, run.settings.seed, as_json)
+        _print_earlier(folder, run.settings.seed, as_json, full_suite)
         return
     finished = complete(run, model, test, out, full_suite)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
-    console.result(finished.scores, "\n".join(remarks), finished.folder, as_json)
+    more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
+    console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)
 
 
 def complete(
@@ -91,19 +93,24 @@ def _train(run: "Run", training: "Training", folder: Path) -> None:
                 )
 
 
-def _print_earlier(folder: Path, seed: int, as_json: bool) -> None:
+def _print_earlier(folder: Path, seed: int, as_json: bool, full_suite: bool) -> None:
     """The result of an equal run that was finished earlier."""
     from imparfait.evaluation.scores_file import read_scores
     from imparfait.reports.robustness_summary import read_summary
     from imparfait.reports.text import percent
 
-    scores = read_scores(folder)
+    scores, summary = read_scores(folder), read_summary(folder)
     if as_json:
-        console.print_json(scores.model_dump(), folder)
+        more = {"robustness": summary.model_dump()} if summary else {}
+        console.print_json(scores.model_dump() | more, folder)
         return
     click.echo(f"already trained: {percent(scores.mean)}, mean of {len(scores.conditions)} conditions")
-    if summary := read_summary(folder):
+    if summary:
         click.echo(summary.sentence)
     click.echo(f"report: {folder / 'report.html'}")
+    if full_suite and not summary:
+        evaluate = shlex.join(["imparfait", "evaluate", str(folder), "--suite", "full", *options.given("data", "out")])
+        console.next_step(evaluate, "it was trained without --suite full")
+        return
     again = options.again("--seed", str(seed + 1), but="--seed")
     console.next_step(again, "another run: equal settings give equal weights")

@@ -93,6 +93,7 @@ class Scores:
     def mean_interval(self) -> Interval:
         """The 95 % interval of the mean, a bootstrap over source images with all their corrupted copies.
 
+        Where all source images have as many correct copies, Wilson's for as many images: there is nothing to resample.
         Raises UserError where the conditions have different source images.
         """
         first = self.conditions[0].sources
@@ -101,6 +102,8 @@ class Scores:
                 "conditions with different source images", expected="the same ones: else their mean has no interval"
             )
         correct = np.sum([condition.correct for condition in self.conditions], axis=0)
+        if correct.min() == correct.max():
+            return wilson_interval(round(self.mean * len(correct)), len(correct))
         return bootstrap_interval(correct, copies=len(self.conditions))
 
     def to_frame(self) -> pd.DataFrame:

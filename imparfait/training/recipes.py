@@ -103,5 +103,7 @@ def choose_settings(
         raise UserError(f"--settings {file} and --recipe {recipe}", expected="one of them", hint="leave one out")
     if file:
         return file.stem, read_settings(file), set(read_toml(file))
+    if recipe == "robust":
+        raise UserError("the recipe robust is now default: trained on all corruptions", hint="write --recipe default")
     name = recipe or recipe_of(model or RECIPES["default"].settings.model)
     return name, lookup("recipe", name, RECIPES).settings, set()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from helpers.bars import draw_bars, write_idx
 from helpers.commands import SHORT, refused, run
 
-from imparfait.cli.main import main
+from imparfait.cli.main import commands, main
 from imparfait.evaluation.suite import full_suite
 from imparfait.models.loading import load_classifier
 from imparfait.reports import robustness_summary
@@ -95,7 +96,14 @@ def test_the_full_suite_is_summarised_at_the_end_and_again_when_the_run_is_found
     assert sorted(summary["worst"].values()) == list(summary["worst"].values())
     assert f"{100 * summary['mean']:.2f} %" in said
     assert said in run(*words)
+    assert json.loads(run(*words, "--json"))["robustness"] == summary
     assert said[1:] in (run_folder / "report.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_finished_run_without_the_full_suite_names_the_command_for_it(folder: Path, trained: Path) -> None:
+    words = ["train", "--data", str(folder), "--out", str(trained.parent), "--suite", "full", *SHORT]
+    result = CliRunner().invoke(commands, words, catch_exceptions=False)
+    assert f"imparfait evaluate {trained} --suite full --data {folder}" in result.stderr
 
 
 def test_the_full_suite_of_a_final_run_is_refused(folder: Path) -> None:
@@ -149,6 +157,7 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
         (["train", "--recipe", "defualt"], "no recipe is called 'defualt'; did you mean 'default'?"),
         (["train", "--data", "mnits"], "no data set is called 'mnits'; did you mean 'mnist'?"),
         (["train", "--data", "no/folder"], "no/folder: no such file or folder"),
+        (["train", "--recipe", "robust"], "the recipe robust is now default"),
         (["train", "--epochs", "0"], "--epochs was given as '0'"),
         (
             ["train", "--augmentation", "cor", "--data", "{bars}"],

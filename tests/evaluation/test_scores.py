@@ -157,6 +157,14 @@ def test_a_mean_over_different_source_images_has_no_interval() -> None:
         _ = scores.mean_interval
 
 
+@pytest.mark.parametrize("images", [1, 7, 33])
+def test_a_mean_of_images_that_are_all_correct_keeps_an_interval(images: int) -> None:
+    data = draw_bars(images)
+    scores = score_conditions(lambda batch: np.eye(3, dtype=np.float32)[data.labels], core_suite(data))
+    assert scores.mean == 1
+    assert scores.mean_interval == wilson_interval(images, images)
+
+
 def test_an_ensemble_averages_the_probabilities_of_its_members() -> None:
     random = np.random.default_rng(0)
     members = [random.normal(scale=3, size=(20, 4)).astype(np.float32) for _ in range(3)]

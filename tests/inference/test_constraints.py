@@ -392,6 +392,7 @@ def test_a_list_that_is_not_readable_is_a_user_error(
         (lambda: Length.parse("five"), "length 'five'; expected a number of digits, or a range; write 5 or 5-7"),
         (lambda: AtLeast("12a"), "at least '12a'; expected a number of 1 to 64 digits, leading zeros included"),
         (lambda: AtLeast(""), "at least ''; expected a number of 1 to 64 digits, leading zeros included"),
+        (lambda: AtLeast("-3"), "at least '-3'; expected a number of 1 to 64 digits, leading zeros included"),
         (lambda: OneOf([" "]), "a list without numbers; expected numbers of at most 64 digits"),
         (lambda: Check("lun"), "no check is called 'lun'; did you mean 'luhn'?"),
         (lambda: Check("crc"), "no check is called 'crc'; choose from luhn, isbn, mod11, iban"),

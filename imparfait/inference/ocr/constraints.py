@@ -12,7 +12,7 @@ from imparfait.core.errors import UserError
 from imparfait.inference.ocr.automaton import MAX_LENGTH, Automaton, Product, compiled
 from imparfait.inference.ocr.check_digits import DIGITS, Check
 from imparfait.inference.ocr.distribution import StringDistribution
-from imparfait.inference.ocr.number_list import OneOf, without_separators
+from imparfait.inference.ocr.number_list import OneOf
 from imparfait.inference.ocr.pattern import Pattern
 
 __all__ = [
@@ -73,7 +73,7 @@ class AtLeast:
     least: str
 
     def __post_init__(self) -> None:
-        digits = without_separators(self.least)
+        digits = "".join(self.least.split())  # 10 433
         if not digits or not set(digits) <= DIGITS or len(digits) > MAX_LENGTH:
             expected = f"a number of 1 to {MAX_LENGTH} digits, leading zeros included"
             raise UserError(f"at least {self.least!r}", expected=expected)
