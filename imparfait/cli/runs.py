@@ -41,8 +41,7 @@ def complete(
     """Train from the last checkpoint, if any, calibrate, evaluate, and write the run's folder in `out`.
 
     Evaluates on the test images if given, else on the validation images, with `full_suite` also on every corruption.
-    Raises Stopped, with everything saved, within
-    a step of Ctrl-C or SIGTERM.
+    Raises Stopped, with everything saved, within a step of Ctrl-C or SIGTERM.
     """
     from imparfait.core.hardware import tune_malloc
     from imparfait.reports.finished_run import finish_run
