@@ -7,7 +7,7 @@ from pathlib import Path
 from imparfait.core.errors import UserError, lookup
 from imparfait.models.custom import is_custom, parts_of
 from imparfait.models.registry import MODELS
-from imparfait.training.recipes import RECIPES, read_settings, recipe_of
+from imparfait.training.recipes import RECIPES, read_settings, recipe_of, refuse_renamed
 from imparfait.training.settings import TrainingSettings, changed, read_toml
 
 
@@ -39,6 +39,7 @@ def candidate_named(name: str) -> Candidate:
         return Candidate(Path(name).stem, read_settings(Path(name)), frozenset(read_toml(Path(name))))
     if name in MODELS:
         return Candidate(name, changed(RECIPES[recipe_of(name)].settings, {"model": name}))
+    refuse_renamed(name)
     lookup("recipe or model", name, dict.fromkeys([*RECIPES, *MODELS]))
     return Candidate(name, RECIPES[name].settings)
 

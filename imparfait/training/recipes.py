@@ -75,6 +75,16 @@ RECIPE_OF_MODEL = {
 }
 
 
+RENAMED = {"robust": "default"}
+"""Recipes of earlier versions, and which has taken their place."""
+
+
+def refuse_renamed(name: str) -> None:
+    """Raise UserError for the name of an earlier recipe, with today's; the nearest name would be another one."""
+    if name in RENAMED:
+        raise UserError(f"the recipe {name} is now {RENAMED[name]}", hint=f"write {RENAMED[name]}")
+
+
 def recipe_of(model: str) -> str:
     """The name of the recipe for `model` when none is given; "default" for a model without its own."""
     return RECIPE_OF_MODEL.get(model, "default")
@@ -103,7 +113,6 @@ def choose_settings(
         raise UserError(f"--settings {file} and --recipe {recipe}", expected="one of them", hint="leave one out")
     if file:
         return file.stem, read_settings(file), set(read_toml(file))
-    if recipe == "robust":
-        raise UserError("the recipe robust is now default: trained on all corruptions", hint="write --recipe default")
     name = recipe or recipe_of(model or RECIPES["default"].settings.model)
+    refuse_renamed(name)
     return name, lookup("recipe", name, RECIPES).settings, set()

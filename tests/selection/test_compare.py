@@ -201,6 +201,11 @@ def test_a_model_competes_with_its_own_recipe() -> None:
     assert candidate_named("quick").settings == RECIPES["quick"].settings
 
 
+def test_a_recipe_of_an_earlier_version_names_its_successor() -> None:
+    with pytest.raises(UserError, match="the recipe robust is now default; write default"):
+        candidate_named("robust")
+
+
 def test_a_custom_network_can_be_a_candidate(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def build(channels, classes): ...\n")
     candidate = candidate_named(f"{tmp_path / 'mine.py'}:build")
