@@ -14,7 +14,7 @@ from imparfait.evaluation.suite import apply_conditions, full_suite
 from imparfait.reports.text import corruption_label, percent
 
 FILE = "robustness.json"
-IMAGES = 500  # some 130 conditions of each: half a minute, where all images of MNIST would take ten
+IMAGES = 500  # 163 conditions of each: half a minute, where all images of MNIST would take ten
 SHOWN = 3
 
 
