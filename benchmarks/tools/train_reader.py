@@ -31,6 +31,8 @@ HEIGHTS_PX = (9.0, 34.0)  # of glyphs that count at one scale; between these and
 IGNORED_PX = (7.0, 46.0)
 CROP_PX = 192
 SCALES = (0.45, 1.6)  # at which a page is shown, log-uniform
+AIMED_SHARE = 0.75  # of crops around a digit
+AIMED_PX = (8.0, 50.0)  # height at which that digit is shown, log-uniform
 BATCH = 8
 SHARD_PAGES = 250
 SAVE_SECONDS = 300
@@ -146,20 +148,29 @@ class Pages:
             self.read.add(path)
 
     def crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """A random crop at a random scale: pixels [CROP_PX, CROP_PX], and its targets."""
+        """A random crop at a random scale: pixels [CROP_PX, CROP_PX], and its targets.
+
+        Most crops are around a digit, which is shown at a height drawn first: small digits are the most frequent on
+        pages, and would be nearly all that the network sees.
+        """
         image, boxes, labels = self.pages[rng.integers(len(self.pages))]
+        side, digits = len(image), boxes[labels < OTHER]
+        aim = digits[rng.integers(len(digits))] if len(digits) and rng.random() < AIMED_SHARE else None
         scale = float(np.exp(rng.uniform(*np.log(SCALES))))
-        side = len(image)
-        if side * scale < CROP_PX:
-            scale = CROP_PX / side if rng.random() < 0.5 else scale
+        if aim is not None:
+            scale = float(np.clip(np.exp(rng.uniform(*np.log(AIMED_PX))) / max(aim[3], 0.6 * aim[2], 1.0), 0.3, 2.2))
         large = max(CROP_PX, round(side * scale))
         tensor = torch.from_numpy(image)[None, None].float()
         shrunk = F.interpolate(tensor, size=(round(side * scale),) * 2, mode="bilinear", antialias=scale < 1)
         pad = large - shrunk.shape[-1]
         before = (int(rng.integers(pad + 1)), int(rng.integers(pad + 1)))
         full = F.pad(shrunk, (before[0], pad - before[0], before[1], pad - before[1]), mode="replicate")[0, 0].numpy()
-        left, top = (int(rng.integers(large - CROP_PX + 1)) for _ in range(2))
         ratio = round(side * scale) / side
+        left, top = (int(rng.integers(large - CROP_PX + 1)) for _ in range(2))
+        if aim is not None:
+            centres = (aim[:2] + aim[2:] / 2) * ratio + before
+            corners = np.clip(centres - rng.uniform(0, CROP_PX, 2), 0, large - CROP_PX)
+            left, top = (int(corner) for corner in corners)
         moved = boxes * ratio + np.array([before[0] - left, before[1] - top, 0, 0], np.float32)
         kept = cut_by_crop(moved, labels)
         pixels = full[top : top + CROP_PX, left : left + CROP_PX]
