@@ -1,6 +1,5 @@
 """`imparfait read`: the numbers on images, line by line."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,13 +91,10 @@ def read(
 
 def _constraints(values: dict[str, str | None], classes: tuple[str, ...]) -> "list[Constraint]":
     """The constraints of the flags that were given."""
-    from imparfait.inference.ocr.constraints import AtLeast, Check, Length, OneOf, Pattern, check_possible
+    from imparfait.inference.ocr.constraints import KINDS, check_possible
 
-    kinds: dict[str, Callable[[str], Constraint]] = {
-        "length": Length.parse, "one_of": OneOf.from_file, "check": Check, "pattern": Pattern, "at_least": AtLeast,
-    }  # fmt: skip
-    given = {name: text for name in kinds if (text := values[name]) is not None}
-    constraints = [kinds[name](text) for name, text in given.items()]
+    given = {name: text for name in KINDS if (text := values[name]) is not None}
+    constraints = [KINDS[name](text) for name, text in given.items()]
     flags = [f"--{name.replace('_', '-')} {text}" for name, text in given.items()]
     check_possible(constraints, classes, " and ".join(flags))
     return constraints
