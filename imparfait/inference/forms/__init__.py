@@ -1,13 +1,10 @@
 """Forms: numbers read from the same regions of every page, each under its own constraints."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from imparfait.data.images.decode import Page, read_pages
+from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box, lightness
-from imparfait.data.images.limits import Limits
 from imparfait.inference.forms.fields_file import Form, FormField
 from imparfait.inference.forms.numbers import decide, joined
 from imparfait.inference.forms.regions import Region, crosses_edge, is_empty, region_of
@@ -79,14 +76,6 @@ class FormReading:
     def to_json(self) -> dict[str, Any]:
         """The page in `read --fields --json`."""
         return {"fields": [each.to_json() for each in self.fields], "unsure": [*self.unsure]}
-
-
-def read_form_file(
-    source: bytes | str | Path, form: Form, predictor: Predictor, limits: Limits | None = None
-) -> Iterator[tuple[Page, FormReading]]:
-    """Each page of a file, and its fields. Raises UserError as `read_pages` does."""
-    for page in read_pages(source, None, limits):
-        yield page, read_form(page, form, predictor)
 
 
 def read_form(page: Page, form: Form, predictor: Predictor) -> FormReading:
