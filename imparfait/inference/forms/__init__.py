@@ -7,7 +7,7 @@ from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box, lightness
 from imparfait.inference.forms.fields_file import Form, FormField
 from imparfait.inference.forms.numbers import decide, joined
-from imparfait.inference.forms.regions import Region, crosses_edge, is_empty, region_of
+from imparfait.inference.forms.regions import Region, adjoins_edge, crosses_edge, is_empty, region_of
 from imparfait.inference.ocr import Digit, Field, Reading, read_page
 from imparfait.inference.ocr.constraints import Same
 from imparfait.inference.ocr.distribution import StringDistribution
@@ -17,6 +17,7 @@ UNREADABLE = "something is drawn, but no digits were found"
 MISSING = "it is empty, and required"
 SEVERAL_LINES = "it has several lines"
 CROSSING = "something crosses the edge of its region"
+ADJOINING = "strokes stand beside it, outside its region"
 TALL = "one stroke is much taller than the others, as of a printed frame"
 MAX_HEIGHT_RATIO = 1.5  # of a number's tallest digit and its median
 NOT_ALLOWED = "no likely number meets its constraints"
@@ -82,8 +83,8 @@ def read_form(page: Page, form: Form, predictor: Predictor) -> FormReading:
     """The fields of a form on a page.
 
     The numbers of a region are joined from left to right, without the gaps; several lines are joined too, but unsure.
-    An empty region is "": confident where nothing at all is drawn, unless the field is required. A number that sticks
-    out of its region is unsure. Raises UserError for a model whose labels have several characters.
+    An empty region is "": confident where nothing but straight lines is drawn, unless the field is required. A number
+    that its region cuts, or that goes on beside it, is unsure. Raises UserError for a model whose labels have several characters.
     """
     found = {each.name: _found(page, each, predictor) for each in form.fields}
     results = tuple(_result(each, found, form) for each in form.fields)
@@ -117,6 +118,7 @@ def _found(page: Page, each: FormField, predictor: Predictor) -> _Found:
     inside = [_decoded(digit, page) for digit in digits]
     problem = (
         CROSSING if any(map(region.is_crossed_by, inside)) or crosses_edge(page, region, inside)
+        else ADJOINING if adjoins_edge(page, region, inside)
         else SEVERAL_LINES if len(lines) > 1 else TALL if _has_tall_digit(inside) else None
     )  # fmt: skip
     doubtful = not all(number.confident for number in numbers)

@@ -1,6 +1,7 @@
 """fields.json: the regions of a form that hold numbers, as fractions of the page, and the constraints on each."""
 
 import difflib
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import printable, read_regular
 from imparfait.inference.ocr.constraints import KINDS, Constraint, OneOf, check_possible
+from imparfait.inference.ocr.number_list import without_separators
 
 MAX_BYTES = 1 << 20  # of fields.json: a list of numbers belongs in a file of its own
 MAX_FIELDS = 200
@@ -139,6 +141,9 @@ def _constraints(
         for key, make in KINDS.items():
             value = getattr(field, key)
             if isinstance(value, tuple):
+                letters = [number for number in value if not re.fullmatch("[0-9]*", without_separators(number))]
+                if letters:
+                    raise UserError(f"the number {letters[0][:40]!r}", expected="digits, which are all that is read")
                 found.append(OneOf(value))
             elif key == "one_of" and value is not None:
                 path = folder / value

@@ -1,6 +1,6 @@
 """Regions of a page: from fractions to pixels, whether one is empty, whether strokes cross its edge."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,9 @@ STROKE_SHARE = 0.5  # of the darkest contrast in a region, from which on a pixel
 LINE_SHARE = 0.97  # of a region's height or width that a line across it covers
 LINE_BLUR_PIXELS = 2  # beside a line, which may slope by as much
 MIN_CROSSING_PIXELS = 2  # on an edge
+BESIDE_SHARE = 0.3  # of a region's height: how far beyond its edges strokes are searched
+BESIDE_HEIGHTS = 0.75  # of a digit: as close are the digits of one number
+MIN_BESIDE_PIXELS = 6
 
 Mask = Bool[np.ndarray, "height width"]
 Light = Float32[np.ndarray, "height width"]
@@ -107,10 +110,7 @@ def crosses_edge(page: Page, region: Region, digits: Iterable[Box]) -> bool:
     Edges of the page have nothing beyond them, and straight lines across the whole region are a printed frame.
     """
     left, top, right, bottom = region.box
-    light = lightness(page.pixels[top:bottom, left:right])
-    contrast = np.abs(light - np.median(light))
-    strokes = contrast > max(2 * EMPTY_CONTRAST, STROKE_SHARE * float(np.quantile(contrast, 0.999)))
-    strokes &= ~lines_across(strokes)
+    strokes = _strokes(lightness(page.pixels[top:bottom, left:right]))
     for x0, y0, x1, y1 in digits:  # with a pixel of blur around them
         strokes[max(0, y0 - 2 - top) : max(0, y1 + 2 - top), max(0, x0 - 2 - left) : max(0, x1 + 2 - left)] = False
     height, width = page.pixels.shape[:2]
@@ -121,6 +121,33 @@ def crosses_edge(page: Page, region: Region, digits: Iterable[Box]) -> bool:
         (strokes[:, -1], right < width),
     )
     return any(inside and int(edge.sum()) >= MIN_CROSSING_PIXELS for edge, inside in edges)
+
+
+def adjoins_edge(page: Page, region: Region, digits: Sequence[Box]) -> bool:
+    """Whether strokes go on beyond the left or right edge, close to the first or last of `digits` and as high.
+
+    A digit that was written wholly outside would be lost otherwise.
+    """
+    left, top, right, bottom = region.box
+    near = round(BESIDE_SHARE * (bottom - top))
+    start, end = max(0, left - near), min(page.pixels.shape[1], right + near)
+    strokes = _strokes(lightness(page.pixels[top:bottom, start:end]))
+    first, last = min(digits), max(digits, key=lambda box: box[2])
+    height = max(y1 - y0 for _, y0, _, y1 in digits)
+    for (x0, y0, x1, y1), outside in ((first, range(start, left)), (last, range(right, end))):
+        rows = slice(max(0, y0 - top), max(0, y1 - top))
+        columns = [x for x in outside if x0 - BESIDE_HEIGHTS * height < x < x1 + BESIDE_HEIGHTS * height]
+        columns = [x for x in columns if not any(box[0] - 2 <= x < box[2] + 2 for box in digits)]
+        if int(strokes[rows][:, [x - start for x in columns]].sum()) >= MIN_BESIDE_PIXELS:
+            return True
+    return False
+
+
+def _strokes(light: Light) -> Mask:
+    """The pixels of strokes, without straight lines across."""
+    contrast = np.abs(light - np.median(light))
+    strokes = contrast > max(2 * EMPTY_CONTRAST, STROKE_SHARE * float(np.quantile(contrast, 0.999)))
+    return np.asarray(strokes & ~lines_across(strokes))
 
 
 def lines_across(strokes: Mask) -> Mask:
