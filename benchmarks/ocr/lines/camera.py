@@ -3,10 +3,9 @@
 import io
 
 import numpy as np
+from ocr.lines.paper import Colours
 from PIL import Image
 from scipy import ndimage
-
-from ocr.lines.paper import Colours
 
 SMALL_PX = 24  # digits lower than this are spared strong damage: a person could not read them either
 

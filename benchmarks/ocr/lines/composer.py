@@ -6,12 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
 from ocr.lines import camera, paper, pen, row
 from ocr.lines.hands import SHARES, Hands, Source, one_hand
 from ocr.lines.paper import Layout
 from ocr.lines.pen import Ink
+from PIL import Image, ImageDraw, ImageFont
 
 LENGTHS = (2, 12)
 HEIGHTS_PX = (14, 160)

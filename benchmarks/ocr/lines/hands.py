@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from ocr.lines.pen import THINNEST
+from ocr.lines.pen import EDGE, SPECK, THINNEST
+from scipy import ndimage
 
 ITALIAN_ROWS = range(199)  # the first ten writers, see tools/hands/README.md
 TURKISH_ROWS = range(200, 500)
+FAINT = 64  # level of 255 from which on there is ink at all
+MIN_STRONG = 0.85  # of the height of a digit: what is left of it without faint parts
 CANDIDATES = 14  # images of a digit among which the one most like the line's first is taken
 
 
@@ -52,15 +54,21 @@ def held_out_hands(folder: Path) -> Hands:
 
     _, validation = split(load_data().train)
     half = validation.select(np.arange(len(validation) // 2, len(validation)))
+    return {"american": source(half.pixels[:, 0], half.labels, smoothing=0.5), **european_hands(folder)}
+
+
+def european_hands(folder: Path) -> Hands:
+    """The sources whose images are in `tools/hands`."""
     images, labels = {}, {}
-    for name, file_name, rows in (("italian", "italy.npz", ITALIAN_ROWS), ("turkish", "turkey.npz", TURKISH_ROWS)):
+    for name, file_name, rows in (("turkish", "turkey.npz", TURKISH_ROWS), ("italian", "italy.npz", ITALIAN_ROWS)):
         with np.load(folder / file_name) as file:
             images[name] = (file["images"][rows.start : rows.stop] > 0).astype(np.uint8) * 255
             labels[name] = file["labels"][rows.start : rows.stop]
     return {
-        "american": source(half.pixels[:, 0], half.labels, smoothing=0.5),
         "turkish": source(images["turkish"], labels["turkish"], smoothing=0.8, thinnest=0.6),
-        "italian": source(images["italian"], labels["italian"], smoothing=0.6, max_height_px=48, square=True),
+        "italian": source(
+            images["italian"], labels["italian"], smoothing=0.6, max_height_px=48, thinnest=0.7, square=True
+        ),
     }
 
 
@@ -72,9 +80,28 @@ def source(
     thinnest: float = THINNEST,
     square: bool = False,
 ) -> Source:
-    """A source, with the style of each image measured."""  # fmt: skip
-    style = styles_of(images)
-    return Source(images, np.asarray(labels, np.int64), style, smoothing, max_height_px, thinnest, square)
+    """A source of the images whose strokes are whole, with the style of each measured."""  # fmt: skip
+    labels = np.asarray(labels, np.int64)
+    kept = np.array([is_whole(image, 2 if label == 5 else 1) for image, label in zip(images, labels, strict=True)])
+    images, labels = images[kept], labels[kept]
+    return Source(images, labels, styles_of(images), smoothing, max_height_px, thinnest, square)
+
+
+def is_whole(image: NDArray[np.uint8], pieces: int) -> bool:
+    """Whether a digit has at most so many pieces, specks aside, and is no lower without its faint parts.
+
+    Others were torn when they were stored: enlarged, a person could not read them.
+    """
+    labelled, count = ndimage.label(image >= EDGE * 255, np.ones((3, 3)))
+    areas = np.bincount(labelled.ravel(), minlength=count + 1)
+    areas[0] = 0
+    large = areas >= SPECK * areas.sum()
+    heights = []
+    for mask in (large[labelled] & (labelled > 0), image > FAINT):
+        rows = np.flatnonzero(mask.any(1))
+        heights.append(rows[-1] - rows[0] + 1 if len(rows) else 0)
+    strong, faint = heights
+    return bool(count and np.count_nonzero(large) <= pieces and strong >= MIN_STRONG * faint)
 
 
 def styles_of(images: NDArray[np.uint8]) -> NDArray[np.float64]:

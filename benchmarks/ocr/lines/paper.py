@@ -68,7 +68,7 @@ def drawn(
     layout: Layout,
     rng: np.random.Generator,
 ) -> Colours:
-    """A page of `size` (height, width) whose middle is at `middle` (x, y), turned counterclockwise by `degrees`."""  # fmt: skip
+    """A page of `size` (height, width) with its middle at `middle` (x, y), turned by `degrees` counterclockwise."""
     rows, columns = np.mgrid[: size[0], : size[1]].astype(float)
     x, y = columns + 0.5 - middle[0], rows + 0.5 - middle[1]
     turn = np.deg2rad(degrees)

@@ -10,6 +10,7 @@ Ink = NDArray[np.float64]
 WORK_HEIGHT_PX = 96  # drawn at least so high, then averaged down
 THINNEST, THICKEST = 0.35, 1.35  # times the digit's own pen: beyond, strokes break and holes close
 EDGE = 0.4  # level of the enlarged digit; at 0.5 faint strokes break
+SPECK = 0.04  # share of a digit's ink below which a piece is none of its strokes
 RIDGE = 0.8  # slope of the distance to the edge, below which a pixel is in the middle of a stroke
 
 
@@ -33,7 +34,7 @@ def drawn(
     if not mask.any():
         mask = large >= large.max()
     ink = rewidened(mask, pen_px / 2 * work / height_px, thinnest)
-    ink = cropped(ink)
+    ink = cropped(without_specks(ink))
     size = max(2, round(ink.shape[1] * height_px / ink.shape[0])), max(4, round(height_px))
     small = Image.fromarray(ink.astype(np.float32)).resize(size, Image.Resampling.BOX)
     return np.clip(np.asarray(small, float), 0, 1)
@@ -68,6 +69,15 @@ def rewidened(mask: NDArray[np.bool_], half_width: float, thinnest: float = THIN
     thin = half_width + 0.5 - ndimage.distance_transform_edt(~middle)
     filled = inside - (own - half_width) + 0.5  # loops that the stored pen had closed stay closed
     return np.clip(np.minimum(np.maximum(thin, filled), inside), 0, 1)
+
+
+def without_specks(ink: Ink) -> Ink:
+    """Without pieces that are too small to be a stroke."""
+    pieces, count = ndimage.label(ink > 0.1, np.ones((3, 3)))
+    if count < 2:
+        return ink
+    areas = np.bincount(pieces.ravel(), ink.ravel())
+    return np.where((areas >= SPECK * areas.sum())[pieces], ink, 0.0)
 
 
 def cropped(ink: Ink, least: float = 0.1) -> Ink:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
-
 from ocr.lines.pen import Ink
+from scipy import ndimage
 
 INK = 0.35  # coverage from which on a pixel is ink of a digit
 MAX_OVERLAP = 0.2  # of the narrower digit's width, of two boxes
