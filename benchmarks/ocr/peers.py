@@ -129,8 +129,9 @@ def real_items(folder: Path, grids: set[str]) -> Iterator[Item]:
     """The images of several digits in a folder of real ones."""
     with (folder / "real.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["several"] == "1":
-                image, truth = upright(folder / row["image_path"]), scores.digits_of(row["label"])
+            truth = scores.digits_of(row["label"])
+            if row["several"] == "1" and truth:  # a page that nobody has typed has none
+                image = upright(folder / row["image_path"])
                 yield Item(row["image_path"], image, truth, (row["kind"],), row["group"] in grids)
 
 
