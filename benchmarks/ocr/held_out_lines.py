@@ -40,6 +40,7 @@ from imparfait.inference.ocr import Reading, read_page
 from imparfait.inference.ocr.constraints import Length, OneOf
 from imparfait.inference.predictor import Predictor
 
+FONTS = Path("build/fonts")
 TOOLS = Path(__file__).parents[1] / "tools"
 SENT, SENT_WITH_LIST = 0.05, 0.02  # shares that go to a person
 LISTED, LISTED_DIGITS = 500, 4  # numbers on the list; digits from which on there is one
@@ -65,9 +66,9 @@ def read_line(line: ComposedLine, predictor: Predictor, seed: int = 0) -> ReadLi
         return ReadLine(line, answer, None)
     numbers = list_with(line.text, np.random.default_rng([seed, line.number, 0x1157]))
     reading = read_page(page, predictor, [Length(len(line.text)), OneOf(numbers)])
-    best = max(reading.fields, key=lambda field: field.score if field.decision else 0.0, default=None)
-    decided = best.decision.text if best and best.decision else None
-    listed = Answer(line.text, decided or "", best.score if best and decided else 0.0, bool(best and best.confident))
+    decided = [field for field in reading.fields if field.decision and field.decision.text is not None]
+    best = max(decided, key=lambda field: field.score, default=None)
+    listed = Answer(line.text, best.text, best.score, best.confident) if best else Answer(line.text, "", 0.0, False)
     return ReadLine(line, answer, listed)
 
 
@@ -162,7 +163,8 @@ def row_of(each: ReadLine) -> dict[str, object]:
         "confident": each.answer.confident,
     }
     if each.listed:
-        row |= {f"list_{name}": getattr(each.listed, name) for name in ("predicted", "score", "confident")}
+        row |= {"list_predicted": each.listed.predicted, "list_score": round(each.listed.score, 5)}
+        row |= {"list_confident": each.listed.confident}
     return row
 
 
@@ -171,7 +173,7 @@ def main() -> None:
     parser.add_argument("--model", default="digits")
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--fonts", type=Path, default=Path("build/fonts"), help="of tools/digit_fonts.py, for words")
+    parser.add_argument("--fonts", type=Path, default=FONTS, help="of tools/digit_fonts.py, for words")
     parser.add_argument("--sheet", type=Path, help="only draw the first 48 lines into this PNG file")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -185,7 +187,8 @@ def main() -> None:
     results = summary(lines) | {"printed_words": bool(fonts)}
     print(json.dumps(results, indent=2))
     if options.out:
-        write_claim(options.out, results)
+        own = str(options.fonts) if options.fonts != FONTS else None
+        write_claim(options.out, results, FONTS=own)
         with (options.out / "lines.csv").open("w", newline="", encoding="utf-8") as file:
             rows = [row_of(each) for each in lines]
             writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
