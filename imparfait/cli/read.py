@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.constraints
 @click.option(
     "--fields", type=click.Path(path_type=Path, dir_okay=False),
-    help="Read forms: the fields in this fields.json, which imparfait fields draws.",
+    help="Read forms: the places of their numbers are in this JSON file.",
 )  # fmt: skip
 @click.option(
     "--csv", type=click.Path(path_type=Path, dir_okay=False),

@@ -1,6 +1,5 @@
 """`imparfait read --fields`: the same fields of many forms, as text, JSON or a row of CSV per page."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +46,7 @@ def read_forms(images: tuple[Path, ...], fields: Path, csv: Path | None, model: 
             _summary_of(store, csv)
     if not csv and counts["unsure"]:
         click.echo(f"unsure of {counts['unsure']:,} of {counts['fields']:,} fields: those in parentheses", err=True)
-        console.next_step(options.again("--csv", "forms.csv"), "a table of all forms, and a review of unsure fields")
+        console.next_step(options.again("--csv", "forms.csv"), "a table of all forms")
     if len(failed) == 1 == len(files):
         raise UserError(f"{failed[0].file}: {failed[0].error}")
     if failed:
@@ -131,5 +130,3 @@ def _summary_of(store: "ReadingsFile", csv: Path) -> None:
     fields = len(readings.pages) * len(readings.header.columns)
     unsure = sum(key_of(*each) not in decided for each in unsure_fields(readings))
     click.echo(f"{len(readings.pages):,} forms, unsure of {unsure:,} of {fields:,} fields: {csv}", err=True)
-    if unsure:
-        console.next_step(f"imparfait review {shlex.quote(str(csv))}", "check the unsure fields in the browser")

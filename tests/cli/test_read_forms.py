@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,6 @@ def test_each_page_is_a_row_with_the_names_of_its_unsure_fields(home: Path) -> N
     ]  # fmt: skip
     assert [row["unsure"] for row in found] == ["", "", "date"]
     assert "3 forms, unsure of 1 of 6 fields: forms.csv" in result.stderr
-    assert "next: imparfait review forms.csv" in result.stderr
 
 
 def test_a_second_run_reads_only_what_is_new_or_changed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,15 +150,16 @@ def test_without_csv_fields_are_printed_and_json_has_a_line_per_page(home: Path)
     ],
 )
 def test_options_that_contradict_each_other_are_refused(home: Path, words: tuple[str, ...], message: str) -> None:
-    before = sorted(os.listdir())
+    before = sorted(path.name for path in Path().iterdir())
     assert message in refused("read", "scans", *words)
-    assert sorted(os.listdir()) == before
+    assert sorted(path.name for path in Path().iterdir()) == before
 
 
 @pytest.mark.parametrize(
     ("text", "cell"),
     [
-        ("=1+1.png", "'=1+1.png"), ("@SUM(A1)", "'@SUM(A1)"), ("-2+3+cmd|x", "'-2+3+cmd|x"), ("+1x", "'+1x"), ("\tx", "'\tx"),
+        ("=1+1.png", "'=1+1.png"), ("@SUM(A1)", "'@SUM(A1)"), ("-2+3+cmd|x", "'-2+3+cmd|x"),
+        ("+1x", "'+1x"), ("\tx", "'\tx"),
         ("-12.50", "-12.50"), ("+33 1 23", "+33 1 23"), ("00217", "00217"), ("", ""), ("scans/a.png", "scans/a.png"),
     ],
 )  # fmt: skip

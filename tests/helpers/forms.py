@@ -6,10 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from helpers.lines import row
 from PIL import Image
 
 import imparfait
+from helpers.lines import row
 from imparfait.data.images.decode import Page, page_of
 from imparfait.inference.forms.fields_file import FieldsFile, Form, make_form
 

@@ -99,9 +99,10 @@ def test_two_fields_of_one_name_and_a_missing_file_are_refused(tmp_path: Path) -
         load_form(write_fields(tmp_path / "fields.json", RIGHT, {**RIGHT, "name": "A"}), DIGITS)
     with pytest.raises(UserError, match="cannot be read"):
         load_form(tmp_path / "none.json", DIGITS)
+    fields = ({**RIGHT, "length": 5}, {**RIGHT, "name": "b", "length": 6, "same_as": "a"})
+    file = write_fields(tmp_path / "fields.json", *fields)
     with pytest.raises(UserError, match="no number meets the constraints of a and b"):
-        fields = ({**RIGHT, "length": 5}, {**RIGHT, "name": "b", "length": 6, "same_as": "a"})
-        load_form(write_fields(tmp_path / "fields.json", *fields), DIGITS)
+        load_form(file, DIGITS)
 
 
 def test_a_list_is_found_beside_the_file_or_written_into_it(tmp_path: Path) -> None:
@@ -120,7 +121,8 @@ def test_fields_that_agree_are_linked_both_ways_and_through_a_third() -> None:
 
 
 @given(
-    st.floats(0, 0.999), st.floats(0, 0.999), st.floats(1e-6, 1), st.floats(1e-6, 1), st.integers(1, 3000), st.integers(1, 3000)
+    st.floats(0, 0.999), st.floats(0, 0.999), st.floats(1e-6, 1), st.floats(1e-6, 1),
+    st.integers(1, 3000), st.integers(1, 3000),
 )  # fmt: skip
 @settings(max_examples=200, deadline=None)
 def test_a_region_has_pixels_covers_its_fractions_and_stays_on_the_page(
@@ -277,7 +279,7 @@ def rows(random: np.random.Generator, length: int) -> np.ndarray:
 def test_the_probability_of_a_joined_string_is_the_product_of_its_parts(seed: int, one: int, two: int) -> None:
     random = np.random.default_rng(seed)
     parts = [
-        StringDistribution.from_segmentations(DIGITS, [Segmentation(0.6, rows(random, n)), Segmentation(0.4, rows(random, n))])
+        StringDistribution.from_segmentations(DIGITS, [Segmentation(share, rows(random, n)) for share in (0.6, 0.4)])
         for n in (one, two)
     ]  # fmt: skip
     whole = joined(parts)

@@ -84,7 +84,8 @@ def read_form(page: Page, form: Form, predictor: Predictor) -> FormReading:
 
     The numbers of a region are joined from left to right, without the gaps; several lines are joined too, but unsure.
     An empty region is "": confident where nothing but straight lines is drawn, unless the field is required. A number
-    that its region cuts, or that goes on beside it, is unsure. Raises UserError for a model whose labels have several characters.
+    that its region cuts, or that goes on beside it, is unsure. Raises UserError for a model whose labels have several
+    characters.
     """
     found = {each.name: _found(page, each, predictor) for each in form.fields}
     results = tuple(_result(each, found, form) for each in form.fields)

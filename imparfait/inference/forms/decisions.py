@@ -105,7 +105,7 @@ def key_of(record: PageRecord, each: FieldRecord) -> Key:
 
 
 def write_csv(path: Path, readings: Readings, texts: dict[Key, str]) -> None:
-    """Write the CSV file anew, atomically: a row for each page, with the decided texts."""
+    """Write the CSV file again, atomically: a row for each page, with the decided texts."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("file", "page", *readings.header.columns, "unsure"))
