@@ -49,7 +49,7 @@ def review(csv: Path, export: Path | None, port: int, no_open: bool) -> None:
         if opened.left:
             console.next_step(shlex.join(["imparfait", "review", str(csv)]), "continue")
         else:
-            console.next_step(shlex.join(["imparfait", "review", str(csv), "--export", "corrections"]), "train on them")
+            console.next_step(shlex.join(["imparfait", "review", str(csv), "--export", "corrections"]), "write their digits, to train on")
 
 
 def _export(opened: "Review", folder: Path) -> None:

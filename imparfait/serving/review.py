@@ -40,8 +40,8 @@ def make_review_app(review: Review, token: str) -> FastAPI:
     @app.post(f"/{token}/decisions")
     async def decide(request: Request) -> Response:
         """Save a decision; one that constraints forbid is saved if it is confirmed."""
-        asked = await body_as(request, DecisionRequest)
-        result = review.decide(_known(review, asked.field), asked.text, asked.confirmed)
+        decision = await body_as(request, DecisionRequest)
+        result = review.decide(_known(review, decision.field), decision.text, decision.confirmed)
         return json_response({"text": result.text, "objection": result.objection, "saved": result.saved})
 
     @app.post(f"/{token}/undo")
