@@ -49,7 +49,10 @@ def review(csv: Path, export: Path | None, port: int, no_open: bool) -> None:
         if opened.left:
             console.next_step(shlex.join(["imparfait", "review", str(csv)]), "continue")
         else:
-            console.next_step(shlex.join(["imparfait", "review", str(csv), "--export", "corrections"]), "write their digits, to train on")
+            console.next_step(
+                shlex.join(["imparfait", "review", str(csv), "--export", "corrections"]),
+                "write their digits, to train on",
+            )
 
 
 def _export(opened: "Review", folder: Path) -> None:
@@ -58,10 +61,9 @@ def _export(opened: "Review", folder: Path) -> None:
 
     counts = export_corrections(opened, folder)
     if not counts:
-        decided = len(opened.fields) - opened.left
-        fields = f"{decided:,} decided fields" if decided else "no field is decided yet"
+        none = "no decided field has as many digits as its reading"
         click.echo(
-            f"no digits written: {fields}{', none with as many digits as the reading' * (decided > 0)}", err=True
+            f"no digits written: {none if opened.left < len(opened.fields) else 'no field is decided'}", err=True
         )
         return
     click.echo(f"{sum(counts.values()):,} digits of decided fields: {folder}", err=True)

@@ -70,8 +70,10 @@ function drawCrop(index) {
 function alternativeButton({ text, score }, position) {
   const button = element("button");
   button.type = "button";
+  const key = element("kbd", "", String(position + 1));
+  key.setAttribute("aria-hidden", "true");
   button.append(
-    element("kbd", "", String(position + 1)),
+    key,
     element("span", "string", text),
     element("span", "value", percent(score)),
   );
