@@ -205,5 +205,5 @@ def test_a_later_export_moves_what_was_decided_anew_and_keeps_other_files(review
 
 
 def test_a_file_is_no_folder_for_digits(review: Review) -> None:
-    with pytest.raises(UserError, match="forms.csv: is a file"):
+    with pytest.raises(UserError, match=r"forms\.csv: is a file"):
         export_corrections(review, Path("forms.csv"))
