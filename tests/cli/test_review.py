@@ -18,13 +18,14 @@ from imparfait.inference.forms.review import Review
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two forms of which a field is unsure: it is cut by its region."""
+    """Two forms with two unsure fields each: they should be the same, and one is empty."""
     monkeypatch.chdir(tmp_path)
     for name in "ab":
         page = sheet()
         write(page, "0123456789", 60, 20, tall=36)
         (tmp_path / f"{name}.png").write_bytes(file_bytes(page))
-    write_fields(tmp_path / "fields.json", region("meter", 50, 30, 130, 550, length="10"))
+    meter, again = region("meter", 50, 10, 130, 580), region("again", 200, 10, 280, 580, same_as="meter", length="10")
+    write_fields(tmp_path / "fields.json", meter, again)
     run("read", "--fields", "fields.json", "a.png", "b.png", "--csv", "forms.csv")
     return tmp_path
 
@@ -40,13 +41,13 @@ def test_the_address_is_printed_and_a_signal_ends_the_review(home: Path, number:
         assert process.stdout
         assert process.stderr
         line = process.stdout.readline()
-        assert line.startswith("2 of 2 unsure fields to decide: http://127.0.0.1:")
+        assert line.startswith("4 of 4 unsure fields to decide: http://127.0.0.1:")
         path = line.split("127.0.0.1:")[1].split(" ")[0]
         port, _, rest = path.partition("/")
         assert Address(int(port)).request("GET", f"/{rest}").status == 200
         process.send_signal(number)
         assert process.wait(30) == 0
-        assert "decided 0 of 2 unsure fields: forms.csv\nnext: imparfait review forms.csv " in process.stderr.read()
+        assert "decided 0 of 4 unsure fields: forms.csv\nnext: imparfait review forms.csv " in process.stderr.read()
 
 
 def test_where_every_field_is_confident_there_is_nothing_to_review(home: Path) -> None:
@@ -68,15 +69,15 @@ def test_digits_are_exported_and_a_training_takes_them_once_there_are_two_of_eac
     export = ("review", "forms.csv", "--export", "corrections")
     assert invoked(*export).stderr == "no digits written: no field is decided\n"
     with Review(Path("forms.csv")) as review:
-        assert [len(each.digits) for _, each in review.fields] == [10, 10]
+        assert [len(each.digits) for _, each in review.fields] == [10, 0, 10, 0]
         assert base64.b64decode(review.fields[0][1].digits[0]).startswith(b"\x89PNG")
         assert review.decide(0, "0123456789").saved
-        assert review.decide(1, "012345", confirmed=True).saved
+        assert review.decide(2, "012345").saved
     result = invoked(*export)
     assert "10 digits of decided fields: corrections\ntoo few to train on: a training needs at least 2" in result.stderr
     assert "next:" not in result.stderr
     with Review(Path("forms.csv")) as review:
-        assert review.decide(1, "0123456789").saved
+        assert review.decide(2, "0123456789").saved
     result = invoked(*export)
     assert "20 digits of decided fields: corrections\n" in result.stderr
     assert "next: imparfait train --data corrections --init-from digits " in result.stderr
