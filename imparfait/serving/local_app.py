@@ -56,10 +56,10 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
-async def body_as(request: Request, model: type[Body]) -> Body:
-    """The JSON body of a request; raises ApiError for anything else.
+async def json_body(request: Request) -> bytes:
+    """The body of a request that says it is JSON; raises ApiError for another type, and for a large one.
 
-    Browsers let pages of other origins send JSON only after asking the server, which refuses.
+    Browsers let pages of other origins send JSON only after a preflight request, which is refused.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
@@ -69,8 +69,13 @@ async def body_as(request: Request, model: type[Body]) -> Body:
         content += part
         if len(content) > MAX_BODY_BYTES:
             raise ApiError(413, f"the request body is too large; expected at most {MAX_BODY_BYTES:,} bytes")
+    return content
+
+
+async def body_as(request: Request, model: type[Body]) -> Body:
+    """The JSON body of a request, checked; raises ApiError for anything else."""
     try:
-        return model.model_validate_json(content)
+        return model.model_validate_json(await json_body(request))
     except ValidationError as error:
         first = error.errors()[0]
         raise ApiError(422, f"{'.'.join(map(str, first['loc'])) or 'the body'}: {first['msg']}") from error
