@@ -36,7 +36,7 @@ def fields(example: Path, out: Path, page: int, model: str, port: int, no_open: 
     if not editor.fields:
         click.echo("no fields are saved", err=True)
         return
-    click.echo(f"{len(editor.fields)} fields: {out}", err=True)
+    click.echo(f"{len(editor.fields)} field{'s' * (len(editor.fields) > 1)}: {out}", err=True)
     chosen = [*(["--model", model] if model != "digits" else []), "--csv", "forms.csv"]
     folder = str(example.parent)
     console.next_step(shlex.join(["imparfait", "read", "--fields", str(out), folder, *chosen]), "read all forms there")

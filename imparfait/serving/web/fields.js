@@ -1,6 +1,6 @@
 /** The fields of a form, drawn on an example, tried on it at once, and saved. */
 
-import { capitalize, element } from "./format.js";
+import { element } from "./format.js";
 import { createRegions } from "./regions.js";
 import { get, latest, postJson } from "./server.js";
 
@@ -12,6 +12,7 @@ const NEW_REGION = { left: 0.35, top: 0.45, width: 0.3, height: 0.06 };
 
 const find = (id) => document.getElementById(id);
 const panel = find("panel");
+const input = (name) => panel.elements.namedItem(name);
 let fields = [];
 let selected = null;
 let results = new Map(); // by name
@@ -22,7 +23,7 @@ const regions = createRegions(find("sheet"), {
   select,
   draw: (region) => {
     add(region);
-    panel.elements.name.select();
+    input("name").select();
   },
   change: (index, region, finished) => {
     const before = fields;
@@ -159,12 +160,12 @@ function drawPanel() {
   if (selected === null) return;
   const field = fields[selected];
   const others = fields.map(({ name }) => name).filter((name) => name !== field.name);
-  setOptions(panel.elements.same_as, ["", ...others]);
-  setOptions(panel.elements.check, [...new Set([...CHECKS, field.check ?? ""])]);
-  panel.elements.name.value = field.name;
-  for (const key of TEXTS) panel.elements[key].value = field[key] ?? "";
-  panel.elements.one_of.value = Array.isArray(field.one_of) ? field.one_of.join(", ") : (field.one_of ?? "");
-  panel.elements.required.checked = Boolean(field.required);
+  setOptions(input("same_as"), ["", ...others]);
+  setOptions(input("check"), [...new Set([...CHECKS, field.check ?? ""])]);
+  input("name").value = field.name;
+  for (const key of TEXTS) input(key).value = field[key] ?? "";
+  input("one_of").value = Array.isArray(field.one_of) ? field.one_of.join(", ") : (field.one_of ?? "");
+  input("required").checked = Boolean(field.required);
 }
 
 function setOptions(list, names) {
@@ -174,14 +175,14 @@ function setOptions(list, names) {
 /** The selected field as the panel has it, without what is left open. */
 function fieldOfPanel() {
   const { name, left, top, width, height } = fields[selected];
-  const field = { name: panel.elements.name.value.trim() || name, left, top, width, height };
+  const field = { name: input("name").value.trim() || name, left, top, width, height };
   for (const key of TEXTS) {
-    const value = panel.elements[key].value.trim();
+    const value = input(key).value.trim();
     if (value) field[key] = value;
   }
-  const list = panel.elements.one_of.value.trim();
+  const list = input("one_of").value.trim();
   if (list) field.one_of = NUMBERS.test(list) ? list.split(/[,;\s]+/).filter(Boolean) : list;
-  if (panel.elements.required.checked) field.required = true;
+  if (input("required").checked) field.required = true;
   return field;
 }
 
@@ -215,7 +216,7 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 function showError(message) {
-  find("error").textContent = capitalize(message);
+  find("error").textContent = message;
   find("error").hidden = !message;
 }
 
@@ -224,6 +225,7 @@ try {
   find("out").textContent = content.out;
   find("page").width = content.width;
   find("page").height = content.height;
+  find("sheet").style.setProperty("--ratio", content.width / content.height);
   find("page").src = "page";
   fields = content.fields;
   saved = JSON.stringify(fields);

@@ -50,9 +50,10 @@ export function createRegions(sheet, on) {
       drag.fixed = [corner.includes("w") ? left + width : left, corner.includes("n") ? top + height : top];
     }
     sheet.setPointerCapture(event.pointerId);
-    on.select(index);
     event.preventDefault();
-    if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur();
+    document.activeElement?.blur(); // so that what was written in the panel counts
+    on.select(index);
+    box?.focus({ preventScroll: true });
   });
 
   sheet.addEventListener("pointermove", (event) => {
