@@ -111,7 +111,7 @@ function changed() {
 
 function setState(content) {
   if (content && content.fields !== fields) return; // changed since
-  const unsaved = JSON.stringify(fields) === saved ? "Saved" : "Not saved yet";
+  const unsaved = JSON.stringify(fields) === saved ? "Saved" : "Not saved";
   find("state").textContent = fields.length ? unsaved : "";
 }
 
