@@ -13,6 +13,9 @@ Labels = Int64[np.ndarray, " n"]
 Sources = Int64[np.ndarray, " n"]
 """Ids of the original images; corrupted copies keep the id of their original."""
 
+Groups = Int64[np.ndarray, " n"]
+"""Ids of what images have in common, such as a person or a part; the same id in all splits of a data set."""
+
 Logits = Float32[np.ndarray, "n classes"]
 Probabilities = Float32[np.ndarray, "n classes"]
 

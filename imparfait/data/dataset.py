@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from imparfait.core.types import Labels, Pixels, Sources
+from imparfait.core.types import Groups, Labels, Pixels, Sources
 from imparfait.data.images.input_format import InputFormat, Normalization
 
 Split = Literal["train", "validation", "test"]
@@ -28,6 +28,8 @@ class LabelledImages:
     split: Split
     normalization: Normalization = "none"
     """How image files become such pixels: `digit` for MNIST's, whose background is 0."""
+    groups: Groups | None = None
+    """What each image belongs to, such as a person or a part, where the data set says so."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,6 +57,7 @@ class LabelledImages:
             pixels=self.pixels[rows],
             labels=self.labels[rows],
             sources=self.sources[rows],
+            groups=None if self.groups is None else self.groups[rows],
             split=split or self.split,
         )
 

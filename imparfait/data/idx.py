@@ -5,7 +5,9 @@ import io
 import lzma
 import math
 import os
+import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,12 @@ PARTS = {
     "test": ("t10k-images", "t10k-labels"),
 }
 MAX_DENSITY = {".gz": 1032, ".xz": 10_000}  # bytes in one byte of such a file: deflate's limit, of LZMA zeros: 7,100
+NAME = re.compile(
+    r"(?P<set>.*?)[-_.]?(?P<split>train|t10k|test)-(?P<kind>images|labels)(?![a-z])(?!.*\.(png|jpe?g)$)", re.I
+)
+"""The names of IDX files: as MNIST's, or as EMNIST's, which begin with the name of the set."""
+TRANSPOSED = re.compile(r"^emnist", re.I)
+"""Sets whose images are stored with rows and columns exchanged (Cohen et al. 2017, who kept MATLAB's order)."""
 XZ_END = b"YZ"  # of the last stream, before zeros that fill a file up
 
 
@@ -35,9 +43,10 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _open(path: Path) -> io.BufferedIOBase:
-    if path.suffix == ".gz":
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
         return gzip.open(path)
-    return lzma.open(path) if path.suffix == ".xz" else path.open("rb")
+    return lzma.open(path) if suffix == ".xz" else path.open("rb")
 
 
 def _read_array(path: Path, file: io.BufferedIOBase) -> np.ndarray:
@@ -50,13 +59,13 @@ def _read_array(path: Path, file: io.BufferedIOBase) -> np.ndarray:
     shape: list[int] = np.frombuffer(sizes, ">u4").tolist()
     expected = math.prod(shape)
     described = " x ".join(map(str, shape))
-    check_size(path, expected, described, path.stat().st_size * MAX_DENSITY.get(path.suffix, 1))
+    check_size(path, expected, described, path.stat().st_size * MAX_DENSITY.get(path.suffix.lower(), 1))
     values = file.read(expected)
     more = file.read(1)
     if len(values) != expected or more:
         held = "more" if more else str(len(values))
         raise UserError(f"{path}: the header says {described} = {expected} values, the file holds {held}")
-    if path.suffix == ".xz" and not path.read_bytes().rstrip(b"\0").endswith(XZ_END):
+    if path.suffix.lower() == ".xz" and not path.read_bytes().rstrip(b"\0").endswith(XZ_END):
         raise EOFError("there are bytes after its end")
     return np.frombuffer(bytearray(values), np.uint8).reshape(shape)
 
@@ -71,10 +80,28 @@ def check_size(path: Path, expected: int, described: str, most: int) -> None:
         raise UserError(f"{header}, more than half of this computer's memory")
 
 
-def find_idx(folder: Path, part: str) -> Path | None:
-    """The file of `folder` that holds `part` ("train-images", …), whichever of the usual names it has."""
-    found = sorted(path for path in folder.iterdir() if path.name.startswith(part) and path.is_file())
-    return found[0] if found else None
+def find_sets(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The sets among files of these names: of each, by its name, the file of each of PARTS that is there.
+
+    The name is that before `train` or `test`, so that of MNIST's files it is empty.
+    """
+    sets: dict[str, dict[str, str]] = {}
+    for name in sorted(names):
+        if found := NAME.match(name):
+            split = "train" if found["split"].lower() == "train" else "t10k"
+            sets.setdefault(found["set"], {}).setdefault(f"{split}-{found['kind'].lower()}", name)
+    return sets
+
+
+def read_mapping(path: Path) -> dict[int, str]:
+    """The class names of an EMNIST set: in each line a label, and the codes of the characters it stands for."""
+    try:
+        rows = [line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+        return {int(row[0]): chr(int(row[1])) for row in rows}
+    except (OSError, ValueError, IndexError, OverflowError) as error:
+        raise UserError(
+            f"{path}: not a mapping of labels to characters ({error}); expected lines such as 10 65"
+        ) from error
 
 
 def as_idx(array: np.ndarray) -> bytes:

@@ -1,6 +1,7 @@
 """NumPy's files: an .npz archive, or a folder of .npy files such as MNIST-C's."""
 
 import math
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,19 +12,33 @@ import numpy as np
 from numpy.lib import format as npy
 
 from imparfait.core.errors import UserError
+from imparfait.data.dataset import Split
 from imparfait.data.idx import MAX_DENSITY, check_size
 
-NAMES = {
-    "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
-    "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
-    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
+IMAGES = ("x", "images", "image", "imgs", "data", "features")
+LABELS = ("y", "labels", "label", "targets", "target")
+SPLITS: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training", ""),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
 }
-"""Names of images and labels in Keras's mnist.npz, MedMNIST and MNIST-C."""
+"""Words of the names of arrays, before or after those of images and labels, in any case: x_train, train_images, …
+
+Keras's mnist.npz, MedMNIST and MNIST-C have such names, and a set without splits has images and labels.
+"""
 
 
-def find_arrays(names: set[str], split: str) -> tuple[str, str] | None:
+def find_arrays(names: set[str], split: Split) -> tuple[str, str] | None:
     """The names of a split's images and labels among `names`."""
-    return next((pair for pair in NAMES[split] if set(pair) <= names), None)
+    by_key = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in sorted(names, reverse=True)}
+    for word in SPLITS[split]:
+        images, labels = (
+            next((by_key[key] for kind in kinds for key in (kind + word, word + kind) if key in by_key), None)
+            for kinds in (IMAGES, LABELS)
+        )
+        if images and labels:
+            return images, labels
+    return None
 
 
 def names_in(path: Path) -> set[str]:
@@ -39,7 +54,7 @@ def names_in(path: Path) -> set[str]:
         raise UserError(f"{path}: not an .npz file: {error}") from error
     if len(names) != len(set(names)):
         raise UserError(f"{path}: two arrays of one name in it")
-    return {name.removesuffix(".npy") for name in names}
+    return {name.removesuffix(".npy") for name in names if name.endswith(".npy")}
 
 
 def read_array(path: Path, name: str) -> np.ndarray:

@@ -17,9 +17,9 @@ import imparfait
 from imparfait.cli import console
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
+from imparfait.core.types import Watch
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.image_folder import Watch
 from imparfait.data.load import load_data
 from imparfait.evaluation.evaluate import evaluate
 from imparfait.inference.open_model import open_model

@@ -15,7 +15,7 @@ from PIL import Image
 import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.data.image_folder import MAX_NAMED
+from imparfait.data.image_files import MAX_NAMED
 from imparfait.data.images.decode import SUFFIXES, read_pages
 from imparfait.data.images.input_format import Normalization
 from imparfait.data.images.normalize import read_normalized

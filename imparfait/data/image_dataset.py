@@ -1,0 +1,103 @@
+"""Data sets of image files or of images in memory: their splits are read to one form, that of the training images."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from imparfait.core.errors import UserError
+from imparfait.core.types import Watch
+from imparfait.data.dataset import LabelledImages, Split
+from imparfait.data.image_files import FileFacts, ImageFiles, Wanted, in_parts, read_images, shown
+from imparfait.data.image_folder import SPLITS, in_order
+from imparfait.data.sealed_test import SealedTest
+from imparfait.data.split_dataset import Dataset
+
+IMAGES_AT_A_TIME = 1000  # test images in memory at a time, for a data report
+
+
+def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted: Wanted, watch: Watch) -> Dataset:
+    """The data set of these splits. The training and validation images are read, the test images when they are opened.
+
+    Source ids count the images of all splits; those of images that were skipped are left out.
+    """
+    if "train" not in splits:
+        raise UserError(f"{path}: {' and '.join(splits)} but no train in it; expected train/<class>/… or <class>/…")
+    train_files = splits["train"]
+    classes = tuple(in_order(dict.fromkeys(train_files.labels)))
+    _check_classes(splits, classes)
+    groups = sorted({group for files in splits.values() for group in files.groups or ()})
+    firsts: dict[Split, int] = {}
+    for split in SPLITS:
+        firsts[split] = sum(len(splits[before]) for before in firsts if before in splits)
+
+    def read(
+        split: Split, wanted: Wanted, watch: Watch, part: ImageFiles, first: int
+    ) -> tuple[LabelledImages, FileFacts]:
+        found = read_images(part, classes, groups, wanted, watch)
+        remarks[split] = f"{split}: {found.remark}"
+        sources = first + found.rows
+        images = LabelledImages(
+            found.pixels, found.labels, sources, classes, name, split, found.form.normalization, found.groups
+        )
+        return images, found.facts
+
+    remarks: dict[Split, str] = {}
+    facts: dict[Split, FileFacts] = {}
+    train, facts["train"] = read("train", wanted, watch, train_files, 0)
+    _check_counts(train_files.path, classes, train.labels)
+    known = replace(wanted, known=train.input_format)
+    validation = None
+    if "validation" in splits:
+        validation, facts["validation"] = read("validation", known, watch, splits["validation"], firsts["validation"])
+    remark = "; ".join([f"normalization {train.normalization}", *remarks.values()])
+
+    def read_parts() -> Iterator[tuple[LabelledImages, FileFacts]]:
+        first = firsts["test"]
+        for part in in_parts(splits["test"], IMAGES_AT_A_TIME):
+            yield read("test", known, lambda items, total: items, part, first)
+            first += len(part)
+
+    sealed, parts = None, None
+    if "test" in splits:
+        sealed = SealedTest(name, lambda: read("test", known, watch, splits["test"], firsts["test"])[0])
+        parts = read_parts
+    files = tuple(shown(source) for split in SPLITS if split in splits for source in splits[split].sources)
+    return Dataset(train, sealed, validation, remark, files, facts, parts)
+
+
+def _check_classes(splits: Mapping[Split, ImageFiles], classes: tuple[str, ...]) -> None:
+    """Raises UserError for classes of one name but for case and spaces, and for those without training images."""
+    path, by_name = splits["train"].path, dict[str, str]()
+    for name in classes:
+        same = unicodedata.normalize("NFC", name).strip()
+        same = same.casefold() if len(same) > 1 else same  # letters may be classes, a beside A
+        if same in by_name:
+            raise UserError(f"{path}: two classes of one name, {by_name[same]!r} and {name!r}; rename or join them")
+        by_name[same] = name
+    for files in splits.values():
+        unknown = set(files.labels) - set(classes)
+        if unknown:
+            raise UserError(
+                f"{files.path}: a class {min(unknown)!r}, which the training images do not have; "
+                f"theirs are {', '.join(classes)}"
+            )
+    counts = Counter(splits["train"].labels)
+    _check_fewest(path, classes, min(counts.values()), counts)
+
+
+def _check_counts(path: str, classes: tuple[str, ...], labels: np.ndarray) -> None:
+    counts = np.bincount(labels, minlength=len(classes))
+    _check_fewest(path, classes, int(counts.min()), dict(zip(classes, counts.tolist(), strict=True)))
+
+
+def _check_fewest(path: str, classes: tuple[str, ...], fewest: int, counts: Mapping[str, int]) -> None:
+    if len(classes) < 2 or fewest < 2:
+        least = min(classes, key=lambda name: counts[name])
+        raise UserError(
+            f"{path}: {len(classes)} class{'es' * (len(classes) > 1)}, {least!r} with {counts[least]} "
+            f"image{'s' * (counts[least] != 1)}",
+            expected="two classes or more, of two images each or more",
+        )

@@ -1,0 +1,197 @@
+"""Image files and images in memory, read into one array of pixels."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from imparfait.core.errors import UserError
+from imparfait.core.types import Groups, Labels, Pixels, Watch
+from imparfait.data.directory import FileSource, Member
+from imparfait.data.images.decode import Page, page_of, read_pages
+from imparfait.data.images.input_format import InputFormat, Normalization, has_dark_border, is_like_mnist
+from imparfait.data.images.normalize import normalize
+from imparfait.data.table_files import Encoded
+
+MNIST_SIDE = 28  # pixels, for `digit` where no size is given
+MAX_NAMED = 10  # unreadable files in one error
+USUAL_SIDES = (28, 32, 64, 128, 224)  # pixels that --size is proposed with
+
+ImageSource = FileSource | Encoded | Image.Image | np.ndarray
+"""An image to read: a file, the bytes of one, or Pillow's image or an array in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
+    """The images of one split, not yet read: where each is, and its class; and its group where there are groups."""
+
+    path: str
+    """The folder or table that names them, as errors show it."""
+    sources: Sequence[ImageSource]
+    labels: Sequence[str]
+    groups: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def part(self, start: int, stop: int) -> "ImageFiles":
+        """The images from `start` on, up to `stop`."""
+        groups = self.groups[start:stop] if self.groups else None
+        return ImageFiles(self.path, self.sources[start:stop], self.labels[start:stop], groups)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for images of files, and of validation and test images, what the training images are."""
+
+    size: int | None = None
+    normalization: Normalization | None = None
+    """None chooses: `digit` where all files are framed as MNIST's digits, else `letterbox` with a size, else `none`."""
+    channels: int | None = None
+    """None chooses: 3 where a training image has a colour, else 1."""
+    known: InputFormat | None = None
+    """The format of the training images, once they are read."""
+    skip_unreadable: bool = False
+
+    def format_of(self, first: Page) -> InputFormat:
+        """The format of all images, by the first of them."""
+        if self.known:
+            return self.known
+        normalization = self.normalization or ("letterbox" if self.size else "none")
+        channels = 1 if normalization == "digit" else self.channels or first.pixels.shape[2]
+        size = self.size or (MNIST_SIDE if normalization == "digit" else None)
+        height, width = (size, size) if size else first.pixels.shape[:2]
+        return InputFormat(channels=channels, height=height, width=width, normalization=normalization)
+
+
+@dataclass
+class FileFacts:
+    """What the image files of a split are: how many of each size and colour mode, and how many were skipped."""
+
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Height and width in pixels, upright."""
+    modes: Counter[str] = field(default_factory=Counter)
+    """Pillow's names."""
+    skipped: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ReadImages:
+    """The images of a split as read; `rows` are their places in the list of its files, where some were skipped."""
+
+    pixels: Pixels
+    labels: Labels
+    groups: Groups | None
+    rows: np.ndarray
+    form: InputFormat
+    remark: str
+    """How they were read."""
+    facts: FileFacts
+
+
+class SizesDifferError(UserError):
+    """Images have several sizes, and none was given."""
+
+
+def read_images(
+    files: ImageFiles, classes: Sequence[str], groups: Sequence[str], wanted: Wanted, watch: Watch
+) -> ReadImages:
+    """All images of a split, with labels as indices of `classes` and groups as indices of `groups`.
+
+    Training images are grey when none of them has a colour. Of a file with several pages the first is read. Memory:
+    the pixels, and one file at a time. Raises UserError for files that are no images, all in one error unless they are
+    skipped, and where sizes differ and none was given.
+    """
+    form: InputFormat | None = None
+    pixels: np.ndarray | None = None
+    counts: Counter[str] = Counter()
+    rows: list[int] = []
+    broken: list[str] = []
+    facts, to_grey = FileFacts(), 0
+    for row, source in enumerate(watch(files.sources, len(files))):
+        try:
+            page = _page(source)
+        except UserError as error:
+            broken.append(str(error))
+            continue
+        form = form or wanted.format_of(page)
+        _check_size(source, page, form, wanted)
+        colour = page.pixels.shape[2] > 1
+        if form.channels == 1 and colour and form.normalization != "digit" and not (wanted.known or wanted.channels):
+            form = form.model_copy(update={"channels": 3})  # the first that has a colour
+            pixels = None if pixels is None else pixels.repeat(3, 1)
+        if pixels is None:
+            pixels = np.zeros((len(files), form.channels, form.height, form.width), np.uint8)
+        image = normalize(page, form)
+        pixels[len(rows)] = image.pixels
+        rows.append(row)
+        facts.sizes[page.size] += 1
+        facts.modes[page.mode] += 1
+        to_grey += colour and form.channels == 1
+        done = "unchanged" if image.unchanged else "enlarged" if image.scale > 1 else "reduced"
+        counts["without a foreground" if image.empty else done] += 1
+    facts.skipped = len(broken)
+    if broken and not wanted.skip_unreadable:
+        raise UserError(_all_in_one(broken, len(files)), hint="--skip-unreadable leaves them out" if rows else "")
+    if pixels is None or form is None:
+        raise UserError(f"{files.path}: none of its {len(files)} images can be read; the first: {broken[0]}")
+    pixels = pixels[: len(rows)]
+    chosen_here = not wanted.known and not wanted.normalization
+    if chosen_here and counts["unchanged"] == len(rows) and is_like_mnist(pixels):
+        form = form.model_copy(update={"normalization": "digit"})
+        for index in np.flatnonzero(~has_dark_border(pixels[:, 0])):  # the others are what `digit` makes of them
+            pixels[index] = normalize(_page(files.sources[rows[index]]), form).pixels
+    kept = np.array(rows)
+    places, group_places = ({name: index for index, name in enumerate(names)} for names in (classes, groups))
+    labels = np.array([places[name] for name in files.labels], np.int64)[kept]
+    own = np.array([group_places[name] for name in files.groups], np.int64)[kept] if files.groups else None
+    done = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    remark = f"{len(rows):,} images of {form.height}×{form.width} pixels ({done})"
+    remark += f", {to_grey:,} in colour turned to grey" if to_grey else ""
+    remark += f", {len(broken):,} unreadable skipped" if broken else ""
+    return ReadImages(pixels, labels, own, kept, form, remark, facts)
+
+
+def in_parts(files: ImageFiles, images: int) -> Iterator[ImageFiles]:
+    """The images of a split in parts of at most `images`, so that not all are in memory at once."""
+    for start in range(0, len(files), images):
+        yield files.part(start, start + images)
+
+
+def shown(source: ImageSource) -> str:
+    """An image as errors and reports show it: the path of a file."""
+    return str(source) if isinstance(source, str | Member | Encoded) else "an image in memory"
+
+
+def _page(source: ImageSource) -> Page:
+    """The first page of an image."""
+    if isinstance(source, Image.Image | np.ndarray):
+        return page_of(source)
+    if isinstance(source, Member):
+        return next(read_pages(source.content(), str(source)))
+    if isinstance(source, Encoded):
+        return next(read_pages(source.content, source.name))
+    return next(read_pages(source))
+
+
+def _all_in_one(broken: list[str], total: int) -> str:
+    """The errors of several files as one sentence: each file is named with its reason, up to MAX_NAMED."""
+    more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
+    several = f"{len(broken)} of {total} files cannot be read: " if len(broken) > 1 else ""
+    return several + "; ".join(broken[:MAX_NAMED]) + more
+
+
+def _check_size(source: ImageSource, page: Page, form: InputFormat, wanted: Wanted) -> None:
+    """Raises SizesDifferError where pixels are to be kept as they are, and are not as many as of the other images."""
+    height, width = page.pixels.shape[:2]
+    if form.normalization == "none" and (height, width) != (form.height, form.width):
+        side = max(form.height, form.width)
+        proposed = max((usual for usual in USUAL_SIDES if usual <= side), default=side)
+        name = shown(source)
+        raise SizesDifferError(
+            f"{name}: {height}×{width} pixels",
+            expected=f"{form.height}×{form.width} as of {'--size' if wanted.size else 'the first image'}",
+            hint=f"to bring all to one size write --size {proposed} (or another side) without --normalize none",
+        )

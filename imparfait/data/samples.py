@@ -1,0 +1,115 @@
+"""Data sets in memory: arrays of images and labels, or sequences of an image and its label."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from imparfait.core.errors import UserError
+from imparfait.core.types import Watch
+from imparfait.data.arrays import Arrays, ArrayWishes, from_arrays
+from imparfait.data.dataset import Split
+from imparfait.data.image_dataset import from_images
+from imparfait.data.image_files import ImageFiles, ImageSource, Wanted
+from imparfait.data.image_folder import split_named
+from imparfait.data.image_table import columns_of
+from imparfait.data.split_dataset import Dataset
+from imparfait.data.table_files import Encoded
+
+NAME = "images"  # of a data set that has no path
+EXPECTED = "arrays (images, labels), or a sequence of (image, label), or a dictionary of these by split"
+
+
+def from_memory(data: Any, wanted: Wanted, watch: Watch) -> Dataset:
+    """The data set in `data`: `(images, labels)` as arrays, a sequence of `(image, label)`, or these by split.
+
+    An image is Pillow's, an array or a path. Rows may be dictionaries, as of Hugging Face's `datasets`.
+    """
+    by_split: dict[Split, Any] = {}
+    for key, value in (data if isinstance(data, Mapping) else {"train": data}).items():
+        split = split_named(str(key))
+        if split is None:
+            raise UserError(f"a split called {key!r}", expected="train, validation or test")
+        by_split[split] = value
+    if "train" not in by_split:
+        raise UserError(f"{' and '.join(by_split) or 'no splits'} but no train", expected=EXPECTED)
+    if all(map(_are_arrays, by_split.values())):
+        wishes = ArrayWishes(wanted.known.normalization if wanted.known else wanted.normalization, wanted.channels)
+        arrays = {split: _arrays(*value) for split, value in by_split.items()}
+        return from_arrays("the data", NAME, lambda split: arrays[split], set(arrays), wishes)
+    splits = {split: _listed(split, value) for split, value in by_split.items()}
+    return from_images("the data", NAME, splits, wanted, watch)
+
+
+def _are_arrays(data: Any) -> bool:
+    return (
+        isinstance(data, tuple | list)
+        and len(data) == 2
+        and np.ndim(getattr(data[0], "shape", ())) == 1
+        and (isinstance(data[0], np.ndarray) and data[0].ndim >= 3 and np.ndim(data[1]) in (1, 2))
+    )
+
+
+def _arrays(images: Any, labels: Any) -> Arrays:
+    """Images as uint8, channels last, and labels in one dimension."""
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+        images = np.moveaxis(images, 1, 3)
+    if images.dtype.kind == "f" and images.size and images.min() >= 0 and images.max() <= 1:
+        images = np.rint(images * 255).astype(np.uint8)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind not in "uibU":
+        raise UserError(f"labels of {labels.dtype}", expected="whole numbers or text, one per image")
+    return images, labels
+
+
+def _listed(split: Split, data: Any) -> ImageFiles:
+    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__") or isinstance(data, str | bytes):
+        raise UserError(f"a {type(data).__name__} as {split} images", expected=EXPECTED)
+    if isinstance(data, np.ndarray):
+        raise UserError(f"an array of shape {data.shape} without labels", expected=EXPECTED)
+    sources: list[ImageSource] = []
+    labels: list[str] = []
+    for number in range(len(data)):
+        image, label = _pair(split, number, data[number])
+        sources.append(_source(split, number, image))
+        labels.append(_label(split, number, label))
+    if not sources:
+        raise UserError(f"no {split} images", expected=EXPECTED)
+    return ImageFiles("the data", sources, labels)
+
+
+def _pair(split: Split, number: int, row: Any) -> tuple[Any, Any]:
+    if isinstance(row, Mapping):
+        columns = columns_of([str(name) for name in row])
+        if {"image", "label"} <= set(columns):
+            return row[columns["image"]], row[columns["label"]]
+        raise UserError(f"{split} row {number} has {', '.join(map(str, row))}", expected="image and label")
+    if isinstance(row, Sequence) and not isinstance(row, str | bytes) and len(row) == 2:
+        return row[0], row[1]
+    raise UserError(f"{split} item {number} is a {type(row).__name__}", expected="(image, label)")
+
+
+def _source(split: Split, number: int, image: Any) -> ImageSource:
+    if isinstance(image, Image.Image | np.ndarray):
+        return image
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image)
+    if isinstance(image, bytes):
+        return Encoded(image, f"{split} image {number}")
+    if hasattr(image, "__array__"):
+        return np.asarray(image)
+    raise UserError(
+        f"the image of {split} item {number} is a {type(image).__name__}", expected="Pillow's image, an array or a path"
+    )
+
+
+def _label(split: Split, number: int, label: Any) -> str:
+    if isinstance(label, str) and label.strip():
+        return label.strip()
+    if isinstance(label, int | np.integer) or (hasattr(label, "__array__") and np.ndim(label) == 0):
+        return str(np.asarray(label).item())
+    raise UserError(f"the label of {split} item {number} is {label!r}"[:200], expected="a whole number or text")

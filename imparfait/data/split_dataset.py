@@ -1,0 +1,60 @@
+"""A data set: training images, validation images where it has some, and test images under seal."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from imparfait.core.errors import UserError
+from imparfait.data.dataset import LabelledImages, Split
+from imparfait.data.idx import PARTS
+from imparfait.data.image_files import FileFacts
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.sealed_test import SealedTest
+from imparfait.data.splits import split
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images to learn from, and where there are any, images to validate on and test images under seal."""
+
+    train: LabelledImages
+    sealed: SealedTest | None = None
+    validation: LabelledImages | None = None
+    remark: str = ""
+    """Which normalization was chosen and how many images it changed, as a sentence."""
+    files: tuple[str, ...] = ()
+    """Of image files, the file of each source id, those of the test images included."""
+    facts: Mapping[Split, FileFacts] = field(default_factory=dict)
+    """Of image files, what those of each split that was read are."""
+    read_parts: Callable[[], Iterator[tuple[LabelledImages, FileFacts]]] | None = field(default=None, repr=False)
+    """The test images again, in parts; only for a data report, which has no model."""
+
+    @property
+    def test(self) -> SealedTest:
+        """The sealed test images; raises UserError where the data set has none."""
+        if self.sealed is None:
+            raise UserError(f"{self.train.name} has no test images (such as {' and '.join(PARTS['test'])}, or test/)")
+        return self.sealed
+
+    @property
+    def input_format(self) -> InputFormat:
+        """What a model trained on these images takes, and how image files are brought to it."""
+        return self.train.input_format
+
+    def train_val(self) -> tuple[LabelledImages, LabelledImages]:
+        """Images to fit on and images to validate on: as the data set has them, else split by us."""
+        return (self.train, self.validation) if self.validation else split(self.train)
+
+    def train_and_val(self) -> LabelledImages:
+        """All images that are not for the test."""
+        if not self.validation:
+            return self.train
+        both = (self.train, self.validation)
+        pixels, labels, sources = (
+            np.concatenate([getattr(part, name) for part in both]) for name in ("pixels", "labels", "sources")
+        )
+        groups = None
+        if self.train.groups is not None and self.validation.groups is not None:
+            groups = np.concatenate([self.train.groups, self.validation.groups])
+        return replace(self.train, pixels=pixels, labels=labels, sources=sources, groups=groups)
