@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 @click.option("--final", is_flag=True, help="Then train the best on all training images; evaluate it on the test set.")
 @options.as_json
 def compare(
-    names: tuple[str, ...], data: str, size: int | None, normalize: "Normalization | None", folds: int, seeds: int,
+    names: tuple[str, ...], data: str, size: int | None, normalize: "Normalization | None",
+    skip_unreadable: bool, folds: int, seeds: int,
     epochs: int | None, seconds: float | None, images: int | None, suite: str, minutes: float | None,
     executor: str | None, address: str | None, threads: int, out: Path, final: bool, as_json: bool,
 ) -> None:  # fmt: skip
@@ -49,7 +50,8 @@ def compare(
     from imparfait.selection.executors import JOBS_FOLDER, executor_named
     from imparfait.training.run import prepare_run
 
-    runs_on, dataset = executor_named(executor, address, threads), console.loaded(data, size, normalize)
+    runs_on = executor_named(executor, address, threads)
+    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     click.echo("planning: the throughput of each candidate is measured", err=True)
     run = cross_validation.compare(

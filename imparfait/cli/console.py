@@ -67,15 +67,32 @@ def watch(title: str) -> "Watch":
 
 
 def loaded(
-    data: str | Path, size: int | None = None, normalize: "Normalization | InputFormat | None" = None
+    data: str | Path,
+    size: int | None = None,
+    normalize: "Normalization | InputFormat | None" = None,
+    *,
+    channels: int | None = None,
+    skip_unreadable: bool = False,
 ) -> "Dataset":
     """The data set, read behind a bar; prints how its images were normalised."""
     from imparfait.data.load import load_data
 
-    dataset = load_data(data, size, normalize, watch("reading images"))
+    dataset = load_data(
+        data, size, normalize, watch("reading images"), channels=channels, skip_unreadable=skip_unreadable
+    )
     if dataset.remark:
         click.echo(dataset.remark, err=True)
     return dataset
+
+
+def report_data(dataset: "Dataset") -> None:
+    """Print the data report's summary and warnings on stderr."""
+    from imparfait.data.data_report import report_data as report_of
+    from imparfait.reports.data_text import data_lines, data_warnings
+
+    report = report_of(dataset)
+    for line in [*data_lines(report), *(f"warning: {each}" for each in data_warnings(report))]:
+        click.echo(plain(line), err=True)
 
 
 def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", images: int, name: str = "") -> None:
@@ -144,13 +161,18 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], last: Sequence
     Console().print(shown, end="")
 
 
+def plain(line: str) -> str:
+    """A line with names of files and classes, without terminal escapes."""
+    from imparfait.core.storage import printable
+
+    return printable(line, MAX_CELL)
+
+
 def _plain(cell: str) -> "Text":
     """A cell as it is: no markup, no terminal escapes."""
     from rich.text import Text
 
-    from imparfait.core.storage import printable
-
-    return Text(printable(cell, MAX_CELL))
+    return Text(plain(cell))
 
 
 def next_step(command: str, why: str) -> None:

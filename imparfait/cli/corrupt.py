@@ -42,6 +42,7 @@ def corrupt(
     data: str,
     size: int | None,
     normalize: "Normalization | None",
+    skip_unreadable: bool,
     seed: int,
     images: int,
     form: str | None,
@@ -65,14 +66,15 @@ def corrupt(
         out = out or SHEET
         if out.suffix != ".png":
             raise UserError(f"--out {out}: a contact sheet is a PNG", hint="write a name that ends in .png")
-        shown = console.loaded(data, size, normalize).train
+        shown = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable).train
         click.echo(write_sheet(out, shown, names, severities or SEVERITIES, seed, images))
         return
     from imparfait.data.write import MANIFEST, Order, read_manifest, write_corrupted
 
     fields = {"corruptions": names, "severities": severities, "splits": splits, "seed": seed, "format": form}
     order, out = read_manifest(manifest) if manifest else Order.model_validate(fields), out or FOLDER
-    written = write_corrupted(console.loaded(data, size, normalize), order, out, console.watch)
+    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable)
+    written = write_corrupted(dataset, order, out, console.watch)
     click.echo(f"{', '.join(written.sha256)}: in {out}, described in {out / MANIFEST}")
     if manifest:
         click.echo("the same pixels as the manifest's: every sha256 agrees")

@@ -40,6 +40,7 @@ def evaluate(
     data: str,
     size: int | None,
     normalize: "Normalization | None",
+    skip_unreadable: bool,
     network: str | None,
     layout: str | None,
     value_range: str | None,
@@ -64,7 +65,8 @@ def evaluate(
     from imparfait.reports.text import evaluation_lines, evaluation_table
 
     hint = SpecHint(layout, value_range, foreground, outputs)
-    dataset = console.loaded(data, size, normalize or (None if size else shared_input_format(paths.values())))
+    known = normalize or (None if size else shared_input_format(paths.values()))
+    dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable)
     with open_models(models, dataset, device=device, network=network, spec=hint) as opened:
         report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
     if as_json:

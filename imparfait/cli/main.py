@@ -14,6 +14,7 @@ COMMANDS = {
     "read": "Read the numbers on images, line by line (OCR).",
     "fields": "Draw the fields of a form on an example, in the browser.",
     "review": "Decide on the unsure fields of forms, in the browser.",
+    "check": "Check a data set: images per class, copies, imbalance.",
     "train": "Train, calibrate and evaluate a classifier.",
     "evaluate": "Evaluate models on corrupted images, and compare them.",
     "compare": "Compare recipes, models or settings by cross-validation.",

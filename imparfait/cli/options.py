@@ -36,22 +36,29 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 
 
 def data(command: Command) -> Command:
-    """The data set, and how its image files are normalised."""
+    """The data set, and how its image files are read."""
+    name = click.option(
+        "--data",
+        default="mnist",
+        show_default=True,
+        help="A data set's name, a folder of class folders, a CSV or Parquet table, or files in another format of "
+        "docs/own-data.md; also in a zip archive.",
+    )
+    return name(image_options(command))
+
+
+def image_options(command: Command) -> Command:
+    """How image files are read and normalised."""
     choices = (
-        click.option(
-            "--data",
-            default="mnist",
-            show_default=True,
-            help="A data set's name, a folder (of class folders with images, IDX or .npy files), or an .npz file.",
-        ),
-        click.option(
-            "--size", type=click.IntRange(8, 1024), help="Side in pixels to which images in class folders are resized."
-        ),
+        click.option("--size", type=click.IntRange(8, 1024), help="Side in pixels to which image files are resized."),
         click.option(
             "--normalize",
             type=click.Choice(["none", "resize", "letterbox", "digit"]),
             help="How image files become the model's input: unchanged, stretched, padded, or the digit on them cropped "
             "and drawn light on dark.  [default: chosen for the data, and printed]",
+        ),
+        click.option(
+            "--skip-unreadable", is_flag=True, help="Leave out image files that cannot be read, and count them."
         ),
     )
     return _with(choices, command)

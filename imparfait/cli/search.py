@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @options.as_json
 def search(
     model: str, methods: tuple[str, ...], trials: int, minutes: float | None, repeats: int, space: Path | None,
-    data: str, size: int | None, normalize: "Normalization | None", epochs: int | None, images: int | None, folds: int,
+    data: str, size: int | None, normalize: "Normalization | None",
+    skip_unreadable: bool, epochs: int | None, images: int | None, folds: int,
     executor: str | None, address: str | None, threads: int, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Search settings and model arguments for MODEL: a model, a recipe or a TOML file of settings to start from.
@@ -57,8 +58,9 @@ def search(
     from imparfait.selection.executors import JOBS_FOLDER, executor_named
 
     runs_on = executor_named(executor, address, threads)
+    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable)
     run = search.search(
-        start, console.loaded(data, size, normalize).train_and_val(), methods=methods, trials=trials, minutes=minutes,
+        start, dataset.train_and_val(), methods=methods, trials=trials, minutes=minutes,
         repeats=repeats, space=space, epochs=epochs, images=images, folds=folds, executor=runs_on, threads=threads,
         store=out / JOBS_FOLDER,
     )  # fmt: skip
@@ -75,4 +77,5 @@ def search(
         raise UserError(f"no trial finished; the first one's cause: {result.trial_causes[0]}")
     words = ["imparfait", "train", "--settings", str(folder / BEST), *(["--data", data] if data != "mnist" else [])]
     words += [*(["--size", str(size)] if size else []), *(["--normalize", normalize] if normalize else [])]
+    words += ["--skip-unreadable"] if skip_unreadable else []
     console.next_step(shlex.join(words), "train with the settings found")

@@ -41,6 +41,7 @@ def train(
     data: str,
     size: int | None,
     normalize: "Normalization | None",
+    skip_unreadable: bool,
     init_from: Path | None,
     teachers: tuple[Path, ...],
     device: str,
@@ -68,12 +69,22 @@ def train(
     settings = options.changed(base, flags)
 
     from imparfait.cli.runs import train_and_report
+    from imparfait.data.load import DATASETS
     from imparfait.models.loading import load_weights
     from imparfait.training.run import prepare_run, settings_for_weights
 
     weights = load_weights(init_from) if init_from else None
-    dataset = console.loaded(data, size, normalize or (weights.config.input if weights and not size else None))
+    own = weights.config.input if weights else None
+    dataset = console.loaded(
+        data,
+        size,
+        normalize or (None if size else own),
+        channels=own.channels if own else None,
+        skip_unreadable=skip_unreadable,
+    )
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
+    if data not in DATASETS:
+        console.report_data(dataset)
     if weights:
         settings = settings_for_weights(weights, settings, flags["model"])
         if weights.new_head(dataset.train.classes):

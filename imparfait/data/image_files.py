@@ -134,7 +134,9 @@ def read_images(
         counts["without a foreground" if image.empty else done] += 1
     facts.skipped = len(broken)
     if broken and not wanted.skip_unreadable:
-        raise UserError(_all_in_one(broken, len(files)), hint="--skip-unreadable leaves them out" if rows else "")
+        raise UserError(
+            _all_in_one(files.path, broken, len(files)), hint="--skip-unreadable leaves them out" if rows else ""
+        )
     if pixels is None or form is None:
         raise UserError(f"{files.path}: none of its {len(files)} images can be read; the first: {broken[0]}")
     pixels = pixels[: len(rows)]
@@ -176,11 +178,13 @@ def _page(source: ImageSource) -> Page:
     return next(read_pages(source))
 
 
-def _all_in_one(broken: list[str], total: int) -> str:
+def _all_in_one(path: str, broken: list[str], total: int) -> str:
     """The errors of several files as one sentence: each file is named with its reason, up to MAX_NAMED."""
+    if len(broken) == 1:
+        return broken[0]
     more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
-    several = f"{len(broken)} of {total} files cannot be read: " if len(broken) > 1 else ""
-    return several + "; ".join(broken[:MAX_NAMED]) + more
+    named = "; ".join(reason.replace(f"{path}/", "") for reason in broken[:MAX_NAMED])
+    return f"{path}: {len(broken)} of {total} files cannot be read: {named}{more}"
 
 
 def _check_size(source: ImageSource, page: Page, form: InputFormat, wanted: Wanted) -> None:
