@@ -143,7 +143,8 @@ def _overlap(
 
     def examples(found: np.ndarray) -> list[tuple[str, str]]:
         return [
-            (name(split, row), name(other, found[row])) for row in np.flatnonzero(found >= 0)[:MAX_EXAMPLES].tolist()
+            (name(split, row), name(other, int(found[row])))
+            for row in np.flatnonzero(found >= 0)[:MAX_EXAMPLES].tolist()
         ]
 
     shared = len(np.intersect1d(groups[split], groups[other])) if {split, other} <= set(groups) else 0

@@ -115,7 +115,7 @@ def _correlations(first: UInt8[np.ndarray, "n p"], second: UInt8[np.ndarray, "n 
 def _hashes(thumbnails: Float32[np.ndarray, "n p"]) -> UInt64[np.ndarray, " n"]:
     """The signs of the lowest frequencies, but for the mean, against their median."""
     waves = dctn(thumbnails.reshape(-1, SIDE, SIDE), axes=(1, 2))[:, :FREQUENCIES, :FREQUENCIES]
-    lowest = waves.reshape(len(waves), -1)[:, 1:]
+    lowest = waves.reshape(len(waves), FREQUENCIES * FREQUENCIES)[:, 1:]
     bits = (lowest > np.median(lowest, 1, keepdims=True)).astype(np.uint64)
     return np.asarray(bits @ (np.uint64(1) << np.arange(bits.shape[1], dtype=np.uint64)), np.uint64)
 
@@ -125,7 +125,7 @@ def _thumbnails(pixels: Pixels) -> Float32[np.ndarray, "n p"]:
     down, across = (_areas(side) for side in pixels.shape[2:])
     small = down @ pixels.astype(np.float32) @ across.T
     grey = np.tensordot(small, LUMA, (1, 0)) if small.shape[1] == 3 else small[:, 0]
-    return np.ascontiguousarray(grey.reshape(len(pixels), -1), np.float32)
+    return np.ascontiguousarray(grey.reshape(len(pixels), SIDE * SIDE), np.float32)
 
 
 def _areas(side: int) -> Float32[np.ndarray, "sixteen side"]:

@@ -31,14 +31,12 @@ def data_lines(report: DataReport) -> list[str]:
     counts = report.splits["train"].per_class
     smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     images = ", ".join(f"{part.images:,} {NAMES[split]}" for split, part in report.splits.items())
-    each = (
-        f"{counts[smallest]:,} each"
-        if counts[smallest] == counts[largest]
-        else (f"from {counts[smallest]:,} ({smallest}) to {counts[largest]:,} ({largest})")
-    )
+    each = f"{counts[smallest]:,}"
+    if counts[smallest] != counts[largest]:
+        each += f" (class {smallest}) to {counts[largest]:,} (class {largest})"
     form = report.input
     lines = [
-        f"{report.name}: {images} images; {len(report.classes)} classes, {each} to train on",
+        f"{report.name}: {images} images; {len(report.classes)} classes of {each} training images",
         f"sizes: {_sizes(list(report.splits.values()))}; {_modes(list(report.splits.values()))}; read as "
         f"{form.height}×{form.width}, {'grey' if form.channels == 1 else 'colour'}",
     ]
@@ -66,7 +64,7 @@ def data_warnings(report: DataReport) -> list[str]:
     if counts[largest] >= IMBALANCE * counts[smallest]:
         found.append(
             f"the classes are imbalanced: {counts[largest]:,} training images of {largest}, "
-            f"{counts[smallest]:,} of {smallest}; read the recall of each class, not only the accuracy"
+            f"{counts[smallest]:,} of {smallest}; the recall of each class tells more than the accuracy"
         )
     if few := [name for name, count in counts.items() if count < FEW_IMAGES]:
         found.append(f"fewer than {FEW_IMAGES} training images of {_named(few)}")
@@ -79,7 +77,8 @@ def _overlap(report: DataReport, overlap: Overlap) -> list[str]:
     if overlap.copies:
         found.append(
             f"{overlap.copies:,} of {total:,} {NAMES[overlap.split]} images {_are(overlap.copies)} of {other} images"
-            f"{_example(overlap.examples)}: the {NAMES[overlap.split]} accuracy will be too high; remove them from one split"
+            f"{_example(overlap.examples)}: the {NAMES[overlap.split]} accuracy will be too high; "
+            "remove them from one split"
         )
     if overlap.near_copies:
         near = "is nearly the same as a" if overlap.near_copies == 1 else "are nearly the same as"
