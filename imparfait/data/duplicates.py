@@ -22,7 +22,7 @@ MIN_CORRELATION = (
     0.995  # of thumbnails: then 3 of MNIST's test images (all 1s) have a near copy, with 0.99 there are 71
 )
 MIN_CONTRAST = 2.0  # standard deviation of a thumbnail in grey levels; plainer images have no near copies
-IMAGES_AT_A_TIME = 500
+VALUES_AT_A_TIME = 1 << 22  # of pixels: 16 MB as floats
 PAIRS_AT_A_TIME = 1 << 20
 MAX_BAND = 2000  # images that share a band; more are too alike to be told apart by it
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
@@ -42,10 +42,18 @@ class Fingerprints:
 
 def fingerprints(pixels: Pixels) -> Fingerprints:
     """The fingerprints of images. Memory: 272 bytes an image."""
-    exact = [int.from_bytes(hashlib.blake2b(image, digest_size=8).digest(), "big") for image in _contiguous(pixels)]
-    parts = [_thumbnails(pixels[start : start + IMAGES_AT_A_TIME]) for start in _starts(len(pixels), IMAGES_AT_A_TIME)]
-    thumbnails = np.concatenate([part.astype(np.uint8) for part in parts])
-    return Fingerprints(np.array(exact, np.uint64), np.concatenate([_hashes(part) for part in parts]), thumbnails)
+    step = max(1, VALUES_AT_A_TIME // pixels[:1].size) if len(pixels) else 1
+    return joined([_fingerprints(pixels[start : start + step]) for start in range(0, max(len(pixels), 1), step)])
+
+
+def _fingerprints(pixels: Pixels) -> Fingerprints:
+    exact = [_digest(image.data) for image in np.ascontiguousarray(pixels)]
+    thumbnails = _thumbnails(pixels)
+    return Fingerprints(np.array(exact, np.uint64), _hashes(thumbnails), thumbnails.astype(np.uint8))
+
+
+def _digest(content: memoryview) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
 def joined(parts: Iterable[Fingerprints]) -> Fingerprints:
@@ -134,13 +142,3 @@ def _areas(side: int) -> Float32[np.ndarray, "sixteen side"]:
     places = np.arange(side)
     covered = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
     return np.asarray(covered.clip(min=0) * SIDE / side, np.float32)
-
-
-def _contiguous(pixels: Pixels) -> Iterator[memoryview]:
-    for start in _starts(len(pixels), IMAGES_AT_A_TIME):
-        for image in np.ascontiguousarray(pixels[start : start + IMAGES_AT_A_TIME]):
-            yield image.data
-
-
-def _starts(total: int, step: int) -> range:
-    return range(0, max(total, 1), step)
