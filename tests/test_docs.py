@@ -78,6 +78,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         path = home / "my_images" / mine.classes[label] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[0]).save(path)
+    lines = [f"{path.relative_to(home)},{path.parent.name}" for path in sorted((home / "my_images").rglob("*.png"))]
+    (home / "labels.csv").write_text("\n".join(["image_path,label", *lines]))
     for text in TEXTS.values():
         for block in blocks("toml", text):
             name = re.match(r"# (\S+\.toml)\n", block)

@@ -29,11 +29,14 @@ def check(data: str, size: int | None, normalize: "Normalization | None", skip_u
 
     try:
         dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable)
-    except SizesDifferError as error:
+    except SizesDifferError:
         if size or normalize:
             raise
         dataset = console.loaded(data, DEFAULT_SIDE, skip_unreadable=skip_unreadable)
-        click.echo(f"images of several sizes, brought to {DEFAULT_SIDE} pixels; to train, {error.hint}", err=True)
+        click.echo(
+            f"images of several sizes are compared at {DEFAULT_SIDE}×{DEFAULT_SIDE} pixels; training needs a --size",
+            err=True,
+        )
     report = report_data(dataset)
     if as_json:
         click.echo(json.dumps(report.model_dump() | {"warnings": data_warnings(report)}, ensure_ascii=False))
