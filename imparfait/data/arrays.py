@@ -13,7 +13,7 @@ from imparfait.data.sealed_test import SealedTest
 from imparfait.data.split_dataset import Dataset
 
 Arrays = tuple[np.ndarray, np.ndarray]
-"""Images [n, height, width] or [n, height, width, channels], and labels [n]."""
+"""Images [n, height, width], [n, height, width, channels] or [n, channels, height, width], and labels [n]."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ def _check_pair(path: str, split: str, images: np.ndarray, labels: np.ndarray) -
 def _planes(path: str, split: str, images: np.ndarray) -> np.ndarray:
     if images.ndim == 3:
         return np.ascontiguousarray(images)[:, None]
+    if images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+        return np.ascontiguousarray(images)  # channels first
     if images.shape[3] not in (1, 3):
         raise UserError(f"{path}: {split} images of {images.shape[3]} channels; expected 1 (grey) or 3 (colour)")
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))

@@ -24,7 +24,7 @@ SYSTEM_NAMES = frozenset(
 """Files and folders that operating systems and storage devices leave; names with a leading dot are hidden too."""
 MAX_FILES = 5_000_000  # in a folder or archive; such a listing takes about 1 GB
 MAX_DEPTH = 50  # folders in folders
-MAX_UNPACKED_BYTES = 16 << 30  # of the data files of an archive that are read at a time, on disk
+MAX_UNPACKED_BYTES = 8 << 30  # of the data files of an archive that are read at a time, on disk
 BLOCK_BYTES = 1 << 20
 
 
@@ -165,10 +165,13 @@ def on_disk(directory: Directory, names: Collection[str]) -> Iterator[Path]:
     """A folder on disk that has these files of a directory: the folder itself, or a temporary one for an archive's."""
     members = {name: source for name in names if isinstance(source := directory.files[name], Member)}
     if not members:
+        for name in names:
+            if not Path(directory.path, name).is_file():  # reading a pipe would wait for ever
+                raise UserError(f"{directory.path}/{name}: is no regular file")
         yield Path(directory.path)
         return
     with tempfile.TemporaryDirectory(prefix="imparfait-") as temporary:
-        left = MAX_UNPACKED_BYTES
+        left = min(MAX_UNPACKED_BYTES, shutil.disk_usage(temporary).free)
         for name, member in members.items():
             left -= member.archive.unpack(member.name, Path(temporary, name), left)
         try:

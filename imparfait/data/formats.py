@@ -15,7 +15,7 @@ from imparfait.data.directory import Directory, list_directory, on_disk
 from imparfait.data.idx import PARTS, TRANSPOSED, find_sets, read_idx, read_mapping
 from imparfait.data.image_dataset import from_images
 from imparfait.data.image_files import ImageFiles, Wanted
-from imparfait.data.image_folder import MAX_WRAPPERS, SPLITS, find_class_folders, split_named
+from imparfait.data.image_folder import MAX_WRAPPERS, SPLITS, find_class_folders, images_in, split_named
 from imparfait.data.image_table import columns_of, has_images, read_image_table
 from imparfait.data.pixel_table import has_labels, is_pixel_table, read_pixel_table
 from imparfait.data.split_dataset import Dataset
@@ -57,6 +57,12 @@ def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
             return _from_pixel_tables(alone, {"train": table}, path.stem, wanted)
         return from_images(str(path), path.stem, read_image_table(path, table.header, alone), wanted, watch)
     return None
+
+
+def count_images(path: Path) -> int:
+    """How many image files are in a folder or archive that has none of the formats."""
+    listed = path.is_dir() or path.suffix.lower() == ".zip"
+    return len(images_in(list_directory(path))) if listed else 0
 
 
 def idx_set(directory: Directory, name: str, wishes: ArrayWishes) -> Dataset | None:

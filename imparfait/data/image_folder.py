@@ -16,12 +16,14 @@ SPLITS: dict[Split, tuple[str, ...]] = {
     "test": ("test", "testing"),
 }
 """Names of folders, files and values of a split, in any case."""
+SUFFIX = re.compile(r"[ _-]?(set|data|images|imgs)$")  # of a split's name, as in training_set
 MAX_WRAPPERS = 3  # folders around a data set, as archives add
 
 
 def split_named(name: str) -> Split | None:
     """The split of this name; None where it is no split's."""
-    return next((split for split, names in SPLITS.items() if name.strip().casefold() in names), None)
+    word = SUFFIX.sub("", name.strip().casefold())
+    return next((split for split, names in SPLITS.items() if word in names), None)
 
 
 def find_class_folders(directory: Directory) -> dict[Split, ImageFiles]:
@@ -29,15 +31,7 @@ def find_class_folders(directory: Directory) -> dict[Split, ImageFiles]:
 
     Raises UserError for two classes of one name, for a class without images, and for two folders of one split.
     """
-    folders: dict[Split, Directory] = {}
-    for name, folder in directory.folders.items():
-        split = split_named(name)
-        if split and split in folders:
-            raise UserError(
-                f"{directory.path}: two folders of {split} images, {folders[split].name} and {name}; remove one"
-            )
-        if split:
-            folders[split] = folder
+    folders = _split_folders(directory)
     found: dict[Split, ImageFiles] = {}
     for split in SPLITS:
         inner = _unwrapped(folders[split]) if split in folders else directory
@@ -63,6 +57,23 @@ def is_image(name: str) -> bool:
 def in_order(names: Mapping[str, object]) -> list[str]:
     """Class names, numbers by their value: 10 after 9, not after 1."""
     return sorted(sorted(names), key=_by_value)
+
+
+def _split_folders(directory: Directory) -> dict[Split, Directory]:
+    """The folders of splits; also seg_train and seg_test, where there are no others."""
+    named = {name: split_named(name) for name in directory.folders}
+    last = {name: split_named(re.split(r"[ _-]", name)[-1]) for name in named}
+    if not any(named.values()) and len(set(last.values()) - {None}) == len(last) > 1:
+        named = last
+    folders: dict[Split, Directory] = {}
+    for name, split in named.items():
+        if split and split in folders:
+            raise UserError(
+                f"{directory.path}: two folders of {split} images, {folders[split].name} and {name}; remove one"
+            )
+        if split:
+            folders[split] = directory.folders[name]
+    return folders
 
 
 def _unwrapped(folder: Directory) -> Directory:

@@ -91,6 +91,11 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
             )
         return lookup("data set", str(data), DATASETS)(wishes)
     found = formats.read_path(path, wanted, watch)
+    if found is None and (images := formats.count_images(path)):
+        raise UserError(
+            f"{data}: {images:,} images, but neither class folders nor a table of labels",
+            expected="<class>/… with two classes or more, or a .csv file with columns image_path and label",
+        )
     if found is None:
         raise UserError(
             f"{data}: nothing to learn from in it; --data wants {formats.KINDS}, or one of {', '.join(DATASETS)}"

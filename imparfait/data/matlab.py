@@ -41,7 +41,7 @@ def read_matlab(path: Path) -> Arrays:
     if labels.dtype.kind not in "uif" or (labels != np.rint(labels)).any():
         raise UserError(f"{path}: its labels are {labels.dtype}", expected="whole numbers")
     labels = labels.reshape(-1).astype(np.int64)
-    if labels.size and labels.min() == 1 and labels.max() == 10:
+    if labels.size and labels.min() >= 1 and labels.max() == 10:
         labels %= 10  # SVHN's label of the digit 0 is 10
     return np.moveaxis(images, 3, 0), labels
 

@@ -53,10 +53,8 @@ def _are_arrays(data: Any) -> bool:
 
 
 def _arrays(images: Any, labels: Any) -> Arrays:
-    """Images as uint8, channels last, and labels in one dimension."""
+    """Images as uint8, and labels in one dimension."""
     images, labels = np.asarray(images), np.asarray(labels)
-    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
-        images = np.moveaxis(images, 1, 3)
     if images.dtype.kind == "f" and images.size and images.min() >= 0 and images.max() <= 1:
         images = np.rint(images * 255).astype(np.uint8)
     if labels.ndim == 2 and labels.shape[1] == 1:

@@ -13,6 +13,7 @@ from imparfait.core.errors import UserError
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 DELIMITERS = ",;\t"
 MAX_ROWS = 20_000_000
+MAX_ROW = 1 << 22  # characters of a CSV file's first row
 ROWS_AT_A_TIME = 1000  # of a Parquet file
 MAX_PARQUET_BYTES = 8 << 30  # of columns, uncompressed
 
@@ -74,7 +75,9 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
     """The rows of a CSV file; the first tells which delimiter it has."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(1 << 20)
+            first = file.readline(MAX_ROW)
+            if len(first) == MAX_ROW:
+                raise csv.Error(f"its first row has more than {MAX_ROW:,} characters")
             file.seek(0)
             delimiter = max(DELIMITERS, key=first.count)
             for row in csv.reader(file, delimiter=delimiter):

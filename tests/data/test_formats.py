@@ -5,11 +5,14 @@ import json
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.bars import CLASSES, draw_bars, write_idx
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
 
@@ -152,6 +155,14 @@ def folders_called_dev(home: Path) -> Path:
     return class_folders(home, {"train": "training", "val": "dev", "test": "testing"})
 
 
+def folders_called_sets(home: Path) -> Path:
+    return class_folders(home, {"train": "training_set", "val": "val-data", "test": "TestSet"})
+
+
+def folders_with_a_prefix(home: Path) -> Path:
+    return class_folders(home, {"train": "seg_train/seg_train", "val": "seg_val", "test": "seg_test"})
+
+
 def a_folder_too_much(home: Path) -> Path:
     class_folders(home / "bars-main" / "data")
     return home
@@ -193,7 +204,8 @@ WRITERS: tuple[Callable[[Path], Path], ...] = (
     class_folders, a_csv, a_csv_with_other_names, a_csv_of_absolute_paths,
     a_csv_of_file_names_without_folder_and_suffix, a_tsv_with_windows_paths, a_csv_without_splits_whose_paths_tell,
     a_csv_per_split, a_folder_with_a_table, an_image_folder_of_hugging_face, one_metadata_file_for_all_splits,
-    folders_in_upper_case, folders_called_dev, a_folder_too_much, a_split_folder_twice, folders_with_system_files,
+    folders_in_upper_case, folders_called_dev, folders_called_sets, folders_with_a_prefix,
+    a_folder_too_much, a_split_folder_twice, folders_with_system_files,
 )  # fmt: skip
 each_format = pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 
@@ -231,6 +243,46 @@ def test_every_format_can_be_in_a_zip_archive(write: Callable[[Path], Path], tmp
     check_same(dataset, tmp_path / "ledger.csv")
     assert all(str(tmp_path / "data.ZIP") in file for file in dataset.files)
     assert found.exists()
+
+
+def test_classes_may_end_in_a_splits_name(tmp_path: Path) -> None:
+    for number, name in enumerate(["freight train", "crash test", "car"] * 2):
+        save(tmp_path / name / f"{number}.png", GREY.pixels[number])
+    assert load_data(tmp_path).train.classes == ("car", "crash test", "freight train")
+
+
+def test_images_without_labels_are_a_user_error(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / "photos" / f"{number}.png", GREY.pixels[number])
+    for path in (tmp_path / "photos", zipped(tmp_path / "photos", tmp_path / "photos.zip")):
+        with pytest.raises(UserError, match="4 images, but neither class folders nor a table of labels"):
+            load_data(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["labels.csv", "train-images-idx3-ubyte", "x_train.npy", "train_32x32.mat", "data.npz"]
+)
+def test_a_pipe_is_no_data_file(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=r"no regular file|nothing to learn|no training images|no file named"):
+        load_data(tmp_path)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_an_archive_with_other_bytes_is_read_or_a_user_error(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, changes: int
+) -> None:
+    random = np.random.default_rng(seed)
+    home = tmp_path_factory.mktemp("fuzz")
+    writer = WRITERS[random.integers(len(WRITERS))]
+    writer(home / "data")
+    content = bytearray(zipped(home / "data", home / "whole.zip").read_bytes())
+    for _ in range(changes):
+        content[random.integers(len(content))] = random.integers(256)
+    (home / "changed.zip").write_bytes(content)
+    with suppress(UserError):
+        load_data(home / "changed.zip")
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
@@ -590,7 +642,7 @@ def test_data_sets_in_memory(tmp_path: Path) -> None:
     [], 3, None, [1, 2], [("a.png", "x")] * 4, np.zeros((4, 8, 8)), [(object(), "a")], [(np.zeros((8, 8)), None)],
     {"train": []}, {"holdout": []}, {}, {"test": [("a.png", "b")]}, (np.zeros((4, 8, 8), np.uint8), [0, 1, 0]),
     (np.full((4, 8, 8), 300), [0, 1, 0, 1]), [{"pixels": 1, "label": 2}], (np.zeros((2, 8, 8), np.uint8), [None, "a"]),
-], ids=str)  # fmt: skip
+], ids=lambda data: str(data)[:30])  # fmt: skip
 def test_other_things_in_memory_are_user_errors(data: object) -> None:
     with pytest.raises(UserError) as error:
         load_data(data)
