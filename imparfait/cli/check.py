@@ -37,7 +37,7 @@ def check(data: str, size: int | None, normalize: "Normalization | None", skip_u
             f"images of several sizes are compared at {DEFAULT_SIDE}×{DEFAULT_SIDE} pixels; training needs a --size",
             err=True,
         )
-    report = report_data(dataset)
+    report = report_data(dataset, console.watch("comparing test images"))
     if as_json:
         click.echo(json.dumps(report.model_dump() | {"warnings": data_warnings(report)}, ensure_ascii=False))
         return

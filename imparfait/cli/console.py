@@ -90,7 +90,7 @@ def report_data(dataset: "Dataset") -> None:
     from imparfait.data.data_report import report_data as report_of
     from imparfait.reports.data_text import data_lines, data_warnings
 
-    report = report_of(dataset)
+    report = report_of(dataset, watch("comparing test images"))
     for line in [*data_lines(report), *(f"warning: {each}" for each in data_warnings(report))]:
         click.echo(plain(line), err=True)
 

@@ -81,7 +81,7 @@ def from_arrays(
     remark = f"normalization {chosen}: arrays of {height}×{width} pixels{done}"
     if train.channels != was:
         remark += ", colour turned to grey" if train.channels == 1 else ", grey repeated in 3 channels"
-    parts = (lambda: iter([(read_other("test", first_test), FileFacts())])) if "test" in has else None
+    parts = (lambda watch: iter([(read_other("test", first_test), FileFacts())])) if "test" in has else None
     return Dataset(train, sealed, validation, remark, read_parts=parts)
 
 

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 from pydantic import BaseModel
 
+from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.duplicates import Fingerprints, copies_of, fingerprints, joined, near_copies_of, repeated
 from imparfait.data.image_files import FileFacts
@@ -85,8 +86,11 @@ class _Part:
         self.facts.modes += facts.modes or Counter({"L" if images.channels == 1 else "RGB": len(images)})
 
 
-def report_data(dataset: Dataset) -> DataReport:
-    """The report of a data set. Memory: about 300 bytes an image, and some test images at a time."""
+def report_data(dataset: Dataset, watch: Watch = lambda parts, total: parts) -> DataReport:
+    """The report of a data set; `watch` shows how its test images are read.
+
+    Memory: about 300 bytes an image, and 1,000 test images at a time where they are files.
+    """
     parts: dict[Split, _Part] = {"train": _Part()}
     parts["train"].add(dataset.train, dataset.facts.get("train", FileFacts()))
     if dataset.validation:
@@ -94,7 +98,7 @@ def report_data(dataset: Dataset) -> DataReport:
         parts["validation"].add(dataset.validation, dataset.facts.get("validation", FileFacts()))
     if dataset.read_parts:
         parts["test"] = _Part()
-        for images, facts in dataset.read_parts():
+        for images, facts in dataset.read_parts(watch):
             parts["test"].add(images, facts)
     prints = {split: joined(part.prints) for split, part in parts.items()}
     groups = {split: np.unique(np.concatenate(part.groups)) for split, part in parts.items() if part.groups}

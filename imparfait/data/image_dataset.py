@@ -10,7 +10,7 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
-from imparfait.data.image_files import FileFacts, ImageFiles, Wanted, in_parts, read_images, shown
+from imparfait.data.image_files import FileFacts, ImageFiles, UnreadableError, Wanted, in_parts, read_images, shown
 from imparfait.data.image_folder import SPLITS, in_order
 from imparfait.data.sealed_test import SealedTest
 from imparfait.data.split_dataset import Dataset
@@ -54,11 +54,19 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
         validation, facts["validation"] = read("validation", known, watch, splits["validation"], firsts["validation"])
     remark = "; ".join([f"normalization {train.normalization}", *remarks.values()])
 
-    def read_parts() -> Iterator[tuple[LabelledImages, FileFacts]]:
-        first = firsts["test"]
-        for part in in_parts(splits["test"], IMAGES_AT_A_TIME):
-            yield read("test", known, lambda items, total: items, part, first)
+    def read_parts(watch: Watch) -> Iterator[tuple[LabelledImages, FileFacts]]:
+        first, parts = firsts["test"], list(in_parts(splits["test"], IMAGES_AT_A_TIME))
+        broken: list[str] = []
+        for part in watch(parts, len(parts)):
+            try:
+                found = read("test", known, lambda items, total: items, part, first)
+            except UnreadableError as error:
+                broken += error.broken
+            else:
+                yield found
             first += len(part)
+        if broken and not wanted.skip_unreadable:
+            raise UnreadableError(splits["test"].path, broken, first - firsts["test"])
 
     sealed, parts = None, None
     if "test" in splits:

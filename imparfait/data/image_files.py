@@ -95,6 +95,19 @@ class SizesDifferError(UserError):
     """Images have several sizes, and none was given."""
 
 
+class UnreadableError(UserError):
+    """Image files that cannot be read, each with its reason in `broken`; the first MAX_NAMED are in the sentence."""
+
+    def __init__(self, path: str, broken: Sequence[str], total: int):
+        received = broken[0]
+        if len(broken) > 1:
+            more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
+            named = "; ".join(reason.replace(f"{path}/", "") for reason in broken[:MAX_NAMED])
+            received = f"{path}: {len(broken)} of {total} files cannot be read: {named}{more}"
+        super().__init__(received, hint="--skip-unreadable leaves them out" if len(broken) < total else "")
+        self.broken = broken
+
+
 def read_images(
     files: ImageFiles, classes: Sequence[str], groups: Sequence[str], wanted: Wanted, watch: Watch
 ) -> ReadImages:
@@ -133,12 +146,10 @@ def read_images(
         done = "unchanged" if image.unchanged else "enlarged" if image.scale > 1 else "reduced"
         counts["without a foreground" if image.empty else done] += 1
     facts.skipped = len(broken)
-    if broken and not wanted.skip_unreadable:
-        raise UserError(
-            _all_in_one(files.path, broken, len(files)), hint="--skip-unreadable leaves them out" if rows else ""
-        )
-    if pixels is None or form is None:
-        raise UserError(f"{files.path}: none of its {len(files)} images can be read; the first: {broken[0]}")
+    if broken and not (wanted.skip_unreadable and rows):
+        raise UnreadableError(files.path, broken, len(files))
+    assert pixels is not None
+    assert form is not None
     pixels = pixels[: len(rows)]
     chosen_here = not wanted.known and not wanted.normalization
     if chosen_here and counts["unchanged"] == len(rows) and is_like_mnist(pixels):
@@ -176,15 +187,6 @@ def _page(source: ImageSource) -> Page:
     if isinstance(source, Encoded):
         return next(read_pages(source.content, source.name))
     return next(read_pages(source))
-
-
-def _all_in_one(path: str, broken: list[str], total: int) -> str:
-    """The errors of several files as one sentence: each file is named with its reason, up to MAX_NAMED."""
-    if len(broken) == 1:
-        return broken[0]
-    more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
-    named = "; ".join(reason.replace(f"{path}/", "") for reason in broken[:MAX_NAMED])
-    return f"{path}: {len(broken)} of {total} files cannot be read: {named}{more}"
 
 
 def _check_size(source: ImageSource, page: Page, form: InputFormat, wanted: Wanted) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from imparfait.core.errors import UserError
+from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import PARTS
 from imparfait.data.image_files import FileFacts
@@ -27,7 +28,7 @@ class Dataset:
     """Of image files, the file of each source id, those of the test images included."""
     facts: Mapping[Split, FileFacts] = field(default_factory=dict)
     """Of image files, what those of each split that was read are."""
-    read_parts: Callable[[], Iterator[tuple[LabelledImages, FileFacts]]] | None = field(default=None, repr=False)
+    read_parts: Callable[[Watch], Iterator[tuple[LabelledImages, FileFacts]]] | None = field(default=None, repr=False)
     """The test images again, in parts; only for a data report, which has no model."""
 
     @property

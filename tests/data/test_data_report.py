@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from imparfait.core.errors import UserError
 from imparfait.data.data_report import DataReport, report_data
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.duplicates import copies_of, fingerprints, joined, near_copies_of, repeated
@@ -151,6 +152,17 @@ def test_many_test_images_are_reported_in_parts(leaky: Path, monkeypatch: pytest
 
 
 RECALL = "the recall of each class tells more than the accuracy"
+
+
+def test_unreadable_test_images_of_all_parts_are_named_at_once(leaky: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imparfait.data.image_dataset.IMAGES_AT_A_TIME", 4)
+    broken = sorted((leaky / "test").rglob("*.png"))[::3]
+    for path in broken:
+        path.write_bytes(b"no image")
+    with pytest.raises(UserError, match=f"{len(broken)} of 23 files cannot be read: .*; --skip-unreadable") as error:
+        report_data(load_data(leaky))
+    assert all(f"{path.parent.name}/{path.name}: " in str(error.value) for path in broken)
+    assert report_data(load_data(leaky, skip_unreadable=True)).splits["test"].skipped == len(broken)
 
 
 def with_counts(*counts: int) -> DataReport:
