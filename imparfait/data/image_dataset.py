@@ -56,7 +56,7 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
 
     def read_parts(watch: Watch) -> Iterator[tuple[LabelledImages, FileFacts]]:
         first, parts = firsts["test"], list(in_parts(splits["test"], IMAGES_AT_A_TIME))
-        broken: list[str] = []
+        broken: list[tuple[str, str]] = []
         for part in watch(parts, len(parts)):
             try:
                 found = read("test", known, lambda items, total: items, part, first)

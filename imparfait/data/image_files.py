@@ -96,13 +96,16 @@ class SizesDifferError(UserError):
 
 
 class UnreadableError(UserError):
-    """Image files that cannot be read, each with its reason in `broken`; the first MAX_NAMED are in the sentence."""
+    """Image files that cannot be read: `broken` has the name and the reason of each, the sentence MAX_NAMED of them."""
 
-    def __init__(self, path: str, broken: Sequence[str], total: int):
-        received = broken[0]
+    def __init__(self, path: str, broken: Sequence[tuple[str, str]], total: int):
+        received = ": ".join(broken[0])
         if len(broken) > 1:
+            by_reason: dict[str, list[str]] = {}
+            for name, reason in broken[:MAX_NAMED]:
+                by_reason.setdefault(reason, []).append(name.removeprefix(f"{path}/"))
             more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
-            named = "; ".join(reason.replace(f"{path}/", "") for reason in broken[:MAX_NAMED])
+            named = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
             received = f"{path}: {len(broken)} of {total} files cannot be read: {named}{more}"
         super().__init__(received, hint="--skip-unreadable leaves them out" if len(broken) < total else "")
         self.broken = broken
@@ -121,13 +124,13 @@ def read_images(
     pixels: np.ndarray | None = None
     counts: Counter[str] = Counter()
     rows: list[int] = []
-    broken: list[str] = []
+    broken: list[tuple[str, str]] = []
     facts, to_grey = FileFacts(), 0
     for row, source in enumerate(watch(files.sources, len(files))):
         try:
             page = _page(source)
         except UserError as error:
-            broken.append(str(error))
+            broken.append((shown(source), str(error).removeprefix(f"{shown(source)}: ")))
             continue
         form = form or wanted.format_of(page)
         _check_size(source, page, form, wanted)

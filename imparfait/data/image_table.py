@@ -49,7 +49,7 @@ def read_image_table(
     sentence for all rows, where a label, a split or a file is missing.
     """
     columns = columns_of(header)
-    shown = f"{directory.path}/{path.name}"
+    shown = str(Path(directory.path, path.name))
     if not {"image", "label"} <= set(columns):
         named = ", ".join(header[:8]) + (" …" if len(header) > 8 else "")
         raise UserError(f"{shown}: a table with columns {named or 'of no name'}", expected=EXPECTED)
@@ -105,7 +105,7 @@ def _find_images(shown: str, cells: Sequence[object], directory: Directory) -> l
         more = f" … and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
         raise UserError(
             f"{shown}: {len(missing)} of {len(cells)} images do not exist: {', '.join(missing[:MAX_NAMED])}{more}",
-            expected=f"paths relative to {directory.path}" + ("" if in_archive else ", or absolute ones"),
+            expected="paths relative to the table" + ("" if in_archive else ", or absolute ones"),
         )
     return [source for source in found if source is not None]
 

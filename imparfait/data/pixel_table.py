@@ -77,11 +77,11 @@ def _label_column(path: Path, header: Sequence[str], named: bool) -> int:
         return 0
     others = [index for index, name in enumerate(header) if not PIXEL.fullmatch(name)]
     if not others or header[others[0]].strip().casefold() not in LABELS:
-        column = f"a column {header[others[0]]!r}" if others else "no other column"
+        column = f" and a column {header[others[0]]!r}" if others else ""
         raise UserError(
-            f"{path}: {len(header) - len(others)} pixels per row and {column}, but no labels",
+            f"{path}: {len(header) - len(others)} pixels per row{column}, but no labels",
             expected=EXPECTED,
-            hint="the labels of Kaggle's test.csv are not published: name train.csv, a part of which validates",
+            hint="the labels of Kaggle's test.csv are not published: name its train.csv",
         )
     return others[0]
 

@@ -161,7 +161,7 @@ def test_unreadable_test_images_of_all_parts_are_named_at_once(leaky: Path, monk
         path.write_bytes(b"no image")
     with pytest.raises(UserError, match=f"{len(broken)} of 23 files cannot be read: .*; --skip-unreadable") as error:
         report_data(load_data(leaky))
-    assert all(f"{path.parent.name}/{path.name}: " in str(error.value) for path in broken)
+    assert all(f"{path.parent.name}/{path.name}" in str(error.value) for path in broken)
     assert report_data(load_data(leaky, skip_unreadable=True)).splits["test"].skipped == len(broken)
 
 

@@ -334,7 +334,7 @@ def test_kaggles_test_csv_has_no_labels_and_is_left_out(tmp_path: Path) -> None:
     assert len(dataset.train) == 12
     assert not dataset.sealed
     assert "test.csv: no labels, not used" in dataset.remark
-    with pytest.raises(UserError, match=r"test\.csv: 256 pixels per row .* no labels; .* name train\.csv"):
+    with pytest.raises(UserError, match=r"test\.csv: 256 pixels per row, but no labels; .* name its train\.csv"):
         load_data(test)
 
 
