@@ -21,7 +21,8 @@ PARTS = {
 }
 MAX_DENSITY = {".gz": 1032, ".xz": 10_000}  # bytes in one byte of such a file: deflate's limit, of LZMA zeros: 7,100
 NAME = re.compile(
-    r"(?P<set>.*?)[-_.]?(?P<split>train|t10k|test)-(?P<kind>images|labels)(?![a-z])(?!.*\.(png|jpe?g)$)", re.I
+    r"(?:(?P<set>.+)[-_.])?(?P<split>train|t10k|test)-(?P<kind>images|labels)(?:[-.]idx\d*)?(?:[-.]ubyte)?(?:\.(?:gz|xz))?",
+    re.IGNORECASE,
 )
 """The names of IDX files: as MNIST's, or as EMNIST's, which begin with the name of the set."""
 TRANSPOSED = re.compile(r"^emnist", re.I)
@@ -87,9 +88,9 @@ def find_sets(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """
     sets: dict[str, dict[str, str]] = {}
     for name in sorted(names):
-        if found := NAME.match(name):
+        if found := NAME.fullmatch(name):
             split = "train" if found["split"].lower() == "train" else "t10k"
-            sets.setdefault(found["set"], {}).setdefault(f"{split}-{found['kind'].lower()}", name)
+            sets.setdefault(found["set"] or "", {}).setdefault(f"{split}-{found['kind'].lower()}", name)
     return sets
 
 

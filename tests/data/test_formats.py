@@ -414,6 +414,13 @@ def test_one_of_several_emnist_sets_is_named(tmp_path: Path) -> None:
     assert np.array_equal(load_data(tmp_path / "emnist-digits").train.pixels, GREY.pixels)
 
 
+@pytest.mark.parametrize("name", ["latest-labels.csv", "train-labels.csv", "train-images.txt", "test-images-1.png"])
+def test_files_with_similar_names_are_no_idx_files(name: str, tmp_path: Path) -> None:
+    class_folders(tmp_path / "data")
+    (tmp_path / "data" / name).write_text("hello")
+    check_same(load_data(tmp_path / "data"), tmp_path / "ledger.csv")
+
+
 def test_a_group_column_is_kept_through_subsets_and_splits(tmp_path: Path) -> None:
     found = [row | {"group": f"person {number % 5}"} for number, row in enumerate(rows(tmp_path))]
     dataset = load_data(write_csv(tmp_path / "labels.csv", found))
