@@ -65,10 +65,25 @@ def count_images(path: Path) -> int:
     return len(images_in(list_directory(path))) if listed else 0
 
 
-def idx_set(directory: Directory, name: str, wishes: ArrayWishes) -> Dataset | None:
-    """The set of IDX files whose names begin with `name`, such as emnist-digits; None where there is none."""
-    sets = find_sets(directory.files)
-    return _from_idx(directory, name, sets[name], name, wishes) if name and name in sets else None
+def read_inside(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
+    """The data set at a path that is no file: a folder in an archive, or one of several sets of IDX files.
+
+    Such a set is called by what its file names begin with, as emnist-digits. None where there is none.
+    """
+    archive = next((parent for parent in path.parents if parent.is_file() and _is(parent.name, ".zip")), None)
+    if archive:
+        here = list_directory(archive)
+        for part in path.relative_to(archive).parent.parts:
+            here = here.folders.get(part, Directory(str(path.parent)))
+        if path.name in here.folders:
+            return _read_directory(here.folders[path.name], path.name, wanted, watch)
+    elif path.parent.is_dir():
+        files = {file.name: str(file) for file in path.parent.iterdir() if find_sets([file.name]) and file.is_file()}
+        here = Directory(str(path.parent), dict(files))
+    else:
+        return None
+    sets = find_sets(here.files)
+    return _from_idx(here, path.name, sets[path.name], path.name, _wishes(wanted)) if path.name in sets else None
 
 
 def _read_directory(
@@ -88,7 +103,7 @@ def _read_directory(
     matlab = {split: file for file in directory.files if (split := TableFile(file, []).split) and _is(file, ".mat")}
     if "train" in matlab:
         return _from_matlab(directory, matlab, name, wanted)
-    tables = _tables_in(directory)
+    tables, unreadable = _tables_in(directory)
     if found := _from_tables(directory, tables, name, wanted, watch):
         return found
     if folders := _split_tables(directory) or find_class_folders(directory):
@@ -103,6 +118,8 @@ def _read_directory(
     if wrappers and len(directory.folders) == 1:  # as archives add them
         [inner] = directory.folders.values()
         return _read_directory(inner, name, wanted, watch, wrappers - 1)
+    if unreadable:
+        raise unreadable[0]
     return None
 
 
@@ -221,7 +238,7 @@ def _split_tables(directory: Directory) -> dict[Split, ImageFiles]:
     found: dict[Split, ImageFiles] = {}
     for folder in directory.folders.values():
         split = split_named(folder.name)
-        tables = [each for each in _tables_in(folder) if {"image", "label"} <= set(columns_of(each.header))]
+        tables = [each for each in _tables_in(folder)[0] if {"image", "label"} <= set(columns_of(each.header))]
         if split and len(tables) == 1:
             with on_disk(folder, [tables[0].name]) as path:
                 rows = read_image_table(path / tables[0].name, tables[0].header, folder, split)
@@ -229,17 +246,17 @@ def _split_tables(directory: Directory) -> dict[Split, ImageFiles]:
     return found
 
 
-def _tables_in(directory: Directory) -> list[TableFile]:
-    """The tables of a directory that can be read; those that cannot are taken for something else."""
-    found = []
+def _tables_in(directory: Directory) -> tuple[list[TableFile], list[UserError]]:
+    """The tables of a directory, and the errors of those that cannot be read."""
+    found: list[TableFile] = []
+    errors: list[UserError] = []
     for name in sorted(file for file in directory.files if Path(file).suffix.lower() in table_files.SUFFIXES):
         try:
             with on_disk(directory, [name]) as folder:
                 found.append(TableFile(name, table_files.header_of(folder / name)))
-        except UserError:
-            if len(directory.files) == 1 and not directory.folders:
-                raise
-    return found
+        except UserError as error:  # it may be about something else
+            errors.append(error)
+    return found, errors
 
 
 def _by_split(directory: Directory, tables: Sequence[TableFile]) -> dict[Split, TableFile]:

@@ -13,7 +13,6 @@ from imparfait.core.errors import UserError, lookup
 from imparfait.core.types import Watch
 from imparfait.data.arrays import ArrayWishes, from_arrays
 from imparfait.data.dataset import Split
-from imparfait.data.directory import list_directory
 from imparfait.data.idx import as_idx, read_idx
 from imparfait.data.image_files import Wanted
 from imparfait.data.images.input_format import InputFormat, Normalization
@@ -80,10 +79,8 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
 
     path, wishes = Path(data), ArrayWishes(wanted.normalization, wanted.channels)
     if str(data) in DATASETS or not path.exists():
-        if str(data) not in DATASETS and path.parent.is_dir():
-            found = formats.idx_set(list_directory(path.parent), path.name, wishes) if path.parent != Path() else None
-            if found:
-                return found
+        if str(data) not in DATASETS and (inside := formats.read_inside(path, wanted, watch)):
+            return inside
         is_path = path.suffix or len(path.parts) > 1 or not get_close_matches(str(data), DATASETS)
         if is_path and str(data) not in DATASETS:
             raise UserError(
