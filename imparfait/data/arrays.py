@@ -1,13 +1,12 @@
 """Data sets from arrays of images and labels: checked, in channels first, their labels as indices of classes."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages, Split
-from imparfait.data.image_files import FileFacts
+from imparfait.data.image_files import FileFacts, Wanted
 from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
 from imparfait.data.sealed_test import SealedTest
 from imparfait.data.split_dataset import Dataset
@@ -16,20 +15,12 @@ Arrays = tuple[np.ndarray, np.ndarray]
 """Images [n, height, width], [n, height, width, channels] or [n, channels, height, width], and labels [n]."""
 
 
-@dataclass(frozen=True)
-class ArrayWishes:
-    """How arrays are to be taken: the normalization to record, and the channels to bring them to."""
-
-    normalization: Normalization | None = None
-    channels: int | None = None
-
-
 def from_arrays(
     path: str,
     name: str,
     read: Callable[[Split], Arrays],
     has: Collection[Split],
-    wishes: ArrayWishes,
+    wanted: Wanted,
     names: Mapping[int, str] | None = None,
 ) -> Dataset:
     """A data set from arrays: `read` gives those of one split; `names` are names of classes by their labels.
@@ -49,9 +40,9 @@ def from_arrays(
     classes = tuple((names or {}).get(value, str(value)) for value in values.tolist())
     planes = _planes(path, "train", images)
     was = planes.shape[1]
-    planes = _in_channels(planes, wishes.channels)
+    planes = _in_channels(planes, wanted.channels)
     as_digits = is_like_mnist(planes)
-    chosen: Normalization = wishes.normalization or ("digit" if as_digits else "none")
+    chosen: Normalization = wanted.normalization or ("digit" if as_digits else "none")
     if chosen == "digit" and planes.shape[1] == 3:
         raise UserError(f"{path}: normalization digit for images in colour", expected="none, resize or letterbox")
 
@@ -69,7 +60,7 @@ def from_arrays(
     def read_other(split: Split, first: int) -> LabelledImages:
         images, labels = read(split)
         _check_pair(path, split, images, labels)
-        planes = _in_channels(_planes(path, split, images), wishes.channels)
+        planes = _in_channels(_planes(path, split, images), wanted.channels)
         return _like(train, labelled(split, planes, labels, first), path)
 
     train = labelled("train", planes, labels, 0)

@@ -1,40 +1,24 @@
 """The formats of data sets: which one a file, a folder or an archive has, and its reader."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Watch
 from imparfait.data import npz, table_files
-from imparfait.data.arrays import Arrays, ArrayWishes, from_arrays
+from imparfait.data.arrays import Arrays, from_arrays
 from imparfait.data.dataset import Split
 from imparfait.data.directory import Directory, list_directory, on_disk
 from imparfait.data.idx import PARTS, TRANSPOSED, find_sets, read_idx, read_mapping
 from imparfait.data.image_dataset import from_images
 from imparfait.data.image_files import ImageFiles, Wanted
 from imparfait.data.image_folder import MAX_WRAPPERS, SPLITS, find_class_folders, images_in, split_named
-from imparfait.data.image_table import columns_of, has_images, read_image_table
-from imparfait.data.pixel_table import has_labels, is_pixel_table, read_pixel_table
+from imparfait.data.image_table import read_image_table
+from imparfait.data.pixel_table import is_pixel_table
 from imparfait.data.split_dataset import Dataset
+from imparfait.data.table_dataset import TableFile, from_pixel_tables, from_tables, split_tables, tables_in
 
 KINDS = "class folders of images, a .csv or .parquet table, IDX or .npy files, or an .npz, .mat or .zip file"
-SHARD = re.compile(r"-\d+-of-\d+$")  # of a Parquet file, as Hugging Face names them
-
-
-class TableFile(NamedTuple):
-    """A table in a directory: its name and the names of its columns."""
-
-    name: str
-    header: list[str]
-
-    @property
-    def split(self) -> Split | None:
-        """The split that its name tells, as of train.csv or mnist_test.csv."""
-        found = {split for word in re.findall("[a-z]+", Path(self.name).stem.lower()) if (split := split_named(word))}
-        return found.pop() if len(found) == 1 else None
 
 
 def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
@@ -54,7 +38,7 @@ def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
             raise UserError(f"{path}: is no regular file", expected="a table")
         table = TableFile(path.name, table_files.header_of(path))
         if is_pixel_table(table.header):
-            return _from_pixel_tables(alone, {"train": table}, path.stem, wanted)
+            return from_pixel_tables(alone, {"train": table}, path.stem, wanted)
         return from_images(str(path), path.stem, read_image_table(path, table.header, alone), wanted, watch)
     return None
 
@@ -83,7 +67,7 @@ def read_inside(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
     else:
         return None
     sets = find_sets(here.files)
-    return _from_idx(here, path.name, sets[path.name], path.name, _wishes(wanted)) if path.name in sets else None
+    return _from_idx(here, path.name, sets[path.name], path.name, wanted) if path.name in sets else None
 
 
 def _read_directory(
@@ -97,23 +81,23 @@ def _read_directory(
         )
     if sets:
         [(prefix, parts)] = sets.items()
-        return _from_idx(directory, prefix, parts, name, _wishes(wanted))
+        return _from_idx(directory, prefix, parts, name, wanted)
     if any(file.lower().endswith(".npy") for file in directory.files):
         return _from_npy(directory, name, wanted)
     matlab = {split: file for file in directory.files if (split := TableFile(file, []).split) and _is(file, ".mat")}
     if "train" in matlab:
         return _from_matlab(directory, matlab, name, wanted)
-    tables, unreadable = _tables_in(directory)
-    if found := _from_tables(directory, tables, name, wanted, watch):
+    tables, unreadable = tables_in(directory)
+    if found := from_tables(directory, tables, name, wanted, watch):
         return found
-    if folders := _split_tables(directory) or find_class_folders(directory):
+    if folders := split_tables(directory) or find_class_folders(directory):
         several = len(folders) > 1 or len(set(folders.get("train", ImageFiles("", (), ())).labels)) > 1
         if several or not _is_wrapped(directory):
             return from_images(directory.path, name, folders, wanted, watch)
     archives = [file for file in directory.files if _is(file, ".npz")]
     if len(archives) == 1:
         return _from_npz(directory, archives[0], name, wanted)
-    if found := _from_tables(directory, tables, name, wanted, watch, sure=False):
+    if found := from_tables(directory, tables, name, wanted, watch, sure=False):
         return found
     if wrappers and len(directory.folders) == 1:  # as archives add them
         [inner] = directory.folders.values()
@@ -133,11 +117,7 @@ def _is_wrapped(directory: Directory) -> bool:
     return len(inner) == 1 and bool(inner[0].folders or inner[0].files) and not split_named(inner[0].name)
 
 
-def _wishes(wanted: Wanted) -> ArrayWishes:
-    return ArrayWishes(wanted.normalization, wanted.channels)
-
-
-def _from_idx(directory: Directory, prefix: str, parts: Mapping[str, str], name: str, wishes: ArrayWishes) -> Dataset:
+def _from_idx(directory: Directory, prefix: str, parts: Mapping[str, str], name: str, wanted: Wanted) -> Dataset:
     def read(split: Split) -> Arrays:
         for part in PARTS[split]:
             if part not in parts:
@@ -152,7 +132,7 @@ def _from_idx(directory: Directory, prefix: str, parts: Mapping[str, str], name:
         with on_disk(directory, [mapping]) as folder:
             names = read_mapping(folder / mapping)
     has: list[Split] = ["train", "test"] if all(part in parts for part in PARTS["test"]) else ["train"]
-    return from_arrays(directory.path, name, read, has, wishes, names)
+    return from_arrays(directory.path, name, read, has, wanted, names)
 
 
 def _from_npy(directory: Directory, name: str, wanted: Wanted) -> Dataset:
@@ -181,7 +161,7 @@ def _from_named_arrays(directory: Directory, files: Sequence[str], inner: str, n
             images, labels = (npz.read_array(folder / inner, array) for array in pairs[split])
         return images, labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
-    return from_arrays(shown, name, read, list(pairs), _wishes(wanted))
+    return from_arrays(shown, name, read, list(pairs), wanted)
 
 
 def _from_matlab(directory: Directory, files: Mapping[Split, str], name: str, wanted: Wanted) -> Dataset:
@@ -191,91 +171,4 @@ def _from_matlab(directory: Directory, files: Mapping[Split, str], name: str, wa
         with on_disk(directory, [files[split]]) as folder:
             return read_matlab(folder / files[split])
 
-    return from_arrays(directory.path, name, read, list(files), _wishes(wanted))
-
-
-def _from_pixel_tables(directory: Directory, tables: Mapping[Split, TableFile], name: str, wanted: Wanted) -> Dataset:
-    def read(split: Split) -> Arrays:
-        with on_disk(directory, [tables[split].name]) as folder:
-            return read_pixel_table(folder / tables[split].name, tables[split].header)
-
-    return from_arrays(directory.path, name, read, list(tables), _wishes(wanted))
-
-
-def _from_tables(
-    directory: Directory, tables: Sequence[TableFile], name: str, wanted: Wanted, watch: Watch, sure: bool = True
-) -> Dataset | None:
-    """The data set in the tables of a directory; None where they are about something else.
-
-    To be `sure` is to find the image of the first row.
-    """
-    pixels = [table for table in tables if is_pixel_table(table.header)]
-    if labelled := [table for table in pixels if has_labels(table.header)]:
-        found = _from_pixel_tables(directory, _by_split(directory, labelled), name, wanted)
-        unused = ", ".join(table.name for table in pixels if table not in labelled)
-        return replace(found, remark=f"{found.remark}; {unused}: no labels, not used") if unused else found
-    images = [table for table in tables if {"image", "label"} <= set(columns_of(table.header))]
-    with on_disk(directory, [table.name for table in images]) as folder:
-        images = [table for table in images if not sure or has_images(folder / table.name, table.header, directory)]
-        if not images:
-            return None
-        if len(images) == 1:
-            splits = read_image_table(folder / images[0].name, images[0].header, directory)
-            return from_images(f"{directory.path}/{images[0].name}", name, splits, wanted, watch)
-        parts = [
-            (split, files)
-            for table in images
-            for split, files in read_image_table(folder / table.name, table.header, directory, table.split).items()
-        ]
-    if not all(SHARD.search(Path(table.name).stem) for table in images):
-        _by_split(directory, images)  # raises where two tables are of one split
-    splits = {split: _joined([files for own, files in parts if own == split]) for split in dict.fromkeys(dict(parts))}
-    return from_images(directory.path, name, splits, wanted, watch)
-
-
-def _split_tables(directory: Directory) -> dict[Split, ImageFiles]:
-    """The splits whose folders have a table of their images each, as Hugging Face's image folders."""
-    found: dict[Split, ImageFiles] = {}
-    for folder in directory.folders.values():
-        split = split_named(folder.name)
-        tables = [each for each in _tables_in(folder)[0] if {"image", "label"} <= set(columns_of(each.header))]
-        if split and len(tables) == 1:
-            with on_disk(folder, [tables[0].name]) as path:
-                rows = read_image_table(path / tables[0].name, tables[0].header, folder, split)
-            found |= rows
-    return found
-
-
-def _tables_in(directory: Directory) -> tuple[list[TableFile], list[UserError]]:
-    """The tables of a directory, and the errors of those that cannot be read."""
-    found: list[TableFile] = []
-    errors: list[UserError] = []
-    for name in sorted(file for file in directory.files if Path(file).suffix.lower() in table_files.SUFFIXES):
-        try:
-            with on_disk(directory, [name]) as folder:
-                found.append(TableFile(name, table_files.header_of(folder / name)))
-        except UserError as error:  # it may be about something else
-            errors.append(error)
-    return found, errors
-
-
-def _by_split(directory: Directory, tables: Sequence[TableFile]) -> dict[Split, TableFile]:
-    """Tables by the splits that their names tell; one alone is that of the training images."""
-    if len(tables) == 1:
-        return {"train": tables[0]}
-    found = {table.split: table for table in tables}
-    if None in found or len(found) < len(tables):
-        names = ", ".join(table.name for table in tables)
-        raise UserError(
-            f"{directory.path}: several tables, {names}",
-            expected="one of each of train, validation and test",
-            hint=f"or name one: {directory.path}/{tables[0].name}",
-        )
-    return {split: table for split, table in found.items() if split}
-
-
-def _joined(parts: Sequence[ImageFiles]) -> ImageFiles:
-    groups = [group for part in parts for group in part.groups or ()]
-    sources = [source for part in parts for source in part.sources]
-    labels = [label for part in parts for label in part.labels]
-    return ImageFiles(parts[0].path, sources, labels, groups if len(groups) == len(sources) else None)
+    return from_arrays(directory.path, name, read, list(files), wanted)

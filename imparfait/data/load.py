@@ -11,7 +11,7 @@ import numpy as np
 
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.types import Watch
-from imparfait.data.arrays import ArrayWishes, from_arrays
+from imparfait.data.arrays import from_arrays
 from imparfait.data.dataset import Split
 from imparfait.data.idx import as_idx, read_idx
 from imparfait.data.image_files import Wanted
@@ -77,7 +77,7 @@ def load_data(
 def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     from imparfait.data import formats
 
-    path, wishes = Path(data), ArrayWishes(wanted.normalization, wanted.channels)
+    path = Path(data)
     if str(data) in DATASETS or not path.exists():
         if str(data) not in DATASETS and (inside := formats.read_inside(path, wanted, watch)):
             return inside
@@ -86,7 +86,7 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
             raise UserError(
                 f"{data}: no such file or folder; --data wants {formats.KINDS}, or one of {', '.join(DATASETS)}"
             )
-        return lookup("data set", str(data), DATASETS)(wishes)
+        return lookup("data set", str(data), DATASETS)(wanted)
     found = formats.read_path(path, wanted, watch)
     if found is None and (images := formats.count_images(path)):
         raise UserError(
@@ -100,9 +100,8 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     return found
 
 
-def mnist(wishes: ArrayWishes | None = None) -> Dataset:
+def mnist(wanted: Wanted) -> Dataset:
     """MNIST as published: 60,000 images to learn from and 10,000 under seal; it comes with the package."""
-    wishes = wishes or ArrayWishes()
 
     def read(split: Split) -> tuple[np.ndarray, np.ndarray]:
         pair = []
@@ -114,8 +113,8 @@ def mnist(wishes: ArrayWishes | None = None) -> Dataset:
                 )
         return pair[0], pair[1]
 
-    found = from_arrays(str(MNIST), "mnist", read, ("train", "test"), wishes)
-    return found if wishes.normalization else replace(found, remark="")
+    found = from_arrays(str(MNIST), "mnist", read, ("train", "test"), wanted)
+    return found if wanted.normalization else replace(found, remark="")
 
 
-DATASETS: dict[str, Callable[[ArrayWishes | None], Dataset]] = {"mnist": mnist}
+DATASETS: dict[str, Callable[[Wanted], Dataset]] = {"mnist": mnist}

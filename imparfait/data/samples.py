@@ -9,7 +9,7 @@ from PIL import Image
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Watch
-from imparfait.data.arrays import Arrays, ArrayWishes, from_arrays
+from imparfait.data.arrays import Arrays, from_arrays
 from imparfait.data.dataset import Split
 from imparfait.data.image_dataset import from_images
 from imparfait.data.image_files import ImageFiles, ImageSource, Wanted
@@ -36,9 +36,8 @@ def from_memory(data: Any, wanted: Wanted, watch: Watch) -> Dataset:
     if "train" not in by_split:
         raise UserError(f"{' and '.join(by_split) or 'no splits'} but no train", expected=EXPECTED)
     if all(map(_are_arrays, by_split.values())):
-        wishes = ArrayWishes(wanted.known.normalization if wanted.known else wanted.normalization, wanted.channels)
         arrays = {split: _arrays(*value) for split, value in by_split.items()}
-        return from_arrays("the data", NAME, lambda split: arrays[split], set(arrays), wishes)
+        return from_arrays("the data", NAME, lambda split: arrays[split], set(arrays), wanted)
     splits = {split: _listed(split, value) for split, value in by_split.items()}
     return from_images("the data", NAME, splits, wanted, watch)
 
