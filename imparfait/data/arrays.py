@@ -6,6 +6,7 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages, Split
+from imparfait.data.group_names import NO_GROUPS
 from imparfait.data.image_files import FileFacts, Wanted
 from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
 from imparfait.data.sealed_test import SealedTest
@@ -28,6 +29,11 @@ def from_arrays(
     Arrays keep their pixels, whatever normalization is to be recorded; only to `digit` they are brought where they are
     not framed like that.
     """
+    if wanted.group not in (None, NO_GROUPS):
+        raise UserError(
+            f"--group {wanted.group}: {path} has arrays of images, without paths and columns",
+            expected="image files in folders or in a table",
+        )
     images, labels = read("train")
     _check_pair(path, "train", images, labels)
     values, counts = np.unique(labels, return_counts=True)

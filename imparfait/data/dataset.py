@@ -68,6 +68,15 @@ class LabelledImages:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
+    def grouping(self) -> str:
+        """sha256 of which images belong together, which decides splits; empty without groups.
+
+        Not a part of the fingerprint, by which the same images are recognised whatever their groups.
+        """
+        if self.groups is None:
+            return ""
+        return hashlib.sha256(np.ascontiguousarray(self.groups).data).hexdigest()
+
 
 @dataclass(frozen=True)
 class ConditionImages:

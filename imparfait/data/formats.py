@@ -39,7 +39,7 @@ def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
         table = TableFile(path.name, table_files.header_of(path))
         if is_pixel_table(table.header):
             return from_pixel_tables(alone, {"train": table}, path.stem, wanted)
-        return from_images(str(path), path.stem, read_image_table(path, table.header, alone), wanted, watch)
+        return from_images(str(path), path.stem, read_image_table(path, table.header, alone, wanted.group), wanted, watch)
     return None
 
 
@@ -90,7 +90,7 @@ def _read_directory(
     tables, unreadable = tables_in(directory)
     if found := from_tables(directory, tables, name, wanted, watch):
         return found
-    if folders := split_tables(directory) or find_class_folders(directory):
+    if folders := split_tables(directory, wanted.group) or find_class_folders(directory):
         several = len(folders) > 1 or len(set(folders.get("train", ImageFiles("", (), ())).labels)) > 1
         if several or not _is_wrapped(directory):
             return from_images(directory.path, name, folders, wanted, watch)

@@ -4,16 +4,19 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
+from imparfait.data.group_names import NO_GROUPS, groups_by_path
 from imparfait.data.image_files import FileFacts, ImageFiles, UnreadableError, Wanted, in_parts, read_images, shown
 from imparfait.data.image_folder import SPLITS, in_order
 from imparfait.data.sealed_test import SealedTest
 from imparfait.data.split_dataset import Dataset
+from imparfait.data.table_files import SUFFIXES
 
 IMAGES_AT_A_TIME = 1000  # test images in memory at a time, for a data report
 
@@ -25,6 +28,8 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
     """
     if "train" not in splits:
         raise UserError(f"{path}: {' and '.join(splits)} but no train in it; expected train/<class>/… or <class>/…")
+    if wanted.group not in (None, NO_GROUPS):
+        splits = {split: _grouped(files, path, str(wanted.group)) for split, files in splits.items()}
     train_files = splits["train"]
     classes = tuple(in_order(dict.fromkeys(train_files.labels)))
     _check_classes(splits, classes)
@@ -74,6 +79,14 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
         parts = read_parts
     files = tuple(shown(source) for split in SPLITS if split in splits for source in splits[split].sources)
     return Dataset(train, sealed, validation, remark, files, facts, parts)
+
+
+def _grouped(files: ImageFiles, path: str, group: str) -> ImageFiles:
+    """The images with their groups; `path` is the data folder or a table in it."""
+    if files.groups is not None:
+        return files
+    root = str(Path(path).parent) if Path(path).suffix.lower() in SUFFIXES else path
+    return replace(files, groups=groups_by_path(files, root, group))
 
 
 def _check_classes(splits: Mapping[Split, ImageFiles], classes: tuple[str, ...]) -> None:

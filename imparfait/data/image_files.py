@@ -54,6 +54,8 @@ class Wanted:
     known: InputFormat | None = None
     """The format of the training images, once they are read."""
     skip_unreadable: bool = False
+    group: str | None = None
+    """A column, "parent" or a pattern of paths that tells groups; None takes a column called group, "none" no groups."""
 
     def format_of(self, first: Page) -> InputFormat:
         """The format of all images, by the first of them."""

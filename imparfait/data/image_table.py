@@ -9,6 +9,7 @@ from pathlib import Path
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import Split
 from imparfait.data.directory import Directory, Member, list_directory
+from imparfait.data.group_names import check_group
 from imparfait.data.image_files import MAX_NAMED, ImageFiles, ImageSource
 from imparfait.data.image_folder import SPLITS, images_in, split_named
 from imparfait.data.table_files import Encoded, Table, read_table
@@ -26,11 +27,18 @@ COLUMNS = {
 EXPECTED = "columns image_path and label, and perhaps split (train, validation, test) and group"
 
 
-def columns_of(header: Sequence[str]) -> dict[str, str]:
-    """Which columns of a table with these names are the image, the label, the split and the group."""
+def columns_of(header: Sequence[str], group: str | None = None) -> dict[str, str]:
+    """Which columns of a table with these names are the image, the label, the split and the group.
+
+    A column of groups is one called so, or where `group` is given, only the one that it names.
+    """
     by_key = {re.sub(r"[\s_-]", "", name).casefold(): name for name in reversed(header)}
     found = {kind: [by_key[name] for name in names if name in by_key] for kind, names in COLUMNS.items()}
-    return {kind: names[0] for kind, names in found.items() if names}
+    columns = {kind: names[0] for kind, names in found.items() if names}
+    if group is not None:
+        columns.pop("group", None)
+        columns |= {"group": group} if group in header else {}
+    return columns
 
 
 def has_images(path: Path, header: Sequence[str], directory: Directory) -> bool:
@@ -41,26 +49,29 @@ def has_images(path: Path, header: Sequence[str], directory: Directory) -> bool:
 
 
 def read_image_table(
-    path: Path, header: Sequence[str], directory: Directory, split: Split | None = None
+    path: Path, header: Sequence[str], directory: Directory, group: str | None = None, split: Split | None = None
 ) -> dict[Split, ImageFiles]:
     """The splits of a table at `path`, whose images are in `directory`; only `split` where it names none.
 
-    Without a column of splits and a `split`, paths that all begin with a split's name tell. Raises UserError, in one
+    Without a column of splits and a `split`, paths that all begin with a split's name tell. Groups are those of a
+    column, by default of one called group; another `group` than a column is looked for in the paths later. Raises UserError, in one
     sentence for all rows, where a label, a split or a file is missing.
     """
-    columns = columns_of(header)
+    columns = columns_of(header, group)
     shown = str(Path(directory.path, path.name))
     if not {"image", "label"} <= set(columns):
         named = ", ".join(header[:8]) + (" …" if len(header) > 8 else "")
         raise UserError(f"{shown}: a table with columns {named or 'of no name'}", expected=EXPECTED)
-    table = read_table(path, list(columns.values()))
+    if group is not None:
+        check_group(group, header)
+    table = read_table(path, list(dict.fromkeys(columns.values())))
     cells, labels = (table.columns[columns[kind]] for kind in ("image", "label"))
     _check_rows(shown, columns["label"], [not label for label in labels], "no label")
     _check_rows(shown, columns["image"], [not cell for cell in cells], "no image")
     sources = _find_images(shown, cells, directory)
     splits = _splits_of(shown, table, columns, cells, split)
     groups = table.columns[columns["group"]] if "group" in columns else None
-    if groups is not None and not any(groups):
+    if groups is not None and not any(groups) and group is None:
         groups = None
     if groups is not None:
         _check_rows(shown, columns["group"], [not group for group in groups], "no group")

@@ -44,6 +44,7 @@ def load_data(
     *,
     channels: int | None = None,
     skip_unreadable: bool = False,
+    group: str | None = None,
 ) -> Dataset:
     """The data set called `data`, the one at the path `data`, or the images and labels that `data` holds.
 
@@ -56,12 +57,14 @@ def load_data(
     training and in `predict` (see `imparfait.data.images.normalize`); a model's InputFormat brings them to exactly
     that. The default is `digit` where all training images are framed as MNIST's digits; else, for image files with a
     size, `letterbox`; else `none`. `channels` 1 turns colours to grey, 3 grey to colour. `skip_unreadable` leaves out
-    image files that cannot be read, and counts them. Raises UserError when a file is not what it says.
+    image files that cannot be read, and counts them. `group` tells which images stay on one side of every split: a
+    column of the table, "parent" for the folder that an image is in, or a regular expression with one group, searched
+    in its path; "none" for no groups. By default it is a column called group. Raises UserError when a file is not what it says.
     """
     known = normalize if isinstance(normalize, InputFormat) else None
     declared = None if isinstance(normalize, InputFormat) else normalize
     channels = known.channels if known else channels
-    wanted = Wanted(size, declared, channels, known, skip_unreadable)
+    wanted = Wanted(size, declared, channels, known, skip_unreadable, group)
     if isinstance(data, str | Path):
         found = _at(data, wanted, watch)
     else:

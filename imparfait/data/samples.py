@@ -38,7 +38,7 @@ def from_memory(data: Any, wanted: Wanted, watch: Watch) -> Dataset:
     if all(map(_are_arrays, by_split.values())):
         arrays = {split: _arrays(*value) for split, value in by_split.items()}
         return from_arrays("the data", NAME, lambda split: arrays[split], set(arrays), wanted)
-    splits = {split: _listed(split, value) for split, value in by_split.items()}
+    splits = {split: _listed(split, value, wanted.group) for split, value in by_split.items()}
     return from_images("the data", NAME, splits, wanted, watch)
 
 
@@ -63,20 +63,24 @@ def _arrays(images: Any, labels: Any) -> Arrays:
     return images, labels
 
 
-def _listed(split: Split, data: Any) -> ImageFiles:
+def _listed(split: Split, data: Any, group: str | None) -> ImageFiles:
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__") or isinstance(data, str | bytes):
         raise UserError(f"a {type(data).__name__} as {split} images", expected=EXPECTED)
     if isinstance(data, np.ndarray):
         raise UserError(f"an array of shape {data.shape} without labels", expected=EXPECTED)
     sources: list[ImageSource] = []
     labels: list[str] = []
+    groups: list[str] = []
     for number in range(len(data)):
-        image, label = _pair(split, number, data[number])
+        row = data[number]
+        image, label = _pair(split, number, row)
+        if isinstance(row, Mapping) and (column := columns_of(list(map(str, row)), group).get("group")):
+            groups.append(str(row[column]))
         sources.append(_source(split, number, image))
         labels.append(_label(split, number, label))
     if not sources:
         raise UserError(f"no {split} images", expected=EXPECTED)
-    return ImageFiles("the data", sources, labels)
+    return ImageFiles("the data", sources, labels, groups if len(groups) == len(sources) else None)
 
 
 def _pair(split: Split, number: int, row: Any) -> tuple[Any, Any]:

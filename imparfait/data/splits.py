@@ -9,6 +9,7 @@ from jaxtyping import Int64
 from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.group_splits import MAX_EXCESS, deal_groups, hold_out_groups
 
 VALIDATION_SHARE = 1 / 6  # of MNIST's 60,000: 10,000, as many as its test images
 
@@ -17,8 +18,13 @@ def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[Labell
     """Split into training and validation images: by source, stratified, always the same split.
 
     The sources of each class with the smallest random numbers are the validation set, so all copies of a source stay
-    together. For MNIST this is the project's validation set.
+    together. For MNIST this is the project's validation set. Images with groups are split by group instead, as close
+    to the share and as stratified as the groups allow.
     """
+    if data.groups is not None:
+        _check_split(data)
+        mask = hold_out_groups(data, share, "validation")
+        return data.select(~mask), data.select(mask, "validation")
     mask = np.isin(data.sources, _share_of_each_class(data, share, "validation"))
     if not mask.any():
         raise UserError(
@@ -35,10 +41,20 @@ MIN_CALIBRATION_IMAGES = 500  # images; fewer cannot support an error rate of 1 
 def split_calibration(data: LabelledImages) -> tuple[LabelledImages, LabelledImages | None]:
     """Split into training images and images to calibrate on; None instead of the latter when `data` are few.
 
-    By source, stratified, always the same split.
+    By source or group, stratified, always the same split. None too where groups are so few or so large that holding
+    one out would cost too many training images.
     """
     if len(data) * CALIBRATION_SHARE < MIN_CALIBRATION_IMAGES:
         return data, None
+    if data.groups is not None:
+        _check_split(data)
+        try:
+            mask = hold_out_groups(data, CALIBRATION_SHARE, "calibration")
+        except UserError:  # too few groups: calibration can be done without
+            return data, None
+        if not MIN_CALIBRATION_IMAGES <= mask.sum() <= MAX_EXCESS * CALIBRATION_SHARE * len(data):
+            return data, None
+        return data.select(~mask), data.select(mask, "validation")
     mask = np.isin(data.sources, _share_of_each_class(data, CALIBRATION_SHARE, "calibration"))
     return data.select(~mask), data.select(mask, "validation")
 
@@ -51,11 +67,15 @@ def subsample(data: LabelledImages, images: int | None) -> LabelledImages:
 
 
 def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple[LabelledImages, LabelledImages]:
-    """Training images and the held-out fold `number` of `folds`: by source, stratified.
+    """Training images and the held-out fold `number` of `folds`: by source or group, stratified.
 
-    Each `partition` is another random division into folds. Raises UserError when a class has fewer sources than
-    folds.
+    Each `partition` is another random division into folds; with as many folds as groups, each group is held out once.
+    Raises UserError when a class has fewer sources than folds, or when there are too few groups.
     """
+    if data.groups is not None:
+        _check_split(data)
+        mask = deal_groups(data, folds, "folds", partition) == number
+        return data.select(~mask), data.select(mask, "validation")
     held_out: list[np.ndarray] = []
     dealt = 0  # carried from class to class, so that the folds have equal sizes
     for label, members in enumerate(_by_class(data, "folds", partition)):
@@ -71,13 +91,24 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
 
 
 def check_apart(fit: LabelledImages, held_out: LabelledImages) -> None:
-    """Raise UserError if `fit` contains a held-out source image or a corrupted copy of one."""
+    """Raise UserError if `fit` contains a held-out source image, a corrupted copy of one, or one of its group."""
     both = np.intersect1d(fit.sources, held_out.sources)
     if len(both):
         raise UserError(
             f"leakage: {len(both)} held-out source images (the first has id {both[0]}) are also trained on",
             hint="keep all copies of a source on one side",
         )
+    shared = shared_groups(fit, held_out)
+    if shared:
+        raise UserError(
+            f"leakage: {shared} held-out group{'s' * (shared > 1)} {'are' if shared > 1 else 'is'} also trained on",
+            hint="keep all images of a group on one side",
+        )
+
+
+def shared_groups(one: LabelledImages, other: LabelledImages) -> int:
+    """How many groups have images in both; 0 without groups."""
+    return 0 if one.groups is None or other.groups is None else len(np.intersect1d(one.groups, other.groups))
 
 
 def _share_of_each_class(data: LabelledImages, share: float, purpose: str) -> Int64[np.ndarray, " n"]:
@@ -94,11 +125,15 @@ def _share_of_each_class(data: LabelledImages, share: float, purpose: str) -> In
 
 def _by_class(data: LabelledImages, purpose: str, seed: int) -> Iterator[Int64[np.ndarray, " members"]]:
     """The sources of each class, in a random order given by purpose and seed."""
-    if data.split != "train":
-        raise UserError(f"{data.split} images cannot be split", expected="training images")
+    _check_split(data)
     sources, first = np.unique(data.sources, return_index=True)
     labels = data.labels[first]
     order = CounterRng(seed, purpose, 0, torch.from_numpy(sources)).bits("order").numpy()
     for label in range(len(data.classes)):
         members = np.flatnonzero(labels == label)
         yield sources[members[np.argsort(order[members], kind="stable")]]
+
+
+def _check_split(data: LabelledImages) -> None:
+    if data.split != "train":
+        raise UserError(f"{data.split} images cannot be split", expected="training images")

@@ -63,12 +63,14 @@ def from_tables(
         if not images:
             return None
         if len(images) == 1:
-            splits = read_image_table(folder / images[0].name, images[0].header, directory)
+            splits = read_image_table(folder / images[0].name, images[0].header, directory, wanted.group)
             return from_images(f"{directory.path}/{images[0].name}", name, splits, wanted, watch)
         parts = [
             (split, files)
             for table in images
-            for split, files in read_image_table(folder / table.name, table.header, directory, table.split).items()
+            for split, files in read_image_table(
+                folder / table.name, table.header, directory, wanted.group, table.split
+            ).items()
         ]
     if not all(SHARD.search(Path(table.name).stem) for table in images):
         _by_split(directory, images)  # raises where two tables are of one split
@@ -76,7 +78,7 @@ def from_tables(
     return from_images(directory.path, name, splits, wanted, watch)
 
 
-def split_tables(directory: Directory) -> dict[Split, ImageFiles]:
+def split_tables(directory: Directory, group: str | None = None) -> dict[Split, ImageFiles]:
     """The splits whose folders have a table of their images each, as Hugging Face's image folders."""
     found: dict[Split, ImageFiles] = {}
     for folder in directory.folders.values():
@@ -84,7 +86,7 @@ def split_tables(directory: Directory) -> dict[Split, ImageFiles]:
         tables = [each for each in tables_in(folder)[0] if {"image", "label"} <= set(columns_of(each.header))]
         if split and len(tables) == 1:
             with on_disk(folder, [tables[0].name]) as path:
-                rows = read_image_table(path / tables[0].name, tables[0].header, folder, split)
+                rows = read_image_table(path / tables[0].name, tables[0].header, folder, group, split)
             found |= rows
     return found
 
