@@ -17,7 +17,14 @@ DEFAULT_SIDE = 64  # pixels, to which images of several sizes are brought to com
 @click.argument("data", metavar="DATA")
 @options.image_options
 @options.as_json
-def check(data: str, size: int | None, normalize: "Normalization | None", skip_unreadable: bool, as_json: bool) -> None:
+def check(
+    data: str,
+    size: int | None,
+    normalize: "Normalization | None",
+    group: str | None,
+    skip_unreadable: bool,
+    as_json: bool,
+) -> None:
     """Check a data set before training: images per class and split, sizes, colour modes, copies.
 
     DATA is what --data takes. Warnings name images that are in two splits, classes without images, and imbalance. The
@@ -28,11 +35,11 @@ def check(data: str, size: int | None, normalize: "Normalization | None", skip_u
     from imparfait.reports.data_text import data_lines, data_table, data_warnings
 
     try:
-        dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable)
+        dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     except SizesDifferError:
         if size or normalize:
             raise
-        dataset = console.loaded(data, DEFAULT_SIDE, skip_unreadable=skip_unreadable)
+        dataset = console.loaded(data, DEFAULT_SIDE, skip_unreadable=skip_unreadable, group=group)
         click.echo(
             f"images of several sizes are compared at {DEFAULT_SIDE}×{DEFAULT_SIDE} pixels; training needs a --size",
             err=True,

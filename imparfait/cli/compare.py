@@ -1,7 +1,7 @@
 """`imparfait compare`: which of several candidates is better, by cross-validation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", metavar="CANDIDATE...", nargs=-1)
 @options.data
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Cross-validation folds per seed.")
+@click.option(
+    "--folds", type=options.Folds(), default=5, show_default=True,
+    help="Cross-validation folds per seed; groups: hold out one group at a time.",
+)  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions, each on new splits.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of each candidate.  [default: the fewest of any]")
 @click.option("--seconds", type=click.FloatRange(1), help="Train each for about this many seconds, in whole epochs.")
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 @options.as_json
 def compare(
     names: tuple[str, ...], data: str, size: int | None, normalize: "Normalization | None",
-    skip_unreadable: bool, folds: int, seeds: int,
+    group: str | None, skip_unreadable: bool, folds: "int | Literal['groups']", seeds: int,
     epochs: int | None, seconds: float | None, images: int | None, suite: str, minutes: float | None,
     executor: str | None, address: str | None, threads: int, out: Path, final: bool, as_json: bool,
 ) -> None:  # fmt: skip
@@ -51,7 +54,7 @@ def compare(
     from imparfait.training.run import prepare_run
 
     runs_on = executor_named(executor, address, threads)
-    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable)
+    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     click.echo("planning: the throughput of each candidate is measured", err=True)
     run = cross_validation.compare(

@@ -73,12 +73,19 @@ def loaded(
     *,
     channels: int | None = None,
     skip_unreadable: bool = False,
+    group: str | None = None,
 ) -> "Dataset":
     """The data set, read behind a bar; prints how its images were normalised."""
     from imparfait.data.load import load_data
 
     dataset = load_data(
-        data, size, normalize, watch("reading images"), channels=channels, skip_unreadable=skip_unreadable
+        data,
+        size,
+        normalize,
+        watch("reading images"),
+        channels=channels,
+        skip_unreadable=skip_unreadable,
+        group=group,
     )
     if dataset.remark:
         click.echo(dataset.remark, err=True)

@@ -40,6 +40,7 @@ def evaluate(
     data: str,
     size: int | None,
     normalize: "Normalization | None",
+    group: str | None,
     skip_unreadable: bool,
     network: str | None,
     layout: str | None,
@@ -66,7 +67,7 @@ def evaluate(
 
     hint = SpecHint(layout, value_range, foreground, outputs)
     known = normalize or (None if size else shared_input_format(paths.values()))
-    dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable)
+    dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
     with open_models(models, dataset, device=device, network=network, spec=hint) as opened:
         report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
     if as_json:

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 
+
+class Folds(click.ParamType[Any]):
+    """A number of folds, or groups for one fold each."""
+
+    name = "N|groups"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number as an int, or "groups"."""
+        return value if value == "groups" else click.IntRange(2).convert(value, param, ctx)
+
+
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
 )
@@ -56,6 +67,13 @@ def image_options(command: Command) -> Command:
             type=click.Choice(["none", "resize", "letterbox", "digit"]),
             help="How image files become the model's input: unchanged, stretched, padded, or the digit on them cropped "
             "and drawn light on dark.  [default: chosen for the data, and printed]",
+        ),
+        click.option(
+            "--group",
+            metavar="COLUMN|parent|REGEX",
+            help="Keep images of one group on one side of every split. Groups are the values of a table's column, the "
+            "folders inside class folders (parent), or what the regular expression's one group finds in paths; none "
+            "for no groups.  [default: the column called group, if any]",
         ),
         click.option(
             "--skip-unreadable", is_flag=True, help="Leave out image files that cannot be read, and count them."

@@ -108,7 +108,9 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, full_suite: bool) -> 
         click.echo(summary.sentence)
     click.echo(f"report: {folder / 'report.html'}")
     if full_suite and not summary:
-        evaluate = shlex.join(["imparfait", "evaluate", str(folder), "--suite", "full", *options.given("data", "out")])
+        evaluate = shlex.join(
+            ["imparfait", "evaluate", str(folder), "--suite", "full", *options.given("data", "group", "out")]
+        )
         console.next_step(evaluate, "it was trained without --suite full")
         return
     again = options.again("--seed", str(seed + 1), but="--seed")

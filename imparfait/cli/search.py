@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -26,14 +26,17 @@ if TYPE_CHECKING:
 @options.data
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial.  [default: the recipe's]")
 @options.images
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds; a trial holds out one.")
+@click.option(
+    "--folds", type=options.Folds(), default=5, show_default=True,
+    help="Folds; a trial holds out one. groups: hold out one group at a time.",
+)  # fmt: skip
 @options.executor
 @options.out
 @options.as_json
 def search(
     model: str, methods: tuple[str, ...], trials: int, minutes: float | None, repeats: int, space: Path | None,
     data: str, size: int | None, normalize: "Normalization | None",
-    skip_unreadable: bool, epochs: int | None, images: int | None, folds: int,
+    group: str | None, skip_unreadable: bool, epochs: int | None, images: int | None, folds: "int | Literal['groups']",
     executor: str | None, address: str | None, threads: int, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Search settings and model arguments for MODEL: a model, a recipe or a TOML file of settings to start from.
@@ -58,7 +61,7 @@ def search(
     from imparfait.selection.executors import JOBS_FOLDER, executor_named
 
     runs_on = executor_named(executor, address, threads)
-    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable)
+    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     run = search.search(
         start, dataset.train_and_val(), methods=methods, trials=trials, minutes=minutes,
         repeats=repeats, space=space, epochs=epochs, images=images, folds=folds, executor=runs_on, threads=threads,
@@ -77,5 +80,6 @@ def search(
         raise UserError(f"no trial finished; the first one's cause: {result.trial_causes[0]}")
     words = ["imparfait", "train", "--settings", str(folder / BEST), *(["--data", data] if data != "mnist" else [])]
     words += [*(["--size", str(size)] if size else []), *(["--normalize", normalize] if normalize else [])]
+    words += ["--group", group] if group else []
     words += ["--skip-unreadable"] if skip_unreadable else []
     console.next_step(shlex.join(words), "train with the settings found")

@@ -41,6 +41,7 @@ def train(
     data: str,
     size: int | None,
     normalize: "Normalization | None",
+    group: str | None,
     skip_unreadable: bool,
     init_from: Path | None,
     teachers: tuple[Path, ...],
@@ -81,6 +82,7 @@ def train(
         normalize or (None if size else own),
         channels=own.channels if own else None,
         skip_unreadable=skip_unreadable,
+        group=group,
     )
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     if data not in DATASETS:

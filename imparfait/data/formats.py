@@ -39,7 +39,9 @@ def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
         table = TableFile(path.name, table_files.header_of(path))
         if is_pixel_table(table.header):
             return from_pixel_tables(alone, {"train": table}, path.stem, wanted)
-        return from_images(str(path), path.stem, read_image_table(path, table.header, alone, wanted.group), wanted, watch)
+        return from_images(
+            str(path), path.stem, read_image_table(path, table.header, alone, wanted.group), wanted, watch
+        )
     return None
 
 

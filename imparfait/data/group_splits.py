@@ -3,6 +3,8 @@
 # scikit-learn's StratifiedGroupKFold is not used: its shuffle only reorders groups of equal class counts, so that
 # groups of different sizes give the same folds for every seed (16 meters, 6 seeds: one division, scikit-learn 1.9).
 
+from typing import Literal
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64
@@ -18,6 +20,18 @@ MAX_EXCESS = 3  # times the share, above which a held-out fold of large groups w
 def count_groups(data: LabelledImages) -> int:
     """How many groups the images are of; 0 without groups."""
     return 0 if data.groups is None else len(np.unique(data.groups))
+
+
+def count_folds(data: LabelledImages, folds: int | Literal["groups"]) -> int:
+    """How many folds these are: "groups" is one for each group, which leaves one group out at a time."""
+    if folds != "groups":
+        return folds
+    if data.groups is None:
+        raise UserError(
+            f"--folds groups: {data.name} has no groups",
+            hint="write --group with a column of the table, parent or a regular expression",
+        )
+    return count_groups(data)
 
 
 def deal_groups(data: LabelledImages, folds: int, purpose: str, partition: int) -> Int64[np.ndarray, " n"]:

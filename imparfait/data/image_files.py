@@ -55,7 +55,7 @@ class Wanted:
     """The format of the training images, once they are read."""
     skip_unreadable: bool = False
     group: str | None = None
-    """A column, "parent" or a pattern of paths that tells groups; None takes a column called group, "none" no groups."""
+    """A column, "parent" or a pattern of paths tells groups; "none" is none, and None a column called group."""
 
     def format_of(self, first: Page) -> InputFormat:
         """The format of all images, by the first of them."""

@@ -54,8 +54,8 @@ def read_image_table(
     """The splits of a table at `path`, whose images are in `directory`; only `split` where it names none.
 
     Without a column of splits and a `split`, paths that all begin with a split's name tell. Groups are those of a
-    column, by default of one called group; another `group` than a column is looked for in the paths later. Raises UserError, in one
-    sentence for all rows, where a label, a split or a file is missing.
+    column, by default of one called group; a `group` that is no column is looked for in the paths later. Raises
+    UserError, in one sentence for all rows, where a label, a split or a file is missing.
     """
     columns = columns_of(header, group)
     shown = str(Path(directory.path, path.name))

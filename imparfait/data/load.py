@@ -59,7 +59,8 @@ def load_data(
     size, `letterbox`; else `none`. `channels` 1 turns colours to grey, 3 grey to colour. `skip_unreadable` leaves out
     image files that cannot be read, and counts them. `group` tells which images stay on one side of every split: a
     column of the table, "parent" for the folder that an image is in, or a regular expression with one group, searched
-    in its path; "none" for no groups. By default it is a column called group. Raises UserError when a file is not what it says.
+    in its path; "none" for no groups. By default it is a column called group. Raises UserError when a file is not what
+    it says.
     """
     known = normalize if isinstance(normalize, InputFormat) else None
     declared = None if isinstance(normalize, InputFormat) else normalize

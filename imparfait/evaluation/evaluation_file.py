@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from imparfait.evaluation.model_comparison import Evaluation
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores_file import ConditionRecord, condition_records
-from imparfait.evaluation.statistics import Crossing, Interval, Verdict
+from imparfait.evaluation.statistics import Crossing, GroupInterval, Interval, Verdict
 from imparfait.evaluation.uncertainty import CalibrationReport, OodReport
 
 
@@ -40,6 +40,7 @@ class SuiteRecord(BaseModel, frozen=True):
 
     mean: float
     mean_interval: Interval
+    mean_group_interval: GroupInterval | None = None
     clean: float
     core_mean: float | None
     mnist_c_mean: float | None
@@ -55,6 +56,7 @@ class SuiteRecord(BaseModel, frozen=True):
         return cls(
             mean=suite.mean,
             mean_interval=suite.mean_interval,
+            mean_group_interval=suite.mean_group_interval,
             clean=suite.clean.score.accuracy,
             core_mean=suite.core_mean,
             mnist_c_mean=suite.mnist_c_mean,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.evaluation.scores import ConditionResult, Score, Scores
-from imparfait.evaluation.statistics import Crossing, Interval, crossing
+from imparfait.evaluation.statistics import Crossing, GroupInterval, Interval, crossing, group_interval
 from imparfait.evaluation.suite import CLEAN, CUSTOM, is_full, levels_of, weights
 
 BASELINE = Path(__file__).parent / "baseline.json"
@@ -91,6 +91,12 @@ class SuiteResult:
     def mean_interval(self) -> Interval:
         """The 95 % interval of the mean, over source images with all their corrupted copies."""
         return normal_interval(self.mean, self.by_source())
+
+    @property
+    def mean_group_interval(self) -> GroupInterval | None:
+        """The 95 % interval of the mean over groups; None without groups, or with one."""
+        groups = self.scores.conditions[0].groups
+        return None if groups is None else group_interval(self.by_source(), groups)
 
     @property
     def worst(self) -> Score:

@@ -11,9 +11,9 @@ from jaxtyping import Bool, Int64
 from scipy.special import softmax
 
 from imparfait.core.errors import UserError
-from imparfait.core.types import Classifier, Labels, Probabilities, Sources
+from imparfait.core.types import Classifier, Groups, Labels, Probabilities, Sources
 from imparfait.data.dataset import ConditionImages
-from imparfait.evaluation.statistics import Interval, bootstrap_interval, wilson_interval
+from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval, wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,7 @@ class ConditionResult:
     sources: Sources
     truths: Labels
     probabilities: Probabilities
+    groups: Groups | None = None
 
     @property
     def predicted(self) -> Labels:
@@ -106,6 +107,14 @@ class Scores:
             return wilson_interval(round(self.mean * len(correct)), len(correct))
         return bootstrap_interval(correct, copies=len(self.conditions))
 
+    @property
+    def mean_group_interval(self) -> GroupInterval | None:
+        """The 95 % interval of the mean over groups; None without groups, or with one."""
+        groups = self.conditions[0].groups
+        if groups is None:
+            return None
+        return group_interval(np.mean([condition.correct for condition in self.conditions], axis=0), groups)
+
     def to_frame(self) -> pd.DataFrame:
         """A pandas row per condition, and the mean."""
         import pandas as pd
@@ -156,4 +165,6 @@ def _result(classifier: Classifier, condition: ConditionImages) -> ConditionResu
             )
         logits.append(np.asarray(outputs, np.float64))
     probabilities = softmax(np.concatenate(logits), 1).astype(np.float32)
-    return ConditionResult(condition.corruption, condition.severity, data.sources, data.labels, probabilities)
+    return ConditionResult(
+        condition.corruption, condition.severity, data.sources, data.labels, probabilities, data.groups
+    )

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from imparfait.core.storage import write_json
 from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.statistics import Interval
+from imparfait.evaluation.statistics import GroupInterval, Interval
 
 
 class ConditionRecord(BaseModel, frozen=True):
@@ -28,6 +28,8 @@ class ScoresFile(BaseModel, frozen=True):
 
     mean: float
     mean_interval: Interval
+    mean_group_interval: GroupInterval | None = None
+    """Over groups of images; None without groups."""
     classes: tuple[str, ...]
     conditions: list[ConditionRecord]
 
@@ -37,6 +39,7 @@ class ScoresFile(BaseModel, frozen=True):
         return cls(
             mean=scores.mean,
             mean_interval=scores.mean_interval,
+            mean_group_interval=scores.mean_group_interval,
             classes=scores.classes,
             conditions=condition_records(scores),
         )

@@ -121,7 +121,7 @@ def metadata_of(name: str, folder: Path, config: ModelConfig) -> ExportMetadata:
 def _recipe_and_settings(folder: Path) -> tuple[str, str]:
     """A run's recipe and the hash of its settings; a pretrained model has both in its ONNX file's metadata."""
     from imparfait.inference.predictor import predictor_from_onnx
-    from imparfait.training.run import read_manifest
+    from imparfait.training.manifest import read_manifest
 
     if folder in (model.folder for model in PRETRAINED.values()) and not (folder / "settings.json").exists():
         metadata = predictor_from_onnx((folder / "model.onnx").read_bytes(), folder.name)[1]

@@ -22,7 +22,7 @@ from imparfait.evaluation.external.load import open_external
 from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import ModelConfig, read_config
 from imparfait.models.pretrained import find_model, find_models
-from imparfait.training.run import RunManifest, read_manifest
+from imparfait.training.manifest import RunManifest, read_manifest
 
 
 @dataclass(frozen=True, eq=False)

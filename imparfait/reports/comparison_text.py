@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 
 from imparfait.evaluation.suite import CLEAN
-from imparfait.reports.text import duration, percent, points, signed_points, verdict_sentence
+from imparfait.reports.text import duration, group_sentence, percent, points, signed_points, verdict_sentence
 from imparfait.selection.comparison import Comparison
+from imparfait.selection.intervals import AllImages
 from imparfait.selection.plan import Plan, Reduction
 from imparfait.selection.search import SearchRun
 from imparfait.selection.search_result import ENOUGH_REPEATS, MethodComparison, SearchResult
@@ -81,6 +82,12 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
         "with a new random split per seed",
         f"training time and images/s measured alone on {computes}",
     ]
+    if plan.groups:
+        remarks.append(
+            "no group is on both sides of a split; in the mean all folds count the same, whatever their size"
+        )
+        found = {profile.name: comparison.all_images(profile.name) for profile in plan.profiles}
+        remarks += [f"{name}: {_on_all_images(own)}" for name, own in found.items() if own]
     if comparison.is_full:
         n = len({name for name, _ in plan.corruptions} - {CLEAN})
         remarks.append(f"the mean is over {n} corruptions, each averaged over its severities; clean is not included")
@@ -144,6 +151,8 @@ def search_sentences(result: SearchResult) -> list[str]:
         sentences.append(verdict_sentence(result.verdict))
     if result.method_comparison:
         sentences.append(method_sentence(result.method_comparison))
+    if result.all_images:
+        sentences.append(f"the settings found: {_on_all_images(result.all_images)}")
     for what, causes in (("trials", result.trial_causes), ("jobs on fresh splits", result.confirmation_causes)):
         failed = [cause for cause in causes if cause]
         if failed:
@@ -175,6 +184,10 @@ def method_sentence(methods: MethodComparison) -> str:
     low, high = difference.interval
     shown = "a difference" if low > 0 or high < 0 else "no difference shown"
     return f"{sentence} (95 %: {points((low, high))}): {shown}"
+
+
+def _on_all_images(found: AllImages) -> str:
+    return f"{percent(found.accuracy)} of all held-out images; {group_sentence(found.interval, found.group_interval)}"
 
 
 def _counted(n: int, noun: str) -> str:

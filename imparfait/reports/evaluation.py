@@ -14,6 +14,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
 from imparfait.data.sealed_test import LEDGER
+from imparfait.data.splits import shared_groups
 from imparfait.evaluation.evaluate import Suite
 from imparfait.evaluation.evaluation_file import EvaluationFile
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
@@ -26,10 +27,12 @@ from imparfait.reports import robustness, run
 from imparfait.reports.text import (
     UNKNOWN_TRAINING,
     access_sentence,
+    group_sentence,
     spec_sentence,
     suite_summary,
     verdict_sentence,
 )
+from imparfait.training.run import check_split
 
 MAX_NAME = 80  # characters of the models' names in the folder's name
 
@@ -64,7 +67,7 @@ def evaluate_models(
 
     Models that differ only in their seed are one; each pair of models gets one verdict. Every model's access to the
     test set is recorded in the ledger in `out`. `watch(title)` may show progress.
-    Raises UserError for validation images that a model was trained on.
+    Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
     out, conditions = Path(out), suite_named(suite)
     images, suites, access = dataset.train_val()[1], dict[str, SuiteResult](), None
@@ -76,6 +79,8 @@ def evaluate_models(
                     expected="a model trained without --final",
                     hint="train one, or evaluate it on the test set once: --split test",
                 )
+            if model.manifest:
+                check_split(model.name, model.manifest, dataset)
             suites[model.name] = _evaluate(model, images, conditions, watch)
     else:
         for model in models:
@@ -85,6 +90,10 @@ def evaluate_models(
                 access.result = suite_summary(suites[model.name])
     sealed = access_sentence(access) if access else "the test set stays sealed"
     measured_on = f"{len(images):,} {split} images of {images.name}; {sealed}"
+    known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
+    for name, of_model in suites.items():
+        sentence = group_sentence(of_model.mean_interval, of_model.mean_group_interval, known)
+        measured_on += f"; {name + ': ' if len(suites) > 1 else ''}{sentence}" if sentence else ""
     notes = {model.name: spec_sentence(model.spec) for model in models if model.spec}
     first = models[0]
     is_short = len(models) == 1 and not suites[first.name].is_full

@@ -14,6 +14,7 @@ from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import ConditionImages
 from imparfait.data.load import plainly
 from imparfait.data.sealed_test import LEDGER, SealedTest
+from imparfait.data.splits import shared_groups
 from imparfait.evaluation.calibration import Calibration, calibrate
 from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
@@ -21,7 +22,7 @@ from imparfait.models.classifier import as_classifier
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
 from imparfait.reports.run import prediction_figures, training_figure, write_report
-from imparfait.reports.text import access_sentence, mean_label, percent
+from imparfait.reports.text import access_sentence, group_sentence, mean_label, percent
 from imparfait.training.checkpoints import Epoch
 from imparfait.training.run import Run
 from imparfait.training.run_folder import write_run
@@ -64,6 +65,9 @@ def finish_run(
             conditions = core_suite(run.validation)
             scores = score_conditions(classifier, watch(conditions, len(conditions)))
             measured_on = f"on {len(run.validation):,} validation images; the test images stay sealed"
+        known = shared_groups(conditions[0].data, run.data)
+        if sentence := group_sentence(scores.mean_interval, scores.mean_group_interval, known):
+            measured_on += f"; {sentence}"
         summary = summarize_robustness(classifier, run.validation, watch) if full_suite and run.validation else None
         write_run(unfinished, run, model, epochs, calibration)
         if summary:

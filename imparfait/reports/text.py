@@ -11,7 +11,7 @@ import numpy as np
 from imparfait.data.corrupted import CORE_SUITE
 from imparfait.evaluation.robustness import CROSSING_ACCURACY, CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.statistics import Interval, Verdict
+from imparfait.evaluation.statistics import GroupInterval, Interval, Verdict
 
 if TYPE_CHECKING:
     from imparfait.data.sealed_test import TestAccess
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NONE = "–"  # an empty cell of a table
 SCORES_HEADINGS = ("images", "correct", "accuracy", "95 % interval")
+MUCH_WIDER = 1.25  # times the interval over images: images of one group then are alike, whatever the chance of sampling
 UNKNOWN_TRAINING = "Its training data are not known; they may have contained these images."
 
 
@@ -135,6 +136,24 @@ def scores_rows(scores: Scores) -> list[tuple[str, str, str, str]]:
     ]
     mean = (mean_label(scores), "", percent(scores.mean), percent_range(scores.mean_interval))
     return [*rows, mean] if len(rows) > 1 else rows
+
+
+def group_sentence(images: Interval, groups: GroupInterval | None, known: int = 0) -> str:
+    """The interval over groups beside the one over images, and which to expect; empty without groups.
+
+    `known` of the groups have training images too.
+    """
+    if groups is None:
+        return f"{known} of its groups {_have(known)} training images too: expect less on new groups" if known else ""
+    over = f"95 %: {points(images)} over images, {points(groups.interval)} over {groups.groups} groups"
+    if known:
+        return f"{over}; {known} of them {_have(known)} training images too: expect less on new groups"
+    wider = groups.interval[1] - groups.interval[0] > MUCH_WIDER * (images[1] - images[0])
+    return f"{over}: expect the wider on images of new groups" if wider else over
+
+
+def _have(count: int) -> str:
+    return "have" if count > 1 else "has"
 
 
 def suite_summary(suite: SuiteResult) -> str:

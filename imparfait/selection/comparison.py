@@ -1,7 +1,7 @@
 """The result of a comparison: accuracies out of fold, and one verdict for each pair of candidates."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -20,6 +20,7 @@ from imparfait.evaluation.statistics import (
     holm,
 )
 from imparfait.evaluation.suite import CLEAN, is_full, levels_of, weights
+from imparfait.selection.intervals import AllImages, all_images
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot
 
@@ -99,6 +100,10 @@ class Comparison:
                 )
         return adjust(verdicts)
 
+    def all_images(self, name: str) -> AllImages | None:
+        """A candidate's accuracy on all held-out images; None without groups, and where no job finished."""
+        return all_images(list(self.finished(name).values()))
+
     def fold_differences(self, one: str, other: str) -> Float[np.ndarray, " folds"]:
         """Accuracy of one candidate minus the other's on each fold that both finished."""
         return paired_differences(self.finished(one), self.finished(other))
@@ -164,6 +169,7 @@ class Comparison:
                     "num_parameters": self.plan.profile(name).num_parameters,
                 }
                 | ({"corruptions": self.by_corruption(name)} if self.is_full else {})
+                | ({"all_images": asdict(found)} if (found := self.all_images(name)) else {})
                 for name in self.ranked
             ],
             "verdicts": [verdict_json(verdict) for verdict in self.verdicts],

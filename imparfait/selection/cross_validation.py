@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import atomic_write, fingerprint
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.group_splits import count_folds
 from imparfait.data.splits import fold, subsample
 from imparfait.evaluation.suite import suite_named
 from imparfait.models.custom import custom_fingerprint
@@ -27,7 +29,7 @@ def compare(
     candidates: Sequence[str | Candidate] | Mapping[str, TrainingSettings],
     data: LabelledImages,
     *,
-    folds: int = 5,
+    folds: int | Literal["groups"] = 5,
     seeds: int = 3,
     epochs: int | None = None,
     seconds: float | None = None,
@@ -41,21 +43,25 @@ def compare(
     """Compare recipes, models, settings files or settings on the training images `data`, by cross-validation.
 
     Iterate over the returned run to execute its jobs; its `result` is the Comparison. Each seed uses a new random split
-    into `folds`, the same for all candidates, which train for `epochs` (default: the fewest that one has) or for about
-    `seconds` each. `images` of `data` are used; `suite` is "core", "full" or corruptions by name; `minutes` limits the
-    plan; `executor` is serial, processes or ray. Finished jobs are kept in the folder `store`. Raises UserError when a
-    name is unknown, a value cannot be, or a class has fewer images than `folds`.
+    into `folds`, the same for all candidates; "groups" holds out one group at a time. They train for `epochs` (default:
+    the fewest that one has) or for about `seconds` each. `images` of `data` are used; `suite` is "core", "full" or
+    corruptions by name; `minutes` limits the plan; `executor` is serial, processes or ray. Finished jobs are kept in
+    the folder `store`. Raises UserError when a name is unknown, a value cannot be, or a class has fewer images than
+    `folds`.
     """
     if epochs and seconds:
         raise UserError("--epochs and --seconds both set the training time", hint="leave one out")
     chosen = candidates_from(candidates)
     conditions = [(one.corruption, one.severity) for one in suite_named(suite)]
-    fit, _ = fold(subsample(data, images), folds, 0, 0)
+    part = subsample(data, images)
+    folds = count_folds(part, folds)
+    fit, _ = fold(part, folds, 0, 0)
     own = {"epochs"} if epochs or seconds else set()
     chosen = [replace(c, settings=enough_steps(c.settings, len(fit), c.fixed | own)) for c in chosen]
     request = repr([folds, seeds, epochs, seconds, images, minutes, threads, conditions])
     networks = [custom_fingerprint(candidate.settings.model) for candidate in chosen]
-    mark = fingerprint(data.fingerprint(), request, *networks, *(candidate.settings for candidate in chosen))
+    groups = [data.grouping()] if data.groups is not None else []
+    mark = fingerprint(data.fingerprint(), *groups, request, *networks, *(candidate.settings for candidate in chosen))
     name = "-".join(["compare", *(candidate.name for candidate in chosen), *(["full"] if suite == "full" else [])])
     name = f"{name}-{mark[:6]}"
     runs_on = executor if isinstance(executor, Executor) else executor_named(executor, threads=threads)

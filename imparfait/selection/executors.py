@@ -44,7 +44,8 @@ def run_jobs(jobs: Sequence[Job], data: LabelledImages, executor: Executor, stor
     worker are retried by the next call. Equal jobs are run and yielded once. Raises UserError when a result was
     computed by other code than this process has.
     """
-    assert {job.data for job in jobs} <= {data.fingerprint()}, "jobs of other images"
+    mark = (data.fingerprint(), data.grouping())
+    assert {(job.data, job.groups) for job in jobs} <= {mark}, "jobs of other images or groups"
     missing = {job.key: job for job in jobs}
     if store:
         store.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import torch_threads
 from imparfait.core.storage import fingerprint
-from imparfait.core.types import Labels, Sources
+from imparfait.core.types import Groups, Labels, Sources
 from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.splits import check_apart, fold, subsample
@@ -50,6 +50,8 @@ class Job(BaseModel, frozen=True, extra="forbid"):
     """The held-out fold, 0..folds - 1."""
     images: PositiveInt | None = None
     """Number of training images used, the held-out ones included; None for all."""
+    groups: str = ""
+    """sha256 of their groups, which stay on one side of each split; empty without groups."""
     corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
     """Corruptions and severities that the held-out fold is evaluated under."""
 
@@ -133,6 +135,8 @@ class JobResult:
     provenance: Provenance = field(default_factory=provenance_here)
     corruptions: tuple[tuple[str, float], ...] = CORE_SUITE
     """Corruption and severity of each row of `predicted`."""
+    groups: Groups | None = None
+    """Of each held-out image, where the images have groups."""
 
     @property
     def correct(self) -> Bool[np.ndarray, "corruptions n"]:
@@ -165,7 +169,8 @@ class JobResult:
         names = ("training_seconds", "evaluation_seconds", "cause", "permanent", "corruptions")
         facts = {name: getattr(self, name) for name in names}
         facts["provenance"] = asdict(self.provenance)
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("sources", "truths", "predicted")}
+        stored = ("sources", "truths", "predicted", *(["groups"] if self.groups is not None else []))
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in stored}
         return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
 
     @staticmethod
@@ -181,7 +186,8 @@ def run_job(job: Job, data: LabelledImages) -> JobResult:
     """Train as `job` describes and evaluate on its held-out fold; an exception becomes a result with its cause.
 
     A pure function of the job and of `data`, all training images: on equal builds and CPU types the predictions are
-    equal, bit for bit. The caller must pass the images whose fingerprint is `job.data`.
+    equal, bit for bit. The caller must pass the images whose fingerprint is `job.data`, with the groups of
+    `job.groups`.
     """
     try:
         fit, held_out = fold(subsample(data, job.images), job.folds, job.fold, job.partition)
@@ -207,7 +213,15 @@ def fit_and_evaluate(job: Job, fit: LabelledImages, held_out: LabelledImages) ->
         rows.append(result.predicted.astype(small))  # probabilities are dropped: a full suite's would take 80 MB
     seconds = time.perf_counter() - started
     predicted = np.stack(rows)
-    return JobResult(held_out.sources, held_out.labels, predicted, last.seconds, seconds, corruptions=job.corruptions)
+    return JobResult(
+        held_out.sources,
+        held_out.labels,
+        predicted,
+        last.seconds,
+        seconds,
+        corruptions=job.corruptions,
+        groups=held_out.groups,
+    )
 
 
 class ChangedError(UserError):

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from imparfait.core.errors import UserError
 from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.group_splits import count_folds
 from imparfait.data.splits import fold, subsample
 from imparfait.selection.candidates import Candidate
 from imparfait.selection.jobs import Job
@@ -36,6 +37,8 @@ class Plan(BaseModel, frozen=True):
     """How many of them are used."""
     images: int | None
     """The same as requested; None for all."""
+    groups: str = ""
+    """sha256 of the groups of all training images; empty without groups."""
     profiles: tuple[CandidateProfile, ...]
     folds: int
     seeds: int
@@ -77,6 +80,7 @@ class Plan(BaseModel, frozen=True):
             folds=self.folds,
             fold=number,
             images=self.images,
+            groups=self.groups,
             corruptions=self.corruptions,
         )
 
@@ -100,7 +104,7 @@ def make_plan(
     candidates: Sequence[Candidate],
     data: LabelledImages,
     *,
-    folds: int = 5,
+    folds: int | Literal["groups"] = 5,
     seeds: int = 3,
     epochs: int | None = None,
     seconds: float | None = None,
@@ -114,10 +118,12 @@ def make_plan(
     """Plan the comparison of `candidates` on `data`, of which `images` are used, evaluated under `corruptions`.
 
     All train for `epochs`, or for the fewest that any of them has; with `seconds`, each for the whole number of epochs
-    that comes closest to that time, alone. `minutes` limits the total: first fewer seeds (down to two), then fewer
-    epochs, then fewer images. Raises UserError when a class has fewer images than `folds`, or `minutes` is too short.
+    that comes closest to that time, alone. With "groups" as `folds`, each group is a fold. `minutes` limits the total:
+    first fewer seeds (down to two), then fewer epochs, then fewer images. Raises UserError when a class has fewer
+    images than `folds`, or `minutes` is too short.
     """
     part = subsample(data, images)
+    folds = count_folds(part, folds)
     fold(part, folds, 0, 0)  # raises where a class is too small, before anything is measured
     profiles = profile_candidates(candidates, part, threads, turns)
     if seconds:
@@ -129,6 +135,7 @@ def make_plan(
         data=data.fingerprint(),
         sources=len(part),
         images=images,
+        groups=data.grouping(),
         profiles=tuple(_with_epochs(profile, n) for profile, n in zip(profiles, passes, strict=True)),
         folds=folds,
         seeds=seeds,

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import lookup
 from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.group_splits import count_folds
 from imparfait.data.splits import fold, subsample
 from imparfait.models.custom import custom_fingerprint
 from imparfait.selection.candidates import Candidate, candidate_named
@@ -49,7 +51,7 @@ def search(
     space: Path | Space | None = None,
     epochs: int | None = None,
     images: int | None = None,
-    folds: int = 5,
+    folds: int | Literal["groups"] = 5,
     executor: str | Executor | None = None,
     threads: int = 1,
     store: Path | None = None,
@@ -58,14 +60,16 @@ def search(
 
     Iterate over the returned run to execute its jobs; its `result` is the SearchResult. `methods` are random and
     bayes, at equal cost; each makes `repeats` searches of `trials`, and none starts a round after `minutes`. `space`
-    is what to vary, or a TOML file of it. `images` of `data` are used. Finished jobs are kept in the folder `store`.
-    Raises UserError when a name is unknown, a value cannot be, or a class has fewer images than `folds`.
+    is what to vary, or a TOML file of it. `images` of `data` are used; "groups" as `folds` holds out one
+    group at a time. Finished jobs are kept in the folder `store`. Raises UserError when a name is unknown, a value
+    cannot be, or a class has fewer images than `folds`.
     """
     methods = tuple(dict.fromkeys(methods))
     for method in methods:
         lookup("method", method, METHODS)
     candidate = model if isinstance(model, Candidate) else candidate_named(model)
     part = subsample(data, images)
+    folds = count_folds(part, folds)
     fit, _ = fold(part, folds, 0, 0)
     start = changed(candidate.settings, {"epochs": epochs}) if epochs else candidate.settings
     start = enough_steps(start, len(fit), candidate.fixed | ({"epochs"} if epochs else set()))
@@ -75,7 +79,8 @@ def search(
     [profile] = profile_candidates([Candidate(candidate.name, start)], part, threads)
     varied = (f"{name} {values}" for name, values in space.items())
     request = repr([methods, trials, minutes, repeats, folds, images, threads])
-    mark = fingerprint(data.fingerprint(), request, start, *varied)
+    groups = [data.grouping()] if data.groups is not None else []
+    mark = fingerprint(data.fingerprint(), *groups, request, start, *varied)
     return SearchRun(
         f"search-{candidate.name}-{'-'.join(methods)}-{mark[:6]}",
         profile,
@@ -179,7 +184,7 @@ def jobs_of_search(searches: int, trials: int, folds: int, confirmation_seeds: i
 
 def job_builder(data: LabelledImages, images: int | None, folds: int, threads: int) -> JobFor:
     """Builds jobs on `images` of `data`; precision by the fixed rule, determined once per network."""
-    mark, few = data.fingerprint(), subsample(data, PROFILE_IMAGES)
+    mark, groups, few = data.fingerprint(), data.grouping(), subsample(data, PROFILE_IMAGES)
     computes: dict[str, ComputeConfig] = {}
 
     def job_for(settings: TrainingSettings, seed: int, number: int) -> Job:
@@ -195,6 +200,7 @@ def job_builder(data: LabelledImages, images: int | None, folds: int, threads: i
             folds=folds,
             fold=number,
             images=images,
+            groups=groups,
         )
 
     return job_for

@@ -1,7 +1,7 @@
 """The result of a hyperparameter search: the winner with an unbiased accuracy, and how the methods compare."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,9 @@ import optuna
 from jaxtyping import Float
 
 from imparfait.core.compute import ComputeConfig
-from imparfait.evaluation.statistics import Difference, Interval, Verdict, bootstrap_interval
+from imparfait.evaluation.statistics import Difference, Interval, Verdict
 from imparfait.selection.comparison import mean_of, verdict_json, verdict_of
+from imparfait.selection.intervals import AllImages, all_images, source_interval
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.search_space import Space
 from imparfait.selection.trials import Search, Trial, new_study
@@ -89,13 +90,12 @@ class SearchResult:
     def interval(self) -> Interval | None:
         """Its 95 % interval by source: how far it depends on the images that these networks were evaluated on."""
         finished = [result for result in self.best[0].confirmed if not result.cause] if self.best else []
-        if not finished:
-            return None
-        _, rows = np.unique(np.concatenate([result.sources for result in finished]), return_inverse=True)
-        correct = np.bincount(rows, weights=np.concatenate([result.weighted_correct for result in finished]))
-        copies = np.bincount(rows)
-        complete = copies == copies.max()  # where a fold failed, its sources were evaluated less often
-        return bootstrap_interval(correct[complete].astype(np.int64), int(finished[0].weights.sum() * copies.max()))
+        return source_interval(finished) if finished else None
+
+    @property
+    def all_images(self) -> AllImages | None:
+        """Its accuracy on all images of those splits; None without groups."""
+        return all_images([result for result in self.best[0].confirmed if not result.cause]) if self.best else None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -164,6 +164,7 @@ class SearchResult:
             "settings": best[1].settings.model_dump() if best else None,
             "accuracy": self.accuracy,
             "interval": self.interval,
+            **({"all_images": asdict(self.all_images)} if self.all_images else {}),
             "search_mean": best[1].mean if best else None,
             "verdict": verdict_json(self.verdict) if self.verdict else None,
             "start_accuracy": self.start_accuracy,

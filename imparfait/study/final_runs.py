@@ -12,7 +12,7 @@ from sklearn.metrics import classification_report
 
 from imparfait.evaluation.scores_file import read_scores
 from imparfait.evaluation.statistics import Interval, wilson_interval
-from imparfait.training.run import read_manifest
+from imparfait.training.manifest import read_manifest
 from imparfait.training.settings import TrainingSettings
 
 Counts = Int64[np.ndarray, "classes classes"]

@@ -1,68 +1,31 @@
-"""A run: one training, what decides its weights, and the manifest that records it."""
+"""A run: one training, and what decides its weights."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from torch import nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import choose_compute
-from imparfait.core.storage import fingerprint, printable, read_regular
+from imparfait.core.storage import fingerprint, printable
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.group_splits import count_groups
 from imparfait.data.load import Dataset
 from imparfait.data.splits import split_calibration
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.loading import PretrainedWeights, check_named
-from imparfait.models.metadata import MAX_JSON_BYTES, ModelConfig, Sha256, Threshold
+from imparfait.models.metadata import ModelConfig, Threshold
 from imparfait.models.pretrained import find_model
 from imparfait.models.registry import check_outputs
 from imparfait.training.loop import Training, network_for
+from imparfait.training.manifest import DataManifest, RunManifest, read_manifest
 from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import TrainingSettings, enough_steps
-
-
-class DataManifest(BaseModel, frozen=True):
-    """The images that a run was trained on."""
-
-    name: str
-    images: int
-    sha256: Sha256
-
-
-class RunManifest(BaseModel, frozen=True):
-    """The content of settings.json: what was trained, on which images, where."""
-
-    recipe: str
-    settings: TrainingSettings
-    compute: ComputeConfig
-    data: DataManifest
-    final: bool
-    """Whether the validation images were among the training images."""
-    origins: dict[str, Sha256] = {}
-    """sha256 of everything else that decides the weights: a custom network's file, initial weights, teachers."""
-    hash: Sha256
-    """Of everything that decides the weights."""
-
-    @property
-    def seedless_hash(self) -> str:
-        """Equal for runs that differ only in their seed."""
-        return fingerprint(self.settings.model_copy(update={"seed": 0}), self.data.sha256, f"final={self.final}")
-
-
-def read_manifest(folder: Path) -> RunManifest:
-    """The manifest of a run folder; raises UserError when it cannot be read."""
-    file = folder / "settings.json"
-    try:
-        return RunManifest.model_validate_json(read_regular(file, MAX_JSON_BYTES))
-    except ValidationError as error:
-        raise UserError(
-            f"{file}: not a settings.json of imparfait", hint="copy it from where you trained, or train again"
-        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +50,9 @@ class Run:
         """sha256 of everything that decides the weights."""
         origins = [f"{name}={sha256}" for name, sha256 in sorted(self.origins.items())]
         normalized = f"normalization={self.data.normalization}"
+        groups = [] if self.data.groups is None else [f"groups={self.data.grouping()}"]
         return fingerprint(
-            self.settings, self.compute, self.data.fingerprint(), normalized, f"final={self.final}", *origins
+            self.settings, self.compute, self.data.fingerprint(), normalized, f"final={self.final}", *groups, *origins
         )
 
     @property
@@ -106,7 +70,12 @@ class Run:
             recipe=self.recipe,
             settings=self.settings,
             compute=self.compute,
-            data=DataManifest(name=self.data.name, images=len(self.data), sha256=self.data.fingerprint()),
+            data=DataManifest(
+                name=self.data.name,
+                images=len(self.data),
+                sha256=self.data.fingerprint(),
+                groups=count_groups(self.data) or None,
+            ),
             final=self.final,
             origins=self.origins,
             hash=self.hash,
@@ -166,7 +135,7 @@ def prepare_run(
     fit, calibration = split_calibration(fit)
     if not final:
         for origin in (*([weights.path] if weights else []), *map(find_model, teachers)):
-            _check_validation_unseen(origin, dataset.train_and_val())
+            _check_validation_unseen(origin, dataset)
     return new_run(
         recipe,
         enough_steps(settings, len(fit), fixed),
@@ -236,12 +205,32 @@ def settings_for_weights(
     return settings.model_copy(update={"model": model or trained, "model_args": weights.config.model_args})
 
 
-def _check_validation_unseen(origin: Path, everything: LabelledImages) -> None:
-    """Raises UserError when the run `origin` was trained on the validation images of this data."""
-    manifest = read_manifest(origin)
-    all_data = {everything.fingerprint(), split_calibration(everything)[0].fingerprint()}
+def check_split(name: str, manifest: RunManifest, dataset: Dataset) -> None:
+    """Raises UserError where the run `name` was trained on this data set with other groups, or without.
+
+    It may then have been trained on what is now a validation image.
+    """
+    fit, _ = dataset.train_val()
+    grouped = fit.groups is not None or manifest.data.groups is not None
+    if not grouped or dataset.validation or manifest.data.name != fit.name:
+        return
+    if manifest.data.sha256 not in {fit.fingerprint(), split_calibration(fit)[0].fingerprint()}:
+        raise UserError(
+            f"{name} was trained on another split of {fit.name}, perhaps on some of the validation images",
+            expected="the same groups as in its training",
+            hint="write the same --group, or train it anew",
+        )
+
+
+def _check_validation_unseen(origin: Path, dataset: Dataset) -> None:
+    """Raises UserError when the run `origin` was trained on validation images of this data set."""
+    manifest, everything = read_manifest(origin), dataset.train_and_val()
+    every_grouping = (everything, replace(everything, groups=None))
+    all_data = {part.fingerprint() for each in every_grouping for part in (each, split_calibration(each)[0])}
     if manifest.final and manifest.data.sha256 in all_data:
         raise UserError(
             f"{origin} was trained on the validation images too, so its score on them would mean nothing",
             hint="write --final, or name a run that was trained without it",
         )
+    if not manifest.final:
+        check_split(str(origin), manifest, dataset)

@@ -40,8 +40,8 @@ from imparfait.inference.predictor import predictor_from_onnx
 from imparfait.models.loading import load_classifier
 from imparfait.models.metadata import KEY, ExportMetadata, ModelConfig, Threshold
 from imparfait.models.registry import MODELS, build
+from imparfait.training.manifest import DataManifest, RunManifest
 from imparfait.training.recipes import RECIPES
-from imparfait.training.run import DataManifest, RunManifest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 from imparfait.export import keras as to_keras

@@ -1,0 +1,38 @@
+"""Intervals of the accuracy on all held-out images of several jobs: over source images, and over groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval
+from imparfait.selection.jobs import JobResult
+
+
+@dataclass(frozen=True)
+class AllImages:
+    """The accuracy on all held-out images, whatever their folds, with its 95 % intervals."""
+
+    accuracy: float
+    interval: Interval
+    """Over source images."""
+    group_interval: GroupInterval
+
+
+def source_interval(results: Sequence[JobResult]) -> Interval:
+    """The 95 % interval of the accuracy on all held-out images, a bootstrap over source images with all their jobs."""
+    _, rows = np.unique(np.concatenate([result.sources for result in results]), return_inverse=True)
+    correct = np.bincount(rows, weights=np.concatenate([result.weighted_correct for result in results]))
+    copies = np.bincount(rows)
+    complete = copies == copies.max()  # where a fold failed, its sources were evaluated less often
+    return bootstrap_interval(correct[complete].astype(np.int64), int(results[0].weights.sum() * copies.max()))
+
+
+def all_images(results: Sequence[JobResult]) -> AllImages | None:
+    """The accuracy of these jobs on all their held-out images; None without groups."""
+    groups = [result.groups for result in results if result.groups is not None]
+    if not groups:
+        return None
+    correct = np.concatenate([result.weighted_correct / result.weights.sum() for result in results])
+    over_groups = group_interval(correct, np.concatenate(groups))
+    return AllImages(float(correct.mean()), source_interval(results), over_groups) if over_groups else None
