@@ -55,7 +55,7 @@ def group_interval(
     `correct` is the share of correct copies of each image (0..1). Images of one group are alike, so that the groups
     count, not the images. It is a t interval of the log odds, with the variance of a jackknife that leaves out one
     group at a time, and the effective number of groups (Kish's, for unequal sizes) minus one degrees of freedom. A
-    bootstrap of the groups is too narrow where they are few or unequal: results/own-data-groups/coverage. Where all
+    bootstrap of the groups is too narrow where they are few or unequal: results/group-interval-coverage. Where all
     are correct, or none, it is Wilson's for as many groups.
     Source: MacKinnon, Nielsen & Webb (Journal of Econometrics 232, 2023), for jackknife and t; Carter, Schnepel &
     Steigerwald (Review of Economics and Statistics 99, 2017), for the effective number.
