@@ -98,7 +98,7 @@ def main() -> None:
         scores[name] = scores_of(results, groups)
         print(name, {key: value for key, value in scores[name].items() if key != "clean_by_group"})
     if options.out:
-        write_claim(options.out, scores, compute, DATA=options.data)
+        write_claim(options.out, scores, compute, DATA=options.data, JOBS=str(options.store))
 
 
 if __name__ == "__main__":

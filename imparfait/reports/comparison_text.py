@@ -79,7 +79,7 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
     computes = " or ".join(sorted({str(profile.compute) for profile in plan.profiles}))
     remarks = [
         f"sd over jobs: {plan.folds} folds × {_counted(plan.seeds, 'seed')} of {images} training images, "
-        "with a new random split per seed",
+        + ("each fold one group" if plan.leave_one_group_out else "with a new random split per seed"),
         f"training time and images/s measured alone on {computes}",
     ]
     if plan.groups:

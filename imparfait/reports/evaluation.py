@@ -52,6 +52,8 @@ class EvaluationReport:
     """The images, in words."""
     notes: dict[str, str]
     """How external models take their input."""
+    over_groups: Sequence[str] = ()
+    """The interval of each model over groups, in words; none without groups."""
 
 
 def evaluate_models(
@@ -91,9 +93,12 @@ def evaluate_models(
     sealed = access_sentence(access) if access else "the test set stays sealed"
     measured_on = f"{len(images):,} {split} images of {images.name}; {sealed}"
     known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
-    for name, of_model in suites.items():
-        sentence = group_sentence(of_model.mean_interval, of_model.mean_group_interval, known)
-        measured_on += f"; {name + ': ' if len(suites) > 1 else ''}{sentence}" if sentence else ""
+    over_groups = [
+        f"{name}: {sentence}"
+        for name, found in suites.items()
+        if (sentence := group_sentence(found.mean_interval, found.mean_group_interval, known))
+    ]
+    circumstances = "; ".join([measured_on, *over_groups])
     notes = {model.name: spec_sentence(model.spec) for model in models if model.spec}
     first = models[0]
     is_short = len(models) == 1 and not suites[first.name].is_full
@@ -104,10 +109,12 @@ def evaluate_models(
         write_json(unfinished / "environment.json", environment(first.compute))
         scores: ScoresFile | EvaluationFile
         if evaluation:
-            scores = _write_report(unfinished, models, evaluation, images, conditions, measured_on, notes)
+            scores = _write_report(unfinished, models, evaluation, images, conditions, circumstances, notes)
         else:
-            scores = _write_short_report(unfinished, first, suites[first.name], images, conditions, measured_on, notes)
-    return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes)
+            scores = _write_short_report(
+                unfinished, first, suites[first.name], images, conditions, circumstances, notes
+            )
+    return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
 
 
 def _suffix(suite: Suite) -> str:

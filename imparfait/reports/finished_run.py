@@ -37,6 +37,8 @@ class FinishedRun:
     measured_on: str
     """Which images the scores are of, in words."""
     robustness: RobustnessSummary | None = None
+    over_groups: str = ""
+    """The interval over groups, in words; empty without groups."""
 
 
 def finish_run(
@@ -66,14 +68,22 @@ def finish_run(
             scores = score_conditions(classifier, watch(conditions, len(conditions)))
             measured_on = f"on {len(run.validation):,} validation images; the test images stay sealed"
         known = shared_groups(conditions[0].data, run.data)
-        if sentence := group_sentence(scores.mean_interval, scores.mean_group_interval, known):
-            measured_on += f"; {sentence}"
+        over_groups = group_sentence(scores.mean_interval, scores.mean_group_interval, known)
         summary = summarize_robustness(classifier, run.validation, watch) if full_suite and run.validation else None
         write_run(unfinished, run, model, epochs, calibration)
         if summary:
             write_summary(unfinished, summary)
-        _write_report(unfinished, run, epochs, calibration, scores, conditions, measured_on, summary)
-    return FinishedRun(folder, scores, measured_on, summary)
+        _write_report(
+            unfinished,
+            run,
+            epochs,
+            calibration,
+            scores,
+            conditions,
+            f"{measured_on}; {over_groups}" if over_groups else measured_on,
+            summary,
+        )
+    return FinishedRun(folder, scores, measured_on, summary, over_groups)
 
 
 def _evaluate_on_test(

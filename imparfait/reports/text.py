@@ -210,4 +210,4 @@ def evaluation_lines(report: EvaluationReport) -> list[str]:
         lines = list(map(verdict_sentence, report.evaluation.verdicts))
         lines = [suite_summary(suite) for suite in report.suites.values()] if len(report.suites) == 1 else lines
     lines += [f"input of {name}: {note}" for name, note in report.notes.items()]
-    return [*lines, report.measured_on, f"report: {report.folder / 'report.html'}"]
+    return [*lines, report.measured_on, *report.over_groups, f"report: {report.folder / 'report.html'}"]

@@ -20,7 +20,7 @@ from imparfait.evaluation.statistics import (
     holm,
 )
 from imparfait.evaluation.suite import CLEAN, is_full, levels_of, weights
-from imparfait.selection.intervals import AllImages, all_images
+from imparfait.selection.intervals import AllImages, all_images, by_group
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot
 
@@ -105,7 +105,10 @@ class Comparison:
         return all_images(list(self.finished(name).values()))
 
     def fold_differences(self, one: str, other: str) -> Float[np.ndarray, " folds"]:
-        """Accuracy of one candidate minus the other's on each fold that both finished."""
+        """Accuracy of one candidate minus the other's on each fold that both finished.
+
+        Where a fold is a group, all seeds have the same folds: these differences are means over seeds.
+        """
         return paired_differences(self.finished(one), self.finished(other))
 
     def _bootstrap_by_source(self, one: str, other: str) -> Interval | None:
@@ -136,8 +139,9 @@ class Comparison:
             for slot in sorted(mine.keys() & theirs.keys())
         ]
         names = [name for name in pairs[0][0] if name != CLEAN]
+        results = [mine[slot] for slot in sorted(mine.keys() & theirs.keys())]
         differences = [
-            corrected_difference(np.array([a[name] - b[name] for a, b in pairs]), self.plan.test_share)
+            corrected_difference(by_group(results, [a[name] - b[name] for a, b in pairs]), self.plan.test_share)
             for name in names
         ]
         adjusted = holm([difference.p for difference in differences])
@@ -185,8 +189,9 @@ def mean_of(results: Iterable[JobResult]) -> float | None:
 
 def paired_differences(mine: Results, theirs: Results) -> Float[np.ndarray, " folds"]:
     """Accuracy minus the other's on each fold that both finished."""
-    pairs = [(mine[slot].mean, theirs[slot].mean) for slot in sorted(mine.keys() & theirs.keys())]
-    return np.array([one - other for one, other in pairs if one is not None and other is not None], float)
+    slots = sorted(mine.keys() & theirs.keys())
+    differences = [(mine[slot].mean or 0.0) - (theirs[slot].mean or 0.0) for slot in slots]
+    return by_group([mine[slot] for slot in slots], differences)
 
 
 def verdict_of(names: tuple[str, str], differences: Float[np.ndarray, " folds"], test_share: float) -> Verdict:

@@ -1,9 +1,10 @@
-"""Intervals of the accuracy on all held-out images of several jobs: over source images, and over groups."""
+"""Accuracy on the held-out images of several jobs: its intervals over source images and over groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval
 from imparfait.selection.jobs import JobResult
@@ -36,3 +37,15 @@ def all_images(results: Sequence[JobResult]) -> AllImages | None:
     correct = np.concatenate([result.weighted_correct / result.weights.sum() for result in results])
     over_groups = group_interval(correct, np.concatenate(groups))
     return AllImages(float(correct.mean()), source_interval(results), over_groups) if over_groups else None
+
+
+def by_group(results: Sequence[JobResult], values: Sequence[float]) -> Float[np.ndarray, " values"]:
+    """A value of each job; where each fold is one group, the mean over the jobs of a group.
+
+    Seeds then do not divide the images anew, and would not be independent in a test.
+    """
+    groups = [np.unique(result.groups).tolist() if result.groups is not None else [] for result in results]
+    if not results or any(len(own) != 1 for own in groups):
+        return np.array(values, float)
+    _, members = np.unique(groups, return_inverse=True)
+    return np.asarray(np.bincount(members.ravel(), weights=values) / np.bincount(members.ravel()))

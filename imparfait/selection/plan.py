@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from imparfait.core.errors import UserError
 from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.group_splits import count_folds
+from imparfait.data.group_splits import count_folds, count_groups
 from imparfait.data.splits import fold, subsample
 from imparfait.selection.candidates import Candidate
 from imparfait.selection.jobs import Job
@@ -39,6 +39,8 @@ class Plan(BaseModel, frozen=True):
     """The same as requested; None for all."""
     groups: str = ""
     """sha256 of the groups of all training images; empty without groups."""
+    leave_one_group_out: bool = False
+    """Whether each fold is one group, so that all seeds have the same folds."""
     profiles: tuple[CandidateProfile, ...]
     folds: int
     seeds: int
@@ -136,6 +138,7 @@ def make_plan(
         sources=len(part),
         images=images,
         groups=data.grouping(),
+        leave_one_group_out=folds == count_groups(part),
         profiles=tuple(_with_epochs(profile, n) for profile, n in zip(profiles, passes, strict=True)),
         folds=folds,
         seeds=seeds,

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from imparfait.core.compute import ComputeConfig
 from imparfait.evaluation.statistics import Difference, Interval, Verdict
 from imparfait.selection.comparison import mean_of, verdict_json, verdict_of
-from imparfait.selection.intervals import AllImages, all_images, source_interval
+from imparfait.selection.intervals import AllImages, all_images, by_group, source_interval
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.search_space import Space
 from imparfait.selection.trials import Search, Trial, new_study
@@ -102,11 +102,10 @@ class SearchResult:
         """Whether the winner is better than the starting settings, on splits that no trial used."""
         if not self.best:
             return None
-        pairs = [(f.mean, s.mean) for f, s in zip(self.best[0].confirmed, self.start_results, strict=True)]
-        both = [found - start for found, start in pairs if found is not None and start is not None]
-        if len(both) < 2:
-            return None
-        return verdict_of((FOUND, self.name), np.array(both), self.held_out / self.fit)
+        pairs = zip(self.best[0].confirmed, self.start_results, strict=True)
+        both = [(found, start) for found, start in pairs if not found.cause and not start.cause]
+        ahead = by_group([found for found, _ in both], [(f.mean or 0.0) - (s.mean or 0.0) for f, s in both])
+        return verdict_of((FOUND, self.name), ahead, self.held_out / self.fit) if len(ahead) > 1 else None
 
     @property
     def method_comparison(self) -> MethodComparison | None:
