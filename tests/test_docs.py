@@ -80,6 +80,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Image.fromarray(pixels[0]).save(path)
     lines = [f"{path.relative_to(home)},{path.parent.name}" for path in sorted((home / "my_images").rglob("*.png"))]
     (home / "labels.csv").write_text("\n".join(["image_path,label", *lines]))
+    rows = ["image_path,label,device"]
+    for number, (pixels, label) in enumerate(zip(mine.pixels, mine.labels, strict=True)):
+        meter = f"meter-{number // 3 % 4}"
+        path = home / "meters" / mine.classes[label] / meter / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[0]).save(path)
+        rows.append(f"{path.relative_to(home)},{mine.classes[label]},{meter}")
+    (home / "meters.csv").write_text("\n".join(rows))
     for text in TEXTS.values():
         for block in blocks("toml", text):
             name = re.match(r"# (\S+\.toml)\n", block)

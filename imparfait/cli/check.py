@@ -16,6 +16,7 @@ DEFAULT_SIDE = 64  # pixels, to which images of several sizes are brought to com
 @click.command()
 @click.argument("data", metavar="DATA")
 @options.image_options
+@options.group
 @options.as_json
 def check(
     data: str,

@@ -25,6 +25,7 @@ RANGES = "1, 255, -1..1, mnist or imagenet"
     help="test evaluates on the sealed test set; the ledger in --out records every access.",
 )  # fmt: skip
 @options.data
+@options.group
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @click.option("--layout", help=f"Input layout of a model file: {LAYOUTS}.  [default: inferred]")
 @click.option("--range", "value_range", help=f"Input range of a model file: {RANGES}.  [default: inferred]")

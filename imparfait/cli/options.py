@@ -43,6 +43,13 @@ model = click.option(
     show_default=True,
     help="A pretrained model (digits, digits-clean), an .onnx file that imparfait exported, or a run folder.",
 )
+group = click.option(
+    "--group",
+    metavar="COLUMN|parent|REGEX",
+    help="Keep images of one group on one side of every split. Groups are the values of a table's column, the "
+    "folders inside class folders (parent), or what the regular expression's one group finds in paths; none "
+    "for no groups.  [default: the column called group, if any]",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 
@@ -67,13 +74,6 @@ def image_options(command: Command) -> Command:
             type=click.Choice(["none", "resize", "letterbox", "digit"]),
             help="How image files become the model's input: unchanged, stretched, padded, or the digit on them cropped "
             "and drawn light on dark.  [default: chosen for the data, and printed]",
-        ),
-        click.option(
-            "--group",
-            metavar="COLUMN|parent|REGEX",
-            help="Keep images of one group on one side of every split. Groups are the values of a table's column, the "
-            "folders inside class folders (parent), or what the regular expression's one group finds in paths; none "
-            "for no groups.  [default: the column called group, if any]",
         ),
         click.option(
             "--skip-unreadable", is_flag=True, help="Leave out image files that cannot be read, and count them."

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Searches per method.")
 @click.option("--space", type=click.Path(path_type=Path), help="TOML file of settings to vary, with their ranges.")
 @options.data
+@options.group
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial.  [default: the recipe's]")
 @options.images
 @click.option(
-    "--folds", type=options.Folds(), default=5, show_default=True,
+    "--folds", type=options.Folds(), metavar="N|groups", default=5, show_default=True,
     help="Folds; a trial holds out one. groups: hold out one group at a time.",
 )  # fmt: skip
 @options.executor

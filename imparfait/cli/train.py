@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     help="TOML file of settings instead of a recipe, such as the best.toml of a search.",
 )  # fmt: skip
 @options.data
+@options.group
 @options.settings
 @click.option(
     "--init-from", type=click.Path(path_type=Path), metavar="RUN",

@@ -35,7 +35,10 @@ def groups_by_path(files: ImageFiles, root: str, group: str) -> list[str]:
         pattern = _pattern(group)
         matches = [pattern.search(path) for path in paths]
         found = [match[1] if match else None for match in matches]
-        what, expected = "without a match in their path", "a match in the path of each image, relative to the data folder"
+        what, expected = (
+            "without a match in their path",
+            "a match in the path of each image, relative to the data folder",
+        )
     if missing := [path for path, name in zip(paths, found, strict=True) if not name]:
         raise UserError(
             f"--group {group}: {len(missing):,} of {len(files):,} images of {files.path} are {what}, "
