@@ -71,7 +71,7 @@ def main() -> None:
                 correct = (random.random(len(groups)) < accuracies[groups]).astype(float)
                 for name, method in METHODS.items():
                     low, high = method(correct, groups)
-                    covered[name] += low <= mean <= high
+                    covered[name] += int(low <= mean <= high)
                     widths[name].append(high - low)
             rows.append(
                 {

@@ -42,7 +42,7 @@ def all_images(results: Sequence[JobResult]) -> AllImages | None:
 def by_group(results: Sequence[JobResult], values: Sequence[float]) -> Float[np.ndarray, " values"]:
     """A value of each job; where each fold is one group, the mean over the jobs of a group.
 
-    Seeds then do not divide the images anew, and would not be independent in a test.
+    All seeds then have the same folds, so that their values are not independent.
     """
     groups = [np.unique(result.groups).tolist() if result.groups is not None else [] for result in results]
     if not results or any(len(own) != 1 for own in groups):

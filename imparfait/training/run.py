@@ -218,7 +218,7 @@ def check_split(name: str, manifest: RunManifest, dataset: Dataset) -> None:
         raise UserError(
             f"{name} was trained on another split of {fit.name}, perhaps on some of the validation images",
             expected="the same groups as in its training",
-            hint="write the same --group, or train it anew",
+            hint="write the same --group, or train it again",
         )
 
 

@@ -90,7 +90,7 @@ def test_evaluation_takes_the_same_groups_and_refuses_others(trained: Path) -> N
     for other in ([], ["--group", r"/(\d)"]):
         sentence = refused("evaluate", trained, "--data", "bars", *other, "--out", "runs")
         assert "was trained on another split of bars, perhaps on some of the validation images" in sentence
-        assert "write the same --group, or train it anew" in sentence
+        assert "write the same --group, or train it again" in sentence
 
 
 def test_a_teacher_of_another_split_is_refused(trained: Path) -> None:
