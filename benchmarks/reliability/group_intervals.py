@@ -3,7 +3,7 @@
 python benchmarks/reliability/group_intervals.py [--repeats 1000] [--out results/group-interval-coverage]
 
 Accuracies of groups are beta distributed about a known mean, sizes of groups log-normal (a group in six is larger than
-2.7 times the median). An interval covers if it contains the mean: 95 % of them should. About 1 minute.
+2.7 times the median). An interval covers if it contains the mean: 95 % of them should. About 2 minutes.
 """
 
 import argparse
