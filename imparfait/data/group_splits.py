@@ -53,17 +53,18 @@ def deal_groups(data: LabelledImages, folds: int, purpose: str, partition: int) 
             return np.asarray(found[members])
     raise UserError(
         f"{data.name}: its {len(ids)} groups cannot be divided into {folds} so that each class is on both sides",
-        hint="write fewer --folds, or add groups with the rare classes",
+        hint="add groups with the rare classes, or write fewer --folds",
     )
 
 
 def hold_out_groups(data: LabelledImages, share: float, purpose: str) -> Bool[np.ndarray, " n"]:
     """The images of some groups, about `share` of all and of each class; of several groups where there are enough."""
+    assert data.groups is not None, "images without groups"
     folds = max(2, min(round(1 / share), count_groups(data)))
     dealt = deal_groups(data, folds, purpose, 0)
     counts = np.zeros((folds, len(data.classes)), np.int64)
     np.add.at(counts, (dealt, data.labels), 1)
-    groups = np.array([count_groups(data.select(dealt == number)) for number in range(folds)])
+    groups = np.array([len(np.unique(data.groups[dealt == number])) for number in range(folds)])
     away = abs(counts.sum(1) / len(data) - share)
     # One large group is no sample of groups: of folds of about the share, the one with the most of them is taken.
     best = np.lexsort((away, -groups, (counts == 0).sum(1), away > share / 2))[0]

@@ -19,6 +19,8 @@ class DataManifest(BaseModel, frozen=True):
     sha256: Sha256
     groups: int | None = None
     """How many groups they are of; None without groups."""
+    split_from: Sha256 | None = None
+    """sha256 of the images that they were split from by group, validation images included."""
 
 
 class RunManifest(BaseModel, frozen=True):

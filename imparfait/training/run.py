@@ -15,7 +15,7 @@ from imparfait.core.storage import fingerprint, printable
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_groups
 from imparfait.data.load import Dataset
-from imparfait.data.splits import split_calibration
+from imparfait.data.splits import split, split_calibration
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.loading import PretrainedWeights, check_named
@@ -44,6 +44,8 @@ class Run:
     """Images to evaluate on after each epoch."""
     calibration: LabelledImages | None = None
     """Images to calibrate on after the training."""
+    split_from: str | None = None
+    """sha256 of the images that these were split from by group, validation images included."""
 
     @property
     def hash(self) -> str:
@@ -75,6 +77,7 @@ class Run:
                 images=len(self.data),
                 sha256=self.data.fingerprint(),
                 groups=count_groups(self.data) or None,
+                split_from=self.split_from,
             ),
             final=self.final,
             origins=self.origins,
@@ -132,6 +135,8 @@ def prepare_run(
     from imparfait.training.distillation import load_teachers
 
     fit, validation = (dataset.train_and_val(), None) if final else dataset.train_val()
+    by_group = fit.groups is not None and not (final or dataset.validation)
+    split_from = dataset.train.fingerprint() if by_group else None
     fit, calibration = split_calibration(fit)
     if not final:
         for origin in (*([weights.path] if weights else []), *map(find_model, teachers)):
@@ -146,6 +151,7 @@ def prepare_run(
         teachers=load_teachers(teachers, fit) if teachers else None,
         validation=validation,
         calibration=calibration,
+        split_from=split_from,
     )
 
 
@@ -160,6 +166,7 @@ def new_run(
     teachers: Mapping[str, nn.Module] | None = None,
     validation: LabelledImages | None = None,
     calibration: LabelledImages | None = None,
+    split_from: str | None = None,
 ) -> tuple[Run, nn.Module]:
     """A run and its network, with the compute configuration of the fixed rule.
 
@@ -177,7 +184,7 @@ def new_run(
     origins |= {f"teacher {number}": sha256 for number, (sha256, _) in enumerate(by_sha256, 1)}
     networks = tuple(network for _, network in by_sha256)
     compute = choose_compute(model, batch, device)
-    run = Run(recipe, settings, compute, data, final, origins, networks, validation, calibration)
+    run = Run(recipe, settings, compute, data, final, origins, networks, validation, calibration, split_from)
     run.config()  # what cannot be stored is refused before it is trained
     return run, model
 
@@ -206,15 +213,19 @@ def settings_for_weights(
 
 
 def check_split(name: str, manifest: RunManifest, dataset: Dataset) -> None:
-    """Raises UserError where the run `name` was trained on this data set with other groups, or without.
+    """Raises UserError where the run `name` was trained on a split of this data set by other groups, or by none.
 
-    It may then have been trained on what is now a validation image.
+    What is a validation image now may then have been a training image.
     """
-    fit, _ = dataset.train_val()
-    grouped = fit.groups is not None or manifest.data.groups is not None
-    if not grouped or dataset.validation or manifest.data.name != fit.name:
+    if dataset.validation or (dataset.train.groups is None and manifest.data.split_from is None):
         return
-    if manifest.data.sha256 not in {fit.fingerprint(), split_calibration(fit)[0].fingerprint()}:
+    fit, _ = dataset.train_val()
+    if manifest.data.sha256 in _fingerprints(fit):
+        return
+    at_random = fit.groups is not None and manifest.data.sha256 in _fingerprints(
+        split(replace(dataset.train, groups=None))[0]
+    )
+    if at_random or manifest.data.split_from == dataset.train.fingerprint():
         raise UserError(
             f"{name} was trained on another split of {fit.name}, perhaps on some of the validation images",
             expected="the same groups as in its training",
@@ -222,11 +233,15 @@ def check_split(name: str, manifest: RunManifest, dataset: Dataset) -> None:
         )
 
 
+def _fingerprints(fit: LabelledImages) -> set[str]:
+    """Of training images, with those for calibration and without."""
+    return {fit.fingerprint(), split_calibration(fit)[0].fingerprint()}
+
+
 def _check_validation_unseen(origin: Path, dataset: Dataset) -> None:
     """Raises UserError when the run `origin` was trained on validation images of this data set."""
     manifest, everything = read_manifest(origin), dataset.train_and_val()
-    every_grouping = (everything, replace(everything, groups=None))
-    all_data = {part.fingerprint() for each in every_grouping for part in (each, split_calibration(each)[0])}
+    all_data = _fingerprints(everything) | _fingerprints(replace(everything, groups=None))
     if manifest.final and manifest.data.sha256 in all_data:
         raise UserError(
             f"{origin} was trained on the validation images too, so its score on them would mean nothing",

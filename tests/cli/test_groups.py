@@ -159,3 +159,17 @@ def test_a_random_split_of_the_same_images_can_be_asked_for(home: Path) -> None:
     assert "groups: 6" in command("check", "labels.csv").stdout
     assert "groups" not in command("check", "labels.csv", "--group", "none").stdout
     assert np.char.endswith(rows, "meter-5").sum() == 18
+
+
+def test_a_run_of_a_random_split_is_refused_where_groups_are_given(trained: Path) -> None:
+    run("train", "--data", "bars", "--out", "random", *SHORT)
+    [other] = Path("random").glob("default-s0-*")
+    sentence = refused("evaluate", other, "--data", "bars", "--group", "parent", "--out", "random")
+    assert "was trained on another split of bars" in sentence
+    assert "18 validation images of bars" in run("evaluate", other, "--data", "bars", "--out", "random")
+
+
+def test_a_model_of_other_images_is_evaluated_on_images_with_groups(trained: Path, home: Path) -> None:
+    draw_meters(home / "others" / "bars", images=72)
+    shown = run("evaluate", trained, "--data", home / "others" / "bars", "--group", "parent", "--out", "elsewhere")
+    assert "validation images of bars" in shown

@@ -29,6 +29,7 @@ CHANGES = {
     "folds": 4,
     "fold": 1,
     "images": 30,
+    "groups": "another",
     "corruptions": (("clean", 0.0),),
 }
 
