@@ -209,7 +209,7 @@ def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
     while (done := spent / (3600 * hours)) < 1 and time.monotonic() - begun < 60 * minutes:
         rate = min(1.0, step / 300) * (1 if done < 0.1 else 0.5 * (1 + np.cos(np.pi * (done - 0.1) / 0.9)))
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * max(rate, 1e-3)
+            group["lr"] = float(LEARNING_RATE * max(rate, 1e-3))
         rng = np.random.default_rng([1, step])
         pixels, heat, box, weight = (
             torch.from_numpy(np.stack(part)) for part in zip(*(pages.crop(rng) for _ in range(BATCH)), strict=True)
@@ -269,6 +269,46 @@ def compose_shards(folder: Path, meters: Path | None, fonts: Path, first: int, c
         partial.replace(path)
 
 
+class Exported(nn.Module):
+    """The detector as the package runs it: the best score where it is a peak, all scores, and the boxes."""
+
+    def __init__(self, detector: nn.Module):
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, page: Float[Tensor, "1 1 height width"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Peaks [1, rows, columns], scores [1, 11, rows, columns], boxes [1, 4, rows, columns]."""
+        heat, boxes = self.detector(page)
+        scores = torch.sigmoid(heat)
+        best = scores.amax(1)
+        highest = F.max_pool2d(best[:, None], 3, 1, 1)[:, 0]
+        return torch.where(best == highest, best, torch.zeros_like(best)), scores, boxes
+
+
+def export(state: Path, out: Path) -> None:
+    """Write the averaged network of a training as ONNX."""
+    from imparfait.inference.ocr.detector import BOXES, PAGE, PEAKS, SCORES
+
+    network = Detector()
+    saved = torch.load(state, weights_only=True)["average"]
+    network.load_state_dict({name.removeprefix("module."): value for name, value in saved.items() if name != "n_averaged"})
+    rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
+    program = torch.onnx.export(
+        Exported(network.eval()).eval(),
+        (torch.zeros(1, 1, 64, 96),),
+        input_names=[PAGE],
+        output_names=[PEAKS, SCORES, BOXES],
+        dynamic_shapes={"page": {2: 8 * rows, 3: 8 * columns}},
+        opset_version=20,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    out.write_bytes(program.model_proto.SerializeToString(deterministic=True))
+    print(f"{out}: {out.stat().st_size:,} bytes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -284,10 +324,15 @@ def main() -> None:
     training.add_argument("out", type=Path)
     training.add_argument("--hours", type=float, default=4.0, help="of the whole training; the learning rate follows")
     training.add_argument("--minutes", type=float, default=1e9, help="of this call")
+    exporting = commands.add_parser("export")
+    exporting.add_argument("state", type=Path)
+    exporting.add_argument("out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.command == "compose":
         compose_shards(options.folder, options.meters, options.fonts, options.first, options.pages, options.split)
+    elif options.command == "export":
+        export(options.state, options.out)
     else:
         train(options.folder, options.out, options.hours, options.minutes)
 

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.decode import Page, read_pages
-from imparfait.data.images.foreground import Box
+from imparfait.data.images.foreground import Box, lightness
 from imparfait.data.images.limits import Limits
-from imparfait.inference.ocr.constraints import Constraint, Decision, check_possible, constrained
-from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
+from imparfait.inference.ocr.constraints import Constraint, Decision, Pattern, check_possible, constrained
+from imparfait.inference.ocr.distribution import StringDistribution
 from imparfait.inference.ocr.pipeline import DetectedField, detect_fields
 from imparfait.inference.predictor import Predictor
 
@@ -219,35 +219,26 @@ def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint
             expected="a model for single digits, light on dark",
             hint="use digits, or train with --normalize digit",
         )
-    lines = detect_fields(page.pixels, predictor)
+    join_separators = any(isinstance(each, Pattern) for each in constraints)
+    lines = detect_fields(lightness(page.pixels), predictor, join_separators)
     read_lines = []
     for line in lines:
-        found = (_field(each, page, predictor) for each in line)
+        found = (field_on(each, page, predictor) for each in line)
         read_lines.append(Line(tuple(each.constrained(constraints) if constraints else each for each in found)))
     return Reading(tuple(read_lines), page.number, page.size)
 
 
-def _field(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
+def field_on(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
+    """The field with labels and in the file's pixels, confident or not."""
     height, width = page.size
     least = min(range(len(detected.digits)), key=lambda index: detected.digits[index].score)
     confident = detected.score >= MIN_CONFIDENT_SCORE
     digits = []
     for index, digit in enumerate(detected.digits):
         left, top, right, bottom = (edge * page.reduced for edge in digit.box)
-        box = left, top, min(right, width), min(bottom, height)
+        box = max(0, left), max(0, top), min(right, width), min(bottom, height)
         # A field that is not confident has at least one digit that is not: the least probable.
         digit_confident = digit.score >= MIN_CONFIDENT_SCORE and (confident or index != least)
         label = predictor.classes[digit.label]
-        digits.append(Digit(label, digit.score, digit_confident, box, digit.pixels[None], digit.probabilities))
-    return Field(tuple(digits), detected.score, confident, _distribution(detected, predictor.classes))
-
-
-def _distribution(detected: DetectedField, classes: tuple[str, ...]) -> StringDistribution:
-    """The strings of the most probable segmentation, such that the field's own has its score.
-
-    What other segmentations would give is not kept: their share is spread evenly over all strings of this length.
-    """
-    rows = np.array([digit.probabilities for digit in detected.digits])
-    share = min(1.0, detected.score / float(rows.max(1).prod()))
-    even = np.full_like(rows, 1 / len(classes))
-    return StringDistribution.from_segmentations(classes, [Segmentation(share, rows), Segmentation(1 - share, even)])
+        digits.append(Digit(label, digit.score, digit_confident, box, digit.pixels, digit.probabilities))
+    return Field(tuple(digits), detected.score, confident, detected.distribution)

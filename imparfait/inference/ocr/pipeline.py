@@ -1,31 +1,46 @@
 """The OCR pipeline: from a page's pixels to fields of digits with their probabilities."""
 
-# binarize -> layout (text lines) -> candidates (segments and possible digits) -> lattice (best string) -> fields.
-# Where paper was found on the page, the pipeline runs a second time with the paper grown; the result with more
-# confident digits is kept.
+# detector (glyphs at all scales) -> classifier (a second opinion on each crop) -> layout (lines, fields) -> the
+# probability of every string of a field. A glyph that is perhaps none makes the string's length uncertain.
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import product
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
+from imparfait.core.types import Pixels, Probabilities
+from imparfait.data.images.decode import page_of
 from imparfait.data.images.foreground import Box
-from imparfait.data.images.levels import Levels
-from imparfait.inference.ocr.binarize import BinarizedPage, binarize
-from imparfait.inference.ocr.candidates import Candidate, Segment, make_candidates, predict_components, segment_line
-from imparfait.inference.ocr.lattice import DecodedDigit, Lattice, lattice_edges
-from imparfait.inference.ocr.layout import find_lines
+from imparfait.data.images.normalize import normalize, whole_page
+from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
+from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
+from imparfait.inference.ocr.layout import find_lines, split_into_fields
 from imparfait.inference.predictor import Predictor
 
-# Heights are those of the line's digits.
-FIELD_GAP_HEIGHTS = 1.6  # between two digits: wider gaps always separate fields
-WIDE_GAP_HEIGHTS = 0.7  # from here on a gap separates fields where the pitch is uneven:
-UNEVEN_PITCH_RATIO = 1.8  # of the distance between two digits' middles to the median distance in the line
-MIN_OTHER_GAPS = 5  # in a line, from which on a gap can be compared with the others, as in print:
-PRINT_GAP_HEIGHTS, PRINT_GAP_RATIO = 0.25, 2.5  # of a gap in heights, and to nearly all others (80 %)
-COMMA_HEIGHTS = 0.12, 0.6  # height of a comma or point
-CONFIDENT_SCORE = 0.9  # of a digit, that counts when the two results for a page are compared
+CROP_MARGIN_SHARE = 0.15  # of a glyph's longer side, around it in the classifier's crop
+MIN_PRESENCE = 0.5  # of a digit that is read
+MIN_POSSIBLE = 0.02  # of a glyph between digits that may be one
+MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
+SMALLEST = 1e-6  # probability, before a logarithm
+DIGIT_CLASSES = tuple("0123456789")
+
+Grey = Float32[np.ndarray, "height width"]
+"""A page's lightness, 0..1."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How scores become probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
+
+    presence: tuple[float, ...] = (0.0, 1.0, 0.0, 0.0, 0.0)
+    """Of `evidence`."""
+    detector: float = 0.5
+    classifier: float = 0.5
+    """Of the logarithms of both opinions on the label."""
+
+
+WEIGHTS = Weights()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,114 +49,130 @@ class DetectedDigit:
 
     label: int
     score: float
+    """The probability of this label at this place."""
     box: Box
-    pixels: UInt8[np.ndarray, "1 height width"]
+    pixels: Pixels
+    """The classifier's input: [1, channels, height, width]."""
     probabilities: Float[np.ndarray, " classes"]
+    """Of each label, if it is a digit."""
 
 
 @dataclass(frozen=True, eq=False)
 class DetectedField:
-    """Digits without a wide gap, and the probability of the whole string."""
+    """Digits without a wide gap, and the probability of each string."""
 
     digits: list[DetectedDigit]
     score: float
+    """The probability of the string that its digits are."""
+    distribution: StringDistribution
 
 
-def detect_fields(levels: Levels, predictor: Predictor) -> list[list[DetectedField]]:
+@dataclass(frozen=True, eq=False)
+class RecognisedGlyphs:
+    """Glyphs, and what they are by both opinions: the detector's, which sees the surroundings, and the classifier's."""
+
+    boxes: Float[np.ndarray, "n 4"]
+    presence: Float[np.ndarray, " n"]
+    """The probability that each is a digit."""
+    probabilities: Float[np.ndarray, "n classes"]
+    """Of each label, if it is one."""
+    pixels: Pixels
+    """The classifier's inputs."""
+
+    @property
+    def is_digit(self) -> np.ndarray:
+        """Which are read as digits."""
+        return self.presence >= MIN_PRESENCE
+
+
+def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = False) -> list[list[DetectedField]]:
     """The fields of each text line, from top to bottom and left to right."""
-    page = binarize(levels)
-    if page is None:
-        return []
-    lines = _detect_on(page, predictor)
-    if page.contrast.shape != levels.shape[:2] and page.foreground[page.edge].any():
-        # What looked like a sheet of paper may be a patch of light on a larger one. Then the larger one shows more
-        # confident digits and no more doubtful ones, unlike the grain of a desk.
-        grown_page = binarize(levels, grow_paper=True)
-        grown_lines = _detect_on(grown_page, predictor) if grown_page else []
-        (confident, doubtful), (grown_confident, grown_doubtful) = _counts(lines), _counts(grown_lines)
-        if grown_confident > confident and grown_doubtful <= doubtful:
-            return grown_lines
-    return lines
-
-
-def _counts(lines: list[list[DetectedField]]) -> tuple[int, int]:
-    """Numbers of confident and of other digits."""
-    scores = [digit.score for line in lines for field in line for digit in field.digits]
-    confident = sum(score > CONFIDENT_SCORE for score in scores)
-    return confident, len(scores) - confident
-
-
-def _detect_on(page: BinarizedPage, predictor: Predictor) -> list[list[DetectedField]]:
-    text_lines, component_map = find_lines(page)
-    predictions = predict_components(text_lines, page, component_map, predictor)
-    segmented = []
-    for line in text_lines:
-        segments = segment_line(line, page, component_map, predictions)
-        candidates = make_candidates(segments, line.digit_height, page, component_map, predictor.input_format)
-        if candidates:
-            segmented.append((line.digit_height, segments, candidates))
-    probabilities = iter(_probabilities([c for _, _, candidates in segmented for c in candidates], predictor))
-    across, down = page.corner
+    glyphs = recognise(grey, detect(grey), predictor)
     lines = []
-    for digit_height, segments, candidates in segmented:
-        of_line = np.array([next(probabilities) for _ in candidates])
-        lattice = Lattice(len(segments) + 1, lattice_edges(segments, digit_height, candidates, of_line))
-        fields = []
-        for decoded in _split_into_fields(lattice.best(), segments, digit_height):
-            digits = [
-                DetectedDigit(
-                    digit.label,
-                    digit.score,
-                    (l + across, t + down, r + across, b + down),
-                    digit.candidate.pixels,
-                    digit.probabilities,
-                )
-                for digit in decoded
-                for l, t, r, b in [digit.candidate.box]  # noqa: E741
-            ]
-            fields.append(DetectedField(digits, lattice.probability(decoded)))
-        if fields:
-            lines.append(fields)
+    for line in find_lines(glyphs.boxes):
+        parts = split_into_fields(line, glyphs.boxes, glyphs.is_digit, join_separators)
+        if parts:
+            lines.append([field_of(part, line, glyphs, predictor.classes) for part in parts])
     return lines
 
 
-def _probabilities(candidates: list[Candidate], predictor: Predictor) -> list[Float32[np.ndarray, " classes"]]:
-    """The probabilities of each candidate; those not yet known are predicted in one call."""
-    unknown = [candidate.pixels for candidate in candidates if candidate.probabilities is None]
-    predicted = iter(predictor.predict_proba(np.array(unknown)) if unknown else ())
-    return [next(predicted) if c.probabilities is None else c.probabilities for c in candidates]
+def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights = WEIGHTS) -> RecognisedGlyphs:
+    """What each glyph of a page is."""
+    form = predictor.input_format
+    pixels = np.array([_crop(grey, box, predictor) for box in glyphs.boxes], np.uint8)
+    pixels = pixels.reshape(-1, form.channels, form.height, form.width)
+    opinions = predictor.predict_proba(pixels)
+    presence = 1 / (1 + np.exp(-evidence(glyphs, opinions) @ np.array(weights.presence)))
+    labels = opinions / np.maximum(opinions.sum(1, keepdims=True), SMALLEST)
+    if predictor.classes == DIGIT_CLASSES:
+        labels = _pooled(glyphs, labels, weights)
+    return RecognisedGlyphs(glyphs.boxes, presence, labels, pixels)
 
 
-def _split_into_fields(
-    digits: list[DecodedDigit], segments: list[Segment], digit_height: float
-) -> list[list[DecodedDigit]]:
-    """The digits of a line, separated at wide gaps and at commas and points."""
-    boxes = [digit.candidate.box for digit in digits]
-    middles = np.array([(box[0] + box[2]) / 2 for box in boxes])
-    pitch = float(np.median(np.diff(middles))) if len(digits) > 2 else np.inf
-    gaps = np.array([max(0, right[0] - left[2]) / digit_height for left, right in pairwise(boxes)])
-    fields: list[list[DecodedDigit]] = []
-    for index, digit in enumerate(digits):
-        is_new = index == 0
-        if index:
-            gap = gaps[index - 1]
-            distance = middles[index] - middles[index - 1]
-            is_new = gap > FIELD_GAP_HEIGHTS or (gap > WIDE_GAP_HEIGHTS and distance > UNEVEN_PITCH_RATIO * pitch)
-            others = np.delete(gaps, index - 1)
-            if len(others) >= MIN_OTHER_GAPS:
-                widest_usual = float(np.quantile(others, 0.8))
-                is_new |= gap > PRINT_GAP_HEIGHTS and gap > PRINT_GAP_RATIO * widest_usual + 0.05
-            between = segments[digits[index - 1].candidate.end : digit.candidate.start]
-            is_new |= any(_is_comma(s.box, boxes[index - 1], boxes[index], digit_height) for s in between)
-        if is_new:
-            fields.append([])
-        fields[-1].append(digit)
-    return fields
+def evidence(glyphs: Glyphs, opinions: Probabilities) -> Float[np.ndarray, "n features"]:
+    """What tells a digit from another glyph or none.
+
+    A constant; the detector's score of the best digit and that of another glyph; the classifier's best score; height.
+    """
+    best, other = glyphs.scores[:, :DIGITS].max(1), glyphs.scores[:, DIGITS]
+    height = np.maximum(glyphs.boxes[:, 3] - glyphs.boxes[:, 1], 1)
+    columns = [np.ones(len(glyphs)), _logit(best), _logit(other), _log(opinions.max(1, initial=0)), np.log(height)]
+    return np.stack(columns, 1)
 
 
-def _is_comma(mark: Box, before: Box, after: Box, digit_height: float) -> bool:
-    """Whether a mark between two digits is a comma or a point: low, neither a speck nor as tall as a digit."""
-    is_low = mark[1] > max((box[1] + 2 * box[3]) / 3 for box in (before, after))
-    is_between = mark[0] >= before[2] - 0.1 * digit_height and mark[2] <= after[0] + 0.1 * digit_height
-    height = (mark[3] - mark[1]) / digit_height
-    return is_low and is_between and COMMA_HEIGHTS[0] < height < COMMA_HEIGHTS[1]
+def _pooled(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"], weights: Weights) -> np.ndarray:
+    """The probability of each digit by both opinions: a weighted geometric mean."""
+    scores = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
+    logs = weights.detector * _log(scores) + weights.classifier * _log(opinions)
+    likely = np.exp(logs - logs.max(1, keepdims=True, initial=-np.inf))
+    return np.asarray(likely / likely.sum(1, keepdims=True))
+
+
+def _logit(score: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    return _log(score) - _log(1 - score)
+
+
+def _log(probability: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(np.clip(probability, SMALLEST, 1)))
+
+
+def _crop(grey: Grey, box: Float[np.ndarray, "4"], predictor: Predictor) -> Pixels:
+    """A glyph as the classifier takes it: with its ground, or cut out where the classifier knows it only so."""
+    margin = CROP_MARGIN_SHARE * max(box[2] - box[0], box[3] - box[1])
+    low = np.clip(np.rint(box[:2] - margin).astype(int), 0, np.array(grey.shape[::-1]) - 1)
+    high = np.maximum(np.rint(box[2:] + margin).astype(int), low + 1)
+    page = page_of(grey[low[1] : high[1], low[0] : high[0]])
+    form = predictor.input_format
+    return whole_page(page, form) if form.two_views else normalize(page, form).pixels
+
+
+def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, classes: tuple[str, ...]) -> DetectedField:
+    """The field of these digits of a line; glyphs between them may be digits too."""
+    between = line[line.index(digits[0]) : line.index(digits[-1]) + 1]
+    possible = [glyph for glyph in between if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
+    doubtful = sorted(possible, key=lambda glyph: abs(glyphs.presence[glyph] - 0.5))[:MAX_DOUBTS]
+    held = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible if glyph not in doubtful]))
+    rows = glyphs.probabilities
+    # What is held to be a digit without doubt, or to be none, may be wrong too: then any string may be right.
+    segmentations = [Segmentation(1 - held, np.full((len(digits), len(classes)), 1 / len(classes)))]
+    for there in product((True, False), repeat=len(doubtful)):
+        chosen = dict(zip(doubtful, there, strict=True))
+        parts = [glyph for glyph in possible if chosen.get(glyph, glyph in digits)]
+        if parts:
+            share = held * float(np.prod([_odds(glyphs, glyph, is_there) for glyph, is_there in chosen.items()]))
+            segmentations.append(Segmentation(share, rows[parts]))
+    score = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible]) * rows[digits].max(1).prod())
+    detected = [_digit(glyph, glyphs) for glyph in digits]
+    return DetectedField(detected, score, StringDistribution.from_segmentations(classes, segmentations))
+
+
+def _odds(glyphs: RecognisedGlyphs, glyph: int, there: bool) -> float:
+    return float(glyphs.presence[glyph] if there else 1 - glyphs.presence[glyph])
+
+
+def _digit(glyph: int, glyphs: RecognisedGlyphs) -> DetectedDigit:
+    left, top, right, bottom = (round(edge) for edge in glyphs.boxes[glyph].tolist())
+    box = left, top, max(left + 1, right), max(top + 1, bottom)
+    row = glyphs.probabilities[glyph]
+    score = float(glyphs.presence[glyph] * row.max())
+    return DetectedDigit(int(row.argmax()), score, box, glyphs.pixels[glyph][None], row)
