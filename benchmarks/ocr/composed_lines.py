@@ -23,10 +23,10 @@ from pathlib import Path
 
 import numpy as np
 from pages import PAPERS, compose
-from scipy.stats import binomtest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from ocr.scores import edits, share
 from tools.claims import write_claim
 
 from imparfait import load_data, split
@@ -102,33 +102,6 @@ def read_lines(data: LabelledImages, model: str, lines: int, keep: Path | None) 
 def score_of(reading: Reading) -> float:
     """Probability that all fields are correct."""
     return float(np.prod([field.score for field in reading.fields])) if reading.fields else 0.0
-
-
-def edits(one: str, other: str) -> int:
-    """Levenshtein distance: fewest characters to change, insert or delete (Levenshtein 1965)."""
-    previous = list(range(len(other) + 1))
-    for row, letter in enumerate(one, 1):
-        current = [row]
-        for column, another in enumerate(other, 1):
-            current.append(min(previous[column] + 1, current[-1] + 1, previous[column - 1] + (letter != another)))
-        previous = current
-    return previous[-1]
-
-
-def share(count: int, total: int) -> dict[str, float | int | list[float]]:
-    """A share in percent with Wilson and Clopper-Pearson 95 % intervals."""
-    if not total:
-        return {"count": count, "total": total}
-    test = binomtest(count, total)
-    result: dict[str, float | int | list[float]] = {
-        "count": count,
-        "total": total,
-        "percent": round(100 * count / total, 2),
-    }
-    for method, name in (("wilson", "wilson"), ("exact", "clopper_pearson")):
-        interval = test.proportion_ci(0.95, method)
-        result[name] = [round(100 * interval.low, 2), round(100 * interval.high, 2)]
-    return result
 
 
 def summary(lines: Sequence[Line]) -> dict[str, object]:
