@@ -29,6 +29,8 @@ MARGIN_PIXELS = 16  # of repeated border around the page: a glyph that touches i
 MIN_SCORE = 0.15  # of a peak
 MAX_GLYPHS = 3000  # the best ones; a page of text has as many
 MAX_OVERLAP = 0.5  # of the smaller of two boxes; with more they are the same glyph
+CLEAR_PIXELS, MIN_CLARITY = 16.0, 0.4  # height of a glyph up to which its score counts less where scales disagree
+MIN_LARGER_SCORE = 0.4  # of a glyph that may replace its parts
 LARGER_BONUS = 0.15  # to the score, each time a box is twice as high: a part of a digit can look like a digit
 
 
@@ -40,12 +42,14 @@ class Glyphs:
     """Left, top, right, bottom, in the page's pixels."""
     scores: Float[np.ndarray, "n labels"]
     """Of the ten digits and of any other glyph, each between 0 and 1; their sum is not 1."""
+    heights: Float[np.ndarray, " n"]
+    """In pixels of the scale at which each was found."""
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, chosen: Any) -> "Glyphs":
-        return Glyphs(self.boxes[chosen], self.scores[chosen])
+        return Glyphs(self.boxes[chosen], self.scores[chosen], self.heights[chosen])
 
 
 @cache
@@ -56,8 +60,8 @@ def _session() -> Any:
 def detect(grey: Float32[np.ndarray, "height width"]) -> Glyphs:
     """The glyphs on a page, given by its lightness (0..1), found at all scales."""
     found = [_detect_at(plane, grey.shape) for plane in _scales(grey)]
-    glyphs = Glyphs(np.concatenate([each.boxes for each in found]), np.concatenate([each.scores for each in found]))
-    return _without_duplicates(glyphs)
+    parts = ([getattr(each, part) for each in found] for part in ("boxes", "scores", "heights"))
+    return _without_duplicates(Glyphs(*map(np.concatenate, parts)))
 
 
 def _scales(grey: Float32[np.ndarray, "height width"]) -> Iterator[Float32[np.ndarray, "rows columns"]]:
@@ -85,13 +89,14 @@ def _detect_at(plane: Float32[np.ndarray, "rows columns"], shape: tuple[int, int
     middle_x, middle_y = (right + x) * STRIDE_PIXELS - MARGIN_PIXELS, (down + y) * STRIDE_PIXELS - MARGIN_PIXELS
     corners = [middle_x - width / 2, middle_y - height / 2, middle_x + width / 2, middle_y + height / 2]
     ratios = [shape[1] / columns, shape[0] / rows] * 2
-    return Glyphs(np.stack(corners, 1) * ratios, scores[:, down, right].T.astype(float))
+    return Glyphs(np.stack(corners, 1) * ratios, scores[:, down, right].T.astype(float), height)
 
 
 def _without_duplicates(glyphs: Glyphs) -> Glyphs:
     """The best glyph of those at each place: a clear larger one replaces its parts."""
     score, height = glyphs.scores.max(1), glyphs.boxes[:, 3] - glyphs.boxes[:, 1]
-    worth = score + LARGER_BONUS * np.log2(np.maximum(height, 1)) * (score > 0.45)
+    score = score * np.clip(glyphs.heights / CLEAR_PIXELS, MIN_CLARITY, 1)
+    worth = score + LARGER_BONUS * np.log2(np.maximum(height, 1)) * (score > MIN_LARGER_SCORE)
     glyphs = glyphs[np.argsort(-worth, kind="stable")[:MAX_GLYPHS]]
     left, top, right, bottom = glyphs.boxes.T
     area = np.maximum(right - left, 1e-3) * np.maximum(bottom - top, 1e-3)

@@ -33,10 +33,10 @@ Grey = Float32[np.ndarray, "height width"]
 class Weights:
     """How scores become probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
 
-    presence: tuple[float, ...] = (0.0, 1.0, 0.0, 0.0, 0.0)
+    presence: tuple[float, ...] = (1.557, 2.013, -0.982, 1.237, -0.14, -0.511)
     """Of `evidence`."""
-    detector: float = 0.5
-    classifier: float = 0.5
+    detector: float = 1.504
+    classifier: float = 0.785
     """Of the logarithms of both opinions on the label."""
 
 
@@ -78,6 +78,8 @@ class RecognisedGlyphs:
     """Of each label, if it is one."""
     pixels: Pixels
     """The classifier's inputs."""
+    opinions: Probabilities
+    """The classifier's."""
 
     @property
     def is_digit(self) -> np.ndarray:
@@ -106,24 +108,32 @@ def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights
     labels = opinions / np.maximum(opinions.sum(1, keepdims=True), SMALLEST)
     if predictor.classes == DIGIT_CLASSES:
         labels = _pooled(glyphs, labels, weights)
-    return RecognisedGlyphs(glyphs.boxes, presence, labels, pixels)
+    return RecognisedGlyphs(glyphs.boxes, presence, labels, pixels, opinions)
 
 
 def evidence(glyphs: Glyphs, opinions: Probabilities) -> Float[np.ndarray, "n features"]:
     """What tells a digit from another glyph or none.
 
-    A constant; the detector's score of the best digit and that of another glyph; the classifier's best score; height.
+    A constant; the detector's score of the best digit and that of another glyph; the classifier's best score; how far
+    both agree on the digit; the height at the scale where it was found.
     """
     best, other = glyphs.scores[:, :DIGITS].max(1), glyphs.scores[:, DIGITS]
-    height = np.maximum(glyphs.boxes[:, 3] - glyphs.boxes[:, 1], 1)
-    columns = [np.ones(len(glyphs)), _logit(best), _logit(other), _log(opinions.max(1, initial=0)), np.log(height)]
+    shares = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
+    agreed = (shares * opinions).sum(1) if opinions.shape[1:] == (DIGITS,) else opinions.max(1, initial=0)
+    clear = np.log(np.maximum(glyphs.heights, 1))
+    columns = [np.ones(len(glyphs)), _logit(best), _logit(other), _log(opinions.max(1, initial=0)), _log(agreed), clear]
     return np.stack(columns, 1)
+
+
+def label_evidence(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n 2 classes"]:
+    """The logarithms of both opinions on which digit each is."""
+    scores = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
+    return np.stack([_log(scores), _log(opinions)], 1)
 
 
 def _pooled(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"], weights: Weights) -> np.ndarray:
     """The probability of each digit by both opinions: a weighted geometric mean."""
-    scores = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
-    logs = weights.detector * _log(scores) + weights.classifier * _log(opinions)
+    logs = np.tensordot(label_evidence(glyphs, opinions), [weights.detector, weights.classifier], (1, 0))
     likely = np.exp(logs - logs.max(1, keepdims=True, initial=-np.inf))
     return np.asarray(likely / likely.sum(1, keepdims=True))
 
