@@ -20,10 +20,6 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, read_file
-from imparfait.inference.ocr.candidates import Candidate
-from imparfait.inference.ocr.lattice import Edge, Lattice
-from imparfait.inference.ocr.line_removal import find_ruled_lines, remove_ruled_lines
-from imparfait.inference.ocr.splitting import split_component
 from imparfait.inference.predictor import Predictor
 
 
@@ -148,67 +144,6 @@ def test_a_page_without_digits_has_an_empty_reading(tmp_path: Path) -> None:
     result = run_read(tmp_path / "empty.png")
     assert result.stdout == ""
     assert NO_DIGITS_MESSAGE in result.stderr
-
-
-@pytest.mark.parametrize("dark", [0.3, 1.0])
-def test_a_ruled_line_is_removed_and_the_stroke_across_it_stays(dark: float) -> None:
-    page = np.zeros((160, 300), np.float32)
-    y, x = np.mgrid[:160, :300]
-    page[np.abs(y - 90 - 0.06 * (x - 150)) < 1.5] = dark
-    page[40:130, 147:154] = 1
-    (line,) = find_ruled_lines(page, 0.005, 1.0)
-    assert abs(line.slope - 0.06) < 0.004
-    after, ruled = remove_ruled_lines(page, [line], 1.0, 0.3)
-    assert after[:, :140].max() < 0.15
-    assert after[:, 161:].max() < 0.15
-    assert after[42:128, 148:153].min() > 0.85
-    away = np.abs(x - 150) > 12
-    assert ruled[away & (np.abs(y - 90 - 0.06 * (x - 150)) < 1.5)].all()
-    assert ruled[away].mean() < 0.05
-    assert not find_ruled_lines(np.where(x > 150, 0, page).astype(np.float32), 0.005, 1.0)  # it ends in the middle
-
-
-def test_two_touching_rings_are_split_where_they_meet() -> None:
-    y, x = np.mgrid[:40, :64]
-    rings = [np.abs(np.hypot(y - 20, x - middle) - 14) < 2.5 for middle in (17, 47)]
-    mask = rings[0] | rings[1]
-    parts, cuts = split_component(mask.astype(float), mask, 30.0)
-    borders = [x[parts == part].max() for part in range(len(cuts))]
-    assert any(abs(border - 32) <= 2 for border in borders)
-    assert (parts[~mask] == -1).all()
-    assert set(parts[mask]) == set(range(len(cuts) + 1))
-
-
-def test_a_lattices_probabilities_equal_a_sum_over_all_paths() -> None:
-    random = np.random.default_rng(3)
-    pixels = np.zeros((1, 4, 4), np.uint8)
-    edges = [
-        Edge(start, end, float(random.normal()),
-             Candidate(start, end, (10 * start, 0, 10 * end, 9), pixels, 0.0, 0, None),
-             np.log(random.dirichlet([0.4, 0.4])).astype(float))
-        for start in range(4) for end in range(start + 1, min(5, start + 3))
-    ]  # fmt: skip
-    edges += [Edge(node, node + 1, float(random.normal()), None, np.empty(0)) for node in range(4)]
-    edges.sort(key=lambda edge: edge.end)
-    lattice = Lattice(5, edges)
-    best = lattice.best()
-    masses: dict[tuple[int, ...], float] = {}
-
-    def walk(node: int, score: float, labels: tuple[int, ...]) -> None:
-        if node == 4:
-            masses[labels] = masses.get(labels, 0.0) + float(np.exp(score))
-        for edge in edges:
-            if edge.start == node and edge.candidate is None:
-                walk(edge.end, score + edge.score, labels)
-            elif edge.start == node:
-                for label in range(2):
-                    walk(edge.end, score + edge.score + float(edge.log_probabilities[label]), (*labels, label))
-
-    walk(0, 0.0, ())
-    expected = masses[tuple(digit.label for digit in best)] / sum(masses.values())
-    assert (best[0].candidate.start, best[-1].candidate.end) == (0, 4)
-    assert lattice.probability(best) == pytest.approx(expected)
-    assert all(0 <= digit.score <= 1.0 for digit in best)
 
 
 def test_touching_digits_are_read_more_often_than_not() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.decode import page_of
@@ -146,7 +146,7 @@ def _log(probability: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(np.clip(probability, SMALLEST, 1)))
 
 
-def _crop(grey: Grey, box: Float[np.ndarray, "4"], predictor: Predictor) -> Pixels:
+def _crop(grey: Grey, box: Float[np.ndarray, "4"], predictor: Predictor) -> UInt8[np.ndarray, "channels rows columns"]:
     """A glyph as the classifier takes it: with its ground, or cut out where the classifier knows it only so."""
     margin = CROP_MARGIN_SHARE * max(box[2] - box[0], box[3] - box[1])
     low = np.clip(np.rint(box[:2] - margin).astype(int), 0, np.array(grey.shape[::-1]) - 1)
