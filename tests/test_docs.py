@@ -67,6 +67,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (home / "my_net.py").write_text(MY_NET)
     Image.fromarray(255 - a_seven()).resize((120, 120)).save(home / "photo.jpg")
     (home / "customers.csv").write_text("name,number\nAnn,10433\nBob,00217\nCleo,7\n")
+    (home / "scans").mkdir()
+    shutil.copy(home / "photo.jpg", home / "scans")
+    Image.open(home / "photo.jpg").save(home / "form.pdf")
+    (home / "fields.json").write_text(blocks("json", TEXTS["ocr.md"])[0])
     mine = draw_bars(60, 32)
     for number, (pixels, label) in enumerate(zip(mine.pixels, mine.labels, strict=True)):
         path = home / "my_images" / mine.classes[label] / f"{number}.png"

@@ -187,8 +187,11 @@ def cut_by_crop(boxes: Float[np.ndarray, "n 4"], labels: UInt8[np.ndarray, " n"]
     return np.where(shown < 0.67, OTHER + 1, labels).astype(np.uint8)
 
 
-def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
-    """Train for so many hours in all; stops after `minutes` of them, to be continued."""
+def train(folder: Path, out: Path, hours: float, minutes: float, begin: Path | None = None, peak: float = LEARNING_RATE) -> None:
+    """Train for so many hours in all, from random weights or the averaged ones of another training.
+
+    Stops after `minutes` of them, to be continued.
+    """
     torch.manual_seed(0)
     out.mkdir(parents=True, exist_ok=True)
     pages, network = Pages(folder), Detector().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -196,6 +199,9 @@ def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999), use_buffers=True
     )
+    if begin:
+        network.load_state_dict(averaged(begin))
+        average.load_state_dict({"n_averaged": torch.tensor(1), **{f"module.{k}": v for k, v in averaged(begin).items()}})
     step, spent, state = 0, 0.0, out / "state.pt"
     if state.exists():
         saved = torch.load(state, weights_only=True)
@@ -209,7 +215,7 @@ def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
     while (done := spent / (3600 * hours)) < 1 and time.monotonic() - begun < 60 * minutes:
         rate = min(1.0, step / 300) * (1 if done < 0.1 else 0.5 * (1 + np.cos(np.pi * (done - 0.1) / 0.9)))
         for group in optimizer.param_groups:
-            group["lr"] = float(LEARNING_RATE * max(rate, 1e-3))
+            group["lr"] = float(peak * max(rate, 1e-3))
         rng = np.random.default_rng([1, step])
         pixels, heat, box, weight = (
             torch.from_numpy(np.stack(part)) for part in zip(*(pages.crop(rng) for _ in range(BATCH)), strict=True)
@@ -222,7 +228,7 @@ def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
         optimizer.step()
         average.update_parameters(network)
         step, spent = step + 1, before + time.monotonic() - begun
-        mean += 0.01 * (float(loss) - mean) if step > 1 else float(loss)
+        mean += 0.01 * (loss.item() - mean) if step > 1 else loss.item()
         if time.monotonic() - last > SAVE_SECONDS or step % 2000 == 0:
             last = time.monotonic()
             save(state, network, optimizer, average, step, spent)
@@ -285,13 +291,18 @@ class Exported(nn.Module):
         return torch.where(best == highest, best, torch.zeros_like(best)), scores, boxes
 
 
+def averaged(state: Path) -> dict[str, Tensor]:
+    """The averaged weights of a training."""
+    saved = torch.load(state, weights_only=True)["average"]
+    return {name.removeprefix("module."): value for name, value in saved.items() if name != "n_averaged"}
+
+
 def export(state: Path, out: Path) -> None:
     """Write the averaged network of a training as ONNX."""
     from imparfait.inference.ocr.detector import BOXES, PAGE, PEAKS, SCORES
 
     network = Detector()
-    saved = torch.load(state, weights_only=True)["average"]
-    network.load_state_dict({name.removeprefix("module."): value for name, value in saved.items() if name != "n_averaged"})
+    network.load_state_dict(averaged(state))
     rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
     program = torch.onnx.export(
         Exported(network.eval()).eval(),
@@ -323,6 +334,9 @@ def main() -> None:
     training.add_argument("folder", type=Path)
     training.add_argument("out", type=Path)
     training.add_argument("--hours", type=float, default=4.0, help="of the whole training; the learning rate follows")
+    training.add_argument("--init-from", type=Path, help="state.pt of another training")
+    training.add_argument("--peak", type=float, default=LEARNING_RATE, help="highest learning rate")
+    training.add_argument("--threads", type=int, default=1)
     training.add_argument("--minutes", type=float, default=1e9, help="of this call")
     exporting = commands.add_parser("export")
     exporting.add_argument("state", type=Path)
@@ -334,7 +348,8 @@ def main() -> None:
     elif options.command == "export":
         export(options.state, options.out)
     else:
-        train(options.folder, options.out, options.hours, options.minutes)
+        torch.set_num_threads(options.threads)
+        train(options.folder, options.out, options.hours, options.minutes, options.init_from, options.peak)
 
 
 if __name__ == "__main__":

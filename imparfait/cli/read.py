@@ -1,12 +1,12 @@
 """`imparfait read`: the numbers on images, line by line."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from imparfait.cli import console, options
+from imparfait.cli.read_forms import read_forms
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,21 +27,35 @@ if TYPE_CHECKING:
     help="Folder for the unsure digits, one PNG each, to label by hand and train on.",
 )  # fmt: skip
 @options.constraints
+@click.option(
+    "--fields", type=click.Path(path_type=Path, dir_okay=False),
+    help="Read forms: the places of their numbers are in this JSON file.",
+)  # fmt: skip
+@click.option(
+    "--csv", type=click.Path(path_type=Path, dir_okay=False),
+    help="With --fields: write a row per page; the same command resumes where it stopped.",
+)  # fmt: skip
 def read(
     images: tuple[Path, ...], model: str, as_json: bool, show: bool, out: Path | None, review: Path | None,
-    **allowed: str | None,
+    fields: Path | None, csv: Path | None, **allowed: str | None,
 ) -> None:  # fmt: skip
-    """Read the numbers on each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, or a folder of them.
+    """Read the numbers on each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF, PPM or PDF file, or a folder of them.
 
     Each line of digits is printed as a line, with spaces at wide gaps. Digits in parentheses are unsure: check them.
     Other characters are left out. With --length, --one-of, --check, --pattern or --at-least, the most probable allowed
-    number is printed; a number that does not meet them is unsure. Needs no torch.
+    number is printed; a number that does not meet them is unsure. Needs no torch; PDF needs imparfait[pdf].
     """
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr import NO_DIGITS_MESSAGE, read_file
     from imparfait.inference.ocr import output as ocr
     from imparfait.inference.results_file import json_line
 
+    if fields:
+        _check_alone(show=show, out=out, review=review, **allowed)
+        read_forms(images, fields, csv, model, as_json)
+        return
+    if csv:
+        raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
     predictor, files = load_predictor(model), ocr.files_to_read(images)
@@ -49,7 +63,7 @@ def read(
     drawings = ocr.drawing_paths(files, out) if show else {}
     for folder in filter(None, (out, review)):
         folder.mkdir(parents=True, exist_ok=True)
-    failed, fields, unsure, crops = [], 0, 0, 0
+    failed, numbers, unsure, crops = [], 0, 0, 0
     for file in files:
         try:
             for page, reading in read_file(file, predictor, constraints=constraints):
@@ -64,7 +78,7 @@ def read(
                         click.echo(f"{name}: {NO_DIGITS_MESSAGE}", err=True)
                     for line in ocr.alternative_lines(reading):
                         click.echo(line, err=True)
-                fields, unsure = fields + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
+                numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
                 if show:
                     click.echo(f"drawn: {ocr.write_drawing(drawings[file], page, reading)}", err=True)
                 if review:
@@ -77,9 +91,9 @@ def read(
             line = json_line({"file": file, "model": predictor.name, "error": message})
             click.echo(line if as_json else str(error), err=not as_json)
     if unsure:
-        click.echo(f"unsure of {unsure} of {fields} numbers; check the digits in parentheses", err=True)
+        click.echo(f"unsure of {unsure} of {numbers} numbers; check the digits in parentheses", err=True)
     if review and not crops:
-        click.echo(f"nothing to review: {'every digit is confident' if fields else 'no digits were found'}", err=True)
+        click.echo(f"nothing to review: {'every digit is confident' if numbers else 'no digits were found'}", err=True)
     elif review:
         first, last = review / predictor.classes[0], review / predictor.classes[-1]
         click.echo(f"{crops} digits to review: {review}; sort them into the folders {first} … {last}", err=True)
@@ -90,15 +104,21 @@ def read(
         raise UserError(f"{len(failed)} of {len(files)} files could not be read; the first was {failed[0]}")
 
 
+def _check_alone(**others: object) -> None:
+    """Raise UserError for an option that --fields does not go with."""
+    for name, value in others.items():
+        if value:
+            flag = f"--{name.replace('_', '-')}"
+            hint = "" if name in ("show", "out", "review") else f"write {name!r} into fields.json"
+            raise UserError(f"{flag} does not go with --fields", expected="--csv, --json and --model", hint=hint)
+
+
 def _constraints(values: dict[str, str | None], classes: tuple[str, ...]) -> "list[Constraint]":
     """The constraints of the flags that were given."""
-    from imparfait.inference.ocr.constraints import AtLeast, Check, Length, OneOf, Pattern, check_possible
+    from imparfait.inference.ocr.constraints import KINDS, check_possible
 
-    kinds: dict[str, Callable[[str], Constraint]] = {
-        "length": Length.parse, "one_of": OneOf.from_file, "check": Check, "pattern": Pattern, "at_least": AtLeast,
-    }  # fmt: skip
-    given = {name: text for name in kinds if (text := values[name]) is not None}
-    constraints = [kinds[name](text) for name, text in given.items()]
+    given = {name: text for name in KINDS if (text := values[name]) is not None}
+    constraints = [KINDS[name](text) for name, text in given.items()]
     flags = [f"--{name.replace('_', '-')} {text}" for name, text in given.items()]
     check_possible(constraints, classes, " and ".join(flags))
     return constraints

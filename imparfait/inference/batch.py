@@ -63,8 +63,8 @@ def predict(
     return predictor.predict(list(read_normalized(source, predictor.input_format)))
 
 
-def files_in(paths: Iterable[Path]) -> Iterator[str]:
-    """The files, and in folders those with an image's suffix; in order, as strings. Raises UserError."""
+def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iterator[str]:
+    """The files, and in folders those with one of `suffixes`; in order, as strings. Raises UserError."""
     for path in paths:
         if not path.is_dir():
             if not path.exists():
@@ -75,11 +75,11 @@ def files_in(paths: Iterable[Path]) -> Iterator[str]:
         for folder, inner, files in os.walk(path):
             inner.sort()
             for name in sorted(files):
-                if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):  # noqa: PTH122 - faster
+                if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):  # noqa: PTH122 - faster
                     found = True
                     yield os.path.join(folder, name)  # noqa: PTH118
         if not found:
-            raise UserError(f"{path}: no images in there; expected files that end in {', '.join(sorted(SUFFIXES))}")
+            raise UserError(f"{path}: no images in there; expected files that end in {', '.join(sorted(suffixes))}")
 
 
 def predict_files(files: Iterable[str], predictor: Predictor) -> Iterator[FileResult]:

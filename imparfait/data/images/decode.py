@@ -87,7 +87,7 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
     exceeds the limits.
     """
     limits = limits or Limits()
-    content = source if isinstance(source, bytes) else _content(Path(source), limits)
+    content = source if isinstance(source, bytes) else read_content(Path(source), limits)
     name = name or ("the image" if isinstance(source, bytes) else str(source))
     if len(content) > limits.bytes:
         raise UserError(f"{name}: has {len(content):,} bytes; expected at most {limits.bytes:,}")
@@ -202,7 +202,8 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         ) from error
 
 
-def _content(path: Path, limits: Limits) -> bytes:
+def read_content(path: Path, limits: Limits) -> bytes:
+    """The bytes of a regular file; raises UserError where it cannot be read or is too large."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for ever
     except OSError as error:

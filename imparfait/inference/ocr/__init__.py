@@ -10,9 +10,10 @@ from jaxtyping import Float
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
-from imparfait.data.images.decode import Page, read_pages
+from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box, lightness
 from imparfait.data.images.limits import Limits
+from imparfait.data.images.pdf import read_document
 from imparfait.inference.ocr.constraints import Constraint, Decision, Pattern, check_possible, constrained
 from imparfait.inference.ocr.distribution import StringDistribution
 from imparfait.inference.ocr.pipeline import DetectedField, detect_fields
@@ -168,11 +169,11 @@ def _field_json(field: Field) -> dict[str, Any]:
 def read(
     source: bytes | str | Path, model: str | Predictor = "digits", constraints: Sequence[Constraint] = ()
 ) -> Reading:
-    """The digits on the only page of an image file; `model` is a Predictor, or what `load_predictor` takes.
+    """The digits on the only page of an image file or a PDF; `model` is a Predictor, or what `load_predictor` takes.
 
     Boxes are in the image's pixels, rotated as EXIF says. Each field has to meet all `constraints`, which are in
-    `imparfait.inference.ocr.constraints`. Raises UserError as `read_pages` does, for a file with several pages, and for
-    constraints that contradict each other.
+    `imparfait.inference.ocr.constraints`. Raises UserError as `read_document` does, for a file with several pages, and
+    for constraints that contradict each other.
     """
     from imparfait.inference.loading import load_predictor
 
@@ -194,12 +195,12 @@ def read_file(
     limits: Limits | None = None,
     constraints: Sequence[Constraint] = (),
 ) -> Iterator[tuple[Page, Reading]]:
-    """The pages of an image file and the digits on each; errors call the file `name`.
+    """The pages of an image file or a PDF, and the digits on each; errors call the file `name`.
 
-    Raises UserError as `read_pages` does, and for constraints that contradict each other.
+    Raises UserError as `read_document` does, and for constraints that contradict each other.
     """
     check_possible(constraints, predictor.classes)
-    for page in read_pages(source, name, limits):
+    for page in read_document(source, name, limits):
         yield page, read_page(page, predictor, constraints)
 
 

@@ -5,7 +5,7 @@
 # are improbable for the reader, it is more probable that the constraints do not hold, and no answer is confident.
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from imparfait.core.errors import UserError
@@ -16,8 +16,8 @@ from imparfait.inference.ocr.number_list import OneOf
 from imparfait.inference.ocr.pattern import Pattern
 
 __all__ = [
-    "Alternative", "AtLeast", "Check", "Constraint", "Decision", "Length", "OneOf", "Pattern", "Same", "check_possible",
-    "constrained",
+    "KINDS", "Alternative", "AtLeast", "Check", "Constraint", "Decision", "Length", "OneOf", "Pattern", "Same",
+    "check_possible", "constrained",
 ]  # fmt: skip
 
 # Prior probability that a field does not meet its constraints: the number is not on the list, or a digit was
@@ -103,6 +103,10 @@ class Same:
 
 
 Constraint = Automaton | Same
+KINDS: dict[str, Callable[[str], Constraint]] = {
+    "length": Length.parse, "one_of": OneOf.from_file, "check": Check, "pattern": Pattern, "at_least": AtLeast,
+}  # fmt: skip
+"""What makes a constraint of the text of a flag, or of a key in fields.json."""
 
 
 @dataclass(frozen=True)

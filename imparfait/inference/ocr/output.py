@@ -7,7 +7,8 @@ from typing import Any
 from PIL import Image
 
 from imparfait.core.errors import UserError
-from imparfait.data.images.decode import Page
+from imparfait.data.images.decode import SUFFIXES, Page
+from imparfait.data.images.pdf import SUFFIX as PDF_SUFFIX
 from imparfait.inference.batch import files_in
 from imparfait.inference.ocr import Field, Reading
 
@@ -52,8 +53,8 @@ def _marked(field: Field) -> str:
 
 
 def files_to_read(paths: Iterable[Path]) -> list[str]:
-    """The image files of `paths` and in the folders among them, but for the drawings that are already in these."""
-    found = ((path, file) for path in paths for file in files_in([path]))
+    """The image files and PDFs of `paths` and in the folders among them, without the drawings in these."""
+    found = ((path, file) for path in paths for file in files_in([path], SUFFIXES | {PDF_SUFFIX}))
     return [file for path, file in found if not (path.is_dir() and file.endswith(f"{DRAWING}.png"))]
 
 
