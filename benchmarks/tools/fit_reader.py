@@ -22,7 +22,7 @@ BINS = 10
 
 
 def examples(folder: Path, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """For each glyph found on the pages: evidence, logarithms of both opinions, whether it is a digit, and its label."""
+    """For each glyph found on the pages: evidence, logarithms of both opinions, its true label, and its page."""
     predictor = load_predictor("digits")
     features, logs, truths, pages = [], [], [], []
     number = 0
@@ -78,7 +78,7 @@ def fit_presence(features: np.ndarray, digit: np.ndarray) -> tuple[float, ...]:
         return value
 
     optimizer.step(loss)
-    return tuple(round(float(weight), 3) for weight in weights)
+    return tuple(round(weight, 3) for weight in weights.tolist())
 
 
 def fit_labels(logs: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -94,7 +94,8 @@ def fit_labels(logs: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
         return value
 
     optimizer.step(loss)
-    return round(float(weights[0]), 3), round(float(weights[1]), 3)
+    detector, classifier = weights.tolist()
+    return round(detector, 3), round(classifier, 3)
 
 
 def main() -> None:
@@ -111,11 +112,12 @@ def main() -> None:
     print(Weights(presence, detector, classifier))
     chance = 1 / (1 + np.exp(-features[~fitted] @ np.array(presence)))
     there = digit[~fitted]
-    print(f"{len(chance)} glyphs of {digit.mean():.1%} digits; accuracy of presence {np.mean((chance >= 0.5) == there):.2%}")
+    right = np.mean((chance >= 0.5) == there)
+    print(f"{len(chance)} glyphs, digits {digit.mean():.1%}; accuracy of presence {right:.2%}")
     for low in np.arange(BINS) / BINS:
         inside = (chance >= low) & (chance < low + 1 / BINS)
         if inside.any():
-            print(f"  presence {low:.1f}-{low + 1 / BINS:.1f}: {inside.sum():5d} glyphs, digits {there[inside].mean():.2f}")
+            print(f"  presence from {low:.1f}: {inside.sum():5d} glyphs, digits {there[inside].mean():.2f}")
     rest = ~fitted & digit
     for name, weights in (("both", (detector, classifier)), ("detector", (1, 0)), ("classifier", (0, 1))):
         likely = np.tensordot(logs[rest], np.array(weights), (1, 0))

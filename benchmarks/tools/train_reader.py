@@ -187,7 +187,9 @@ def cut_by_crop(boxes: Float[np.ndarray, "n 4"], labels: UInt8[np.ndarray, " n"]
     return np.where(shown < 0.67, OTHER + 1, labels).astype(np.uint8)
 
 
-def train(folder: Path, out: Path, hours: float, minutes: float, begin: Path | None = None, peak: float = LEARNING_RATE) -> None:
+def train(
+    folder: Path, out: Path, hours: float, minutes: float, begin: Path | None = None, peak: float = LEARNING_RATE
+) -> None:
     """Train for so many hours in all, from random weights or the averaged ones of another training.
 
     Stops after `minutes` of them, to be continued.
@@ -201,7 +203,7 @@ def train(folder: Path, out: Path, hours: float, minutes: float, begin: Path | N
     )
     if begin:
         network.load_state_dict(averaged(begin))
-        average.load_state_dict({"n_averaged": torch.tensor(1), **{f"module.{k}": v for k, v in averaged(begin).items()}})
+        average.module.load_state_dict(averaged(begin))
     step, spent, state = 0, 0.0, out / "state.pt"
     if state.exists():
         saved = torch.load(state, weights_only=True)

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 from PIL import Image
 from scipy import ndimage
 
@@ -57,13 +57,14 @@ class Grid:
         height, width = (max(1, round(side * scale)) for side in self.pixels.shape)
         ratios = width / self.pixels.shape[1], height / self.pixels.shape[0]
         pixels = np.asarray(Image.fromarray(self.pixels).resize((width, height), Image.Resampling.BILINEAR))
-        return Grid(pixels, self.across * ratios[1], self.down * ratios[0], self.to_page @ np.diag([*(1 / np.array(ratios)), 1]))
+        to_page = self.to_page @ np.diag([1 / ratios[0], 1 / ratios[1], 1])
+        return Grid(pixels, self.across * ratios[1], self.down * ratios[0], to_page)
 
     def turned(self, quarters: int) -> "Grid":
         """The grid turned counterclockwise by so many quarters."""
         grid = self
         for _ in range(quarters % 4):
-            height, width = grid.pixels.shape
+            width = grid.pixels.shape[1]
             turn = np.array([[0, -1, width - 1], [1, 0, 0], [0, 0, 1]], float)  # new (column, row) to old
             pixels = np.ascontiguousarray(np.rot90(grid.pixels))
             grid = Grid(pixels, (width - 1 - grid.down)[::-1], grid.across, grid.to_page @ turn)
@@ -106,7 +107,8 @@ def _quadrilaterals(ink: Float32[np.ndarray, "height width"]) -> list[Float[np.n
     corners = []
     for _, number, down, across in sorted(pieces, key=lambda piece: -piece[0])[:MAX_GRIDS]:
         rows, columns = np.nonzero(numbers[down, across] == number)
-        ends = [np.argmin(columns + rows), np.argmax(columns - rows), np.argmax(columns + rows), np.argmin(columns - rows)]
+        sums, differences = columns + rows, columns - rows
+        ends = [np.argmin(sums), np.argmax(differences), np.argmax(sums), np.argmin(differences)]
         corners.append(np.array([[columns[end] + across.start, rows[end] + down.start] for end in ends], float))
     return corners
 
@@ -141,11 +143,13 @@ def _lines(ink: Float32[np.ndarray, "rows columns"]) -> Float[np.ndarray, " n"]:
     bow = max(1, round(BOW_SHARE * len(ink)))
     padded = np.pad(ink, ((2 * bow, 2 * bow), (0, 0)))
     # Strokes of digits are shorter than the mean is taken over.
-    runs = ndimage.uniform_filter1d(ndimage.maximum_filter1d(padded, 3, axis=0), round(RUN_SHARE * ink.shape[1]), axis=1)
+    run = max(1, round(RUN_SHARE * ink.shape[1]))
+    runs = ndimage.uniform_filter1d(ndimage.maximum_filter1d(padded, 3, axis=0), run, axis=1)
     share = np.quantile(ndimage.maximum_filter1d(runs, 2 * bow + 1, axis=0), 1 - LINE_COLUMNS, axis=1)
     numbers, count = ndimage.label(share > LINE_SHARE)
     ranges = [np.flatnonzero(numbers == number + 1) for number in range(count)]
-    places, strengths = [float(np.mean(rows)) - 2 * bow for rows in ranges], [float(share[rows].max()) for rows in ranges]
+    places = [float(np.mean(rows)) - 2 * bow for rows in ranges]
+    strengths = [float(share[rows].max()) for rows in ranges]
     while len(places) > 2:
         gaps = np.diff(places)
         narrow = int(gaps.argmin())

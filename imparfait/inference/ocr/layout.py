@@ -28,9 +28,8 @@ def find_lines(boxes: Boxes) -> list[list[int]]:
     """The glyphs of each line from left to right; the lines from top to bottom."""
     if not len(boxes):
         return []
-    heights = boxes[:, 3] - boxes[:, 1]
-    middles = np.stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]], 1) / 2
-    angle = np.arctan(_slope(middles, heights))
+    heights, middles = boxes[:, 3] - boxes[:, 1], (boxes[:, :2] + boxes[:, 2:]) / 2
+    angle = np.arctan(slope_of(boxes))
     along = middles @ [np.cos(angle), np.sin(angle)]
     below = middles @ [-np.sin(angle), np.cos(angle)]
     half = (boxes[:, 2] - boxes[:, 0]) / 2
@@ -53,8 +52,9 @@ def find_lines(boxes: Boxes) -> list[list[int]]:
     return _joined(chains, along, below, heights)
 
 
-def _slope(middles: Float[np.ndarray, "n 2"], heights: Float[np.ndarray, " n"]) -> float:
-    """The slope of the page's lines: the median over each glyph and its nearest neighbour to the right."""
+def slope_of(boxes: Boxes) -> float:
+    """The slope of the page's lines, down for one to the right: the median over glyphs and their next to the right."""
+    heights, middles = boxes[:, 3] - boxes[:, 1], (boxes[:, :2] + boxes[:, 2:]) / 2
     slopes = []
     for glyph in range(len(middles)):
         across, down = (middles - middles[glyph]).T

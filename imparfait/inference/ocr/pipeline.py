@@ -3,7 +3,7 @@
 # detector (glyphs at all scales) -> classifier (a second opinion on each crop) -> layout (lines, fields) -> the
 # probability of every string of a field. A glyph that is perhaps none makes the string's length uncertain.
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -13,9 +13,10 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.decode import page_of
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.normalize import normalize, whole_page
-from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
+from imparfait.inference.ocr.detector import DIGITS, Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.layout import find_lines, split_into_fields
+from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
 CROP_MARGIN_SHARE = 0.15  # of a glyph's longer side, around it in the classifier's crop
@@ -89,12 +90,14 @@ class RecognisedGlyphs:
 
 def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = False) -> list[list[DetectedField]]:
     """The fields of each text line, from top to bottom and left to right."""
-    glyphs = recognise(grey, detect(grey), predictor)
+    page = upright(grey)
+    glyphs = recognise(page.grey, page.glyphs, predictor)
+    on_page = replace(glyphs, boxes=boxes_on_page(glyphs.boxes, page.to_page))
     lines = []
     for line in find_lines(glyphs.boxes):
         parts = split_into_fields(line, glyphs.boxes, glyphs.is_digit, join_separators)
         if parts:
-            lines.append([field_of(part, line, glyphs, predictor.classes) for part in parts])
+            lines.append([field_of(part, line, on_page, predictor.classes) for part in parts])
     return lines
 
 
@@ -139,7 +142,7 @@ def _pooled(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"], weights: W
 
 
 def _logit(score: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    return _log(score) - _log(1 - score)
+    return np.asarray(_log(score) - _log(1 - score))
 
 
 def _log(probability: np.ndarray) -> np.ndarray:

@@ -27,8 +27,8 @@ class Cell:
     field: Field | None
     """None where it is empty."""
     corners: tuple[tuple[float, float], ...]
-    """Its four corners on the page: (column, row) in the file's pixels; upper left, upper right, lower right, lower left
-    as a reader of the table sees it."""
+    """Its corners on the page, (column, row) in the file's pixels: upper left, upper right, lower right, lower left of
+    the upright table."""
 
     @property
     def text(self) -> str:
