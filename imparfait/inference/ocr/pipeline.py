@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.data.images.decode import page_of
 from imparfait.data.images.foreground import Box
-from imparfait.data.images.normalize import normalize, whole_page
+from imparfait.inference.ocr.crops import opinions_on
 from imparfait.inference.ocr.detector import DIGITS, Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.layout import find_lines, split_into_fields
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
-CROP_MARGIN_SHARE = 0.15  # of a glyph's longer side, around it in the classifier's crop
 MIN_PRESENCE = 0.5  # of a digit that is read
 MIN_POSSIBLE = 0.02  # of a glyph between digits that may be one
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
@@ -103,10 +101,7 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
 
 def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights = WEIGHTS) -> RecognisedGlyphs:
     """What each glyph of a page is."""
-    form = predictor.input_format
-    pixels = np.array([_crop(grey, box, predictor) for box in glyphs.boxes], np.uint8)
-    pixels = pixels.reshape(-1, form.channels, form.height, form.width)
-    opinions = predictor.predict_proba(pixels)
+    opinions, pixels = opinions_on(grey, glyphs.boxes, predictor)
     presence = 1 / (1 + np.exp(-evidence(glyphs, opinions) @ np.array(weights.presence)))
     labels = opinions / np.maximum(opinions.sum(1, keepdims=True), SMALLEST)
     if predictor.classes == DIGIT_CLASSES:
@@ -147,16 +142,6 @@ def _logit(score: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 def _log(probability: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(np.clip(probability, SMALLEST, 1)))
-
-
-def _crop(grey: Grey, box: Float[np.ndarray, "4"], predictor: Predictor) -> UInt8[np.ndarray, "channels rows columns"]:
-    """A glyph as the classifier takes it: with its ground, or cut out where the classifier knows it only so."""
-    margin = CROP_MARGIN_SHARE * max(box[2] - box[0], box[3] - box[1])
-    low = np.clip(np.rint(box[:2] - margin).astype(int), 0, np.array(grey.shape[::-1]) - 1)
-    high = np.maximum(np.rint(box[2:] + margin).astype(int), low + 1)
-    page = page_of(grey[low[1] : high[1], low[0] : high[0]])
-    form = predictor.input_format
-    return whole_page(page, form) if form.two_views else normalize(page, form).pixels
 
 
 def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, classes: tuple[str, ...]) -> DetectedField:

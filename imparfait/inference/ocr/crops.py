@@ -1,0 +1,82 @@
+"""Crops of single glyphs as the classifier takes them: with their ground, and cut out of it."""
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from imparfait.core.types import Pixels, Probabilities
+from imparfait.data.images.decode import page_of
+from imparfait.data.images.foreground import MIN_CONTRAST, edges_of
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import whole_page
+from imparfait.data.images.placement import place
+from imparfait.inference.predictor import Predictor
+
+MARGIN_SHARE = 0.10  # of a glyph's longer side, around it in the crop with its ground
+GROUND_SHARE = 0.25  # of it, around a glyph that is cut out: enough to know the ground
+TAIL = 0.03  # share of a crop's pixels that is ink at least, dark or light
+NOISE_SIGMAS = 3
+MIN_INK = 0.3  # of the clearest ink: less is none
+
+Grey = Float32[np.ndarray, "height width"]
+Input = UInt8[np.ndarray, "channels rows columns"]
+GlyphBox = Float[np.ndarray, "4"]
+
+
+def opinions_on(grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predictor) -> tuple[Probabilities, Pixels]:
+    """The classifier's probabilities for each glyph on a page, and the inputs that show it cut out.
+
+    A classifier of two views also takes it with its ground. Then the probabilities are the geometric means of both: the
+    more the views disagree, the less is their sum.
+    """
+    form = predictor.input_format
+    shape = -1, form.channels, form.height, form.width
+    cut = np.array([cut_out(grey, box, form) for box in boxes], np.uint8).reshape(shape)
+    if not form.two_views or not len(boxes):
+        return predictor.predict_proba(cut), cut
+    ground = np.array([with_ground(grey, box, form) for box in boxes], np.uint8).reshape(shape)
+    of_cut, of_ground = np.split(np.clip(predictor.predict_proba(np.concatenate([cut, ground])), 0, 1), 2)
+    return np.sqrt(of_cut * of_ground), cut
+
+
+def with_ground(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:
+    """A glyph as it is on the page, its contrast stretched."""
+    left, top, right, bottom = _around(grey, box, MARGIN_SHARE)
+    return whole_page(page_of(grey[top:bottom, left:right]), form)
+
+
+def cut_out(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:
+    """The ink inside the box, light on dark, framed as MNIST's digits are; nothing where there is no contrast."""
+    left, top, right, bottom = _around(grey, box, GROUND_SHARE)
+    crop = grey[top:bottom, left:right]
+    contrast = crop - np.median(crop)
+    darkest, lightest = np.quantile(contrast, [TAIL, 1 - TAIL])
+    contrast = -contrast if -darkest > lightest else contrast
+    strength = max(float(np.quantile(contrast, 0.95)), MIN_CONTRAST)
+    clear = contrast[contrast > strength / 2]
+    strength = float(np.median(clear)) if clear.size else strength
+    low = min(NOISE_SIGMAS * _noise(contrast, strength), strength / 3)
+    ink = np.zeros_like(crop)
+    inside = tuple(
+        slice(max(0, round(first)), max(0, round(last)))
+        for first, last in ((box[1] - top, box[3] - top), (box[0] - left, box[2] - left))
+    )
+    ink[inside] = np.clip((contrast[inside] - low) / (strength - low), 0, 1)
+    if ink.max() < MIN_INK:
+        return np.zeros((1, form.height, form.width), np.uint8)
+    plane, _ = place(ink, edges_of(ink), form.height, form.width)
+    return np.asarray(np.rint(plane[None] * 255), np.uint8)
+
+
+def _noise(contrast: Grey, strength: float) -> float:
+    """The noise of the ground, by its median absolute deviation."""
+    ground = np.abs(contrast[contrast < strength / 3])
+    return 1.48 * float(np.median(ground)) if ground.size else 0.0
+
+
+def _around(grey: Grey, box: GlyphBox, share: float) -> tuple[int, int, int, int]:
+    """The box with a margin, on the page: left, top, right, bottom."""
+    margin = share * max(box[2] - box[0], box[3] - box[1])
+    height, width = grey.shape
+    first_x, first_y, last_x, last_y = (round(edge) for edge in (box + margin * np.array([-1, -1, 1, 1])).tolist())
+    left, top = min(max(0, first_x), width - 1), min(max(0, first_y), height - 1)
+    return left, top, max(left + 1, min(width, last_x)), max(top + 1, min(height, last_y))
