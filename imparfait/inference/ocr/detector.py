@@ -1,7 +1,7 @@
 """The digit detector: boxes of the digits and other glyphs on a page, each with a score for every label."""
 
 # A small fully convolutional network, trained on composed pages (benchmarks/tools/train_reader.py). At a quarter of the
-# resolution its heat maps peak at the centres of glyphs. It knows glyphs of 9 to 34 pixels, so a page is read at scales
+# resolution its heat maps peak at the centres of glyphs. It knows glyphs of 9 to 44 pixels, so a page is read at scales
 # a factor of two apart: larger glyphs are found on smaller copies. Source: CenterNet (Zhou, Wang & Krähenbühl, 2019).
 
 from collections.abc import Iterator
