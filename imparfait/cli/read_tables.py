@@ -55,6 +55,4 @@ def read_tables(
 
 
 def _text(table: "Table") -> str:
-    return "\n".join(
-        "\t".join(cell.text if cell.confident else f"({cell.text})" for cell in row) for row in table.rows
-    )
+    return "\n".join("\t".join(cell.text if cell.confident else f"({cell.text})" for cell in row) for row in table.rows)

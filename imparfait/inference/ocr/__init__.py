@@ -16,7 +16,7 @@ from imparfait.data.images.limits import Limits
 from imparfait.data.images.pdf import read_document
 from imparfait.inference.ocr.constraints import Constraint, Decision, Pattern, check_possible, constrained
 from imparfait.inference.ocr.distribution import StringDistribution
-from imparfait.inference.ocr.pipeline import DetectedField, detect_fields
+from imparfait.inference.ocr.pipeline import DetectedDigit, DetectedField, detect_fields
 from imparfait.inference.predictor import Predictor
 
 # On 700 composed lines (tests/helpers/lines.py, 1.5 % of neighbours touching) 4.1 % of the five-digit fields have a
@@ -56,6 +56,8 @@ class Field:
     """The probability of each string, without constraints."""
     decision: Decision | None = None
     """Where there are constraints: what was decided under them."""
+    others: tuple[tuple[Digit, ...], ...] = field(default=(), repr=False, compare=False)
+    """The digits if other glyphs are digits, or fewer: the most probable first."""
 
     @property
     def text(self) -> str:
@@ -88,10 +90,11 @@ def _digits_decided(field: Field, decision: Decision) -> tuple[Digit, ...]:
     if decision.best is None:
         return tuple(replace(digit, confident=False) for digit in field.digits)
     text, classes = decision.best.characters, field.distribution.classes
+    chosen = next(digits for digits in (field.digits, *field.others) if len(digits) == len(text))
     likely = [each.characters for each in decision.alternatives if each.probability >= LIKELY]
     digits = []
-    for place, (digit, label) in enumerate(zip(field.digits, text, strict=True)):
-        agreed = digit.confident and all(each[place] == label for each in likely)
+    for place, (digit, label) in enumerate(zip(chosen, text, strict=True)):
+        agreed = digit.confident and all(each[place : place + 1] == label for each in likely)
         score = max(decision.probability, float(digit.probabilities[classes.index(label)]))
         digits.append(replace(digit, label=label, score=score, confident=decision.confident or agreed))
     if not decision.confident and all(digit.confident for digit in digits):
@@ -231,15 +234,21 @@ def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint
 
 def field_on(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
     """The field with labels and in the file's pixels, confident or not."""
-    height, width = page.size
-    least = min(range(len(detected.digits)), key=lambda index: detected.digits[index].score)
     confident = detected.score >= MIN_CONFIDENT_SCORE
+    digits = _digits_on(detected.digits, page, predictor, confident)
+    others = tuple(_digits_on(each, page, predictor, confident=False) for each in detected.others)
+    return Field(digits, detected.score, confident, detected.distribution, others=others)
+
+
+def _digits_on(detected: list[DetectedDigit], page: Page, predictor: Predictor, confident: bool) -> tuple[Digit, ...]:
+    height, width = page.size
+    least = min(range(len(detected)), key=lambda index: detected[index].score)
     digits = []
-    for index, digit in enumerate(detected.digits):
+    for index, digit in enumerate(detected):
         left, top, right, bottom = (edge * page.reduced for edge in digit.box)
         box = max(0, left), max(0, top), min(right, width), min(bottom, height)
         # A field that is not confident has at least one digit that is not: the least probable.
         digit_confident = digit.score >= MIN_CONFIDENT_SCORE and (confident or index != least)
         label = predictor.classes[digit.label]
         digits.append(Digit(label, digit.score, digit_confident, box, digit.pixels, digit.probabilities))
-    return Field(tuple(digits), detected.score, confident, detected.distribution)
+    return tuple(digits)

@@ -3,7 +3,6 @@
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.decode import page_of
 from imparfait.data.images.foreground import MIN_CONTRAST, edges_of
 from imparfait.data.images.input_format import InputFormat
@@ -22,7 +21,9 @@ Input = UInt8[np.ndarray, "channels rows columns"]
 GlyphBox = Float[np.ndarray, "4"]
 
 
-def opinions_on(grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predictor) -> tuple[Probabilities, Pixels]:
+def opinions_on(
+    grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predictor
+) -> tuple[Float32[np.ndarray, "n classes"], UInt8[np.ndarray, "n channels rows columns"]]:
     """The classifier's probabilities for each glyph on a page, and the inputs that show it cut out.
 
     A classifier of two views also takes it with its ground. Then the probabilities are the geometric means of both: the

@@ -64,6 +64,8 @@ class DetectedField:
     score: float
     """The probability of the string that its digits are."""
     distribution: StringDistribution
+    others: list[list[DetectedDigit]]
+    """The digits of its other segmentations, the most probable first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,15 +155,22 @@ def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, class
     rows = glyphs.probabilities
     # What is held to be a digit without doubt, or to be none, may be wrong too: then any string may be right.
     segmentations = [Segmentation(1 - held, np.full((len(digits), len(classes)), 1 / len(classes)))]
+    others: list[tuple[float, list[int]]] = []
     for there in product((True, False), repeat=len(doubtful)):
         chosen = dict(zip(doubtful, there, strict=True))
         parts = [glyph for glyph in possible if chosen.get(glyph, glyph in digits)]
         if parts:
             share = held * float(np.prod([_odds(glyphs, glyph, is_there) for glyph, is_there in chosen.items()]))
             segmentations.append(Segmentation(share, rows[parts]))
+            others += [(share, parts)] if parts != digits else []
     score = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible]) * rows[digits].max(1).prod())
-    detected = [_digit(glyph, glyphs) for glyph in digits]
-    return DetectedField(detected, score, StringDistribution.from_segmentations(classes, segmentations))
+    others.sort(key=lambda other: -other[0])
+    return DetectedField(
+        [_digit(glyph, glyphs) for glyph in digits],
+        score,
+        StringDistribution.from_segmentations(classes, segmentations),
+        [[_digit(glyph, glyphs) for glyph in parts] for _, parts in others],
+    )
 
 
 def _odds(glyphs: RecognisedGlyphs, glyph: int, there: bool) -> float:

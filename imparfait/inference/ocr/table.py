@@ -13,7 +13,7 @@ from imparfait.inference.ocr.constraints import Constraint, check_possible
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.grid import Grid, find_grid
 from imparfait.inference.ocr.layout import find_lines
-from imparfait.inference.ocr.pipeline import DetectedField, RecognisedGlyphs, field_of, recognise
+from imparfait.inference.ocr.pipeline import DetectedDigit, DetectedField, RecognisedGlyphs, field_of, recognise
 from imparfait.inference.predictor import Predictor
 
 CELL_PIXELS = 52  # the median cell's shorter side as it is read: its digits are of the detector's sizes
@@ -117,13 +117,14 @@ def _upright(grid: Grid) -> Grid:
 def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field:
     order = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
     found = field_of(order, order, glyphs, predictor.classes)
-    digits = []
-    for digit in found.digits:
-        left, top, right, bottom = digit.box
-        x, y = grid.on_page(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], float)).T
-        box = round(x.min()), round(y.min()), round(x.max()), round(y.max())
-        digits.append(replace(digit, box=box))
-    return field_on(DetectedField(digits, found.score, found.distribution), page, predictor)
+    digits, *others = ([_on_page(digit, grid) for digit in each] for each in (found.digits, *found.others))
+    return field_on(DetectedField(digits, found.score, found.distribution, others), page, predictor)
+
+
+def _on_page(digit: DetectedDigit, grid: Grid) -> DetectedDigit:
+    left, top, right, bottom = digit.box
+    x, y = grid.on_page(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], float)).T
+    return replace(digit, box=(round(x.min()), round(y.min()), round(x.max()), round(y.max())))
 
 
 def _corners(grid: Grid, row: int, column: int, page: Page) -> tuple[tuple[float, float], ...]:
