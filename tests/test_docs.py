@@ -46,6 +46,8 @@ SHORT = {
 READS_DATA = ("train", "compare", "search", "evaluate", "corrupt")
 LONG = "imparfait study"
 """Only parsed here; tests/test_readme.py runs the quick study."""
+SERVERS = {"serve": [], "fields": ["--no-open"], "review": ["--no-open"]}
+"""Commands that end on a signal, and the flags added to them."""
 
 
 def blocks(kind: str, text: str) -> list[str]:
@@ -114,8 +116,8 @@ def run(command: str, home: Path) -> None:
     words = on_small_data(command)
     if command.startswith(LONG):
         words = [words[0], "--help"]
-    if words[0] == "serve":
-        serve(home, words)
+    if words[0] in SERVERS and "--export" not in words:
+        serve(home, [*words, *SERVERS[words[0]]])
         return
     result = CliRunner().invoke(commands, words, catch_exceptions=True)
     assert result.exit_code == 0, f"{command}\n{result.output}\n{result.exception}"

@@ -12,6 +12,8 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 COMMANDS = {
     "predict": "Classify images.",
     "read": "Read the numbers on images, line by line (OCR).",
+    "fields": "Draw the fields of a form on an example, in the browser.",
+    "review": "Decide on the unsure fields of forms, in the browser.",
     "train": "Train, calibrate and evaluate a classifier.",
     "evaluate": "Evaluate models on corrupted images, and compare them.",
     "compare": "Compare recipes, models or settings by cross-validation.",

@@ -1,5 +1,6 @@
 """`imparfait read --fields`: the same fields of many forms, as text, JSON or a row of CSV per page."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ def _store(csv: Path | None, form: "Form", predictor: "Predictor") -> "Iterator[
     from imparfait.inference.forms.readings_file import ReadingsFile, header_of
 
     csv.parent.mkdir(parents=True, exist_ok=True)
-    with ReadingsFile(csv, header_of(form, predictor.name)) as store:
+    with ReadingsFile(csv, header_of(form, predictor.name, predictor.classes)) as store:
         try:
             yield store
         finally:
@@ -130,3 +131,5 @@ def _summary_of(store: "ReadingsFile", csv: Path) -> None:
     fields = len(readings.pages) * len(readings.header.columns)
     unsure = sum(key_of(*each) not in decided for each in unsure_fields(readings))
     click.echo(f"{len(readings.pages):,} forms, unsure of {unsure:,} of {fields:,} fields: {csv}", err=True)
+    if unsure:
+        console.next_step(shlex.join(["imparfait", "review", str(csv)]), "decide on them in the browser")

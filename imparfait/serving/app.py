@@ -42,7 +42,7 @@ def make_app(service: Service) -> FastAPI:
     _add_inference_routes(app, service)
     _add_metadata_routes(app, service)
     _add_page_routes(app)
-    _add_error_handlers(app)
+    add_error_handlers(app)
     return app
 
 
@@ -52,7 +52,7 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
 
     async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
         body = await _receive_body(request, service.settings.max_body_bytes)
-        return _json_response(await service.with_timeout(work(body)))
+        return json_response(await service.with_timeout(work(body)))
 
     @app.post("/v1/predict", responses=inference, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
     async def predict(request: Request, query: Annotated[schemas.PredictQuery, Query()]) -> Response:
@@ -85,30 +85,30 @@ def _add_metadata_routes(app: FastAPI, service: Service) -> None:
     @app.get("/v1/model", responses=common, response_model=schemas.ModelInfo)
     async def model(query: NoQuery) -> Response:
         """Describe the served model: classes, input, confidence threshold, baseline."""
-        return _json_response(service.model_info())
+        return json_response(service.model_info())
 
     @app.get("/v1/corruptions", responses=common | errors(501), response_model=schemas.CorruptionList)
     async def corruptions(query: NoQuery) -> Response:
         """List the corruptions that /v1/corrupt takes."""
         module = await service.corruptions()
-        return _json_response({"corruptions": [corruption.model_dump() for corruption in module.corruptions()]})
+        return json_response({"corruptions": [corruption.model_dump() for corruption in module.corruptions()]})
 
     @app.get("/v1/gallery", responses=common, response_model=schemas.Gallery)
     async def gallery(query: NoQuery) -> Response:
         """List corrupted digits on which the model and its baseline disagree."""
-        return _json_response(static.gallery())
+        return json_response(static.gallery())
 
     @app.get("/health/live")
     async def live() -> Response:
         """Report that the server responds."""
-        return _json_response({"status": "live"})
+        return json_response({"status": "live"})
 
     @app.get("/health/ready", responses=errors(503))
     async def ready() -> Response:
         """Report whether the self-test has passed and the server is not shutting down."""
         if service.state != "ready":
             raise ApiError(503, service.not_ready_reason, service.state)
-        return _json_response({"status": "ready"})
+        return json_response({"status": "ready"})
 
 
 def _add_page_routes(app: FastAPI) -> None:
@@ -121,7 +121,9 @@ def _add_page_routes(app: FastAPI) -> None:
         return static.page_file(name, request.headers.get("if-none-match", ""))
 
 
-def _add_error_handlers(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
+    """Add responses to errors, all with the same JSON body."""
+
     @app.exception_handler(ApiError)
     async def api_error(request: Request, error: ApiError) -> Response:
         return error_response(error)
@@ -172,5 +174,6 @@ async def _receive_body(request: Request, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _json_response(content: Any) -> Response:
+def json_response(content: Any) -> Response:
+    """A response with this content as JSON."""
     return Response(json.dumps(content, ensure_ascii=False, allow_nan=False).encode(), media_type="application/json")

@@ -13,6 +13,7 @@ from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.inference.forms import form_files
 from imparfait.inference.forms.decisions import as_cell
+from imparfait.inference.forms.review import Review
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ def test_each_page_is_a_row_with_the_names_of_its_unsure_fields(home: Path) -> N
     ]  # fmt: skip
     assert [row["unsure"] for row in found] == ["", "", "date"]
     assert "3 forms, unsure of 1 of 6 fields: forms.csv" in result.stderr
+    assert "next: imparfait review forms.csv " in result.stderr
+
+
+def test_a_review_is_the_next_step_only_while_fields_are_unsure(home: Path) -> None:
+    assert "next:" not in invoked(*READ[:3], "scans/a.png", *READ[4:]).stderr
+    assert "next: imparfait review forms.csv " in invoked(*READ).stderr
+    with Review(Path("forms.csv")) as review:
+        assert review.decide(0, "7").saved
+    assert "next:" not in invoked(*READ).stderr
 
 
 def test_a_second_run_reads_only_what_is_new_or_changed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A server in a thread of this process, a fake model, and HTTP requests as bytes on a socket."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from fastapi import FastAPI
 
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
+from imparfait.serving.local_app import LocalServer
 from imparfait.serving.schemas import png
 from imparfait.serving.server import Server, listen, make_server, run
 from imparfait.serving.service import LoadedModel, Service
@@ -65,10 +68,9 @@ class Response:
 
 
 @dataclass(frozen=True)
-class RunningServer:
-    """A server under test."""
+class Address:
+    """A port of this computer on which a server listens."""
 
-    server: Server
     port: int
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Response:
@@ -81,6 +83,13 @@ class RunningServer:
             return Response(response.status, received, response.read())
         finally:
             connection.close()
+
+
+@dataclass(frozen=True)
+class RunningServer(Address):
+    """A server under test."""
+
+    server: Server
 
     def post(self, image: bytes, path: str = "/v1/predict") -> Response:
         return self.request("POST", path, image, Content_Type="image/png")
@@ -104,7 +113,7 @@ def serving(models: Mapping[str, LoadedModel] | None = None, **settings: Any) ->
     thread = threading.Thread(target=run, args=(server, listener))
     service, untested = server.service, server.service.not_ready_reason
     thread.start()
-    running = RunningServer(server, listener.getsockname()[1])
+    running = RunningServer(listener.getsockname()[1], server)
     try:
         running.wait_until(lambda: service.state == "ready" or service.not_ready_reason != untested)
         yield running
@@ -112,6 +121,23 @@ def serving(models: Mapping[str, LoadedModel] | None = None, **settings: Any) ->
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+
+
+@contextmanager
+def local_page(app: FastAPI) -> Iterator[Address]:
+    """A server of a local page until the block ends."""
+    started = threading.Event()
+    server = LocalServer(app, started.set)
+    with listen(ServingSettings(port=0)) as listener:
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+        thread.start()
+        try:
+            assert started.wait(20)
+            yield Address(listener.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(20)
+    assert not thread.is_alive()
 
 
 def receive_all(connection: socket.socket) -> bytes:

@@ -66,7 +66,9 @@ class Form:
 
     fields: tuple[FormField, ...]
     constraints: dict[str, tuple[Constraint, ...]]
-    """By a field's name; without those of `same_as`."""
+    """By a field's name, in the order of KINDS; without those of `same_as`."""
+    folder: Path
+    """Of fields.json."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,7 +124,7 @@ def make_form(content: FieldsFile, folder: Path, classes: tuple[str, ...], where
             except UserError as error:
                 raise UserError(f"{here}, same_as: {error.received}", hint=error.hint) from error
         constraints[field.name] = _constraints(field, folder, classes, here, confined)
-    form = Form(content.fields, constraints)
+    form = Form(content.fields, constraints, folder)
     for name in names:
         linked = [name, *form.same_as(name)]
         together = [each for other in linked for each in constraints[other]]

@@ -14,11 +14,11 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import fingerprint, lock
+from imparfait.core.storage import lock
 from imparfait.core.types import Pixels
 from imparfait.data.images.decode import Page
 from imparfait.inference.forms import FieldResult, FormReading
-from imparfait.inference.forms.fields_file import FieldsFile, Form
+from imparfait.inference.forms.fields_file import Form, FormField
 
 CONTEXT_SHARE = 0.4  # around the crop of an unsure field, of its region's shorter side
 MAX_CROP_PIXELS = 1200  # of its longer side
@@ -30,9 +30,20 @@ class Header(BaseModel, frozen=True, extra="forbid"):
     """The first line: what read the forms."""
 
     model: str
-    columns: tuple[str, ...]
-    """The names of the fields."""
-    fields_fingerprint: str
+    classes: tuple[str, ...]
+    """What the model's outputs stand for."""
+    fields: tuple[FormField, ...]
+    folder: str
+    """The absolute path of the folder of fields.json, from which lists of numbers are found."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the fields."""
+        return tuple(each.name for each in self.fields)
+
+    def reads_as(self, other: "Header") -> bool:
+        """Whether readings with the other header can stand in the same file."""
+        return (self.model, self.fields) == (other.model, other.fields)
 
 
 class FieldRecord(BaseModel, frozen=True, extra="forbid"):
@@ -46,6 +57,8 @@ class FieldRecord(BaseModel, frozen=True, extra="forbid"):
     alternatives: tuple[tuple[str, float], ...] = ()
     crop: str = ""
     """Its region with some context: a JPEG file in base64."""
+    region: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of the region in the crop, as fractions of its width and height."""
     digits: tuple[str, ...] = ()
     """The model's input for each digit: PNG files in base64."""
 
@@ -150,7 +163,7 @@ class ReadingsFile:
                 raise UserError(f"{self.path}: is empty", hint="read the forms again")
             self._write(header)
             return Readings(header)
-        if header and readings.header != header:
+        if header and not readings.header.reads_as(header):
             different = "other fields" if readings.header.model == header.model else f"model {readings.header.model}"
             raise UserError(
                 f"{self.path}: holds readings with {different}",
@@ -165,9 +178,9 @@ def readings_path(csv: Path) -> Path:
     return csv.with_name(f"{csv.stem}.readings.jsonl")
 
 
-def header_of(form: Form, model: str) -> Header:
-    """The first line for a form that is read by a model."""
-    return Header(model=model, columns=form.names, fields_fingerprint=fingerprint(FieldsFile(fields=form.fields)))
+def header_of(form: Form, model: str, classes: tuple[str, ...]) -> Header:
+    """The first line for a form that is read by a model with these classes."""
+    return Header(model=model, classes=classes, fields=form.fields, folder=str(form.folder.absolute()))
 
 
 def stamp_of(path: Path) -> str:
@@ -195,21 +208,26 @@ def _field_record(each: FieldResult, page: Page) -> FieldRecord:
     )  # fmt: skip
     if each.confident:
         return record
+    crop, region = _crop_jpeg(page, each)
     digits = tuple(base64.b64encode(_png(digit.pixels)).decode() for digit in each.digits)
-    return record.model_copy(update={"crop": base64.b64encode(crop_jpeg(page, each)).decode(), "digits": digits})
+    images = {"crop": base64.b64encode(crop).decode(), "region": region, "digits": digits}
+    return record.model_copy(update=images)
 
 
-def crop_jpeg(page: Page, each: FieldResult) -> bytes:
-    """A field's region with some context, as a JPEG file."""
+def _crop_jpeg(page: Page, each: FieldResult) -> tuple[bytes, tuple[float, float, float, float]]:
+    """A field's region with some context, as a JPEG file, and where the region is in it, as fractions."""
     left, top, right, bottom = (edge // page.reduced for edge in each.box)
     margin = 1 + round(CONTEXT_SHARE * min(right - left, bottom - top))
-    part = page.pixels[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
+    x, y = max(0, left - margin), max(0, top - margin)
+    part = page.pixels[y : bottom + margin, x : right + margin]
+    height, width = part.shape[:2]
+    region = (left - x) / width, (top - y) / height, min(1.0, (right - x) / width), min(1.0, (bottom - y) / height)
     levels = np.rint(part * 255).clip(0, 255).astype(np.uint8)
     image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
     image.thumbnail((MAX_CROP_PIXELS, MAX_CROP_PIXELS))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
+    return buffer.getvalue(), region
 
 
 def _png(pixels: Pixels) -> bytes:

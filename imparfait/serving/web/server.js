@@ -26,13 +26,17 @@ export async function post(path, image) {
   }
 }
 
+/** The JSON response of `path` to JSON; throws ApiError. */
+export const postJson = (path, content) =>
+  request(path, { method: "POST", body: JSON.stringify(content), headers: { "Content-Type": "application/json" } });
+
 async function request(path, options) {
   let response, content;
   try {
     response = await fetch(path, options);
     content = await response.json();
   } catch {
-    throw new ApiError("unreachable", "The server does not respond; is `imparfait serve` still running?");
+    throw new ApiError("unreachable", "The server does not respond; is the command still running?");
   }
   if (response.ok) return content;
   const { code, message } = content.error ?? { code: "refused", message: response.statusText };
