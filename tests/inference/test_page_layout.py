@@ -45,7 +45,7 @@ def test_lines_of_any_slope_are_found_in_reading_order(slope: float, lines: int,
 def test_fields_are_cut_at_gaps_that_are_wide_for_their_line(places: list[float], fields: list[int]) -> None:
     boxes = row(places)
     (line,) = find_lines(boxes)
-    assert [len(field) for field in split_into_fields(line, boxes, np.ones(len(boxes), bool))] == fields
+    assert [len(field) for field in split_into_fields(line, boxes, np.ones(len(boxes)))] == fields
 
 
 def test_other_glyphs_cut_a_field_and_separators_may_be_joined() -> None:
@@ -54,14 +54,14 @@ def test_other_glyphs_cut_a_field_and_separators_may_be_joined() -> None:
     for mark, joined in ((comma, [4]), (letter, [2, 2])):
         everything = np.concatenate([boxes, mark])
         line = [0, 1, 4, 2, 3]
-        digit = np.array([True] * 4 + [False])
-        assert [len(field) for field in split_into_fields(line, everything, digit)] == [2, 2]
-        assert [len(field) for field in split_into_fields(line, everything, digit, join_separators=True)] == joined
+        presence = np.array([1.0] * 4 + [0.02])
+        assert [len(field) for field in split_into_fields(line, everything, presence)] == [2, 2]
+        assert [len(field) for field in split_into_fields(line, everything, presence, join_separators=True)] == joined
 
 
 def test_no_glyphs_are_no_lines() -> None:
     assert find_lines(np.zeros((0, 4))) == []
-    assert split_into_fields([0], row([0.0]), np.array([False])) == []
+    assert split_into_fields([0], row([0.0]), np.array([0.0])) == []
 
 
 def test_boxes_are_around_their_corners_on_the_page() -> None:

@@ -7,7 +7,7 @@
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 Boxes = Float[np.ndarray, "n 4"]
 """Left, top, right, bottom."""
@@ -21,6 +21,9 @@ WIDE_GAP_HEIGHTS = 0.7  # from here on a gap separates fields where the pitch is
 UNEVEN_PITCH_RATIO = 1.8  # of the distance between two digits' middles to the median distance in the line
 MIN_OTHER_GAPS = 5  # in a line, from which on a gap can be compared with the others, as in print:
 PRINT_GAP_HEIGHTS, PRINT_GAP_RATIO = 0.25, 2.5  # of a gap in heights, and to nearly all others (80 %)
+MIN_PRESENCE = 0.5  # of a glyph that is read as a digit
+MAX_OTHER_PRESENCE = 0.1  # of one that separates fields; with more it may be a digit that was not made out
+MAX_COVERED = 0.5  # of a separator's width, by the digits beside it
 SEPARATOR_HEIGHT = 0.6  # of the digits' height; a lower glyph between two digits is a separator
 
 
@@ -89,13 +92,13 @@ def _joined(
 
 
 def split_into_fields(
-    line: list[int], boxes: Boxes, digit: Bool[np.ndarray, " n"], join_separators: bool = False
+    line: list[int], boxes: Boxes, presence: Float[np.ndarray, " n"], join_separators: bool = False
 ) -> list[list[int]]:
-    """The digits of a line, separated at wide gaps and at other glyphs; these are left out.
+    """The digits of a line, given the probability that each glyph is one; separated at wide gaps and at other glyphs.
 
-    With `join_separators`, points, commas and dashes between digits do not separate them.
+    Other glyphs are left out. With `join_separators`, points, commas and dashes between digits do not separate them.
     """
-    digits = [glyph for glyph in line if digit[glyph]]
+    digits = [glyph for glyph in line if presence[glyph] >= MIN_PRESENCE]
     if not digits:
         return []
     height = float(np.median(boxes[digits, 3] - boxes[digits, 1]))
@@ -110,9 +113,17 @@ def split_into_fields(
         others = np.delete(gaps, index)
         if len(others) >= MIN_OTHER_GAPS and gaps[index] > PRINT_GAP_HEIGHTS:
             apart |= bool(gaps[index] > PRINT_GAP_RATIO * float(np.quantile(others, 0.8)) + 0.05)
-        between = line[line.index(left) + 1 : line.index(right)]
-        low = all(boxes[glyph, 3] - boxes[glyph, 1] < SEPARATOR_HEIGHT * height for glyph in between)
-        if apart or (between and not (join_separators and low)):
+        for glyph in line[line.index(left) + 1 : line.index(right)]:
+            other = presence[glyph] < MAX_OTHER_PRESENCE and not _covered(boxes[glyph], boxes[[left, right]])
+            low = boxes[glyph, 3] - boxes[glyph, 1] < SEPARATOR_HEIGHT * height
+            apart |= other and not (join_separators and low)
+        if apart:
             fields.append([])
         fields[-1].append(right)
     return fields
+
+
+def _covered(box: Float[np.ndarray, "4"], neighbours: Boxes) -> bool:
+    """Whether a box is mostly beside none of its neighbours, but over one: a part of a digit, or a second view of it."""
+    common = np.minimum(box[2], neighbours[:, 2]) - np.maximum(box[0], neighbours[:, 0])
+    return bool(common.max() > MAX_COVERED * (box[2] - box[0]))

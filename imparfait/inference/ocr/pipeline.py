@@ -12,34 +12,19 @@ from jaxtyping import Float, Float32
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.foreground import Box
 from imparfait.inference.ocr.crops import opinions_on
-from imparfait.inference.ocr.detector import DIGITS, Glyphs
+from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
-from imparfait.inference.ocr.layout import find_lines, split_into_fields
+from imparfait.inference.ocr.evidence import SMALLEST, WEIGHTS, Weights, labels, presence
+from imparfait.inference.ocr.layout import MIN_PRESENCE, find_lines, split_into_fields
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
-MIN_PRESENCE = 0.5  # of a digit that is read
 MIN_POSSIBLE = 0.02  # of a glyph between digits that may be one
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
-SMALLEST = 1e-6  # probability, before a logarithm
 DIGIT_CLASSES = tuple("0123456789")
 
 Grey = Float32[np.ndarray, "height width"]
 """A page's lightness, 0..1."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """How scores become probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
-
-    presence: tuple[float, ...] = (1.557, 2.013, -0.982, 1.237, -0.14, -0.511)
-    """Of `evidence`."""
-    detector: float = 1.504
-    classifier: float = 0.785
-    """Of the logarithms of both opinions on the label."""
-
-
-WEIGHTS = Weights()
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +80,7 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
     on_page = replace(glyphs, boxes=boxes_on_page(glyphs.boxes, page.to_page))
     lines = []
     for line in find_lines(glyphs.boxes):
-        parts = split_into_fields(line, glyphs.boxes, glyphs.is_digit, join_separators)
+        parts = split_into_fields(line, glyphs.boxes, glyphs.presence, join_separators)
         if parts:
             lines.append([field_of(part, line, on_page, predictor.classes) for part in parts])
     return lines
@@ -104,46 +89,11 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
 def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights = WEIGHTS) -> RecognisedGlyphs:
     """What each glyph of a page is."""
     opinions, pixels = opinions_on(grey, glyphs.boxes, predictor)
-    presence = 1 / (1 + np.exp(-evidence(glyphs, opinions) @ np.array(weights.presence)))
-    labels = opinions / np.maximum(opinions.sum(1, keepdims=True), SMALLEST)
     if predictor.classes == DIGIT_CLASSES:
-        labels = _pooled(glyphs, labels, weights)
-    return RecognisedGlyphs(glyphs.boxes, presence, labels, pixels, opinions)
-
-
-def evidence(glyphs: Glyphs, opinions: Probabilities) -> Float[np.ndarray, "n features"]:
-    """What tells a digit from another glyph or none.
-
-    A constant; the detector's score of the best digit and that of another glyph; the classifier's best score; how far
-    both agree on the digit; the height at the scale where it was found.
-    """
-    best, other = glyphs.scores[:, :DIGITS].max(1), glyphs.scores[:, DIGITS]
-    shares = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
-    agreed = (shares * opinions).sum(1) if opinions.shape[1:] == (DIGITS,) else opinions.max(1, initial=0)
-    clear = np.log(np.maximum(glyphs.heights, 1))
-    columns = [np.ones(len(glyphs)), _logit(best), _logit(other), _log(opinions.max(1, initial=0)), _log(agreed), clear]
-    return np.stack(columns, 1)
-
-
-def label_evidence(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n 2 classes"]:
-    """The logarithms of both opinions on which digit each is."""
-    scores = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
-    return np.stack([_log(scores), _log(opinions)], 1)
-
-
-def _pooled(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"], weights: Weights) -> np.ndarray:
-    """The probability of each digit by both opinions: a weighted geometric mean."""
-    logs = np.tensordot(label_evidence(glyphs, opinions), [weights.detector, weights.classifier], (1, 0))
-    likely = np.exp(logs - logs.max(1, keepdims=True, initial=-np.inf))
-    return np.asarray(likely / likely.sum(1, keepdims=True))
-
-
-def _logit(score: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    return np.asarray(_log(score) - _log(1 - score))
-
-
-def _log(probability: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log(np.clip(probability, SMALLEST, 1)))
+        probabilities = labels(glyphs, opinions, weights)
+    else:
+        probabilities = opinions / np.maximum(opinions.sum(1, keepdims=True), SMALLEST)
+    return RecognisedGlyphs(glyphs.boxes, presence(glyphs, opinions, weights), probabilities, pixels, opinions)
 
 
 def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, classes: tuple[str, ...]) -> DetectedField:
