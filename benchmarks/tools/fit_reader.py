@@ -7,6 +7,8 @@ Prints the weights for imparfait/inference/ocr/pipeline.py, and how well they ar
 """
 
 import argparse
+import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,39 +16,43 @@ import torch
 from torch import nn
 
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.ocr.detector import DIGITS, detect
-from imparfait.inference.ocr.pipeline import Weights, evidence, label_evidence, recognise
+from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
+from imparfait.inference.ocr.evidence import ROUNDS, Weights, context, evidence, label_evidence, logistic
+from imparfait.inference.ocr.pipeline import recognise
 
 MIN_OVERLAP = 0.4  # intersection over union with a true box
 BINS = 10
 
 
-def examples(folder: Path, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """For each glyph found on the pages: evidence, logarithms of both opinions, its true label, and its page."""
+@dataclass(frozen=True, eq=False)
+class FoundOnPage:
+    """What was found on a page."""
+
+    glyphs: Glyphs
+    opinions: np.ndarray
+    truth: np.ndarray
+    """0 to 9, 10 for none or another glyph, 11 to be left out."""
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Those with a truth."""
+        return self.truth <= DIGITS
+
+
+def examples(folder: Path, limit: int) -> list[FoundOnPage]:
+    """The glyphs found on so many pages."""
     predictor = load_predictor("digits")
-    features, logs, truths, pages = [], [], [], []
-    number = 0
+    found: list[FoundOnPage] = []
     for path in sorted(folder.glob("choose-*.npz")):
         with np.load(path) as file:
             ends = np.cumsum(file["counts"])[:-1]
             parts = zip(file["images"], np.split(file["boxes"], ends), np.split(file["labels"], ends), strict=True)
-            for image, boxes, labels in parts:
-                if number >= limit:
-                    break
-                number += 1
+            for image, boxes, labels in itertools.islice(parts, limit - len(found)):
                 grey = image.astype(np.float32) / 255
                 glyphs = detect(grey)
-                if not len(glyphs):
-                    continue
-                found = recognise(grey, glyphs, predictor)
-                opinions = found.opinions
-                truth = matched(glyphs.boxes, boxes, labels)
-                keep = truth <= DIGITS
-                features.append(evidence(glyphs, opinions)[keep])
-                logs.append(label_evidence(glyphs, opinions)[keep])
-                truths.append(truth[keep])
-                pages.append(np.full(int(keep.sum()), number))
-    return np.concatenate(features), np.concatenate(logs), np.concatenate(truths), np.concatenate(pages)
+                opinions = recognise(grey, glyphs, predictor).opinions
+                found.append(FoundOnPage(glyphs, opinions, matched(glyphs.boxes, boxes, labels)))
+    return found
 
 
 def matched(found: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -104,16 +110,30 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=1000)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    features, logs, truth, pages = examples(options.folder, options.pages)
-    fitted = pages <= 0.8 * pages.max()
+    pages = examples(options.folder, options.pages)
+    fitted = np.concatenate([np.full(int(page.kept.sum()), n < 0.8 * len(pages)) for n, page in enumerate(pages)])
+    truth = np.concatenate([page.truth[page.kept] for page in pages])
     digit = truth < DIGITS
-    presence = fit_presence(features[fitted], digit[fitted])
+
+    def of_kept(features: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([each[page.kept] for each, page in zip(features, pages, strict=True)])
+
+    own = [evidence(page.glyphs, page.opinions) for page in pages]
+    alone = in_line = fit_presence(of_kept(own)[fitted], digit[fitted])
+    features = own
+    for _ in range(ROUNDS):
+        chances = [logistic(each @ np.array(in_line)) for each in features]
+        around = [context(page.glyphs, chance) for page, chance in zip(pages, chances, strict=True)]
+        features = [np.concatenate(both, 1) for both in zip(own, around, strict=True)]
+        in_line = fit_presence(of_kept(features)[fitted], digit[fitted])
+    logs = of_kept([label_evidence(page.glyphs, page.opinions) for page in pages])
     detector, classifier = fit_labels(logs[fitted & digit], truth[fitted & digit])
-    print(Weights(presence, detector, classifier))
-    chance = 1 / (1 + np.exp(-features[~fitted] @ np.array(presence)))
+    print(Weights(alone, in_line, detector, classifier))
     there = digit[~fitted]
-    right = np.mean((chance >= 0.5) == there)
-    print(f"{len(chance)} glyphs, digits {digit.mean():.1%}; accuracy of presence {right:.2%}")
+    chance = logistic(of_kept(own)[~fitted] @ np.array(alone))
+    print(f"accuracy of presence, each alone {np.mean((chance >= 0.5) == there):.2%}")
+    chance = logistic(of_kept(features)[~fitted] @ np.array(in_line))
+    print(f"in its line {np.mean((chance >= 0.5) == there):.2%}, {len(chance)} glyphs, digits {digit.mean():.1%}")
     for low in np.arange(BINS) / BINS:
         inside = (chance >= low) & (chance < low + 1 / BINS)
         if inside.any():

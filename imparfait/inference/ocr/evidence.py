@@ -11,6 +11,7 @@ from imparfait.inference.ocr.layout import find_lines
 
 SMALLEST = 1e-6  # probability, before a logarithm
 NEAR_HEIGHTS = 3.0  # distance at which a neighbour counts 1/e
+MIN_HEIGHT_RATIO = 0.22  # of neighbours: a comma has a digit beside it
 RIVAL_OVERLAP = 0.6  # of the narrower of two glyphs: with more, only one of them is there
 MOST_SIZE, MOST_RISE = 1.5, 2.0  # differences from the neighbours; larger ones count as these
 ROUNDS = 2  # of presence by context: the neighbours' presence depends on their neighbours
@@ -63,7 +64,7 @@ def context(glyphs: Glyphs, chance: Float[np.ndarray, " n"]) -> Float[np.ndarray
     """
     features = np.zeros((len(glyphs), 5))
     other = glyphs.scores[:, DIGITS] * (1 - chance)
-    for line in find_lines(glyphs.boxes):
+    for line in find_lines(glyphs.boxes, MIN_HEIGHT_RATIO):
         if len(line) > 1:
             features[line] = _in_line(glyphs.boxes[line], chance[line], other[line])
     return features

@@ -27,8 +27,11 @@ MAX_COVERED = 0.5  # of a separator's width, by the digits beside it
 SEPARATOR_HEIGHT = 0.6  # of the digits' height; a lower glyph between two digits is a separator
 
 
-def find_lines(boxes: Boxes) -> list[list[int]]:
-    """The glyphs of each line from left to right; the lines from top to bottom."""
+def find_lines(boxes: Boxes, min_height_ratio: float = MIN_HEIGHT_RATIO) -> list[list[int]]:
+    """The glyphs of each line from left to right; the lines from top to bottom.
+
+    The lower of two neighbours has at least `min_height_ratio` of the other's height.
+    """
     if not len(boxes):
         return []
     heights, middles = boxes[:, 3] - boxes[:, 1], (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -44,7 +47,7 @@ def find_lines(boxes: Boxes) -> list[list[int]]:
         rise = np.abs(below[glyph] - below[last]) / taller
         gap = (along[glyph] - half[glyph] - along[last] - half[last]) / taller
         near = (rise < MAX_RISE_HEIGHTS) & (gap < MAX_LINK_HEIGHTS)
-        near &= np.minimum(heights[glyph], heights[last]) >= MIN_HEIGHT_RATIO * taller
+        near &= np.minimum(heights[glyph], heights[last]) >= min_height_ratio * taller
         if near.any():
             best = int(np.where(near, 2 * rise + np.maximum(gap, 0), np.inf).argmin())
             chains[best].append(glyph)
@@ -124,6 +127,6 @@ def split_into_fields(
 
 
 def _covered(box: Float[np.ndarray, "4"], neighbours: Boxes) -> bool:
-    """Whether a box is mostly beside none of its neighbours, but over one: a part of a digit, or a second view of it."""
+    """Whether a neighbour is over most of a box: it is a part of a digit, or a second view of it."""
     common = np.minimum(box[2], neighbours[:, 2]) - np.maximum(box[0], neighbours[:, 0])
     return bool(common.max() > MAX_COVERED * (box[2] - box[0]))
