@@ -17,7 +17,7 @@ from torch import nn
 
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
-from imparfait.inference.ocr.evidence import ROUNDS, Weights, context, evidence, label_evidence, logistic
+from imparfait.inference.ocr.evidence import ROUNDS, Weights, context, context_lines, evidence, label_evidence, logistic
 from imparfait.inference.ocr.pipeline import recognise
 
 MIN_OVERLAP = 0.4  # intersection over union with a true box
@@ -120,10 +120,11 @@ def main() -> None:
 
     own = [evidence(page.glyphs, page.opinions) for page in pages]
     alone = in_line = fit_presence(of_kept(own)[fitted], digit[fitted])
-    features = own
+    features, lines = own, [context_lines(page.glyphs) for page in pages]
     for _ in range(ROUNDS):
         chances = [logistic(each @ np.array(in_line)) for each in features]
-        around = [context(page.glyphs, chance) for page, chance in zip(pages, chances, strict=True)]
+        parts = zip(pages, lines, chances, strict=True)
+        around = [context(page.glyphs, its, chance) for page, its, chance in parts]
         features = [np.concatenate(both, 1) for both in zip(own, around, strict=True)]
         in_line = fit_presence(of_kept(features)[fitted], digit[fitted])
     logs = of_kept([label_evidence(page.glyphs, page.opinions) for page in pages])

@@ -37,8 +37,9 @@ def presence(glyphs: Glyphs, opinions: Probabilities, weights: Weights = WEIGHTS
     """The probability that each glyph on a page is a digit."""
     own = evidence(glyphs, opinions)
     chance = logistic(own @ np.array(weights.alone))
+    lines = context_lines(glyphs)
     for _ in range(ROUNDS):
-        chance = logistic(np.concatenate([own, context(glyphs, chance)], 1) @ np.array(weights.in_line))
+        chance = logistic(np.concatenate([own, context(glyphs, lines, chance)], 1) @ np.array(weights.in_line))
     return chance
 
 
@@ -56,7 +57,12 @@ def evidence(glyphs: Glyphs, opinions: Probabilities) -> Float[np.ndarray, "n fe
     return np.stack(columns, 1)
 
 
-def context(glyphs: Glyphs, chance: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n features"]:
+def context_lines(glyphs: Glyphs) -> list[list[int]]:
+    """The lines of glyphs that `context` sees, small neighbours included."""
+    return find_lines(glyphs.boxes, MIN_HEIGHT_RATIO)
+
+
+def context(glyphs: Glyphs, lines: list[list[int]], chance: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n features"]:
     """How a glyph fits its line, given the probability that each glyph is a digit.
 
     How many digits and how many other glyphs are near it; the differences from these digits in size and from their
@@ -64,7 +70,7 @@ def context(glyphs: Glyphs, chance: Float[np.ndarray, " n"]) -> Float[np.ndarray
     """
     features = np.zeros((len(glyphs), 5))
     other = glyphs.scores[:, DIGITS] * (1 - chance)
-    for line in find_lines(glyphs.boxes, MIN_HEIGHT_RATIO):
+    for line in lines:
         if len(line) > 1:
             features[line] = _in_line(glyphs.boxes[line], chance[line], other[line])
     return features

@@ -61,12 +61,16 @@ def find_lines(boxes: Boxes, min_height_ratio: float = MIN_HEIGHT_RATIO) -> list
 def slope_of(boxes: Boxes) -> float:
     """The slope of the page's lines, down for one to the right: the median over glyphs and their next to the right."""
     heights, middles = boxes[:, 3] - boxes[:, 1], (boxes[:, :2] + boxes[:, 2:]) / 2
-    slopes = []
+    order = np.argsort(middles[:, 0])
+    across_sorted, slopes = middles[order, 0], []
+    reach = 2.5 * float(heights.max(initial=0))
     for glyph in range(len(middles)):
-        across, down = (middles - middles[glyph]).T
-        taller = np.maximum(heights, heights[glyph])
+        first, last = np.searchsorted(across_sorted, [middles[glyph, 0], middles[glyph, 0] + reach])
+        others = order[first:last]
+        across, down = (middles[others] - middles[glyph]).T
+        taller = np.maximum(heights[others], heights[glyph])
         near = (across > 0.2 * taller) & (np.abs(down) < MAX_SLOPE * across) & (across < 2.5 * taller)
-        near &= np.minimum(heights, heights[glyph]) > MIN_HEIGHT_RATIO * taller
+        near &= np.minimum(heights[others], heights[glyph]) > MIN_HEIGHT_RATIO * taller
         if near.any():
             nearest = np.flatnonzero(near)[np.argmin(np.hypot(across, down)[near])]
             slopes.append(down[nearest] / across[nearest])
