@@ -33,8 +33,8 @@ def test_a_glyph_that_is_cut_out_is_light_on_dark_whatever_it_was() -> None:
 
 @pytest.mark.parametrize("scale", [1, 2, 5, 9])
 def test_the_size_on_the_page_does_not_matter(scale: int) -> None:
-    small, large = (cut_out(page(times), BOX * times, FORM).astype(int) for times in (1, scale))
-    assert np.abs(small - large).mean() < 8
+    small, large = (cut_out(page(times), BOX * times, FORM).ravel() for times in (1, scale))
+    assert np.corrcoef(small, large)[0, 1] > 0.85
 
 
 def test_a_neighbour_is_left_out() -> None:
