@@ -21,12 +21,12 @@ ROUNDS = 2  # of presence by context: the neighbours' presence depends on their 
 class Weights:
     """How evidence becomes probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
 
-    alone: tuple[float, ...] = (1.583, 2.382, -1.217, 1.423, -0.845, -0.875)
+    alone: tuple[float, ...] = (2.402, 2.067, -0.939, 1.183, -0.445, -0.863)
     """Of `evidence`, for the presence of a digit by its own scores."""
-    in_line: tuple[float, ...] = (1.16, 2.006, -0.998, 1.286, -0.675, -0.722, 1.099, -0.653, -3.16, -0.746, -0.434)
+    in_line: tuple[float, ...] = (1.958, 1.748, -0.776, 1.083, -0.297, -0.666, 0.853, -0.659, -2.705, -0.776, -0.874)
     """Of `evidence` and `context`."""
-    detector: float = 1.498
-    classifier: float = 0.852
+    detector: float = 1.446
+    classifier: float = 0.847
     """Of the logarithms of both opinions on the label."""
 
 
