@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from imparfait.inference.loading import load_predictor
+from imparfait.inference.ocr.crops import Opinions, opinions_on
 from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
 from imparfait.inference.ocr.evidence import ROUNDS, Weights, context, context_lines, evidence, label_evidence, logistic
-from imparfait.inference.ocr.pipeline import recognise
 
 MIN_OVERLAP = 0.4  # intersection over union with a true box
 BINS = 10
@@ -29,7 +29,7 @@ class FoundOnPage:
     """What was found on a page."""
 
     glyphs: Glyphs
-    opinions: np.ndarray
+    opinions: Opinions
     truth: np.ndarray
     """0 to 9, 10 for none or another glyph, 11 to be left out."""
 
@@ -50,7 +50,7 @@ def examples(folder: Path, limit: int) -> list[FoundOnPage]:
             for image, boxes, labels in itertools.islice(parts, limit - len(found)):
                 grey = image.astype(np.float32) / 255
                 glyphs = detect(grey)
-                opinions = recognise(grey, glyphs, predictor).opinions
+                opinions = opinions_on(grey, glyphs.boxes, predictor)
                 found.append(FoundOnPage(glyphs, opinions, matched(glyphs.boxes, boxes, labels)))
     return found
 
@@ -118,16 +118,16 @@ def main() -> None:
     def of_kept(features: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([each[page.kept] for each, page in zip(features, pages, strict=True)])
 
-    own = [evidence(page.glyphs, page.opinions) for page in pages]
+    own = [evidence(page.glyphs, page.opinions.probabilities) for page in pages]
     alone = in_line = fit_presence(of_kept(own)[fitted], digit[fitted])
     features, lines = own, [context_lines(page.glyphs) for page in pages]
     for _ in range(ROUNDS):
         chances = [logistic(each @ np.array(in_line)) for each in features]
         parts = zip(pages, lines, chances, strict=True)
-        around = [context(page.glyphs, its, chance) for page, its, chance in parts]
+        around = [context(page.glyphs, page.opinions.contrast, its, chance) for page, its, chance in parts]
         features = [np.concatenate(both, 1) for both in zip(own, around, strict=True)]
         in_line = fit_presence(of_kept(features)[fitted], digit[fitted])
-    logs = of_kept([label_evidence(page.glyphs, page.opinions) for page in pages])
+    logs = of_kept([label_evidence(page.glyphs, page.opinions.probabilities) for page in pages])
     detector, classifier = fit_labels(logs[fitted & digit], truth[fitted & digit])
     print(Weights(alone, in_line, detector, classifier))
     there = digit[~fitted]

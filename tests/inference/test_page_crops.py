@@ -24,7 +24,8 @@ def page(scale: int = 1, neighbour: bool = False) -> np.ndarray:
 
 
 def test_a_glyph_that_is_cut_out_is_light_on_dark_whatever_it_was() -> None:
-    dark, light = cut_out(page(), BOX, FORM), cut_out(1 - page(), BOX, FORM)
+    (dark, contrast), (light, same) = cut_out(page(), BOX, FORM), cut_out(1 - page(), BOX, FORM)
+    assert contrast == pytest.approx(same, abs=0.01) == pytest.approx((230 - 40) / 255, abs=0.03)
     assert dark.shape == (1, 28, 28)
     np.testing.assert_allclose(dark.astype(int), light, atol=2)
     assert dark.max() > 200
@@ -33,17 +34,17 @@ def test_a_glyph_that_is_cut_out_is_light_on_dark_whatever_it_was() -> None:
 
 @pytest.mark.parametrize("scale", [1, 2, 5, 9])
 def test_the_size_on_the_page_does_not_matter(scale: int) -> None:
-    small, large = (cut_out(page(times), BOX * times, FORM).ravel() for times in (1, scale))
+    small, large = (cut_out(page(times), BOX * times, FORM)[0].ravel() for times in (1, scale))
     assert np.corrcoef(small, large)[0, 1] > 0.85
 
 
 def test_a_neighbour_is_left_out() -> None:
-    alone, beside = (cut_out(page(neighbour=there), BOX, FORM).astype(int) for there in (False, True))
+    alone, beside = (cut_out(page(neighbour=there), BOX, FORM)[0].astype(int) for there in (False, True))
     assert np.abs(alone - beside).mean() < 6
 
 
 @pytest.mark.parametrize("box", [BOX, np.array([-9.0, -9, 4, 4]), np.array([115.0, 95, 140, 130])])
 def test_paper_without_ink_is_empty_and_boxes_may_leave_the_page(box: np.ndarray) -> None:
     paper = np.full((100, 120), 0.9, np.float32)
-    assert cut_out(paper, box, FORM).max() == 0
+    assert cut_out(paper, box, FORM)[0].max() == 0
     assert with_ground(paper, box, FORM).shape == (1, 28, 28)

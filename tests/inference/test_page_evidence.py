@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imparfait.inference.ocr.crops import Opinions
 from imparfait.inference.ocr.detector import DIGITS, Glyphs
 from imparfait.inference.ocr.evidence import Weights, context, context_lines, labels, presence
 
@@ -24,16 +25,18 @@ def glyphs(boxes: list[Box], scores: list[float], other: list[float] | None = No
     return Glyphs(array, every, array[:, 3] - array[:, 1])
 
 
-def opinions(count: int) -> np.ndarray:
-    """The classifier's: a 4, not quite sure."""
-    return np.where(np.arange(DIGITS) == 4, 0.7, 0.03)[None].repeat(count, 0).astype(np.float32)
+def opinions(count: int, label: int = 4, sure: float = 0.7, contrast: float = 0.6) -> Opinions:
+    """The classifier's, all alike, of a first glyph with some contrast among others of 0.6."""
+    row = np.where(np.arange(DIGITS) == label, sure, (1 - sure) / (DIGITS - 1)).astype(np.float32)
+    contrasts = np.array([contrast, *[0.6] * (count - 1)])[:count]
+    return Opinions(row[None].repeat(count, 0), np.zeros((count, 1, 28, 28), np.uint8), contrasts)
 
 
-def chance(box: Box, neighbours: list[Box], other: bool = False) -> float:
+def chance(box: Box, neighbours: list[Box], other: bool = False, contrast: float = 0.6) -> float:
     """The probability that a doubtful glyph is a digit, among clear digits or clear other glyphs."""
     scores = [DOUBTFUL] + [0.05 if other else 0.85] * len(neighbours)
     found = glyphs([box, *neighbours], scores, [0.1] + [0.85 if other else 0.05] * len(neighbours))
-    return float(presence(found, opinions(len(found)))[0])
+    return float(presence(found, opinions(len(found), contrast=contrast))[0])
 
 
 def test_a_doubtful_glyph_among_digits_of_its_size_is_one_more_probably_than_alone() -> None:
@@ -57,6 +60,10 @@ def test_a_doubtful_glyph_among_letters_is_a_digit_less_probably() -> None:
     assert chance(GAP, LINE, other=True) < chance(GAP, LINE) - 0.1
 
 
+def test_what_shows_through_the_paper_is_a_digit_less_probably() -> None:
+    assert chance(GAP, LINE, contrast=0.15) < chance(GAP, LINE) - 0.1
+
+
 def test_other_lines_do_not_count() -> None:
     far = [(left, top + 90, right, bottom + 90) for left, top, right, bottom in LINE]
     assert chance(GAP, far) == pytest.approx(chance(GAP, []), abs=1e-6)
@@ -67,20 +74,20 @@ def test_where_and_how_large_a_line_is_does_not_matter(right: float, down: float
     moved = np.array([GAP, *LINE]) * scale + [right, down, right, down]
     page, other = glyphs([GAP, *LINE], [DOUBTFUL, *[0.85] * 4]), glyphs(moved.tolist(), [DOUBTFUL, *[0.85] * 4])
     chances = np.full(5, 0.9)
-    features = context(page, context_lines(page), chances)
-    np.testing.assert_allclose(context(other, context_lines(other), chances), features, atol=1e-6)
+    features = context(page, np.ones(5), context_lines(page), chances)
+    np.testing.assert_allclose(context(other, np.ones(5), context_lines(other), chances), features, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_glyphs_and_one_glyph_have_probabilities_too(count: int) -> None:
     found = glyphs([GAP][:count], [0.9][:count])
     assert presence(found, opinions(count)).shape == (count,)
-    assert labels(found, opinions(count)).shape == (count, DIGITS)
+    assert labels(found, opinions(count).probabilities).shape == (count, DIGITS)
 
 
 def test_the_label_is_what_both_opinions_together_make_most_probable() -> None:
     found = glyphs([GAP], [0.6])
-    sure = np.where(np.arange(DIGITS) == 9, 0.999, 0.0001)[None].astype(np.float32)
+    sure = opinions(1, label=9, sure=0.999).probabilities
     assert labels(found, sure, Weights(detector=0.1, classifier=1.0)).argmax() == 9
     assert labels(found, sure, Weights(detector=5.0, classifier=0.1)).argmax() == 4
     assert labels(found, sure).sum() == pytest.approx(1)

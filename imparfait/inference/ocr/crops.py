@@ -1,5 +1,7 @@
 """Crops of single glyphs as the classifier takes them: with their ground, and cut out of it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image
@@ -24,22 +26,33 @@ Input = UInt8[np.ndarray, "channels rows columns"]
 GlyphBox = Float[np.ndarray, "4"]
 
 
-def opinions_on(
-    grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predictor
-) -> tuple[Float32[np.ndarray, "n classes"], UInt8[np.ndarray, "n channels rows columns"]]:
-    """The classifier's probabilities for each glyph on a page, and the inputs that show it cut out.
+@dataclass(frozen=True, eq=False)
+class Opinions:
+    """What the classifier makes of glyphs."""
 
-    A classifier of two views also takes it with its ground. Then the probabilities are the geometric means of both: the
-    more the views disagree, the less is their sum.
+    probabilities: Float32[np.ndarray, "n classes"]
+    """Their sum is less than 1 where two views of a glyph disagree."""
+    pixels: UInt8[np.ndarray, "n channels rows columns"]
+    """The inputs that show each glyph cut out."""
+    contrast: Float[np.ndarray, " n"]
+    """Of the ink to its ground, 0..1."""
+
+
+def opinions_on(grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predictor) -> Opinions:
+    """What the classifier makes of the glyphs on a page.
+
+    A classifier of two views also takes each with its ground. Then the probabilities are the geometric means of both.
     """
     form = predictor.input_format
     shape = -1, form.channels, form.height, form.width
-    cut = np.array([cut_out(grey, box, form) for box in boxes], np.uint8).reshape(shape)
+    each = [cut_out(grey, box, form) for box in boxes]
+    cut = np.array([pixels for pixels, _ in each], np.uint8).reshape(shape)
+    contrast = np.array([strength for _, strength in each])
     if not form.two_views or not len(boxes):
-        return predictor.predict_proba(cut), cut
+        return Opinions(predictor.predict_proba(cut), cut, contrast)
     ground = np.array([with_ground(grey, box, form) for box in boxes], np.uint8).reshape(shape)
     of_cut, of_ground = np.split(np.clip(predictor.predict_proba(np.concatenate([cut, ground])), 0, 1), 2)
-    return np.sqrt(of_cut * of_ground), cut
+    return Opinions(np.sqrt(of_cut * of_ground), cut, contrast)
 
 
 def with_ground(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:
@@ -48,8 +61,11 @@ def with_ground(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:
     return whole_page(page_of(grey[top:bottom, left:right]), form)
 
 
-def cut_out(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:
-    """The ink inside the box, light on dark, framed as MNIST's digits are; nothing where there is no contrast."""
+def cut_out(grey: Grey, box: GlyphBox, form: InputFormat) -> tuple[Input, float]:
+    """The ink inside the box, light on dark, framed as MNIST's digits are, and its contrast to the ground.
+
+    The input is empty where there is next to no contrast.
+    """
     left, top, right, bottom = _around(grey, box, GROUND_SHARE)
     crop = grey[top:bottom, left:right]
     inside = box - np.array([left, top, left, top])
@@ -71,9 +87,9 @@ def cut_out(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:
     within = slice(first_y, last_y), slice(first_x, last_x)
     ink[within] = np.clip((contrast[within] - low) / (strength - low), 0, 1)
     if ink.max() < MIN_INK:
-        return np.zeros((1, form.height, form.width), np.uint8)
+        return np.zeros((1, form.height, form.width), np.uint8), strength
     plane, _ = place(ink, edges_of(ink), form.height, form.width)
-    return np.asarray(np.rint(plane[None] * 255), np.uint8)
+    return np.asarray(np.rint(plane[None] * 255), np.uint8), strength
 
 
 def _noise(contrast: Grey, strength: float) -> float:

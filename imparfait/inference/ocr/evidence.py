@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from imparfait.core.types import Probabilities
+from imparfait.inference.ocr.crops import Opinions
 from imparfait.inference.ocr.detector import DIGITS, Glyphs
 from imparfait.inference.ocr.layout import find_lines
 
@@ -13,7 +14,7 @@ SMALLEST = 1e-6  # probability, before a logarithm
 NEAR_HEIGHTS = 3.0  # distance at which a neighbour counts 1/e
 MIN_HEIGHT_RATIO = 0.22  # of neighbours: a comma has a digit beside it
 RIVAL_OVERLAP = 0.6  # of the narrower of two glyphs: with more, only one of them is there
-MOST_SIZE, MOST_RISE = 1.5, 2.0  # differences from the neighbours; larger ones count as these
+MOST_SIZE, MOST_RISE, MOST_FAINTER = 1.5, 2.0, 1.5  # differences from the neighbours; larger ones count as these
 ROUNDS = 2  # of presence by context: the neighbours' presence depends on their neighbours
 
 
@@ -21,25 +22,40 @@ ROUNDS = 2  # of presence by context: the neighbours' presence depends on their 
 class Weights:
     """How evidence becomes probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
 
-    alone: tuple[float, ...] = (2.402, 2.067, -0.939, 1.183, -0.445, -0.863)
+    alone: tuple[float, ...] = (1.933, 2.107, -0.937, 1.238, -0.523, -0.725)
     """Of `evidence`, for the presence of a digit by its own scores."""
-    in_line: tuple[float, ...] = (1.958, 1.748, -0.776, 1.083, -0.297, -0.666, 0.853, -0.659, -2.705, -0.776, -0.874)
+    in_line: tuple[float, ...] = (
+        1.461,
+        1.772,
+        -0.826,
+        1.12,
+        -0.387,
+        -0.575,
+        0.935,
+        -0.521,
+        -2.455,
+        -0.656,
+        -1.355,
+        -1.233,
+    )
     """Of `evidence` and `context`."""
-    detector: float = 1.446
-    classifier: float = 0.847
+    detector: float = 1.441
+    classifier: float = 0.848
     """Of the logarithms of both opinions on the label."""
 
 
 WEIGHTS = Weights()
 
 
-def presence(glyphs: Glyphs, opinions: Probabilities, weights: Weights = WEIGHTS) -> Float[np.ndarray, " n"]:
+def presence(glyphs: Glyphs, opinions: Opinions, weights: Weights = WEIGHTS) -> Float[np.ndarray, " n"]:
     """The probability that each glyph on a page is a digit."""
-    own = evidence(glyphs, opinions)
+    own = evidence(glyphs, opinions.probabilities)
     chance = logistic(own @ np.array(weights.alone))
     lines = context_lines(glyphs)
     for _ in range(ROUNDS):
-        chance = logistic(np.concatenate([own, context(glyphs, lines, chance)], 1) @ np.array(weights.in_line))
+        chance = logistic(
+            np.concatenate([own, context(glyphs, opinions.contrast, lines, chance)], 1) @ np.array(weights.in_line)
+        )
     return chance
 
 
@@ -62,22 +78,28 @@ def context_lines(glyphs: Glyphs) -> list[list[int]]:
     return find_lines(glyphs.boxes, MIN_HEIGHT_RATIO)
 
 
-def context(glyphs: Glyphs, lines: list[list[int]], chance: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n features"]:
+def context(
+    glyphs: Glyphs, contrast: Float[np.ndarray, " n"], lines: list[list[int]], chance: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n features"]:
     """How a glyph fits its line, given the probability that each glyph is a digit.
 
     How many digits and how many other glyphs are near it; the differences from these digits in size and from their
-    line; how much of it a probable digit covers. A digit among digits of its size is one, a tick below them is none.
+    line; how much of it a probable digit covers; how much fainter it is than they are. A digit among digits of its size
+    is one; a tick below them is none, nor is what shows through the paper.
     """
-    features = np.zeros((len(glyphs), 5))
+    features = np.zeros((len(glyphs), 6))
     other = glyphs.scores[:, DIGITS] * (1 - chance)
     for line in lines:
         if len(line) > 1:
-            features[line] = _in_line(glyphs.boxes[line], chance[line], other[line])
+            features[line] = _in_line(glyphs.boxes[line], contrast[line], chance[line], other[line])
     return features
 
 
 def _in_line(
-    boxes: Float[np.ndarray, "n 4"], chance: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]
+    boxes: Float[np.ndarray, "n 4"],
+    contrast: Float[np.ndarray, " n"],
+    chance: Float[np.ndarray, " n"],
+    other: Float[np.ndarray, " n"],
 ) -> Float[np.ndarray, "n features"]:
     (x, y), (wide, tall) = ((boxes[:, :2] + boxes[:, 2:]) / 2).T, (boxes[:, 2:] - boxes[:, :2]).T
     taller = np.maximum(tall, tall[:, None])
@@ -93,10 +115,11 @@ def _in_line(
     from_x, from_y = x - middle_x[:, None], y - middle_y[:, None]
     slope = (share * from_x * from_y).sum(1) / ((share * from_x**2).sum(1) + size**2)
     rise = np.abs(y - middle_y - slope * (x - middle_x)) / size
+    fainter = share @ np.log(contrast) - np.log(contrast)
     counts = np.minimum(1, company)
     return np.stack([
         np.log1p(company), np.log1p((near * other).sum(1)), counts * np.minimum(MOST_SIZE, np.abs(np.log(tall / size))),
-        counts * np.minimum(MOST_RISE, rise), (overlap * chance).max(1),
+        counts * np.minimum(MOST_RISE, rise), (overlap * chance).max(1), counts * np.clip(fainter, 0, MOST_FAINTER),
     ], 1)  # fmt: skip
 
 

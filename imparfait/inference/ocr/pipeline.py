@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float, Float32
 
-from imparfait.core.types import Pixels, Probabilities
+from imparfait.core.types import Pixels
 from imparfait.data.images.foreground import Box
 from imparfait.inference.ocr.crops import opinions_on
 from imparfait.inference.ocr.detector import Glyphs
@@ -64,8 +64,6 @@ class RecognisedGlyphs:
     """Of each label, if it is one."""
     pixels: Pixels
     """The classifier's inputs."""
-    opinions: Probabilities
-    """The classifier's."""
 
     @property
     def is_digit(self) -> np.ndarray:
@@ -88,12 +86,13 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
 
 def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights = WEIGHTS) -> RecognisedGlyphs:
     """What each glyph of a page is."""
-    opinions, pixels = opinions_on(grey, glyphs.boxes, predictor)
+    opinions = opinions_on(grey, glyphs.boxes, predictor)
+    shares = opinions.probabilities
     if predictor.classes == DIGIT_CLASSES:
-        probabilities = labels(glyphs, opinions, weights)
+        shares = labels(glyphs, opinions.probabilities, weights)
     else:
-        probabilities = opinions / np.maximum(opinions.sum(1, keepdims=True), SMALLEST)
-    return RecognisedGlyphs(glyphs.boxes, presence(glyphs, opinions, weights), probabilities, pixels, opinions)
+        shares = shares / np.maximum(shares.sum(1, keepdims=True), SMALLEST)
+    return RecognisedGlyphs(glyphs.boxes, presence(glyphs, opinions, weights), shares, opinions.pixels)
 
 
 def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, classes: tuple[str, ...]) -> DetectedField:
