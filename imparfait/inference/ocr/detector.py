@@ -22,7 +22,7 @@ PAGE, PEAKS, SCORES, BOXES = "page", "peaks", "scores", "boxes"
 DIGITS = 10
 """The number of digits; label DIGITS is any other glyph."""
 STRIDE_PIXELS = 4  # of the heat maps
-MAX_PIXELS = 1_500_000  # of the finest scale: 1 s of a slow core
+MAX_PIXELS = 1_200_000  # of the finest scale: 0.9 s of a slow core
 SMALL_PIXELS = 160  # of a page's longer side, up to which it is also read enlarged
 MIN_SIDE_PIXELS = 36  # of the coarsest scale's shorter side, at least half of it
 MARGIN_PIXELS = 16  # of repeated border around the page: a glyph that touches it has a ground on all sides

@@ -12,9 +12,9 @@ from imparfait.inference.ocr.layout import find_lines
 
 SMALLEST = 1e-6  # probability, before a logarithm
 NEAR_HEIGHTS = 3.0  # distance at which a neighbour counts 1/e
-MIN_HEIGHT_RATIO = 0.22  # of neighbours: a comma has a digit beside it
+MIN_HEIGHT_RATIO, MAX_RISE = 0.22, 0.65  # of neighbours, in heights of the larger: a comma has a digit beside it
 RIVAL_OVERLAP = 0.6  # of the narrower of two glyphs: with more, only one of them is there
-MOST_SIZE, MOST_RISE, MOST_FAINTER = 1.5, 2.0, 1.5  # differences from the neighbours; larger ones count as these
+MOST_SIZE, MOST_OFF, MOST_FAINTER = 1.5, 2.0, 1.5  # differences from the neighbours; larger ones count as these
 ROUNDS = 2  # of presence by context: the neighbours' presence depends on their neighbours
 
 
@@ -75,7 +75,7 @@ def evidence(glyphs: Glyphs, opinions: Probabilities) -> Float[np.ndarray, "n fe
 
 def context_lines(glyphs: Glyphs) -> list[list[int]]:
     """The lines of glyphs that `context` sees, small neighbours included."""
-    return find_lines(glyphs.boxes, MIN_HEIGHT_RATIO)
+    return find_lines(glyphs.boxes, MIN_HEIGHT_RATIO, MAX_RISE)
 
 
 def context(
@@ -119,7 +119,7 @@ def _in_line(
     counts = np.minimum(1, company)
     return np.stack([
         np.log1p(company), np.log1p((near * other).sum(1)), counts * np.minimum(MOST_SIZE, np.abs(np.log(tall / size))),
-        counts * np.minimum(MOST_RISE, rise), (overlap * chance).max(1), counts * np.clip(fainter, 0, MOST_FAINTER),
+        counts * np.minimum(MOST_OFF, rise), (overlap * chance).max(1), counts * np.clip(fainter, 0, MOST_FAINTER),
     ], 1)  # fmt: skip
 
 

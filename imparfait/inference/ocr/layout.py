@@ -27,10 +27,13 @@ MAX_COVERED = 0.5  # of a separator's width, by the digits beside it
 SEPARATOR_HEIGHT = 0.6  # of the digits' height; a lower glyph between two digits is a separator
 
 
-def find_lines(boxes: Boxes, min_height_ratio: float = MIN_HEIGHT_RATIO) -> list[list[int]]:
+def find_lines(
+    boxes: Boxes, min_height_ratio: float = MIN_HEIGHT_RATIO, max_rise: float = MAX_RISE_HEIGHTS
+) -> list[list[int]]:
     """The glyphs of each line from left to right; the lines from top to bottom.
 
-    The lower of two neighbours has at least `min_height_ratio` of the other's height.
+    The lower of two neighbours has at least `min_height_ratio` of the other's height; their middles differ by at most
+    `max_rise` times this height.
     """
     if not len(boxes):
         return []
@@ -46,7 +49,7 @@ def find_lines(boxes: Boxes, min_height_ratio: float = MIN_HEIGHT_RATIO) -> list
         taller = np.maximum(heights[glyph], heights[last])
         rise = np.abs(below[glyph] - below[last]) / taller
         gap = (along[glyph] - half[glyph] - along[last] - half[last]) / taller
-        near = (rise < MAX_RISE_HEIGHTS) & (gap < MAX_LINK_HEIGHTS)
+        near = (rise < max_rise) & (gap < MAX_LINK_HEIGHTS)
         near &= np.minimum(heights[glyph], heights[last]) >= min_height_ratio * taller
         if near.any():
             best = int(np.where(near, 2 * rise + np.maximum(gap, 0), np.inf).argmin())
