@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
+from imparfait.inference.ocr.pipeline import detect_fields
 
 
 def printed(height: int, width: int, numbers: list[tuple[int, int, str]], size: float) -> np.ndarray:
@@ -52,3 +54,12 @@ def test_a_digit_of_any_size_is_one_glyph(size: int) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (3, 900), (40, 40)])
 def test_an_empty_page_has_no_clear_digits(shape: tuple[int, int]) -> None:
     assert digits_in(detect(np.full(shape, 0.9, np.float32)), 0, shape[1]) == 0
+
+
+@pytest.mark.parametrize("angle", [0, 20, 35, -30, 90, 270])
+def test_a_turned_page_is_read_as_if_it_were_upright(angle: int) -> None:
+    page = printed(400, 900, [(40, 40, "48205"), (40, 120, "60294"), (40, 200, "7385")], 48)
+    image = Image.fromarray(page).rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=1.0)
+    lines = detect_fields(np.clip(np.asarray(image, np.float32), 0, 1), load_predictor("digits"))
+    texts = ["".join(str(digit.label) for field in line for digit in field.digits) for line in lines]
+    assert texts == ["48205", "60294", "7385"]

@@ -11,9 +11,9 @@ from imparfait.inference.ocr.layout import slope_of
 
 Grey = Float32[np.ndarray, "height width"]
 
-UNCLEAR = 0.6  # mean score of a page's clearest glyphs, below which quarter turns are tried
+UNCLEAR = 0.45  # mean of the glyphs' squared digit scores, below which quarter turns are tried
 MIN_GLYPHS = 3  # of a page that may be turned
-CLEARER = 2.0  # sum of the digits' scores that a turned page needs, compared with the page as it is
+CLEARER = 1.8  # sum of the digits' scores that a turned page needs, compared with the page as it is
 MAX_SLOPE = 0.2  # 11 degrees: of lines that are read as they are; steeper ones are turned
 TRIED_PIXELS, TRIED_HEIGHTS = 340, 10  # side of the part of a page on which turns are compared: in pixels, in glyphs
 
@@ -33,19 +33,13 @@ def upright(grey: Grey) -> Upright:
     found = Upright(grey, detect(grey), np.eye(2, 3))
     if len(found.glyphs) < MIN_GLYPHS:
         return found
-    if _clearness(found.glyphs) < UNCLEAR:
+    if _digits(found.glyphs) < UNCLEAR * len(found.glyphs):
         found = _quarter_turned(found)
     slope = slope_of(found.glyphs.boxes[found.glyphs.scores.argmax(1) < DIGITS])
     if abs(slope) > MAX_SLOPE:
         turned = _turned(found, float(np.arctan(slope)))
         return turned if _digits(turned.glyphs) > _digits(found.glyphs) else found
     return found
-
-
-def _clearness(glyphs: Glyphs) -> float:
-    """The mean score of the clearer half of the glyphs."""
-    best = np.sort(glyphs.scores.max(1))
-    return float(best[len(best) // 2 :].mean())
 
 
 def _digits(glyphs: Glyphs) -> float:
