@@ -25,19 +25,8 @@ class Weights:
     alone: tuple[float, ...] = (1.933, 2.107, -0.937, 1.238, -0.523, -0.725)
     """Of `evidence`, for the presence of a digit by its own scores."""
     in_line: tuple[float, ...] = (
-        1.461,
-        1.772,
-        -0.826,
-        1.12,
-        -0.387,
-        -0.575,
-        0.935,
-        -0.521,
-        -2.455,
-        -0.656,
-        -1.355,
-        -1.233,
-    )
+        1.461, 1.772, -0.826, 1.12, -0.387, -0.575, 0.935, -0.521, -2.455, -0.656, -1.355, -1.233,
+    )  # fmt: skip
     """Of `evidence` and `context`."""
     detector: float = 1.441
     classifier: float = 0.848
