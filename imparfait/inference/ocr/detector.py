@@ -129,10 +129,9 @@ def _best_at_each_place(boxes: Float[np.ndarray, "n 4"], worth: Float[np.ndarray
 def _clear_within(boxes: Float[np.ndarray, "n 4"], clear: Int[np.ndarray, " m"]) -> Int[np.ndarray, " n"]:
     """How many of the clear glyphs have their middle in each box and at most PART_HEIGHT of its height."""
     middles, heights = (boxes[clear, :2] + boxes[clear, 2:]) / 2, boxes[clear, 3] - boxes[clear, 1]
-    counts = [
-        np.count_nonzero(
-            ((middles > box[:2]) & (middles < box[2:])).all(1) & (heights < PART_HEIGHT * (box[3] - box[1]))
-        )
-        for box in boxes
-    ]
-    return np.array(counts, int)
+    most = PART_HEIGHT * (boxes[:, 3] - boxes[:, 1])
+    counts = np.zeros(len(boxes), int)
+    for large in np.flatnonzero(most > heights.min(initial=np.inf)):
+        inside = ((middles > boxes[large, :2]) & (middles < boxes[large, 2:])).all(1)
+        counts[large] = np.count_nonzero(inside & (heights < most[large]))
+    return counts
