@@ -190,7 +190,13 @@ def cut_by_crop(boxes: Float[np.ndarray, "n 4"], labels: UInt8[np.ndarray, " n"]
 
 
 def train(
-    folder: Path, out: Path, hours: float, minutes: float, begin: Path | None = None, peak: float = LEARNING_RATE
+    folder: Path,
+    out: Path,
+    hours: float,
+    minutes: float,
+    begin: Path | None = None,
+    peak: float = LEARNING_RATE,
+    seed: int = 1,
 ) -> None:
     """Train for so many hours in all, from random weights or the averaged ones of another training.
 
@@ -220,7 +226,7 @@ def train(
         rate = min(1.0, step / 300) * (1 if done < 0.1 else 0.5 * (1 + np.cos(np.pi * (done - 0.1) / 0.9)))
         for group in optimizer.param_groups:
             group["lr"] = float(peak * max(rate, 1e-3))
-        rng = np.random.default_rng([1, step])
+        rng = np.random.default_rng([seed, step])
         pixels, heat, box, weight = (
             torch.from_numpy(np.stack(part)) for part in zip(*(pages.crop(rng) for _ in range(BATCH)), strict=True)
         )
@@ -340,6 +346,7 @@ def main() -> None:
     training.add_argument("--hours", type=float, default=4.0, help="of the whole training; the learning rate follows")
     training.add_argument("--init-from", type=Path, help="state.pt of another training")
     training.add_argument("--peak", type=float, default=LEARNING_RATE, help="highest learning rate")
+    training.add_argument("--seed", type=int, default=1, help="another one shows other crops")
     training.add_argument("--threads", type=int, default=1)
     training.add_argument("--minutes", type=float, default=1e9, help="of this call")
     exporting = commands.add_parser("export")
@@ -353,7 +360,9 @@ def main() -> None:
         export(options.state, options.out)
     else:
         torch.set_num_threads(options.threads)
-        train(options.folder, options.out, options.hours, options.minutes, options.init_from, options.peak)
+        train(
+            options.folder, options.out, options.hours, options.minutes, options.init_from, options.peak, options.seed
+        )
 
 
 if __name__ == "__main__":
