@@ -35,8 +35,10 @@ def build(channels, classes):
 """
 FORBIDDEN = (
     r"pictures?|alter(?:ations?|ed|s)?|openings?|opens the test|sure of|told|asked|taught by|strangers?|fence[sd]?|"
-    r"box(?:es|ed)?|the three|cells?|engines?|looks?|mixtures?"
+    r"box(?:es|ed)?|the three|engines?|looks?|mixtures?"
 )
+FORBIDDEN_BESIDE_TABLES = "cells?"
+"""Only the cells of tables on a page, which ocr.md reads, are cells."""
 SHORT = {
     "train": ["--epochs", "1"],
     "compare": ["--seeds", "1", "--folds", "2", "--epochs", "1", "--images", "40", "--executor", "serial"],
@@ -199,7 +201,8 @@ def test_named_result_folders_exist(page: str) -> None:
 
 @pytest.mark.parametrize("page", PROSE)
 def test_only_the_words_of_the_vocabulary(page: str) -> None:
-    found = re.findall(rf"(?i).*\b(?:{FORBIDDEN})\b.*", PROSE[page])
+    forbidden = FORBIDDEN if page == "ocr.md" else f"{FORBIDDEN}|{FORBIDDEN_BESIDE_TABLES}"
+    found = re.findall(rf"(?i).*\b(?:{forbidden})\b.*", PROSE[page])
     assert not found
 
 

@@ -27,12 +27,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 STRIDE = 4
 OTHER = 10
-HEIGHTS_PX = (9.0, 34.0)  # of glyphs that count at one scale; between these and the next they may be found or not
-IGNORED_PX = (7.0, 46.0)
+HEIGHTS_PX = (9.0, 44.0)  # of glyphs that count at one scale; between these and the next they may be found or not
+IGNORED_PX = (7.0, 58.0)
 CROP_PX = 192
 SCALES = (0.45, 1.6)  # at which a page is shown, log-uniform
 AIMED_SHARE = 0.75  # of crops around a digit
-AIMED_PX = (8.0, 50.0)  # height at which that digit is shown, log-uniform
+AIMED_PX = (8.0, 60.0)  # height at which that digit is shown, log-uniform
 BATCH = 8
 SHARD_PAGES = 250
 SAVE_SECONDS = 300
@@ -108,8 +108,10 @@ def targets(
                 radius_x, radius_y = max(1.0, width / STRIDE / 2), max(1.0, height / STRIDE / 2)
                 weight[(np.abs(right + 0.5 - x) < radius_x) & (np.abs(down + 0.5 - y) < radius_y)] = 0
             continue
-        sigma = max(0.6, 0.13 * size / STRIDE)
-        spread = np.exp(-((right - column) ** 2 + (down - row) ** 2) / (2 * sigma**2))
+        # Narrow peaks for narrow glyphs: two 1s beside each other have two.
+        tall = max(0.6, 0.13 * size / STRIDE)
+        wide = min(tall, max(0.5, 0.2 * width / STRIDE))
+        spread = np.exp(-((right - column) ** 2) / (2 * wide**2) - (down - row) ** 2 / (2 * tall**2))
         heat[label] = np.maximum(heat[label], spread)
         box[:, row, column] = np.log(width / STRIDE), np.log(height / STRIDE), x - column, y - row
     return heat, box, weight
@@ -187,8 +189,19 @@ def cut_by_crop(boxes: Float[np.ndarray, "n 4"], labels: UInt8[np.ndarray, " n"]
     return np.where(shown < 0.67, OTHER + 1, labels).astype(np.uint8)
 
 
-def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
-    """Train for so many hours in all; stops after `minutes` of them, to be continued."""
+def train(
+    folder: Path,
+    out: Path,
+    hours: float,
+    minutes: float,
+    begin: Path | None = None,
+    peak: float = LEARNING_RATE,
+    seed: int = 1,
+) -> None:
+    """Train for so many hours in all, from random weights or the averaged ones of another training.
+
+    Stops after `minutes` of them, to be continued.
+    """
     torch.manual_seed(0)
     out.mkdir(parents=True, exist_ok=True)
     pages, network = Pages(folder), Detector().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -196,6 +209,9 @@ def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999), use_buffers=True
     )
+    if begin:
+        network.load_state_dict(averaged(begin))
+        average.module.load_state_dict(averaged(begin))
     step, spent, state = 0, 0.0, out / "state.pt"
     if state.exists():
         saved = torch.load(state, weights_only=True)
@@ -209,8 +225,8 @@ def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
     while (done := spent / (3600 * hours)) < 1 and time.monotonic() - begun < 60 * minutes:
         rate = min(1.0, step / 300) * (1 if done < 0.1 else 0.5 * (1 + np.cos(np.pi * (done - 0.1) / 0.9)))
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * max(rate, 1e-3)
-        rng = np.random.default_rng([1, step])
+            group["lr"] = float(peak * max(rate, 1e-3))
+        rng = np.random.default_rng([seed, step])
         pixels, heat, box, weight = (
             torch.from_numpy(np.stack(part)) for part in zip(*(pages.crop(rng) for _ in range(BATCH)), strict=True)
         )
@@ -222,7 +238,7 @@ def train(folder: Path, out: Path, hours: float, minutes: float) -> None:
         optimizer.step()
         average.update_parameters(network)
         step, spent = step + 1, before + time.monotonic() - begun
-        mean += 0.01 * (float(loss) - mean) if step > 1 else float(loss)
+        mean += 0.01 * (loss.item() - mean) if step > 1 else loss.item()
         if time.monotonic() - last > SAVE_SECONDS or step % 2000 == 0:
             last = time.monotonic()
             save(state, network, optimizer, average, step, spent)
@@ -269,6 +285,51 @@ def compose_shards(folder: Path, meters: Path | None, fonts: Path, first: int, c
         partial.replace(path)
 
 
+class Exported(nn.Module):
+    """The detector as the package runs it: the best score where it is a peak, all scores, and the boxes."""
+
+    def __init__(self, detector: nn.Module):
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, page: Float[Tensor, "1 1 height width"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Peaks [1, rows, columns], scores [1, 11, rows, columns], boxes [1, 4, rows, columns]."""
+        heat, boxes = self.detector(page)
+        scores = torch.sigmoid(heat)
+        best = scores.amax(1)
+        highest = F.max_pool2d(best[:, None], 3, 1, 1)[:, 0]
+        return torch.where(best == highest, best, torch.zeros_like(best)), scores, boxes
+
+
+def averaged(state: Path) -> dict[str, Tensor]:
+    """The averaged weights of a training."""
+    saved = torch.load(state, weights_only=True)["average"]
+    return {name.removeprefix("module."): value for name, value in saved.items() if name != "n_averaged"}
+
+
+def export(state: Path, out: Path) -> None:
+    """Write the averaged network of a training as ONNX."""
+    from imparfait.inference.ocr.detector import BOXES, PAGE, PEAKS, SCORES
+
+    network = Detector()
+    network.load_state_dict(averaged(state))
+    rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
+    program = torch.onnx.export(
+        Exported(network.eval()).eval(),
+        (torch.zeros(1, 1, 64, 96),),
+        input_names=[PAGE],
+        output_names=[PEAKS, SCORES, BOXES],
+        dynamic_shapes={"page": {2: 8 * rows, 3: 8 * columns}},
+        opset_version=20,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    out.write_bytes(program.model_proto.SerializeToString(deterministic=True))
+    print(f"{out}: {out.stat().st_size:,} bytes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -283,13 +344,25 @@ def main() -> None:
     training.add_argument("folder", type=Path)
     training.add_argument("out", type=Path)
     training.add_argument("--hours", type=float, default=4.0, help="of the whole training; the learning rate follows")
+    training.add_argument("--init-from", type=Path, help="state.pt of another training")
+    training.add_argument("--peak", type=float, default=LEARNING_RATE, help="highest learning rate")
+    training.add_argument("--seed", type=int, default=1, help="another one shows other crops")
+    training.add_argument("--threads", type=int, default=1)
     training.add_argument("--minutes", type=float, default=1e9, help="of this call")
+    exporting = commands.add_parser("export")
+    exporting.add_argument("state", type=Path)
+    exporting.add_argument("out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.command == "compose":
         compose_shards(options.folder, options.meters, options.fonts, options.first, options.pages, options.split)
+    elif options.command == "export":
+        export(options.state, options.out)
     else:
-        train(options.folder, options.out, options.hours, options.minutes)
+        torch.set_num_threads(options.threads)
+        train(
+            options.folder, options.out, options.hours, options.minutes, options.init_from, options.peak, options.seed
+        )
 
 
 if __name__ == "__main__":

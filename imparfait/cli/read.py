@@ -7,6 +7,7 @@ import click
 
 from imparfait.cli import console, options
 from imparfait.cli.read_forms import read_forms
+from imparfait.cli.read_tables import read_tables
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     help="Folder for the unsure digits, one PNG each, to label by hand and train on.",
 )  # fmt: skip
 @options.constraints
+@click.option("--table", is_flag=True, help="Read the cells of a ruled grid, a line per row, separated by tabs.")
 @click.option(
     "--fields", type=click.Path(path_type=Path, dir_okay=False),
     help="Read forms: the places of their numbers are in this JSON file.",
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 def read(
     images: tuple[Path, ...], model: str, as_json: bool, show: bool, out: Path | None, review: Path | None,
-    fields: Path | None, csv: Path | None, **allowed: str | None,
+    table: bool, fields: Path | None, csv: Path | None, **allowed: str | None,
 ) -> None:  # fmt: skip
     """Read the numbers on each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF, PPM or PDF file, or a folder of them.
 
@@ -51,15 +53,20 @@ def read(
     from imparfait.inference.results_file import json_line
 
     if fields:
-        _check_alone(show=show, out=out, review=review, **allowed)
+        _check_alone("--fields", "--csv, --json and --model", show=show, out=out, review=review, table=table, **allowed)
         read_forms(images, fields, csv, model, as_json)
         return
     if csv:
         raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
-    predictor, files = load_predictor(model), ocr.files_to_read(images)
+    predictor = load_predictor(model)
     constraints = _constraints(allowed, predictor.classes)
+    if table:
+        _check_alone("--table", "--json, --model and constraints", show=show, out=out, review=review)
+        read_tables(images, predictor, constraints, as_json)
+        return
+    files = ocr.files_to_read(images)
     drawings = ocr.drawing_paths(files, out) if show else {}
     for folder in filter(None, (out, review)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,13 +111,12 @@ def read(
         raise UserError(f"{len(failed)} of {len(files)} files could not be read; the first was {failed[0]}")
 
 
-def _check_alone(**others: object) -> None:
-    """Raise UserError for an option that --fields does not go with."""
+def _check_alone(flag: str, expected: str, **others: object) -> None:
+    """Raise UserError for an option that this flag does not go with."""
     for name, value in others.items():
         if value:
-            flag = f"--{name.replace('_', '-')}"
-            hint = "" if name in ("show", "out", "review") else f"write {name!r} into fields.json"
-            raise UserError(f"{flag} does not go with --fields", expected="--csv, --json and --model", hint=hint)
+            hint = "" if name in ("show", "out", "review", "table") else f"write {name!r} into fields.json"
+            raise UserError(f"--{name.replace('_', '-')} does not go with {flag}", expected=expected, hint=hint)
 
 
 def _constraints(values: dict[str, str | None], classes: tuple[str, ...]) -> "list[Constraint]":

@@ -1,7 +1,7 @@
 """Composed lines of handwritten digits, drawn by code that nothing was tuned on.
 
-It shares no code with `tools/pages` and `ocr/pages.py`, on which readers are trained and tuned: a reader that has only
-learned how those draw lines shows it here.
+It shares no code with `tools/pages`, on which the reader is trained: one that has only learned how those draw lines
+shows it here.
 """
 
 from ocr.lines.composer import ComposedLine, compose

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from imparfait.inference.forms.fields_file import Form, FormField
-from imparfait.inference.ocr.automaton import Automaton
+from imparfait.inference.ocr.automaton import Automaton, accepts
 from imparfait.inference.ocr.constraints import KINDS, Constraint, Pattern
 from imparfait.inference.ocr.number_list import without_separators
 
@@ -68,15 +68,8 @@ def _meets(constraint: Constraint, text: str) -> bool:
 
 
 def _accepts(constraint: Constraint, characters: str) -> bool:
-    """Whether an automaton accepts a string."""
-    if not isinstance(constraint, Automaton):
-        return True
-    state = constraint.start(len(characters))
-    for left, character in zip(range(len(characters) - 1, -1, -1), characters, strict=True):
-        if state is None:
-            return False
-        state = constraint.step(state, character, left)
-    return state is not None and constraint.accepts(state)
+    """Whether a constraint accepts a string, if it is an automaton; others are checked elsewhere."""
+    return not isinstance(constraint, Automaton) or accepts(constraint, characters)
 
 
 def _shown(value: str | tuple[str, ...]) -> str:

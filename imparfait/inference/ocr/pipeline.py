@@ -1,31 +1,30 @@
 """The OCR pipeline: from a page's pixels to fields of digits with their probabilities."""
 
-# binarize -> layout (text lines) -> candidates (segments and possible digits) -> lattice (best string) -> fields.
-# Where paper was found on the page, the pipeline runs a second time with the paper grown; the result with more
-# confident digits is kept.
+# detector (glyphs at all scales) -> classifier (a second opinion on each crop) -> layout (lines, fields) -> the
+# probability of every string of a field. A glyph that is perhaps none makes the string's length uncertain.
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
+from imparfait.core.types import Pixels
 from imparfait.data.images.foreground import Box
-from imparfait.data.images.levels import Levels
-from imparfait.inference.ocr.binarize import BinarizedPage, binarize
-from imparfait.inference.ocr.candidates import Candidate, Segment, make_candidates, predict_components, segment_line
-from imparfait.inference.ocr.lattice import DecodedDigit, Lattice, lattice_edges
-from imparfait.inference.ocr.layout import find_lines
+from imparfait.inference.ocr.crops import opinions_on
+from imparfait.inference.ocr.detector import Glyphs
+from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
+from imparfait.inference.ocr.evidence import SMALLEST, WEIGHTS, Weights, labels, presence
+from imparfait.inference.ocr.layout import MIN_PRESENCE, find_lines, split_into_fields
+from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
-# Heights are those of the line's digits.
-FIELD_GAP_HEIGHTS = 1.6  # between two digits: wider gaps always separate fields
-WIDE_GAP_HEIGHTS = 0.7  # from here on a gap separates fields where the pitch is uneven:
-UNEVEN_PITCH_RATIO = 1.8  # of the distance between two digits' middles to the median distance in the line
-MIN_OTHER_GAPS = 5  # in a line, from which on a gap can be compared with the others, as in print:
-PRINT_GAP_HEIGHTS, PRINT_GAP_RATIO = 0.25, 2.5  # of a gap in heights, and to nearly all others (80 %)
-COMMA_HEIGHTS = 0.12, 0.6  # height of a comma or point
-CONFIDENT_SCORE = 0.9  # of a digit, that counts when the two results for a page are compared
+MIN_POSSIBLE = 0.02  # of a glyph between digits that may be one
+MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
+DIGIT_CLASSES = tuple("0123456789")
+
+Grey = Float32[np.ndarray, "height width"]
+"""A page's lightness, 0..1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,114 +33,102 @@ class DetectedDigit:
 
     label: int
     score: float
+    """The probability of this label at this place."""
     box: Box
-    pixels: UInt8[np.ndarray, "1 height width"]
+    pixels: Pixels
+    """The classifier's input: [1, channels, height, width]."""
     probabilities: Float[np.ndarray, " classes"]
+    """Of each label, if it is a digit."""
 
 
 @dataclass(frozen=True, eq=False)
 class DetectedField:
-    """Digits without a wide gap, and the probability of the whole string."""
+    """Digits without a wide gap, and the probability of each string."""
 
     digits: list[DetectedDigit]
     score: float
+    """The probability of the string that its digits are."""
+    distribution: StringDistribution
+    others: list[list[DetectedDigit]]
+    """The digits of its other segmentations, the most probable first."""
 
 
-def detect_fields(levels: Levels, predictor: Predictor) -> list[list[DetectedField]]:
+@dataclass(frozen=True, eq=False)
+class RecognisedGlyphs:
+    """Glyphs, and what they are by both opinions: the detector's, which sees the surroundings, and the classifier's."""
+
+    boxes: Float[np.ndarray, "n 4"]
+    presence: Float[np.ndarray, " n"]
+    """The probability that each is a digit."""
+    probabilities: Float[np.ndarray, "n classes"]
+    """Of each label, if it is one."""
+    pixels: Pixels
+    """The classifier's inputs."""
+
+    @property
+    def is_digit(self) -> np.ndarray:
+        """Which are read as digits."""
+        return self.presence >= MIN_PRESENCE
+
+
+def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = False) -> list[list[DetectedField]]:
     """The fields of each text line, from top to bottom and left to right."""
-    page = binarize(levels)
-    if page is None:
-        return []
-    lines = _detect_on(page, predictor)
-    if page.contrast.shape != levels.shape[:2] and page.foreground[page.edge].any():
-        # What looked like a sheet of paper may be a patch of light on a larger one. Then the larger one shows more
-        # confident digits and no more doubtful ones, unlike the grain of a desk.
-        grown_page = binarize(levels, grow_paper=True)
-        grown_lines = _detect_on(grown_page, predictor) if grown_page else []
-        (confident, doubtful), (grown_confident, grown_doubtful) = _counts(lines), _counts(grown_lines)
-        if grown_confident > confident and grown_doubtful <= doubtful:
-            return grown_lines
-    return lines
-
-
-def _counts(lines: list[list[DetectedField]]) -> tuple[int, int]:
-    """Numbers of confident and of other digits."""
-    scores = [digit.score for line in lines for field in line for digit in field.digits]
-    confident = sum(score > CONFIDENT_SCORE for score in scores)
-    return confident, len(scores) - confident
-
-
-def _detect_on(page: BinarizedPage, predictor: Predictor) -> list[list[DetectedField]]:
-    text_lines, component_map = find_lines(page)
-    predictions = predict_components(text_lines, page, component_map, predictor)
-    segmented = []
-    for line in text_lines:
-        segments = segment_line(line, page, component_map, predictions)
-        candidates = make_candidates(segments, line.digit_height, page, component_map, predictor.input_format)
-        if candidates:
-            segmented.append((line.digit_height, segments, candidates))
-    probabilities = iter(_probabilities([c for _, _, candidates in segmented for c in candidates], predictor))
-    across, down = page.corner
+    page = upright(grey)
+    glyphs = recognise(page.grey, page.glyphs, predictor)
+    on_page = replace(glyphs, boxes=boxes_on_page(glyphs.boxes, page.to_page))
     lines = []
-    for digit_height, segments, candidates in segmented:
-        of_line = np.array([next(probabilities) for _ in candidates])
-        lattice = Lattice(len(segments) + 1, lattice_edges(segments, digit_height, candidates, of_line))
-        fields = []
-        for decoded in _split_into_fields(lattice.best(), segments, digit_height):
-            digits = [
-                DetectedDigit(
-                    digit.label,
-                    digit.score,
-                    (l + across, t + down, r + across, b + down),
-                    digit.candidate.pixels,
-                    digit.probabilities,
-                )
-                for digit in decoded
-                for l, t, r, b in [digit.candidate.box]  # noqa: E741
-            ]
-            fields.append(DetectedField(digits, lattice.probability(decoded)))
-        if fields:
-            lines.append(fields)
+    for line in find_lines(glyphs.boxes):
+        parts = split_into_fields(line, glyphs.boxes, glyphs.presence, join_separators)
+        if parts:
+            lines.append([field_of(part, line, on_page, predictor.classes) for part in parts])
     return lines
 
 
-def _probabilities(candidates: list[Candidate], predictor: Predictor) -> list[Float32[np.ndarray, " classes"]]:
-    """The probabilities of each candidate; those not yet known are predicted in one call."""
-    unknown = [candidate.pixels for candidate in candidates if candidate.probabilities is None]
-    predicted = iter(predictor.predict_proba(np.array(unknown)) if unknown else ())
-    return [next(predicted) if c.probabilities is None else c.probabilities for c in candidates]
+def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights = WEIGHTS) -> RecognisedGlyphs:
+    """What each glyph of a page is."""
+    opinions = opinions_on(grey, glyphs.boxes, predictor)
+    shares = opinions.probabilities
+    if predictor.classes == DIGIT_CLASSES:
+        shares = labels(glyphs, opinions.probabilities, weights)
+    else:
+        shares = shares / np.maximum(shares.sum(1, keepdims=True), SMALLEST)
+    return RecognisedGlyphs(glyphs.boxes, presence(glyphs, opinions, weights), shares, opinions.pixels)
 
 
-def _split_into_fields(
-    digits: list[DecodedDigit], segments: list[Segment], digit_height: float
-) -> list[list[DecodedDigit]]:
-    """The digits of a line, separated at wide gaps and at commas and points."""
-    boxes = [digit.candidate.box for digit in digits]
-    middles = np.array([(box[0] + box[2]) / 2 for box in boxes])
-    pitch = float(np.median(np.diff(middles))) if len(digits) > 2 else np.inf
-    gaps = np.array([max(0, right[0] - left[2]) / digit_height for left, right in pairwise(boxes)])
-    fields: list[list[DecodedDigit]] = []
-    for index, digit in enumerate(digits):
-        is_new = index == 0
-        if index:
-            gap = gaps[index - 1]
-            distance = middles[index] - middles[index - 1]
-            is_new = gap > FIELD_GAP_HEIGHTS or (gap > WIDE_GAP_HEIGHTS and distance > UNEVEN_PITCH_RATIO * pitch)
-            others = np.delete(gaps, index - 1)
-            if len(others) >= MIN_OTHER_GAPS:
-                widest_usual = float(np.quantile(others, 0.8))
-                is_new |= gap > PRINT_GAP_HEIGHTS and gap > PRINT_GAP_RATIO * widest_usual + 0.05
-            between = segments[digits[index - 1].candidate.end : digit.candidate.start]
-            is_new |= any(_is_comma(s.box, boxes[index - 1], boxes[index], digit_height) for s in between)
-        if is_new:
-            fields.append([])
-        fields[-1].append(digit)
-    return fields
+def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, classes: tuple[str, ...]) -> DetectedField:
+    """The field of these digits of a line; glyphs between them may be digits too."""
+    between = line[line.index(digits[0]) : line.index(digits[-1]) + 1]
+    possible = [glyph for glyph in between if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
+    doubtful = sorted(possible, key=lambda glyph: abs(glyphs.presence[glyph] - 0.5))[:MAX_DOUBTS]
+    held = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible if glyph not in doubtful]))
+    rows = glyphs.probabilities
+    # What is held to be a digit without doubt, or to be none, may be wrong too: then any string may be right.
+    segmentations = [Segmentation(1 - held, np.full((len(digits), len(classes)), 1 / len(classes)))]
+    others: list[tuple[float, list[int]]] = []
+    for there in product((True, False), repeat=len(doubtful)):
+        chosen = dict(zip(doubtful, there, strict=True))
+        parts = [glyph for glyph in possible if chosen.get(glyph, glyph in digits)]
+        if parts:
+            share = held * float(np.prod([_odds(glyphs, glyph, is_there) for glyph, is_there in chosen.items()]))
+            segmentations.append(Segmentation(share, rows[parts]))
+            others += [(share, parts)] if parts != digits else []
+    score = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible]) * rows[digits].max(1).prod())
+    others.sort(key=lambda other: -other[0])
+    return DetectedField(
+        [_digit(glyph, glyphs) for glyph in digits],
+        score,
+        StringDistribution.from_segmentations(classes, segmentations),
+        [[_digit(glyph, glyphs) for glyph in parts] for _, parts in others],
+    )
 
 
-def _is_comma(mark: Box, before: Box, after: Box, digit_height: float) -> bool:
-    """Whether a mark between two digits is a comma or a point: low, neither a speck nor as tall as a digit."""
-    is_low = mark[1] > max((box[1] + 2 * box[3]) / 3 for box in (before, after))
-    is_between = mark[0] >= before[2] - 0.1 * digit_height and mark[2] <= after[0] + 0.1 * digit_height
-    height = (mark[3] - mark[1]) / digit_height
-    return is_low and is_between and COMMA_HEIGHTS[0] < height < COMMA_HEIGHTS[1]
+def _odds(glyphs: RecognisedGlyphs, glyph: int, there: bool) -> float:
+    return float(glyphs.presence[glyph] if there else 1 - glyphs.presence[glyph])
+
+
+def _digit(glyph: int, glyphs: RecognisedGlyphs) -> DetectedDigit:
+    left, top, right, bottom = (round(edge) for edge in glyphs.boxes[glyph].tolist())
+    box = left, top, max(left + 1, right), max(top + 1, bottom)
+    row = glyphs.probabilities[glyph]
+    score = float(glyphs.presence[glyph] * row.max())
+    return DetectedDigit(int(row.argmax()), score, box, glyphs.pixels[glyph][None], row)

@@ -1,0 +1,107 @@
+"""Crops of single glyphs as the classifier takes them: with their ground, and cut out of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from PIL import Image
+
+from imparfait.data.images.decode import page_of
+from imparfait.data.images.foreground import MIN_CONTRAST, edges_of
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import whole_page
+from imparfait.data.images.placement import place
+from imparfait.inference.predictor import Predictor
+
+MARGIN_SHARE = 0.10  # of a glyph's longer side, around it in the crop with its ground
+GROUND_SHARE = 0.25  # of it, around a glyph that is cut out: enough to know the ground
+TAIL = 0.03  # share of a crop's pixels that is ink at least, dark or light
+CLEAR = 0.95  # quantile of the contrast that is ink
+NOISE_SIGMAS = 3
+KEPT_PIXELS = 48  # of a crop, nearly: the classifier sees less
+MIN_INK = 0.3  # of the clearest ink: less is none
+
+Grey = Float32[np.ndarray, "height width"]
+Input = UInt8[np.ndarray, "channels rows columns"]
+GlyphBox = Float[np.ndarray, "4"]
+
+
+@dataclass(frozen=True, eq=False)
+class Opinions:
+    """What the classifier makes of glyphs."""
+
+    probabilities: Float32[np.ndarray, "n classes"]
+    """Their sum is less than 1 where two views of a glyph disagree."""
+    pixels: UInt8[np.ndarray, "n channels rows columns"]
+    """The inputs that show each glyph cut out."""
+    contrast: Float[np.ndarray, " n"]
+    """Of the ink to its ground, 0..1."""
+
+
+def opinions_on(grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predictor) -> Opinions:
+    """What the classifier makes of the glyphs on a page.
+
+    A classifier of two views also takes each with its ground. Then the probabilities are the geometric means of both.
+    """
+    form = predictor.input_format
+    shape = -1, form.channels, form.height, form.width
+    each = [cut_out(grey, box, form) for box in boxes]
+    cut = np.array([pixels for pixels, _ in each], np.uint8).reshape(shape)
+    contrast = np.array([strength for _, strength in each])
+    if not form.two_views or not len(boxes):
+        return Opinions(predictor.predict_proba(cut), cut, contrast)
+    ground = np.array([with_ground(grey, box, form) for box in boxes], np.uint8).reshape(shape)
+    of_cut, of_ground = np.split(np.clip(predictor.predict_proba(np.concatenate([cut, ground])), 0, 1), 2)
+    return Opinions(np.sqrt(of_cut * of_ground), cut, contrast)
+
+
+def with_ground(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:
+    """A glyph as it is on the page, its contrast stretched."""
+    left, top, right, bottom = _around(grey, box, MARGIN_SHARE)
+    return whole_page(page_of(grey[top:bottom, left:right]), form)
+
+
+def cut_out(grey: Grey, box: GlyphBox, form: InputFormat) -> tuple[Input, float]:
+    """The ink inside the box, light on dark, framed as MNIST's digits are, and its contrast to the ground.
+
+    The input is empty where there is next to no contrast.
+    """
+    left, top, right, bottom = _around(grey, box, GROUND_SHARE)
+    crop = grey[top:bottom, left:right]
+    inside = box - np.array([left, top, left, top])
+    if (reduction := max(crop.shape) // KEPT_PIXELS) > 1:
+        crop = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).reduce(reduction))
+        inside = inside / reduction
+    contrast = crop - np.median(crop)
+    # np.quantile takes five times as long, and pages have thousands of glyphs.
+    ordered = np.sort(contrast, axis=None)
+    darkest, lightest, clearest = ordered[[round(share * (len(ordered) - 1)) for share in (TAIL, 1 - TAIL, CLEAR)]]
+    if -darkest > lightest:
+        contrast, clearest = -contrast, -ordered[round((1 - CLEAR) * (len(ordered) - 1))]
+    strength = max(float(clearest), MIN_CONTRAST)
+    clear = contrast[contrast > strength / 2]
+    strength = float(np.median(clear)) if clear.size else strength
+    low = min(NOISE_SIGMAS * _noise(contrast, strength), strength / 3)
+    first_x, first_y, last_x, last_y = (max(0, round(edge)) for edge in inside.tolist())
+    ink = np.zeros_like(crop)
+    within = slice(first_y, last_y), slice(first_x, last_x)
+    ink[within] = np.clip((contrast[within] - low) / (strength - low), 0, 1)
+    if ink.max() < MIN_INK:
+        return np.zeros((1, form.height, form.width), np.uint8), strength
+    plane, _ = place(ink, edges_of(ink), form.height, form.width)
+    return np.asarray(np.rint(plane[None] * 255), np.uint8), strength
+
+
+def _noise(contrast: Grey, strength: float) -> float:
+    """The noise of the ground, by its median absolute deviation."""
+    ground = np.abs(contrast[contrast < strength / 3])
+    return 1.48 * float(np.median(ground)) if ground.size else 0.0
+
+
+def _around(grey: Grey, box: GlyphBox, share: float) -> tuple[int, int, int, int]:
+    """The box with a margin, on the page: left, top, right, bottom."""
+    margin = share * max(box[2] - box[0], box[3] - box[1])
+    height, width = grey.shape
+    first_x, first_y, last_x, last_y = (round(edge) for edge in (box + margin * np.array([-1, -1, 1, 1])).tolist())
+    left, top = min(max(0, first_x), width - 1), min(max(0, first_y), height - 1)
+    return left, top, max(left + 1, min(width, last_x)), max(top + 1, min(height, last_y))

@@ -1,0 +1,140 @@
+"""What tells a digit from another glyph or none: the scores of each glyph, and its neighbours in the line."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from imparfait.core.types import Probabilities
+from imparfait.inference.ocr.crops import Opinions
+from imparfait.inference.ocr.detector import DIGITS, Glyphs
+from imparfait.inference.ocr.layout import find_lines
+
+SMALLEST = 1e-6  # probability, before a logarithm
+NEAR_HEIGHTS = 3.0  # distance at which a neighbour counts 1/e
+MIN_HEIGHT_RATIO, MAX_RISE = 0.22, 0.65  # of neighbours, in heights of the larger: a comma has a digit beside it
+RIVAL_OVERLAP = 0.6  # of the narrower of two glyphs: with more, only one of them is there
+MOST_SIZE, MOST_OFF, MOST_FAINTER = 1.5, 2.0, 1.5  # differences from the neighbours; larger ones count as these
+ROUNDS = 2  # of presence by context: the neighbours' presence depends on their neighbours
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How evidence becomes probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
+
+    alone: tuple[float, ...] = (1.933, 2.107, -0.937, 1.238, -0.523, -0.725)
+    """Of `evidence`, for the presence of a digit by its own scores."""
+    in_line: tuple[float, ...] = (
+        1.461, 1.772, -0.826, 1.12, -0.387, -0.575, 0.935, -0.521, -2.455, -0.656, -1.355, -1.233,
+    )  # fmt: skip
+    """Of `evidence` and `context`."""
+    detector: float = 1.441
+    classifier: float = 0.848
+    """Of the logarithms of both opinions on the label."""
+
+
+WEIGHTS = Weights()
+
+
+def presence(glyphs: Glyphs, opinions: Opinions, weights: Weights = WEIGHTS) -> Float[np.ndarray, " n"]:
+    """The probability that each glyph on a page is a digit."""
+    own = evidence(glyphs, opinions.probabilities)
+    chance = logistic(own @ np.array(weights.alone))
+    lines = context_lines(glyphs)
+    for _ in range(ROUNDS):
+        chance = logistic(
+            np.concatenate([own, context(glyphs, opinions.contrast, lines, chance)], 1) @ np.array(weights.in_line)
+        )
+    return chance
+
+
+def evidence(glyphs: Glyphs, opinions: Probabilities) -> Float[np.ndarray, "n features"]:
+    """A glyph's own scores.
+
+    A constant; the detector's score of the best digit and that of another glyph; the classifier's best score; how far
+    both agree on the digit; the height at the scale where it was found.
+    """
+    best, other = glyphs.scores[:, :DIGITS].max(1), glyphs.scores[:, DIGITS]
+    shares = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
+    agreed = (shares * opinions).sum(1) if opinions.shape[1:] == (DIGITS,) else opinions.max(1, initial=0)
+    clear = np.log(np.maximum(glyphs.heights, 1))
+    columns = [np.ones(len(glyphs)), _logit(best), _logit(other), _log(opinions.max(1, initial=0)), _log(agreed), clear]
+    return np.stack(columns, 1)
+
+
+def context_lines(glyphs: Glyphs) -> list[list[int]]:
+    """The lines of glyphs that `context` sees, small neighbours included."""
+    return find_lines(glyphs.boxes, MIN_HEIGHT_RATIO, MAX_RISE)
+
+
+def context(
+    glyphs: Glyphs, contrast: Float[np.ndarray, " n"], lines: list[list[int]], chance: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n features"]:
+    """How a glyph fits its line, given the probability that each glyph is a digit.
+
+    How many digits and how many other glyphs are near it; the differences from these digits in size and from their
+    line; how much of it a probable digit covers; how much fainter it is than they are. A digit among digits of its size
+    is one; a tick below them is none, nor is what shows through the paper.
+    """
+    features = np.zeros((len(glyphs), 6))
+    other = glyphs.scores[:, DIGITS] * (1 - chance)
+    for line in lines:
+        if len(line) > 1:
+            features[line] = _in_line(glyphs.boxes[line], contrast[line], chance[line], other[line])
+    return features
+
+
+def _in_line(
+    boxes: Float[np.ndarray, "n 4"],
+    contrast: Float[np.ndarray, " n"],
+    chance: Float[np.ndarray, " n"],
+    other: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, "n features"]:
+    (x, y), (wide, tall) = ((boxes[:, :2] + boxes[:, 2:]) / 2).T, (boxes[:, 2:] - boxes[:, :2]).T
+    taller = np.maximum(tall, tall[:, None])
+    near = np.exp(-np.abs(x - x[:, None]) / (NEAR_HEIGHTS * taller))
+    common = np.minimum(boxes[:, 2], boxes[:, 2:3]) - np.maximum(boxes[:, 0], boxes[:, :1])
+    overlap = np.clip(common, 0, None) / np.minimum(wide, wide[:, None])
+    np.fill_diagonal(near, 0)
+    np.fill_diagonal(overlap, 0)
+    digits = near * chance * (overlap < RIVAL_OVERLAP)
+    company = digits.sum(1)
+    share = digits / np.maximum(company, SMALLEST)[:, None]
+    size, middle_x, middle_y = np.exp(share @ np.log(tall)), share @ x, share @ y
+    from_x, from_y = x - middle_x[:, None], y - middle_y[:, None]
+    slope = (share * from_x * from_y).sum(1) / ((share * from_x**2).sum(1) + size**2)
+    rise = np.abs(y - middle_y - slope * (x - middle_x)) / size
+    fainter = share @ np.log(contrast) - np.log(contrast)
+    counts = np.minimum(1, company)
+    return np.stack([
+        np.log1p(company), np.log1p((near * other).sum(1)), counts * np.minimum(MOST_SIZE, np.abs(np.log(tall / size))),
+        counts * np.minimum(MOST_OFF, rise), (overlap * chance).max(1), counts * np.clip(fainter, 0, MOST_FAINTER),
+    ], 1)  # fmt: skip
+
+
+def label_evidence(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n 2 classes"]:
+    """The logarithms of both opinions on which digit each is."""
+    scores = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
+    return np.stack([_log(scores), _log(opinions)], 1)
+
+
+def labels(
+    glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"], weights: Weights = WEIGHTS
+) -> Float[np.ndarray, "n classes"]:
+    """The probability of each digit by both opinions: a weighted geometric mean."""
+    logs = np.tensordot(label_evidence(glyphs, opinions), [weights.detector, weights.classifier], (1, 0))
+    likely = np.exp(logs - logs.max(1, keepdims=True, initial=-np.inf))
+    return np.asarray(likely / likely.sum(1, keepdims=True))
+
+
+def logistic(odds: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Probabilities for the logarithms of odds."""
+    return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def _logit(score: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    return np.asarray(_log(score) - _log(1 - score))
+
+
+def _log(probability: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(np.clip(probability, SMALLEST, 1)))

@@ -1,0 +1,133 @@
+"""Tables: the number in each cell of a ruled grid, seen in perspective or turned by a quarter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from imparfait.data.images.decode import Page
+from imparfait.data.images.foreground import lightness
+from imparfait.inference.ocr import Field, field_on
+from imparfait.inference.ocr.constraints import Constraint, check_possible
+from imparfait.inference.ocr.detector import DIGITS, detect
+from imparfait.inference.ocr.grid import Grid, find_grid
+from imparfait.inference.ocr.layout import find_lines
+from imparfait.inference.ocr.pipeline import DetectedDigit, DetectedField, RecognisedGlyphs, field_of, recognise
+from imparfait.inference.predictor import Predictor
+
+CELL_PIXELS = 52  # the median cell's shorter side as it is read: its digits are of the detector's sizes
+CLEARER = 1.15  # sum of scores, that a turned grid needs compared with the upright one
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table."""
+
+    field: Field | None
+    """None where it is empty."""
+    corners: tuple[tuple[float, float], ...]
+    """Its corners on the page, (column, row) in the file's pixels: upper left, upper right, lower right, lower left of
+    the upright table."""
+
+    @property
+    def text(self) -> str:
+        """Its number, or nothing."""
+        return self.field.text if self.field else ""
+
+    @property
+    def confident(self) -> bool:
+        """Whether the number is to be relied on; an empty cell counts as confident."""
+        return self.field is None or self.field.confident
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a ruled grid, from top to bottom, each from left to right."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    page: int
+    size: tuple[int, int]
+    """The page's height and width, in the file's pixels."""
+
+    @property
+    def text(self) -> str:
+        """Its rows as lines, cells separated by tabulators."""
+        return "\n".join("\t".join(cell.text for cell in row) for row in self.rows)
+
+    @property
+    def confident(self) -> bool:
+        """Whether all of its cells can be relied on."""
+        return all(cell.confident for row in self.rows for cell in row)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `read --table --json`."""
+        return {
+            "confident": self.confident,
+            "rows": [
+                [
+                    {
+                        "text": cell.text, "confident": cell.confident,
+                        "score": round(cell.field.score, 6) if cell.field else None,
+                        "corners": [[round(x, 1), round(y, 1)] for x, y in cell.corners],
+                    }
+                    for cell in row
+                ]
+                for row in self.rows
+            ],
+        }  # fmt: skip
+
+
+def read_table(page: Page, predictor: Predictor, constraints: Sequence[Constraint] = ()) -> Table | None:
+    """The table on a page: the largest ruled grid with its cells; None where there is no grid.
+
+    A grid that is turned by a quarter is read upright. Each number has to meet all `constraints`. Raises UserError for
+    constraints that contradict each other.
+    """
+    check_possible(constraints, predictor.classes)
+    grid = find_grid(lightness(page.pixels))
+    if grid is None:
+        return None
+    cells = np.minimum(np.median(np.diff(grid.across)), np.median(np.diff(grid.down)))
+    grid = _upright(grid.scaled(min(1.0, CELL_PIXELS / float(cells))))
+    glyphs = recognise(grid.pixels, detect(grid.pixels), predictor)
+    middles = (glyphs.boxes[:, :2] + glyphs.boxes[:, 2:]) / 2
+    row, column = np.searchsorted(grid.across, middles[:, 1]) - 1, np.searchsorted(grid.down, middles[:, 0]) - 1
+    rows = []
+    for y in range(grid.shape[0]):
+        cells_of_row = []
+        for x in range(grid.shape[1]):
+            inside = np.flatnonzero((row == y) & (column == x) & glyphs.is_digit)
+            field = _field(inside.tolist(), glyphs, grid, page, predictor) if len(inside) else None
+            if field and constraints:
+                field = field.constrained(constraints)
+            cells_of_row.append(Cell(field, _corners(grid, y, x, page)))
+        rows.append(tuple(cells_of_row))
+    return Table(tuple(rows), page.number, page.size)
+
+
+def _upright(grid: Grid) -> Grid:
+    """The grid turned so that its digits are clearest."""
+    turns = [grid.turned(quarters) for quarters in range(4)]
+    clear = [float(detect(turn.pixels).scores[:, :DIGITS].max(1, initial=0).sum()) for turn in turns]
+    clear[0] *= CLEARER
+    return turns[int(np.argmax(clear))]
+
+
+def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field:
+    order = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
+    found = field_of(order, order, glyphs, predictor.classes)
+    digits, *others = ([_on_page(digit, grid) for digit in each] for each in (found.digits, *found.others))
+    return field_on(DetectedField(digits, found.score, found.distribution, others), page, predictor)
+
+
+def _on_page(digit: DetectedDigit, grid: Grid) -> DetectedDigit:
+    left, top, right, bottom = digit.box
+    x, y = grid.on_page(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], float)).T
+    return replace(digit, box=(round(x.min()), round(y.min()), round(x.max()), round(y.max())))
+
+
+def _corners(grid: Grid, row: int, column: int, page: Page) -> tuple[tuple[float, float], ...]:
+    (top, bottom), (left, right) = grid.across[row : row + 2], grid.down[column : column + 2]
+    points = grid.on_page(np.array([[left, top], [right, top], [right, bottom], [left, bottom]])) * page.reduced
+    return tuple((float(x), float(y)) for x, y in points)
