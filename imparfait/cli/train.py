@@ -67,8 +67,7 @@ def train(
             "--suite full with --final: the full suite is for validation images, and --final trains on them",
             hint="leave one out; `imparfait evaluate RUN --suite full --split test` evaluates a final run",
         )
-    name, base, fixed = choose_settings(recipe, settings_file, flags["model"])
-    settings = options.changed(base, flags)
+    options.changed(choose_settings(recipe, settings_file, flags["model"])[1], flags)  # errors before images are read
 
     from imparfait.cli.runs import train_and_report
     from imparfait.data.load import DATASETS
@@ -88,6 +87,10 @@ def train(
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     if data not in DATASETS:
         console.report_data(dataset)
+    name, base, fixed = choose_settings(recipe, settings_file, flags["model"], None if weights else dataset.train)
+    settings = options.changed(base, flags)
+    if name == "photo" and not recipe and not flags["model"]:
+        click.echo("recipe: photo, as the images fill their frame; --recipe default is for digits", err=True)
     if weights:
         settings = settings_for_weights(weights, settings, flags["model"])
         if weights.new_head(dataset.train.classes):

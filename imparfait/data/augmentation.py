@@ -10,12 +10,16 @@ from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions import CORRUPTIONS, Family, Severity
+from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Family, Severity
+from imparfait.data.photo_augmentation import mirrored_photo, photo
+
+TRANSFORMATIONS: dict[str, CorruptionFunction] = {**CORRUPTIONS, "photo": photo, "mirrored_photo": mirrored_photo}
+"""What an augmentation can do to an image: all corruptions, and mild variations that are no damage."""
 
 
 @dataclass(frozen=True)
 class AugmentationShare:
-    """A fraction of the sources and the corruption applied to them ("clean" for none)."""
+    """A fraction of the sources and the transformation applied to them ("clean" for none)."""
 
     corruption: str
     severity: float | tuple[float, float]
@@ -64,7 +68,7 @@ class Augmentation:
             if kind.corruption != "clean":
                 rows = (share == index).nonzero()[:, 0]
                 severity = _severities(kind.severity, rng.at(rows))
-                images[rows] = CORRUPTIONS[kind.corruption](images[rows], severity, rng.at(rows))
+                images[rows] = TRANSFORMATIONS[kind.corruption](images[rows], severity, rng.at(rows))
         return images
 
 
@@ -77,9 +81,10 @@ def _severities(severity: float | tuple[float, float], rng: CounterRng) -> Sever
 
 def describe_overlap(augmentation: Augmentation) -> str:
     """A sentence on which corruptions `augmentation` contains: accuracies on others are a different claim."""
-    names = [share.corruption for share in augmentation.shares if share.corruption != "clean"]
+    names = [share.corruption for share in augmentation.shares if share.corruption in CORRUPTIONS]
     if not names:
-        return "No corruption was seen in training."
+        mild = any(share.corruption != "clean" for share in augmentation.shares)
+        return "No corruption was seen in training" + (", only mild changes of photographs." if mild else ".")
     if len(names) > 3:
         unseen = [name for name in CORRUPTIONS if name not in names]
         seen = f"{len(names)} corruptions were seen in training"
@@ -135,6 +140,18 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         (CLEAN, AugmentationShare("geometric", 0.5, 1 / 3), AugmentationShare("shrunk", 1.0, 5 / 12)),
     ),
     "clean": Augmentation("no corruptions", (CLEAN,)),
+    "photo": Augmentation(
+        "mild changes of place, size, light, colour, focus and noise, drawn anew every epoch",
+        (AugmentationShare("photo", 1.0, 1.0),),
+        redrawn=True,
+        round_robin=True,
+    ),
+    "mirrored_photo": Augmentation(
+        "as photo, and half of the images mirrored",
+        (AugmentationShare("mirrored_photo", 1.0, 1.0),),
+        redrawn=True,
+        round_robin=True,
+    ),
     "everything": many_corruptions(
         "each image once per epoch: the core suite and every corruption at severities from 0.25 to 1", CORRUPTIONS
     ),

@@ -1,5 +1,6 @@
 """Corrupted images for evaluation: the same pixels for everyone."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +15,21 @@ from imparfait.data.dataset import ConditionImages, LabelledImages
 CORE_SUITE = (("clean", 0.0), ("geometric", 0.5), ("shrunk", 1.0))
 """The conditions of the core suite: corruption and severity."""
 
-CHUNK_IMAGES = 500  # corrupted at once: 3 MB of MNIST in float64; the pixels do not depend on it
+CLEAN_SUITE = (("clean", 0.0),)
+"""For images that fill their frame, of which the core suite's corruptions would show little."""
+
+CHUNK_IMAGES = 500  # corrupted at once, at most: 3 MB of MNIST in float64; the pixels do not depend on it
+CHUNK_VALUES = 1 << 22  # and values in them: 32 MB, 27 colour images of 224 pixels a side
 
 
 def core_suite(data: LabelledImages) -> list[ConditionImages]:
     """`data` under the conditions of the core suite: clean, geometric and shrunk."""
-    return [ConditionImages(name, severity, corrupt(data, name, severity)) for name, severity in CORE_SUITE]
+    return conditions_of(data, CORE_SUITE)
+
+
+def conditions_of(data: LabelledImages, suite: Iterable[tuple[str, float]]) -> list[ConditionImages]:
+    """`data` under each condition, a corruption at a severity."""
+    return [ConditionImages(name, severity, corrupt(data, name, severity)) for name, severity in suite]
 
 
 def corrupt(data: LabelledImages, corruption: str, severity: float, seed: int = 0) -> LabelledImages:
@@ -44,10 +54,11 @@ def corrupt_pixels(
 ) -> Pixels:
     """Pixels corrupted as `corrupt_with` does, with random numbers from their source ids."""
     chunks = []
-    for start in range(0, len(pixels), CHUNK_IMAGES):
-        images = torch.from_numpy(pixels[start : start + CHUNK_IMAGES]).double() / 255
-        sources = torch.from_numpy(source_ids[start : start + CHUNK_IMAGES])
-        level = severity if isinstance(severity, float) else severity[start : start + CHUNK_IMAGES]
+    size = max(1, min(CHUNK_IMAGES, CHUNK_VALUES // int(np.prod(pixels.shape[1:]))))
+    for start in range(0, len(pixels), size):
+        images = torch.from_numpy(pixels[start : start + size]).double() / 255
+        sources = torch.from_numpy(source_ids[start : start + size])
+        level = severity if isinstance(severity, float) else severity[start : start + size]
         changed = function(images, level, CounterRng(seed, f"score {name}", 0, sources))
         # First snapped to a grid finer than any rounding error: a tie, as averages of four pixels often give, then
         # rounds the same way on every processor.

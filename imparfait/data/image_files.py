@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,9 @@ from imparfait.data.table_files import Encoded
 
 MNIST_SIDE = 28  # pixels, for `digit` where no size is given
 MAX_NAMED = 10  # unreadable files in one error
+SHAPES_READ = 50  # image files whose shapes decide how all are brought to one size
+SQUARE_LOG_RATIO = 0.1  # of width to height, within which an image counts as square
+SAME_ORIENTATION_SHARE = 0.9
 USUAL_SIDES = (28, 32, 64, 128, 224)  # pixels that --size is proposed with
 
 ImageSource = FileSource | Encoded | Image.Image | np.ndarray
@@ -48,7 +52,8 @@ class Wanted:
 
     size: int | None = None
     normalization: Normalization | None = None
-    """None chooses: `digit` where all files are framed as MNIST's digits, else `letterbox` with a size, else `none`."""
+    """None chooses: `digit` where all files are framed as MNIST's digits; with a size `resize` where nearly all have
+    one orientation, else `letterbox`; without one `none`."""
     channels: int | None = None
     """None chooses: 3 where a training image has a colour, else 1."""
     known: InputFormat | None = None
@@ -57,11 +62,13 @@ class Wanted:
     group: str | None = None
     """A column, "parent" or a pattern of paths tells groups; "none" is none, and None a column called group."""
 
-    def format_of(self, first: Page) -> InputFormat:
-        """The format of all images, by the first of them."""
+    def format_of(self, first: Page, files: "ImageFiles") -> InputFormat:
+        """The format of all images, by the first of them and by the shapes of some."""
         if self.known:
             return self.known
-        normalization = self.normalization or ("letterbox" if self.size else "none")
+        normalization = self.normalization or "none"
+        if self.size and not self.normalization:
+            normalization = "resize" if _of_one_orientation(files) else "letterbox"
         channels = 1 if normalization == "digit" else self.channels or first.pixels.shape[2]
         size = self.size or (MNIST_SIDE if normalization == "digit" else None)
         height, width = (size, size) if size else first.pixels.shape[:2]
@@ -134,7 +141,7 @@ def read_images(
         except UserError as error:
             broken.append((shown(source), str(error).removeprefix(f"{shown(source)}: ")))
             continue
-        form = form or wanted.format_of(page)
+        form = form or wanted.format_of(page, files)
         _check_size(source, page, form, wanted)
         colour = page.pixels.shape[2] > 1
         if form.channels == 1 and colour and form.normalization != "digit" and not (wanted.known or wanted.channels):
@@ -192,6 +199,21 @@ def _page(source: ImageSource) -> Page:
     if isinstance(source, Encoded):
         return next(read_pages(source.content, source.name))
     return next(read_pages(source))
+
+
+def _of_one_orientation(files: ImageFiles) -> bool:
+    """Whether nearly all images are upright, nearly all lie on their side, or nearly all are square.
+
+    Stretching them then keeps them alike, and no pixel of the input is spent on margins. On crops of digits from 16
+    meters, one left out, this was worth nine points (results/LOG.md, photo).
+    """
+    ratios = []
+    for source in files.sources[:: len(files) // SHAPES_READ + 1]:
+        with suppress(UserError):  # it will be reported when all are read
+            height, width = _page(source).size
+            ratios.append(np.log(width / height))
+    shares = [np.mean(np.array(ratios) * sign > SQUARE_LOG_RATIO) for sign in (1, -1)] if ratios else [0.0]
+    return bool(max(*shares, 1 - sum(shares)) >= SAME_ORIENTATION_SHARE)
 
 
 def _check_size(source: ImageSource, page: Page, form: InputFormat, wanted: Wanted) -> None:

@@ -1,5 +1,6 @@
 """Calibration of a classifier: softmax temperature and abstention threshold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,8 @@ CALIBRATION_FAMILIES = ("geometry", "noise", "light")
 calibration transfers."""
 MODERATE_SEVERITY = 0.6  # families are summarised up to this severity
 ERROR_RATE = 0.01  # allowed among accepted predictions, on images like those of the calibration
+ERROR_RATES_FOR_FEW = (0.01, 0.02, 0.05, 0.1)  # where the images are too few to promise 1 %: the lowest that they can
+MIN_COVERAGE_FOR_FEW = 0.5  # of the calibration images, below which the next rate is tried
 CLEAN_SHARE = 0.25  # of the calibration images
 START_COVERAGES = (0.25, 0.5, 0.75, 0.95)
 """Where `threshold_for` starts its walks: of several sets tried on simulated curves, good on all of them."""
@@ -53,17 +56,40 @@ def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = 
     The corruptions are drawn image by image from CALIBRATION_FAMILIES, at severities up to 0.6. The result holds for
     such images; the report shows how it transfers to the other families.
     """
-    mixed = _corrupt_some(data)
+    return _calibrated(classifier, _corrupt_some(data), (error_rate,))
+
+
+def calibrate_few(classifier: Classifier, data: LabelledImages, *, corrupted: bool) -> Calibration:
+    """As `calibrate`, from images too few for an error rate of 1 %: with the lowest rate that they can promise.
+
+    The images are `corrupted` as in `calibrate`, or else clean, for classifiers that were trained on mild changes only.
+    With groups, the mean error rate over the groups keeps to the rate too. No threshold is found from fewer than 42
+    images: even without an error they do not show that less than 10 % would be wrong.
+    """
+    return _calibrated(classifier, _corrupt_some(data) if corrupted else data, ERROR_RATES_FOR_FEW)
+
+
+def _calibrated(classifier: Classifier, mixed: LabelledImages, rates: Sequence[float]) -> Calibration:
+    """Temperature, and the threshold of the first rate that enough of the images keep."""
     images = mixed.pixels.astype(np.float32) / 255
     logits = classifier(images)
     temperature = fit_temperature(logits, mixed.labels)
     probabilities = softmax(logits.astype(np.float64) / temperature, 1)
     correct = probabilities.argmax(1) == mixed.labels
     counted = ~is_blank(images)  # blank images are refused whatever the threshold, so they are no accepted predictions
-    threshold = None
-    if counted.any():
-        threshold = threshold_for(max_probability(probabilities)[counted], correct[counted], error_rate)
-    return Calibration(temperature, threshold, error_rate, len(mixed))
+    found: list[tuple[float, Threshold]] = []
+    for rate in rates if counted.any() else ():
+        confidence, right = max_probability(probabilities)[counted], correct[counted]
+        threshold = threshold_for(confidence, right, rate)
+        if threshold and mixed.groups is not None and len(rates) > 1:
+            over_groups = threshold_over_sources(confidence, right, mixed.groups[counted], rate)
+            threshold = over_groups and max(threshold, over_groups, key=lambda each: each.confidence)
+        if threshold:
+            found.append((rate, threshold))
+        if threshold and threshold.coverage >= MIN_COVERAGE_FOR_FEW:
+            break
+    rate, best = found[-1] if found else (rates[-1], None)
+    return Calibration(temperature, best, rate, len(mixed))
 
 
 def fit_temperature(logits: Float[np.ndarray, "n classes"], truths: Truths) -> float:

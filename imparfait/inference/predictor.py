@@ -20,6 +20,7 @@ BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an im
 PROBABILITY_TOLERANCE = 1e-3  # by which a model's probabilities may leave 0..1 before they are refused
 SMALLEST = 1e-12  # of a pooled probability, so that two views that exclude each other's labels have a sum
 BLANK_MESSAGE = "nothing is drawn on it"
+NOT_CALIBRATED = "the model is not calibrated: too few images tell how often it is wrong"
 IMAGES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
 
@@ -112,7 +113,9 @@ class Predictor:
     def _reason(self, score: float, blank: bool) -> str | None:
         if blank:
             return BLANK_MESSAGE
-        if self.threshold and score < self.threshold.confidence:
+        if self.threshold is None:
+            return NOT_CALIBRATED
+        if score < self.threshold.confidence:
             least, rate = self.threshold.confidence, self.threshold.error_rate
             return f"the probability of its label is {score:.2f}; from {least:.2f} on, at most {rate:.1%} are wrong"
         return None

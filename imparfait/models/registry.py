@@ -14,6 +14,7 @@ from imparfait.models.custom import is_custom, load_custom
 from imparfait.models.duo import Duo
 from imparfait.models.grand import Grand
 from imparfait.models.petit import Petit
+from imparfait.models.resnet import ResNet
 
 Factory = Callable[..., nn.Module]
 """Takes `channels` and `classes`, and `height` and `width` too where the network is built for one image size."""
@@ -22,6 +23,7 @@ MODELS: dict[str, Factory] = {
     "petit": Petit,
     "grand": Grand,
     "duo": Duo,
+    "resnet": ResNet,
     "cnn": Cnn,
     "cnn_gru": CnnGru,
     "rnn": Rnn,
@@ -119,6 +121,7 @@ __all__ = [
     "Factory",
     "Grand",
     "Petit",
+    "ResNet",
     "Rnn",
     "build",
     "check_outputs",

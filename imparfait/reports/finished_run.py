@@ -10,22 +10,24 @@ from imparfait.core.hardware import environment, torch_threads
 from imparfait.core.storage import atomic_directory
 from imparfait.core.types import Classifier, Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
-from imparfait.data.corrupted import core_suite
+from imparfait.data.corrupted import CORE_SUITE, conditions_of
 from imparfait.data.dataset import ConditionImages
 from imparfait.data.load import plainly
 from imparfait.data.sealed_test import LEDGER, SealedTest
 from imparfait.data.splits import shared_groups
-from imparfait.evaluation.calibration import Calibration, calibrate
+from imparfait.evaluation.calibration import Calibration, calibrate, calibrate_few
 from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
 from imparfait.models.classifier import as_classifier
+from imparfait.models.metadata import ModelConfig
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
 from imparfait.reports.run import prediction_figures, training_figure, write_report
 from imparfait.reports.text import access_sentence, group_sentence, mean_label, percent
 from imparfait.training.checkpoints import Epoch
+from imparfait.training.recipes import suite_for
 from imparfait.training.run import Run
-from imparfait.training.run_folder import write_run
+from imparfait.training.run_folder import calibrated_before, write_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +60,13 @@ def finish_run(
     """
     folder = out / run.name
     with torch_threads(run.compute.threads), atomic_directory(folder) as unfinished:
-        calibration = calibrate(as_classifier(model, run.compute), run.calibration) if run.calibration else None
-        classifier = as_classifier(model, run.compute, calibration.temperature if calibration else 1.0)
+        calibration = _calibrate(run, model) or calibrated_before(run, out)
+        classifier = as_classifier(model, run.compute, (calibration and calibration.temperature) or 1.0)
         if test:
-            scores, conditions, measured_on = _evaluate_on_test(classifier, test, out, run.hash, watch)
+            scores, conditions, measured_on = _evaluate_on_test(classifier, test, out, run, watch)
         else:
             assert run.validation, "a run without validation images is evaluated on test images"
-            conditions = core_suite(run.validation)
+            conditions = conditions_of(run.validation, suite_for(run.settings))
             scores = score_conditions(classifier, watch(conditions, len(conditions)))
             measured_on = f"on {len(run.validation):,} validation images; the test images stay sealed"
         known = shared_groups(conditions[0].data, run.data)
@@ -86,11 +88,21 @@ def finish_run(
     return FinishedRun(folder, scores, measured_on, summary, over_groups)
 
 
+def _calibrate(run: Run, model: nn.Module) -> Calibration | None:
+    """From the images kept for it, else from the validation images; None for a final run of few images."""
+    classifier = as_classifier(model, run.compute)
+    if run.calibration:
+        return calibrate(classifier, run.calibration)
+    if run.validation:
+        return calibrate_few(classifier, run.validation, corrupted=suite_for(run.settings) == CORE_SUITE)
+    return None
+
+
 def _evaluate_on_test(
-    classifier: Classifier, test: SealedTest, out: Path, settings: str, watch: Watch
+    classifier: Classifier, test: SealedTest, out: Path, run: Run, watch: Watch
 ) -> tuple[Scores, list[ConditionImages], str]:
-    with test.open(out / LEDGER, settings) as access:
-        conditions = core_suite(access.images)
+    with test.open(out / LEDGER, run.hash) as access:
+        conditions = conditions_of(access.images, suite_for(run.settings))
         scores = score_conditions(classifier, watch(conditions, len(conditions)))
         results = [f"{score.corruption} {percent(score.accuracy)}" for score in scores.scores]
         access.result = ", ".join([*results, f"{mean_label(scores)} {percent(scores.mean)}"])
@@ -101,15 +113,18 @@ def _write_report(
     folder: Path,
     run: Run,
     epochs: Sequence[Epoch],
-    calibration: Calibration | None,
+    calibration: Calibration | ModelConfig | None,
     scores: Scores,
     conditions: list[ConditionImages],
     measured_on: str,
     summary: RobustnessSummary | None,
 ) -> None:
     trained = f"trained for {epochs[-1].seconds:.0f} s on {len(run.data):,} images"
-    if calibration:
-        trained += f", calibrated on {calibration.images:,} others"
+    if isinstance(calibration, Calibration):
+        which = "others" if run.calibration else "validation images"
+        trained += f", calibrated on {calibration.images:,} {which}"
+    else:
+        trained += ", calibrated as its run with validation images was" if calibration else ", not calibrated"
     overlap = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
     circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
     if summary:

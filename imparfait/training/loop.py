@@ -15,17 +15,27 @@ from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import choose_compute, torch_threads
 from imparfait.core.storage import exclusive_lock, fingerprint
 from imparfait.data.augmentation import AUGMENTATIONS
-from imparfait.data.corrupted import core_suite
+from imparfait.data.corrupted import conditions_of
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.scores import Score, score_conditions
 from imparfait.models.classifier import as_classifier
 from imparfait.models.registry import build, check_outputs
 from imparfait.training.checkpoints import Epoch, Progress, State, load_checkpoint, save_checkpoint
 from imparfait.training.optim import SCHEDULES, Average, make_optimizer
+from imparfait.training.recipes import suite_for
 from imparfait.training.settings import TrainingSettings
-from imparfait.training.step import OOD_LABEL, Step, TargetFunction, reseeded, smoothed_labels, update_weights
+from imparfait.training.step import (
+    OOD_LABEL,
+    Step,
+    TargetFunction,
+    class_weights,
+    reseeded,
+    smoothed_labels,
+    update_weights,
+)
 
-GROUP_IMAGES = 2048  # images augmented together: 6 MB of MNIST in float32
+GROUP_IMAGES = 2048  # images augmented together at most: 6 MB of MNIST in float32
+GROUP_VALUES = 1 << 23  # and values in them, 32 MB: 2048 colour images of 32 pixels a side, but 55 of 224
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # AdamW's state for each parameter
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints, at least
 CHECKPOINT_SHARE = 50  # and at least so many times the duration of saving one
@@ -91,13 +101,14 @@ class Training:
         self.targets = targets or self._smoothed_labels
         model.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels, self.labels, self.sources = _with_outliers(data, settings)
+        self._weights = class_weights(self.labels, self.classes, settings.class_balance)
         images = len(self.augmentation.rows(settings.seed, 0, self.sources))
         self.steps_an_epoch = _count_batches(images, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
         self.optimizer = make_optimizer(model, settings)
         self.average = Average(model, self.steps) if settings.schedule == "one_cycle" else None
         self.progress = Progress()
-        self._conditions = core_suite(validation) if validation else []
+        self._conditions = conditions_of(validation, suite_for(settings)) if validation else []
         self._own_weights: dict[str, Tensor] | None = None
         """Those being trained, while the model has the average."""
 
@@ -171,7 +182,8 @@ class Training:
         Several batches are augmented together: with thirty corruptions a batch has few images of each, and calling
         PyTorch for each costs more than the arithmetic.
         """
-        together = max(1, GROUP_IMAGES // self.settings.batch_size)
+        images = min(GROUP_IMAGES, GROUP_VALUES // self.pixels[0].numel())
+        together = max(1, images // self.settings.batch_size)
         for start in range(0, len(batches), together):
             group = batches[start : start + together]
             source, share = torch.cat(list(group)).T
@@ -190,9 +202,10 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate
         with reseeded(settings.seed, number, compute.device):
-            loss, hits = update_weights(
-                self.model, images, labels, self.targets(labels, images), self.optimizer, compute
-            )
+            targets = self.targets(labels, images)
+            if settings.class_balance:
+                targets = targets * torch.where(labels == OOD_LABEL, 1.0, self._weights[labels.clamp(min=0)])[:, None]
+            loss, hits = update_weights(self.model, images, labels, targets, self.optimizer, compute)
         if self.average:
             self.average.update()
         if not math.isfinite(loss):

@@ -46,6 +46,8 @@ class Run:
     """Images to calibrate on after the training."""
     split_from: str | None = None
     """sha256 of the images that these were split from by group, validation images included."""
+    validated: str | None = None
+    """Of a final run without images to calibrate on: sha256 of the training images of its run with validation."""
 
     @property
     def hash(self) -> str:
@@ -138,6 +140,7 @@ def prepare_run(
     by_group = fit.groups is not None and not (final or dataset.validation)
     split_from = dataset.train.fingerprint() if by_group else None
     fit, calibration = split_calibration(fit)
+    validated = _split_fingerprint(dataset) if final and calibration is None else None
     if not final:
         for origin in (*([weights.path] if weights else []), *map(find_model, teachers)):
             _check_validation_unseen(origin, dataset)
@@ -152,6 +155,7 @@ def prepare_run(
         validation=validation,
         calibration=calibration,
         split_from=split_from,
+        validated=validated,
     )
 
 
@@ -167,6 +171,7 @@ def new_run(
     validation: LabelledImages | None = None,
     calibration: LabelledImages | None = None,
     split_from: str | None = None,
+    validated: str | None = None,
 ) -> tuple[Run, nn.Module]:
     """A run and its network, with the compute configuration of the fixed rule.
 
@@ -184,7 +189,7 @@ def new_run(
     origins |= {f"teacher {number}": sha256 for number, (sha256, _) in enumerate(by_sha256, 1)}
     networks = tuple(network for _, network in by_sha256)
     compute = choose_compute(model, batch, device)
-    run = Run(recipe, settings, compute, data, final, origins, networks, validation, calibration, split_from)
+    run = Run(recipe, settings, compute, data, final, origins, networks, validation, calibration, split_from, validated)
     run.config()  # what cannot be stored is refused before it is trained
     return run, model
 
@@ -231,6 +236,14 @@ def check_split(name: str, manifest: RunManifest, dataset: Dataset) -> None:
             expected="the same groups as in its training",
             hint="write the same --group, or train it again",
         )
+
+
+def _split_fingerprint(dataset: Dataset) -> str | None:
+    """sha256 of the images that a run with validation trains on; None where no validation set can be held out."""
+    try:
+        return split_calibration(dataset.train_val()[0])[0].fingerprint()
+    except UserError:
+        return None
 
 
 def _fingerprints(fit: LabelledImages) -> set[str]:

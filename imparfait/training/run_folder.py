@@ -19,9 +19,10 @@ from imparfait.core.storage import atomic_directory, exclusive_lock, write_json
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
-from imparfait.models.metadata import CONFIG
+from imparfait.models.metadata import CONFIG, ModelConfig, read_config
 from imparfait.models.registry import check_outputs
 from imparfait.training.checkpoints import Epoch, has_checkpoint, portable
+from imparfait.training.manifest import RunManifest, read_manifest
 from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
 from imparfait.training.settings import TrainingSettings
@@ -99,9 +100,16 @@ def save_run(
 
 
 def write_run(
-    folder: Path, run: Run, model: nn.Module, epochs: Sequence[Epoch], calibration: Calibration | None = None
+    folder: Path,
+    run: Run,
+    model: nn.Module,
+    epochs: Sequence[Epoch],
+    calibration: Calibration | ModelConfig | None = None,
 ) -> None:
-    """Write settings, environment, epochs and the classifier of a run; the model card lists the files."""
+    """Write settings, environment, epochs and the classifier of a run; the model card lists the files.
+
+    `calibration` is its own, or the config.json of a run whose calibration holds for it.
+    """
     write_json(folder / "settings.json", run.manifest.model_dump())
     write_json(folder / "environment.json", environment(run.compute))
     with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
@@ -117,4 +125,35 @@ def write_run(
     if is_custom(run.settings.model):
         code, _ = parts_of(run.settings.model)
         (folder / code.name).write_bytes(code.read_bytes())  # for people: what runs is the file where it was
-    write_json(folder / CONFIG, run.config(calibration).model_dump())
+    if isinstance(calibration, ModelConfig):
+        known = {"temperature": calibration.temperature, "threshold": calibration.threshold}
+        config = run.config().model_copy(update=known)
+    else:
+        config = run.config(calibration)
+    write_json(folder / CONFIG, config.model_dump())
+
+
+def calibrated_before(run: Run, out: Path) -> ModelConfig | None:
+    """The config.json in `out` of the run with validation that a final `run` repeats on all images; None if not there.
+
+    Its temperature and threshold were found on images that it had not seen, and hold for this run, which saw more.
+    Of few images none can be spared to calibrate a final run by itself.
+    """
+    if run.validated is None:
+        return None
+    for file in sorted(out.glob("*/settings.json")):
+        try:
+            manifest = read_manifest(file.parent)
+            config = read_config(file.parent) if manifest.data.sha256 == run.validated else None
+        except UserError:  # an unfinished run, or none of ours
+            continue
+        if config and config.temperature and not manifest.final and _same_training(manifest, run):
+            return config
+    return None
+
+
+def _same_training(manifest: RunManifest, run: Run) -> bool:
+    """Whether settings, origins and compute are the same, but for epochs and batches, which follow from the images."""
+    by_size = {"epochs": 1, "batch_size": 1}
+    same = manifest.settings.model_copy(update=by_size) == run.settings.model_copy(update=by_size)
+    return same and manifest.origins == run.origins and manifest.compute == run.compute

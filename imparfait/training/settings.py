@@ -28,6 +28,9 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     learning_rate: PositiveFloat = Field(0.012, description="peak learning rate")
     weight_decay: NonNegativeFloat = Field(0.02, description="weight decay of AdamW")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of the target spread over all classes")
+    class_balance: float = Field(
+        0, ge=0, le=1, description="weight of rare classes: 0 counts every image the same, 1 every class"
+    )
     ood_fraction: float = Field(
         0, ge=0, le=1, description="fraction of out-of-distribution images added for outlier exposure"
     )

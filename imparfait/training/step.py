@@ -54,6 +54,13 @@ def smoothed_labels(labels: Tensor, classes: int, label_smoothing: float) -> Ten
     return F.one_hot(labels.clamp(min=0), classes) * (1 - smooth) + smooth / classes
 
 
+def class_weights(labels: Tensor, classes: int, balance: float) -> Tensor:
+    """The weight of each class in the loss: the power -`balance` of its share; the mean over all images is 1."""
+    counts = torch.bincount(labels[labels != OOD_LABEL], minlength=classes).double()
+    weights = counts.clamp(min=1) ** -balance
+    return (weights / ((weights * counts).sum() / counts.sum().clamp(min=1))).float()
+
+
 @contextmanager
 def reseeded(seed: int, step: int, device: str) -> Iterator[None]:
     """Seed PyTorch's generator (dropout, jitter) from seed and step for the block; the caller's state is kept."""
