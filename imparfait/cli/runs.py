@@ -31,7 +31,7 @@ def train_and_report(
         return
     finished = complete(run, model, test, out, full_suite)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
-    remarks += [finished.over_groups] if finished.over_groups else []
+    remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
     more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
     console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)
 

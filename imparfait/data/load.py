@@ -56,11 +56,11 @@ def load_data(
     `size` brings images of files to size × size pixels. `normalize` names the normalization of image files, in
     training and in `predict` (see `imparfait.data.images.normalize`); a model's InputFormat brings them to exactly
     that. The default is `digit` where all training images are framed as MNIST's digits; else, for image files with a
-    size, `resize` where nearly all have one orientation and `letterbox` where not; else `none`. `channels` 1 turns colours to grey, 3 grey to colour. `skip_unreadable` leaves out
-    image files that cannot be read, and counts them. `group` tells which images stay on one side of every split: a
-    column of the table, "parent" for the folder that an image is in, or a regular expression with one group, searched
-    in its path; "none" for no groups. By default it is a column called group. Raises UserError when a file is not what
-    it says.
+    size, `resize` where nearly all have one orientation and `letterbox` where not; else `none`. `channels` 1 turns
+    colours to grey, 3 grey to colour. `skip_unreadable` leaves out image files that cannot be read, and counts them.
+    `group` tells which images stay on one side of every split: a column of the table, "parent" for the folder that an
+    image is in, or a regular expression with one group, searched in its path; "none" for no groups. By default it is a
+    column called group. Raises UserError when a file is not what it says.
     """
     known = normalize if isinstance(normalize, InputFormat) else None
     declared = None if isinstance(normalize, InputFormat) else normalize

@@ -11,7 +11,9 @@ from imparfait.core.tensors import Images
 from imparfait.models.duo import standardised
 from imparfait.models.petit import downsample, stage
 
-SMALL_SIDE_PX = 80  # below it squares of 2 pixels a side enter, from it on of 4: full detail would cost four times as much
+SMALL_SIDE_PX = (
+    80  # below it squares of 2 pixels a side enter, from it on of 4: full detail would cost four times as much
+)
 LAST_SIDE = 4  # rows of the last stage, about
 MAX_WIDENING = 4
 

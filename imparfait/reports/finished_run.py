@@ -23,7 +23,7 @@ from imparfait.models.metadata import ModelConfig
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
 from imparfait.reports.run import prediction_figures, training_figure, write_report
-from imparfait.reports.text import access_sentence, group_sentence, mean_label, percent
+from imparfait.reports.text import access_sentence, group_sentence, mean_label, percent, recall_sentence
 from imparfait.training.checkpoints import Epoch
 from imparfait.training.recipes import suite_for
 from imparfait.training.run import Run
@@ -41,6 +41,8 @@ class FinishedRun:
     robustness: RobustnessSummary | None = None
     over_groups: str = ""
     """The interval over groups, in words; empty without groups."""
+    recalls: str = ""
+    """The recall of the classes, in words."""
 
 
 def finish_run(
@@ -71,6 +73,7 @@ def finish_run(
             measured_on = f"on {len(run.validation):,} validation images; the test images stay sealed"
         known = shared_groups(conditions[0].data, run.data)
         over_groups = group_sentence(scores.mean_interval, scores.mean_group_interval, known)
+        recalls = recall_sentence(scores)
         summary = summarize_robustness(classifier, run.validation, watch) if full_suite and run.validation else None
         write_run(unfinished, run, model, epochs, calibration)
         if summary:
@@ -82,10 +85,10 @@ def finish_run(
             calibration,
             scores,
             conditions,
-            f"{measured_on}; {over_groups}" if over_groups else measured_on,
+            "; ".join(filter(None, (measured_on, over_groups, recalls))),
             summary,
         )
-    return FinishedRun(folder, scores, measured_on, summary, over_groups)
+    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls)
 
 
 def _calibrate(run: Run, model: nn.Module) -> Calibration | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imparfait.core.storage import printable
 from imparfait.data.corrupted import CORE_SUITE
 from imparfait.evaluation.robustness import CROSSING_ACCURACY, CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import Scores
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from imparfait.reports.evaluation import EvaluationReport
 
 NONE = "–"  # an empty cell of a table
+LOWEST_RECALLS = 3  # classes in a sentence
 SCORES_HEADINGS = ("images", "correct", "accuracy", "95 % interval")
 MUCH_WIDER = 1.25  # times the interval over images: images of one group then are alike, whatever the chance of sampling
 UNKNOWN_TRAINING = "Its training data are not known; they may have contained these images."
@@ -136,6 +138,20 @@ def scores_rows(scores: Scores) -> list[tuple[str, str, str, str]]:
     ]
     mean = (mean_label(scores), "", percent(scores.mean), percent_range(scores.mean_interval))
     return [*rows, mean] if len(rows) > 1 else rows
+
+
+def recall_sentence(scores: Scores) -> str:
+    """The recalls of the classes under the first condition: their mean, and the lowest with their images."""
+    first = scores.conditions[0]
+    confusion = first.confusion()
+    totals = confusion.sum(1)
+    known = np.flatnonzero(totals)
+    recalls = confusion.diagonal()[known] / totals[known]
+    lowest = [
+        f"{printable(scores.classes[known[at]], 40)} {percent(recalls[at])} of {totals[known[at]]:,}"
+        for at in recalls.argsort(kind="stable")[:LOWEST_RECALLS]
+    ]
+    return f"recall by class, {first.corruption}: {percent(recalls.mean())} in the mean; lowest {', '.join(lowest)}"
 
 
 def group_sentence(images: Interval, groups: GroupInterval | None, known: int = 0) -> str:

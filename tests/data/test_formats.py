@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -659,7 +660,7 @@ def test_data_sets_in_memory(tmp_path: Path) -> None:
     [], 3, None, [1, 2], [("a.png", "x")] * 4, np.zeros((4, 8, 8)), [(object(), "a")], [(np.zeros((8, 8)), None)],
     {"train": []}, {"holdout": []}, {}, {"test": [("a.png", "b")]}, (np.zeros((4, 8, 8), np.uint8), [0, 1, 0]),
     (np.full((4, 8, 8), 300), [0, 1, 0, 1]), [{"pixels": 1, "label": 2}], (np.zeros((2, 8, 8), np.uint8), [None, "a"]),
-], ids=lambda data: str(data)[:30])  # fmt: skip
+], ids=lambda data: re.sub("0x[0-9a-f]*", "", str(data))[:30])  # fmt: skip
 def test_other_things_in_memory_are_user_errors(data: object) -> None:
     with pytest.raises(UserError) as error:
         load_data(data)
