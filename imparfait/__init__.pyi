@@ -33,6 +33,7 @@ from .selection.jobs import Job as Job
 from .selection.jobs import JobResult as JobResult
 from .selection.jobs import run_job as run_job
 from .selection.search import search as search
+from .training.estimator import ImageClassifier as ImageClassifier
 from .training.loop import train as train
 from .training.recipes import RECIPES as RECIPES
 from .training.run_folder import save_run as save_run

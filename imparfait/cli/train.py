@@ -98,8 +98,18 @@ def train(
             click.echo(f"{init_from} has other classes ({classes}): the last layer is initialised at random", err=True)
     fixed |= {name for name, value in flags.items() if value is not None}
     run, model = prepare_run(
-        dataset, settings, name, final=final, device=device, weights=weights, teachers=teachers, fixed=fixed
+        dataset,
+        settings,
+        name,
+        final=final,
+        device=device,
+        weights=weights,
+        teachers=teachers,
+        fixed=fixed,
+        watch=console.watch("choosing the augmentation"),
     )
+    if run.pilot:
+        click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))
     train_and_report(run, model, test, out, as_json, suite == "full")
     if not final and dataset.sealed:

@@ -44,9 +44,9 @@ def from_arrays(
             "expected two classes or more, of two images each or more"
         )
     classes = tuple((names or {}).get(value, str(value)) for value in values.tolist())
-    planes = _planes(path, "train", images)
+    planes = planes_of(path, "train", images)
     was = planes.shape[1]
-    planes = _in_channels(planes, wanted.channels)
+    planes = in_channels(planes, wanted.channels)
     as_digits = is_like_mnist(planes)
     chosen: Normalization = wanted.normalization or ("digit" if as_digits else "none")
     if chosen == "digit" and planes.shape[1] == 3:
@@ -66,7 +66,7 @@ def from_arrays(
     def read_other(split: Split, first: int) -> LabelledImages:
         images, labels = read(split)
         _check_pair(path, split, images, labels)
-        planes = _in_channels(_planes(path, split, images), wanted.channels)
+        planes = in_channels(planes_of(path, split, images), wanted.channels)
         return _like(train, labelled(split, planes, labels, first), path)
 
     train = labelled("train", planes, labels, 0)
@@ -90,7 +90,7 @@ def _as_digits(planes: np.ndarray) -> np.ndarray:
     return np.stack([normalize(page_of(image), form).pixels for image in planes[:, 0]])
 
 
-def _in_channels(planes: np.ndarray, channels: int | None) -> np.ndarray:
+def in_channels(planes: np.ndarray, channels: int | None) -> np.ndarray:
     """Images in so many channels, as `predict` brings them: their lightness in one, grey repeated in three."""
     if channels in (None, planes.shape[1]):
         return planes
@@ -115,7 +115,8 @@ def _check_pair(path: str, split: str, images: np.ndarray, labels: np.ndarray) -
         raise UserError(f"{path}: {split} images of {images.dtype}; expected uint8, 0 to 255")
 
 
-def _planes(path: str, split: str, images: np.ndarray) -> np.ndarray:
+def planes_of(path: str, split: str, images: np.ndarray) -> np.ndarray:
+    """Images as `[n, channels, height, width]`; raises UserError for other numbers of channels than 1 and 3."""
     if images.ndim == 3:
         return np.ascontiguousarray(images)[:, None]
     if images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):

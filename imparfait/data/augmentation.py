@@ -11,9 +11,15 @@ from torch import Tensor
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Family, Severity
-from imparfait.data.photo_augmentation import mirrored_photo, photo
+from imparfait.data import photo_augmentation as photos
 
-TRANSFORMATIONS: dict[str, CorruptionFunction] = {**CORRUPTIONS, "photo": photo, "mirrored_photo": mirrored_photo}
+PHOTO_AUGMENTATIONS: dict[str, CorruptionFunction] = {
+    "photo": photos.photo,
+    "mirrored_photo": photos.mirrored_photo,
+    "recoloured_photo": photos.recoloured_photo,
+    "mirrored_recoloured_photo": photos.mirrored_recoloured_photo,
+}
+TRANSFORMATIONS: dict[str, CorruptionFunction] = {**CORRUPTIONS, **PHOTO_AUGMENTATIONS}
 """What an augmentation can do to an image: all corruptions, and mild variations that are no damage."""
 
 
@@ -70,6 +76,11 @@ class Augmentation:
                 severity = _severities(kind.severity, rng.at(rows))
                 images[rows] = TRANSFORMATIONS[kind.corruption](images[rows], severity, rng.at(rows))
         return images
+
+
+def photo_augmentation(*, mirrored: bool, recoloured: bool) -> str:
+    """The name of the augmentation of photographs with these changes."""
+    return "mirrored_" * mirrored + "recoloured_" * recoloured + "photo"
 
 
 def _severities(severity: float | tuple[float, float], rng: CounterRng) -> Severity:
@@ -140,18 +151,17 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         (CLEAN, AugmentationShare("geometric", 0.5, 1 / 3), AugmentationShare("shrunk", 1.0, 5 / 12)),
     ),
     "clean": Augmentation("no corruptions", (CLEAN,)),
-    "photo": Augmentation(
-        "mild changes of place, size, light, colour, focus and noise, drawn anew every epoch",
-        (AugmentationShare("photo", 1.0, 1.0),),
-        redrawn=True,
-        round_robin=True,
-    ),
-    "mirrored_photo": Augmentation(
-        "as photo, and half of the images mirrored",
-        (AugmentationShare("mirrored_photo", 1.0, 1.0),),
-        redrawn=True,
-        round_robin=True,
-    ),
+    **{
+        name: Augmentation(
+            "mild changes of place, size, light, colour, focus and noise, drawn anew every epoch"
+            + "; half mirrored" * ("mirrored" in name)
+            + "; half negatives, half with swapped colours" * ("recoloured" in name),
+            (AugmentationShare(name, 1.0, 1.0),),
+            redrawn=True,
+            round_robin=True,
+        )
+        for name in PHOTO_AUGMENTATIONS
+    },
     "everything": many_corruptions(
         "each image once per epoch: the core suite and every corruption at severities from 0.25 to 1", CORRUPTIONS
     ),

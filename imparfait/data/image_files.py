@@ -137,7 +137,7 @@ def read_images(
     facts, to_grey = FileFacts(), 0
     for row, source in enumerate(watch(files.sources, len(files))):
         try:
-            page = _page(source)
+            page = page_at(source)
         except UserError as error:
             broken.append((shown(source), str(error).removeprefix(f"{shown(source)}: ")))
             continue
@@ -167,7 +167,7 @@ def read_images(
     if chosen_here and counts["unchanged"] == len(rows) and is_like_mnist(pixels):
         form = form.model_copy(update={"normalization": "digit"})
         for index in np.flatnonzero(~has_dark_border(pixels[:, 0])):  # the others are what `digit` makes of them
-            pixels[index] = normalize(_page(files.sources[rows[index]]), form).pixels
+            pixels[index] = normalize(page_at(files.sources[rows[index]]), form).pixels
     kept = np.array(rows)
     places, group_places = ({name: index for index, name in enumerate(names)} for names in (classes, groups))
     labels = np.array([places[name] for name in files.labels], np.int64)[kept]
@@ -190,7 +190,7 @@ def shown(source: ImageSource) -> str:
     return str(source) if isinstance(source, str | Member | Encoded) else "an image in memory"
 
 
-def _page(source: ImageSource) -> Page:
+def page_at(source: ImageSource) -> Page:
     """The first page of an image."""
     if isinstance(source, Image.Image | np.ndarray):
         return page_of(source)
@@ -207,13 +207,15 @@ def _of_one_orientation(files: ImageFiles) -> bool:
     Stretching them then keeps them alike, and no pixel of the input is spent on margins. On crops of digits from 16
     meters, one left out, this was worth nine points (results/LOG.md, photo).
     """
-    ratios = []
+    ratios: list[float] = []
     for source in files.sources[:: len(files) // SHAPES_READ + 1]:
         with suppress(UserError):  # it will be reported when all are read
-            height, width = _page(source).size
-            ratios.append(np.log(width / height))
-    shares = [np.mean(np.array(ratios) * sign > SQUARE_LOG_RATIO) for sign in (1, -1)] if ratios else [0.0]
-    return bool(max(*shares, 1 - sum(shares)) >= SAME_ORIENTATION_SHARE)
+            height, width = page_at(source).size
+            ratios.append(float(np.log(width / height)))
+    lying, upright = (
+        float(np.mean([sign * ratio > SQUARE_LOG_RATIO for ratio in ratios or [0.0]])) for sign in (1, -1)
+    )
+    return max(lying, upright, 1 - lying - upright) >= SAME_ORIENTATION_SHARE
 
 
 def _check_size(source: ImageSource, page: Page, form: InputFormat, wanted: Wanted) -> None:

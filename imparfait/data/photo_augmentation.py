@@ -4,7 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from imparfait.core.rng import CounterRng
@@ -21,34 +21,56 @@ MAX_CONTRAST = MAX_GAMMA = 0.4  # of the logarithm
 MAX_CHANNEL_GAIN = 0.16  # of the logarithm, channel by channel: the light's colour
 MAX_BRIGHTNESS = 0.24  # white is 1
 MAX_NOISE = 0.05  # standard deviation
-# Shares of the images at severity 1.
-BLURRED, NEGATIVE, SWAPPED = 0.25, 0.5, 0.5
+BLURRED = 0.25  # share of the images at severity 1
+RECOLOURED = 0.5  # share of negatives, and of images with swapped channels
 DARKEST = 1e-3  # before a power is taken, whose slope at 0 is infinite
 
 
 def photo(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """Vary each image as photographs of one thing vary: place, size, light, colour, focus and noise.
 
-    Half of the images become negatives and half get their colour channels in another order, so that neither light on
-    dark nor a colour decides. Severity s scales the ranges and the shares; pixels from outside repeat the nearest edge.
+    Severity s scales the ranges and the shares; pixels from outside repeat the nearest edge.
     """
     level = as_column(severity, images)
-    moved = _moved(images, level, rng)
-    coloured = _relit(_channels_swapped(moved, level, rng), level, rng)
-    soft = F.avg_pool2d(F.pad(coloured, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    result = torch.where(_some(BLURRED, "blurred", level, rng), soft, coloured)
-    result = torch.where(_some(NEGATIVE, "negative", level, rng), 1 - result, result)
+    lit = _relit(_moved(images, level, rng), level, rng)
+    soft = F.avg_pool2d(F.pad(lit, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    blurred = (rng.uniform("blurred") < BLURRED * level)[:, None, None, None]
     spread = (MAX_NOISE * level * rng.uniform("strength of the noise").to(images.dtype))[:, None, None, None]
-    result = result + spread * rng.normal("noise", *images.shape[1:], dtype=images.dtype)
-    return torch.where((level == 0)[:, None, None, None], images, result.clamp(0, 1))
+    noise = rng.normal("noise", *images.shape[1:], dtype=images.dtype)
+    result = (torch.where(blurred, soft, lit) + spread * noise).clamp(0, 1)
+    return torch.where((level == 0)[:, None, None, None], images, result)
+
+
+def mirrored(images: Images, rng: CounterRng) -> Images:
+    """Half of the images mirrored: for classes that a mirror does not change."""
+    return torch.where((rng.uniform("mirrored") < 0.5)[:, None, None, None], images.flip(3), images)
+
+
+def recoloured(images: Images, rng: CounterRng) -> Images:
+    """Half as negatives, and half with their colour channels in a random order.
+
+    For classes that neither light on dark nor a colour tells.
+    """
+    channels = images.shape[1]
+    order = rng.uniform("order of the channels", channels).argsort(1)
+    order = torch.where((rng.uniform("swapped") < RECOLOURED)[:, None], order, torch.arange(channels))
+    swapped = images.gather(1, order[:, :, None, None].expand_as(images)) if channels > 1 else images
+    return torch.where((rng.uniform("negative") < RECOLOURED)[:, None, None, None], 1 - swapped, swapped)
 
 
 def mirrored_photo(images: Images, severity: Severity, rng: CounterRng) -> Images:
-    """Half of the images mirrored, then `photo`: for classes that a mirror does not change."""
-    mirrored = (rng.uniform("mirrored") < 0.5)[:, None, None, None] & (as_column(severity, images) > 0)[
-        :, None, None, None
-    ]
-    return photo(torch.where(mirrored, images.flip(3), images), severity, rng)
+    """As `photo`, after `mirrored`."""
+    return photo(mirrored(images, rng), severity, rng)
+
+
+def recoloured_photo(images: Images, severity: Severity, rng: CounterRng) -> Images:
+    """As `photo`, after `recoloured`."""
+    return photo(recoloured(images, rng), severity, rng)
+
+
+def mirrored_recoloured_photo(images: Images, severity: Severity, rng: CounterRng) -> Images:
+    """As `photo`, after `mirrored` and `recoloured`."""
+    return photo(recoloured(mirrored(images, rng), rng), severity, rng)
 
 
 def _moved(images: Images, level: Float[Tensor, " n"], rng: CounterRng) -> Images:
@@ -64,16 +86,6 @@ def _moved(images: Images, level: Float[Tensor, " n"], rng: CounterRng) -> Image
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def _channels_swapped(images: Images, level: Float[Tensor, " n"], rng: CounterRng) -> Images:
-    """Some of the images with their channels in a random order."""
-    channels = images.shape[1]
-    if channels == 1:
-        return images
-    order = rng.uniform("order of the channels", channels).argsort(1)
-    order = torch.where(_some(SWAPPED, "swapped", level, rng)[:, :, 0, 0], order, torch.arange(channels))
-    return images.gather(1, order[:, :, None, None].expand_as(images))
-
-
 def _relit(images: Images, level: Float[Tensor, " n"], rng: CounterRng) -> Images:
     """With another gamma, contrast, colour of the light and brightness."""
     channels = images.shape[1]
@@ -84,8 +96,3 @@ def _relit(images: Images, level: Float[Tensor, " n"], rng: CounterRng) -> Image
     mean = images.mean((1, 2, 3), keepdim=True)
     steeper = (curved - mean) * (contrast * MAX_CONTRAST).exp() + mean
     return steeper * (gains * MAX_CHANNEL_GAIN).exp() + brightness * MAX_BRIGHTNESS
-
-
-def _some(share: float, name: str, level: Float[Tensor, " n"], rng: CounterRng) -> Bool[Tensor, "n 1 1 1"]:
-    """A mask of a share of the images."""
-    return (rng.uniform(name) < share * level)[:, None, None, None]

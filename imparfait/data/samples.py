@@ -8,13 +8,15 @@ import numpy as np
 from PIL import Image
 
 from imparfait.core.errors import UserError
-from imparfait.core.types import Watch
-from imparfait.data.arrays import Arrays, from_arrays
+from imparfait.core.types import Pixels, Watch
+from imparfait.data.arrays import Arrays, from_arrays, in_channels, planes_of
 from imparfait.data.dataset import Split
 from imparfait.data.image_dataset import from_images
-from imparfait.data.image_files import ImageFiles, ImageSource, Wanted
+from imparfait.data.image_files import ImageFiles, ImageSource, Wanted, page_at
 from imparfait.data.image_folder import split_named
 from imparfait.data.image_table import columns_of
+from imparfait.data.images.input_format import InputFormat
+from imparfait.data.images.normalize import normalize
 from imparfait.data.split_dataset import Dataset
 from imparfait.data.table_files import Encoded
 
@@ -42,6 +44,30 @@ def from_memory(data: Any, wanted: Wanted, watch: Watch) -> Dataset:
     return from_images("the data", NAME, splits, wanted, watch)
 
 
+def as_input(images: Any, form: InputFormat) -> Pixels:
+    """Images in memory as the input of a model of this format: an array as in `from_memory`, or a sequence of images.
+
+    Raises UserError for arrays of another size, and for what is no image.
+    """
+    if isinstance(images, np.ndarray) and images.ndim >= 3:
+        pixels = in_channels(planes_of("the data", "input", as_bytes(images)), form.channels)
+        if pixels.shape[2:] != (form.height, form.width):
+            received = "×".join(map(str, pixels.shape[2:]))
+            raise UserError(f"images of {received} pixels", expected=f"{form.height}×{form.width} as in training")
+        return pixels
+    if isinstance(images, str | bytes) or not hasattr(images, "__len__"):
+        raise UserError(f"a {type(images).__name__} as images", expected="an array or a sequence of images")
+    return np.stack([normalize(page_at(_source("test", n, image)), form).pixels for n, image in enumerate(images)])
+
+
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Floats in 0..1 as uint8; others unchanged."""
+    if images.dtype.kind == "f" and images.size and images.min() >= 0 and images.max() <= 1:
+        levels: np.ndarray = np.rint(images * 255).astype(np.uint8)
+        return levels
+    return images
+
+
 def _are_arrays(data: Any) -> bool:
     return (
         isinstance(data, tuple | list)
@@ -53,9 +79,7 @@ def _are_arrays(data: Any) -> bool:
 
 def _arrays(images: Any, labels: Any) -> Arrays:
     """Images as uint8, and labels in one dimension."""
-    images, labels = np.asarray(images), np.asarray(labels)
-    if images.dtype.kind == "f" and images.size and images.min() >= 0 and images.max() <= 1:
-        images = np.rint(images * 255).astype(np.uint8)
+    images, labels = as_bytes(np.asarray(images)), np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.dtype.kind not in "uibU":

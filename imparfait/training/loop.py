@@ -182,8 +182,8 @@ class Training:
         Several batches are augmented together: with thirty corruptions a batch has few images of each, and calling
         PyTorch for each costs more than the arithmetic.
         """
-        images = min(GROUP_IMAGES, GROUP_VALUES // self.pixels[0].numel())
-        together = max(1, images // self.settings.batch_size)
+        most = min(GROUP_IMAGES, GROUP_VALUES // self.pixels[0].numel())
+        together = max(1, most // self.settings.batch_size)
         for start in range(0, len(batches), together):
             group = batches[start : start + together]
             source, share = torch.cat(list(group)).T

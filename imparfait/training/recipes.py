@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imparfait.core.errors import UserError, lookup
+from imparfait.data.augmentation import PHOTO_AUGMENTATIONS
 from imparfait.data.corrupted import CLEAN_SUITE, CORE_SUITE
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.input_format import is_like_mnist
@@ -85,9 +86,6 @@ RECIPE_OF_MODEL = {
     "cnn_gru_tanh": "study-gru",
     "rnn": "study-gru",
 }
-
-
-PHOTO_AUGMENTATIONS = ("photo", "mirrored_photo")
 
 
 def suite_for(settings: TrainingSettings) -> tuple[tuple[str, float], ...]:

@@ -12,9 +12,10 @@ from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import choose_compute
 from imparfait.core.storage import fingerprint, printable
+from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_groups
-from imparfait.data.load import Dataset
+from imparfait.data.load import Dataset, plainly
 from imparfait.data.splits import split, split_calibration
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
@@ -24,6 +25,7 @@ from imparfait.models.pretrained import find_model
 from imparfait.models.registry import check_outputs
 from imparfait.training.loop import Training, network_for
 from imparfait.training.manifest import DataManifest, RunManifest, read_manifest
+from imparfait.training.pilot import Pilot, run_pilots
 from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import TrainingSettings, enough_steps
 
@@ -48,6 +50,8 @@ class Run:
     """sha256 of the images that these were split from by group, validation images included."""
     validated: str | None = None
     """Of a final run without images to calibrate on: sha256 of the training images of its run with validation."""
+    pilot: Pilot | None = None
+    """What chose the augmentation, where it was not given."""
 
     @property
     def hash(self) -> str:
@@ -127,11 +131,13 @@ def prepare_run(
     weights: PretrainedWeights | None = None,
     teachers: Sequence[str | Path] = (),
     fixed: Collection[str] = (),
+    watch: Watch = plainly,
 ) -> tuple[Run, nn.Module]:
     """A run on the training images of `dataset`, with `final` on the validation images too, and its initial network.
 
-    With 10,000 training images or more, 5 % are held out for calibration. Where the images are few, batches are
-    smaller and epochs more, unless `fixed` names these settings. Raises UserError as `new_run`, and when the initial
+    With 10,000 training images or more, 5 % are held out for calibration. Where the images are few, batches are smaller
+    and epochs more, unless `fixed` names these settings. For the augmentation `photo` of a recipe, short trainings find
+    which changes the classes allow; `watch` shows how far they are. Raises UserError as `new_run`, and when the initial
     weights or a teacher were trained on the validation images.
     """
     from imparfait.training.distillation import load_teachers
@@ -144,7 +150,11 @@ def prepare_run(
     if not final:
         for origin in (*([weights.path] if weights else []), *map(find_model, teachers)):
             _check_validation_unseen(origin, dataset)
-    return new_run(
+    wants_pilot = settings.augmentation == "photo" and "augmentation" not in fixed
+    pilot = run_pilots(fit, settings, watch) if wants_pilot else None
+    if pilot:
+        settings = settings.model_copy(update={"augmentation": pilot.augmentation})
+    run, model = new_run(
         recipe,
         enough_steps(settings, len(fit), fixed),
         fit,
@@ -157,6 +167,7 @@ def prepare_run(
         split_from=split_from,
         validated=validated,
     )
+    return replace(run, pilot=pilot), model
 
 
 def new_run(
