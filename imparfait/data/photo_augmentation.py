@@ -14,8 +14,8 @@ from imparfait.corruptions.base import Severity, as_column
 # Largest changes at severity 1, each drawn uniformly in both directions (results/LOG.md, photo).
 MAX_ROTATION_RAD = math.radians(12)
 MAX_SHEAR = 0.15
-MAX_SCALE = math.log(1.25)  # of the logarithm of the size
-MAX_ASPECT = math.log(1.15)  # likewise of width by height
+MAX_SCALE = math.log(1.4)  # of the logarithm of the size
+MAX_ASPECT = math.log(1.3)  # likewise of width by height
 MAX_SHIFT = 0.1  # share of the side
 MAX_CONTRAST = MAX_GAMMA = 0.4  # of the logarithm
 MAX_CHANNEL_GAIN = 0.16  # of the logarithm, channel by channel: the light's colour
