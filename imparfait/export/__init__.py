@@ -111,6 +111,7 @@ def metadata_of(name: str, folder: Path, config: ModelConfig) -> ExportMetadata:
             input=config.input,
             temperature=config.temperature or 1.0,
             threshold=config.threshold,
+            none_of_these=config.none_of_these,
             weights=sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
             settings=settings,
         )

@@ -47,4 +47,4 @@ def _from_run(folder: Path) -> Predictor:
     def run(pixels: Pixels) -> Probabilities:
         return softmax(classifier(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)
 
-    return Predictor(folder.name, config.classes, config.input, config.threshold, run)
+    return Predictor(folder.name, config.classes, config.input, config.threshold, run, config.none_of_these)

@@ -13,7 +13,7 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.blank import is_blank
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.models.metadata import KEY, ExportMetadata, Threshold, parse_metadata
+from imparfait.models.metadata import KEY, ExportMetadata, NoneOfThese, Threshold, parse_metadata
 
 TOP = 3  # labels in a prediction
 BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an image
@@ -68,6 +68,7 @@ class Predictor:
     threshold: Threshold | None
     run: Callable[[Pixels], Probabilities]
     """From pixels as in training, in any number, to calibrated probabilities."""
+    none_of_these: NoneOfThese | None = None
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Calibrated probabilities of each class, computed in batches. Raises UserError for NaN and other numbers."""
@@ -113,6 +114,11 @@ class Predictor:
     def _reason(self, score: float, blank: bool) -> str | None:
         if blank:
             return BLANK_MESSAGE
+        if (none := self.none_of_these) and score < none.confidence:
+            return (
+                f"like none of the classes: the probability of its label is {score:.2f}, and only "
+                f"{none.false_rate:.0%} of images of the classes have less than {none.confidence:.2f}"
+            )
         if self.threshold is None:
             return NOT_CALIBRATED
         if score < self.threshold.confidence:
@@ -168,4 +174,4 @@ def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Pr
     def run(pixels: Pixels) -> Probabilities:
         return np.asarray(session.run([PROBABILITIES], {IMAGES: pixels})[0])
 
-    return Predictor(name, metadata.classes, metadata.input, metadata.threshold, run), metadata
+    return Predictor(name, metadata.classes, metadata.input, metadata.threshold, run, metadata.none_of_these), metadata

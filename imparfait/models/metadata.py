@@ -36,6 +36,16 @@ class Threshold(BaseModel, frozen=True, extra="forbid"):
     error_rate: float = Field(gt=0, lt=1)
 
 
+class NoneOfThese(BaseModel, frozen=True, extra="forbid"):
+    """Predictions with less than this confidence are of images like none of the classes."""
+
+    confidence: float = Field(ge=0, le=1)
+    false_rate: float = Field(ge=0, lt=1)
+    """Of images of the classes, which have less too; on the images that the rule was found on."""
+    caught: dict[Name, Annotated[float, Field(ge=0, le=1)]]
+    """Of images of out-of-distribution sets, by the set's name."""
+
+
 class ModelConfig(BaseModel, frozen=True, extra="forbid"):
     """The content of config.json: a classifier's network, its input, its classes and its calibration."""
 
@@ -49,6 +59,7 @@ class ModelConfig(BaseModel, frozen=True, extra="forbid"):
     temperature: float | None = Field(None, ge=0.01, le=100)
     """The logits are divided by it; None is 1. Calibration finds 0.05 to 20; others would only overflow."""
     threshold: Threshold | None = None
+    none_of_these: NoneOfThese | None = None
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -109,6 +120,7 @@ class ExportMetadata(BaseModel, frozen=True, extra="forbid"):
     temperature: float = Field(1.0, ge=0.01, le=100)
     """Already applied in the file."""
     threshold: Threshold | None = None
+    none_of_these: NoneOfThese | None = None
     weights: Sha256
     """sha256 of the model.safetensors it was made from."""
     settings: Sha256

@@ -10,12 +10,13 @@ from imparfait.core.hardware import environment, torch_threads
 from imparfait.core.storage import atomic_directory
 from imparfait.core.types import Classifier, Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
-from imparfait.data.corrupted import CORE_SUITE, conditions_of
+from imparfait.data.corrupted import CLEAN_SUITE, CORE_SUITE, conditions_of
 from imparfait.data.dataset import ConditionImages
 from imparfait.data.load import plainly
 from imparfait.data.sealed_test import LEDGER, SealedTest
 from imparfait.data.splits import shared_groups
 from imparfait.evaluation.calibration import Calibration, calibrate, calibrate_few
+from imparfait.evaluation.none_of_these import none_of_these
 from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
 from imparfait.models.classifier import as_classifier
@@ -75,7 +76,9 @@ def finish_run(
         over_groups = group_sentence(scores.mean_interval, scores.mean_group_interval, known)
         recalls = recall_sentence(scores)
         summary = summarize_robustness(classifier, run.validation, watch) if full_suite and run.validation else None
-        write_run(unfinished, run, model, epochs, calibration)
+        is_photo = suite_for(run.settings) == CLEAN_SUITE
+        none = none_of_these(classifier, run.validation) if is_photo and run.validation else None
+        write_run(unfinished, run, model, epochs, calibration, none)
         if summary:
             write_summary(unfinished, summary)
         _write_report(

@@ -19,7 +19,7 @@ from imparfait.core.storage import atomic_directory, exclusive_lock, write_json
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
-from imparfait.models.metadata import CONFIG, ModelConfig, read_config
+from imparfait.models.metadata import CONFIG, ModelConfig, NoneOfThese, read_config
 from imparfait.models.registry import check_outputs
 from imparfait.training.checkpoints import Epoch, has_checkpoint, portable
 from imparfait.training.manifest import RunManifest, read_manifest
@@ -105,10 +105,12 @@ def write_run(
     model: nn.Module,
     epochs: Sequence[Epoch],
     calibration: Calibration | ModelConfig | None = None,
+    none: NoneOfThese | None = None,
 ) -> None:
     """Write settings, environment, epochs and the classifier of a run; the model card lists the files.
 
-    `calibration` is its own, or the config.json of a run whose calibration holds for it.
+    `calibration` is its own, or the config.json of a run whose calibration holds for it; `none` the rule for images of
+    none of the classes.
     """
     write_json(folder / "settings.json", run.manifest.model_dump())
     write_json(folder / "environment.json", environment(run.compute))
@@ -126,10 +128,10 @@ def write_run(
         code, _ = parts_of(run.settings.model)
         (folder / code.name).write_bytes(code.read_bytes())  # for people: what runs is the file where it was
     if isinstance(calibration, ModelConfig):
-        known = {"temperature": calibration.temperature, "threshold": calibration.threshold}
-        config = run.config().model_copy(update=known)
+        kept = {name: getattr(calibration, name) for name in ("temperature", "threshold", "none_of_these")}
+        config = run.config().model_copy(update=kept)
     else:
-        config = run.config(calibration)
+        config = run.config(calibration).model_copy(update={"none_of_these": none})
     write_json(folder / CONFIG, config.model_dump())
 
 

@@ -1,5 +1,7 @@
 """Outlier exposure: out-of-distribution images for training, with uniform targets."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from imparfait.core.types import Pixels
@@ -17,10 +19,15 @@ def draw_outliers(data: LabelledImages, share: float, seed: int) -> Pixels:
     classes are digits: otherwise they may be a class.
     """
     _, channels, height, width = data.pixels.shape
-    digits = all(name.isdecimal() for name in data.classes)
+    digits = is_of_digits(data.classes)
     fitting = [s for name, s in OOD_SETS.items() if s.purpose == "fitting" and (digits or name not in LETTERS)]
     many = round(share * len(data))
     each = np.bincount(np.arange(many) % (len(fitting) + 1), minlength=len(fitting) + 1).tolist()
     drawn = [s.draw(n, height, width, channels, seed) for s, n in zip(fitting, each[1:], strict=True) if n]
     few = np.random.default_rng(seed).choice(len(data), each[0], replace=False)
     return np.concatenate([scrambled(data.select(few), seed), *(pixels for pixels in drawn if pixels is not None)])
+
+
+def is_of_digits(classes: Sequence[str]) -> bool:
+    """Whether all classes are numbers, so that a letter is none of them."""
+    return all(name.isdecimal() for name in classes)

@@ -1,0 +1,43 @@
+"""None of these: the confidence below which an image is like none of the classes, with measured rates."""
+
+import numpy as np
+from scipy.special import softmax
+
+from imparfait.core.types import Classifier
+from imparfait.data.dataset import LabelledImages
+from imparfait.data.ood import LIKE, OOD_SETS
+from imparfait.data.ood.outlier_exposure import is_of_digits
+from imparfait.evaluation.metrics import max_probability
+from imparfait.models.metadata import NoneOfThese
+
+FALSE_RATE = 0.05  # of images of the classes, which are taken for none of them
+OOD_IMAGES = 300  # of each set, a standard error of 2.3 points at 80 %
+MIN_IMAGES = 100  # of which 5 are the lowest 5 %
+BATCH_IMAGES = 256
+
+
+def none_of_these(classifier: Classifier, data: LabelledImages) -> NoneOfThese | None:
+    """The rule from images of the classes that `classifier` was not trained on, and what it catches.
+
+    The confidence is the largest probability; 5 % of `data` are below the rule's. The rates of caught images are of
+    the OOD sets for testing, none of which is in training. None for fewer than 100 images.
+    """
+    if len(data) < MIN_IMAGES:
+        return None
+    own = _confidence(classifier, data.pixels)
+    below = float(np.quantile(own, FALSE_RATE, method="higher"))
+    _, channels, height, width = data.pixels.shape
+    digits = is_of_digits(data.classes)
+    caught: dict[str, float] = {}
+    for name, ood in OOD_SETS.items():
+        if ood.purpose == "testing" and name not in ("blank", LIKE) and (digits or name != "letters"):
+            pixels = ood.draw(OOD_IMAGES, height, width, channels, seed=0)
+            if pixels is not None:
+                caught[name] = float((_confidence(classifier, pixels) < below).mean())
+    return NoneOfThese(confidence=below, false_rate=FALSE_RATE, caught=caught)
+
+
+def _confidence(classifier: Classifier, pixels: np.ndarray) -> np.ndarray:
+    parts = [pixels[start : start + BATCH_IMAGES] for start in range(0, len(pixels), BATCH_IMAGES)]
+    logits = np.concatenate([classifier(part.astype(np.float32) / 255) for part in parts])
+    return max_probability(softmax(logits.astype(np.float64), 1))
