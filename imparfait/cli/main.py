@@ -1,5 +1,6 @@
 """The command `imparfait`: parses, and prints users' mistakes in one sentence."""
 
+import os
 import sys
 from importlib import import_module
 
@@ -59,6 +60,9 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command; exit 2 after a mistake of the user, 1 after an error of the disk or the system."""
+    # OpenMP reads it when PyTorch is imported. Threads that spin while they wait took from other programs, and from
+    # each other, the cores that they waited for: training beside other work was up to eight times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
     except click.ClickException as error:

@@ -21,7 +21,7 @@ MAX_CONTRAST = MAX_GAMMA = 0.4  # of the logarithm
 MAX_CHANNEL_GAIN = 0.16  # of the logarithm, channel by channel: the light's colour
 MAX_BRIGHTNESS = 0.24  # white is 1
 MAX_NOISE = 0.05  # standard deviation
-BLURRED = 0.25  # share of the images at severity 1
+BLURRED, NOISY = 0.25, 0.5  # shares of the images at severity 1
 RECOLOURED = 0.5  # share of negatives, and of images with swapped channels
 DARKEST = 1e-3  # before a power is taken, whose slope at 0 is infinite
 
@@ -35,9 +35,11 @@ def photo(images: Images, severity: Severity, rng: CounterRng) -> Images:
     lit = _relit(_moved(images, level, rng), level, rng)
     soft = F.avg_pool2d(F.pad(lit, (1, 1, 1, 1), mode="replicate"), 3, 1)
     blurred = (rng.uniform("blurred") < BLURRED * level)[:, None, None, None]
-    spread = (MAX_NOISE * level * rng.uniform("strength of the noise").to(images.dtype))[:, None, None, None]
-    noise = rng.normal("noise", *images.shape[1:], dtype=images.dtype)
-    result = (torch.where(blurred, soft, lit) + spread * noise).clamp(0, 1)
+    result = torch.where(blurred, soft, lit)
+    noisy = (rng.uniform("noisy") < NOISY * level).nonzero()[:, 0]
+    spread = (MAX_NOISE * level * rng.uniform("strength of the noise").to(images.dtype))[noisy, None, None, None]
+    result[noisy] += spread * rng.at(noisy).normal("noise", *images.shape[1:], dtype=images.dtype)
+    result = result.clamp(0, 1)
     return torch.where((level == 0)[:, None, None, None], images, result)
 
 
