@@ -20,7 +20,7 @@ BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an im
 PROBABILITY_TOLERANCE = 1e-3  # by which a model's probabilities may leave 0..1 before they are refused
 SMALLEST = 1e-12  # of a pooled probability, so that two views that exclude each other's labels have a sum
 BLANK_MESSAGE = "nothing is drawn on it"
-NOT_CALIBRATED = "the model is not calibrated: too few images tell how often it is wrong"
+NOT_CALIBRATED = "not calibrated: too few images tell how often the model is wrong"
 IMAGES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
 
@@ -38,6 +38,13 @@ class Prediction:
     def confident(self) -> bool:
         """Whether the label is to be relied on."""
         return self.reason is None
+
+    @property
+    def doubt(self) -> str:
+        """In words for people: "unsure" and why, or "not calibrated"; empty where it is confident."""
+        if self.reason is None or self.reason == NOT_CALIBRATED:
+            return self.reason or ""
+        return f"unsure: {self.reason}"
 
     @property
     def label(self) -> str:

@@ -33,7 +33,7 @@ def result_text(result: FileResult) -> str:
     if prediction.reason == BLANK_MESSAGE:
         return f"{'–':>4}  {'':6}  {name}\n       unsure: {BLANK_MESSAGE}"
     label = labels[0][0] if prediction.confident else f"({labels[0][0]})"
-    doubt = "" if prediction.confident else f"\n       unsure: {prediction.reason}"
+    doubt = "" if prediction.confident else f"\n       {prediction.doubt}"
     others = f"   or {others}" if others else ""
     return f"{label:>4}  {prediction.score:6.1%}  {name}{others}\n       {result.preprocessing}{doubt}"
 

@@ -8,11 +8,16 @@ const find = (selector) => document.querySelector(selector);
 export function drawPrediction(page, classes, truth, names) {
   showPrediction(find("#prediction"), page, truth);
   drawBars(find("#bars"), classes, page, truth);
-  find(".confidence").textContent = !page ? "" : page.confident ? "confident" : `unsure: ${page.reason}`;
+  find(".confidence").textContent = page ? confidenceText(page) : "";
   find("#model-input").hidden = !page;
   if (page) find("#model-input").src = page.model_input;
   find("#preprocessing").textContent = page ? preprocessingText(page) : "";
   find("#baseline").replaceChildren(...(page?.baseline ? baselineText(page.baseline, names.baseline) : []));
+}
+
+function confidenceText({ confident, reason }) {
+  if (confident) return "confident";
+  return reason.startsWith("not calibrated") ? reason : `unsure: ${reason}`;
 }
 
 function preprocessingText({ preprocessing, pages }) {
