@@ -17,6 +17,7 @@ COMMANDS = {
     "review": "Decide on the unsure fields of forms, in the browser.",
     "check": "Check a data set: images per class, copies, imbalance.",
     "train": "Train, calibrate and evaluate a classifier.",
+    "learning-curve": "Find out whether more training images would help.",
     "evaluate": "Evaluate models on corrupted images, and compare them.",
     "compare": "Compare recipes, models or settings by cross-validation.",
     "search": "Search for better settings of a recipe.",
@@ -39,7 +40,8 @@ class LazyGroup(click.Group):
         """The command of this name, from the module of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"imparfait.cli.{cmd_name}"), "list_names" if cmd_name == "list" else cmd_name)
+        module = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"imparfait.cli.{module}"), "list_names" if cmd_name == "list" else module)
         assert isinstance(command, click.Command)
         return command
 

@@ -1,0 +1,64 @@
+"""`imparfait learning-curve`: whether more training images would help, and of which classes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imparfait.cli import console, options
+
+if TYPE_CHECKING:
+    from imparfait.data.images.input_format import Normalization
+
+
+@click.command(name="learning-curve")
+@click.option("--recipe", help="Named settings.  [default: chosen for the data]")
+@options.data
+@options.group
+@options.device
+@options.out
+@options.as_json
+def learning_curve(
+    recipe: str | None,
+    data: str,
+    size: int | None,
+    normalize: "Normalization | None",
+    group: str | None,
+    skip_unreadable: bool,
+    device: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Train on a quarter, half, three quarters and all of the images, and extrapolate to twice as many.
+
+    Each is evaluated on the same validation images; the test images stay sealed. Takes about two and a half trainings.
+    Finished ones are kept: the same command continues.
+    """
+    from imparfait.training.recipes import choose_settings
+
+    choose_settings(recipe)  # an unknown recipe is refused before the images are read
+    from imparfait.core.storage import fingerprint
+    from imparfait.reports.learning_curve import HEADINGS, curve_rows, write_curve
+    from imparfait.training.learning_curve import SHARES, neediest, sentence
+    from imparfait.training.learning_curve import learning_curve as curves
+
+    dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
+    fit, held_out = dataset.train_val()
+    name, settings, _ = choose_settings(recipe, data=dataset.train)
+    folder = out / f"learning-curve-{name}-{fingerprint(settings, fit.fingerprint())[:6]}"
+    watch = console.watch(f"{name}, on a quarter to all of {len(fit):,} images")
+    *_, curve = watch(curves(fit, held_out, settings, name, cache=folder / "fits", device=device), len(SHARES))
+    counts = [int((fit.labels == label).sum()) for label in range(len(fit.classes))]
+    needy = [
+        f"{console.plain(each)}: recall {100 * recall:.1f} %, {count:,} training images"
+        for each, recall, count in neediest(curve, held_out, counts)
+    ]
+    sentences = [sentence(curve), "classes with the lowest recall: " + "; ".join(needy)]
+    write_curve(folder, folder.name, curve, sentences)
+    if as_json:
+        more = curve.extrapolate()
+        content = {"images": curve.images, "accuracies": curve.accuracies, "twice": more.__dict__}
+        console.print_json(content, folder)
+        return
+    console.table(HEADINGS, curve_rows(curve))
+    click.echo("\n".join([*sentences, f"report: {folder / 'report.html'}"]))

@@ -1,0 +1,67 @@
+"""The learning curve on a page: accuracies, what more images would give, and the classes that lack them."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from imparfait.evaluation.statistics import wilson_interval
+from imparfait.reports.figures.drawing import Theme, figure_on
+from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.text import percent, percent_range
+from imparfait.training.learning_curve import LearningCurve
+
+HEADINGS = ("training images", "correct", "accuracy", "95 % interval")
+FACTORS = np.linspace(1, 4, 13)  # of the images, to which the extrapolation is drawn
+
+
+def curve_rows(curve: LearningCurve) -> list[tuple[str, str, str, str]]:
+    """A table row per fit, under HEADINGS."""
+    rows = []
+    for images, correct in zip(curve.images, curve.correct, strict=True):
+        hits, total = int(correct.sum()), len(correct)
+        rows.append(
+            (f"{images:,}", f"{hits}/{total}", percent(hits / total), percent_range(wilson_interval(hits, total)))
+        )
+    return rows
+
+
+def write_curve(folder: Path, name: str, curve: LearningCurve, sentences: list[str]) -> None:
+    """Write `report.html` and `learning_curve.png` in `folder`."""
+    figure = PageFigure(
+        "learning_curve",
+        "Accuracy by number of training images",
+        "Dots: trained on that many images, with 95 % intervals. Dashed: a power law, with a 90 % interval.",
+        lambda theme: _figure(curve, theme),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_page(
+        folder,
+        "learning_curve.html",
+        title=name,
+        figures=[figure],
+        facts={},
+        sentences=sentences,
+        headings=HEADINGS,
+        rows=curve_rows(curve),
+    )
+
+
+def _figure(curve: LearningCurve, theme: Theme) -> Figure:
+    figure, axes = figure_on(theme, 7.2, 4.2)
+    colour = theme.series[0]
+    for images, correct in zip(curve.images, curve.correct, strict=True):
+        low, high = wilson_interval(int(correct.sum()), len(correct))
+        axes.plot([images, images], [100 * low, 100 * high], color=colour, linewidth=2)
+    axes.plot(curve.images, [100 * each for each in curve.accuracies], "o-", color=colour, markersize=7)
+    more = [curve.extrapolate(factor) for factor in FACTORS]
+    at = [each.images for each in more]
+    axes.plot(at, [100 * each.accuracy for each in more], "--", color=theme.series[1])
+    axes.fill_between(
+        at, [100 * each.low for each in more], [100 * each.high for each in more], color=theme.series[1], alpha=0.2
+    )
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda images, _: f"{images:,.0f}")
+    axes.set_xlabel("training images")
+    axes.set_ylabel("accuracy on held-out images in %")
+    return figure
