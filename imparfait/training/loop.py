@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imparfait.core.compute import ComputeConfig
+from imparfait.core.compute import ARRAY_VALUES, ComputeConfig, images_at_once
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import choose_compute, torch_threads
 from imparfait.core.storage import exclusive_lock, fingerprint
@@ -23,7 +23,15 @@ from imparfait.models.registry import build, check_outputs
 from imparfait.training.checkpoints import Epoch, Progress, State, load_checkpoint, save_checkpoint
 from imparfait.training.optim import SCHEDULES, Average, make_optimizer
 from imparfait.training.settings import TrainingSettings
-from imparfait.training.step import OOD_LABEL, Step, TargetFunction, reseeded, smoothed_labels, update_weights
+from imparfait.training.step import (
+    OOD_LABEL,
+    Step,
+    TargetFunction,
+    reseeded,
+    set_training_mode,
+    smoothed_labels,
+    update_weights,
+)
 
 GROUP_IMAGES = 2048  # images augmented together: 6 MB of MNIST in float32
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # AdamW's state for each parameter
@@ -80,6 +88,7 @@ class Training:
         *,
         validation: LabelledImages | None = None,
         targets: TargetFunction | None = None,
+        frozen_statistics: bool = False,
     ):
         if not isinstance(data, LabelledImages) or data.split == "test":
             raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
@@ -89,6 +98,7 @@ class Training:
         self.model, self.settings, self.classes = model, settings, len(data.classes)
         self.compute = compute or choose_compute(model, batch)
         self.targets = targets or self._smoothed_labels
+        self.frozen_statistics = frozen_statistics
         model.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels, self.labels, self.sources = _with_outliers(data, settings)
         images = len(self.augmentation.rows(settings.seed, 0, self.sources))
@@ -171,7 +181,7 @@ class Training:
         Several batches are augmented together: with thirty corruptions a batch has few images of each, and calling
         PyTorch for each costs more than the arithmetic.
         """
-        together = max(1, GROUP_IMAGES // self.settings.batch_size)
+        together = max(1, images_at_once(self.pixels.shape[1:], GROUP_IMAGES, ARRAY_VALUES) // self.settings.batch_size)
         for start in range(0, len(batches), together):
             group = batches[start : start + together]
             source, share = torch.cat(list(group)).T
@@ -184,8 +194,8 @@ class Training:
     def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[float, int]:
         """Update the weights with one batch; returns its loss and the number of correct predictions."""
         settings, compute, labels = self.settings, self.compute, self.labels[source]
-        if not self.model.training:  # setting it visits all layers
-            self.model.train()
+        if self.frozen_statistics or not self.model.training:  # setting it visits all layers
+            set_training_mode(self.model, self.frozen_statistics)
         rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate
