@@ -72,7 +72,7 @@ class Bottleneck(nn.Module):
         self.layers = nn.Sequential(layers)
         self.skip = stride == 1 and before == after
 
-    def forward(self, images: Images) -> Images:
+    def forward(self, images: Images) -> Float[Tensor, "n after rows columns"]:
         """The block's output."""
         filtered: Tensor = self.layers(images)
         return images + filtered if self.skip else filtered
@@ -85,7 +85,7 @@ class SamePadding(nn.Module):
         super().__init__()
         self.kernel = kernel
 
-    def forward(self, images: Images) -> Images:
+    def forward(self, images: Images) -> Float[Tensor, "n channels rows columns"]:
         """The padded images."""
         rows, columns = (self.kernel - 2 + side % 2 for side in images.shape[2:])
         return F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))

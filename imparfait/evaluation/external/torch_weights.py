@@ -129,8 +129,8 @@ def _parse(file: BinaryIO) -> Any:
             stack.append(tuple(_since_mark(stack)))
         elif name in TUPLES:
             stack[-TUPLES[name] :] = [tuple(stack[-TUPLES[name] :])]
-        elif name == "APPENDS":
-            values = _since_mark(stack)
+        elif name in ("APPEND", "APPENDS"):
+            values = [stack.pop()] if name == "APPEND" else _since_mark(stack)
             stack[-1].extend(values)
         elif name in ("SETITEM", "SETITEMS"):
             values = [stack.pop(-2), stack.pop()] if name == "SETITEM" else _since_mark(stack)
