@@ -25,7 +25,7 @@ PredictProba = Callable[[Pixels], Probabilities]
 
 
 def measure_parity(original: PredictProba, exported: PredictProba, form: InputFormat, name: str) -> Parity:
-    """How closely two classifiers agree on 1,000 corrupted images of this input format.
+    """How closely two classifiers agree on corrupted images of this input format: 1,000, fewer of large ones.
 
     Raises UserError where a probability differs by more than rounding explains; errors call the file `name`.
     """

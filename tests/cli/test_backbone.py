@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from PIL import Image
 
 from imparfait.cli import runs
 from imparfait.cli.main import commands
-from imparfait.cli.signals import Stopped
+from imparfait.cli.signals import Stop, Stopped
 from imparfait.core.storage import user_cache
 from imparfait.models.registry import build
 from imparfait.training.backbones import BACKBONES, load_backbone
@@ -99,16 +101,11 @@ def test_the_same_command_again_computes_nothing(weights: Path, folder: Path, mo
 def test_a_stopped_probe_says_where_its_features_are_and_leaves_no_folder(
     weights: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Asked:
-        signal, code = 2, 130
+    @contextmanager
+    def asked_to_stop() -> Iterator[Stop]:
+        yield Stop(2)
 
-        def __enter__(self) -> "Asked":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr(runs, "asked_to_stop", Asked)
+    monkeypatch.setattr(runs, "asked_to_stop", asked_to_stop)
     words = ["train", "--data", str(folder), "--backbone", tiny.NAME, "--size", "16", "--out", str(folder.parent / "r")]
     result = CliRunner().invoke(commands, words)
     assert isinstance(result.exception, Stopped)
@@ -116,6 +113,31 @@ def test_a_stopped_probe_says_where_its_features_are_and_leaves_no_folder(
     assert "the same command continues from there" in str(result.exception)
     assert not list((folder.parent / "r").iterdir())
     assert list(user_cache("features").iterdir())
+
+
+def test_stopped_fine_tuning_continues_to_the_same_weights_without_another_probe(
+    weights: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(folder, "--fine-tune", "--epochs", "2", "--batch-size", "10")
+    signals = iter((0, 2))  # none while the head is fitted, then Ctrl-C
+
+    @contextmanager
+    def asked_to_stop() -> Iterator[Stop]:
+        yield Stop(next(signals))
+
+    out = folder.parent / "again"
+    words = ["train", "--data", str(folder), "--backbone", tiny.NAME, "--size", "16", "--out", str(out)]
+    words += ["--fine-tune", "--epochs", "2", "--batch-size", "10"]
+    with monkeypatch.context() as patches:
+        patches.setattr(runs, "asked_to_stop", asked_to_stop)
+        result = CliRunner().invoke(commands, words)
+    assert isinstance(result.exception, Stopped)
+    assert str(result.exception).startswith("stopped after step 1 of ")
+    monkeypatch.setattr(runs, "_fit_head", None)
+    run(*words)
+    (continued,) = out.glob("fine-tune-*")
+    assert continued.name == whole.name
+    assert (continued / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
