@@ -85,8 +85,7 @@ def _fit_head(run: "Run", model: "nn.Module") -> "tuple[Epoch, ...]":
                 progress.update(task, completed=step.done)
             if step.epoch:
                 bars.close()
-                found = f"{percent(step.epoch.accuracy)} in cross-validation on training images ({step.doing})"
-                click.echo(f"linear probe: {found}", err=True)
+                click.echo(f"linear probe: {percent(step.epoch.accuracy)} {step.doing}", err=True)
                 return (step.epoch,)
             if stop.signal:
                 raise Stopped(
