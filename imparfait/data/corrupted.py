@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from imparfait.core.compute import ARRAY_VALUES, images_at_once
 from imparfait.core.errors import lookup
 from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels, Sources
@@ -45,11 +44,10 @@ def corrupt_pixels(
 ) -> Pixels:
     """Pixels corrupted as `corrupt_with` does, with random numbers from their source ids."""
     chunks = []
-    chunk = images_at_once(pixels.shape[1:], CHUNK_IMAGES, ARRAY_VALUES)
-    for start in range(0, len(pixels), chunk):
-        images = torch.from_numpy(pixels[start : start + chunk]).double() / 255
-        sources = torch.from_numpy(source_ids[start : start + chunk])
-        level = severity if isinstance(severity, float) else severity[start : start + chunk]
+    for start in range(0, len(pixels), CHUNK_IMAGES):
+        images = torch.from_numpy(pixels[start : start + CHUNK_IMAGES]).double() / 255
+        sources = torch.from_numpy(source_ids[start : start + CHUNK_IMAGES])
+        level = severity if isinstance(severity, float) else severity[start : start + CHUNK_IMAGES]
         changed = function(images, level, CounterRng(seed, f"score {name}", 0, sources))
         # First snapped to a grid finer than any rounding error: a tie, as averages of four pixels often give, then
         # rounds the same way on every processor.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imparfait.core.compute import ARRAY_VALUES, ComputeConfig, images_at_once
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import choose_compute, torch_threads
 from imparfait.core.storage import exclusive_lock, fingerprint
@@ -181,7 +181,7 @@ class Training:
         Several batches are augmented together: with thirty corruptions a batch has few images of each, and calling
         PyTorch for each costs more than the arithmetic.
         """
-        together = max(1, images_at_once(self.pixels.shape[1:], GROUP_IMAGES, ARRAY_VALUES) // self.settings.batch_size)
+        together = max(1, GROUP_IMAGES // self.settings.batch_size)
         for start in range(0, len(batches), together):
             group = batches[start : start + together]
             source, share = torch.cat(list(group)).T
