@@ -7,6 +7,7 @@ not change the time. Each number of threads runs in its own process, with an emp
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -82,6 +83,8 @@ def measure(folder: Path, threads: int, library: str) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--libraries", nargs="+", default=["onnxruntime", "pytorch"])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--measure", nargs=3, metavar=("FOLDER", "THREADS", "LIBRARY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -92,7 +95,7 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         write_photos(Path(folder, "photos"), options.images)
-        for threads, library in ((1, "onnxruntime"), (2, "onnxruntime"), (1, "pytorch"), (2, "pytorch")):
+        for threads, library in itertools.product(options.threads, options.libraries):
             cache = Path(folder, f"cache-{threads}-{library}")
             environment = os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": str(threads)}
             before = os.getloadavg()[0]

@@ -74,7 +74,7 @@ def fit_probe(
     centred, mean, scale = _centred(features)
     losses: list[float] = []
     accuracies: list[float] = []
-    for loss, accuracy in _cross_validated(centred, data, seed, compute.threads):
+    for loss, accuracy in _cross_validated(centred, data, seed):
         losses.append(loss)
         accuracies.append(accuracy)
         yield ProbeStep(len(losses), len(STRENGTHS) + 1, "logistic regression")
@@ -83,7 +83,7 @@ def fit_probe(
     best = int(np.argmin(losses)) if losses else None
     strength = DEFAULT_STRENGTH if best is None else STRENGTHS[best]
     model = _regression()
-    _fit(model, centred, data.labels, strength, compute.threads)
+    _fit(model, centred, data.labels, strength)
     weight, bias = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
     if len(data.classes) == 2:  # scikit-learn gives one row, of the second class
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -151,16 +151,14 @@ def _centred(features: Features) -> tuple[Features, np.ndarray, float]:
     return centred / np.float32(scale), mean, scale
 
 
-def _cross_validated(
-    features: Features, data: LabelledImages, seed: int, threads: int
-) -> Iterator[tuple[float, float]]:
+def _cross_validated(features: Features, data: LabelledImages, seed: int) -> Iterator[tuple[float, float]]:
     """Loss and accuracy on held-out images for each of STRENGTHS; none where nothing can be held out."""
     folds = _held_out(data, seed)
     models = [_regression() for _ in folds]  # each starts from its fit at the strength before
     for strength in STRENGTHS if folds else ():
         loss = correct = 0.0
         for model, held_out in zip(models, folds, strict=True):
-            _fit(model, features[~held_out], data.labels[~held_out], strength, threads)
+            _fit(model, features[~held_out], data.labels[~held_out], strength)
             probabilities, labels = model.predict_proba(features[held_out]), data.labels[held_out]
             loss -= float(np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).sum())
             correct += int((probabilities.argmax(1) == labels).sum())
@@ -173,11 +171,12 @@ def _regression() -> Any:
     return LogisticRegression(max_iter=MAX_ITERATIONS, warm_start=True)
 
 
-def _fit(model: Any, features: Features, labels: np.ndarray, strength: float, threads: int) -> None:
+def _fit(model: Any, features: Features, labels: np.ndarray, strength: float) -> None:
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings(), threadpool_limits(threads):
+    # One thread: the products are small. With two, beside other work, each waits for the other.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # weak regularisation: it is judged by its loss anyway
         model.set_params(C=strength).fit(features, labels)
 
