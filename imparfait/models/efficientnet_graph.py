@@ -25,7 +25,7 @@ def feature_graph(network: EfficientNetLite0) -> bytes:
     images = graph.node("Cast", IMAGES, to=TensorProto.FLOAT)
     images = graph.node("Mul", images, graph.constant(np.float32(SCALE / 255)))
     last = graph.node("Sub", images, graph.constant(np.float32(MEAN * SCALE)))
-    last = graph.convolution(last, network.stem, network.channels == 1)
+    last = graph.convolution(last, network.stem, network.channels)
     for block in network.blocks:
         assert isinstance(block, Bottleneck)
         before = last
@@ -67,14 +67,15 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def convolution(self, images: str, layer: nn.Module, grey: bool = False) -> str:
-        """A layer of `efficientnet_lite.convolution`; where images are `grey`, its weights of all colours are added."""
+    def convolution(self, images: str, layer: nn.Module, channels: int = 3) -> str:
+        """A layer of `efficientnet_lite.convolution`; for images of other `channels`, their mean is each colour."""
         conv, norm = layer.get_submodule("conv"), layer.get_submodule("norm")
         assert isinstance(conv, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
         folded = fuse_conv_bn_eval(conv, norm)
         assert folded.bias is not None
-        weight = folded.weight.sum(1, keepdim=True) if grey else folded.weight
+        grey = folded.weight.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+        weight = folded.weight if channels == 3 else grey
         constants = [self.constant(_array(value)) for value in (weight, folded.bias)]
         kernel, strides = list(conv.kernel_size), list(conv.stride)
         result = self.node(

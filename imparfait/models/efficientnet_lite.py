@@ -46,8 +46,8 @@ class EfficientNetLite0(nn.Module):
         self.head = nn.Linear(FEATURES, classes)
 
     def features(self, images: Images) -> Float[Tensor, "n features"]:
-        """What the linear head takes, for images in 0..1; grey ones are repeated to three channels."""
-        colours = images.expand(-1, 3, -1, -1) if self.channels == 1 else images
+        """What the linear head takes, for images in 0..1; without three channels, their mean is each colour."""
+        colours = images if self.channels == 3 else images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         normalised = (colours - MEAN) * SCALE
         places: Tensor = self.top(self.blocks(self.stem(normalised)))
         return places.mean((2, 3))
