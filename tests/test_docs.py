@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import chdir
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from imparfait.cli.main import COMMANDS, commands
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.load import load_data
+from imparfait.training.backbones import BACKBONES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -95,7 +97,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             name = re.match(r"# (\S+\.toml)\n", block)
             assert name, f"the first line of a block of TOML is its file's name: {block}"
             (home / name[1]).write_text(block)
-    with chdir(home):
+    with chdir(home), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_CACHE_HOME", str(home / "cache"))
         for command in (
             "imparfait train --recipe quick",
             *commands_of(TEXTS["export.md"]),
@@ -109,7 +112,8 @@ def on_small_data(command: str) -> list[str]:
     """The words of a command, with small data and short trainings where it says nothing of them."""
     words = [found for word in shlex.split(command)[1:] for found in sorted(map(str, Path().glob(word)))[:1] or [word]]
     verb = words[0]
-    extra = SHORT.get(verb, [])
+    probe = "--backbone" in words and "--fine-tune" not in words
+    extra = [] if probe else SHORT.get(verb, [])
     for flag, value in zip(extra[::2], extra[1::2], strict=True):
         words += [] if flag in words and flag != "--trials" else [flag, value]
     if verb in READS_DATA and "--data" not in words:
@@ -126,6 +130,8 @@ def run(command: str, home: Path) -> None:
         return
     DONE.add(command)
     words = on_small_data(command)
+    if "--backbone" in words and find_spec(BACKBONES["efficientnet-lite0"].package) is None:
+        return  # needs imparfait[efficientnet]
     if command.startswith(LONG):
         words = [words[0], "--help"]
     if words[0] in SERVERS and "--export" not in words:

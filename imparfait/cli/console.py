@@ -74,6 +74,7 @@ def loaded(
     channels: int | None = None,
     skip_unreadable: bool = False,
     group: str | None = None,
+    file_size: int | None = None,
 ) -> "Dataset":
     """The data set, read behind a bar; prints how its images were normalised."""
     from imparfait.data.load import load_data
@@ -86,6 +87,7 @@ def loaded(
         channels=channels,
         skip_unreadable=skip_unreadable,
         group=group,
+        file_size=file_size,
     )
     if dataset.remark:
         click.echo(dataset.remark, err=True)

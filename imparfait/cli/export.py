@@ -24,7 +24,7 @@ def export(model: str, to: str, out: Path | None, network: str | None, as_json: 
     """Write MODEL, a run folder or a pretrained model's name, as one file that runs without imparfait.
 
     ONNX takes uint8 images (0..255) and returns calibrated probabilities and logits. A .keras file takes images in
-    0..1 and runs in Keras on TensorFlow, JAX or PyTorch. A file is only written if its predictions on 1,000
+    0..1 and runs in Keras on TensorFlow, JAX or PyTorch. A file is only written if its predictions on
     corrupted images agree with MODEL's.
     """
     from imparfait.export import export as write

@@ -18,11 +18,13 @@ def list_names() -> None:
         from imparfait.data.augmentation import AUGMENTATIONS
         from imparfait.data.load import DATASETS
         from imparfait.models.registry import MODELS
+        from imparfait.training.backbones import BACKBONES
     except ModuleNotFoundError as error:
         click.echo(f"the rest needs {error.name}: pip install 'imparfait[train]'")
         return
     tables: dict[str, Mapping[str, Any]] = {
         "models": MODELS,
+        "backbones": BACKBONES,
         "augmentations": AUGMENTATIONS,
         "corruptions": CORRUPTIONS,
         "data": DATASETS,

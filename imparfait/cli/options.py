@@ -94,6 +94,22 @@ def constraints(command: Command) -> Command:
     return _with(choices, command)
 
 
+def backbone(command: Command) -> Command:
+    """A pretrained backbone, and whether it is trained further."""
+    choices = (
+        click.option(
+            "--backbone",
+            metavar="NAME",
+            help="Fit a linear layer on the features of a pretrained network: efficientnet-lite0, or timm:NAME for one "
+            "of timm. For photographs; image files become 224×224 pixels unless --size says otherwise.",
+        ),
+        click.option(
+            "--fine-tune", is_flag=True, help="With --backbone: then train all its weights, at a low learning rate."
+        ),
+    )
+    return _with(choices, command)
+
+
 def executor(command: Command) -> Command:
     """Where jobs run, and on how many threads each."""
     choices = (

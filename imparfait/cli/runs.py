@@ -2,7 +2,7 @@
 
 import shlex
 import signal
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from imparfait.data.sealed_test import SealedTest
     from imparfait.reports.finished_run import FinishedRun
+    from imparfait.training.checkpoints import Epoch
     from imparfait.training.loop import Training
     from imparfait.training.run import Run
 
@@ -53,14 +54,44 @@ def complete(
     folder = None
     try:
         with work_folder(run, out) as folder:  # first: a disk that refuses says so before the training
-            training = run.training(model)
-            _train(run, training, folder)
+            epochs = _fit_head(run, model) if run.backbone and not has_checkpoint(folder) else ()
+            if not run.frozen:
+                training = run.training(model)
+                _train(run, training, folder)
+                epochs = training.progress.epochs
             watch = console.watch("evaluating")
-            return finish_run(run, model, training.progress.epochs, out, test, watch, full_suite)
+            return finish_run(run, model, epochs, out, test, watch, full_suite)
     except KeyboardInterrupt as error:
         if folder and has_checkpoint(folder):
             raise Stopped(f"stopped; the training is saved, {console.CONTINUES}", 128 + signal.SIGINT) from error
         raise
+
+
+def _fit_head(run: "Run", model: "nn.Module") -> "tuple[Epoch, ...]":
+    """Fit the last layer on the features of the run's backbone; what it would be after one epoch."""
+    from imparfait.reports.text import percent
+    from imparfait.training.linear_probe import features_folder, fit_probe
+
+    assert run.backbone is not None
+    steps = fit_probe(model, run.data, run.compute, run.backbone.sha256, run.settings.seed)
+    with asked_to_stop() as stop, closing(steps), ExitStack() as bars:
+        doing, progress, task = "", None, None
+        for step in steps:
+            if step.doing != doing and not step.epoch:
+                bars.close()
+                doing = step.doing
+                progress, task = bars.enter_context(console.bar(f"{doing}, {len(run.data):,} images", step.total))
+            if progress is not None and task is not None:
+                progress.update(task, completed=step.done)
+            if step.epoch:
+                bars.close()
+                click.echo(f"linear probe: {percent(step.epoch.accuracy)} {step.doing}", err=True)
+                return (step.epoch,)
+            if stop.signal:
+                raise Stopped(
+                    f"stopped; finished features are kept in {features_folder()}, {console.CONTINUES}", stop.code
+                )
+    raise AssertionError("the last step has an epoch")
 
 
 def _train(run: "Run", training: "Training", folder: Path) -> None:

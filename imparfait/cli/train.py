@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from imparfait.cli import console, options
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.training.backbones import Backbone
+
+BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's networks were trained on
 
 
 @click.command()
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     "--teacher", "teachers", type=click.Path(path_type=Path), multiple=True, metavar="RUN",
     help="Train by knowledge distillation from this run instead of the labels; repeat for an ensemble.",
 )  # fmt: skip
+@options.backbone
 @options.device
 @options.out
 @click.option("--final", is_flag=True, help="Train on the validation images too, then evaluate on the test set, once.")
@@ -46,6 +51,8 @@ def train(
     skip_unreadable: bool,
     init_from: Path | None,
     teachers: tuple[Path, ...],
+    backbone: str | None,
+    fine_tune: bool,
     device: str,
     out: Path,
     final: bool,
@@ -67,6 +74,8 @@ def train(
             "--suite full with --final: the full suite is for validation images, and --final trains on them",
             hint="leave one out; `imparfait evaluate RUN --suite full --split test` evaluates a final run",
         )
+    if backbone or fine_tune:
+        _check_backbone(backbone, fine_tune)
     options.changed(choose_settings(recipe, settings_file, flags["model"])[1], flags)  # errors before images are read
 
     from imparfait.cli.runs import train_and_report
@@ -76,6 +85,7 @@ def train(
 
     weights = load_weights(init_from) if init_from else None
     own = weights.config.input if weights else None
+    pretrained = _load_backbone(backbone) if backbone else None
     dataset = console.loaded(
         data,
         size,
@@ -83,12 +93,19 @@ def train(
         channels=own.channels if own else None,
         skip_unreadable=skip_unreadable,
         group=group,
+        file_size=BACKBONE_SIZE if backbone else None,
     )
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     if data not in DATASETS:
         console.report_data(dataset)
     name, base, fixed = choose_settings(recipe, settings_file, flags["model"], None if weights else dataset.train)
+    if backbone and not (recipe or settings_file):
+        from imparfait.training.linear_probe import FINE_TUNE, PROBE
+
+        name, base = ("fine-tune", FINE_TUNE) if fine_tune else ("linear-probe", PROBE)
     settings = options.changed(base, flags)
+    if pretrained:
+        settings = options.changed(settings, {"model": pretrained.model})
     if name == "photo" and not recipe and not flags["model"]:
         click.echo("recipe: photo, as the images fill their frame; --recipe default is for digits", err=True)
     if weights:
@@ -107,6 +124,8 @@ def train(
         teachers=teachers,
         fixed=fixed,
         watch=console.watch("choosing the augmentation"),
+        backbone=pretrained,
+        frozen=bool(pretrained) and not fine_tune,
     )
     if run.pilot:
         click.echo(str(run.pilot), err=True)
@@ -116,3 +135,33 @@ def train(
         console.next_step(
             options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"
         )
+
+
+def _check_backbone(backbone: str | None, fine_tune: bool) -> None:
+    """Raise UserError for options that contradict --backbone."""
+    from imparfait.core.errors import UserError
+    from imparfait.training.settings import TrainingSettings
+
+    if not backbone:
+        raise UserError(
+            "--fine-tune without --backbone", expected="a network to train further", hint="add --backbone NAME"
+        )
+    never = {"model", "init_from", "teachers"}
+    refused = never if fine_tune else never | {"recipe", "settings_file", *TrainingSettings.model_fields} - {"seed"}
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in refused and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise UserError(
+                f"{option.opts[0]} with --backbone {backbone}",
+                expected="no other network" if option.name in never else "no setting of a training",
+                hint=f"leave {option.opts[0]} out" if option.name in never else "add --fine-tune, or leave it out",
+            )
+
+
+def _load_backbone(name: str) -> "Backbone":
+    """The backbone, with what it is on stderr."""
+    from imparfait.training.backbones import load_backbone
+
+    backbone = load_backbone(name)
+    click.echo(console.plain(f"{name}: pretrained weights, licence {backbone.licence}"), err=True)
+    return backbone

@@ -1,10 +1,12 @@
 """Device, threads and precision of a computation, and the cores and worker processes available for it."""
 
+import math
 import multiprocessing
 import multiprocessing.process
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, PositiveInt
@@ -19,6 +21,15 @@ class ComputeConfig(BaseModel, frozen=True, extra="forbid"):
 
     def __str__(self) -> str:
         return f"{self.threads} thread{'s' * (self.threads > 1)} ({self.device}, {self.precision})"
+
+
+MODEL_VALUES, ARRAY_VALUES = 1 << 21, 1 << 23
+"""Numbers in the images that a network takes at once, which its activations multiply, and that arithmetic takes."""
+
+
+def images_at_once(shape: Sequence[int], most: int, values: int = MODEL_VALUES) -> int:
+    """How many images of this `shape` to process at once: `most`, or fewer of large images, for memory."""
+    return max(1, min(most, values // math.prod(shape)))
 
 
 def usable_cores() -> int:

@@ -210,3 +210,14 @@ def read_regular(file: Path, most: int) -> bytes:
 def printable(text: str, most: int = 200) -> str:
     """Untrusted text made safe to print in a sentence: no control characters, at most `most` characters."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)[:most]
+
+
+def user_cache(name: str) -> Path:
+    """The folder `name` for what can be made again, in the user's cache folder; made where it is missing.
+
+    Source: the XDG base directory specification.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(home) / "imparfait" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -45,6 +45,7 @@ def load_data(
     channels: int | None = None,
     skip_unreadable: bool = False,
     group: str | None = None,
+    file_size: int | None = None,
 ) -> Dataset:
     """The data set called `data`, the one at the path `data`, or the images and labels that `data` holds.
 
@@ -53,7 +54,8 @@ def load_data(
     .npy files, SVHN's .mat files, or a zip archive of any of these. In memory: `(images, labels)` as arrays, a
     sequence of `(image, label)`, or a dictionary of these by split. The test images are read when they are opened.
 
-    `size` brings images of files to size × size pixels. `normalize` names the normalization of image files, in
+    `size` brings images of files to size × size pixels, `file_size` too where no `size` is given; other formats are of
+    the size they are. `normalize` names the normalization of image files, in
     training and in `predict` (see `imparfait.data.images.normalize`); a model's InputFormat brings them to exactly
     that. The default is `digit` where all training images are framed as MNIST's digits; else, for image files with a
     size, `resize` where nearly all have one orientation and `letterbox` where not; else `none`. `channels` 1 turns
@@ -65,7 +67,8 @@ def load_data(
     known = normalize if isinstance(normalize, InputFormat) else None
     declared = None if isinstance(normalize, InputFormat) else normalize
     channels = known.channels if known else channels
-    wanted = Wanted(size, declared, channels, known, skip_unreadable, group)
+    side = size or (None if declared == "none" else file_size)
+    wanted = Wanted(side, declared, channels, known, skip_unreadable, group)
     if isinstance(data, str | Path):
         found = _at(data, wanted, watch)
     else:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 from scipy.special import softmax
 
+from imparfait.core.compute import ARRAY_VALUES, images_at_once
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Groups, Labels, Probabilities, Sources
 from imparfait.data.dataset import ConditionImages
@@ -155,8 +156,9 @@ def score_conditions(classifier: Classifier, conditions: Iterable[ConditionImage
 def _result(classifier: Classifier, condition: ConditionImages) -> ConditionResult:
     data = condition.data
     logits = []
-    for start in range(0, len(data), BATCH_IMAGES):
-        images = data.pixels[start : start + BATCH_IMAGES].astype(np.float32) / 255
+    batch = images_at_once(data.pixels.shape[1:], BATCH_IMAGES, ARRAY_VALUES)
+    for start in range(0, len(data), batch):
+        images = data.pixels[start : start + batch].astype(np.float32) / 255
         outputs = classifier(images)
         if np.shape(outputs) != (len(images), len(data.classes)) or not np.isfinite(outputs).all():
             raise UserError(

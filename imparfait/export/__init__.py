@@ -61,7 +61,7 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     `to` is onnx: uint8 images `[n, channels, height, width]` to calibrated probabilities and logits; or keras, for the
     founding study's networks: float32 images `[n, height, width, channels]` in 0..1 to calibrated probabilities.
     `out` is by default the run's name in the current folder. `network` as in `load_classifier`.
-    Raises UserError, and writes nothing, where predictions on 1,000 corrupted images differ from the run's.
+    Raises UserError, and writes nothing, where predictions on corrupted images differ from the run's.
     """
     export_format = lookup("format", to, FORMATS)
     folder = PRETRAINED[str(run)].folder if str(run) in PRETRAINED else Path(run)

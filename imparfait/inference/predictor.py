@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from imparfait.core.compute import onnx_session
+from imparfait.core.compute import images_at_once, onnx_session
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.blank import is_blank
@@ -79,7 +79,8 @@ class Predictor:
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Calibrated probabilities of each class, computed in batches. Raises UserError for NaN and other numbers."""
-        parts = [self.run(pixels[start : start + BATCH_IMAGES]) for start in range(0, len(pixels), BATCH_IMAGES)]
+        batch = images_at_once(pixels.shape[1:], BATCH_IMAGES)
+        parts = [self.run(pixels[start : start + batch]) for start in range(0, len(pixels), batch)]
         found = np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
         within = (found >= -PROBABILITY_TOLERANCE) & (found <= 1 + PROBABILITY_TOLERANCE)  # False for NaN
         if found.shape != (len(pixels), len(self.classes)) or not within.all():

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
-from imparfait.core.compute import ComputeConfig
+from imparfait.core.compute import ComputeConfig, images_at_once
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Logits
 
@@ -27,8 +27,9 @@ def as_classifier(model: nn.Module, compute: ComputeConfig | None = None, temper
         was_training = model.training
         model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         logits = []
+        batch_images = images_at_once(images.shape[1:], BATCH_IMAGES)
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
-            for batch in torch.split(torch.from_numpy(images), BATCH_IMAGES):
+            for batch in torch.split(torch.from_numpy(images), batch_images):
                 logits.append(model(batch.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
         model.train(was_training)
         return (torch.cat(logits) / temperature).numpy()

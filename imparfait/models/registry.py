@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,11 @@ from imparfait.models.cnn import Cnn, no_dropout, no_normalisation, one_convolut
 from imparfait.models.cnn_gru import CnnGru, Rnn, tanh
 from imparfait.models.custom import is_custom, load_custom
 from imparfait.models.duo import Duo
+from imparfait.models.efficientnet_lite import EfficientNetLite0
 from imparfait.models.grand import Grand
 from imparfait.models.petit import Petit
 from imparfait.models.resnet import ResNet
+from imparfait.models.timm_network import build_timm, is_timm
 
 Factory = Callable[..., nn.Module]
 """Takes `channels` and `classes`, and `height` and `width` too where the network is built for one image size."""
@@ -24,6 +27,7 @@ MODELS: dict[str, Factory] = {
     "grand": Grand,
     "duo": Duo,
     "resnet": ResNet,
+    "efficientnet_lite0": EfficientNetLite0,
     "cnn": Cnn,
     "cnn_gru": CnnGru,
     "rnn": Rnn,
@@ -96,6 +100,8 @@ def check_outputs(model: nn.Module, images: Tensor, classes: int, name: str = "t
 def _factory(model: str | Factory) -> Factory:
     if not isinstance(model, str):
         return model
+    if is_timm(model):
+        return partial(build_timm, model)
     return load_custom(model) if is_custom(model) else lookup("model", model, MODELS)
 
 

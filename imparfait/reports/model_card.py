@@ -34,7 +34,7 @@ classifier = imparfait.load_classifier("{name}")  # float32 [n, channels, height
 
 ## Settings
 
-{settings}
+{settings}{backbone}
 
 ## Files
 
@@ -63,5 +63,8 @@ def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
         table="\n".join(f"| {' | '.join(row)} |" for row in rows),
         conditions=conditions,
         settings="\n".join(f"- {name}: {value}" for name, value in run.settings.model_dump().items()),
+        backbone=f"\n- backbone: pretrained weights of {run.backbone.name} ({run.backbone.licence})"
+        if run.backbone
+        else "",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")

@@ -30,6 +30,7 @@ from imparfait.training.step import (
     TargetFunction,
     class_weights,
     reseeded,
+    set_training_mode,
     smoothed_labels,
     update_weights,
 )
@@ -90,6 +91,7 @@ class Training:
         *,
         validation: LabelledImages | None = None,
         targets: TargetFunction | None = None,
+        frozen_statistics: bool = False,
     ):
         if not isinstance(data, LabelledImages) or data.split == "test":
             raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
@@ -99,6 +101,7 @@ class Training:
         self.model, self.settings, self.classes = model, settings, len(data.classes)
         self.compute = compute or choose_compute(model, batch)
         self.targets = targets or self._smoothed_labels
+        self.frozen_statistics = frozen_statistics
         model.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pixels, self.labels, self.sources = _with_outliers(data, settings)
         self._weights = class_weights(self.labels, self.classes, settings.class_balance)
@@ -196,8 +199,8 @@ class Training:
     def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[float, int]:
         """Update the weights with one batch; returns its loss and the number of correct predictions."""
         settings, compute, labels = self.settings, self.compute, self.labels[source]
-        if not self.model.training:  # setting it visits all layers
-            self.model.train()
+        if self.frozen_statistics or not self.model.training:  # setting it visits all layers
+            set_training_mode(self.model, self.frozen_statistics)
         rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate

@@ -23,6 +23,7 @@ from imparfait.models.loading import PretrainedWeights, check_named
 from imparfait.models.metadata import ModelConfig, Threshold
 from imparfait.models.pretrained import find_model
 from imparfait.models.registry import check_outputs
+from imparfait.training.backbones import Backbone
 from imparfait.training.loop import Training, network_for
 from imparfait.training.manifest import DataManifest, RunManifest, read_manifest
 from imparfait.training.pilot import Pilot, run_pilots
@@ -50,6 +51,10 @@ class Run:
     """sha256 of the images that these were split from by group, validation images included."""
     validated: str | None = None
     """Of a final run without images to calibrate on: sha256 of the training images of its run with validation."""
+    backbone: Backbone | None = None
+    """The pretrained network that it starts from."""
+    frozen: bool = False
+    """Whether only the head on the backbone is fitted."""
     pilot: Pilot | None = None
     """What chose the augmentation, where it was not given."""
 
@@ -67,7 +72,7 @@ class Run:
     def name(self) -> str:
         """The run folder's name: recipe, network where it is not the recipe's, seed, and the start of the hash."""
         model = self.settings.model
-        network = parts_of(model)[0].stem if is_custom(model) else model
+        network = parts_of(model)[0].stem if is_custom(model) else model.replace(":", "-")
         is_the_recipes = self.recipe in RECIPES and RECIPES[self.recipe].settings.model == model
         return f"{self.recipe}{'' if is_the_recipes else f'-{network}'}-s{self.settings.seed}-{self.hash[:6]}"
 
@@ -118,7 +123,15 @@ class Run:
             from imparfait.training.distillation import distillation_targets
 
             targets = distillation_targets(self.teachers, len(self.data.classes), self.compute)
-        return Training(model, self.data, self.settings, self.compute, validation=self.validation, targets=targets)
+        return Training(
+            model,
+            self.data,
+            self.settings,
+            self.compute,
+            validation=self.validation,
+            targets=targets,
+            frozen_statistics=self.backbone is not None,
+        )
 
 
 def prepare_run(
@@ -132,13 +145,15 @@ def prepare_run(
     teachers: Sequence[str | Path] = (),
     fixed: Collection[str] = (),
     watch: Watch = plainly,
+    backbone: Backbone | None = None,
+    frozen: bool = False,
 ) -> tuple[Run, nn.Module]:
     """A run on the training images of `dataset`, with `final` on the validation images too, and its initial network.
 
     With 10,000 training images or more, 5 % are held out for calibration. Where the images are few, batches are smaller
-    and epochs more, unless `fixed` names these settings. For the augmentation `photo` of a recipe, short trainings find
-    which changes the classes allow; `watch` shows how far they are. Raises UserError as `new_run`, and when the initial
-    weights or a teacher were trained on the validation images.
+    and epochs more, unless `fixed` names these settings or there is a `backbone`. For the augmentation `photo` of a
+    recipe, short trainings find which changes the classes allow; `watch` shows how far they are. Raises UserError as
+    `new_run`, and when the initial weights or a teacher were trained on the validation images.
     """
     from imparfait.training.distillation import load_teachers
 
@@ -156,7 +171,7 @@ def prepare_run(
         settings = settings.model_copy(update={"augmentation": pilot.augmentation})
     run, model = new_run(
         recipe,
-        enough_steps(settings, len(fit), fixed),
+        settings if backbone else enough_steps(settings, len(fit), fixed),
         fit,
         device,
         final=final,
@@ -166,6 +181,8 @@ def prepare_run(
         calibration=calibration,
         split_from=split_from,
         validated=validated,
+        backbone=backbone,
+        frozen=frozen,
     )
     return replace(run, pilot=pilot), model
 
@@ -183,11 +200,14 @@ def new_run(
     calibration: LabelledImages | None = None,
     split_from: str | None = None,
     validated: str | None = None,
+    backbone: Backbone | None = None,
+    frozen: bool = False,
 ) -> tuple[Run, nn.Module]:
     """A run and its network, with the compute configuration of the fixed rule.
 
     The network's initial weights are random, or `weights` where they fit; `teachers` are by the sha256 of their
-    weights. Raises UserError when the network's outputs are not one logit per class.
+    weights. With a `backbone` its features' weights are the pretrained ones; with `frozen` they stay.
+    Raises UserError when the network's outputs are not one logit per class.
     """
     model = network_for(settings, data)
     batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
@@ -196,11 +216,17 @@ def new_run(
     if weights:
         weights.fill(model, data.classes)
         origins["weights"] = weights.sha256
+    if backbone:
+        backbone.fill(model)
+        origins["frozen backbone" if frozen else "backbone"] = backbone.sha256
     by_sha256 = sorted((teachers or {}).items())  # the order in which they were named does not matter
     origins |= {f"teacher {number}": sha256 for number, (sha256, _) in enumerate(by_sha256, 1)}
     networks = tuple(network for _, network in by_sha256)
     compute = choose_compute(model, batch, device)
-    run = Run(recipe, settings, compute, data, final, origins, networks, validation, calibration, split_from, validated)
+    if frozen:  # the head is fitted on exact features
+        compute = compute.model_copy(update={"precision": "float32"})
+    splits = (validation, calibration, split_from, validated)
+    run = Run(recipe, settings, compute, data, final, origins, networks, *splits, backbone, frozen)
     run.config()  # what cannot be stored is refused before it is trained
     return run, model
 

@@ -42,7 +42,7 @@ def work_folder(run: Run, out: Path) -> Iterator[Path]:
         try:
             write_json(folder / "settings.json", run.manifest.model_dump())
             yield folder
-        except (UserError, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt):
             if not has_checkpoint(folder):
                 shutil.rmtree(folder)
             raise

@@ -28,6 +28,17 @@ class Step:
     epoch: Epoch | None = None
 
 
+def set_training_mode(model: nn.Module, frozen_statistics: bool) -> None:
+    """Training mode for all layers, but with `frozen_statistics` not for batch normalisations.
+
+    These then use the statistics they have, as in prediction: those of a few small batches would be worse.
+    """
+    model.train()
+    for module in model.modules() if frozen_statistics else ():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm):
+            module.eval()
+
+
 def update_weights(
     model: nn.Module,
     images: Tensor,

@@ -122,7 +122,7 @@ def test_a_keras_file_predicts_as_its_network(model: str) -> None:
 
 
 def test_every_network_but_ours_can_be_written_as_a_keras_file() -> None:
-    assert set(KERAS_MODELS) == set(MODELS) - {"petit", "grand", "duo"}
+    assert set(KERAS_MODELS) == set(MODELS) - {"petit", "grand", "duo", "efficientnet_lite0"}
 
 
 @pytest.mark.parametrize("model", ["petit", "grand", "duo"])
@@ -169,7 +169,7 @@ def test_an_onnx_file_predicts_as_its_network_for_any_batch_size(model: str) -> 
     (logits,) = session.run(["logits"], {"images": images})
     assert np.abs(softmax(logits, 1) - expected).max() < 1e-5
     weight_bytes = 4 * sum(parameter.numel() for parameter in network.parameters())
-    assert weight_bytes < len(content) < weight_bytes + 60_000
+    assert 0.99 * weight_bytes < len(content) < weight_bytes + 60_000  # normalisations may be folded
     # Nothing of the machine that it was written on.
     assert not [word for word in (b".py", str(Path.home()).encode(), str(Path.cwd()).encode()) if word in content]
 
