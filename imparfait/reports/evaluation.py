@@ -32,7 +32,7 @@ from imparfait.reports.text import (
     suite_summary,
     verdict_sentence,
 )
-from imparfait.training.run import check_split
+from imparfait.training.seen_images import check_split
 
 MAX_NAME = 80  # characters of the models' names in the folder's name
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from imparfait.training.settings import MIN_BATCH, TrainingSettings
 
 PILOT_IMAGES = 4000  # at most; half a minute at 32 pixels a side
 PILOT_STEPS, PILOT_BATCH = 400, 64
-PILOT_ARGS = {"filters": 16, "depth": 1}
+PILOT_NETWORK: dict[str, Any] = {"model": "resnet", "model_args": {"filters": 16, "depth": 1}, "learning_rate": 0.01}
 HELD_OUT_SHARE = 1 / 4
 MIN_HELD_OUT = 40  # images; fewer show nothing
 
@@ -59,7 +60,7 @@ def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = 
         return None
     batch = min(PILOT_BATCH, max(MIN_BATCH, len(fit) // 8))
     epochs = max(1, round(PILOT_STEPS * batch / len(fit)))
-    small = settings.model_copy(update={"model_args": PILOT_ARGS, "epochs": epochs, "batch_size": batch})
+    small = settings.model_copy(update=PILOT_NETWORK | {"epochs": epochs, "batch_size": batch})
     natural, mirrored, recoloured = (
         _accuracy(fit, held_out, small.model_copy(update={"augmentation": name}))
         for name in watch(("photo", "mirrored_photo", "recoloured_photo"), 3)

@@ -88,9 +88,13 @@ RECIPE_OF_MODEL = {
 }
 
 
+BACKBONES = ("efficientnet", "timm:")  # networks that learned photographs begin so
+
+
 def suite_for(settings: TrainingSettings) -> tuple[tuple[str, float], ...]:
     """The conditions that a run with these settings is evaluated under: clean only, where it learns photographs."""
-    return CLEAN_SUITE if settings.augmentation in PHOTO_AUGMENTATIONS else CORE_SUITE
+    of_photos = settings.augmentation in PHOTO_AUGMENTATIONS or settings.model.startswith(BACKBONES)
+    return CLEAN_SUITE if of_photos else CORE_SUITE
 
 
 RENAMED = {"robust": "default"}

@@ -16,7 +16,7 @@ from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_groups
 from imparfait.data.load import Dataset, plainly
-from imparfait.data.splits import split, split_calibration
+from imparfait.data.splits import split_calibration
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.loading import PretrainedWeights, check_named
@@ -25,9 +25,10 @@ from imparfait.models.pretrained import find_model
 from imparfait.models.registry import check_outputs
 from imparfait.training.backbones import Backbone
 from imparfait.training.loop import Training, network_for
-from imparfait.training.manifest import DataManifest, RunManifest, read_manifest
+from imparfait.training.manifest import DataManifest, RunManifest
 from imparfait.training.pilot import Pilot, run_pilots
 from imparfait.training.recipes import RECIPES
+from imparfait.training.seen_images import check_validation_unseen, split_fingerprint
 from imparfait.training.settings import TrainingSettings, enough_steps
 
 
@@ -161,10 +162,10 @@ def prepare_run(
     by_group = fit.groups is not None and not (final or dataset.validation)
     split_from = dataset.train.fingerprint() if by_group else None
     fit, calibration = split_calibration(fit)
-    validated = _split_fingerprint(dataset) if final and calibration is None else None
+    validated = split_fingerprint(dataset) if final and calibration is None else None
     if not final:
         for origin in (*([weights.path] if weights else []), *map(find_model, teachers)):
-            _check_validation_unseen(origin, dataset)
+            check_validation_unseen(origin, dataset)
     wants_pilot = settings.augmentation == "photo" and "augmentation" not in fixed
     pilot = run_pilots(fit, settings, watch) if wants_pilot else None
     if pilot:
@@ -252,50 +253,3 @@ def settings_for_weights(
             )
         check_named(weights.path, model)
     return settings.model_copy(update={"model": model or trained, "model_args": weights.config.model_args})
-
-
-def check_split(name: str, manifest: RunManifest, dataset: Dataset) -> None:
-    """Raises UserError where the run `name` was trained on a split of this data set by other groups, or by none.
-
-    What is a validation image now may then have been a training image.
-    """
-    if dataset.validation or (dataset.train.groups is None and manifest.data.split_from is None):
-        return
-    fit, _ = dataset.train_val()
-    if manifest.data.sha256 in _fingerprints(fit):
-        return
-    at_random = fit.groups is not None and manifest.data.sha256 in _fingerprints(
-        split(replace(dataset.train, groups=None))[0]
-    )
-    if at_random or manifest.data.split_from == dataset.train.fingerprint():
-        raise UserError(
-            f"{name} was trained on another split of {fit.name}, perhaps on some of the validation images",
-            expected="the same groups as in its training",
-            hint="write the same --group, or train it again",
-        )
-
-
-def _split_fingerprint(dataset: Dataset) -> str | None:
-    """sha256 of the images that a run with validation trains on; None where no validation set can be held out."""
-    try:
-        return split_calibration(dataset.train_val()[0])[0].fingerprint()
-    except UserError:
-        return None
-
-
-def _fingerprints(fit: LabelledImages) -> set[str]:
-    """Of training images, with those for calibration and without."""
-    return {fit.fingerprint(), split_calibration(fit)[0].fingerprint()}
-
-
-def _check_validation_unseen(origin: Path, dataset: Dataset) -> None:
-    """Raises UserError when the run `origin` was trained on validation images of this data set."""
-    manifest, everything = read_manifest(origin), dataset.train_and_val()
-    all_data = _fingerprints(everything) | _fingerprints(replace(everything, groups=None))
-    if manifest.final and manifest.data.sha256 in all_data:
-        raise UserError(
-            f"{origin} was trained on the validation images too, so its score on them would mean nothing",
-            hint="write --final, or name a run that was trained without it",
-        )
-    if not manifest.final:
-        check_split(str(origin), manifest, dataset)
