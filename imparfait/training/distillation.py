@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.ood.outlier_exposure import OOD_LABEL
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.loading import load_network, load_weights
 from imparfait.models.pretrained import find_model
-from imparfait.training.step import OOD_LABEL, TargetFunction, smoothed_labels
+from imparfait.training.step import TargetFunction, smoothed_labels
 
 
 def distillation_targets(teachers: Sequence[nn.Module], classes: int, compute: ComputeConfig) -> TargetFunction:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from imparfait.core.storage import exclusive_lock, fingerprint
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.corrupted import conditions_of
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.ood.outlier_exposure import OOD_LABEL, with_outliers
 from imparfait.evaluation.scores import Score, score_conditions
 from imparfait.models.classifier import as_classifier
 from imparfait.models.registry import build, check_outputs
@@ -25,7 +25,6 @@ from imparfait.training.optim import SCHEDULES, Average, make_optimizer
 from imparfait.training.recipes import suite_for
 from imparfait.training.settings import TrainingSettings
 from imparfait.training.step import (
-    OOD_LABEL,
     Step,
     TargetFunction,
     class_weights,
@@ -103,7 +102,9 @@ class Training:
         self.targets = targets or self._smoothed_labels
         self.frozen_statistics = frozen_statistics
         model.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.pixels, self.labels, self.sources = _with_outliers(data, settings)
+        self.pixels, self.labels, self.sources = map(
+            torch.from_numpy, with_outliers(data, settings.ood_fraction, settings.seed)
+        )
         self._weights = class_weights(self.labels, self.classes, settings.class_balance)
         images = len(self.augmentation.rows(settings.seed, 0, self.sources))
         self.steps_an_epoch = _count_batches(images, settings.batch_size)
@@ -269,19 +270,6 @@ def checkpointed(training: Training, folder: Path, identity: str) -> Generator[S
             if not due:
                 save_checkpoint(folder, training.state(), identity)
             raise
-
-
-def _with_outliers(data: LabelledImages, settings: TrainingSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels, labels and sources of all training images: `data`, and out-of-distribution images if asked for."""
-    pixels, labels, sources = data.pixels, data.labels, data.sources
-    if settings.ood_fraction:
-        from imparfait.data.ood import draw_outliers
-
-        outliers = draw_outliers(data, settings.ood_fraction, settings.seed)
-        pixels = np.concatenate([pixels, outliers])
-        labels = np.concatenate([labels, np.full(len(outliers), OOD_LABEL)])
-        sources = np.concatenate([sources, -1 - np.arange(len(outliers))])  # ids that no other image has
-    return torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(sources)
 
 
 def _count_batches(images: int, batch_size: int) -> int:

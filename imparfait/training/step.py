@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.rng import seed_of
+from imparfait.data.ood.outlier_exposure import OOD_LABEL
 from imparfait.training.checkpoints import Epoch
-
-OOD_LABEL = -1  # the label of an out-of-distribution image
 
 TargetFunction = Callable[[Tensor, Tensor], Tensor]
 """From labels `[n]` and images of a batch to the expected probabilities `[n, classes]`."""

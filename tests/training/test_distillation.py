@@ -11,12 +11,12 @@ from helpers.commands import SHORT, refused, run
 from torch import nn
 
 from imparfait.core.compute import ComputeConfig
+from imparfait.data.ood.outlier_exposure import OOD_LABEL
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.registry import build
 from imparfait.training.distillation import distillation_targets
 from imparfait.training.loop import Training
 from imparfait.training.settings import TrainingSettings
-from imparfait.training.step import OOD_LABEL
 
 ONE_THREAD = ComputeConfig(threads=1)
 SETTINGS = TrainingSettings(

@@ -18,13 +18,14 @@ from imparfait.core.rng import seed_of
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
+from imparfait.data.ood.outlier_exposure import OOD_LABEL
 from imparfait.data.sealed_test import SealedTest
 from imparfait.models.classifier import as_classifier
 from imparfait.models.registry import MODELS, build
 from imparfait.training.loop import Training, train
 from imparfait.training.optim import AVERAGE_SHARE, Average, make_optimizer, one_cycle, plateau
 from imparfait.training.settings import TrainingSettings
-from imparfait.training.step import OOD_LABEL, smoothed_labels
+from imparfait.training.step import smoothed_labels
 
 ONE_THREAD = ComputeConfig(threads=1)
 SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=3e-3)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
+from imparfait.data.ood.outlier_exposure import OOD_LABEL
 from imparfait.evaluation.none_of_these import none_of_these
 from imparfait.inference.predictor import NOT_CALIBRATED, Predictor
 from imparfait.models.metadata import InputFormat, NoneOfThese, Threshold, read_config
@@ -19,7 +20,7 @@ from imparfait.training.manifest import read_manifest
 from imparfait.training.pilot import run_pilots
 from imparfait.training.recipes import RECIPES, choose_settings, recipe_for
 from imparfait.training.settings import TrainingSettings
-from imparfait.training.step import OOD_LABEL, class_weights
+from imparfait.training.step import class_weights
 
 QUICK = ("--epochs", "1", "--augmentation", "photo")  # which leaves out the pilots
 FORM = InputFormat(channels=1, height=16, width=16, normalization="none")

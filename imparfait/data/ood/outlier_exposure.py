@@ -4,12 +4,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imparfait.core.types import Pixels
+from imparfait.core.types import Labels, Pixels, Sources
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood.registry import OOD_SETS
 from imparfait.data.ood.synthetic import scrambled
 
+OOD_LABEL = -1
+"""The label of an out-of-distribution image."""
 LETTERS = ("other_letters", "signs", "symbols")
+
+
+def with_outliers(data: LabelledImages, share: float, seed: int) -> tuple[Pixels, Labels, Sources]:
+    """Pixels, labels and sources of `data` and of `share` × len(data) out-of-distribution images."""
+    if not share:
+        return data.pixels, data.labels, data.sources
+    outliers = draw_outliers(data, share, seed)
+    labels = np.concatenate([data.labels, np.full(len(outliers), OOD_LABEL)])
+    ids = -1 - np.arange(len(outliers))  # that no other image has
+    return np.concatenate([data.pixels, outliers]), labels, np.concatenate([data.sources, ids])
 
 
 def draw_outliers(data: LabelledImages, share: float, seed: int) -> Pixels:
