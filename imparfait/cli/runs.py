@@ -33,6 +33,7 @@ def train_and_report(
     finished = complete(run, model, test, out, full_suite)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
+    remarks += [console.plain(finished.suspects)] if finished.suspects else []
     more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
     console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)
 

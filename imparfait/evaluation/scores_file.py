@@ -1,6 +1,7 @@
 """The format of scores.json of a run or of one model on the core suite, and of predictions.csv."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,16 +46,19 @@ class ScoresFile(BaseModel, frozen=True):
         )
 
 
-def write_scores(folder: Path, scores: Scores) -> None:
-    """scores.json, and every single prediction in predictions.csv."""
+def write_scores(folder: Path, scores: Scores, files: Sequence[str] = ()) -> None:
+    """scores.json, and every single prediction in predictions.csv; `files` names the file of each source id."""
     write_json(folder / "scores.json", ScoresFile.of(scores).model_dump())
     with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["corruption", "severity", "source", "truth", *(f"p_{name}" for name in scores.classes)])
+        names = ["file"] if files else []
+        head = ["corruption", "severity", "source", *names, "truth"]
+        writer.writerow([*head, *(f"p_{name}" for name in scores.classes)])
         for result in scores.conditions:
             rows = np.char.mod("%.5f", result.probabilities).tolist()
             for source, truth, row in zip(result.sources.tolist(), result.truths.tolist(), rows, strict=True):
-                writer.writerow([result.corruption, result.severity, source, scores.classes[truth], *row])
+                named = [files[source]] if files else []
+                writer.writerow([result.corruption, result.severity, source, *named, scores.classes[truth], *row])
 
 
 def read_scores(folder: Path) -> ScoresFile:

@@ -19,12 +19,20 @@ from imparfait.evaluation.calibration import Calibration, calibrate, calibrate_f
 from imparfait.evaluation.none_of_these import none_of_these
 from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
+from imparfait.evaluation.suspect_labels import suspect_labels, write_suspects
 from imparfait.models.classifier import as_classifier
 from imparfait.models.metadata import ModelConfig
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
 from imparfait.reports.run import prediction_figures, training_figure, write_report
-from imparfait.reports.text import access_sentence, group_sentence, mean_label, percent, recall_sentence
+from imparfait.reports.text import (
+    access_sentence,
+    group_sentence,
+    mean_label,
+    percent,
+    recall_sentence,
+    suspects_sentence,
+)
 from imparfait.training.checkpoints import Epoch
 from imparfait.training.recipes import suite_for
 from imparfait.training.run import Run
@@ -44,6 +52,8 @@ class FinishedRun:
     """The interval over groups, in words; empty without groups."""
     recalls: str = ""
     """The recall of the classes, in words."""
+    suspects: str = ""
+    """Which labels of the validation images are probably wrong, in words."""
 
 
 def finish_run(
@@ -75,6 +85,10 @@ def finish_run(
         known = shared_groups(conditions[0].data, run.data)
         over_groups = group_sentence(scores.mean_interval, scores.mean_group_interval, known)
         recalls = recall_sentence(scores)
+        suspects = [] if test else suspect_labels(scores.conditions[0])
+        doubts = suspects_sentence(suspects, scores.classes, run.files)
+        if suspects:
+            write_suspects(unfinished / "suspect_labels.csv", suspects, scores.classes, run.files)
         summary = summarize_robustness(classifier, run.validation, watch) if full_suite and run.validation else None
         is_photo = suite_for(run.settings) == CLEAN_SUITE
         none = none_of_these(classifier, run.validation) if is_photo and run.validation else None
@@ -88,10 +102,10 @@ def finish_run(
             calibration,
             scores,
             conditions,
-            "; ".join(filter(None, (measured_on, over_groups, recalls))),
+            "; ".join(filter(None, (measured_on, over_groups, recalls, doubts))),
             summary,
         )
-    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls)
+    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, doubts)
 
 
 def _calibrate(run: Run, model: nn.Module) -> Calibration | None:
@@ -135,7 +149,7 @@ def _write_report(
     circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
     if summary:
         circumstances += f" {summary.sentence[0].upper()}{summary.sentence[1:]}."
-    write_scores(folder, scores)
+    write_scores(folder, scores, run.files)
     write_card(folder, run, scores, f"{circumstances} {overlap}")
     write_report(
         folder,

@@ -13,6 +13,7 @@ from imparfait.data.corrupted import CORE_SUITE
 from imparfait.evaluation.robustness import CROSSING_ACCURACY, CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import Scores
 from imparfait.evaluation.statistics import GroupInterval, Interval, Verdict
+from imparfait.evaluation.suspect_labels import SuspectLabel
 
 if TYPE_CHECKING:
     from imparfait.data.sealed_test import TestAccess
@@ -152,6 +153,19 @@ def recall_sentence(scores: Scores) -> str:
         for at in recalls.argsort(kind="stable")[:LOWEST_RECALLS]
     ]
     return f"recall by class, {first.corruption}: {percent(recalls.mean())} in the mean; lowest {', '.join(lowest)}"
+
+
+def suspects_sentence(suspects: Sequence[SuspectLabel], classes: Sequence[str], files: Sequence[str]) -> str:
+    """How many labels are probably wrong, and the most suspect; empty for none."""
+    if not suspects:
+        return ""
+    first = suspects[0]
+    name = files[first.source] if files else f"image {first.source}"
+    label, likely = (printable(classes[index], 40) for index in (first.label, first.likely))
+    return (
+        f"{len(suspects)} label{'s are' if len(suspects) > 1 else ' is'} perhaps wrong, such as {printable(name)}, "
+        f"labelled {label} and predicted {likely}, {percent(first.probability)}: see suspect_labels.csv"
+    )
 
 
 def group_sentence(images: Interval, groups: GroupInterval | None, known: int = 0) -> str:

@@ -58,6 +58,8 @@ class Run:
     """Whether only the head on the backbone is fitted."""
     pilot: Pilot | None = None
     """What chose the augmentation, where it was not given."""
+    files: tuple[str, ...] = ()
+    """Of image files, the file of each source id."""
 
     @property
     def hash(self) -> str:
@@ -185,7 +187,7 @@ def prepare_run(
         backbone=backbone,
         frozen=frozen,
     )
-    return replace(run, pilot=pilot), model
+    return replace(run, pilot=pilot, files=dataset.files), model
 
 
 def new_run(
