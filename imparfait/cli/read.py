@@ -74,15 +74,14 @@ def read(
     for file in files:
         try:
             for page, reading in read_file(file, predictor, constraints=constraints):
-                name = file + (f", page {page.number}" if page.pages > 1 else "")
                 if as_json:
                     click.echo(json_line(ocr.page_json(file, page, reading, predictor.name)))
                 else:
                     if len(files) > 1 or page.pages > 1:
-                        click.echo(f"{name}:")
+                        click.echo(f"{page.name}:")
                     click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
                     if not reading.lines:
-                        click.echo(f"{name}: {NO_DIGITS_MESSAGE}", err=True)
+                        click.echo(f"{page.name}: {NO_DIGITS_MESSAGE}", err=True)
                     for line in ocr.alternative_lines(reading):
                         click.echo(line, err=True)
                 numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)

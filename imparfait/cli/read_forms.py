@@ -108,8 +108,7 @@ def _print(result: "FormResult", model: str, as_json: bool) -> None:
         return
     assert result.page
     assert result.reading
-    several = f", page {result.page.number}" if result.page.pages > 1 else ""
-    click.echo(f"{result.file}{several}:")
+    click.echo(f"{result.page.name}:")
     for each in result.reading.fields:
         click.echo(f"  {each.name}: {_marked(each)}")
     for each in result.reading.fields:

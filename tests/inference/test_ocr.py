@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from helpers.forms import write_fields
 from helpers.lines import PAPERS, composed, row
 from PIL import Image
 from scipy import ndimage
@@ -274,11 +275,26 @@ def test_a_few_bytes_do_not_keep_the_reader_busy() -> None:
     strip = np.full((112, 32_880), 255, np.uint8)
     strip[20:90, 40:60] = 0
     Image.fromarray(strip).save(buffer, "GIF")
-    with pytest.raises(UserError, match="a page of 32880×112 pixels"):
+    with pytest.raises(UserError, match="the image: has 32880×112 pixels"):
         imparfait.read(buffer.getvalue(), "digits")
     buffer = io.BytesIO()
     Image.fromarray(strip[:, :9000]).save(buffer, "PNG")
     assert imparfait.read(buffer.getvalue(), "digits").size == (112, 9000)  # before, in time of the width's square
+
+
+@pytest.mark.parametrize("flags", [(), ("--table",), ("--fields", "fields.json")])
+def test_a_strip_is_refused_by_its_name(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_fields(tmp_path / "fields.json", {"name": "all", "left": 0, "top": 0, "width": 1, "height": 1})
+    strip = Image.new("L", (32_880, 112), 255)
+    strip.paste(0, (40, 20, 60, 90))
+    strip.save("strip.png")
+    Image.new("L", (60, 60), 255).save("pages.tif", save_all=True, append_images=[strip.copy()])
+    for file, name in (("strip.png", "strip.png"), ("pages.tif", "pages.tif, page 2")):
+        error = str(run_read(file, *flags, code=2).exception)
+        assert f"{name}: has 32880×112 pixels; expected a page that is at most 100 times as long as wide" in error
 
 
 @pytest.mark.parametrize("shape", [(70_000, 1), (1, 70_000)])

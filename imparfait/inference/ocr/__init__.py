@@ -206,12 +206,24 @@ def read_file(
 
 
 def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint] = ()) -> Reading:
-    """The digits on a page, by a model for cropped digits. Raises UserError for another model, and for a long strip."""
+    """The digits on a page, by a model for cropped digits. Raises UserError as `check_readable` does."""
+    check_readable(page, predictor)
+    join_separators = any(isinstance(each, Pattern) for each in constraints)
+    lines = detect_fields(lightness(page.pixels), predictor, join_separators)
+    read_lines = []
+    for line in lines:
+        found = (field_on(each, page, predictor) for each in line)
+        read_lines.append(Line(tuple(each.constrained(constraints) if constraints else each for each in found)))
+    return Reading(tuple(read_lines), page.number, page.size)
+
+
+def check_readable(page: Page, predictor: Predictor) -> None:
+    """Raises UserError for a long strip, and for a model that is not for cropped digits."""
     height, width = page.size
     if max(height, width) > MAX_ASPECT * min(height, width) and height * width > LARGE_PIXELS:
         raise UserError(
-            f"a page of {width}×{height} pixels",
-            expected=f"one that is at most {MAX_ASPECT} times as long as wide",
+            f"{page.name}: has {width}×{height} pixels",
+            expected=f"a page that is at most {MAX_ASPECT} times as long as wide",
             hint="cut it into pages",
         )
     normalization = predictor.input_format.normalization
@@ -221,13 +233,6 @@ def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint
             expected="a model for single digits, light on dark",
             hint="use digits, or train with --normalize digit",
         )
-    join_separators = any(isinstance(each, Pattern) for each in constraints)
-    lines = detect_fields(lightness(page.pixels), predictor, join_separators)
-    read_lines = []
-    for line in lines:
-        found = (field_on(each, page, predictor) for each in line)
-        read_lines.append(Line(tuple(each.constrained(constraints) if constraints else each for each in found)))
-    return Reading(tuple(read_lines), page.number, page.size)
 
 
 def field_on(detected: DetectedField, page: Page, predictor: Predictor) -> Field:

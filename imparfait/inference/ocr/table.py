@@ -8,7 +8,7 @@ import numpy as np
 
 from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import lightness
-from imparfait.inference.ocr import Field, field_on
+from imparfait.inference.ocr import Field, check_readable, field_on
 from imparfait.inference.ocr.constraints import Constraint, check_possible
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.grid import Grid, find_grid
@@ -81,9 +81,10 @@ class Table:
 def read_table(page: Page, predictor: Predictor, constraints: Sequence[Constraint] = ()) -> Table | None:
     """The table on a page: the largest ruled grid with its cells; None where there is no grid.
 
-    A grid that is turned by a quarter is read upright. Each number has to meet all `constraints`. Raises UserError for
-    constraints that contradict each other.
+    A grid that is turned by a quarter is read upright. Each number has to meet all `constraints`. Raises UserError as
+    `check_readable` does, and for constraints that contradict each other.
     """
+    check_readable(page, predictor)
     check_possible(constraints, predictor.classes)
     grid = find_grid(lightness(page.pixels))
     if grid is None:
