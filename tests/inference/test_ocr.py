@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +18,11 @@ from PIL import Image
 from scipy import ndimage
 
 import imparfait
-from imparfait.cli.main import commands
+from imparfait.cli.main import commands, main
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
+from imparfait.data.images import pdf
+from imparfait.data.images.decode import Page
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, read_file
@@ -254,6 +259,33 @@ def test_a_broken_file_does_not_stop_the_others(folder: Path) -> None:
     result = run_read(folder, "--json", code=2)
     assert ["error" in json.loads(line) for line in result.stdout.splitlines()] == [True, False, False]
     assert "1 of 3 files could not be read" in str(result.exception)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("flags", [(), ("--table",), ("--fields", "fields.json")])
+def test_a_signal_ends_the_command_after_a_page_and_it_says_where(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...],
+    number: signal.Signals,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(folder)
+    write_fields(Path("fields.json"), {"name": "all", "left": 0, "top": 0, "width": 1, "height": 1})
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    real = pdf.read_pages
+
+    def signalled(*arguments: object) -> Iterator[Page]:
+        for page in real(*arguments):
+            signal.raise_signal(number)
+            yield page
+
+    monkeypatch.setattr(pdf, "read_pages", signalled)
+    monkeypatch.setattr(sys, "argv", ["imparfait", "read", *flags, "."])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 128 + number
+    printed, said = capsys.readouterr()
+    assert "broken.png: " in said
+    assert said.endswith("imparfait: stopped at ./clear.png, file 2 of 3; the rest was not read\n")
+    assert "scrawl" not in printed
 
 
 def test_levels_too_small_to_count_apart_are_no_error() -> None:

@@ -1,10 +1,12 @@
 """Tables: ruled grids in perspective, turned and bent, and the numbers in their cells."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.commands import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
@@ -123,10 +125,25 @@ def test_the_command_prints_rows(tmp_path: str) -> None:
     assert [line.replace("(", "").replace(")", "").split("\t") for line in result.stdout.splitlines()] == CELLS
     found = json.loads(CliRunner().invoke(commands, ["read", path, "--table", "--json"]).stdout)
     assert [[cell["text"] for cell in row] for row in found["rows"]] == CELLS
-    drawn([[""]]).save(path)
-    result = CliRunner().invoke(commands, ["read", path, "--table"])
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert "no ruled grid was found on it" in result.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_page_without_a_grid_is_an_error_and_other_pages_are_printed(flags: tuple[str, ...], tmp_path: Path) -> None:
+    table, none = drawn(CELLS), Image.new("L", (300, 200), 235)
+    table.save(tmp_path / "a.png")
+    none.save(tmp_path / "b.png")
+    none.save(tmp_path / "c.tif", save_all=True, append_images=[table.copy()])
+    message = "no ruled grid was found on it"
+    assert f"b.png: {message}; expected a table" in refused("read", tmp_path / "b.png", "--table", *flags)
+    result = CliRunner().invoke(commands, ["read", str(tmp_path), "--table", *flags])
+    assert f"1 of 3 files could not be read; the first was {tmp_path / 'b.png'}" in str(result.exception)
+    assert f"c.tif, page 1: {message}" in result.stderr
+    if flags:
+        assert [[*json.loads(line)][2:][-1] for line in result.stdout.splitlines()] == ["rows", "error", "rows", "rows"]
+    else:
+        assert [line for line in result.stdout.splitlines() if ":" in line] == [
+            f"{tmp_path / 'a.png'}:", f"{tmp_path / 'c.tif'}, page 2:",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("flag", ["--show", "--review"])
