@@ -83,7 +83,7 @@ def read(
             click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
             if not reading.lines:
                 click.echo(f"{page.name}: {NO_DIGITS_MESSAGE}", err=True)
-            for line in ocr.alternative_lines(reading):
+            for line in ocr.doubt_lines(reading):
                 click.echo(line, err=True)
         numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
         if show:

@@ -15,6 +15,7 @@ from imparfait.cli.main import commands
 from imparfait.data.images.decode import page_of
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr.grid import Grid, find_grid
+from imparfait.inference.ocr.pipeline import MARKED
 from imparfait.inference.ocr.table import read_table
 
 CELL = 60
@@ -125,6 +126,13 @@ def test_the_command_prints_rows(tmp_path: str) -> None:
     assert [line.replace("(", "").replace(")", "").split("\t") for line in result.stdout.splitlines()] == CELLS
     found = json.loads(CliRunner().invoke(commands, ["read", path, "--table", "--json"]).stdout)
     assert [[cell["text"] for cell in row] for row in found["rows"]] == CELLS
+
+
+def test_a_cell_with_a_comma_or_a_sign_is_unsure_with_the_reason() -> None:
+    table = read_table(page_of(drawn([["3,1", "31"], ["5", "-5"]])), load_predictor("digits"))
+    assert table
+    assert [[cell["confident"] for cell in row] for row in table.to_json()["rows"]] == [[False, True], [True, False]]
+    assert [cell.field.reason for row in table.rows for cell in row if cell.field] == [MARKED, None, None, MARKED]
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])

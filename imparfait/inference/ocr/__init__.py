@@ -58,6 +58,8 @@ class Field:
     """Where there are constraints: what was decided under them."""
     others: tuple[tuple[Digit, ...], ...] = field(default=(), repr=False, compare=False)
     """The digits if other glyphs are digits, or fewer: the most probable first."""
+    reason: str | None = None
+    """Why it is unsure, where this is not for its digits."""
 
     @property
     def text(self) -> str:
@@ -74,7 +76,8 @@ class Field:
         decision = constrained(self.distribution, constraints, min_probability=MIN_CONFIDENT_SCORE)
         digits = _digits_decided(self, decision)
         score = decision.probability if decision.best else self.score
-        return replace(self, digits=digits, score=score, confident=decision.confident, decision=decision)
+        reason = None if decision.confident else self.reason
+        return replace(self, digits=digits, score=score, confident=decision.confident, decision=decision, reason=reason)
 
     @property
     def box(self) -> Box:
@@ -157,7 +160,7 @@ def _field_json(field: Field) -> dict[str, Any]:
     ]
     content = {
         "text": field.text, "score": round(field.score, 6), "confident": field.confident, "box": [*field.box],
-        "digits": digits,
+        "reason": field.reason, "digits": digits,
     }  # fmt: skip
     if field.decision is None:
         return content
@@ -237,10 +240,10 @@ def check_readable(page: Page, predictor: Predictor) -> None:
 
 def field_on(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
     """The field with labels and in the file's pixels, confident or not."""
-    confident = detected.score >= MIN_CONFIDENT_SCORE
+    confident = detected.score >= MIN_CONFIDENT_SCORE and detected.doubt is None
     digits = _digits_on(detected.digits, page, predictor, confident)
     others = tuple(_digits_on(each, page, predictor, confident=False) for each in detected.others)
-    return Field(digits, detected.score, confident, detected.distribution, others=others)
+    return Field(digits, detected.score, confident, detected.distribution, others=others, reason=detected.doubt)
 
 
 def _digits_on(detected: list[DetectedDigit], page: Page, predictor: Predictor, confident: bool) -> tuple[Digit, ...]:

@@ -13,7 +13,15 @@ from imparfait.inference.ocr.constraints import Constraint, check_possible
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.grid import Grid, find_grid
 from imparfait.inference.ocr.layout import find_lines
-from imparfait.inference.ocr.pipeline import DetectedDigit, DetectedField, RecognisedGlyphs, field_of, recognise
+from imparfait.inference.ocr.marks import is_marked
+from imparfait.inference.ocr.pipeline import (
+    MARKED,
+    DetectedDigit,
+    DetectedField,
+    RecognisedGlyphs,
+    field_of,
+    recognise,
+)
 from imparfait.inference.predictor import Predictor
 
 CELL_PIXELS = 52  # the median cell's shorter side as it is read: its digits are of the detector's sizes
@@ -69,6 +77,7 @@ class Table:
                     {
                         "text": cell.text, "confident": cell.confident,
                         "score": round(cell.field.score, 6) if cell.field else None,
+                        "reason": cell.field.reason if cell.field else None,
                         "corners": [[round(x, 1), round(y, 1)] for x, y in cell.corners],
                     }
                     for cell in row
@@ -118,8 +127,9 @@ def _upright(grid: Grid) -> Grid:
 def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field:
     order = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
     found = field_of(order, order, glyphs, predictor.classes)
+    doubt = MARKED if is_marked(grid.pixels, glyphs.boxes[order]) else None
     digits, *others = ([_on_page(digit, grid) for digit in each] for each in (found.digits, *found.others))
-    return field_on(DetectedField(digits, found.score, found.distribution, others), page, predictor)
+    return field_on(DetectedField(digits, found.score, found.distribution, others, doubt), page, predictor)
 
 
 def _on_page(digit: DetectedDigit, grid: Grid) -> DetectedDigit:
