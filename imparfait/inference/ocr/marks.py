@@ -6,10 +6,11 @@
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from scipy import ndimage
 
 Grey = Float32[np.ndarray, "height width"]
+Box = Float[np.ndarray, "4"]
 Boxes = Float[np.ndarray, "n 4"]
 
 MAX_MARKS = 2  # between the digits of a number; more are the ticks of a comb
@@ -31,7 +32,14 @@ def is_marked(grey: Grey, boxes: Boxes) -> bool:
     return 0 < marks <= MAX_MARKS or _has_sign(grey, boxes[0])
 
 
-def _has_sign(grey: Grey, digit: Float[np.ndarray, "4"]) -> bool:
+def has_wall(grey: Grey, left: Box, right: Box) -> bool:
+    """Whether a line from above to below is between two digits."""
+    (first, _), ink = _ink(grey, left, right)
+    start, end = (round(edge) - first for edge in (left[2], right[0]))
+    return bool(ink[:, max(0, start) : max(0, end)].all(0).any()) if len(ink) else False
+
+
+def _has_sign(grey: Grey, digit: Box) -> bool:
     left, top, _, bottom = digit
     height = bottom - top
     start = np.array([left - SIGN_REACH * height, top, left - SIGN_REACH * height, bottom])
@@ -44,7 +52,7 @@ def _has_sign(grey: Grey, digit: Float[np.ndarray, "4"]) -> bool:
     return bool(near and wide > tall and abs((before[0][1] + before[0][3] - top - bottom) / 2) < MAX_SIGN_OFF * height)
 
 
-def _is_mark(piece: Float[np.ndarray, "4"], left: Float[np.ndarray, "4"], right: Float[np.ndarray, "4"]) -> bool:
+def _is_mark(piece: Box, left: Box, right: Box) -> bool:
     """Whether a piece of ink is between two digits and as large as a mark."""
     height = max(left[3] - left[1], right[3] - right[1])
     thin, long = np.sort(piece[2:] - piece[:2])
@@ -52,24 +60,27 @@ def _is_mark(piece: Float[np.ndarray, "4"], left: Float[np.ndarray, "4"], right:
     return bool(fits and left[2] < (piece[0] + piece[2]) / 2 < right[0])
 
 
-def _pieces(grey: Grey, left: Float[np.ndarray, "4"], right: Float[np.ndarray, "4"]) -> Boxes:
+def _pieces(grey: Grey, left: Box, right: Box) -> Boxes:
     """Boxes of the pieces of ink around two digits that do not reach above or below."""
+    corner, ink = _ink(grey, left, right)
+    found = [
+        (across.start, down.start, across.stop, down.stop)
+        for down, across in ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
+        if down.start > 0 and down.stop < len(ink)
+    ]
+    return np.asarray(np.array(found, float).reshape(-1, 4) + np.array([*corner, *corner]))
+
+
+def _ink(grey: Grey, left: Box, right: Box) -> tuple[tuple[int, int], Bool[np.ndarray, "rows columns"]]:
+    """Where there is ink around two digits, and the (column, row) at which this part of the page begins."""
     height = max(left[3] - left[1], right[3] - right[1])
     first, last = round(max(0, left[0])), round(right[2]) + 1
-    top, bottom = (
-        round(max(0, min(left[1], right[1]) - ABOVE * height)),
-        round(max(left[3], right[3]) + BELOW * height) + 1,
-    )
+    top = round(max(0, min(left[1], right[1]) - ABOVE * height))
+    bottom = round(max(left[3], right[3]) + BELOW * height) + 1
     crop = grey[top:bottom, first:last]
     if not crop.size:
-        return np.zeros((0, 4))
+        return (first, top), np.zeros((0, 0), bool)
     contrast = crop - np.median(crop)
     darkest, lightest = np.quantile(contrast, [INK_TAIL, 1 - INK_TAIL])
     strength, sign = max((-darkest, -1), (lightest, 1))
-    numbers, _ = ndimage.label(sign * contrast > max(MIN_CONTRAST, strength) / 2, np.ones((3, 3)))
-    found = [
-        (across.start, down.start, across.stop, down.stop)
-        for down, across in ndimage.find_objects(numbers)
-        if down.start > 0 and down.stop < len(crop)
-    ]
-    return np.asarray(np.array(found, float).reshape(-1, 4) + np.array([first, top, first, top]))
+    return (first, top), np.asarray(sign * contrast > max(MIN_CONTRAST, strength) / 2)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import lightness
@@ -12,8 +14,8 @@ from imparfait.inference.ocr import Field, check_readable, field_on
 from imparfait.inference.ocr.constraints import Constraint, check_possible
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.grid import Grid, find_grid
-from imparfait.inference.ocr.layout import find_lines
-from imparfait.inference.ocr.marks import is_marked
+from imparfait.inference.ocr.layout import WIDE_GAP_HEIGHTS, find_lines
+from imparfait.inference.ocr.marks import has_wall, is_marked
 from imparfait.inference.ocr.pipeline import (
     MARKED,
     DetectedDigit,
@@ -25,6 +27,9 @@ from imparfait.inference.ocr.pipeline import (
 from imparfait.inference.predictor import Predictor
 
 CELL_PIXELS = 52  # the median cell's shorter side as it is read: its digits are of the detector's sizes
+MAX_REACH = 0.1  # of a digit's height, by which it may reach over a line
+CROSSING = "it crosses a line of the table"
+APART = "its digits are not side by side: perhaps a line of the table is missing"
 CLEARER = 1.15  # sum of scores, that a turned grid needs compared with the upright one
 
 
@@ -127,9 +132,26 @@ def _upright(grid: Grid) -> Grid:
 def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field:
     order = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
     found = field_of(order, order, glyphs, predictor.classes)
-    doubt = MARKED if is_marked(grid.pixels, glyphs.boxes[order]) else None
+    boxes = glyphs.boxes[order]
+    gaps = (boxes[1:, 0] - boxes[:-1, 2]) / (boxes[:, 3] - boxes[:, 1]).max()
+    doubt = (
+        CROSSING if _crosses(boxes, grid)
+        else APART if (np.abs(gaps) > WIDE_GAP_HEIGHTS).any()
+        else MARKED if is_marked(grid.pixels, boxes) else None
+    )  # fmt: skip
     digits, *others = ([_on_page(digit, grid) for digit in each] for each in (found.digits, *found.others))
     return field_on(DetectedField(digits, found.score, found.distribution, others, doubt), page, predictor)
+
+
+def _crosses(boxes: Float[np.ndarray, "n 4"], grid: Grid) -> bool:
+    """Whether a digit reaches through a line into another cell, or a line is between two digits."""
+    reach = MAX_REACH * (boxes[:, [3]] - boxes[:, [1]])
+    shrunk = boxes + reach * [1, 1, -1, -1]
+    cells = [
+        np.searchsorted(lines, shrunk[:, [start, start + 2]]) for start, lines in enumerate((grid.down, grid.across))
+    ]
+    through = any((np.sort(each, 1)[:, 0] != np.sort(each, 1)[:, 1]).any() for each in cells)
+    return through or any(has_wall(grid.pixels, left, right) for left, right in pairwise(boxes))
 
 
 def _on_page(digit: DetectedDigit, grid: Grid) -> DetectedDigit:
