@@ -1,8 +1,12 @@
 """Marks that are no digits: a number with a comma or a sign is unsure."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from helpers.forms import form
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.data.images.decode import page_of
@@ -10,7 +14,7 @@ from imparfait.inference.forms import read_form
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import read_page
 from imparfait.inference.ocr.constraints import Pattern
-from imparfait.inference.ocr.marks import is_marked
+from imparfait.inference.ocr.marks import has_wall, is_marked
 from imparfait.inference.ocr.pipeline import MARKED
 
 LEFT, TOP = 60, 40
@@ -67,6 +71,16 @@ TICKS = [(LEFT + PITCH * place + WIDE + 4, BASE - 4, LEFT + PITCH * place + WIDE
 def test_marks_between_digits_and_a_sign_before_them_are_found(mark: tuple[int, int, int, int], dark: bool) -> None:
     grey, boxes = strokes(mark)
     assert is_marked(grey if dark else 1 - grey, boxes)
+
+
+@given(st.lists(st.tuples(*[st.floats(-30, 250)] * 2, st.floats(1, 60), st.floats(1, 60)), min_size=1, max_size=4))
+def test_digits_below_each_other_or_beyond_the_page_are_no_error(
+    places: list[tuple[float, float, float, float]],
+) -> None:
+    boxes = np.array([(left, top, left + wide, top + tall) for left, top, wide, tall in places])
+    grey, _ = strokes(COMMA)
+    assert is_marked(grey, boxes) in (True, False)
+    assert all(has_wall(grey, left, right) in (True, False) for left, right in pairwise(boxes))
 
 
 @pytest.mark.parametrize(

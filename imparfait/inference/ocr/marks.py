@@ -36,7 +36,7 @@ def has_wall(grey: Grey, left: Box, right: Box) -> bool:
     """Whether a line from above to below is between two digits."""
     (first, _), ink = _ink(grey, left, right)
     start, end = (round(edge) - first for edge in (left[2], right[0]))
-    return bool(ink[:, max(0, start) : max(0, end)].all(0).any()) if len(ink) else False
+    return bool(ink[:, max(0, start) : max(0, end)].all(0).any()) if ink.size else False
 
 
 def _has_sign(grey: Grey, digit: Box) -> bool:
@@ -63,9 +63,10 @@ def _is_mark(piece: Box, left: Box, right: Box) -> bool:
 def _pieces(grey: Grey, left: Box, right: Box) -> Boxes:
     """Boxes of the pieces of ink around two digits that do not reach above or below."""
     corner, ink = _ink(grey, left, right)
+    pieces = ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0]) if ink.size else []
     found = [
         (across.start, down.start, across.stop, down.stop)
-        for down, across in ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
+        for down, across in pieces
         if down.start > 0 and down.stop < len(ink)
     ]
     return np.asarray(np.array(found, float).reshape(-1, 4) + np.array([*corner, *corner]))
@@ -74,9 +75,9 @@ def _pieces(grey: Grey, left: Box, right: Box) -> Boxes:
 def _ink(grey: Grey, left: Box, right: Box) -> tuple[tuple[int, int], Bool[np.ndarray, "rows columns"]]:
     """Where there is ink around two digits, and the (column, row) at which this part of the page begins."""
     height = max(left[3] - left[1], right[3] - right[1])
-    first, last = round(max(0, left[0])), round(right[2]) + 1
+    first, last = round(max(0, left[0])), round(max(0, right[2])) + 1
     top = round(max(0, min(left[1], right[1]) - ABOVE * height))
-    bottom = round(max(left[3], right[3]) + BELOW * height) + 1
+    bottom = round(max(0, left[3], right[3]) + BELOW * height) + 1
     crop = grey[top:bottom, first:last]
     if not crop.size:
         return (first, top), np.zeros((0, 0), bool)
