@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from helpers.bars import draw_bars, write_idx
 from helpers.photos import a_seven
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from imparfait.cli.main import COMMANDS, commands
 from imparfait.corruptions import CORRUPTIONS
@@ -72,6 +72,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_idx(home / "tiny", mnist.select(np.arange(60)), mnist.select(np.arange(300, 330)))
     (home / "my_net.py").write_text(MY_NET)
     Image.fromarray(255 - a_seven()).resize((120, 120)).save(home / "photo.jpg")
+    table = Image.new("L", (220, 160), 235)
+    for x, y in ((20, 20), (110, 20), (20, 80), (110, 80)):
+        ImageDraw.Draw(table).rectangle((x, y, x + 90, y + 60), outline=20, width=2)
+    table.save(home / "table.jpg")
     (home / "customers.csv").write_text("name,number\nAnn,10433\nBob,00217\nCleo,7\n")
     (home / "scans").mkdir()
     shutil.copy(home / "photo.jpg", home / "scans")

@@ -5,11 +5,12 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from imparfait.cli.signals import Stopped
+from imparfait.cli.signals import Stopped, asked_to_stop
+from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from imparfait.evaluation.scores import Scores
     from imparfait.selection.executors import Progress as JobProgress
     from imparfait.training.settings import TrainingSettings
+
+T = TypeVar("T")
 
 CONTINUES = "the same command continues from there"
 MAX_CELL = 1000  # characters of a table cell
@@ -64,6 +67,43 @@ def watch(title: str) -> "Watch":
                     progress.update(task, completed=count)
 
     return over
+
+
+def each_result(
+    files: Sequence[str], results_of: Callable[[str], Iterable[T]], model: str, as_json: bool, failed: list[str]
+) -> Iterator[tuple[str, T]]:
+    """The results of each file in turn; the error of one among many is printed, and the file added to `failed`.
+
+    Raises Stopped on Ctrl-C and SIGTERM, after the result under way.
+    """
+    from imparfait.inference.results_file import json_line
+
+    with asked_to_stop() as stop:
+        for number, file in enumerate(files, 1):
+            try:
+                for result in results_of(file):
+                    yield file, result
+                    if stop.signal:
+                        break
+            except UserError as error:  # its earlier pages are printed
+                if len(files) == 1:
+                    raise
+                failed.append(file)
+                line = json_line({"file": file, "model": model, "error": str(error).removeprefix(f"{file}: ")})
+                click.echo(line if as_json else str(error), err=not as_json)
+            if stop.signal:
+                raise Stopped(stopped_at(file, number, len(files)), stop.code)
+
+
+def stopped_at(file: str, number: int, total: int) -> str:
+    """What Ctrl-C and SIGTERM leave of a command that prints results file by file."""
+    return f"stopped at {file}, file {number:,} of {total:,}; the rest was not read"
+
+
+def check_failed(failed: Sequence[str], files: Sequence[str], hint: str = "") -> None:
+    """Raises UserError where files have failed."""
+    if failed:
+        raise UserError(f"{len(failed)} of {len(files)} files could not be read; the first was {failed[0]}", hint=hint)
 
 
 def loaded(

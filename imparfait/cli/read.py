@@ -1,5 +1,6 @@
 """`imparfait read`: the numbers on images, line by line."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,33 +71,25 @@ def read(
     drawings = ocr.drawing_paths(files, out) if show else {}
     for folder in filter(None, (out, review)):
         folder.mkdir(parents=True, exist_ok=True)
-    failed, numbers, unsure, crops = [], 0, 0, 0
-    for file in files:
-        try:
-            for page, reading in read_file(file, predictor, constraints=constraints):
-                name = file + (f", page {page.number}" if page.pages > 1 else "")
-                if as_json:
-                    click.echo(json_line(ocr.page_json(file, page, reading, predictor.name)))
-                else:
-                    if len(files) > 1 or page.pages > 1:
-                        click.echo(f"{name}:")
-                    click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
-                    if not reading.lines:
-                        click.echo(f"{name}: {NO_DIGITS_MESSAGE}", err=True)
-                    for line in ocr.alternative_lines(reading):
-                        click.echo(line, err=True)
-                numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
-                if show:
-                    click.echo(f"drawn: {ocr.write_drawing(drawings[file], page, reading)}", err=True)
-                if review:
-                    crops += ocr.write_crops(review, Path(file).stem, page, reading)
-        except UserError as error:  # of one file among many; its earlier pages are printed
-            if len(files) == 1:
-                raise
-            failed.append(file)
-            message = str(error).removeprefix(f"{file}: ")
-            line = json_line({"file": file, "model": predictor.name, "error": message})
-            click.echo(line if as_json else str(error), err=not as_json)
+    failed: list[str] = []
+    numbers = unsure = crops = 0
+    readings_of = partial(read_file, predictor=predictor, constraints=constraints)
+    for file, (page, reading) in console.each_result(files, readings_of, predictor.name, as_json, failed):
+        if as_json:
+            click.echo(json_line(ocr.page_json(file, page, reading, predictor.name)))
+        else:
+            if len(files) > 1 or page.pages > 1:
+                click.echo(f"{page.name}:")
+            click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
+            if not reading.lines:
+                click.echo(f"{page.name}: {NO_DIGITS_MESSAGE}", err=True)
+            for line in ocr.doubt_lines(reading):
+                click.echo(line, err=True)
+        numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
+        if show:
+            click.echo(f"drawn: {ocr.write_drawing(drawings[file], page, reading)}", err=True)
+        if review:
+            crops += ocr.write_crops(review, Path(file).stem, page, reading)
     if unsure:
         click.echo(f"unsure of {unsure} of {numbers} numbers; check the digits in parentheses", err=True)
     if review and not crops:
@@ -107,8 +100,7 @@ def read(
         console.next_step(f"imparfait train --data {review} --init-from {model}", "train on them, once sorted")
     elif unsure:
         console.next_step(options.again("--review", "review"), "write the unsure digits to a folder")
-    if failed:
-        raise UserError(f"{len(failed)} of {len(files)} files could not be read; the first was {failed[0]}")
+    console.check_failed(failed, files)
 
 
 def _check_alone(flag: str, expected: str, **others: object) -> None:

@@ -50,11 +50,7 @@ def read_forms(images: tuple[Path, ...], fields: Path, csv: Path | None, model: 
         console.next_step(options.again("--csv", "forms.csv"), "a table of all forms")
     if len(failed) == 1 == len(files):
         raise UserError(f"{failed[0].file}: {failed[0].error}")
-    if failed:
-        raise UserError(
-            f"{len(failed)} of {len(files)} files could not be read; the first was {failed[0].file}",
-            hint="the same command tries them again" if csv else "",
-        )
+    console.check_failed([each.file for each in failed], files, "the same command tries them again" if csv else "")
 
 
 @contextmanager
@@ -77,21 +73,27 @@ def _store(csv: Path | None, form: "Form", predictor: "Predictor") -> "Iterator[
 def _watched(
     files: list[str], form: "Form", predictor: "Predictor", store: "ReadingsFile | None"
 ) -> "Iterator[FormResult]":
-    """The results, behind a bar where they are not printed themselves; ends on Ctrl-C."""
+    """The results, behind a bar where they are not printed themselves; ends on Ctrl-C and SIGTERM."""
     from imparfait.cli.signals import Stopped, asked_to_stop
     from imparfait.inference.forms.form_files import read_forms as results_of
 
     results = results_of(files, form, predictor, store)
-    if store is None:
-        yield from results
-        return
-    with asked_to_stop() as stop, console.bar("reading forms", len(files)) as (progress, task):
-        for result in results:
-            yield result
-            progress.update(task, completed=result.finished, description=f"reading forms: {result.finished:,} files")
-            if stop.signal:
-                raise Stopped(f"stopped; the forms so far are in {store.csv}; to resume: {options.again()}", stop.code)
-        progress.update(task, completed=len(files), description=f"reading forms: {len(files):,} files")
+    with asked_to_stop() as stop:
+        if store is None:
+            for result in results:
+                yield result
+                if stop.signal:
+                    raise Stopped(console.stopped_at(result.file, result.finished + 1, len(files)), stop.code)
+            return
+        with console.bar("reading forms", len(files)) as (progress, task):
+            for result in results:
+                yield result
+                done = result.finished
+                progress.update(task, completed=done, description=f"reading forms: {done:,} files")
+                if stop.signal:
+                    again = options.again()
+                    raise Stopped(f"stopped; the forms so far are in {store.csv}; to resume: {again}", stop.code)
+            progress.update(task, completed=len(files), description=f"reading forms: {len(files):,} files")
 
 
 def _count(result: "FormResult", counts: Counter[str]) -> None:
@@ -108,8 +110,7 @@ def _print(result: "FormResult", model: str, as_json: bool) -> None:
         return
     assert result.page
     assert result.reading
-    several = f", page {result.page.number}" if result.page.pages > 1 else ""
-    click.echo(f"{result.file}{several}:")
+    click.echo(f"{result.page.name}:")
     for each in result.reading.fields:
         click.echo(f"  {each.name}: {_marked(each)}")
     for each in result.reading.fields:

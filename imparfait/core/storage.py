@@ -186,21 +186,21 @@ def fingerprint(*parts: BaseModel | str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def open_regular(file: Path, expected: str) -> int:
+def open_regular(file: Path, expected: str, hint: str = "") -> int:
     """A handle of a regular file, opened to read; raises UserError for a pipe, a folder or an unreadable file."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would block for ever
     except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
+        raise UserError(f"{file}: cannot be read: {error.strerror}", expected=expected, hint=hint) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise UserError(f"{file}: is not a regular file", expected=expected)
+        raise UserError(f"{file}: is not a regular file", expected=expected, hint=hint)
     return handle
 
 
-def read_regular(file: Path, most: int) -> bytes:
+def read_regular(file: Path, most: int, expected: str = "the one that a training wrote", hint: str = "") -> bytes:
     """The content of a regular file of at most `most` bytes; raises UserError otherwise (pipe, folder, too large)."""
-    with os.fdopen(open_regular(file, "the one that a training wrote"), "rb") as content:
+    with os.fdopen(open_regular(file, expected, hint), "rb") as content:
         size = os.fstat(content.fileno()).st_size
         if size > most:
             raise UserError(f"{file}: has {size:,} bytes", expected=f"at most {most:,}")

@@ -26,7 +26,9 @@ def load_predictor_with_metadata(model: str, threads: int = 1) -> tuple[Predicto
         return predictor_from_onnx((PRETRAINED[model].folder / "model.onnx").read_bytes(), model, threads)
     path = Path(model)
     if path.suffix == ".onnx":
-        return predictor_from_onnx(read_regular(path, MAX_MODEL_BYTES), model, threads)
+        return predictor_from_onnx(
+            read_regular(path, MAX_MODEL_BYTES, "an .onnx file that imparfait exported"), model, threads
+        )
     if path.is_dir():
         return _from_run(path), None
     raise UserError(

@@ -91,6 +91,7 @@ class ReadField(BaseModel):
     score: float = Field(description="probability that the whole number is correct")
     confident: bool
     box: Box
+    reason: str | None = Field(description="why it is unsure, where this is not for its digits")
     digits: list[ReadDigit]
 
 

@@ -153,7 +153,10 @@ def test_without_csv_fields_are_printed_and_json_has_a_line_per_page(home: Path)
     ("words", "message"),
     [
         (("--csv", "forms.csv"), "write --fields fields.json too"),
-        (("--fields", "none.json"), "none.json: cannot be read"),
+        (
+            ("--fields", "none.json"),
+            "expected the fields of a form, as JSON; draw them on an example: imparfait fields EXAMPLE --out none.json",
+        ),
         (("--fields", "fields.json", "--show"), "--show does not go with --fields"),
         (("--fields", "fields.json", "--length", "5"), "write 'length' into fields.json"),
         (("--fields", "fields.json", "--review", "unsure"), "--review does not go with --fields"),

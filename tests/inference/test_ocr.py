@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -9,14 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from helpers.forms import write_fields
 from helpers.lines import PAPERS, composed, row
 from PIL import Image
 from scipy import ndimage
 
 import imparfait
-from imparfait.cli.main import commands
+from imparfait.cli.main import commands, main
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
+from imparfait.data.images import pdf
+from imparfait.data.images.decode import Page
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, read_file
@@ -255,6 +261,33 @@ def test_a_broken_file_does_not_stop_the_others(folder: Path) -> None:
     assert "1 of 3 files could not be read" in str(result.exception)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("flags", [(), ("--table",), ("--fields", "fields.json")])
+def test_a_signal_ends_the_command_after_a_page_and_it_says_where(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...],
+    number: signal.Signals,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(folder)
+    write_fields(Path("fields.json"), {"name": "all", "left": 0, "top": 0, "width": 1, "height": 1})
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    real = pdf.read_pages
+
+    def signalled(*arguments: object) -> Iterator[Page]:
+        for page in real(*arguments):
+            signal.raise_signal(number)
+            yield page
+
+    monkeypatch.setattr(pdf, "read_pages", signalled)
+    monkeypatch.setattr(sys, "argv", ["imparfait", "read", *flags, "."])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 128 + number
+    printed, said = capsys.readouterr()
+    assert "broken.png: " in said
+    assert said.endswith("imparfait: stopped at ./clear.png, file 2 of 3; the rest was not read\n")
+    assert "scrawl" not in printed
+
+
 def test_levels_too_small_to_count_apart_are_no_error() -> None:
     levels = np.zeros((112, 112), np.float32)
     levels[30:50, 30:50] = 141
@@ -274,11 +307,26 @@ def test_a_few_bytes_do_not_keep_the_reader_busy() -> None:
     strip = np.full((112, 32_880), 255, np.uint8)
     strip[20:90, 40:60] = 0
     Image.fromarray(strip).save(buffer, "GIF")
-    with pytest.raises(UserError, match="a page of 32880×112 pixels"):
+    with pytest.raises(UserError, match="the image: has 32880×112 pixels"):
         imparfait.read(buffer.getvalue(), "digits")
     buffer = io.BytesIO()
     Image.fromarray(strip[:, :9000]).save(buffer, "PNG")
     assert imparfait.read(buffer.getvalue(), "digits").size == (112, 9000)  # before, in time of the width's square
+
+
+@pytest.mark.parametrize("flags", [(), ("--table",), ("--fields", "fields.json")])
+def test_a_strip_is_refused_by_its_name(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_fields(tmp_path / "fields.json", {"name": "all", "left": 0, "top": 0, "width": 1, "height": 1})
+    strip = Image.new("L", (32_880, 112), 255)
+    strip.paste(0, (40, 20, 60, 90))
+    strip.save("strip.png")
+    Image.new("L", (60, 60), 255).save("pages.tif", save_all=True, append_images=[strip.copy()])
+    for file, name in (("strip.png", "strip.png"), ("pages.tif", "pages.tif, page 2")):
+        error = str(run_read(file, *flags, code=2).exception)
+        assert f"{name}: has 32880×112 pixels; expected a page that is at most 100 times as long as wide" in error
 
 
 @pytest.mark.parametrize("shape", [(70_000, 1), (1, 70_000)])

@@ -1,10 +1,12 @@
 """Tables: ruled grids in perspective, turned and bent, and the numbers in their cells."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.commands import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
@@ -12,8 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from imparfait.cli.main import commands
 from imparfait.data.images.decode import page_of
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.ocr.grid import Grid, find_grid
-from imparfait.inference.ocr.table import read_table
+from imparfait.inference.ocr.grid import MIN_CELL_PIXELS, Grid, find_grid
+from imparfait.inference.ocr.pipeline import MARKED
+from imparfait.inference.ocr.table import APART, CROSSING, read_table
 
 CELL = 60
 
@@ -45,7 +48,7 @@ def in_perspective(image: Image.Image, strength: float = 0.08) -> Image.Image:
     return image.transform(image.size, perspective, coefficients, bicubic, fillcolor=235)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (9, 9), (3, 7), (12, 4)])
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (9, 9), (3, 7), (12, 4), (40, 12)])
 @pytest.mark.parametrize("dark", [True, False])
 def test_the_lines_of_a_grid_are_found(rows: int, columns: int, dark: bool) -> None:
     grid = find_grid(levels(drawn([[""] * columns for _ in range(rows)], dark=dark)))
@@ -53,6 +56,24 @@ def test_the_lines_of_a_grid_are_found(rows: int, columns: int, dark: bool) -> N
     assert grid.shape == (rows, columns)
     first = grid.on_page(np.array([[grid.down[0], grid.across[0]], [grid.down[-1], grid.across[-1]]]))
     np.testing.assert_allclose(first, [[50, 50], [50 + columns * CELL, 50 + rows * CELL]], atol=6)
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_strokes_that_are_the_same_in_all_cells_are_no_lines(upright: bool) -> None:
+    image = drawn([[""] * 4 for _ in range(12)])
+    for left in range(50, 50 + 4 * CELL, CELL):
+        for top in range(50, 50 + 12 * CELL, CELL):
+            stroke = (left + 28, top + 7, left + 32, top + 53) if upright else (left + 7, top + 28, left + 53, top + 32)
+            ImageDraw.Draw(image).rectangle(stroke, fill=25)
+    grid = find_grid(levels(image))
+    assert grid
+    assert grid.shape == (12, 4)
+
+
+def test_a_large_grid_is_seen_with_the_pixels_that_its_page_has() -> None:
+    grid = find_grid(levels(drawn([[""] * 12 for _ in range(40)])))
+    assert grid
+    assert np.median(np.diff(grid.across)) == pytest.approx(MIN_CELL_PIXELS, abs=1)
 
 
 def test_a_grid_in_perspective_has_its_cells_where_they_are_on_the_page() -> None:
@@ -123,10 +144,49 @@ def test_the_command_prints_rows(tmp_path: str) -> None:
     assert [line.replace("(", "").replace(")", "").split("\t") for line in result.stdout.splitlines()] == CELLS
     found = json.loads(CliRunner().invoke(commands, ["read", path, "--table", "--json"]).stdout)
     assert [[cell["text"] for cell in row] for row in found["rows"]] == CELLS
-    drawn([[""]]).save(path)
-    result = CliRunner().invoke(commands, ["read", path, "--table"])
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert "no ruled grid was found on it" in result.stderr
+
+
+def test_a_number_that_crosses_a_line_and_one_without_its_line_are_unsure() -> None:
+    image = drawn([["", "", "7", "8"], ["9", "6", "5", "4"], ["3", "2", "", ""]])
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(34)
+    draw.text((50 + CELL, 50 + CELL / 2), "417", 25, font, "mm")
+    wall = 50 + 3 * CELL
+    draw.rectangle((wall - 2, 53, wall + 2, 50 + 3 * CELL - 3), fill=235)
+    draw.line([wall - CELL, 50 + CELL, wall + CELL, 50 + CELL], 25, 2)
+    draw.line([wall - CELL, 50 + 2 * CELL, wall + CELL, 50 + 2 * CELL], 25, 2)
+    table = read_table(page_of(image), load_predictor("digits"))
+    assert table
+    reasons = [[cell.field.reason if cell.field else None for cell in row] for row in table.rows]
+    assert {reason for reason in reasons[0][:2] if reason} == {CROSSING}
+    assert [row[2] for row in reasons] == [APART, APART, None]
+    assert [cell.text for cell in table.rows[1]] == ["9", "6", "54"]
+    assert all(cell.confident for cell in table.rows[2])
+
+
+def test_a_cell_with_a_comma_or_a_sign_is_unsure_with_the_reason() -> None:
+    table = read_table(page_of(drawn([["3,1", "31"], ["5", "-5"]])), load_predictor("digits"))
+    assert table
+    assert [[cell["confident"] for cell in row] for row in table.to_json()["rows"]] == [[False, True], [True, False]]
+    assert [cell.field.reason for row in table.rows for cell in row if cell.field] == [MARKED, None, None, MARKED]
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_page_without_a_grid_is_an_error_and_other_pages_are_printed(flags: tuple[str, ...], tmp_path: Path) -> None:
+    table, none = drawn(CELLS), Image.new("L", (300, 200), 235)
+    table.save(tmp_path / "a.png")
+    none.save(tmp_path / "b.png")
+    none.save(tmp_path / "c.tif", save_all=True, append_images=[table.copy()])
+    message = "no ruled grid was found on it"
+    assert f"b.png: {message}; expected a table" in refused("read", tmp_path / "b.png", "--table", *flags)
+    result = CliRunner().invoke(commands, ["read", str(tmp_path), "--table", *flags])
+    assert f"1 of 3 files could not be read; the first was {tmp_path / 'b.png'}" in str(result.exception)
+    assert f"c.tif, page 1: {message}" in result.stderr
+    if flags:
+        assert [[*json.loads(line)][2:][-1] for line in result.stdout.splitlines()] == ["rows", "error", "rows", "rows"]
+    else:
+        assert [line for line in result.stdout.splitlines() if ":" in line] == [
+            f"{tmp_path / 'a.png'}:", f"{tmp_path / 'c.tif'}, page 2:",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("flag", ["--show", "--review"])

@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,8 @@ class Page:
     """EXIF orientation, 1 to 8; `pixels` are upright."""
     backdrop: str | None
     """The colour put behind transparent pixels."""
+    name: str = "the image"
+    """Of its file, with its number where there are several pages."""
 
 
 def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limits | None = None) -> Iterator[Page]:
@@ -97,10 +99,11 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
         if not pages:
             raise ValueError("it has no page")
     for number in range(1, pages + 1):
-        with _in_one_sentence(name if pages == 1 else f"{name}, page {number}", content):
+        where = name if pages == 1 else f"{name}, page {number}"
+        with _in_one_sentence(where, content):
             page = _page(content, kind, number, pages, limits)
         if page:
-            yield page
+            yield replace(page, name=where)
 
 
 def page_of(image: Image.Image | np.ndarray) -> Page:

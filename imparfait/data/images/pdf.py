@@ -84,7 +84,7 @@ def _page(document: Any, number: int, pages: int, name: str, limits: Limits) -> 
     except pypdfium2.PdfiumError as error:
         raise UserError(f"{where}: is a broken page ({_reason(error)})") from error
     drawn = page_of(levels)
-    return Page(drawn.pixels, drawn.size, 1, number, pages, "PDF", drawn.mode, 1, "white")
+    return Page(drawn.pixels, drawn.size, 1, number, pages, "PDF", drawn.mode, 1, "white", where)
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box, lightness
 from imparfait.inference.forms.fields_file import Form, FormField
@@ -11,6 +13,8 @@ from imparfait.inference.forms.regions import Region, adjoins_edge, crosses_edge
 from imparfait.inference.ocr import Digit, Field, Reading, read_page
 from imparfait.inference.ocr.constraints import Same
 from imparfait.inference.ocr.distribution import StringDistribution
+from imparfait.inference.ocr.marks import is_marked
+from imparfait.inference.ocr.pipeline import MARKED
 from imparfait.inference.predictor import Predictor
 
 UNREADABLE = "something is drawn, but no digits were found"
@@ -103,6 +107,8 @@ class _Found:
     problem: str | None = None
     doubtful: bool = False
     """Whether a number is not confident by itself."""
+    marked: bool = False
+    """Whether it has a comma or a sign."""
 
 
 def _found(page: Page, each: FormField, predictor: Predictor) -> _Found:
@@ -123,7 +129,9 @@ def _found(page: Page, each: FormField, predictor: Predictor) -> _Found:
         else SEVERAL_LINES if len(lines) > 1 else TALL if _has_tall_digit(inside) else None
     )  # fmt: skip
     doubtful = not all(number.confident for number in numbers)
-    return _Found(box, digits, joined([number.distribution for number in numbers]), problem, doubtful)
+    outer, corner = region.page(page), np.array([*region.outer[:2], *region.outer[:2]])
+    marked = is_marked(lightness(outer.pixels), np.array(inside, float) - corner)
+    return _Found(box, digits, joined([number.distribution for number in numbers]), problem, doubtful, marked)
 
 
 def _result(each: FormField, found: dict[str, _Found], form: Form) -> FieldResult:
@@ -137,16 +145,18 @@ def _result(each: FormField, found: dict[str, _Found], form: Form) -> FieldResul
     own = form.constraints[each.name]
     decided = decide(mine.distribution, own)
     problem = mine.problem or (None if decided.allowed else NOT_ALLOWED)
+    theirs = [constraint for name in linked for constraint in form.constraints[name]]
     if others and not all(other.distribution for other in others):
         empty = next(name for name in linked if found[name].distribution is None)
         problem = problem or f"{empty} has no number"
     elif others:
-        theirs = [constraint for name in linked for constraint in form.constraints[name]]
         same = [Same(other.distribution) for other in others if other.distribution]
         together = decide(mine.distribution, [*own, *theirs, *same])
         decided = together if together.allowed else decided
         problem = problem or (None if together.allowed else f"differs from {' and '.join(linked)}")
     # Without constraints the reader's own judgement counts, too: it may know more than the distribution.
+    if problem is None and not (own or theirs) and mine.marked:
+        problem = MARKED
     if problem is None and not (own or others) and mine.doubtful:
         problem = DOUBTFUL
     if problem is None and not decided.confident:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,9 @@ def load_form(path: Path, classes: tuple[str, ...]) -> Form:
 
     Raises UserError where the file is missing or wrong, or constraints contradict each other.
     """
-    return make_form(parse_fields(read_regular(path, MAX_BYTES), str(path)), path.parent, classes, str(path))
+    hint = f"draw them on an example: imparfait fields EXAMPLE --out {shlex.quote(str(path))}"
+    content = read_regular(path, MAX_BYTES, "the fields of a form, as JSON", hint)
+    return make_form(parse_fields(content, str(path)), path.parent, classes, str(path))
 
 
 def parse_fields(content: bytes, where: str) -> FieldsFile:

@@ -58,6 +58,8 @@ class Field:
     """Where there are constraints: what was decided under them."""
     others: tuple[tuple[Digit, ...], ...] = field(default=(), repr=False, compare=False)
     """The digits if other glyphs are digits, or fewer: the most probable first."""
+    reason: str | None = None
+    """Why it is unsure, where this is not for its digits."""
 
     @property
     def text(self) -> str:
@@ -74,7 +76,8 @@ class Field:
         decision = constrained(self.distribution, constraints, min_probability=MIN_CONFIDENT_SCORE)
         digits = _digits_decided(self, decision)
         score = decision.probability if decision.best else self.score
-        return replace(self, digits=digits, score=score, confident=decision.confident, decision=decision)
+        reason = None if decision.confident else self.reason
+        return replace(self, digits=digits, score=score, confident=decision.confident, decision=decision, reason=reason)
 
     @property
     def box(self) -> Box:
@@ -157,7 +160,7 @@ def _field_json(field: Field) -> dict[str, Any]:
     ]
     content = {
         "text": field.text, "score": round(field.score, 6), "confident": field.confident, "box": [*field.box],
-        "digits": digits,
+        "reason": field.reason, "digits": digits,
     }  # fmt: skip
     if field.decision is None:
         return content
@@ -206,21 +209,8 @@ def read_file(
 
 
 def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint] = ()) -> Reading:
-    """The digits on a page, by a model for cropped digits. Raises UserError for another model, and for a long strip."""
-    height, width = page.size
-    if max(height, width) > MAX_ASPECT * min(height, width) and height * width > LARGE_PIXELS:
-        raise UserError(
-            f"a page of {width}×{height} pixels",
-            expected=f"one that is at most {MAX_ASPECT} times as long as wide",
-            hint="cut it into pages",
-        )
-    normalization = predictor.input_format.normalization
-    if normalization != "digit":
-        raise UserError(
-            f"{predictor.name}: was trained on images normalised by {normalization}",
-            expected="a model for single digits, light on dark",
-            hint="use digits, or train with --normalize digit",
-        )
+    """The digits on a page, by a model for cropped digits. Raises UserError as `check_readable` does."""
+    check_readable(page, predictor)
     join_separators = any(isinstance(each, Pattern) for each in constraints)
     lines = detect_fields(lightness(page.pixels), predictor, join_separators)
     read_lines = []
@@ -230,12 +220,30 @@ def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint
     return Reading(tuple(read_lines), page.number, page.size)
 
 
+def check_readable(page: Page, predictor: Predictor) -> None:
+    """Raises UserError for a long strip, and for a model that is not for cropped digits."""
+    height, width = page.size
+    if max(height, width) > MAX_ASPECT * min(height, width) and height * width > LARGE_PIXELS:
+        raise UserError(
+            f"{page.name}: has {width}×{height} pixels",
+            expected=f"a page that is at most {MAX_ASPECT} times as long as wide",
+            hint="cut it into pages",
+        )
+    normalization = predictor.input_format.normalization
+    if normalization != "digit":
+        raise UserError(
+            f"{predictor.name}: was trained on images normalised by {normalization}",
+            expected="a model for single digits, light on dark",
+            hint="use digits, or train with --normalize digit",
+        )
+
+
 def field_on(detected: DetectedField, page: Page, predictor: Predictor) -> Field:
     """The field with labels and in the file's pixels, confident or not."""
-    confident = detected.score >= MIN_CONFIDENT_SCORE
+    confident = detected.score >= MIN_CONFIDENT_SCORE and detected.doubt is None
     digits = _digits_on(detected.digits, page, predictor, confident)
     others = tuple(_digits_on(each, page, predictor, confident=False) for each in detected.others)
-    return Field(digits, detected.score, confident, detected.distribution, others=others)
+    return Field(digits, detected.score, confident, detected.distribution, others=others, reason=detected.doubt)
 
 
 def _digits_on(detected: list[DetectedDigit], page: Page, predictor: Predictor, confident: bool) -> tuple[Digit, ...]:

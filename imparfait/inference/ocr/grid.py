@@ -21,8 +21,18 @@ MANY_CELLS = 6  # of two grids that have as many, the larger one on the page cou
 LINE_COLUMNS = 0.8  # share of the way across where a line is
 LINE_SHARE = 0.55  # of ink along it there, in runs of
 RUN_SHARE = 0.09  # of the way across: more than a digit is wide
-BOW_SHARE = 0.02  # of the grid's side, by which a line may leave its place
+BOW_SHARES = (0.02, 0.01, 0.005)  # of the grid's side, by which a line may leave its place; less where cells are low
 MIN_GAP_SHARE = 0.3  # of the median gap between lines; of two that are closer, one is the fold of a paper, or a shadow
+BESIDE_SHARES, BESIDE_PIXELS = (
+    (0.08, 0.12),
+    4,
+)  # of a cell's side, at least: from a line to where those it crosses go on
+CROSSING_SHARE = 0.5  # of these places, that have ink
+OUTER_SHARE = 0.03  # of the grid's side, by which an outer line may bow out of its corners
+MIN_BOW_PIXELS = 3  # of a narrower bow than the widest
+MOST_LINES = 0.7  # of those that another bow finds
+APART_BOWS = 4  # between the lines that a bow keeps apart
+MIN_CELL_PIXELS = 52  # median side of cells, up to which the rectified grid is made larger if the page is
 MAX_RECTIFIED_PIXELS = 1100  # of the longer side of the rectified grid
 MARGIN_SHARE = 0.03  # of the grid's side, around it
 
@@ -124,23 +134,69 @@ def _rectified(grey: Float32[np.ndarray, "height width"], corners: Float[np.ndar
     size = width + 2 * margin, height + 2 * margin
     targets = margin + np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
     to_page = _homography(targets, corners)
-    image = Image.fromarray(np.ascontiguousarray(grey))
-    coefficients = tuple((to_page / to_page[2, 2]).ravel()[:8])
-    pixels = np.asarray(image.transform(size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC))
-    pixels = np.clip(pixels, 0, 1).astype(np.float32)
+    pixels = _seen(grey, to_page, size)
     ink = _ink(pixels * sign)
     if ink.mean() > MAX_INK_SHARE:
         return None
     # The outer lines may bow out of the rectangle.
-    across, down = _lines(ink[:, margin : margin + width]), _lines(ink[margin : margin + height].T)
-    if len(across) < 2 or len(down) < 2 or (len(across) - 1) * (len(down) - 1) < 2:
+    across, down = _lines(ink[:, margin : margin + width], margin), _lines(ink[margin : margin + height].T, margin)
+    if len(across) < 2 or len(down) < 2:
         return None
+    across, down = _crossing(ink, across, down), _crossing(ink.T, down, across)
+    if (len(across) - 1) * (len(down) - 1) < 2:
+        return None
+    cell = float(min(np.median(np.diff(across)), np.median(np.diff(down))))
+    finer = min(1 / scale, MIN_CELL_PIXELS / cell)
+    if finer > 1:
+        to_page = to_page @ np.diag([1 / finer, 1 / finer, 1])
+        pixels = _seen(grey, to_page, (round(size[0] * finer), round(size[1] * finer)))
+        across, down = across * finer, down * finer
     return Grid(pixels, across, down, to_page)
 
 
-def _lines(ink: Float32[np.ndarray, "rows columns"]) -> Float[np.ndarray, " n"]:
-    """The rows at which lines run through all columns."""
-    bow = max(1, round(BOW_SHARE * len(ink)))
+def _seen(
+    grey: Float32[np.ndarray, "height width"], to_page: Float[np.ndarray, "3 3"], size: tuple[int, int]
+) -> Float32[np.ndarray, "rows columns"]:
+    """A part of the page through a homography."""
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    coefficients = tuple((to_page / to_page[2, 2]).ravel()[:8])
+    pixels = np.asarray(image.transform(size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC))
+    return np.asarray(np.clip(pixels, 0, 1), np.float32)
+
+
+def _crossing(
+    ink: Float32[np.ndarray, "rows columns"], lines: Float[np.ndarray, " n"], others: Float[np.ndarray, " m"]
+) -> Float[np.ndarray, " k"]:
+    """Those of the lines at these rows that go on beside the lines that they cross: strokes of digits end before.
+
+    The outer lines stay: no digits are there, and a bent paper moves them most.
+    """
+    sides = np.diff(others)
+    apart = [np.maximum(share * sides, BESIDE_PIXELS) for share in BESIDE_SHARES]
+    beside = np.concatenate([place for each in apart for place in (others[:-1] + each, others[1:] - each)])
+    columns = np.clip(np.rint(beside), 0, ink.shape[1] - 1).astype(int)
+    bow = max(1, round(min(BOW_SHARES[0] * len(ink), float(np.median(np.diff(lines))) / 4)))
+    near = ndimage.maximum_filter1d(ink[:, columns], 2 * bow + 1, axis=0)
+    go_on = near[np.clip(np.rint(lines), 0, len(ink) - 1).astype(int)].mean(1) > CROSSING_SHARE
+    go_on[[0, -1]] = True
+    return np.asarray(lines[go_on])
+
+
+def _lines(ink: Float32[np.ndarray, "rows columns"], margin: int) -> Float[np.ndarray, " n"]:
+    """The rows at which lines run through all columns, by the widest bow that keeps lines apart."""
+    bows = [round(share * len(ink)) for share in BOW_SHARES]
+    bows = [max(1, bows[0]), *(bow for bow in bows[1:] if bow >= MIN_BOW_PIXELS)]
+    found = [(_lines_within(ink, bow), bow) for bow in bows]
+    most = max((lines for lines, _ in found), key=len)
+    clear = [(lines, bow) for lines, bow in found if len(lines) > 1 and len(lines) >= MOST_LINES * len(most)]
+    lines = next((lines for lines, bow in clear if np.median(np.diff(lines)) > APART_BOWS * bow), most)
+    # The edge of the page, black beyond, is a line only where it cuts the grid.
+    side = len(ink) - 2 * margin
+    beyond = min(OUTER_SHARE * side, float(np.median(np.diff(lines))) / 2) if len(lines) > 1 else 0
+    return np.asarray(lines[np.abs(lines - len(ink) / 2) < side / 2 + beyond])
+
+
+def _lines_within(ink: Float32[np.ndarray, "rows columns"], bow: int) -> Float[np.ndarray, " n"]:
     padded = np.pad(ink, ((2 * bow, 2 * bow), (0, 0)))
     # Strokes of digits are shorter than the mean is taken over.
     run = max(1, round(RUN_SHARE * ink.shape[1]))

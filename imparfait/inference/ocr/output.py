@@ -28,14 +28,16 @@ def text_lines(reading: Reading) -> list[str]:
     return [" ".join(map(_marked, line.fields)) for line in reading.lines]
 
 
-def alternative_lines(reading: Reading) -> list[str]:
-    """For each unsure number under constraints, what they allow instead, with probabilities."""
+def doubt_lines(reading: Reading) -> list[str]:
+    """For each unsure number, the reason, or what constraints allow instead, with probabilities."""
     lines = []
     for field in reading.fields:
         if field.decision and not field.confident:
             likely = [f"{each.text} ({each.probability:.0%})" for each in field.decision.alternatives[:SHOWN]]
             allowed = f"allowed: {', '.join(likely)}" if likely else "no number of this length is allowed"
             lines.append(f"{field.text}: unsure; {allowed}")
+        elif field.reason:
+            lines.append(f"{field.text}: unsure; {field.reason}")
     return lines
 
 

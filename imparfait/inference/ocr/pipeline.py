@@ -16,11 +16,13 @@ from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.evidence import SMALLEST, WEIGHTS, Weights, labels, presence
 from imparfait.inference.ocr.layout import MIN_PRESENCE, find_lines, split_into_fields
+from imparfait.inference.ocr.marks import is_marked
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
 MIN_POSSIBLE = 0.02  # of a glyph between digits that may be one
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
+MARKED = "it has a mark that is no digit, such as a comma or a sign"
 DIGIT_CLASSES = tuple("0123456789")
 
 Grey = Float32[np.ndarray, "height width"]
@@ -51,6 +53,8 @@ class DetectedField:
     distribution: StringDistribution
     others: list[list[DetectedDigit]]
     """The digits of its other segmentations, the most probable first."""
+    doubt: str | None = None
+    """Why the number may not be what its digits are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +82,12 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
     on_page = replace(glyphs, boxes=boxes_on_page(glyphs.boxes, page.to_page))
     lines = []
     for line in find_lines(glyphs.boxes):
-        parts = split_into_fields(line, glyphs.boxes, glyphs.presence, join_separators)
-        if parts:
-            lines.append([field_of(part, line, on_page, predictor.classes) for part in parts])
+        fields = []
+        for part in split_into_fields(line, glyphs.boxes, glyphs.presence, join_separators):
+            doubt = MARKED if is_marked(page.grey, glyphs.boxes[part]) else None
+            fields.append(replace(field_of(part, line, on_page, predictor.classes), doubt=doubt))
+        if fields:
+            lines.append(fields)
     return lines
 
 

@@ -2,21 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import lightness
-from imparfait.inference.ocr import Field, field_on
+from imparfait.inference.ocr import Field, check_readable, field_on
 from imparfait.inference.ocr.constraints import Constraint, check_possible
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.grid import Grid, find_grid
-from imparfait.inference.ocr.layout import find_lines
-from imparfait.inference.ocr.pipeline import DetectedDigit, DetectedField, RecognisedGlyphs, field_of, recognise
+from imparfait.inference.ocr.layout import WIDE_GAP_HEIGHTS, find_lines
+from imparfait.inference.ocr.marks import has_wall, is_marked
+from imparfait.inference.ocr.pipeline import (
+    MARKED,
+    DetectedDigit,
+    DetectedField,
+    RecognisedGlyphs,
+    field_of,
+    recognise,
+)
 from imparfait.inference.predictor import Predictor
 
 CELL_PIXELS = 52  # the median cell's shorter side as it is read: its digits are of the detector's sizes
+MAX_REACH = 0.1  # of a digit's height, by which it may reach over a line
+CROSSING = "it crosses a line of the table"
+APART = "its digits are not side by side: perhaps a line of the table is missing"
 CLEARER = 1.15  # sum of scores, that a turned grid needs compared with the upright one
 
 
@@ -69,6 +82,7 @@ class Table:
                     {
                         "text": cell.text, "confident": cell.confident,
                         "score": round(cell.field.score, 6) if cell.field else None,
+                        "reason": cell.field.reason if cell.field else None,
                         "corners": [[round(x, 1), round(y, 1)] for x, y in cell.corners],
                     }
                     for cell in row
@@ -81,9 +95,10 @@ class Table:
 def read_table(page: Page, predictor: Predictor, constraints: Sequence[Constraint] = ()) -> Table | None:
     """The table on a page: the largest ruled grid with its cells; None where there is no grid.
 
-    A grid that is turned by a quarter is read upright. Each number has to meet all `constraints`. Raises UserError for
-    constraints that contradict each other.
+    A grid that is turned by a quarter is read upright. Each number has to meet all `constraints`. Raises UserError as
+    `check_readable` does, and for constraints that contradict each other.
     """
+    check_readable(page, predictor)
     check_possible(constraints, predictor.classes)
     grid = find_grid(lightness(page.pixels))
     if grid is None:
@@ -117,8 +132,26 @@ def _upright(grid: Grid) -> Grid:
 def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field:
     order = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
     found = field_of(order, order, glyphs, predictor.classes)
+    boxes = glyphs.boxes[order]
+    gaps = (boxes[1:, 0] - boxes[:-1, 2]) / (boxes[:, 3] - boxes[:, 1]).max()
+    doubt = (
+        CROSSING if _crosses(boxes, grid)
+        else APART if (np.abs(gaps) > WIDE_GAP_HEIGHTS).any()
+        else MARKED if is_marked(grid.pixels, boxes) else None
+    )  # fmt: skip
     digits, *others = ([_on_page(digit, grid) for digit in each] for each in (found.digits, *found.others))
-    return field_on(DetectedField(digits, found.score, found.distribution, others), page, predictor)
+    return field_on(DetectedField(digits, found.score, found.distribution, others, doubt), page, predictor)
+
+
+def _crosses(boxes: Float[np.ndarray, "n 4"], grid: Grid) -> bool:
+    """Whether a digit reaches through a line into another cell, or a line is between two digits."""
+    reach = MAX_REACH * (boxes[:, [3]] - boxes[:, [1]])
+    shrunk = boxes + reach * [1, 1, -1, -1]
+    cells = [
+        np.searchsorted(lines, shrunk[:, [start, start + 2]]) for start, lines in enumerate((grid.down, grid.across))
+    ]
+    through = any((np.sort(each, 1)[:, 0] != np.sort(each, 1)[:, 1]).any() for each in cells)
+    return through or any(has_wall(grid.pixels, left, right) for left, right in pairwise(boxes))
 
 
 def _on_page(digit: DetectedDigit, grid: Grid) -> DetectedDigit:
