@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imparfait.core.errors import UserError, lookup
-from imparfait.data.augmentation import PHOTO_AUGMENTATIONS
-from imparfait.data.corrupted import CLEAN_SUITE, CORE_SUITE
-from imparfait.data.dataset import LabelledImages
-from imparfait.data.images.input_format import is_like_mnist
 from imparfait.training.settings import TrainingSettings, changed, read_toml
+
+if TYPE_CHECKING:
+    from imparfait.data.dataset import LabelledImages
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ BACKBONES = ("efficientnet", "timm:")  # networks that learned photographs begin
 
 def suite_for(settings: TrainingSettings) -> tuple[tuple[str, float], ...]:
     """The conditions that a run with these settings is evaluated under: clean only, where it learns photographs."""
-    of_photos = settings.augmentation in PHOTO_AUGMENTATIONS or settings.model.startswith(BACKBONES)
+    from imparfait.data.corrupted import CLEAN_SUITE, CORE_SUITE  # late: it imports torch
+
+    of_photos = settings.augmentation.endswith("photo") or settings.model.startswith(BACKBONES)
     return CLEAN_SUITE if of_photos else CORE_SUITE
 
 
@@ -124,16 +126,18 @@ def read_settings(path: Path) -> TrainingSettings:
     return changed(RECIPES[recipe].settings, given, f"{path}: ")
 
 
-def recipe_for(data: LabelledImages) -> str:
+def recipe_for(data: "LabelledImages") -> str:
     """The recipe for these training images when none is given: "default" for digits, "photo" for all others.
 
     Like digits are images that were cropped and drawn as such, or are framed as MNIST's: light on a ground of 0.
     """
+    from imparfait.data.images.input_format import is_like_mnist
+
     return "default" if data.normalization == "digit" or is_like_mnist(data.pixels) else "photo"
 
 
 def choose_settings(
-    recipe: str | None = None, file: Path | None = None, model: str | None = None, data: LabelledImages | None = None
+    recipe: str | None = None, file: Path | None = None, model: str | None = None, data: "LabelledImages | None" = None
 ) -> tuple[str, TrainingSettings, set[str]]:
     """The settings of a recipe, of a TOML file or of the recipe of `model`; their name; which of them a file gives.
 

@@ -63,7 +63,7 @@ def test_a_linear_probe_is_a_run_that_predicts_and_exports(weights: Path, folder
     assert settings["recipe"] == "linear-probe"
     assert settings["origins"] == {"frozen backbone": load_backbone(tiny.NAME).sha256}
     config = json.loads((probe / "config.json").read_text())
-    assert (config["input"]["height"], config["input"]["normalization"]) == (16, "letterbox")
+    assert (config["input"]["height"], config["input"]["normalization"]) == (16, "resize")
     assert len((probe / "epochs.csv").read_text().splitlines()) == 2
     assert "pretrained weights of tiny (MIT)" in (probe / "README.md").read_text()
     file = next((folder / "flat").iterdir())

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 
-SMALL = ["--augmentation", "core", "--ood-fraction", "0"]
+SMALL = ["--recipe", "default", "--augmentation", "core", "--ood-fraction", "0"]
 """The recipe `default` without what takes longest, for tests of what does not depend on it."""
 SHORT = ["--epochs", "2", "--batch-size", "20", "--learning-rate", "0.003", *SMALL]
 

@@ -40,7 +40,7 @@ def test_each_layer_has_as_many_parameters_as_in_keras(name: str) -> None:
 
 
 def test_every_network_of_the_study_is_in_the_table() -> None:
-    assert set(IN_KERAS) == set(MODELS) - {"petit", "grand", "duo", "efficientnet_lite0"}
+    assert set(IN_KERAS) == set(MODELS) - {"petit", "grand", "duo", "resnet", "efficientnet_lite0"}
 
 
 def test_features_are_flattened_by_row_then_column_then_channel() -> None:
@@ -123,12 +123,12 @@ def test_an_unknown_model_argument_is_a_user_error(model_args: dict[str, int]) -
 
 
 def test_each_model_has_a_recipe_and_each_recipe_a_model() -> None:
-    ours = {"petit": "default", "grand": "best", "duo": "default", "efficientnet_lite0": "default"}
+    ours = {"petit": "default", "grand": "best", "duo": "default", "resnet": "photo", "efficientnet_lite0": "default"}
     assert {name: recipe_of(name) for name in MODELS} == {
         name: ours.get(name, "study-gru" if "gru" in name or name == "rnn" else "study") for name in MODELS
     }
     assert {name: recipe.settings.model for name, recipe in RECIPES.items()} == {
-        "quick": "petit", "default": "duo", "best": "grand", "study": "cnn", "study-gru": "cnn_gru",
+        "quick": "petit", "default": "duo", "best": "grand", "photo": "resnet", "study": "cnn", "study-gru": "cnn_gru",
         "follow-up": "cnn", "follow-up-gru": "cnn_gru",
     }  # fmt: skip
 

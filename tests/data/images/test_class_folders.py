@@ -149,7 +149,7 @@ def test_dark_on_light_files_keep_their_polarity(tmp_path: Path) -> None:
         write(tmp_path / f"class {number % 2}" / f"{number}", drawn(32, 32, True, number), "L")
     for size in (None, 32):
         data = load_data(tmp_path, size)
-        assert data.train.normalization == ("letterbox" if size else "none")
+        assert data.train.normalization == ("resize" if size else "none")
         assert np.array_equal(data.train.pixels[1, 0], drawn(32, 32, True, 2))
         assert f"normalization {data.train.normalization}" in data.remark
 
@@ -199,13 +199,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ["train", "--recipe", "quick", "--data", str(home / "data"), "--size", "32", "--out", str(home / "runs")],
     )
     assert result.exit_code == 0, result.output
-    assert "normalization letterbox" in result.stderr
+    assert "normalization resize" in result.stderr
     return home / "data", next((home / "runs").glob("quick-*"))
 
 
 def test_predict_is_as_accurate_as_training_reported(trained: tuple[Path, Path]) -> None:
     data, run = trained
-    assert json.loads((run / "config.json").read_text())["input"]["normalization"] == "letterbox"
+    assert json.loads((run / "config.json").read_text())["input"]["normalization"] == "resize"
     scores = json.loads((run / "scores.json").read_text())["conditions"]
     clean = next(score for score in scores if score["corruption"] == "clean")
     result = CliRunner().invoke(commands, ["predict", "--model", str(run), "--json", str(data / "val")])
@@ -236,7 +236,7 @@ def test_the_run_and_its_export_are_fed_the_same_pixels(trained: tuple[Path, Pat
 
 def test_a_run_of_whole_images_reads_no_lines(trained: tuple[Path, Path]) -> None:
     data, run = trained
-    with pytest.raises(UserError, match="normalised by letterbox"):
+    with pytest.raises(UserError, match="normalised by resize"):
         imparfait.read(next((data / "val").rglob("*.png")), load_predictor(str(run)))
 
 
