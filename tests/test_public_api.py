@@ -10,8 +10,8 @@ import imparfait
 
 NAMES = [
     "AUGMENTATIONS", "CORRUPTIONS", "MODELS", "RECIPES",
-    "ComputeConfig", "ConditionImages", "Corruption", "CounterRng", "ImageClassifier", "Job", "JobResult", "LabelledImages", "Prediction",
-    "Predictor", "Scores", "TrainingSettings", "UserError",
+    "ComputeConfig", "ConditionImages", "Corruption", "CounterRng", "ImageClassifier",
+    "Job", "JobResult", "LabelledImages", "Prediction", "Predictor", "Scores", "TrainingSettings", "UserError",
     "as_classifier", "build", "compare", "core_suite", "corrupt", "ensemble", "evaluate", "export", "fold",
     "full_suite", "load_classifier", "load_data", "open_model", "plot_scores", "predict", "read", "run_job",
     "save_run", "search", "split", "train",

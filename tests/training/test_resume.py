@@ -243,7 +243,7 @@ def test_the_same_command_on_a_finished_run_prints_its_result_and_how_to_start_a
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     code, said = call(monkeypatch, capsys, *words)
     assert code == 0
-    assert said.startswith("next: imparfait train --data")
+    assert said.startswith("next: imparfait train --recipe default --data")
     assert "--epochs 12" in said
     assert "--seed 1   (another run" in said
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
