@@ -1,11 +1,13 @@
 """`imparfait learning-curve`: whether more training images would help, and of which classes."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from imparfait.cli import console, options
+from imparfait.cli.signals import Stopped
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -47,7 +49,10 @@ def learning_curve(
     name, settings, _ = choose_settings(recipe, data=dataset.train)
     folder = out / f"learning-curve-{name}-{fingerprint(settings, fit.fingerprint())[:6]}"
     watch = console.watch(f"{name}, on a quarter to all of {len(fit):,} images")
-    *_, curve = watch(curves(fit, held_out, settings, name, cache=folder / "fits", device=device), len(SHARES))
+    try:
+        *_, curve = watch(curves(fit, held_out, settings, name, cache=folder / "fits", device=device), len(SHARES))
+    except KeyboardInterrupt as error:
+        raise Stopped(f"stopped; finished trainings are kept, {console.CONTINUES}", 128 + signal.SIGINT) from error
     counts = [int((fit.labels == label).sum()) for label in range(len(fit.classes))]
     needy = [
         f"{console.plain(each)}: recall {100 * recall:.1f} %, {count:,} training images"

@@ -21,18 +21,28 @@ if TYPE_CHECKING:
     from imparfait.training.run import Run
 
 
+NOT_CALIBRATED_FINAL = (
+    "not calibrated: no images were held out; train without --final too, then give this command again"
+)
+NOT_CALIBRATED = "not calibrated: no confidence threshold keeps an error rate of 10 % on these validation images"
+
+
 def train_and_report(
     run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool, full_suite: bool = False
 ) -> None:
     """Complete the run and print its scores; an equal run that is finished is printed instead."""
-    from imparfait.training.run_folder import finished_folder
+    from imparfait.training.run_folder import calibrate_finished, finished_folder
 
     if folder := finished_folder(run, out):
+        if calibrate_finished(folder, run, out):
+            click.echo(f"{folder}: now has the calibration of its run with validation images", err=True)
         _print_earlier(folder, run.settings.seed, as_json, full_suite)
         return
     finished = complete(run, model, test, out, full_suite)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
+    if not finished.calibrated:
+        remarks.append(NOT_CALIBRATED_FINAL if run.final else NOT_CALIBRATED)
     remarks += [console.plain(finished.suspects)] if finished.suspects else []
     more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
     console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)

@@ -49,14 +49,18 @@ def as_input(images: Any, form: InputFormat) -> Pixels:
 
     Raises UserError for arrays of another size, and for what is no image.
     """
+    if isinstance(images, str | bytes) or not hasattr(images, "__len__"):
+        raise UserError(f"a {type(images).__name__} as images", expected="an array or a sequence of images")
+    if len(images) == 0:
+        return np.zeros((0, form.channels, form.height, form.width), np.uint8)
     if isinstance(images, np.ndarray) and images.ndim >= 3:
+        if as_bytes(images).dtype != np.uint8:
+            raise UserError(f"images of {images.dtype}", expected="uint8, or floats in 0..1 without NaN")
         pixels = in_channels(planes_of("the data", "input", as_bytes(images)), form.channels)
         if pixels.shape[2:] != (form.height, form.width):
             received = "×".join(map(str, pixels.shape[2:]))
             raise UserError(f"images of {received} pixels", expected=f"{form.height}×{form.width} as in training")
         return pixels
-    if isinstance(images, str | bytes) or not hasattr(images, "__len__"):
-        raise UserError(f"a {type(images).__name__} as images", expected="an array or a sequence of images")
     return np.stack([normalize(page_at(_source("test", n, image)), form).pixels for n, image in enumerate(images)])
 
 

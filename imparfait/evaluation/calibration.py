@@ -23,6 +23,7 @@ MODERATE_SEVERITY = 0.6  # families are summarised up to this severity
 ERROR_RATE = 0.01  # allowed among accepted predictions, on images like those of the calibration
 ERROR_RATES_FOR_FEW = (0.01, 0.02, 0.05, 0.1)  # where the images are too few to promise 1 %: the lowest that they can
 MIN_COVERAGE_FOR_FEW = 0.5  # of the calibration images, below which the next rate is tried
+PRIOR_SPREAD_FOR_FEW = 0.5  # of the logarithm of their temperature: most are between 0.4 and 2.7
 CLEAN_SHARE = 0.25  # of the calibration images
 START_COVERAGES = (0.25, 0.5, 0.75, 0.95)
 """Where `threshold_for` starts its walks: of several sets tried on simulated curves, good on all of them."""
@@ -73,7 +74,7 @@ def _calibrated(classifier: Classifier, mixed: LabelledImages, rates: Sequence[f
     """Temperature, and the threshold of the first rate that enough of the images keep."""
     images = mixed.pixels.astype(np.float32) / 255
     logits = classifier(images)
-    temperature = fit_temperature(logits, mixed.labels)
+    temperature = fit_temperature(logits, mixed.labels, PRIOR_SPREAD_FOR_FEW if len(rates) > 1 else None)
     probabilities = softmax(logits.astype(np.float64) / temperature, 1)
     correct = probabilities.argmax(1) == mixed.labels
     counted = ~is_blank(images)  # blank images are refused whatever the threshold, so they are no accepted predictions
@@ -92,11 +93,13 @@ def _calibrated(classifier: Classifier, mixed: LabelledImages, rates: Sequence[f
     return Calibration(temperature, best, rate, len(mixed))
 
 
-def fit_temperature(logits: Float[np.ndarray, "n classes"], truths: Truths) -> float:
+def fit_temperature(logits: Float[np.ndarray, "n classes"], truths: Truths, prior_spread: float | None = None) -> float:
     """The temperature, 0.05 to 20, for which `softmax(logits / temperature)` has the smallest log loss.
 
     Takes finite logits or log-probabilities of images that the classifier was not trained on. It changes confidence
     but no prediction. 0.05 or 20 means that the images set no bound: all are correct, or the logits tell nothing.
+    `prior_spread` is the standard deviation of a normal prior of its logarithm about 0, so that a few images, all of
+    them correct, do not make every probability 1.
     Source: Guo et al., "On calibration of modern neural networks" (ICML 2017).
     """
     from scipy.optimize import minimize_scalar  # late: the import takes a third of a second
@@ -106,7 +109,8 @@ def fit_temperature(logits: Float[np.ndarray, "n classes"], truths: Truths) -> f
     shifted -= shifted[np.arange(len(truths)), truths][:, None]
 
     def loss(log_temperature: float) -> float:
-        return float(logsumexp(shifted / np.exp(log_temperature), axis=1).mean())
+        prior = 0.5 * (log_temperature / prior_spread) ** 2 / len(truths) if prior_spread else 0.0
+        return float(logsumexp(shifted / np.exp(log_temperature), axis=1).mean() + prior)
 
     low, high = np.log(TEMPERATURE_BOUNDS).tolist()
     minimum = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-5})

@@ -10,6 +10,7 @@ import numpy as np
 from imparfait.evaluation.scores import ConditionResult
 
 MOST = 10
+MIN_ACCURACY = 0.7  # of the classifier; most mistakes of a worse one are its own
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ def suspect_labels(result: ConditionResult, most: int = MOST) -> list[SuspectLab
     """At most so many images with suspect labels, the most suspect first.
 
     An image is suspect where another class is the most probable, and at least as probable as that class is on average
-    for images that have it as their label. The rarer mistakes are among clean predictions, the more of the suspects
-    are errors of the labels.
+    for images that have it as their label. None are where the classifier is right on fewer than 70 %. The rarer
+    mistakes are among clean predictions, the more of the suspects are errors of the labels.
     Source: Northcutt, Jiang & Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021).
     """
     probabilities, truths = result.probabilities, result.truths
+    if result.score.accuracy < MIN_ACCURACY:
+        return []
     own = probabilities[np.arange(len(truths)), truths]
     classes = probabilities.shape[1]
     counts = np.bincount(truths, minlength=classes)

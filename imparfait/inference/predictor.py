@@ -20,7 +20,7 @@ BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an im
 PROBABILITY_TOLERANCE = 1e-3  # by which a model's probabilities may leave 0..1 before they are refused
 SMALLEST = 1e-12  # of a pooled probability, so that two views that exclude each other's labels have a sum
 BLANK_MESSAGE = "nothing is drawn on it"
-NOT_CALIBRATED = "not calibrated: too few images tell how often the model is wrong"
+NOT_CALIBRATED = "not calibrated: it is not known how often the model is wrong"
 IMAGES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
 

@@ -52,6 +52,8 @@ class FinishedRun:
     """The interval over groups, in words; empty without groups."""
     recalls: str = ""
     """The recall of the classes, in words."""
+    calibrated: bool = True
+    """Whether it has a confidence threshold."""
     suspects: str = ""
     """Which labels of the validation images are probably wrong, in words."""
 
@@ -105,7 +107,8 @@ def finish_run(
             "; ".join(filter(None, (measured_on, over_groups, recalls, doubts))),
             summary,
         )
-    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, doubts)
+    is_calibrated = bool(calibration and calibration.threshold)
+    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts)
 
 
 def _calibrate(run: Run, model: nn.Module) -> Calibration | None:

@@ -152,7 +152,11 @@ def recall_sentence(scores: Scores) -> str:
         f"{printable(scores.classes[known[at]], 40)} {percent(recalls[at])} of {totals[known[at]]:,}"
         for at in recalls.argsort(kind="stable")[:LOWEST_RECALLS]
     ]
-    return f"recall by class, {first.corruption}: {percent(recalls.mean())} in the mean; lowest {', '.join(lowest)}"
+    missing = [printable(name, 40) for name, total in zip(scores.classes, totals, strict=True) if not total]
+    without = f"; no images of {', '.join(missing[:LOWEST_RECALLS])}" if missing else ""
+    without += f" and {len(missing) - LOWEST_RECALLS} more classes" if len(missing) > LOWEST_RECALLS else ""
+    mean = f"{percent(recalls.mean())} in the mean"
+    return f"recall by class, {first.corruption}: {mean}; lowest {', '.join(lowest)}{without}"
 
 
 def suspects_sentence(suspects: Sequence[SuspectLabel], classes: Sequence[str], files: Sequence[str]) -> str:

@@ -65,6 +65,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         recipe = lookup("recipe", self.recipe, RECIPES).settings
         given = {name: value for name in GIVEN if (value := getattr(self, name)) is not None}
         labels = np.asarray(y)
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise UserError(f"{(~np.isfinite(labels)).sum()} labels are missing", expected="a label for each image")
         if labels.ndim != 1 or len(labels) != len(X):
             raise UserError(f"{len(X)} images with labels of shape {labels.shape}", expected="one label per image")
         self.classes_, indices = np.unique(labels, return_inverse=True)
@@ -83,6 +85,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         check_is_fitted(self)
         pixels = as_input(X, self.run_.data.input_format)
         classifier = as_classifier(self.network_, self.run_.compute)
+        if not len(pixels):
+            return np.zeros((0, len(self.classes_)))
         parts = [pixels[start : start + BATCH_IMAGES] for start in range(0, len(pixels), BATCH_IMAGES)]
         logits = np.concatenate([classifier(part.astype(np.float32) / 255) for part in parts]).astype(np.float64)
         exponentials = np.exp(logits - logits.max(1, keepdims=True))

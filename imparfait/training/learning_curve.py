@@ -22,7 +22,7 @@ from imparfait.training.settings import TrainingSettings, enough_steps
 SHARES = (0.25, 0.5, 0.75, 1.0)
 DRAWS = 500  # of the bootstrap
 CERTAINTY = 0.9
-MIN_IMAGES = 80  # training images, of which a quarter is the smallest fit
+MIN_IMAGES = 40  # training images, of which a quarter is the smallest fit
 TRAINING_SHARE = 0.5  # spread between trainings, as a share of that of sampling the held-out images (results/LOG.md)
 BATCH_IMAGES = 256
 
@@ -68,10 +68,10 @@ class LearningCurve:
         error = np.exp(starts + slopes * at)
         ends = np.sqrt(np.maximum(error, 1 / held_out) / held_out) * TRAINING_SHARE * rng.standard_normal(DRAWS)
         low, high = np.quantile(1 - error - ends, [(1 - certainty) / 2, (1 + certainty) / 2])
-        expected = 1 - float(np.exp(best[1] + best[0] * at)[0])
-        return Extrapolation(
-            round(factor * self.images[-1]), expected, float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
-        )
+        # Where there are next to no errors the power law is of half an error: more images make nothing worse.
+        expected = max(1 - float(np.exp(best[1] + best[0] * at)[0]), self.accuracies[-1])
+        low, high = float(np.clip(low, 0, expected)), float(np.clip(high, expected, 1))
+        return Extrapolation(round(factor * self.images[-1]), expected, low, high)
 
 
 def learning_curve(
@@ -86,10 +86,14 @@ def learning_curve(
     """Train on a quarter, half, three quarters and all of `fit`, and predict `held_out`; a curve after each.
 
     Images are left out by class, with groups whole groups at a time. With `cache`, a folder, finished fits are kept
-    there, and the same call continues. Raises UserError for fewer than 80 images.
+    there, and the same call continues. Raises UserError for fewer than 40 images.
     """
     if len(fit) < MIN_IMAGES:
-        raise UserError(f"{len(fit)} training images", expected=f"at least {MIN_IMAGES} for a learning curve")
+        raise UserError(
+            f"{len(fit)} training images, and {len(held_out)} held out for validation",
+            expected=f"at least {MIN_IMAGES} training images for a learning curve",
+            hint="add images",
+        )
     sizes: list[int] = []
     rows: list[np.ndarray] = []
     for share in SHARES:

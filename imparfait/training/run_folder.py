@@ -27,6 +27,9 @@ from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
 from imparfait.training.settings import TrainingSettings
 
+CALIBRATION = ("temperature", "threshold", "none_of_these")
+"""The entries of config.json that are found on images held out."""
+
 
 @contextmanager
 def work_folder(run: Run, out: Path) -> Iterator[Path]:
@@ -128,7 +131,7 @@ def write_run(
         code, _ = parts_of(run.settings.model)
         (folder / code.name).write_bytes(code.read_bytes())  # for people: what runs is the file where it was
     if isinstance(calibration, ModelConfig):
-        kept = {name: getattr(calibration, name) for name in ("temperature", "threshold", "none_of_these")}
+        kept = {name: getattr(calibration, name) for name in CALIBRATION}
         config = run.config().model_copy(update=kept)
     else:
         config = run.config(calibration).model_copy(update={"none_of_these": none})
@@ -152,6 +155,17 @@ def calibrated_before(run: Run, out: Path) -> ModelConfig | None:
         if config and config.temperature and not manifest.final and _same_training(manifest, run):
             return config
     return None
+
+
+def calibrate_finished(folder: Path, run: Run, out: Path) -> bool:
+    """Give a finished final run that is not calibrated the calibration of its run with validation, if that is there."""
+    config = read_config(folder)
+    known = calibrated_before(run, out) if config.temperature is None else None
+    if known is None:
+        return False
+    kept = {name: getattr(known, name) for name in CALIBRATION}
+    write_json(folder / CONFIG, config.model_copy(update=kept).model_dump())
+    return True
 
 
 def _same_training(manifest: RunManifest, run: Run) -> bool:

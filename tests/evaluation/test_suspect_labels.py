@@ -36,6 +36,12 @@ def test_without_mistakes_nothing_is_suspect() -> None:
     assert suspect_labels(right) == []
 
 
+def test_a_classifier_that_is_mostly_wrong_says_nothing_about_labels() -> None:
+    result = predictions()
+    labels = (result.predicted + (np.arange(60) % 2)) % 3
+    assert suspect_labels(ConditionResult("clean", 0.0, result.sources, labels, result.probabilities)) == []
+
+
 def test_the_file_names_each_image_its_label_and_its_likely_class(tmp_path: Path) -> None:
     files = [f"{number}.png" for number in range(160)]
     write_suspects(tmp_path / "suspect_labels.csv", suspect_labels(predictions()), CLASSES, files)

@@ -221,6 +221,13 @@ def test_the_threshold_of_few_images_keeps_its_rate_over_groups_too() -> None:
     assert grouped.threshold is None
 
 
+def test_a_few_correct_predictions_do_not_make_every_probability_1() -> None:
+    data = draw_bars(12)
+    found = calibrate_few(lambda pixels: 0.25 * sharp_and_right(data), data, corrupted=False)
+    assert 0.2 < found.temperature < 1
+    assert found.threshold is None
+
+
 def sharp_and_right(data: LabelledImages) -> np.ndarray:
     return 8 * (np.arange(len(CLASSES)) == data.labels[:, None]).astype(np.float32)
 

@@ -130,6 +130,15 @@ def test_mistakes_are_one_sentence(changes: dict, images: np.ndarray, labels: li
     assert expected in str(caught.value)
 
 
+def test_no_images_give_no_predictions_and_broken_ones_are_refused(bars) -> None:
+    fitted = quick().fit(*bars)
+    assert fitted.predict([]).shape == (0,)
+    assert fitted.predict_proba(bars[0][:0]).shape == (0, 3)
+    for broken in (np.full((2, 16, 16, 3), np.nan), np.full((2, 16, 16, 3), -300)):
+        with pytest.raises(UserError, match=r"uint8, or floats in 0\.\.1"):
+            fitted.predict(broken)
+
+
 def test_images_of_another_size_are_refused_when_predicting(bars) -> None:
     fitted = quick().fit(*bars)
     with pytest.raises(UserError, match="16×16 as in training"):

@@ -70,6 +70,9 @@ def test_a_final_run_takes_the_calibration_of_its_run_with_validation(tmp_path: 
     run(*arguments, tmp_path / "alone", "--final")
     (folder,) = (tmp_path / "alone").glob("photo-*")
     assert read_config(folder).temperature is None
+    run(*arguments, tmp_path / "alone")
+    run(*arguments, tmp_path / "alone", "--final")  # finished, so only its calibration is new
+    assert read_config(folder).temperature is not None
     run(*arguments, tmp_path / "runs")
     run(*arguments, tmp_path / "runs", "--final")
     first, final = sorted((tmp_path / "runs").glob("photo-*"), key=lambda each: read_manifest(each).final)
