@@ -7,7 +7,7 @@ meters by group, four folds of them. Only training images of published sets are 
 does, pilots included, on one thread; the ResNet gets as many seconds, in whole epochs. The ResNet has three stages of
 two residual blocks with 16, 32 and 64 filters, random crops of four pixels, AdamW and a one-cycle schedule. HOG has
 cells of a quarter of the side and nine orientations per channel, with an RBF support vector machine. Differences are
-paired; the exact test is McNemar's. About 40 minutes on one core.
+paired; the exact test is McNemar's. About 90 minutes on one core.
 """
 
 import argparse

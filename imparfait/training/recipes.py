@@ -59,7 +59,7 @@ RECIPES: dict[str, Recipe] = {
         cost="10 to 12 min on one core with bf16 units",
         expect="99.65 %",
     ),
-    # results/own-images; chosen on meters by results/LOG.md
+    # chosen on meters: results/LOG.md, 2026-11-29
     "photo": Recipe(
         TrainingSettings(
             model="resnet", augmentation="photo", epochs=20, batch_size=64, learning_rate=0.01, class_balance=0.5
