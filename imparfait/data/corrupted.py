@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from imparfait.core.compute import images_at_once
 from imparfait.core.errors import lookup
 from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels, Sources
@@ -54,7 +55,7 @@ def corrupt_pixels(
 ) -> Pixels:
     """Pixels corrupted as `corrupt_with` does, with random numbers from their source ids."""
     chunks = []
-    size = max(1, min(CHUNK_IMAGES, CHUNK_VALUES // int(np.prod(pixels.shape[1:]))))
+    size = images_at_once(pixels.shape[1:], CHUNK_IMAGES, CHUNK_VALUES)
     for start in range(0, len(pixels), size):
         images = torch.from_numpy(pixels[start : start + size]).double() / 255
         sources = torch.from_numpy(source_ids[start : start + size])

@@ -1,19 +1,18 @@
 """None of these: the confidence below which an image is like none of the classes, with measured rates."""
 
 import numpy as np
-from scipy.special import softmax
 
 from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.data.ood.outlier_exposure import is_of_digits
 from imparfait.evaluation.metrics import max_probability
+from imparfait.evaluation.scores import probabilities_of
 from imparfait.models.metadata import NoneOfThese
 
 FALSE_RATE = 0.05  # of images of the classes, which are taken for none of them
 OOD_IMAGES = 300  # of each set, a standard error of 2.3 points at 80 %
 MIN_IMAGES = 100  # of which 5 are the lowest 5 %
-BATCH_IMAGES = 256
 
 
 def none_of_these(classifier: Classifier, data: LabelledImages) -> NoneOfThese | None:
@@ -24,7 +23,7 @@ def none_of_these(classifier: Classifier, data: LabelledImages) -> NoneOfThese |
     """
     if len(data) < MIN_IMAGES:
         return None
-    own = _confidence(classifier, data.pixels)
+    own = max_probability(probabilities_of(classifier, data.pixels, len(data.classes)))
     below = float(np.quantile(own, FALSE_RATE, method="higher"))
     _, channels, height, width = data.pixels.shape
     digits = is_of_digits(data.classes)
@@ -33,11 +32,6 @@ def none_of_these(classifier: Classifier, data: LabelledImages) -> NoneOfThese |
         if ood.purpose == "testing" and name not in ("blank", LIKE) and (digits or name != "letters"):
             pixels = ood.draw(OOD_IMAGES, height, width, channels, seed=0)
             if pixels is not None:
-                caught[name] = float((_confidence(classifier, pixels) < below).mean())
+                found = probabilities_of(classifier, pixels, len(data.classes))
+                caught[name] = float((max_probability(found) < below).mean())
     return NoneOfThese(confidence=below, false_rate=FALSE_RATE, caught=caught)
-
-
-def _confidence(classifier: Classifier, pixels: np.ndarray) -> np.ndarray:
-    parts = [pixels[start : start + BATCH_IMAGES] for start in range(0, len(pixels), BATCH_IMAGES)]
-    logits = np.concatenate([classifier(part.astype(np.float32) / 255) for part in parts])
-    return max_probability(softmax(logits.astype(np.float64), 1))

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from imparfait.core.compute import ARRAY_VALUES, images_at_once
 from imparfait.core.errors import UserError
-from imparfait.core.types import Classifier, Groups, Labels, Probabilities, Sources
+from imparfait.core.types import Classifier, Groups, Labels, Pixels, Probabilities, Sources
 from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval, wilson_interval
 
@@ -153,20 +153,25 @@ def score_conditions(classifier: Classifier, conditions: Iterable[ConditionImage
     return Scores(tuple(results), classes)
 
 
-def _result(classifier: Classifier, condition: ConditionImages) -> ConditionResult:
-    data = condition.data
+def probabilities_of(classifier: Classifier, pixels: Pixels, classes: int) -> Probabilities:
+    """The probability of each class for each image, computed in batches; raises UserError as `score_conditions`."""
     logits = []
-    batch = images_at_once(data.pixels.shape[1:], BATCH_IMAGES, ARRAY_VALUES)
-    for start in range(0, len(data), batch):
-        images = data.pixels[start : start + batch].astype(np.float32) / 255
+    batch = images_at_once(pixels.shape[1:], BATCH_IMAGES, ARRAY_VALUES)
+    for start in range(0, len(pixels), batch):
+        images = pixels[start : start + batch].astype(np.float32) / 255
         outputs = classifier(images)
-        if np.shape(outputs) != (len(images), len(data.classes)) or not np.isfinite(outputs).all():
+        if np.shape(outputs) != (len(images), classes) or not np.isfinite(outputs).all():
             raise UserError(
                 f"the classifier returned an array of shape {np.shape(outputs)} for {len(images)} images",
-                expected=f"finite numbers of shape ({len(images)}, {len(data.classes)}), one per class",
+                expected=f"finite numbers of shape ({len(images)}, {classes}), one per class",
             )
         logits.append(np.asarray(outputs, np.float64))
-    probabilities = softmax(np.concatenate(logits), 1).astype(np.float32)
+    return softmax(np.concatenate(logits), 1).astype(np.float32)
+
+
+def _result(classifier: Classifier, condition: ConditionImages) -> ConditionResult:
+    data = condition.data
+    probabilities = probabilities_of(classifier, data.pixels, len(data.classes))
     return ConditionResult(
         condition.corruption, condition.severity, data.sources, data.labels, probabilities, data.groups
     )

@@ -13,12 +13,12 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.data.samples import as_input
 from imparfait.data.split_dataset import Dataset
+from imparfait.evaluation.scores import probabilities_of
 from imparfait.models.classifier import as_classifier
 from imparfait.training.recipes import RECIPES, refuse_renamed
 from imparfait.training.run import prepare_run
 from imparfait.training.settings import changed
 
-BATCH_IMAGES = 256
 GIVEN = ("model", "epochs", "batch_size", "learning_rate", "seed")
 """Parameters that replace a setting of the recipe, unless they are None."""
 
@@ -84,14 +84,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """The probability of each of `classes_`, for images of the form that `fit` was given."""
         check_is_fitted(self)
         pixels = as_input(X, self.run_.data.input_format)
-        classifier = as_classifier(self.network_, self.run_.compute)
         if not len(pixels):
             return np.zeros((0, len(self.classes_)))
-        parts = [pixels[start : start + BATCH_IMAGES] for start in range(0, len(pixels), BATCH_IMAGES)]
-        logits = np.concatenate([classifier(part.astype(np.float32) / 255) for part in parts]).astype(np.float64)
-        exponentials = np.exp(logits - logits.max(1, keepdims=True))
-        probabilities: np.ndarray = exponentials / exponentials.sum(1, keepdims=True)
-        return probabilities
+        classifier = as_classifier(self.network_, self.run_.compute)
+        probabilities = probabilities_of(classifier, pixels, len(self.classes_)).astype(np.float64)
+        normalised: np.ndarray = probabilities / probabilities.sum(1, keepdims=True)
+        return normalised
 
     def predict(self, X: Any) -> Shaped[np.ndarray, " n"]:  # noqa: N803
         """The most probable of `classes_` for each image."""

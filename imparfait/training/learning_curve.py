@@ -15,6 +15,7 @@ from imparfait.core.rng import CounterRng
 from imparfait.core.storage import atomic_write, fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.splits import subsample
+from imparfait.evaluation.scores import probabilities_of
 from imparfait.models.classifier import as_classifier
 from imparfait.training.run import new_run
 from imparfait.training.settings import TrainingSettings, enough_steps
@@ -24,7 +25,6 @@ DRAWS = 500  # of the bootstrap
 CERTAINTY = 0.9
 MIN_IMAGES = 40  # training images, of which a quarter is the smallest fit
 TRAINING_SHARE = 0.5  # spread between trainings, as a share of that of sampling the held-out images (results/LOG.md)
-BATCH_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,8 @@ def _correct(
         pass
     classifier = as_classifier(network, run.compute)
     with torch_threads(run.compute.threads):
-        starts = range(0, len(held_out), BATCH_IMAGES)
-        parts = [held_out.pixels[start : start + BATCH_IMAGES].astype(np.float32) / 255 for start in starts]
-        correct: np.ndarray = np.concatenate([classifier(each).argmax(1) for each in parts]) == held_out.labels
+        probabilities = probabilities_of(classifier, held_out.pixels, len(held_out.classes))
+    correct: np.ndarray = probabilities.argmax(1) == held_out.labels
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(file, json.dumps(correct.astype(int).tolist()).encode())

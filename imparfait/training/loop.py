@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from imparfait.core.compute import ComputeConfig
+from imparfait.core.compute import ComputeConfig, images_at_once
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import choose_compute, torch_threads
 from imparfait.core.storage import exclusive_lock, fingerprint
@@ -186,7 +186,7 @@ class Training:
         Several batches are augmented together: with thirty corruptions a batch has few images of each, and calling
         PyTorch for each costs more than the arithmetic.
         """
-        most = min(GROUP_IMAGES, GROUP_VALUES // self.pixels[0].numel())
+        most = images_at_once(self.pixels.shape[1:], GROUP_IMAGES, GROUP_VALUES)
         together = max(1, most // self.settings.batch_size)
         for start in range(0, len(batches), together):
             group = batches[start : start + together]

@@ -1,6 +1,5 @@
 """Short trainings that find which augmentation the classes of photographs allow, instead of assuming it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from imparfait.data.augmentation import photo_augmentation
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import plainly
 from imparfait.data.splits import split, subsample
+from imparfait.evaluation.scores import probabilities_of
 from imparfait.models.classifier import as_classifier
 from imparfait.training.loop import network_for, train
 from imparfait.training.settings import MIN_BATCH, TrainingSettings
@@ -74,14 +74,8 @@ def _accuracy(fit: LabelledImages, held_out: LabelledImages, settings: TrainingS
     network, compute = network_for(settings, fit), ComputeConfig()
     for _ in train(network, fit, settings, compute):
         pass
-    classifier = as_classifier(network, compute)
-    predicted = [classifier(part.astype(np.float32) / 255).argmax(1) for part in _parts(held_out)]
-    correct = np.concatenate(predicted) == held_out.labels
+    probabilities = probabilities_of(as_classifier(network, compute), held_out.pixels, len(held_out.classes))
+    correct = probabilities.argmax(1) == held_out.labels
     if held_out.groups is None:
         return float(correct.mean())
     return float(np.mean([correct[held_out.groups == group].mean() for group in np.unique(held_out.groups)]))
-
-
-def _parts(data: LabelledImages) -> Iterator[np.ndarray]:
-    """The pixels in parts, so that little of them is float32 at once."""
-    return (data.pixels[start : start + PILOT_BATCH] for start in range(0, len(data), PILOT_BATCH))
