@@ -1,4 +1,4 @@
-"""Labelled images in memory, with the source id of each."""
+"""Labelled images, with the source id of each; in memory, or mapped into it where they are many."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from imparfait.core.large_arrays import rows_of
 from imparfait.core.types import Groups, Labels, Pixels, Sources
 from imparfait.data.images.input_format import InputFormat, Normalization
 
@@ -54,7 +55,7 @@ class LabelledImages:
         """The images at `rows`, by index or mask."""
         return replace(
             self,
-            pixels=self.pixels[rows],
+            pixels=rows_of(self.pixels, rows),
             labels=self.labels[rows],
             sources=self.sources[rows],
             groups=None if self.groups is None else self.groups[rows],

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from imparfait.core.errors import UserError
+from imparfait.core.large_arrays import in_three_channels, new_array
 from imparfait.core.types import Groups, Labels, Pixels, Watch
 from imparfait.data.directory import FileSource, Member
 from imparfait.data.images.decode import Page, page_of, read_pages
@@ -146,9 +147,9 @@ def read_images(
         colour = page.pixels.shape[2] > 1
         if form.channels == 1 and colour and form.normalization != "digit" and not (wanted.known or wanted.channels):
             form = form.model_copy(update={"channels": 3})  # the first that has a colour
-            pixels = None if pixels is None else pixels.repeat(3, 1)
+            pixels = None if pixels is None else in_three_channels(pixels, len(rows))
         if pixels is None:
-            pixels = np.zeros((len(files), form.channels, form.height, form.width), np.uint8)
+            pixels = new_array((len(files), form.channels, form.height, form.width))
         image = normalize(page, form)
         pixels[len(rows)] = image.pixels
         rows.append(row)

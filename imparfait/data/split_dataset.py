@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from imparfait.core.errors import UserError
+from imparfait.core.large_arrays import joined
 from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import PARTS
@@ -53,7 +54,7 @@ class Dataset:
             return self.train
         both = (self.train, self.validation)
         pixels, labels, sources = (
-            np.concatenate([getattr(part, name) for part in both]) for name in ("pixels", "labels", "sources")
+            joined([getattr(part, name) for part in both]) for name in ("pixels", "labels", "sources")
         )
         groups = None
         if self.train.groups is not None and self.validation.groups is not None:

@@ -15,6 +15,7 @@ from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
 from imparfait.evaluation.metrics import Confidence, Truths, accepted_and_wrong, max_probability
+from imparfait.evaluation.scores import float_batches
 
 CALIBRATION_FAMILIES = ("geometry", "noise", "light")
 """Families whose corruptions temperature and threshold are fitted on. The others are left out, to see whether the
@@ -72,12 +73,12 @@ def calibrate_few(classifier: Classifier, data: LabelledImages, *, corrupted: bo
 
 def _calibrated(classifier: Classifier, mixed: LabelledImages, rates: Sequence[float]) -> Calibration:
     """Temperature, and the threshold of the first rate that enough of the images keep."""
-    images = mixed.pixels.astype(np.float32) / 255
-    logits = classifier(images)
+    outputs = [(classifier(images), is_blank(images)) for images in float_batches(mixed.pixels)]
+    logits, blank = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
     temperature = fit_temperature(logits, mixed.labels, PRIOR_SPREAD_FOR_FEW if len(rates) > 1 else None)
     probabilities = softmax(logits.astype(np.float64) / temperature, 1)
     correct = probabilities.argmax(1) == mixed.labels
-    counted = ~is_blank(images)  # blank images are refused whatever the threshold, so they are no accepted predictions
+    counted = ~blank  # blank images are refused whatever the threshold, so they are no accepted predictions
     found: list[tuple[float, Threshold]] = []
     for rate in rates if counted.any() else ():
         confidence, right = max_probability(probabilities)[counted], correct[counted]

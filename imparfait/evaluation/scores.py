@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float32, Int64
 from scipy.special import softmax
 
 from imparfait.core.compute import ARRAY_VALUES, images_at_once
@@ -153,12 +153,16 @@ def score_conditions(classifier: Classifier, conditions: Iterable[ConditionImage
     return Scores(tuple(results), classes)
 
 
+def float_batches(pixels: Pixels) -> Iterator[Float32[np.ndarray, "n channels height width"]]:
+    """The images in batches as classifiers take them, 0..1: all at once they would need four times the memory."""
+    batch = images_at_once(pixels.shape[1:], BATCH_IMAGES, ARRAY_VALUES)
+    return (pixels[start : start + batch].astype(np.float32) / 255 for start in range(0, len(pixels), batch))
+
+
 def probabilities_of(classifier: Classifier, pixels: Pixels, classes: int) -> Probabilities:
     """The probability of each class for each image, computed in batches; raises UserError as `score_conditions`."""
     logits = []
-    batch = images_at_once(pixels.shape[1:], BATCH_IMAGES, ARRAY_VALUES)
-    for start in range(0, len(pixels), batch):
-        images = pixels[start : start + batch].astype(np.float32) / 255
+    for images in float_batches(pixels):
         outputs = classifier(images)
         if np.shape(outputs) != (len(images), classes) or not np.isfinite(outputs).all():
             raise UserError(

@@ -181,6 +181,47 @@ def test_images_are_chosen_dropped_and_pasted(open_page: OpenPage, address: str)
         expect(page.locator("#canvas")).not_to_have_class("inked")
 
 
+CAMERA = """() => { navigator.mediaDevices.getUserMedia = async () => {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d");
+  [canvas.width, canvas.height] = [640, 480];
+  setInterval(() => {
+    context.fillStyle = "#ddd";
+    context.fillRect(0, 0, 640, 480);
+    context.fillStyle = "#223";
+    context.font = "300px sans-serif";
+    context.fillText("7", 230, 340);
+  }, 50);
+  return (window.stream = canvas.captureStream());
+}; }"""
+NO_CAMERA = """() => { navigator.mediaDevices.getUserMedia = async () => {
+  throw new DOMException("", "NotFoundError");
+}; }"""
+
+
+def test_a_photo_from_the_camera_is_predicted_and_the_camera_goes_off(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    page.evaluate(CAMERA)
+    page.locator("#use-camera").click()
+    page.locator("#camera .take:enabled").click()
+    expect_label(page, "7")
+    assert page.evaluate("window.stream.getTracks().map((track) => track.readyState)") == ["ended"]
+    page.locator("#use-camera").click()
+    expect(page.locator("#camera .take")).to_be_focused()
+    page.keyboard.press("Escape")  # closes the camera, and clears nothing
+    expect(page.locator("#camera")).not_to_be_visible()
+    expect_label(page, "7")
+    assert page.evaluate("window.stream.getTracks().map((track) => track.readyState)") == ["ended"]
+
+
+def test_without_a_camera_the_page_says_so_and_what_to_do(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    page.evaluate(NO_CAMERA)
+    page.locator("#use-camera").click()
+    expect(page.locator("#error")).to_have_text("No camera found; choose an image instead")
+    expect(page.locator("#camera")).not_to_be_visible()
+
+
 def test_an_image_the_browser_cannot_show_is_predicted_and_its_model_input_shown(
     open_page: OpenPage, address: str
 ) -> None:

@@ -10,6 +10,7 @@ from helpers.bars import CLASSES, draw_bars
 from helpers.commands import run
 from PIL import Image
 
+from imparfait.core import large_arrays
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.data.ood.outlier_exposure import OOD_LABEL
@@ -154,3 +155,17 @@ def test_class_weights_have_mean_1_and_favour_rare_classes(balance: float) -> No
     assert (weights[labels[labels >= 0]]).mean() == pytest.approx(1, rel=1e-5)
     assert weights[1] / weights[0] == pytest.approx(4**balance, rel=1e-5)
     assert TrainingSettings(class_balance=balance).class_balance == balance
+
+
+def test_images_beyond_memory_are_trained_on_from_files_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_folder(tmp_path / "bars", 20)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run("train", "--data", data, *QUICK, "--out", tmp_path / "in memory")
+    monkeypatch.setattr(large_arrays, "limit_bytes", lambda: 1000)
+    assert isinstance(load_data(data).train.pixels, np.memmap)
+    run("train", "--data", data, *QUICK, "--out", tmp_path / "in files")
+    weights = [path.read_bytes() for path in sorted(tmp_path.glob("in */photo-*/model.safetensors"))]
+    assert len(weights) == 2
+    assert weights[0] == weights[1]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from imparfait.core.large_arrays import joined
 from imparfait.core.types import Labels, Pixels, Sources
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood.registry import OOD_SETS
@@ -21,7 +22,7 @@ def with_outliers(data: LabelledImages, share: float, seed: int) -> tuple[Pixels
     outliers = draw_outliers(data, share, seed)
     labels = np.concatenate([data.labels, np.full(len(outliers), OOD_LABEL)])
     ids = -1 - np.arange(len(outliers))  # that no other image has
-    return np.concatenate([data.pixels, outliers]), labels, np.concatenate([data.sources, ids])
+    return joined([data.pixels, outliers]), labels, np.concatenate([data.sources, ids])
 
 
 def draw_outliers(data: LabelledImages, share: float, seed: int) -> Pixels:

@@ -1,5 +1,6 @@
 /** The page: a drawing is classified at once, then corrupted, by the model and its baseline. */
 
+import { acceptCamera } from "./camera.js";
 import { createSlider } from "./corruption_slider.js";
 import { createDrawing } from "./drawing.js";
 import { capitalize, displayName, sentence } from "./format.js";
@@ -207,7 +208,7 @@ function showError(message) {
 find("undo").addEventListener("click", () => drawing.undo());
 find("clear").addEventListener("click", () => drawing.clear());
 document.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "SELECT") return;
+  if (event.target.tagName === "SELECT" || find("camera").open) return;
   const undo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
   if (undo) drawing.undo();
   else if (event.key === "Delete" || event.key === "Escape") drawing.clear();
@@ -220,9 +221,9 @@ find("truth").addEventListener("change", () => {
   if (state.results && !state.chosenByUser) suggestCorruption();
   updateCorrupted();
 });
-acceptImages({ button: find("choose"), input: find("file"), overlay: find("drop") }, async (file) => {
-  drawing.place(await preview(file), { content: async () => file });
-});
+const placeImage = async (blob) => drawing.place(await preview(blob), { content: async () => blob });
+acceptImages({ button: find("choose"), input: find("file"), overlay: find("drop") }, placeImage);
+acceptCamera({ button: find("use-camera"), dialog: find("camera") }, placeImage, showError);
 
 async function showGalleryImage(entry) {
   const { corruption, severity, truth: label } = entry;
