@@ -80,10 +80,11 @@ def learning_curve(
     settings: TrainingSettings,
     recipe: str,
     *,
+    shares: Sequence[float] = SHARES,
     cache: Path | None = None,
     device: str = "auto",
 ) -> Iterator[LearningCurve]:
-    """Train on a quarter, half, three quarters and all of `fit`, and predict `held_out`; a curve after each.
+    """Train on these shares of `fit`, a quarter to all of it, and predict `held_out`; a curve after each.
 
     Images are left out by class, with groups whole groups at a time. With `cache`, a folder, finished fits are kept
     there, and the same call continues. Raises UserError for fewer than 40 images.
@@ -96,7 +97,7 @@ def learning_curve(
         )
     sizes: list[int] = []
     rows: list[np.ndarray] = []
-    for share in SHARES:
+    for share in shares:
         part = _part(fit, share)
         sizes.append(len(part))
         rows.append(_correct(part, held_out, settings, recipe, cache, device))
