@@ -1,5 +1,6 @@
 """`imparfait compare`: which of several candidates is better, by cross-validation."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,19 +32,33 @@ if TYPE_CHECKING:
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time budget, to which the plan is reduced.")
 @options.executor
 @options.out
+@click.option(
+    "--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="TABLE",
+    help="Of two tables of predictions: image_path and label.  [default: their column truth]",
+)  # fmt: skip
 @click.option("--final", is_flag=True, help="Then train the best on all training images; evaluate it on the test set.")
 @options.as_json
 def compare(
     names: tuple[str, ...], data: str, size: int | None, normalize: "Normalization | None",
     group: str | None, skip_unreadable: bool, folds: "int | Literal['groups']", seeds: int,
     epochs: int | None, seconds: float | None, images: int | None, suite: str, minutes: float | None,
-    executor: str | None, address: str | None, threads: int, out: Path, final: bool, as_json: bool,
+    executor: str | None, address: str | None, threads: int, out: Path, truth: Path | None, final: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare CANDIDATEs: recipes, models (each with its own recipe) or TOML files of settings.
 
     Each is trained on all training images but one fold and evaluated on that fold, clean and corrupted, with a new
     random split per seed. The test images stay sealed. Ctrl-C keeps finished jobs; the same command continues.
+
+    Two CSV files of predictions, of any tool, are compared file by file: columns file and label or p_<class>, and
+    truth or --truth. All other options are of no use then.
     """
+    from imparfait.evaluation.prediction_files import is_predictions
+
+    if any(map(is_predictions, names)):
+        compare_files(names, truth, as_json)
+        return
+    if truth:
+        raise UserError(f"--truth {truth} with {', '.join(names)}", expected="two tables of predictions with it")
     from imparfait.selection.candidates import candidates_from
 
     candidates = candidates_from(names)  # what can be refused is, before the rest is imported
@@ -80,3 +95,26 @@ def compare(
         train_and_report(final_run, model, test, out, as_json)
     elif dataset.sealed:
         console.next_step(options.again("--final"), "train the best on all images, then evaluate it on the test set")
+
+
+def compare_files(names: tuple[str, ...], truth: Path | None, as_json: bool) -> None:
+    """Print which of two models is better by their predictions for the same files."""
+    from imparfait.evaluation.paired_predictions import compare_predictions
+    from imparfait.evaluation.prediction_files import is_predictions, read_predictions, read_truths
+    from imparfait.reports.paired_text import paired_json, paired_sentences, paired_table
+
+    if len(names) != 2 or not all(map(is_predictions, names)):
+        raise UserError(
+            f"{', '.join(names)}",
+            expected="two tables of predictions",
+            hint="write, for example: imparfait compare a.csv b.csv --truth labels.csv",
+        )
+    truths, groups = read_truths(truth) if truth else (None, None)
+    first, second = (read_predictions(Path(name)) for name in names)
+    comparison = compare_predictions(first, second, truths, groups)
+    if as_json:
+        click.echo(json.dumps(paired_json(comparison), ensure_ascii=False))
+        return
+    console.table(*paired_table(comparison))
+    for line in paired_sentences(comparison):
+        click.echo(console.plain(line))
