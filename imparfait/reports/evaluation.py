@@ -75,14 +75,7 @@ def evaluate_models(
     images, suites, access = dataset.train_val()[1], dict[str, SuiteResult](), None
     if split == "validation":
         for model in models:
-            if model.manifest and model.manifest.final:
-                raise UserError(
-                    f"{model.name}: was trained on the validation images too",
-                    expected="a model trained without --final",
-                    hint="train one, or evaluate it on the test set once: --split test",
-                )
-            if model.manifest:
-                check_split(model.name, model.manifest, dataset)
+            check_unseen(model, dataset)
             suites[model.name] = _evaluate(model, images, conditions, watch)
     else:
         for model in models:
@@ -115,6 +108,18 @@ def evaluate_models(
                 unfinished, first, suites[first.name], images, conditions, circumstances, notes
             )
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
+
+
+def check_unseen(model: LoadedModel, dataset: Dataset) -> None:
+    """Raises UserError where a run was trained on validation images, or may have been with other groups."""
+    if model.manifest and model.manifest.final:
+        raise UserError(
+            f"{model.name}: was trained on the validation images too",
+            expected="a model trained without --final",
+            hint="train one, or evaluate it on the test set once: --split test",
+        )
+    if model.manifest:
+        check_split(model.name, model.manifest, dataset)
 
 
 def _suffix(suite: Suite) -> str:

@@ -28,9 +28,7 @@ def write(path: Path, columns: dict[str, Sequence[object]]) -> Path:
 
 def wrong_on(places: Sequence[int]) -> list[str]:
     """Predictions that are wrong on these images only."""
-    return [
-        ("bee" if truth == "ant" else "ant") if row in places else truth for row, truth in enumerate(TRUTHS)
-    ]
+    return [("bee" if truth == "ant" else "ant") if row in places else truth for row, truth in enumerate(TRUTHS)]
 
 
 @pytest.fixture
@@ -128,14 +126,12 @@ def test_a_table_that_cannot_be_compared_is_refused_with_what_is_expected(case: 
 
 def test_missing_and_contradicting_truths_and_classes_are_refused(tables: tuple[Path, Path], tmp_path: Path) -> None:
     first, second = map(read_predictions, tables)
-    with pytest.raises(UserError, match="no column of truths.*--truth TABLE"):
+    with pytest.raises(UserError, match=r"no column of truths.*--truth TABLE"):
         compare_predictions(second, second)
-    other = read_predictions(
-        write(tmp_path / "c.csv", {"file": FILES, "label": TRUTHS, "truth": wrong_on([5])})
-    )
+    other = read_predictions(write(tmp_path / "c.csv", {"file": FILES, "label": TRUTHS, "truth": wrong_on([5])}))
     with pytest.raises(UserError, match=r"images/5\.png: bee is its truth in .*a\.csv, and ant in"):
         compare_predictions(first, other)
-    with pytest.raises(UserError, match="files without a truth, such as images/0.png"):
+    with pytest.raises(UserError, match=r"files without a truth, such as images/0\.png"):
         compare_predictions(first, second, {"images/3.png": "ant"})
     with pytest.raises(UserError, match="the same names of classes in both"):
         compare_predictions(first, second, dict.fromkeys(FILES, "Ameise"))

@@ -1,0 +1,123 @@
+"""`imparfait gate`: bounds on a model's accuracy for continuous integration."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from imparfait.cli import console, options
+from imparfait.core.errors import UserError
+
+if TYPE_CHECKING:
+    from imparfait.data.images.input_format import Normalization
+
+BROKEN_EXIT = 1
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class Minimum(click.ParamType[Any]):
+    """CONDITION=ACCURACY, as ("fog", 0.7)."""
+
+    name = "CONDITION=ACCURACY"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The condition's name and the accuracy, 0..1."""
+        name, _, number = str(value).rpartition("=")
+        try:
+            least = float(number)
+        except ValueError:
+            least = -1.0
+        if not name or not 0 <= least <= 1:
+            self.fail(f"{value!r}; expected a condition and an accuracy from 0 to 1, such as fog=0.7", param, ctx)
+        return name, least
+
+
+@click.command()
+@click.argument("model")
+@options.data
+@options.group
+@click.option("--suite", default="core", show_default=True, help="The conditions, as of imparfait evaluate.")
+@click.option(
+    "--images", "which", type=click.Choice(["validation", "all"]), default="validation", show_default=True,
+    help="all: every image but those for the test, for a model that was trained on none of them.",
+)  # fmt: skip
+@click.option("--against", type=FILE, metavar="BASELINE", help="Fail on a drop against this baseline.")
+@click.option(
+    "--max-drop", type=click.FloatRange(0, 100), default=0.0, show_default=True,
+    help="Percentage points of a drop that are allowed.",
+)  # fmt: skip
+@click.option("--min", "minimums", type=Minimum(), multiple=True, help="Fail under an accuracy, such as fog=0.7.")
+@click.option("--save", type=FILE, metavar="BASELINE", help="Write this model's baseline, for a later --against.")
+@click.option("--junit", type=FILE, help="Write JUnit XML.")
+@click.option("--markdown", type=FILE, help="Write a summary in Markdown.")
+@click.option("--badge", type=FILE, help="Write an SVG badge.")
+@options.as_json
+def gate(
+    model: str, data: str, size: int | None, normalize: "Normalization | None", group: str | None,
+    skip_unreadable: bool, suite: str, which: Literal["validation", "all"], against: Path | None, max_drop: float,
+    minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None, markdown: Path | None,
+    badge: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Check that MODEL keeps to bounds on its accuracy; exit code 1 where one is broken beyond noise.
+
+    A bound is a drop against a baseline, or a minimum. It is broken where a one-sided test shows it at 5 %, adjusted
+    for the number of bounds: a lower accuracy alone is not enough. The test images stay sealed.
+
+    \b
+    imparfait gate runs/default-1a2b3c --save baseline.json
+    imparfait gate new.onnx --against baseline.json --max-drop 0.5 --min shrunk=0.9
+    """
+    from imparfait.core.storage import atomic_write
+    from imparfait.evaluation.gate import baseline_of, read_baseline, write_baseline
+    from imparfait.evaluation.gate import gate as check_bounds
+
+    if not (against or minimums or save):
+        raise click.UsageError("no bound was given; write --against BASELINE, --min CONDITION=ACCURACY or --save")
+    baseline = read_baseline(against) if against else None  # what can be refused is, before the model runs
+    from imparfait.evaluation.robustness import SuiteResult
+    from imparfait.evaluation.scores import score_conditions
+    from imparfait.evaluation.suite import apply_conditions, suite_named
+    from imparfait.inference.open_model import open_model
+    from imparfait.models.metadata import shared_input_format
+    from imparfait.models.pretrained import find_models
+    from imparfait.reports import gate_text as text
+    from imparfait.reports.evaluation import check_unseen
+
+    conditions = suite_named(suite)
+    known = normalize or (None if size else shared_input_format(find_models([model]).values()))
+    dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
+    with open_model(model, dataset) as opened:
+        if which == "validation":
+            check_unseen(opened, dataset)
+        elif opened.manifest:
+            raise UserError(
+                f"{model}: a run of imparfait, perhaps trained on some of all images", hint="leave out --images all"
+            )
+        images = dataset.train_val()[1] if which == "validation" else dataset.train_and_val()
+        watch = console.watch(opened.name)(apply_conditions(images, conditions), len(conditions))
+        result = SuiteResult(score_conditions(opened.classifier, watch))
+        name = opened.name
+    measured_on = f"{len(images):,} images of {images.name}, suite {suite}"
+    if save:
+        write_baseline(save, baseline_of(result, name, images.fingerprint()))
+    if not (baseline or minimums):
+        click.echo(f"{save}: the baseline of {name} on {measured_on}")
+        return
+    bounds = {"max_drop": max_drop / 100, "minimums": dict(minimums)}
+    findings = check_bounds(result, images.fingerprint(), baseline=baseline, **bounds)
+    written = {junit: text.gate_junit(name, findings), badge: text.gate_badge(findings)}
+    for path, content in (written | {markdown: text.gate_markdown(name, measured_on, findings)}).items():
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, content.encode())
+    if as_json:
+        passing = text.passes(findings)
+        click.echo(json.dumps({"model": name, "passing": passing, "findings": list(map(asdict, findings))}))
+    else:
+        console.table(text.HEADINGS, text.gate_rows(findings))
+        click.echo(f"{name} on {measured_on}; {text.gate_sentence(findings)}")
+    if not text.passes(findings):
+        sys.exit(BROKEN_EXIT)

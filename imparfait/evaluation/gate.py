@@ -1,0 +1,195 @@
+"""Bounds on a model's accuracy, broken only beyond chance: drops against a baseline, and least accuracies."""
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import BaseModel, ValidationError
+from scipy.special import bdtr, stdtr, stdtrit
+
+from imparfait.core.errors import UserError, lookup
+from imparfait.core.storage import atomic_write
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
+from imparfait.evaluation.suite import CLEAN
+
+MEAN = "mean"
+STEPS = 255  # in which a share of correct copies is stored
+ROUNDING = 1e-9
+MAX_BYTES = 1 << 28  # of a baseline file
+
+Outcome = Literal["ok", "within noise", "broken"]
+"""`within noise`: beyond the bound on these images, but by no more than chance would give."""
+
+
+class Baseline(BaseModel, frozen=True, extra="forbid"):
+    """The accuracy of a model, image by image, for later comparisons."""
+
+    format: Literal[1] = 1
+    model: str
+    data: str
+    """sha256 of the images."""
+    images: int
+    correct: dict[str, str]
+    """By corruption, "clean" and "mean": the share of correct copies of each image in 255ths, as bytes, deflated and in
+    base 64."""
+
+    def shares(self, name: str) -> Float[np.ndarray, " images"]:
+        """The share of correct copies of each image, 0..1; raises UserError where it is damaged."""
+        try:
+            unpacker = zlib.decompressobj()
+            content = unpacker.decompress(base64.b64decode(self.correct[name], validate=True), self.images)
+        except (ValueError, zlib.error) as error:
+            raise UserError(f"the baseline's {name} is damaged: {error}", hint="write it again with --save") from error
+        if len(content) != self.images:
+            raise UserError(
+                f"the baseline's {name} is damaged: {len(content)} images", hint="write it again with --save"
+            )
+        return np.frombuffer(content, np.uint8) / STEPS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One bound, and whether the model keeps it."""
+
+    name: str
+    """A corruption, "clean" or "mean"."""
+    accuracy: float
+    bound: float
+    """The least accuracy that is allowed, 0..1."""
+    outcome: Outcome
+    p: float
+    """One-sided, of an accuracy not under the bound; adjusted over all bounds (Holm)."""
+    detectable: float
+    """How far under the bound an accuracy would have been found broken, if it were the only bound."""
+    before: float | None = None
+    """The baseline's accuracy, for a bound on the drop."""
+
+
+def shares_of(suite: SuiteResult) -> dict[str, Float[np.ndarray, " images"]]:
+    """The share of correct copies of each image: clean, under each corruption, and in the mean of the suite."""
+    found = {CLEAN: suite.clean.correct.astype(float)}
+    found |= {name: suite.by_source(name) for name in suite.levels}
+    return found | {MEAN: suite.by_source()}
+
+
+def baseline_of(suite: SuiteResult, model: str, data: str) -> Baseline:
+    """What `gate` compares later models with; `data` is the fingerprint of the images."""
+    shares = shares_of(suite)
+    packed = {
+        name: base64.b64encode(zlib.compress(np.rint(each * STEPS).astype(np.uint8).tobytes())).decode()
+        for name, each in shares.items()
+    }
+    return Baseline(model=model, data=data, images=len(shares[CLEAN]), correct=packed)
+
+
+def write_baseline(path: Path, baseline: Baseline) -> None:
+    """Write it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, (baseline.model_dump_json(indent=1) + "\n").encode())
+
+
+def read_baseline(path: Path) -> Baseline:
+    """A baseline that `--save` wrote. Raises UserError where there is none."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: has {path.stat().st_size:,} bytes", expected=f"at most {MAX_BYTES:,}")
+        return Baseline.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}", expected="a baseline", hint=f"write one first: imparfait gate … --save {path}"
+        ) from error
+    except ValidationError as error:
+        raise UserError(f"{path}: not a baseline", expected="a file that imparfait gate --save wrote") from error
+
+
+def gate(
+    suite: SuiteResult,
+    data: str,
+    *,
+    baseline: Baseline | None = None,
+    max_drop: float = 0.0,
+    minimums: Mapping[str, float] | None = None,
+    level: float = SIGNIFICANCE_LEVEL,
+) -> list[Finding]:
+    """Whether a model keeps to its bounds: at most `max_drop` (0..1) under a baseline, and at least `minimums`.
+
+    `suite` is of images whose fingerprint is `data`; keys of `minimums` are corruptions, "clean" or "mean", with or
+    without the suite's name before a dot. A bound is broken where a one-sided test shows it at `level`, adjusted over
+    all bounds: against a baseline on the same images a paired t test, on others Welch's; for a minimum the exact
+    binomial test, or a t test over images that have several corrupted copies. Raises UserError for an unknown name,
+    and where nothing is compared.
+    """
+    now = shares_of(suite)
+    tests = [_minimum(name.rpartition(".")[2], now, least) for name, least in (minimums or {}).items()]
+    if baseline:
+        for name in [each for each in now if each in baseline.correct]:
+            before = baseline.shares(name)
+            paired = baseline.data == data and len(before) == len(now[name])
+            tests.append(_drop(name, now[name], before, max_drop, paired))
+    if not tests:
+        raise UserError(
+            "no bound was given",
+            expected="a baseline with a condition of this suite, or a minimum",
+            hint="write --against baseline.json or --min clean=0.9",
+        )
+    adjusted = holm([test.p for test in tests])
+    return [_finding(test, float(now[test.name].mean()), p, level) for test, p in zip(tests, adjusted, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Test:
+    name: str
+    bound: float
+    before: float | None
+    p: float
+    error: float
+    """The standard error of what is tested."""
+    freedom: float
+
+
+def _minimum(name: str, now: Mapping[str, Float[np.ndarray, " n"]], least: float) -> _Test:
+    lookup("condition", name, now)
+    shares = now[name]
+    n, total = len(shares), float(shares.sum())
+    if np.isin(shares, (0.0, 1.0)).all():
+        # The exact chance of so few correct images, or fewer, at the least accuracy that is allowed.
+        return _Test(name, least, None, float(bdtr(round(total), n, least)), (least * (1 - least) / n) ** 0.5, n - 1)
+    error = float(shares.std(ddof=1)) / n**0.5
+    return _Test(name, least, None, _one_sided(total / n - least, error, n - 1), error, n - 1)
+
+
+def _drop(
+    name: str, now: Float[np.ndarray, " n"], before: Float[np.ndarray, " m"], max_drop: float, paired: bool
+) -> _Test:
+    bound = float(before.mean()) - max_drop
+    if paired:
+        error, freedom = float((now - before).std(ddof=1)) / len(now) ** 0.5, float(len(now) - 1)
+    else:
+        parts = [float(each.var(ddof=1)) / len(each) for each in (now, before)]
+        error = sum(parts) ** 0.5
+        spread = sum(part**2 / (len(each) - 1) for part, each in zip(parts, (now, before), strict=True))
+        freedom = error**4 / spread if spread else 1.0
+    return _Test(
+        name, bound, float(before.mean()), _one_sided(float(now.mean()) - bound, error, freedom), error, freedom
+    )
+
+
+def _one_sided(above: float, error: float, freedom: float) -> float:
+    """The p value of a difference that is not under 0; without any spread 0 or 1."""
+    if error == 0:
+        return float(above >= -ROUNDING)
+    return float(stdtr(freedom, above / error))
+
+
+def _finding(test: _Test, accuracy: float, p: float, level: float) -> Finding:
+    outcome: Outcome = "ok"
+    if accuracy < test.bound - ROUNDING:
+        outcome = "broken" if p <= level else "within noise"
+    detectable = -float(stdtrit(test.freedom, level)) * test.error
+    return Finding(test.name, accuracy, test.bound, outcome, p, detectable, test.before)
