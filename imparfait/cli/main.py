@@ -15,6 +15,7 @@ COMMANDS = {
     "read": "Read the numbers on images, line by line (OCR).",
     "fields": "Draw the fields of a form on an example, in the browser.",
     "review": "Decide on the unsure fields of forms, in the browser.",
+    "label": "Label the images that a model needs most, in the browser.",
     "check": "Check a data set: images per class, copies, imbalance.",
     "train": "Train, calibrate and evaluate a classifier.",
     "learning-curve": "Find out whether more training images would help.",

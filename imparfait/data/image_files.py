@@ -1,7 +1,7 @@
 """Image files and images in memory, read into one array of pixels."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ from PIL import Image
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Groups, Labels, Pixels, Watch
+from imparfait.data.dataset import Split
 from imparfait.data.directory import FileSource, Member
 from imparfait.data.images.decode import Page, page_of, read_pages
 from imparfait.data.images.input_format import InputFormat, Normalization, has_dark_border, is_like_mnist
@@ -40,6 +41,19 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.sources)
 
+    def joined(self, other: "ImageFiles") -> "ImageFiles":
+        """These images and those of `other`; raises UserError where only one of both has groups."""
+        if (self.groups is None) != (other.groups is None):
+            without = self.path if self.groups is None else other.path
+            raise UserError(
+                f"{without}: has no groups, unlike what it is added to",
+                expected="a column called group in both tables, or in none",
+                hint="write --group none to do without groups",
+            )
+        groups = [*self.groups, *other.groups] if self.groups is not None and other.groups is not None else None
+        path = f"{self.path}+{other.path}"
+        return ImageFiles(path, [*self.sources, *other.sources], [*self.labels, *other.labels], groups)
+
     def part(self, start: int, stop: int) -> "ImageFiles":
         """The images from `start` on, up to `stop`."""
         groups = self.groups[start:stop] if self.groups else None
@@ -61,6 +75,8 @@ class Wanted:
     skip_unreadable: bool = False
     group: str | None = None
     """A column, "parent" or a pattern of paths tells groups; "none" is none, and None a column called group."""
+    added: Sequence[Mapping[Split, "ImageFiles"]] = ()
+    """Images of other folders and tables, which are added to those of the same split."""
 
     def format_of(self, first: Page, files: "ImageFiles") -> InputFormat:
         """The format of all images, by the first of them and by the shapes of some."""
