@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import console, local_page, options
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def label(
 
         token, left = new_token(), sum(session.is_open(each.file) for each in candidates)
         app = make_label_app(Labelling(session, candidates, batch.predictor.classes), token)
-        local_page.show(app, token, port, no_open, f"{left:,} of {_images(len(candidates))} to label")
+        local_page.show(app, token, port, no_open, f"{left:,} of {counted(len(candidates), 'image')} to label")
         _report(session)
         if any(session.is_open(each.file) for each in candidates):
             console.next_step(options.again(), "continue")
@@ -88,12 +89,12 @@ def _chosen(
 
     waiting = session.unlabelled(files, others)
     if not waiting:
-        known = f"all of these {_images(len(files))} are" if len(files) > 1 else "this image is"
+        known = f"all of these {counted(len(files), 'image')} are" if len(files) > 1 else "this image is"
         raise UserError(f"{known} labelled or skipped already", hint="name a folder with others")
-    chosen = choose_images(waiting, batch, count, console.watch(f"predicting {_images(len(waiting))}"))
+    chosen = choose_images(waiting, batch, count, console.watch(f"predicting {counted(len(waiting), 'image')}"))
     if batch.failed:
         first = console.plain(f"{batch.failed[0].file}: {batch.failed[0].error}")
-        click.echo(f"{_images(len(batch.failed))} left out, unreadable; the first: {first}", err=True)
+        click.echo(f"{counted(len(batch.failed), 'image')} left out, unreadable; the first: {first}", err=True)
     return chosen
 
 
@@ -122,7 +123,8 @@ def _report(session: "LabelSession") -> None:
     counts = Counter(session.labels[image] for image in session.images if image in session.labels)
     each = ", ".join(f"{count} {name}" for name, count in counts.most_common(5))
     more = f" and {len(counts) - 5} more classes" if len(counts) > 5 else ""
-    line = f"labelled {sum(counts.values()):,} of {_images(len(session.images))}{f' ({each}{more})' if each else ''}"
+    classes = f" ({each}{more})" if each else ""
+    line = f"labelled {sum(counts.values()):,} of {counted(len(session.images), 'image')}{classes}"
     all_in = f", {len(session.labels):,} labels in all" if len(session.labels) > sum(counts.values()) else ""
     click.echo(console.plain(f"{line}: {session.table}{all_in}"), err=True)
 
@@ -166,7 +168,3 @@ def _training_options(model: str, predictor: "Predictor") -> list[str]:
         name = next((name for name, each in BACKBONES.items() if each.model == network), network)
         return ["--backbone", name, *(["--fine-tune"] if manifest.recipe == "fine-tune" else []), *words]
     return [*(["--recipe", manifest.recipe] if manifest.recipe in RECIPES else []), *words]
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"

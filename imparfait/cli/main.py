@@ -68,6 +68,11 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
+    except click.UsageError as error:
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+            sys.exit(error.exit_code)
+        _stop(usage_sentence(error), error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -83,6 +88,15 @@ def main() -> None:
         _stop(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     except (click.Abort, KeyboardInterrupt):
         _stop("stopped; nothing was written", INTERRUPTED)
+
+
+def usage_sentence(error: click.UsageError) -> str:
+    """What click says of a wrong option, argument or command, with what was probably meant or where to find it."""
+    near = getattr(error, "possibilities", None)
+    said = (error.message if near else error.format_message()).rstrip(".").replace(". ", "; ")
+    path = error.ctx.command_path if error.ctx else "imparfait"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"see {path} --help"
+    return f"{said[:1].lower()}{said[1:]}; {hint}"
 
 
 def _stop(sentence: str, code: int) -> None:

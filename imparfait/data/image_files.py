@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.types import Groups, Labels, Pixels, Watch
 from imparfait.data.dataset import Split
@@ -131,7 +132,7 @@ class UnreadableError(UserError):
                 by_reason.setdefault(reason, []).append(name.removeprefix(f"{path}/"))
             more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
             named = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
-            received = f"{path}: {len(broken)} of {total} files cannot be read: {named}{more}"
+            received = f"{path}: {len(broken)} of {counted(total, 'file')} cannot be read: {named}{more}"
         super().__init__(received, hint="--skip-unreadable leaves them out" if len(broken) < total else "")
         self.broken = broken
 
@@ -189,7 +190,7 @@ def read_images(
     labels = np.array([places[name] for name in files.labels], np.int64)[kept]
     own = np.array([group_places[name] for name in files.groups], np.int64)[kept] if files.groups else None
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items())
-    remark = f"{len(rows):,} images of {form.height}×{form.width} pixels ({done})"
+    remark = f"{counted(len(rows), 'image')} of {form.height}×{form.width} pixels ({done})"
     remark += f", {to_grey:,} in colour turned to grey" if to_grey else ""
     remark += f", {len(broken):,} unreadable skipped" if broken else ""
     return ReadImages(pixels, labels, own, kept, form, remark, facts)
@@ -244,5 +245,6 @@ def _check_size(source: ImageSource, page: Page, form: InputFormat, wanted: Want
         raise SizesDifferError(
             f"{name}: {height}×{width} pixels",
             expected=f"{form.height}×{form.width} as of {'--size' if wanted.size else 'the first image'}",
-            hint=f"to bring all to one size write --size {proposed} (or another side) without --normalize none",
+            hint=f"to bring all to one size write --size {proposed} (or another side)"
+            + (" without --normalize none" if wanted.normalization == "none" else ""),
         )

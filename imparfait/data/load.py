@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.types import Watch
 from imparfait.data.arrays import from_arrays
@@ -102,7 +103,7 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     found = formats.read_path(path, wanted, watch)
     if found is None and (images := formats.count_images(path)):
         raise UserError(
-            f"{data}: {images:,} images, but neither class folders nor a table of labels",
+            f"{data}: {counted(images, 'image')}, but neither class folders nor a table of labels",
             expected="<class>/… with two classes or more, or a .csv file with columns image_path and label",
         )
     if found is None:
