@@ -23,9 +23,10 @@ from imparfait.evaluation.scores_file import write_scores
 from imparfait.evaluation.suspect_labels import SuspectLabel, suspect_labels, write_suspects
 from imparfait.models.classifier import as_classifier
 from imparfait.models.metadata import ModelConfig
+from imparfait.reports.doubtful_images import copies_figure, suspects_figure
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
-from imparfait.reports.run import prediction_figures, suspects_figure, training_figure, write_report
+from imparfait.reports.run import prediction_figures, training_figure, write_report
 from imparfait.reports.text import (
     access_sentence,
     group_sentence,
@@ -155,8 +156,9 @@ def _write_report(
     circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
     if summary:
         circumstances += f" {summary.sentence[0].upper()}{summary.sentence[1:]}."
-    clean = conditions[0].data
-    doubtful = [suspects_figure(suspects, clean, scores.classes, run.files)] if suspects else []
+    doubtful = [suspects_figure(suspects, conditions[0].data, run.files)] if suspects else []
+    if run.files and run.validation and (copies := copies_figure(run.validation, run.data, run.files)):
+        doubtful.append(copies)
     write_scores(folder, scores, run.files)
     write_card(folder, run, scores, f"{circumstances} {overlap}")
     write_report(

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import classification_report
 
-from imparfait.data.dataset import ConditionImages, LabelledImages
+from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.scores import ConditionResult, Scores
-from imparfait.evaluation.suspect_labels import SuspectLabel
 from imparfait.reports.figures.drawing import shown_name
 from imparfait.reports.figures.runs import accuracy_loss, confusion, contact_sheet, mistakes
 from imparfait.reports.page import PageFigure, write_page
@@ -94,26 +93,6 @@ def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) ->
         lambda theme: mistakes(pixels, captions, theme),
     )
     return [sheet, *matrices, worst]
-
-
-def suspects_figure(
-    suspects: Sequence[SuspectLabel], images: LabelledImages, classes: Sequence[str], files: Sequence[str]
-) -> PageFigure:
-    """The images whose labels are perhaps wrong, the most suspect first."""
-    rows = {int(source): row for row, source in enumerate(images.sources)}
-    names = [shown_name(name) for name in classes]
-    captions = [
-        f"{names[each.label]} → {names[each.likely]}  {100 * each.probability:.0f} %\n"
-        + shown_name(Path(files[each.source]).name if files else f"image {each.source}")
-        for each in suspects
-    ]
-    pixels = images.pixels[[rows[each.source] for each in suspects]]
-    return PageFigure(
-        "suspect_labels",
-        "Labels that are perhaps wrong",
-        "Captions: label → prediction, its probability, file. They are in suspect_labels.csv too.",
-        lambda theme: mistakes(pixels, captions, theme),
-    )
 
 
 def _confident_mistakes(scores: Scores, conditions: Sequence[ConditionImages]) -> tuple[np.ndarray, list[str]]:

@@ -61,7 +61,7 @@ def test_run_folders_are_no_class_folders(home: Path) -> None:
 
 def test_normalize_none_is_named_only_where_it_was_typed(home: Path) -> None:
     write(Path("mixed"), 12, (16, 20))
-    assert refused("train", "--data", "mixed").endswith("write --size 16 (or another side)")
+    assert refused("train", "--data", "mixed").endswith("write --size 20 (or another side)")
     assert refused("train", "--data", "mixed", "--normalize", "none").endswith("without --normalize none")
 
 
