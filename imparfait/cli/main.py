@@ -2,6 +2,7 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -92,7 +93,7 @@ def main() -> None:
 
 def usage_sentence(error: click.UsageError) -> str:
     """What click says of a wrong option, argument or command, with what was probably meant or where to find it."""
-    near = getattr(error, "possibilities", None)
+    near = getattr(error, "possibilities", None) or get_close_matches(getattr(error, "command_name", ""), COMMANDS, n=1)
     said = (error.message if near else error.format_message()).rstrip(".").replace(". ", "; ")
     path = error.ctx.command_path if error.ctx else "imparfait"
     hint = f"did you mean {' or '.join(near)}?" if near else f"see {path} --help"

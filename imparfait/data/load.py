@@ -119,7 +119,7 @@ def parts_of(data: str) -> list[str]:
     if len(parts) == 1 or Path(data).exists():
         return [data]
     for part in parts:
-        if part not in DATASETS and not Path(part).exists():
+        if not part or (part not in DATASETS and not Path(part).exists()):
             raise UserError(
                 f"{data}: no such file or folder as {part!r}",
                 expected="folders of images and tables with + between them",

@@ -173,10 +173,10 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
         (["evaluate", "nowhere"], "nowhere: no such model; expected a run folder"),
         (["train", "--recipee", "quick"], "imparfait: no such option '--recipee'; did you mean --recipe?"),
         (["train", "--xyz", "1"], "imparfait: no such option '--xyz'; see imparfait train --help"),
-        (["trian"], "imparfait: no such command 'trian'; "),
+        (["trian"], "imparfait: no such command 'trian'; did you mean train?"),
         (["predict"], "imparfait: missing argument 'IMAGE...'; see imparfait predict --help"),
         (["train", "--size", "7"], "invalid value for '--size': 7 is not in the range 8<=x<=1024; see imparfait train"),
-        (["train", "--data"], "imparfait: option '--data' requires an argument; see imparfait train --help"),
+        (["train", "--data"], "imparfait: option '--data' requires an argument; see imparfait "),
         (
             ["check", "{bars}", "too", "many"],
             "imparfait: got unexpected extra arguments (too many); see imparfait check",

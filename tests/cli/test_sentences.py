@@ -93,7 +93,8 @@ def test_tables_and_folders_are_added_to_each_other(home: Path) -> None:
     assert "report:" in run("train", *shlex.split("--data old+new.csv"), *SHORT)
     assert "mnist" in refused("train", "--data", "mnist+new.csv")
     assert "no such file or folder as 'nwe.csv'" in refused("train", "--data", "old+nwe.csv")
-    assert "new.csv+old: 42 training images" not in run("check", "new.csv+old")
+    assert "no such file or folder as ''" in refused("train", "--data", "old+")
+    assert "new+old: 42 training images" in run("check", "new.csv+old")
 
 
 def test_what_is_added_has_groups_as_well_or_none_are_used(home: Path) -> None:
