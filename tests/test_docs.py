@@ -50,7 +50,7 @@ SHORT = {
 READS_DATA = ("train", "compare", "search", "evaluate", "corrupt")
 LONG = "imparfait study"
 """Only parsed here; tests/test_readme.py runs the quick study."""
-SERVERS = {"serve": [], "fields": ["--no-open"], "review": ["--no-open"]}
+SERVERS = {"serve": [], "fields": ["--no-open"], "review": ["--no-open"], "label": ["--no-open"]}
 """Commands that end on a signal, and the flags added to them."""
 
 

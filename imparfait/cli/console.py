@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from imparfait.cli.signals import Stopped, asked_to_stop
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", image
     """Print how the settings differ from the recipe's because the images are few."""
     if (settings.epochs, settings.batch_size) != (recipe.epochs, recipe.batch_size):
         steps = f"{settings.epochs} epoch{'s' * (settings.epochs > 1)}, in batches of {settings.batch_size}"
-        click.echo(f"{images:,} images are few: {steps}{f' ({name})' if name else ''}", err=True)
+        click.echo(
+            f"only {counted(images, 'image')}: {steps}{f' ({name})' if name else ''}",
+            err=True,
+        )
 
 
 def run_jobs(run: "Iterable[JobProgress]", title: str, note: Callable[[], str] = str) -> None:

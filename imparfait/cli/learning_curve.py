@@ -8,6 +8,7 @@ import click
 
 from imparfait.cli import console, options
 from imparfait.cli.signals import Stopped
+from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -41,11 +42,12 @@ def learning_curve(
     choose_settings(recipe)  # an unknown recipe is refused before the images are read
     from imparfait.core.storage import fingerprint
     from imparfait.reports.learning_curve import HEADINGS, curve_rows, write_curve
-    from imparfait.training.learning_curve import SHARES, neediest, sentence
+    from imparfait.training.learning_curve import SHARES, check_enough, neediest, sentence
     from imparfait.training.learning_curve import learning_curve as curves
 
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     fit, held_out = dataset.train_val()
+    check_enough(fit, held_out)
     name, settings, _ = choose_settings(recipe, data=dataset.train)
     folder = out / f"learning-curve-{name}-{fingerprint(settings, fit.fingerprint())[:6]}"
     watch = console.watch(f"{name}, on a quarter to all of {len(fit):,} images")
@@ -55,7 +57,7 @@ def learning_curve(
         raise Stopped(f"stopped; finished trainings are kept, {console.CONTINUES}", 128 + signal.SIGINT) from error
     counts = [int((fit.labels == label).sum()) for label in range(len(fit.classes))]
     needy = [
-        f"{console.plain(each)}: recall {100 * recall:.1f} %, {count:,} training images"
+        f"{console.plain(each)}: recall {100 * recall:.1f} %, {counted(count, 'training image')}"
         for each, recall, count in neediest(curve, held_out, counts)
     ]
     sentences = [sentence(curve), "classes with the lowest recall: " + "; ".join(needy)]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -15,6 +16,7 @@ COMMANDS = {
     "read": "Read the numbers on images, line by line (OCR).",
     "fields": "Draw the fields of a form on an example, in the browser.",
     "review": "Decide on the unsure fields of forms, in the browser.",
+    "label": "Label the images that a model needs most, in the browser.",
     "check": "Check a data set: images per class, copies, imbalance.",
     "train": "Train, calibrate and evaluate a classifier.",
     "learning-curve": "Find out whether more training images would help.",
@@ -68,6 +70,11 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
+    except click.UsageError as error:
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+            sys.exit(error.exit_code)
+        _stop(usage_sentence(error), error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -83,6 +90,15 @@ def main() -> None:
         _stop(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     except (click.Abort, KeyboardInterrupt):
         _stop("stopped; nothing was written", INTERRUPTED)
+
+
+def usage_sentence(error: click.UsageError) -> str:
+    """What click says of a wrong option, argument or command, with what was probably meant or where to find it."""
+    near = getattr(error, "possibilities", None) or get_close_matches(getattr(error, "command_name", ""), COMMANDS, n=1)
+    said = (error.message if near else error.format_message()).rstrip(".").replace(". ", "; ")
+    path = error.ctx.command_path if error.ctx else "imparfait"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"see {path} --help"
+    return f"{said[:1].lower()}{said[1:]}; {hint}"
 
 
 def _stop(sentence: str, code: int) -> None:

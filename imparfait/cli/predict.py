@@ -66,6 +66,7 @@ def predict(images: tuple[Path, ...], model: str, as_json: bool, as_csv: bool, o
 def _write(out: Path, files: list[str], batch: "Batch") -> None:
     from imparfait.cli.console import bar
     from imparfait.cli.signals import Stopped, asked_to_stop
+    from imparfait.core.counts import counted
     from imparfait.inference.results_file import resume_results
 
     earlier = None
@@ -77,4 +78,4 @@ def _write(out: Path, files: list[str], batch: "Batch") -> None:
                 again = options.again()
                 raise Stopped(f"stopped; the results so far are in {out}; to resume: {again}", stop.code)
     before = f", {earlier:,} of them from before" if earlier else ""
-    click.echo(f"{len(files):,} images{before}: {out}", err=True)
+    click.echo(f"{counted(len(files), 'image')}{before}: {out}", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import console, options
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def read_forms(images: tuple[Path, ...], fields: Path, csv: Path | None, model: 
         if store and csv:
             _summary_of(store, csv)
     if not csv and counts["unsure"]:
-        click.echo(f"unsure of {counts['unsure']:,} of {counts['fields']:,} fields: those in parentheses", err=True)
+        click.echo(
+            f"unsure of {counts['unsure']:,} of {counted(counts['fields'], 'field')}: those in parentheses", err=True
+        )
         console.next_step(options.again("--csv", "forms.csv"), "a table of all forms")
     if len(failed) == 1 == len(files):
         raise UserError(f"{failed[0].file}: {failed[0].error}")
@@ -131,6 +134,8 @@ def _summary_of(store: "ReadingsFile", csv: Path) -> None:
     readings, decided = store.readings, read_decisions(csv)
     fields = len(readings.pages) * len(readings.header.columns)
     unsure = sum(key_of(*each) not in decided for each in unsure_fields(readings))
-    click.echo(f"{len(readings.pages):,} forms, unsure of {unsure:,} of {fields:,} fields: {csv}", err=True)
+    click.echo(
+        f"{counted(len(readings.pages), 'form')}, unsure of {unsure:,} of {counted(fields, 'field')}: {csv}", err=True
+    )
     if unsure:
         console.next_step(shlex.join(["imparfait", "review", str(csv)]), "decide on them in the browser")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import console, local_page
+from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
     from imparfait.inference.forms.review import Review
@@ -66,7 +67,7 @@ def _export(opened: "Review", folder: Path) -> None:
             f"no digits written: {none if opened.left < len(opened.fields) else 'no field is decided'}", err=True
         )
         return
-    click.echo(f"{sum(counts.values()):,} digits of decided fields: {folder}", err=True)
+    click.echo(f"{counted(sum(counts.values()), 'digit')} of decided fields: {folder}", err=True)
     few = [label for label in opened.classes if counts[label] < MIN_OF_EACH]
     if few:
         click.echo(

@@ -1,5 +1,6 @@
 """`imparfait train`: train, calibrate and evaluate a classifier."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
     from imparfait.training.backbones import Backbone
 
+FEW_OF_EACH = 20  # training images of a class, below which all weights are more than they can fit; not measured
 BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's networks were trained on
 
 
@@ -103,6 +105,12 @@ def train(
         from imparfait.training.linear_probe import FINE_TUNE, PROBE
 
         name, base = ("fine-tune", FINE_TUNE) if fine_tune else ("linear-probe", PROBE)
+    if fine_tune and len(dataset.train) < FEW_OF_EACH * len(dataset.train.classes):
+        click.echo(
+            f"warning: fewer than {FEW_OF_EACH} training images per class: --fine-tune may be less accurate than the "
+            "linear probe; train without it too, and compare",
+            err=True,
+        )
     settings = options.changed(base, flags)
     if pretrained:
         settings = options.changed(settings, {"model": pretrained.model})
@@ -135,6 +143,8 @@ def train(
         console.next_step(
             options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"
         )
+    elif not final:
+        console.next_step(shlex.join(["imparfait", "serve", str(out / run.name)]), "try it on other images")
 
 
 def _check_backbone(backbone: str | None, fine_tune: bool) -> None:

@@ -34,6 +34,11 @@ def from_arrays(
             f"--group {wanted.group}: {path} has arrays of images, without paths and columns",
             expected="image files in folders or in a table",
         )
+    if wanted.added:
+        raise UserError(
+            f"{path}: has arrays of images, to which no files can be added",
+            expected="image files in folders or in a table",
+        )
     images, labels = read("train")
     _check_pair(path, "train", images, labels)
     values, counts = np.unique(labels, return_counts=True)

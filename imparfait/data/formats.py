@@ -9,8 +9,9 @@ from imparfait.data import npz, table_files
 from imparfait.data.arrays import Arrays, from_arrays
 from imparfait.data.dataset import Split
 from imparfait.data.directory import Directory, list_directory, on_disk
+from imparfait.data.group_names import NO_GROUPS
 from imparfait.data.idx import PARTS, TRANSPOSED, find_sets, read_idx, read_mapping
-from imparfait.data.image_dataset import from_images
+from imparfait.data.image_dataset import from_images, grouped
 from imparfait.data.image_files import ImageFiles, Wanted
 from imparfait.data.image_folder import MAX_WRAPPERS, SPLITS, find_class_folders, images_in, split_named
 from imparfait.data.image_table import read_image_table
@@ -43,6 +44,28 @@ def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
             str(path), path.stem, read_image_table(path, table.header, alone, wanted.group), wanted, watch
         )
     return None
+
+
+def read_files(path: Path, group: str | None = None) -> dict[Split, ImageFiles]:
+    """The splits of a table of image files or of a folder of class folders, with groups; raises UserError for others.
+
+    No image is read.
+    """
+    suffix = path.suffix.lower()
+    splits: dict[Split, ImageFiles] = {}
+    if path.is_file() and suffix in table_files.SUFFIXES:
+        header = table_files.header_of(path)
+        if not is_pixel_table(header):
+            alone = Directory(str(path.parent), {path.name: str(path)})
+            splits = read_image_table(path, header, alone, group)
+    elif path.is_dir() or suffix == ".zip":
+        directory = list_directory(path)
+        splits = split_tables(directory, group) or find_class_folders(directory)
+    if not splits:
+        raise UserError(f"{path}: not a data set of image files", expected="class folders, or a table of image files")
+    if group in (None, NO_GROUPS):
+        return splits
+    return {split: grouped(files, str(path), str(group)) for split, files in splits.items()}
 
 
 def count_images(path: Path) -> int:

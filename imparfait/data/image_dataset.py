@@ -29,7 +29,10 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
     if "train" not in splits:
         raise UserError(f"{path}: {' and '.join(splits)} but no train in it; expected train/<class>/… or <class>/…")
     if wanted.group not in (None, NO_GROUPS):
-        splits = {split: _grouped(files, path, str(wanted.group)) for split, files in splits.items()}
+        splits = {split: grouped(files, path, str(wanted.group)) for split, files in splits.items()}
+    for added in wanted.added:
+        splits = _joined(splits, added)
+        name = f"{name}+{Path(next(iter(added.values())).path).stem}"
     train_files = splits["train"]
     classes = tuple(in_order(dict.fromkeys(train_files.labels)))
     _check_classes(splits, classes)
@@ -81,7 +84,14 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
     return Dataset(train, sealed, validation, remark, files, facts, parts)
 
 
-def _grouped(files: ImageFiles, path: str, group: str) -> ImageFiles:
+def _joined(splits: Mapping[Split, ImageFiles], added: Mapping[Split, ImageFiles]) -> dict[Split, ImageFiles]:
+    joined = dict(splits)
+    for split, files in added.items():
+        joined[split] = joined[split].joined(files) if split in joined else files
+    return joined
+
+
+def grouped(files: ImageFiles, path: str, group: str) -> ImageFiles:
     """The images with their groups; `path` is the data folder or a table in it."""
     if files.groups is not None:
         return files

@@ -1,16 +1,18 @@
 """Image files and images in memory, read into one array of pixels."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.large_arrays import in_three_channels, new_array
 from imparfait.core.types import Groups, Labels, Pixels, Watch
+from imparfait.data.dataset import Split
 from imparfait.data.directory import FileSource, Member
 from imparfait.data.images.decode import Page, page_of, read_pages
 from imparfait.data.images.input_format import InputFormat, Normalization, has_dark_border, is_like_mnist
@@ -41,6 +43,19 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.sources)
 
+    def joined(self, other: "ImageFiles") -> "ImageFiles":
+        """These images and those of `other`; raises UserError where only one of both has groups."""
+        if (self.groups is None) != (other.groups is None):
+            without = self.path if self.groups is None else other.path
+            raise UserError(
+                f"{without}: has no groups, unlike what it is added to",
+                expected="a column called group in both tables, or in none",
+                hint="write --group none to do without groups",
+            )
+        groups = [*self.groups, *other.groups] if self.groups is not None and other.groups is not None else None
+        path = f"{self.path}+{other.path}"
+        return ImageFiles(path, [*self.sources, *other.sources], [*self.labels, *other.labels], groups)
+
     def part(self, start: int, stop: int) -> "ImageFiles":
         """The images from `start` on, up to `stop`."""
         groups = self.groups[start:stop] if self.groups else None
@@ -62,6 +77,8 @@ class Wanted:
     skip_unreadable: bool = False
     group: str | None = None
     """A column, "parent" or a pattern of paths tells groups; "none" is none, and None a column called group."""
+    added: Sequence[Mapping[Split, "ImageFiles"]] = ()
+    """Images of other folders and tables, which are added to those of the same split."""
 
     def format_of(self, first: Page, files: "ImageFiles") -> InputFormat:
         """The format of all images, by the first of them and by the shapes of some."""
@@ -116,7 +133,7 @@ class UnreadableError(UserError):
                 by_reason.setdefault(reason, []).append(name.removeprefix(f"{path}/"))
             more = f" … and {len(broken) - MAX_NAMED} more" if len(broken) > MAX_NAMED else ""
             named = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
-            received = f"{path}: {len(broken)} of {total} files cannot be read: {named}{more}"
+            received = f"{path}: {len(broken)} of {counted(total, 'file')} cannot be read: {named}{more}"
         super().__init__(received, hint="--skip-unreadable leaves them out" if len(broken) < total else "")
         self.broken = broken
 
@@ -174,7 +191,7 @@ def read_images(
     labels = np.array([places[name] for name in files.labels], np.int64)[kept]
     own = np.array([group_places[name] for name in files.groups], np.int64)[kept] if files.groups else None
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items())
-    remark = f"{len(rows):,} images of {form.height}×{form.width} pixels ({done})"
+    remark = f"{counted(len(rows), 'image')} of {form.height}×{form.width} pixels ({done})"
     remark += f", {to_grey:,} in colour turned to grey" if to_grey else ""
     remark += f", {len(broken):,} unreadable skipped" if broken else ""
     return ReadImages(pixels, labels, own, kept, form, remark, facts)
@@ -229,5 +246,6 @@ def _check_size(source: ImageSource, page: Page, form: InputFormat, wanted: Want
         raise SizesDifferError(
             f"{name}: {height}×{width} pixels",
             expected=f"{form.height}×{form.width} as of {'--size' if wanted.size else 'the first image'}",
-            hint=f"to bring all to one size write --size {proposed} (or another side) without --normalize none",
+            hint=f"to bring all to one size write --size {proposed} (or another side)"
+            + (" without --normalize none" if wanted.normalization == "none" else ""),
         )

@@ -17,6 +17,7 @@ SPLITS: dict[Split, tuple[str, ...]] = {
 }
 """Names of folders, files and values of a split, in any case."""
 SUFFIX = re.compile(r"[ _-]?(set|data|images|imgs)$")  # of a split's name, as in training_set
+RUN_FILES = {"config.json", "settings.json", "report.html"}  # which a training writes
 MAX_WRAPPERS = 3  # folders around a data set, as archives add
 
 
@@ -31,6 +32,7 @@ def find_class_folders(directory: Directory) -> dict[Split, ImageFiles]:
 
     Raises UserError for two classes of one name, for a class without images, and for two folders of one split.
     """
+    _check_no_runs(directory)
     folders = _split_folders(directory)
     found: dict[Split, ImageFiles] = {}
     for split in SPLITS:
@@ -57,6 +59,17 @@ def is_image(name: str) -> bool:
 def in_order(names: Mapping[str, object]) -> list[str]:
     """Class names, numbers by their value: 10 after 9, not after 1."""
     return sorted(sorted(names), key=_by_value)
+
+
+def _check_no_runs(directory: Directory) -> None:
+    """Raises UserError for a run folder and a folder of run folders, whose figures are no images to train on."""
+    inside = [name for name, folder in directory.folders.items() if set(folder.files) >= RUN_FILES]
+    if inside or set(directory.files) >= RUN_FILES:
+        raise UserError(
+            f"{directory.path}: {f'has run folders, such as {inside[0]}' if inside else 'is a run folder'}",
+            expected="a folder of images in class folders",
+            hint="name the folder that the run was trained on",
+        )
 
 
 def _split_folders(directory: Directory) -> dict[Split, Directory]:

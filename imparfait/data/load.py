@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.types import Watch
 from imparfait.data.arrays import from_arrays
@@ -51,7 +52,8 @@ def load_data(
 
     A path is a folder of images (`train|val|test/<class>/…`, or `<class>/…`), a CSV or Parquet table (`image_path`,
     `label`, and perhaps `split` and `group`), a CSV file with pixels in its rows, IDX files, an .npz file, a folder of
-    .npy files, SVHN's .mat files, or a zip archive of any of these. In memory: `(images, labels)` as arrays, a
+    .npy files, SVHN's .mat files, or a zip archive of any of these. Folders and tables of image files can be added to
+    each other: my_images+labels.csv. In memory: `(images, labels)` as arrays, a
     sequence of `(image, label)`, or a dictionary of these by split. The test images are read when they are opened.
 
     `size` brings images of files to size × size pixels, `file_size` too where no `size` is given; other formats are of
@@ -85,6 +87,10 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     from imparfait.data import formats
 
     path = Path(data)
+    first, *others = parts_of(str(data))
+    if others:
+        added = [formats.read_files(Path(other), wanted.group) for other in others]
+        return _at(first, replace(wanted, added=added), watch)
     if str(data) in DATASETS or not path.exists():
         if str(data) not in DATASETS and (inside := formats.read_inside(path, wanted, watch)):
             return inside
@@ -97,7 +103,7 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     found = formats.read_path(path, wanted, watch)
     if found is None and (images := formats.count_images(path)):
         raise UserError(
-            f"{data}: {images:,} images, but neither class folders nor a table of labels",
+            f"{data}: {counted(images, 'image')}, but neither class folders nor a table of labels",
             expected="<class>/… with two classes or more, or a .csv file with columns image_path and label",
         )
     if found is None:
@@ -105,6 +111,20 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
             f"{data}: nothing to learn from in it; --data wants {formats.KINDS}, or one of {', '.join(DATASETS)}"
         )
     return found
+
+
+def parts_of(data: str) -> list[str]:
+    """The names and paths in `data`, of which there are several with + between them; raises UserError."""
+    parts = data.split("+")
+    if len(parts) == 1 or Path(data).exists():
+        return [data]
+    for part in parts:
+        if not part or (part not in DATASETS and not Path(part).exists()):
+            raise UserError(
+                f"{data}: no such file or folder as {part!r}",
+                expected="folders of images and tables with + between them",
+            )
+    return parts
 
 
 def mnist(wanted: Wanted) -> Dataset:

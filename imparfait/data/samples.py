@@ -51,6 +51,12 @@ def as_input(images: Any, form: InputFormat) -> Pixels:
     """
     if isinstance(images, str | bytes) or not hasattr(images, "__len__"):
         raise UserError(f"a {type(images).__name__} as images", expected="an array or a sequence of images")
+    if isinstance(images, np.ndarray) and _is_single(images, form):
+        raise UserError(
+            f"one image, of shape {images.shape}",
+            expected="a batch of images, [n, height, width] or [n, height, width, channels]",
+            hint="write X[:1], not X[0]",
+        )
     if len(images) == 0:
         return np.zeros((0, form.channels, form.height, form.width), np.uint8)
     if isinstance(images, np.ndarray) and images.ndim >= 3:
@@ -62,6 +68,13 @@ def as_input(images: Any, form: InputFormat) -> Pixels:
             raise UserError(f"images of {received} pixels", expected=f"{form.height}×{form.width} as in training")
         return pixels
     return np.stack([normalize(page_at(_source("test", n, image)), form).pixels for n, image in enumerate(images)])
+
+
+def _is_single(images: np.ndarray, form: InputFormat) -> bool:
+    """Whether an array is one image of this form, not several."""
+    size = (form.height, form.width)
+    last = images.ndim == 3 and images.shape[2] in (1, 3) and images.shape[:2] == size
+    return images.shape == size or (last and images.shape[1:] != size)
 
 
 def as_bytes(images: np.ndarray) -> np.ndarray:

@@ -95,9 +95,16 @@ class Predictor:
         """The prediction for each image."""
         if not images:
             return []
+        pixels = np.stack([image.pixels for image in images])
+        empty = np.array([image.empty for image in images])
+        return self.predictions_from(self.probabilities_of(images), pixels, empty)
+
+    def probabilities_of(self, images: Sequence[NormalizedImage]) -> Probabilities:
+        """Calibrated probabilities of each class, from both views of an image where the model takes two."""
+        if not images:
+            return np.zeros((0, len(self.classes)), np.float32)
         pixels, owners = views_of(images, self.input_format.two_views)
-        probabilities = pooled(self.predict_proba(pixels), owners)
-        return self.predictions_from(probabilities, pixels[: len(images)], np.array([image.empty for image in images]))
+        return pooled(self.predict_proba(pixels), owners)
 
     def predict_pixels(self, pixels: Pixels, empty: Bool[np.ndarray, " n"] | None = None) -> list[Prediction]:
         """The prediction for each image, given as in training; `empty` marks those without a foreground."""

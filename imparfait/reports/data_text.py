@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from imparfait.core.counts import counted
 from imparfait.data.data_report import DataReport, Overlap, SplitReport
 from imparfait.data.dataset import Split
 
@@ -58,12 +59,13 @@ def data_warnings(report: DataReport) -> list[str]:
         if missing := [name for name, count in part.per_class.items() if not count]:
             found.append(f"no {NAMES[split]} images of {_named(missing)}")
         if part.skipped:
-            found.append(f"{part.skipped:,} {NAMES[split]} images cannot be read and are left out")
+            be = "is" if part.skipped == 1 else "are"
+            found.append(f"{_images(part.skipped, split)} cannot be read and {be} left out")
     counts = report.splits["train"].per_class
     smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     if counts[largest] >= IMBALANCE * counts[smallest]:
         found.append(
-            f"the classes are imbalanced: {counts[largest]:,} training images of {largest}, "
+            f"the classes are imbalanced: {_images(counts[largest], 'train')} of {largest}, "
             f"{counts[smallest]:,} of {smallest}; the recall of each class tells more than the accuracy"
         )
     if few := [name for name, count in counts.items() if count < FEW_IMAGES]:
@@ -76,14 +78,14 @@ def _overlap(report: DataReport, overlap: Overlap) -> list[str]:
     found = []
     if overlap.copies:
         found.append(
-            f"{overlap.copies:,} of {total:,} {NAMES[overlap.split]} images {_are(overlap.copies)} of {other} images"
+            f"{overlap.copies:,} of {_images(total, overlap.split)} {_are(overlap.copies)} of {other} images"
             f"{_example(overlap.examples)}: the {NAMES[overlap.split]} accuracy will be too high; "
             "remove them from one split"
         )
     if overlap.near_copies:
         near = "is nearly the same as a" if overlap.near_copies == 1 else "are nearly the same as"
         found.append(
-            f"{overlap.near_copies:,} of {total:,} {NAMES[overlap.split]} images {near} {other} "
+            f"{overlap.near_copies:,} of {_images(total, overlap.split)} {near} {other} "
             f"image{'s' * (overlap.near_copies > 1)}{_example(overlap.near_examples)}"
         )
     if overlap.shared_groups:
@@ -99,7 +101,7 @@ def _example(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _images(count: int, split: Split) -> str:
-    return f"{count:,} {NAMES[split]} image{'s' * (count > 1)}"
+    return counted(count, f"{NAMES[split]} image")
 
 
 def _are(count: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from imparfait.core.counts import counted
 from imparfait.core.hardware import environment, torch_threads
 from imparfait.core.storage import atomic_directory
 from imparfait.core.types import Classifier, Watch
@@ -19,9 +20,10 @@ from imparfait.evaluation.calibration import Calibration, calibrate, calibrate_f
 from imparfait.evaluation.none_of_these import none_of_these
 from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
-from imparfait.evaluation.suspect_labels import suspect_labels, write_suspects
+from imparfait.evaluation.suspect_labels import SuspectLabel, suspect_labels, write_suspects
 from imparfait.models.classifier import as_classifier
 from imparfait.models.metadata import ModelConfig
+from imparfait.reports.doubtful_images import copies_figure, suspects_figure
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
 from imparfait.reports.run import prediction_figures, training_figure, write_report
@@ -83,7 +85,7 @@ def finish_run(
             assert run.validation, "a run without validation images is evaluated on test images"
             conditions = conditions_of(run.validation, suite_for(run.settings))
             scores = score_conditions(classifier, watch(conditions, len(conditions)))
-            measured_on = f"on {len(run.validation):,} validation images; the test images stay sealed"
+            measured_on = f"on {counted(len(run.validation), 'validation image')}; the test images stay sealed"
         known = shared_groups(conditions[0].data, run.data)
         over_groups = group_sentence(scores.mean_interval, scores.mean_group_interval, known)
         recalls = recall_sentence(scores)
@@ -106,6 +108,7 @@ def finish_run(
             conditions,
             "; ".join(filter(None, (measured_on, over_groups, recalls, doubts))),
             summary,
+            suspects,
         )
     is_calibrated = bool(calibration and calibration.threshold)
     return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts)
@@ -141,17 +144,21 @@ def _write_report(
     conditions: list[ConditionImages],
     measured_on: str,
     summary: RobustnessSummary | None,
+    suspects: Sequence[SuspectLabel],
 ) -> None:
-    trained = f"trained for {epochs[-1].seconds:.0f} s on {len(run.data):,} images"
+    trained = f"trained for {epochs[-1].seconds:.0f} s on {counted(len(run.data), 'image')}"
     if isinstance(calibration, Calibration):
-        which = "others" if run.calibration else "validation images"
-        trained += f", calibrated on {calibration.images:,} {which}"
+        noun = "other" if run.calibration else "validation image"
+        trained += f", calibrated on {counted(calibration.images, noun)}"
     else:
         trained += ", calibrated as its run with validation images was" if calibration else ", not calibrated"
     overlap = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
     circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
     if summary:
         circumstances += f" {summary.sentence[0].upper()}{summary.sentence[1:]}."
+    doubtful = [suspects_figure(suspects, conditions[0].data, run.files)] if suspects else []
+    if run.files and run.validation and (copies := copies_figure(run.validation, run.data, run.files)):
+        doubtful.append(copies)
     write_scores(folder, scores, run.files)
     write_card(folder, run, scores, f"{circumstances} {overlap}")
     write_report(
@@ -160,6 +167,6 @@ def _write_report(
         circumstances=circumstances,
         overlap=overlap,
         scores=scores,
-        figures=[training_figure(epochs), *prediction_figures(scores, conditions)],
+        figures=[training_figure(epochs), *prediction_figures(scores, conditions), *doubtful],
         facts={"settings": run.settings.model_dump(), "compute": environment(run.compute)},
     )

@@ -153,7 +153,9 @@ async def _receive_body(request: Request, max_bytes: int) -> bytes:
     """The body of a request; raises ApiError if its type is not an image's or it has over `max_bytes` bytes."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind and not kind.startswith("image/") and kind != "application/octet-stream":
-        raise ApiError(415, f"content type {kind!r}; expected an image file as image/* or application/octet-stream")
+        raise ApiError(
+            415, f"content type {kind!r}; expected an image; write the header Content-Type: application/octet-stream"
+        )
     length = request.headers.get("content-length", "0")
     too_large = ApiError(413, f"the request body is too large; expected at most {max_bytes:,} bytes")
     if length.isdecimal() and int(length) > max_bytes:

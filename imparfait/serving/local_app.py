@@ -63,7 +63,7 @@ async def json_body(request: Request) -> bytes:
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
-        raise ApiError(415, f"content type {kind!r}; expected application/json")
+        raise ApiError(415, f"content type {kind!r}; expected JSON; write the header Content-Type: application/json")
     content = b""
     async for part in request.stream():
         content += part

@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from imparfait.core.errors import UserError
+from imparfait.core.setting_errors import setting_error
 
 
-class ServingSettings(BaseModel, frozen=True, extra="forbid"):
+class ServingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """The address of the server and its limits per request."""
 
     host: str = Field("127.0.0.1", description="address to bind to; 0.0.0.0 accepts other computers")
@@ -36,7 +36,4 @@ def settings_from(flags: dict[str, Any]) -> ServingSettings:
     try:
         return ServingSettings.model_validate(flags)
     except ValidationError as error:
-        first = error.errors()[0]
-        flag = f"--{str(first['loc'][0]).replace('_', '-')}"
-        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise UserError(f"{flag} was given as {first['input']!r}; {problem}") from error
+        raise setting_error(ServingSettings, error, "--") from error

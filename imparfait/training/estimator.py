@@ -8,6 +8,7 @@ from jaxtyping import Float, Shaped
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
@@ -66,7 +67,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         given = {name: value for name in GIVEN if (value := getattr(self, name)) is not None}
         labels = np.asarray(y)
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-            raise UserError(f"{(~np.isfinite(labels)).sum()} labels are missing", expected="a label for each image")
+            raise UserError(
+                f"{counted(int((~np.isfinite(labels)).sum()), 'label')} missing", expected="a label for each image"
+            )
         if labels.ndim != 1 or len(labels) != len(X):
             raise UserError(f"{len(X)} images with labels of shape {labels.shape}", expected="one label per image")
         self.classes_, indices = np.unique(labels, return_inverse=True)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import torch_threads
 from imparfait.core.rng import CounterRng
@@ -89,12 +90,7 @@ def learning_curve(
     Images are left out by class, with groups whole groups at a time. With `cache`, a folder, finished fits are kept
     there, and the same call continues. Raises UserError for fewer than 40 images.
     """
-    if len(fit) < MIN_IMAGES:
-        raise UserError(
-            f"{len(fit)} training images, and {len(held_out)} held out for validation",
-            expected=f"at least {MIN_IMAGES} training images for a learning curve",
-            hint="add images",
-        )
+    check_enough(fit, held_out)
     sizes: list[int] = []
     rows: list[np.ndarray] = []
     for share in shares:
@@ -102,6 +98,16 @@ def learning_curve(
         sizes.append(len(part))
         rows.append(_correct(part, held_out, settings, recipe, cache, device))
         yield LearningCurve(tuple(sizes), np.stack(rows))
+
+
+def check_enough(fit: LabelledImages, held_out: LabelledImages) -> None:
+    """Raises UserError where the training images are too few for a learning curve."""
+    if len(fit) < MIN_IMAGES:
+        raise UserError(
+            f"{counted(len(fit), 'training image')}, and {len(held_out)} held out for validation",
+            expected=f"at least {MIN_IMAGES} training images for a learning curve",
+            hint="add images",
+        )
 
 
 def _correct(

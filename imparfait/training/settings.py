@@ -9,9 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
 from imparfait.core.errors import UserError
+from imparfait.core.setting_errors import setting_error
 
 
-class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
+class TrainingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Every choice of a training. Each field is also a flag of `imparfait train`."""
 
     model: str = Field("petit", description="network: a name, or my_net.py:build for your own")
@@ -47,11 +48,7 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
     try:
         return TrainingSettings.model_validate(settings.model_dump() | changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        expected = first["msg"][0].lower() + first["msg"][1:]
-        flag = f"{where}{name.replace('_', '-') if where == '--' else name}"
-        raise UserError(f"{flag} was given as {first['input']!r}", hint=expected) from error
+        raise setting_error(TrainingSettings, error, where) from error
 
 
 # Core mean with 20 MNIST images per class: 49 % after 6 epochs in batches of 128; 92 to 94 % after 300 to 600 steps in

@@ -171,8 +171,16 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
             "write a smaller --learning-rate",
         ),
         (["evaluate", "nowhere"], "nowhere: no such model; expected a run folder"),
-        (["train", "--recipee", "quick"], "No such option"),
-        (["trian"], "No such command 'trian'"),
+        (["train", "--recipee", "quick"], "imparfait: no such option '--recipee'; did you mean --recipe?"),
+        (["train", "--xyz", "1"], "imparfait: no such option '--xyz'; see imparfait train --help"),
+        (["trian"], "imparfait: no such command 'trian'; did you mean train?"),
+        (["predict"], "imparfait: missing argument 'IMAGE...'; see imparfait predict --help"),
+        (["train", "--size", "7"], "invalid value for '--size': 7 is not in the range 8<=x<=1024; see imparfait train"),
+        (["train", "--data"], "imparfait: option '--data' requires an argument; see imparfait "),
+        (
+            ["check", "{bars}", "too", "many"],
+            "imparfait: got unexpected extra arguments (too many); see imparfait check",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -192,6 +200,7 @@ def test_a_mistake_is_a_user_error_and_leaves_no_file(
     assert stop.value.code == 2
     assert sentence in said
     assert "Traceback" not in said
+    assert "Usage:" not in said
     assert list((tmp_path / "here").rglob("*.json")) == []
     assert not (tmp_path / "here" / "runs" / "TEST_LEDGER.csv").exists()
 

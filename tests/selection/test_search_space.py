@@ -58,8 +58,11 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
         ("batch_size = {low = 16, high = 40, step = 16}", "high must be a whole number of steps above low"),
         ("learning_rate = {least = 1}", "expected {low = 0.001"),
         ("batch_size = []", "expected {low = 0.001"),
-        ("batch_size = [32, 0]", "batch_size was given as 0; input should be greater than 0"),
-        ("label_smoothing = {low = 0.0, high = 2.0}", "label_smoothing was given as 2.0; input should be less than 1"),
+        ("batch_size = [32, 0]", "batch_size was given as 0; expected a whole number of 1 or more"),
+        (
+            "label_smoothing = {low = 0.0, high = 2.0}",
+            "label_smoothing was given as 2.0; expected a number from 0 and below 1",
+        ),
         ("batch_size = 'many'", "batch_size was given as 'many'"),
     ],
 )

@@ -338,7 +338,7 @@ def test_invalid_settings_are_reported_before_the_start(monkeypatch: pytest.Monk
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"127.0.0.1, port {port}: Address already in use" in error("--port", str(port))
-    assert error("--port", "70000").startswith("--port was given as '70000'; input should be less than")
+    assert error("--port", "70000").startswith("--port was given as '70000'; expected a whole number from 0 to 65,535")
     assert "no.such.host.invalid" in error("--host", "no.such.host.invalid")
     assert error("--name", "*").startswith("--name was given as '*'")
     assert "digits, digits-clean" in error("digitz")

@@ -113,6 +113,11 @@ def test_every_error_has_the_same_form(
     assert fake.request(method, path, body, Content_Type=kind).error == expected
 
 
+def test_another_content_type_is_told_which_header_to_write(fake: RunningServer) -> None:
+    message = fake.request("POST", "/v1/predict", SEVEN, Content_Type="text/html").json["error"]["message"]
+    assert message.endswith("expected an image; write the header Content-Type: application/octet-stream")
+
+
 def test_a_chunked_body_is_rejected_once_it_is_too_large(fake: RunningServer) -> None:
     with fake.connect() as connection:
         connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -121,7 +121,7 @@ def test_scikit_learns_checks_that_need_no_images_pass(check) -> None:
         ({}, np.zeros((4, 8, 8)), [0, 1, 0], "one label per image"),
         ({}, np.zeros((4, 8, 8)), [1, 1, 1, 1], "two classes"),
         ({"recipe": "foto"}, np.zeros((4, 8, 8)), [0, 1, 0, 1], "photo"),
-        ({"epochs": 0}, np.zeros((4, 8, 8)), [0, 1, 0, 1], "greater than 0"),
+        ({"epochs": 0}, np.zeros((4, 8, 8)), [0, 1, 0, 1], "of 1 or more"),
     ],
 )
 def test_mistakes_are_one_sentence(changes: dict, images: np.ndarray, labels: list, expected: str) -> None:
@@ -137,6 +137,16 @@ def test_no_images_give_no_predictions_and_broken_ones_are_refused(bars) -> None
     for broken in (np.full((2, 16, 16, 3), np.nan), np.full((2, 16, 16, 3), -300)):
         with pytest.raises(UserError, match=r"uint8, or floats in 0\.\.1"):
             fitted.predict(broken)
+
+
+def test_a_single_image_is_refused_with_how_to_write_it(bars) -> None:
+    fitted = quick().fit(*bars)
+    for single in (bars[0][0], bars[0][0][..., 0], bars[0][0] / 255):
+        with pytest.raises(
+            UserError, match=r"one image, of shape .*expected a batch of images.*write X\[:1\], not X\[0\]"
+        ):
+            fitted.predict(single)
+    assert len(fitted.predict(bars[0][:1])) == 1
 
 
 def test_images_of_another_size_are_refused_when_predicting(bars) -> None:

@@ -1,13 +1,18 @@
 """Settings are validated where they enter, and near misses of names are recognised."""
 
+import re
+
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from imparfait.cli.options import changed
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
+from imparfait.core.setting_errors import setting_error
 from imparfait.core.storage import fingerprint
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.models.registry import MODELS
+from imparfait.serving.settings import ServingSettings
 from imparfait.training.recipes import RECIPES
 from imparfait.training.settings import MIN_STEPS, TrainingSettings, enough_steps
 
@@ -29,16 +34,39 @@ def test_recipes_name_things_that_exist(name: str) -> None:
 @pytest.mark.parametrize(
     ("flag", "value", "sentence"),
     [
-        ("learning_rate", "-1", "--learning-rate was given as '-1'; input should be greater than 0"),
-        ("epochs", "many", "--epochs was given as 'many'; input should be a valid integer"),
-        ("label_smoothing", "1", "--label-smoothing was given as '1'; input should be less than 1"),
-        ("seed", "-3", "--seed was given as '-3'; input should be greater than or equal to 0"),
+        (
+            "learning_rate",
+            "-1",
+            "--learning-rate was given as '-1'; expected a number above 0; such as --learning-rate 0.012",
+        ),
+        ("epochs", "many", "--epochs was given as 'many'; expected a whole number of 1 or more"),
+        ("label_smoothing", "1", "--label-smoothing was given as '1'; expected a number from 0 and below 1"),
+        ("seed", "-3", "--seed was given as '-3'; expected a whole number of 0 or more"),
+        ("class_balance", "2", "--class-balance was given as '2'; expected a number from 0 to 1; such as"),
+        ("class_balance", "nan", "--class-balance was given as 'nan'; expected a number from 0 to 1"),
+        ("learning_rate", "inf", "--learning-rate was given as 'inf'; expected a number above 0"),
+        ("weight_decay", "nan", "--weight-decay was given as 'nan'; expected a number of 0 or more"),
+        ("batch_size", "1.5", "--batch-size was given as '1.5'; expected a whole number of 1 or more"),
+        ("optimizer", "sgd", "--optimizer was given as 'sgd'; expected adamw or keras; such as --optimizer adamw"),
+        ("model_args", {"filters": 0}, "--model-args.filters was given as 0; expected a whole number of 1 or more"),
     ],
 )
 def test_a_value_out_of_range_names_its_flag(flag: str, value: str, sentence: str) -> None:
     with pytest.raises(UserError) as error:
         changed(TrainingSettings(), {flag: value})
     assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("model", [TrainingSettings, ServingSettings])
+def test_no_setting_shows_the_words_of_the_library_that_checks_it(model: type[BaseModel]) -> None:
+    for name, field in model.model_fields.items():
+        for value in ("nan", "inf", "-1e99", "", [], {"filters": "x"}):
+            try:
+                model.model_validate({name: value})
+            except ValidationError as error:
+                sentence = str(setting_error(model, error, "--"))
+                assert name == "name" or re.search(r"expected (a |text|\w+ or )", sentence), (name, value, sentence)
+                assert "nput should" not in sentence or field.metadata[-1:] == [], sentence
 
 
 def test_flags_change_only_what_was_given() -> None:

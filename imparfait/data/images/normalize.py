@@ -196,6 +196,24 @@ def _in_channels(levels: Levels, channels: int) -> Float32[np.ndarray, "height w
     return lightness(levels)[..., None] if channels == 1 else levels.repeat(channels // levels.shape[2], 2)
 
 
+def _stored(page: Page, channels: int) -> str:
+    """How the values of the file became levels of the model's channels, where that is more than a copy."""
+    parts = []
+    if page.mode.startswith("I;16") or (page.mode == "I" and page.format == "PNG"):
+        parts.append("16 bits to 8")
+    elif page.mode in ("I", "F"):
+        parts.append("its range to 8 bits")
+    elif page.mode in ("RGBA", "LA", "PA", "RGBa", "La") and page.backdrop is None:
+        parts.append("without its alpha channel")
+    elif page.mode in ("CMYK", "YCbCr", "LAB", "HSV") and page.format != "JPEG":
+        parts.append(f"{page.mode} to RGB")
+    elif page.mode == "CMYK":
+        parts.append("CMYK to RGB")
+    if channels < page.pixels.shape[2]:
+        parts.append("colour to grey")
+    return ", ".join(parts)
+
+
 def _normalized(
     planes: Planes,
     page: Page,
@@ -207,6 +225,9 @@ def _normalized(
     unchanged: bool = False,
     empty: bool = False,
 ) -> NormalizedImage:
+    stored = _stored(page, len(planes))
+    if stored:
+        said = stored if said == "unchanged" else f"{said}; {stored}"
     turned = "; turned by its EXIF orientation" if page.orientation != 1 else ""
     backdrop = f"; {page.backdrop} behind transparent pixels" if page.backdrop else ""
     pixels = np.rint(planes * 255).astype(np.uint8)

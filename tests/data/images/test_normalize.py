@@ -49,7 +49,30 @@ def test_a_training_image_survives_lossless_storage_bit_for_bit(way: Variant) ->
     assert got.unchanged
     assert got.polarity == ("dark on light" if way.dark else "light on dark")
     assert got.scale == 1 / way.times
-    assert got.preprocessing.startswith("inverted" if way.dark else "unchanged")
+    assert got.preprocessing.startswith("inverted") == way.dark
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels", "said"),
+    [
+        ("L", 1, "unchanged"),
+        ("RGB", 3, "unchanged"),
+        ("I;16", 1, "16 bits to 8"),
+        ("RGBA", 3, "without its alpha channel"),
+        ("RGB", 1, "colour to grey"),
+        ("RGBA", 1, "without its alpha channel, colour to grey"),
+    ],
+)
+def test_what_was_converted_is_not_called_unchanged(mode: str, channels: int, said: str) -> None:
+    rng = np.random.default_rng(0)
+    if mode == "I;16":
+        image = Image.fromarray(rng.integers(0, 65536, (9, 9), dtype=np.uint16))
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    form = InputFormat(channels=channels, height=9, width=9, normalization="none")
+    assert decoded(buffer.getvalue(), form).preprocessing == said
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.lossless][::4], ids=str)
