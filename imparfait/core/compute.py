@@ -41,6 +41,8 @@ def onnx_session(content: bytes, threads: int) -> Any:
     """An ONNX Runtime session on the CPU for the model in `content`; raises onnxruntime's errors for a broken one."""
     import onnxruntime
 
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # set by this package; too late where onnxruntime came first
+        onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # fatal: a broken file is reported once, by an exception
