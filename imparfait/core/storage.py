@@ -141,6 +141,20 @@ def exclusive_lock(folder: Path, doing: str) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold a lock on `folder` itself for the moments of a change; waits while another process holds it."""
+    if not fcntl:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def lock(handle: int, path: Path, doing: str) -> None:
     """Lock an open file until it is closed; raises UserError, which names `path`, while another process holds it."""
     if fcntl:

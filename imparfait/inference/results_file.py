@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from imparfait.core.errors import UserError
+from imparfait.core.names import as_cell
 from imparfait.core.storage import lock, printable
 from imparfait.inference.batch import Batch, FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, TOP
@@ -64,7 +65,8 @@ def csv_row(content: dict[str, Any]) -> list[Any]:
     confident = str(content["confident"]).lower() if "confident" in content else ""
     start = [content["file"], content.get("page", ""), content["model"], *best[:2], confident]
     end = [content.get(name, "") for name in ("preprocessing", "error")]
-    return [*start, content.get("reason", ""), *best[2:], *end]
+    cells = [*start, content.get("reason", ""), *best[2:], *end]
+    return [as_cell(cell) if isinstance(cell, str) else cell for cell in cells]
 
 
 def read_results(path: Path) -> Iterator[dict[str, Any]]:

@@ -27,6 +27,7 @@ from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
 from imparfait.training.settings import TrainingSettings
 
+REPORT = "report.html"  # the last file of a run
 CALIBRATION = ("temperature", "threshold", "none_of_these")
 """The entries of config.json that are found on images held out."""
 
@@ -60,6 +61,8 @@ def finished_folder(run: Run, out: Path) -> Path | None:
     if not (out / run.name).exists():
         return None
     folder = out / f"{run.name}.unfinished"
+    if has_checkpoint(folder) and not (out / run.name / REPORT).exists():
+        return None  # its report failed: from the last checkpoint it is drawn again
     if folder.exists():
         with contextlib.suppress(UserError), exclusive_lock(folder, "training"):  # else it is about to be removed
             _remove_partial_folders(run, out)
