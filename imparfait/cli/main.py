@@ -68,6 +68,7 @@ def main() -> None:
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
     except click.ClickException as error:
+        error.message = _plain(error.message)
         error.show()
         sys.exit(error.exit_code)
     except UserError as error:
@@ -85,5 +86,10 @@ def main() -> None:
 
 
 def _stop(sentence: str, code: int) -> None:
-    print(f"imparfait: {sentence}", file=sys.stderr)
+    print(f"imparfait: {_plain(sentence)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _plain(sentence: str) -> str:
+    """A sentence with names of files, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "�" for letter in sentence)

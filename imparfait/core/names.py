@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from imparfait.core.errors import UserError
 
 MAX_NAME = 200  # characters of a class's name
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs as a formula, at the beginning of a cell
+FORMULA = ("=", "+", "-", "@")  # what a spreadsheet runs as a formula, at the beginning of a cell
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9.][0-9 .,:/-]*(e[+-]?[0-9]+)?|[-+=@]")  # which it does not
 IN_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|$~&])")
 SHOWN = 60  # characters of a name in an error
@@ -34,8 +34,17 @@ def check_names(where: str, names: Iterable[str]) -> None:
             )
 
 
+def escaped(text: str) -> str:
+    r"""The text with what is not printable as an escape, such as \x1b, \n or, for a byte that is not UTF-8, \udce9."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 def as_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe is put before what would be one."""
+    """A cell of CSV on one line that no spreadsheet takes for a formula: an apostrophe is put before what would be one.
+
+    What is not printable is escaped.
+    """
+    text = escaped(text)
     return f"'{text}" if text.startswith(FORMULA) and not PLAIN_NUMBER.fullmatch(text) else text
 
 

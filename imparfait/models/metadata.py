@@ -71,10 +71,15 @@ def read_config(folder: Path) -> ModelConfig:
             f"{file}: not a config.json of imparfait: {f'{where}: ' if where else ''}{printable(first['msg'])}",
             hint="copy it again from where it was trained, or train again",
         ) from error
-    values = config.input.channels * config.input.height * config.input.width
-    if values > MAX_VALUES:
-        raise UserError(f"{file}: is for images of {values:,} values", expected=f"at most {MAX_VALUES:,}")
+    _check_input(str(file), config.input)
     return config
+
+
+def _check_input(name: str, taken: InputFormat) -> None:
+    """Raises UserError for images that would fill the memory."""
+    values = taken.channels * taken.height * taken.width
+    if values > MAX_VALUES:
+        raise UserError(f"{name}: is for images of {values:,} values", expected=f"at most {MAX_VALUES:,}")
 
 
 def shared_input_format(paths: Iterable[Path]) -> InputFormat | None:
@@ -125,10 +130,12 @@ class ExportMetadata(BaseModel, frozen=True, extra="forbid"):
 def parse_metadata(text: str, name: str) -> ExportMetadata:
     """The metadata of an exported file, which errors call `name`; raises UserError when imparfait did not write it."""
     try:
-        return ExportMetadata.model_validate_json(text)
+        metadata = ExportMetadata.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         where = printable(".".join(map(str, first["loc"])))
         raise UserError(
             f"{name}: not metadata of imparfait: {where}: {printable(first['msg'])}", hint="export it again"
         ) from error
+    _check_input(name, metadata.input)
+    return metadata
