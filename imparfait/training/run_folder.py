@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,13 @@ from torch import nn
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import choose_compute, environment
-from imparfait.core.storage import atomic_directory, exclusive_lock, write_json
+from imparfait.core.storage import atomic_directory, exclusive_lock, printable, read_regular, write_json
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
-from imparfait.models.metadata import CONFIG, ModelConfig, NoneOfThese, read_config
+from imparfait.models.metadata import CONFIG, MAX_JSON_BYTES, ModelConfig, NoneOfThese, read_config
 from imparfait.models.registry import check_outputs
-from imparfait.training.checkpoints import Epoch, has_checkpoint, portable
+from imparfait.training.checkpoints import Epoch, has_checkpoint, portable, training_code
 from imparfait.training.manifest import RunManifest, read_manifest
 from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
@@ -119,7 +120,7 @@ def write_run(
     none of the classes.
     """
     write_json(folder / "settings.json", run.manifest.model_dump())
-    write_json(folder / "environment.json", environment(run.compute))
+    write_json(folder / "environment.json", environment(run.compute) | {"code": training_code()})
     with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
         rows = []
         for epoch in epochs:
@@ -139,6 +140,15 @@ def write_run(
     else:
         config = run.config(calibration).model_copy(update={"none_of_these": none})
     write_json(folder / CONFIG, config.model_dump())
+
+
+def other_code(folder: Path) -> str:
+    """The digest of the code that trained a finished run, where it is not this package's; "unknown" of earlier runs."""
+    try:
+        recorded = json.loads(read_regular(folder / "environment.json", MAX_JSON_BYTES)).get("code", "unknown")
+    except (UserError, ValueError, AttributeError):
+        recorded = "unknown"
+    return "" if recorded == training_code() else printable(str(recorded))
 
 
 def calibrated_before(run: Run, out: Path) -> ModelConfig | None:

@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from helpers.bars import draw_bars
 from helpers.commands import refused, run
 from matplotlib.figure import Figure
 from PIL import Image
 
 import imparfait
+from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.core.names import as_cell, as_markdown
 from imparfait.reports import finished_run
 from imparfait.reports import run as run_report
+from imparfait.training import run_folder
 
 REFUSED = {
     "line break": "a\nb", "carriage return": "a\rb", "escape": "\x1b[31mred\x1b[0m", "bell": "a\x07b",
@@ -106,6 +109,17 @@ def test_a_report_that_failed_is_drawn_again_without_another_test_access(trained
     assert len(rows) == 1
     assert rows[0]["result"].startswith("clean ")
     assert {path.name for path in trained.parent.iterdir()} == {trained.name, "TEST_LEDGER.csv"}
+
+
+def test_an_equal_run_that_was_trained_by_other_code_is_named_as_such(
+    trained: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", "--data", str(data), "--out", str(trained.parent), "--final", *TRAINED]
+    assert "other code" not in CliRunner().invoke(commands, words, catch_exceptions=False).stderr
+    monkeypatch.setattr(run_folder, "training_code", lambda: "c0de")
+    again = CliRunner().invoke(commands, words, catch_exceptions=False)
+    assert "already trained" in again.stdout
+    assert "was trained by other code of imparfait" in again.stderr
 
 
 @pytest.mark.parametrize("name", SHOWN)
