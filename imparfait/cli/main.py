@@ -1,5 +1,8 @@
 """The command `imparfait`: parses, and prints users' mistakes in one sentence."""
 
+import errno
+import io
+import multiprocessing
 import os
 import sys
 from importlib import import_module
@@ -68,8 +71,9 @@ def main() -> None:
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
     except click.ClickException as error:
-        error.message = _plain(error.message)
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        print(*map(_plain, shown.getvalue().splitlines()), sep="\n", file=sys.stderr)
         sys.exit(error.exit_code)
     except UserError as error:
         _stop(str(error), 2)
@@ -80,9 +84,13 @@ def main() -> None:
             raise
         _stop(f"this needs {error.name}, which is not installed; write: pip install 'imparfait[train]'", 2)
     except OSError as error:
-        _stop(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+        full = "; free some space and give the same command again: what is finished is kept"
+        cause = f"{error.strerror or error}{full if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''}"
+        _stop(f"{error.filename or 'the system'}: {cause}", 1)
     except (click.Abort, KeyboardInterrupt):
-        _stop("stopped; nothing was written", INTERRUPTED)
+        for process in multiprocessing.active_children():  # a pool would wait for them when Python ends
+            process.kill()
+        _stop("stopped at once; what was written before is kept", INTERRUPTED)
 
 
 def _stop(sentence: str, code: int) -> None:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from imparfait.core.errors import UserError
 from imparfait.core.names import as_cell
-from imparfait.core.storage import lock, printable
+from imparfait.core.storage import lock, open_to_append, printable
 from imparfait.inference.batch import Batch, FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, TOP
 
@@ -90,7 +90,7 @@ class ResultsWriter:
                 hint="for CSV write: imparfait predict … --csv > results.csv",
             )
         self.path, self.model, self.done = path, model, set[str]()
-        self._file: IO[bytes] = path.open("a+b")
+        self._file: IO[bytes] = open_to_append(path)
         try:
             lock(self._file.fileno(), path, "writing results")
             self._file.truncate(self._resume())

@@ -43,7 +43,7 @@ def work_folder(run: Run, out: Path) -> Iterator[Path]:
     folder = out / f"{run.name}.unfinished"
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder, "training"):
-        _remove_partial_folders(run, out)
+        _remove_partial_folders(run.name, out)
         try:
             write_json(folder / "settings.json", run.manifest.model_dump())
             yield folder
@@ -55,24 +55,34 @@ def work_folder(run: Run, out: Path) -> Iterator[Path]:
 
 
 def finished_folder(run: Run, out: Path) -> Path | None:
-    """The folder in `out` of an equal run that is finished, None if there is none.
+    """The folder in `out` of an equal run that is finished, None if there is none, or if its report failed.
 
-    Removes what a process left that was killed after the folder appeared.
+    Removes what processes left that were killed after the folder of their run appeared.
     """
-    if not (out / run.name).exists():
-        return None
-    folder = out / f"{run.name}.unfinished"
-    if has_checkpoint(folder) and not (out / run.name / REPORT).exists():
-        return None  # its report failed: from the last checkpoint it is drawn again
-    if folder.exists():
-        with contextlib.suppress(UserError), exclusive_lock(folder, "training"):  # else it is about to be removed
-            _remove_partial_folders(run, out)
-            shutil.rmtree(folder)
-    return out / run.name
+    _remove_leftovers(out)
+    folder = out / run.name
+    return folder if folder.exists() and not _lacks_report(folder) else None
 
 
-def _remove_partial_folders(run: Run, out: Path) -> None:
-    for partial in out.glob(f".{run.name}-*"):  # of a process that was killed
+def _lacks_report(folder: Path) -> bool:
+    """Whether the report of a run failed; from the last checkpoint it can be drawn again."""
+    return has_checkpoint(folder.with_name(f"{folder.name}.unfinished")) and not (folder / REPORT).exists()
+
+
+def _remove_leftovers(out: Path) -> None:
+    for unfinished in out.glob("*.unfinished"):
+        folder = out / unfinished.name.removesuffix(".unfinished")
+        if (folder / CONFIG).exists() and not _lacks_report(folder):
+            with (
+                contextlib.suppress(UserError),
+                exclusive_lock(unfinished, "training"),
+            ):
+                _remove_partial_folders(folder.name, out)
+                shutil.rmtree(unfinished)
+
+
+def _remove_partial_folders(name: str, out: Path) -> None:
+    for partial in out.glob(f".{name}-*"):  # of a process that was killed
         shutil.rmtree(partial)
 
 

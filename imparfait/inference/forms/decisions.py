@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from imparfait.core.errors import UserError
 from imparfait.core.names import as_cell
-from imparfait.core.storage import atomic_write
+from imparfait.core.storage import atomic_write, open_to_append
 from imparfait.inference.forms.readings_file import FieldRecord, PageRecord, Readings
 
 Key = tuple[str, str, int, str]
@@ -43,7 +43,7 @@ class DecisionsFile:
     def __init__(self, csv: Path) -> None:
         self.path = decisions_path(csv)
         self.texts: dict[Key, str] = {}
-        self._file: IO[bytes] = self.path.open("a+b")
+        self._file: IO[bytes] = open_to_append(self.path)
         try:
             self._load()
         except BaseException:
