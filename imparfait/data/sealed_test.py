@@ -77,5 +77,5 @@ def _rows(ledger: Path) -> list[list[str]]:
 
 def _write(ledger: Path, rows: list[list[str]]) -> None:
     buffer = io.StringIO()
-    csv.writer(buffer).writerows([COLUMNS, *rows])
+    csv.writer(buffer, lineterminator="\n").writerows([COLUMNS, *rows])
     atomic_write(ledger, buffer.getvalue().encode())

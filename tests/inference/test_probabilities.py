@@ -93,6 +93,20 @@ def test_a_file_for_images_that_would_fill_the_memory_is_refused(tmp_path: Path)
         load_predictor(str(onnx_of([0.0, 1.0, 0.0], tmp_path / "model.onnx", input=huge)))
 
 
+def test_a_file_cannot_read_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_bytes(np.float32([0.0, 1.0, 0.0]).tobytes())
+    path = onnx_of([0.0, 1.0, 0.0], tmp_path / "model.onnx")
+    model = onnx.load(path)
+    [row] = [tensor for tensor in model.graph.initializer if tensor.name == "row"]
+    row.ClearField("raw_data")
+    row.data_location = TensorProto.EXTERNAL
+    row.external_data.add(key="location", value="secret")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match="is no ONNX file, or a broken one"):
+        load_predictor(str(path))
+
+
 @pytest.mark.parametrize(
     "row", [IMPOSSIBLE["NaN"], IMPOSSIBLE["infinite"], IMPOSSIBLE["negative"], IMPOSSIBLE["over 1"]]
 )
