@@ -68,6 +68,9 @@ def main() -> None:
     # OpenMP reads it when PyTorch is imported. Threads that spin while they wait took from other programs, and from
     # each other, the cores that they waited for: training beside other work was up to eight times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what is no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
     except click.ClickException as error:

@@ -75,6 +75,13 @@ def test_a_results_file_is_resumed(folder: Path) -> None:
     assert whole.read_bytes() == content
 
 
+def test_read_names_each_page(folder: Path) -> None:
+    printed = imparfait("read", *(f"images/{name}.png" for name in NAMES.values()), cwd=folder).decode()
+    assert sum(line.startswith("images/") for line in printed.split("\n")) == len(NAMES)
+    lines = imparfait("read", *paths(), "--json", cwd=folder).decode().split("\n")[:-1]
+    assert [json.loads(line)["file"] for line in lines] == paths()
+
+
 def test_an_error_about_a_file_names_it_without_control_characters(folder: Path) -> None:
     broken = [f"broken {name}.png" for name in ("caf\udce9", "a\rb", "a\nb", "\x1b[2J", "\u202eabc")]
     for name in broken:
