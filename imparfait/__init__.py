@@ -1,10 +1,21 @@
 """Train, compare, evaluate and run image classifiers that are robust to corrupted images."""
 
+import os
 from importlib.util import find_spec
 
 import lazy_loader
 
 __version__ = "0.1.0"
+
+# Libraries that this package uses send usage statistics unless these are set before their import. Here, because every
+# entry point and child process imports this file first. Who wants to send them sets the variable to another value.
+NO_TELEMETRY = {
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, from 1.29 on
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # from where timm loads weights
+}
+for _variable, _value in NO_TELEMETRY.items():
+    os.environ.setdefault(_variable, _value)
 
 # The public names are listed in __init__.pyi; each is imported when it is first used, PyTorch with it.
 __getattr__, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,5 @@
 """Console output of the commands: progress bars, tables, next steps."""
 
-import json
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,7 +90,7 @@ def each_result(
                     raise
                 failed.append(file)
                 line = json_line({"file": file, "model": model, "error": str(error).removeprefix(f"{file}: ")})
-                click.echo(line if as_json else str(error), err=not as_json)
+                click.echo(line if as_json else plain(str(error)), err=not as_json)
             if stop.signal:
                 raise Stopped(stopped_at(file, number, len(files)), stop.code)
 
@@ -179,7 +178,9 @@ def run_jobs(run: "Iterable[JobProgress]", title: str, note: Callable[[], str] =
 
 def print_json(content: dict[str, Any], folder: Path) -> None:
     """A result as one line of JSON, with the folder of its report."""
-    click.echo(json.dumps(content | {"folder": str(folder)}, ensure_ascii=False))
+    from imparfait.inference.results_file import json_line
+
+    click.echo(json_line(content | {"folder": str(folder)}))
 
 
 def result(scores: "Scores", remark: str, folder: Path, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

@@ -76,4 +76,4 @@ def evaluate(
         return
     console.table(*evaluation_table(report))
     for line in evaluation_lines(report):
-        click.echo(line)
+        click.echo(console.plain(line))

@@ -1,5 +1,8 @@
 """The command `imparfait`: parses, and prints users' mistakes in one sentence."""
 
+import errno
+import io
+import multiprocessing
 import os
 import sys
 from difflib import get_close_matches
@@ -68,6 +71,9 @@ def main() -> None:
     # OpenMP reads it when PyTorch is imported. Threads that spin while they wait took from other programs, and from
     # each other, the cores that they waited for: training beside other work was up to eight times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what is no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         commands.main(prog_name="imparfait", standalone_mode=False)
     except click.UsageError as error:
@@ -76,7 +82,9 @@ def main() -> None:
             sys.exit(error.exit_code)
         _stop(usage_sentence(error), error.exit_code)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        print(*map(_plain, shown.getvalue().splitlines()), sep="\n", file=sys.stderr)
         sys.exit(error.exit_code)
     except UserError as error:
         _stop(str(error), 2)
@@ -87,9 +95,13 @@ def main() -> None:
             raise
         _stop(f"this needs {error.name}, which is not installed; write: pip install 'imparfait[train]'", 2)
     except OSError as error:
-        _stop(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+        full = "; free some space and give the same command again: what is finished is kept"
+        cause = f"{error.strerror or error}{full if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''}"
+        _stop(f"{error.filename or 'the system'}: {cause}", 1)
     except (click.Abort, KeyboardInterrupt):
-        _stop("stopped; nothing was written", INTERRUPTED)
+        for process in multiprocessing.active_children():  # a pool would wait for them when Python ends
+            process.kill()
+        _stop("stopped at once; what was written before is kept", INTERRUPTED)
 
 
 def usage_sentence(error: click.UsageError) -> str:
@@ -102,5 +114,10 @@ def usage_sentence(error: click.UsageError) -> str:
 
 
 def _stop(sentence: str, code: int) -> None:
-    print(f"imparfait: {sentence}", file=sys.stderr)
+    print(f"imparfait: {_plain(sentence)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _plain(sentence: str) -> str:
+    """A sentence with names of files, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "�" for letter in sentence)

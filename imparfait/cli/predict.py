@@ -11,6 +11,7 @@ from imparfait.core.errors import UserError
 if TYPE_CHECKING:
     from imparfait.inference.batch import Batch
 
+MAX_ERROR = 1000  # characters of one file's error
 SHEET = Path("imparfait-seen.png")
 
 
@@ -50,7 +51,7 @@ def predict(images: tuple[Path, ...], model: str, as_json: bool, as_csv: bool, o
             if result.error is None:
                 click.echo(results_file.result_text(result))
             elif len(files) > 1:  # the error of a single file ends the command
-                click.echo(f"{printable(result.file)}: {result.error}", err=True)
+                click.echo(printable(f"{result.file}: {result.error}", MAX_ERROR), err=True)
     if show:
         from imparfait.inference.visualize import MAX_IMAGES, sheet
 

@@ -79,10 +79,10 @@ def read(
             click.echo(json_line(ocr.page_json(file, page, reading, predictor.name)))
         else:
             if len(files) > 1 or page.pages > 1:
-                click.echo(f"{page.name}:")
+                click.echo(console.plain(f"{page.name}:"))
             click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
             if not reading.lines:
-                click.echo(f"{page.name}: {NO_DIGITS_MESSAGE}", err=True)
+                click.echo(console.plain(f"{page.name}: {NO_DIGITS_MESSAGE}"), err=True)
             for line in ocr.doubt_lines(reading):
                 click.echo(line, err=True)
         numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)

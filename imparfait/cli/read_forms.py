@@ -43,7 +43,7 @@ def read_forms(images: tuple[Path, ...], fields: Path, csv: Path | None, model: 
             if as_json:
                 _print(result, predictor.name, as_json)
             elif len(files) > 1:
-                click.echo(f"{result.file}: {result.error}", err=True)
+                click.echo(console.plain(f"{result.file}: {result.error}"), err=True)
         if store and csv:
             _summary_of(store, csv)
     if not csv and counts["unsure"]:
@@ -113,7 +113,7 @@ def _print(result: "FormResult", model: str, as_json: bool) -> None:
         return
     assert result.page
     assert result.reading
-    click.echo(f"{result.page.name}:")
+    click.echo(console.plain(f"{result.page.name}:"))
     for each in result.reading.fields:
         click.echo(f"  {each.name}: {_marked(each)}")
     for each in result.reading.fields:

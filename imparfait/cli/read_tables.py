@@ -36,9 +36,9 @@ def read_tables(
             content = table.to_json() if table else {"confident": False, "rows": None}
             click.echo(json_line({"file": file, **number, "model": predictor.name, **content}))
         elif table:
-            click.echo(f"{page.name}:\n" * (len(files) > 1 or page.pages > 1) + _text(table))
+            click.echo(f"{console.plain(page.name)}:\n" * (len(files) > 1 or page.pages > 1) + _text(table))
         if table is None:
-            click.echo(f"{page.name}: {NO_GRID_MESSAGE}", err=True)
+            click.echo(console.plain(f"{page.name}: {NO_GRID_MESSAGE}"), err=True)
             continue
         cells = [cell for row in table.rows for cell in row if cell.field]
         numbers, unsure = numbers + len(cells), unsure + sum(not cell.confident for cell in cells)

@@ -140,8 +140,15 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, full_suite: bool) -> 
     from imparfait.evaluation.scores_file import read_scores
     from imparfait.reports.robustness_summary import read_summary
     from imparfait.reports.text import percent
+    from imparfait.training.run_folder import other_code
 
     scores, summary = read_scores(folder), read_summary(folder)
+    if code := other_code(folder):
+        click.echo(
+            f"{folder}: was trained by other code of imparfait (digest {code}); its weights may not be what this code "
+            "would give; to train again, write another --out",
+            err=True,
+        )
     if as_json:
         more = {"robustness": summary.model_dump()} if summary else {}
         console.print_json(scores.model_dump() | more, folder)

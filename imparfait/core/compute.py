@@ -37,15 +37,22 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+NO_FOLDER = f"{os.devnull}/none"  # which cannot exist
+
+
 def onnx_session(content: bytes, threads: int) -> Any:
     """An ONNX Runtime session on the CPU for the model in `content`; raises onnxruntime's errors for a broken one."""
     import onnxruntime
 
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # set by this package; too late where onnxruntime came first
+        onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # fatal: a broken file is reported once, by an exception
     options.add_session_config_entry("session.load_model_format", "ONNX")  # not ORT's own, which nothing checks
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    # Else a file could name others, relative to the working directory, whose bytes its outputs would tell.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NO_FOLDER)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

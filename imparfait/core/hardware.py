@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,6 +18,11 @@ from imparfait.core.errors import UserError, lookup
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 MAX_THREADS = 8  # small images do not keep more cores busy
+# With other values equal settings gave other weights: they change the order of sums, or the instructions used.
+ARITHMETIC_VARIABLES = (
+    *("OMP_THREAD_LIMIT", "OMP_DYNAMIC", "MKL_DYNAMIC", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS"),
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"),
+)
 IS_AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
@@ -103,7 +109,7 @@ def tune_malloc() -> None:
 
 
 def environment(compute: ComputeConfig) -> dict[str, str | int]:
-    """Versions, processor, compute configuration and commit: what someone needs to repeat a run."""
+    """Versions, processor, compute configuration, variables that change arithmetic, and commit: to repeat a run."""
     packages = ("imparfait", "torch", "numpy", "optuna", "scikit-learn", "scipy", "matplotlib")
     return {
         "python": platform.python_version(),
@@ -112,6 +118,7 @@ def environment(compute: ComputeConfig) -> dict[str, str | int]:
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         **compute.model_dump(),
+        **{name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ},
         "commit": _commit(),
     }
 

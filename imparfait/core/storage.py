@@ -1,6 +1,7 @@
 """Atomic, verified storage: files and folders that are written whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -8,9 +9,9 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel
 
@@ -22,6 +23,8 @@ except ImportError:  # Windows: two processes at the same run are not kept apart
     fcntl = None  # type: ignore[assignment]
 
 MAX_MODEL_BYTES = 1 << 30  # of a file with weights
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+PARTIAL, ASIDE = ".partial", "-before"  # ends of names: of folders under way, and of what they replace
 VERSIONS_KEPT = 2  # the newest, and the one before it in case the newest is corrupted
 
 
@@ -29,10 +32,15 @@ VERSIONS_KEPT = 2  # the newest, and the one before it in case the newest is cor
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that is moved to `path` when the block ends; if the block fails, it is removed.
 
-    Its files are flushed to disk before the move. A folder already at `path` is replaced.
+    Its files are flushed to disk before the move. A folder already at `path` is replaced. What killed processes left
+    beside it is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    with folder_lock(path.parent):
+        _remove_partial(path.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=PARTIAL, dir=path.parent))
+        in_use = ExitStack()
+        in_use.enter_context(folder_lock(temporary))
     try:
         yield temporary
         mask = _umask()
@@ -41,15 +49,37 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             file.chmod((0o777 if file.is_dir() else 0o666) & ~mask)
             _sync(file)
         _sync(temporary)
-        aside = temporary.with_name(f"{temporary.name}-before")
-        if path.exists():
-            path.rename(aside)  # not removed yet: a crash between these two lines loses nothing
-        temporary.rename(path)
+        aside = temporary.with_name(f"{temporary.name}{ASIDE}")
+        with folder_lock(path.parent):
+            if path.exists():
+                path.rename(aside)  # not removed yet: a crash between these two lines loses nothing
+            temporary.rename(path)
         _sync(path.parent)
         shutil.rmtree(aside, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    finally:
+        in_use.close()
+
+
+def _remove_partial(parent: Path) -> None:
+    """Remove the partial folders in `parent` of processes that were killed; what they had set aside is put back."""
+    for aside in parent.glob(f".*{PARTIAL}{ASIDE}"):
+        original = parent / aside.name[1 : -len(f"-12345678{PARTIAL}{ASIDE}")]
+        if original.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(original)
+    for folder in parent.glob(f".*{PARTIAL}"):
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            lock(handle, folder, "writing")
+            shutil.rmtree(folder, ignore_errors=True)
+        except UserError:  # that process is alive
+            pass
+        finally:
+            os.close(handle)
 
 
 def save_version(folder: Path, number: int, content: bytes, suffix: str) -> Path:
@@ -77,9 +107,11 @@ def atomic_write(path: Path, content: bytes) -> None:
         finally:
             os.close(handle)
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if error.errno in DISK_FULL and not error.filename:
+            raise OSError(error.errno, f"{error.strerror} ({len(content):,} bytes are needed)", str(path)) from error
         raise
     _sync(path.parent)
 
@@ -141,6 +173,20 @@ def exclusive_lock(folder: Path, doing: str) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold a lock on `folder` itself for the moments of a change; waits while another process holds it."""
+    if not fcntl:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def lock(handle: int, path: Path, doing: str) -> None:
     """Lock an open file until it is closed; raises UserError, which names `path`, while another process holds it."""
     if fcntl:
@@ -196,6 +242,13 @@ def open_regular(file: Path, expected: str, hint: str = "") -> int:
         os.close(handle)
         raise UserError(f"{file}: is not a regular file", expected=expected, hint=hint)
     return handle
+
+
+def open_to_append(path: Path) -> IO[bytes]:
+    """A file of results to add to; raises UserError for a pipe, a device or a folder."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is not a regular file", expected="a file for the results", hint="name another file")
+    return path.open("a+b")
 
 
 def read_regular(file: Path, most: int, expected: str = "the one that a training wrote", hint: str = "") -> bytes:

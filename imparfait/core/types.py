@@ -19,6 +19,14 @@ Groups = Int64[np.ndarray, " n"]
 Logits = Float32[np.ndarray, "n classes"]
 Probabilities = Float32[np.ndarray, "n classes"]
 
+PROBABILITY_TOLERANCE = 1e-3  # by which a model's probabilities may leave 0..1 before they are refused
+
+
+def are_probabilities(values: np.ndarray) -> bool:
+    """Whether all values are in 0..1, up to rounding; NaN and infinity are not."""
+    return bool(((values >= -PROBABILITY_TOLERANCE) & (values <= 1 + PROBABILITY_TOLERANCE)).all())
+
+
 Classifier = Callable[[Float32[np.ndarray, "n channels height width"]], Logits]
 """Any function from float32 images in 0..1 to logits, in whatever library."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from imparfait.core.errors import UserError
+from imparfait.core.names import check_names
 from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.group_names import NO_GROUPS, groups_by_path
@@ -102,6 +103,7 @@ def grouped(files: ImageFiles, path: str, group: str) -> ImageFiles:
 def _check_classes(splits: Mapping[Split, ImageFiles], classes: tuple[str, ...]) -> None:
     """Raises UserError for classes of one name but for case and spaces, and for those without training images."""
     path, by_name = splits["train"].path, dict[str, str]()
+    check_names(path, classes)
     for name in classes:
         same = unicodedata.normalize("NFC", name).strip()
         same = same.casefold() if len(same) > 1 else same  # letters may be classes, a beside A

@@ -7,6 +7,7 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.large_arrays import joined
+from imparfait.core.names import check_names
 from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import PARTS
@@ -31,6 +32,9 @@ class Dataset:
     """Of image files, what those of each split that was read are."""
     read_parts: Callable[[Watch], Iterator[tuple[LabelledImages, FileFacts]]] | None = field(default=None, repr=False)
     """The test images again, in parts; only for a data report, which has no model."""
+
+    def __post_init__(self) -> None:
+        check_names(self.train.name, self.train.classes)
 
     @property
     def test(self) -> SealedTest:

@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, field_validator
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import atomic_directory, write_json
+from imparfait.core.storage import atomic_directory, read_regular, write_json
 from imparfait.core.types import Watch
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages, Split
@@ -64,10 +64,15 @@ class Manifest(BaseModel, frozen=True):
     imparfait: str
 
 
+MAX_MANIFEST_BYTES = 1 << 24
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest.json that `write_corrupted` left; raises UserError when it is none."""
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(
+            read_regular(path, MAX_MANIFEST_BYTES, "a manifest.json that corrupt wrote")
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its text"

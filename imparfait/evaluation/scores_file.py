@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel
 
+from imparfait.core.names import as_cell
 from imparfait.core.storage import write_json
 from imparfait.evaluation.scores import Scores
 from imparfait.evaluation.statistics import GroupInterval, Interval
@@ -57,8 +58,10 @@ def write_scores(folder: Path, scores: Scores, files: Sequence[str] = ()) -> Non
         for result in scores.conditions:
             rows = np.char.mod("%.5f", result.probabilities).tolist()
             for source, truth, row in zip(result.sources.tolist(), result.truths.tolist(), rows, strict=True):
-                named = [files[source]] if files else []
-                writer.writerow([result.corruption, result.severity, source, *named, scores.classes[truth], *row])
+                named = [as_cell(files[source])] if files else []
+                writer.writerow(
+                    [result.corruption, result.severity, source, *named, as_cell(scores.classes[truth]), *row]
+                )
 
 
 def read_scores(folder: Path) -> ScoresFile:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imparfait.core.names import as_cell
 from imparfait.evaluation.scores import ConditionResult
 
 MOST = 10
@@ -58,4 +59,5 @@ def write_suspects(path: Path, suspects: Sequence[SuspectLabel], classes: Sequen
         writer.writerow(["source", "file", "label", "predicted", "probability"])
         for one in suspects:
             name = files[one.source] if files else ""
-            writer.writerow([one.source, name, classes[one.label], classes[one.likely], f"{one.probability:.4f}"])
+            cells = map(as_cell, (name, classes[one.label], classes[one.likely]))
+            writer.writerow([one.source, *cells, f"{one.probability:.4f}"])

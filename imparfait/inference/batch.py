@@ -97,20 +97,24 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
     workers = processes or usable_cores()
     context = multiprocessing.get_context("spawn")
     waiting = iter(files)
-    with ProcessPoolExecutor(workers, context, _begin, (model,)) as pool:
-        under_way: deque[Future[list[FileResult]]] = deque()
-        try:
-            for chunk in iter(lambda: list(islice(waiting, CHUNK_FILES)), []):
-                under_way.append(pool.submit(_work, chunk))
-                if len(under_way) > 4 * workers:
-                    yield from under_way.popleft().result()
-            while under_way:
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, context, _begin, (model,))
+    under_way: deque[Future[list[FileResult]]] = deque()
+    try:
+        for chunk in iter(lambda: list(islice(waiting, CHUNK_FILES)), []):
+            under_way.append(pool.submit(_work, chunk))
+            if len(under_way) > 4 * workers:
                 yield from under_way.popleft().result()
-        except BrokenProcessPool as error:
-            raise UserError("a process was killed, perhaps for lack of memory; give fewer or smaller images") from error
-        finally:
-            for future in under_way:
-                future.cancel()
+        while under_way:
+            yield from under_way.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError("a process was killed, perhaps for lack of memory; give fewer or smaller images") from error
+    except BaseException:  # Ctrl-C, or no more results are wanted: what is under way is not waited for
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Batch:

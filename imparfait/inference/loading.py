@@ -7,7 +7,7 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, read_regular
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.inference.predictor import Predictor, predictor_from_onnx
+from imparfait.inference.predictor import Predictor, checked, predictor_from_onnx
 from imparfait.models.metadata import ExportMetadata, read_config
 from imparfait.models.pretrained import PRETRAINED
 
@@ -22,6 +22,11 @@ def load_predictor(model: str, threads: int = 1) -> Predictor:
 
 def load_predictor_with_metadata(model: str, threads: int = 1) -> tuple[Predictor, ExportMetadata | None]:
     """As `load_predictor`, with the metadata in its file; a run folder has none."""
+    predictor, metadata = _loaded(model, threads)
+    return checked(predictor), metadata
+
+
+def _loaded(model: str, threads: int) -> tuple[Predictor, ExportMetadata | None]:
     if model in PRETRAINED:
         return predictor_from_onnx((PRETRAINED[model].folder / "model.onnx").read_bytes(), model, threads)
     path = Path(model)

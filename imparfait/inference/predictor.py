@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from imparfait.core.compute import images_at_once, onnx_session
 from imparfait.core.errors import UserError
-from imparfait.core.types import Pixels, Probabilities
+from imparfait.core.types import Pixels, Probabilities, are_probabilities
 from imparfait.data.images.blank import is_blank
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import NormalizedImage
@@ -17,7 +17,7 @@ from imparfait.models.metadata import KEY, ExportMetadata, NoneOfThese, Threshol
 
 TOP = 3  # labels in a prediction
 BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an image
-PROBABILITY_TOLERANCE = 1e-3  # by which a model's probabilities may leave 0..1 before they are refused
+SUM_TOLERANCE = 1e-2  # by which the sum of a model's probabilities may leave 1; half precision is off by 5e-4
 SMALLEST = 1e-12  # of a pooled probability, so that two views that exclude each other's labels have a sum
 BLANK_MESSAGE = "nothing is drawn on it"
 NOT_CALIBRATED = "not calibrated: it is not known how often the model is wrong"
@@ -82,11 +82,11 @@ class Predictor:
         batch = images_at_once(pixels.shape[1:], BATCH_IMAGES)
         parts = [self.run(pixels[start : start + batch]) for start in range(0, len(pixels), batch)]
         found = np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
-        within = (found >= -PROBABILITY_TOLERANCE) & (found <= 1 + PROBABILITY_TOLERANCE)  # False for NaN
-        if found.shape != (len(pixels), len(self.classes)) or not within.all():
+        fits = found.shape == (len(pixels), len(self.classes))
+        if not (fits and are_probabilities(found) and bool((np.abs(found.sum(1) - 1) <= SUM_TOLERANCE).all())):
             raise UserError(
                 f"{self.name}: its outputs are no probabilities",
-                expected=f"{len(self.classes)} numbers in 0..1 for each image",
+                expected=f"{len(self.classes)} numbers in 0..1 of sum 1 for each image",
                 hint="train or export it again",
             )
         return found
@@ -164,6 +164,13 @@ def pooled(
         mean = np.sqrt(np.clip(result[twice], 0, None) * np.clip(probabilities[images:], 0, None)) + SMALLEST
         result[twice] = mean / mean.sum(1, keepdims=True)
     return result
+
+
+def checked(predictor: Predictor) -> Predictor:
+    """The predictor itself; raises UserError when its outputs for a black image are no probabilities."""
+    taken = predictor.input_format
+    predictor.predict_proba(np.zeros((1, taken.channels, taken.height, taken.width), np.uint8))
+    return predictor
 
 
 def predictor_from_onnx(content: bytes, name: str, threads: int = 1) -> tuple[Predictor, ExportMetadata]:

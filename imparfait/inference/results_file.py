@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import lock, printable
+from imparfait.core.names import as_cell
+from imparfait.core.storage import lock, open_to_append, printable
 from imparfait.inference.batch import Batch, FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, TOP
 
@@ -64,7 +65,8 @@ def csv_row(content: dict[str, Any]) -> list[Any]:
     confident = str(content["confident"]).lower() if "confident" in content else ""
     start = [content["file"], content.get("page", ""), content["model"], *best[:2], confident]
     end = [content.get(name, "") for name in ("preprocessing", "error")]
-    return [*start, content.get("reason", ""), *best[2:], *end]
+    cells = [*start, content.get("reason", ""), *best[2:], *end]
+    return [as_cell(cell) if isinstance(cell, str) else cell for cell in cells]
 
 
 def read_results(path: Path) -> Iterator[dict[str, Any]]:
@@ -88,7 +90,7 @@ class ResultsWriter:
                 hint="for CSV write: imparfait predict … --csv > results.csv",
             )
         self.path, self.model, self.done = path, model, set[str]()
-        self._file: IO[bytes] = path.open("a+b")
+        self._file: IO[bytes] = open_to_append(path)
         try:
             lock(self._file.fileno(), path, "writing results")
             self._file.truncate(self._resume())

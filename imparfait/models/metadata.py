@@ -1,6 +1,5 @@
 """Schemas of a classifier's files: `config.json` of a run, and the metadata of an exported file."""
 
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field, PositiveInt, ValidationEr
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
+from imparfait.core.names import MAX_NAME, without_controls
 from imparfait.core.storage import printable, read_regular
 from imparfait.data.images.input_format import InputFormat
 
@@ -19,13 +19,7 @@ KEY = "imparfait"
 """The key of an export's metadata in an ONNX or .keras file; its value is JSON."""
 
 
-def _without_controls(text: str) -> str:
-    if any(unicodedata.category(letter) == "Cc" for letter in text):
-        raise ValueError("no line breaks and no other control characters")  # what is printed could move the cursor
-    return text
-
-
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_controls)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(without_controls)]
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 
 
@@ -49,7 +43,7 @@ class NoneOfThese(BaseModel, frozen=True, extra="forbid"):
 class ModelConfig(BaseModel, frozen=True, extra="forbid"):
     """The content of config.json: a classifier's network, its input, its classes and its calibration."""
 
-    model: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_controls)]
+    model: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(without_controls)]
     """A built-in network's name, or the file and function of a custom one, which the user must name again to run it."""
     origins: dict[Name, Sha256] = {}
     model_args: dict[Name, Annotated[int, Field(ge=1, le=1 << 12)]]
@@ -77,10 +71,15 @@ def read_config(folder: Path) -> ModelConfig:
             f"{file}: not a config.json of imparfait: {f'{where}: ' if where else ''}{printable(first['msg'])}",
             hint="copy it again from where it was trained, or train again",
         ) from error
-    values = config.input.channels * config.input.height * config.input.width
-    if values > MAX_VALUES:
-        raise UserError(f"{file}: is for images of {values:,} values", expected=f"at most {MAX_VALUES:,}")
+    _check_input(str(file), config.input)
     return config
+
+
+def _check_input(name: str, taken: InputFormat) -> None:
+    """Raises UserError for images that would fill the memory."""
+    values = taken.channels * taken.height * taken.width
+    if values > MAX_VALUES:
+        raise UserError(f"{name}: is for images of {values:,} values", expected=f"at most {MAX_VALUES:,}")
 
 
 def shared_input_format(paths: Iterable[Path]) -> InputFormat | None:
@@ -131,10 +130,12 @@ class ExportMetadata(BaseModel, frozen=True, extra="forbid"):
 def parse_metadata(text: str, name: str) -> ExportMetadata:
     """The metadata of an exported file, which errors call `name`; raises UserError when imparfait did not write it."""
     try:
-        return ExportMetadata.model_validate_json(text)
+        metadata = ExportMetadata.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         where = printable(".".join(map(str, first["loc"])))
         raise UserError(
             f"{name}: not metadata of imparfait: {where}: {printable(first['msg'])}", hint="export it again"
         ) from error
+    _check_input(name, metadata.input)
+    return metadata

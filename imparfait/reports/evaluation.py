@@ -1,22 +1,24 @@
 """Evaluation of models on the validation or test images, with the folder and report that it leaves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import environment
-from imparfait.core.storage import atomic_directory, write_json
+from imparfait.core.names import as_file_name
+from imparfait.core.storage import atomic_directory, fingerprint, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
-from imparfait.data.dataset import LabelledImages
+from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
-from imparfait.data.sealed_test import LEDGER
 from imparfait.data.splits import shared_groups
 from imparfait.evaluation.evaluate import Suite
 from imparfait.evaluation.evaluation_file import EvaluationFile
+from imparfait.evaluation.kept_scores import forget_scores, score_on_test
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import score_conditions
@@ -34,7 +36,7 @@ from imparfait.reports.text import (
 )
 from imparfait.training.seen_images import check_split
 
-MAX_NAME = 80  # characters of the models' names in the folder's name
+MAX_NAME = 80  # bytes of the models' names, and of the data set's, in the folder's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +75,31 @@ def evaluate_models(
     """
     out, conditions = Path(out), suite_named(suite)
     images, suites, access = dataset.train_val()[1], dict[str, SuiteResult](), None
+    names = as_file_name("-and-".join(model.name for model in models), MAX_NAME)
+    data_name = as_file_name(images.name, MAX_NAME)
+    folder = out / f"evaluate-{names}-{data_name}{'' if suite == 'core' else _suffix(suite)}-{split}"
+    keys = {
+        model.name: fingerprint("evaluate", model.manifest.hash, model.config, suite)
+        for model in models
+        if isinstance(suite, str) and model.manifest and model.config  # what decides the scores of others is not known
+    }
     if split == "validation":
         for model in models:
             check_unseen(model, dataset)
             suites[model.name] = _evaluate(model, images, conditions, watch)
     else:
         for model in models:
-            with dataset.test.open(out / LEDGER, model.settings_hash) as access:
-                images = access.images
-                suites[model.name] = _evaluate(model, images, conditions, watch)
-                access.result = suite_summary(suites[model.name])
+            scores_of, access = score_on_test(
+                model.classifier,
+                dataset.test,
+                out,
+                model.settings_hash,
+                keys.get(model.name),
+                partial(_made, model, conditions, watch),
+                lambda found: suite_summary(SuiteResult(found)),
+            )
+            images = access.images
+            suites[model.name] = SuiteResult(scores_of)
     sealed = access_sentence(access) if access else "the test set stays sealed"
     measured_on = f"{len(images):,} {split} images of {images.name}; {sealed}"
     known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
@@ -96,8 +113,6 @@ def evaluate_models(
     first = models[0]
     is_short = len(models) == 1 and not suites[first.name].is_full
     evaluation = None if is_short else _assess(models, suites, images)
-    names = "-and-".join(model.name.replace("/", "-") for model in models)[:MAX_NAME]
-    folder = out / f"evaluate-{names}-{images.name}{'' if suite == 'core' else _suffix(suite)}-{split}"
     with atomic_directory(folder) as unfinished:
         write_json(unfinished / "environment.json", environment(first.compute))
         scores: ScoresFile | EvaluationFile
@@ -107,6 +122,8 @@ def evaluate_models(
             scores = _write_short_report(
                 unfinished, first, suites[first.name], images, conditions, circumstances, notes
             )
+    for key in keys.values():
+        forget_scores(out, key)
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
 
 
@@ -129,8 +146,14 @@ def _suffix(suite: Suite) -> str:
 def _evaluate(
     model: LoadedModel, images: LabelledImages, conditions: Sequence[Condition], watch: Callable[[str], Watch]
 ) -> SuiteResult:
-    made = apply_conditions(images, conditions)
-    return SuiteResult(score_conditions(model.classifier, watch(model.name)(made, len(conditions))))
+    return SuiteResult(score_conditions(model.classifier, _made(model, conditions, watch, images)))
+
+
+def _made(
+    model: LoadedModel, conditions: Sequence[Condition], watch: Callable[[str], Watch], images: LabelledImages
+) -> Iterable[ConditionImages]:
+    """The images of each condition, behind the progress bar of the model."""
+    return watch(model.name)(apply_conditions(images, conditions), len(conditions))
 
 
 def _assess(models: Sequence[LoadedModel], suites: Mapping[str, SuiteResult], images: LabelledImages) -> Evaluation:

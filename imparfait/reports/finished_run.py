@@ -1,22 +1,24 @@
 """The end of a run: calibrate, evaluate, and write its folder with model card and report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from imparfait.core.counts import counted
+from imparfait.core.errors import UserError
 from imparfait.core.hardware import environment, torch_threads
-from imparfait.core.storage import atomic_directory
+from imparfait.core.storage import atomic_directory, fingerprint, printable
 from imparfait.core.types import Classifier, Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.corrupted import CLEAN_SUITE, CORE_SUITE, conditions_of
-from imparfait.data.dataset import ConditionImages
+from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.load import plainly
-from imparfait.data.sealed_test import LEDGER, SealedTest
+from imparfait.data.sealed_test import SealedTest
 from imparfait.data.splits import shared_groups
 from imparfait.evaluation.calibration import Calibration, calibrate, calibrate_few
+from imparfait.evaluation.kept_scores import forget_scores, score_on_test
 from imparfait.evaluation.none_of_these import none_of_these
 from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
@@ -78,9 +80,10 @@ def finish_run(
     folder = out / run.name
     with torch_threads(run.compute.threads), atomic_directory(folder) as unfinished:
         calibration = _calibrate(run, model) or calibrated_before(run, out)
+        key = fingerprint("run", run.hash, str(calibration and calibration.temperature))
         classifier = as_classifier(model, run.compute, (calibration and calibration.temperature) or 1.0)
         if test:
-            scores, conditions, measured_on = _evaluate_on_test(classifier, test, out, run, watch)
+            scores, conditions, measured_on = _evaluate_on_test(classifier, test, out, run, key, watch)
         else:
             assert run.validation, "a run without validation images is evaluated on test images"
             conditions = conditions_of(run.validation, suite_for(run.settings))
@@ -99,17 +102,21 @@ def finish_run(
         write_run(unfinished, run, model, epochs, calibration, none)
         if summary:
             write_summary(unfinished, summary)
-        _write_report(
-            unfinished,
-            run,
-            epochs,
-            calibration,
-            scores,
-            conditions,
-            "; ".join(filter(None, (measured_on, over_groups, recalls, doubts))),
-            summary,
-            suspects,
-        )
+        write_scores(unfinished, scores, run.files)
+        said = "; ".join(filter(None, (measured_on, over_groups, recalls, doubts)))
+        failed = None
+        try:
+            _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects)
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # of a library that draws: the run itself is complete
+            failed = error
+    if failed:
+        raise UserError(
+            f"{folder}: the run is complete, but its report cannot be drawn: {printable(repr(failed))}",
+            hint="the same command draws it again, without training and without another test access",
+        ) from failed
+    forget_scores(out, key)
     is_calibrated = bool(calibration and calibration.threshold)
     return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts)
 
@@ -125,14 +132,18 @@ def _calibrate(run: Run, model: nn.Module) -> Calibration | None:
 
 
 def _evaluate_on_test(
-    classifier: Classifier, test: SealedTest, out: Path, run: Run, watch: Watch
+    classifier: Classifier, test: SealedTest, out: Path, run: Run, key: str, watch: Watch
 ) -> tuple[Scores, list[ConditionImages], str]:
-    with test.open(out / LEDGER, run.hash) as access:
-        conditions = conditions_of(access.images, suite_for(run.settings))
-        scores = score_conditions(classifier, watch(conditions, len(conditions)))
+    def made(images: LabelledImages) -> Iterable[ConditionImages]:
+        conditions = conditions_of(images, suite_for(run.settings))
+        return watch(conditions, len(conditions))
+
+    def described(scores: Scores) -> str:
         results = [f"{score.corruption} {percent(score.accuracy)}" for score in scores.scores]
-        access.result = ", ".join([*results, f"{mean_label(scores)} {percent(scores.mean)}"])
-    return scores, conditions, access_sentence(access)
+        return ", ".join([*results, f"{mean_label(scores)} {percent(scores.mean)}"])
+
+    scores, access = score_on_test(classifier, test, out, run.hash, key, made, described)
+    return scores, conditions_of(access.images, suite_for(run.settings)), access_sentence(access)
 
 
 def _write_report(
@@ -159,7 +170,6 @@ def _write_report(
     doubtful = [suspects_figure(suspects, conditions[0].data, run.files)] if suspects else []
     if run.files and run.validation and (copies := copies_figure(run.validation, run.data, run.files)):
         doubtful.append(copies)
-    write_scores(folder, scores, run.files)
     write_card(folder, run, scores, f"{circumstances} {overlap}")
     write_report(
         folder,

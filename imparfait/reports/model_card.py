@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from imparfait.core.names import as_markdown, as_yaml
 from imparfait.evaluation.scores import Scores
 from imparfait.reports.text import SCORES_HEADINGS, scores_rows
 from imparfait.training.run import Run
@@ -11,12 +12,12 @@ library_name: imparfait
 pipeline_tag: image-classification
 tags: [imparfait, robustness]
 model-index:
-- name: {name}
+- name: {quoted}
   results:
 {results}
 ---
 
-# {name}
+# {title}
 
 An image classifier trained by imparfait on {images:,} images of {data}, for the classes {classes}.
 
@@ -29,7 +30,7 @@ An image classifier trained by imparfait on {images:,} images of {data}, for the
 ```python
 import imparfait
 
-classifier = imparfait.load_classifier("{name}")  # float32 [n, channels, height, width] in 0..1 -> logits
+classifier = imparfait.load_classifier({literal})  # float32 [n, channels, height, width] in 0..1 -> logits
 ```
 
 ## Settings
@@ -50,19 +51,21 @@ def write_card(folder: Path, run: Run, scores: Scores, conditions: str) -> None:
     rows = [SCORES_HEADINGS, ["---"] * len(SCORES_HEADINGS), *scores_rows(scores)]
     results = "\n".join(
         f"  - task: {{type: image-classification}}\n"
-        f'    dataset: {{type: "{run.data.name}", name: "{run.data.name}, {score.corruption}"}}\n'
+        f"    dataset: {{type: {as_yaml(run.data.name)}, name: {as_yaml(f'{run.data.name}, {score.corruption}')}}}\n"
         f"    metrics: [{{type: accuracy, value: {score.accuracy:.4f}}}]"
         for score in scores.scores
     )
     card = CARD.format(
-        name=run.name,
+        quoted=as_yaml(run.name),
+        title=as_markdown(run.name),
+        literal=as_yaml(run.name),
         results=results,
         images=len(run.data),
-        data=run.data.name,
-        classes=", ".join(run.data.classes),
+        data=as_markdown(run.data.name),
+        classes=as_markdown(", ".join(run.data.classes)),
         table="\n".join(f"| {' | '.join(row)} |" for row in rows),
-        conditions=conditions,
-        settings="\n".join(f"- {name}: {value}" for name, value in run.settings.model_dump().items()),
+        conditions=as_markdown(conditions),
+        settings="\n".join(f"- {name}: {as_markdown(str(value))}" for name, value in run.settings.model_dump().items()),
         backbone=f"\n- backbone: pretrained weights of {run.backbone.name} ({run.backbone.licence})"
         if run.backbone
         else "",

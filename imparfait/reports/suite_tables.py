@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from imparfait.core.names import as_cell
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CROSSING_ACCURACY, CROSSING_RESAMPLES, CorruptionSummary
 from imparfait.evaluation.statistics import Crossing, crossing
@@ -105,7 +106,9 @@ def write_tables(
                 at = summary.crossing if len(summary.severities) > 1 else Crossing(None, None, None)
                 numbers = [summary.accuracy, summary.mnist_c, summary.core, at.severity, at.low, at.high]
                 numbers.append(own.get(summary.corruption))
-                writer.writerow([model.name, corruption_label(summary.corruption), summary.family, *map(_six, numbers)])
+                writer.writerow(
+                    [as_cell(model.name), corruption_label(summary.corruption), summary.family, *map(_six, numbers)]
+                )
     (folder / "table.tex").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
 
 
@@ -133,4 +136,4 @@ def write_counts(path: Path, models: Sequence[ModelGroup]) -> None:
                     by_class = zip(suite.scores.classes, counts.diagonal(), counts.sum(1), strict=True)
                     for name, correct, total in by_class:
                         condition = [result.corruption, f"{result.severity:.6g}"]
-                        writer.writerow([model.name, seed, *condition, name, correct, total])
+                        writer.writerow([as_cell(model.name), seed, *condition, as_cell(name), correct, total])

@@ -1,7 +1,5 @@
 """Jobs: train on all folds but one and evaluate on that fold; frozen values, run by a pure function."""
 
-import ast
-import hashlib
 import json
 import platform
 import time
@@ -16,6 +14,7 @@ import torch
 from jaxtyping import Bool, Int64, Integer
 from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 
+from imparfait.core.code_digest import digest_of
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import torch_threads
@@ -76,40 +75,9 @@ class Provenance:
     instructions: str
 
 
-@cache
 def code_digest(package: Path = PACKAGE) -> str:
-    """sha256 of the code that a job's result can depend on, without comments, docstrings and layout.
-
-    This is the module itself and everything it imports from the package, directly or not.
-    """
-    digest = hashlib.sha256()
-    for _, tree in sorted(import_closure(package / "selection" / "jobs.py", package).items()):
-        digest.update(ast.dump(_without_docstrings(tree)).encode())
-    return digest.hexdigest()
-
-
-def import_closure(start: Path, package: Path = PACKAGE) -> dict[Path, ast.Module]:
-    """`start` and all files of the package that it imports, directly or inside functions, with their trees."""
-    closure, pending = dict[Path, ast.Module](), [start]
-    while pending:
-        path = pending.pop()
-        if path in closure:
-            continue
-        closure[path] = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(closure[path]):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imparfait."):
-                for name in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)):
-                    pending += _files_of(name, package)
-    return closure
-
-
-def _files_of(module: str, package: Path) -> list[Path]:
-    """The files that importing a module executes: its own and the `__init__` of its packages."""
-    _, *parts = module.split(".")
-    target = package.joinpath(*parts)
-    own = [target.with_suffix(".py"), target / "__init__.py"]
-    parents = [package.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
-    return [path for path in (*own, *parents) if path.is_file()]
+    """sha256 of the code that a job's result can depend on: this module and everything it imports from the package."""
+    return digest_of(package / "selection" / "jobs.py", package)
 
 
 @cache
@@ -232,13 +200,6 @@ def failure(cause: str, permanent: bool = True) -> JobResult:
     """The result of a job that failed."""
     none = np.zeros(0, np.int64)
     return JobResult(none, none, np.zeros((0, 0), np.uint8), cause=cause, permanent=permanent)
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
-    return tree
 
 
 def _lacked_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import safetensors.torch
 from torch import Tensor
 
+from imparfait.core.code_digest import digest_of
 from imparfait.core.errors import UserError
 from imparfait.core.storage import load_version, save_version
 from imparfait.evaluation.scores import Score
@@ -114,5 +115,10 @@ def portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
 
+def training_code() -> str:
+    """The digest of the code that trains, in short: releases have a version, but what lies between them has not."""
+    return digest_of(Path(__file__).with_name("loop.py"))[:12]
+
+
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("imparfait", "torch")}
+    return {**{name: version(name) for name in ("imparfait", "torch")}, "code": training_code()}

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,18 +16,19 @@ from torch import nn
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import choose_compute, environment
-from imparfait.core.storage import atomic_directory, exclusive_lock, write_json
+from imparfait.core.storage import atomic_directory, exclusive_lock, printable, read_regular, write_json
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
-from imparfait.models.metadata import CONFIG, ModelConfig, NoneOfThese, read_config
+from imparfait.models.metadata import CONFIG, MAX_JSON_BYTES, ModelConfig, NoneOfThese, read_config
 from imparfait.models.registry import check_outputs
-from imparfait.training.checkpoints import Epoch, has_checkpoint, portable
+from imparfait.training.checkpoints import Epoch, has_checkpoint, portable, training_code
 from imparfait.training.manifest import RunManifest, read_manifest
 from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
 from imparfait.training.settings import TrainingSettings
 
+REPORT = "report.html"  # the last file of a run
 CALIBRATION = ("temperature", "threshold", "none_of_these")
 """The entries of config.json that are found on images held out."""
 
@@ -41,7 +43,7 @@ def work_folder(run: Run, out: Path) -> Iterator[Path]:
     folder = out / f"{run.name}.unfinished"
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder, "training"):
-        _remove_partial_folders(run, out)
+        _remove_partial_folders(run.name, out)
         try:
             write_json(folder / "settings.json", run.manifest.model_dump())
             yield folder
@@ -53,22 +55,34 @@ def work_folder(run: Run, out: Path) -> Iterator[Path]:
 
 
 def finished_folder(run: Run, out: Path) -> Path | None:
-    """The folder in `out` of an equal run that is finished, None if there is none.
+    """The folder in `out` of an equal run that is finished, None if there is none, or if its report failed.
 
-    Removes what a process left that was killed after the folder appeared.
+    Removes what processes left that were killed after the folder of their run appeared.
     """
-    if not (out / run.name).exists():
-        return None
-    folder = out / f"{run.name}.unfinished"
-    if folder.exists():
-        with contextlib.suppress(UserError), exclusive_lock(folder, "training"):  # else it is about to be removed
-            _remove_partial_folders(run, out)
-            shutil.rmtree(folder)
-    return out / run.name
+    _remove_leftovers(out)
+    folder = out / run.name
+    return folder if folder.exists() and not _lacks_report(folder) else None
 
 
-def _remove_partial_folders(run: Run, out: Path) -> None:
-    for partial in out.glob(f".{run.name}-*"):  # of a process that was killed
+def _lacks_report(folder: Path) -> bool:
+    """Whether the report of a run failed; from the last checkpoint it can be drawn again."""
+    return has_checkpoint(folder.with_name(f"{folder.name}.unfinished")) and not (folder / REPORT).exists()
+
+
+def _remove_leftovers(out: Path) -> None:
+    for unfinished in out.glob("*.unfinished"):
+        folder = out / unfinished.name.removesuffix(".unfinished")
+        if (folder / CONFIG).exists() and not _lacks_report(folder):
+            with (
+                contextlib.suppress(UserError),
+                exclusive_lock(unfinished, "training"),
+            ):
+                _remove_partial_folders(folder.name, out)
+                shutil.rmtree(unfinished)
+
+
+def _remove_partial_folders(name: str, out: Path) -> None:
+    for partial in out.glob(f".{name}-*"):  # of a process that was killed
         shutil.rmtree(partial)
 
 
@@ -116,7 +130,7 @@ def write_run(
     none of the classes.
     """
     write_json(folder / "settings.json", run.manifest.model_dump())
-    write_json(folder / "environment.json", environment(run.compute))
+    write_json(folder / "environment.json", environment(run.compute) | {"code": training_code()})
     with (folder / "epochs.csv").open("w", newline="", encoding="utf-8") as file:
         rows = []
         for epoch in epochs:
@@ -136,6 +150,15 @@ def write_run(
     else:
         config = run.config(calibration).model_copy(update={"none_of_these": none})
     write_json(folder / CONFIG, config.model_dump())
+
+
+def other_code(folder: Path) -> str:
+    """The digest of the code that trained a finished run, where it is not this package's; "unknown" of earlier runs."""
+    try:
+        recorded = json.loads(read_regular(folder / "environment.json", MAX_JSON_BYTES)).get("code", "unknown")
+    except (UserError, ValueError, AttributeError):
+        recorded = "unknown"
+    return "" if recorded == training_code() else printable(str(recorded))
 
 
 def calibrated_before(run: Run, out: Path) -> ModelConfig | None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, Positiv
 
 from imparfait.core.errors import UserError
 from imparfait.core.setting_errors import setting_error
+from imparfait.core.storage import read_regular
 
 
 class TrainingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -66,13 +67,14 @@ def enough_steps(settings: TrainingSettings, images: int, given: Collection[str]
     return settings.model_copy(update={"batch_size": batch_size, "epochs": epochs})
 
 
+MAX_TOML_BYTES = 1 << 20
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file; raises UserError when it cannot be read or is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+        return tomllib.loads(read_regular(path, MAX_TOML_BYTES, "a TOML file of settings").decode())
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not TOML: {error}", expected="lines such as learning_rate = 0.01") from error
 
 

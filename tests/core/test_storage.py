@@ -11,7 +11,14 @@ from helpers.disk import Crash, Disk, crash
 
 from imparfait.core import storage
 from imparfait.core.errors import UserError
-from imparfait.core.storage import atomic_directory, exclusive_lock, load_version, save_version
+from imparfait.core.storage import (
+    atomic_directory,
+    atomic_write,
+    exclusive_lock,
+    load_version,
+    open_to_append,
+    save_version,
+)
 
 SUFFIX = ".bin"
 OLD, NEW = b"old" * 40_000, b"new" * 40_000
@@ -153,3 +160,60 @@ def test_an_older_folder_stays_until_the_new_one_is_complete(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="broken"), atomic_directory(target):
         raise ValueError("broken")
     assert (target / "file").read_text() == "second"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills child processes")
+def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        with atomic_directory(tmp_path / "killed"):
+            os._exit(9)
+    os.waitpid(child, 0)
+    assert len(list(tmp_path.glob(".killed-*"))) == 1
+    with atomic_directory(tmp_path / "alive"), atomic_directory(tmp_path / "next"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"alive", "next"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills child processes")
+def test_a_folder_that_was_set_aside_when_the_process_was_killed_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a"
+    with atomic_directory(target) as folder:
+        (folder / "file").write_text("first")
+    child = os.fork()
+    if child == 0:
+        rename = Path.rename
+
+        def only_aside(path: Path, to: Path) -> Path:
+            return rename(path, to) if path == target else os._exit(9)
+
+        monkeypatch.setattr(Path, "rename", only_aside)
+        with atomic_directory(target) as folder:
+            (folder / "file").write_text("second")
+    os.waitpid(child, 0)
+    assert not target.exists()
+    with atomic_directory(tmp_path / "b"):
+        pass
+    assert (target / "file").read_text() == "first"
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a device"])
+def test_results_are_not_added_to_what_is_no_file(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    {"pipe": os.mkfifo, "folder": Path.mkdir, "link to a device": lambda path: path.symlink_to("/dev/zero")}[kind](path)
+    with pytest.raises(UserError, match="is not a regular file"):
+        open_to_append(path)
+
+
+def test_a_full_disk_names_the_file_and_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match=r"No space left on device \(7 bytes are needed\)") as error:
+        atomic_write(tmp_path / "file", b"content")
+    assert error.value.filename == str(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []

@@ -12,11 +12,12 @@ from helpers.bars import draw_bars
 from helpers.fake_jobs import SMALL, small_job
 
 import imparfait
+from imparfait.core.code_digest import digest_of, import_closure
 from imparfait.core.compute import ComputeConfig
 from imparfait.data.dataset import LabelledImages
 from imparfait.models.custom import custom_fingerprint
 from imparfait.selection import jobs
-from imparfait.selection.jobs import JobResult, code_digest, import_closure, run_job
+from imparfait.selection.jobs import JobResult, code_digest, run_job
 from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(imparfait.__file__).parent
@@ -66,7 +67,7 @@ def test_editing_a_module_that_computes_changes_the_digest_and_a_comment_does_no
     digests = []
     for edited in (f'"""Another docstring."""\n# a comment\n{text}', f"{text}\nanother = 1\n"):
         (package / name).write_text(edited)
-        digests.append(code_digest.__wrapped__(package))  # past the cache
+        digests.append(digest_of.__wrapped__(package / "selection" / "jobs.py", package))  # past the cache
     (package / name).write_text(text)
     assert digests[0] == code_digest() != digests[1]
 

@@ -225,6 +225,17 @@ def test_a_checkpoint_of_another_version_is_rejected(tmp_path: Path, monkeypatch
     assert error.value.expected.startswith("imparfait 9.0")
 
 
+def test_a_checkpoint_of_other_code_of_the_same_version_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_after(3, SHORT, tmp_path)
+    monkeypatch.setattr(checkpoints, "training_code", lambda: "c0de")
+    with pytest.raises(UserError) as error:
+        load_checkpoint(tmp_path, IDENTITY)
+    assert "this training was begun with imparfait" in error.value.received
+    assert "code c0de" in error.value.expected
+
+
 def test_threads_are_those_of_the_caller_between_steps() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.errors import UserError
-from imparfait.core.types import Classifier, Labels, Logits
+from imparfait.core.types import Classifier, Labels, Logits, are_probabilities
 from imparfait.evaluation.external.input_spec import LAYOUTS, Function, InputSpec, apply_spec
 
 MIN_PROBABILITY = 1e-12  # replaces 0, whose logarithm is not finite
@@ -50,6 +50,12 @@ def to_logits(outputs: Any, kind: str, classes: Sequence[str], count: int) -> Lo
         shape = f"numbers of shape ({count}, {len(classes)})"
         raise UserError(received, expected=f"{shape}, one for each of the classes {listed(classes)}")
     scores = array.astype(np.float32)
+    if kind == "probabilities" and not are_probabilities(scores):
+        raise UserError(
+            f"the model returned {scores.min():g} to {scores.max():g} as probabilities",
+            expected="numbers in 0..1",
+            hint="if they are logits, say so: --outputs logits, or outputs='logits' in Python",
+        )
     return np.asarray(np.log(np.clip(scores, MIN_PROBABILITY, None))) if kind == "probabilities" else scores
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +11,10 @@ from typing import IO
 from pydantic import BaseModel, ValidationError
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import atomic_write
+from imparfait.core.names import as_cell
+from imparfait.core.storage import atomic_write, open_to_append
 from imparfait.inference.forms.readings_file import FieldRecord, PageRecord, Readings
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs as a formula, at the beginning of a cell
-PLAIN_NUMBER = re.compile(r"[+-]?[0-9][0-9 .,:/-]*")  # which it does not
 Key = tuple[str, str, int, str]
 """Path, stamp, page, name of the field."""
 
@@ -45,7 +43,7 @@ class DecisionsFile:
     def __init__(self, csv: Path) -> None:
         self.path = decisions_path(csv)
         self.texts: dict[Key, str] = {}
-        self._file: IO[bytes] = self.path.open("a+b")
+        self._file: IO[bytes] = open_to_append(self.path)
         try:
             self._load()
         except BaseException:
@@ -119,8 +117,3 @@ def _rows(readings: Readings, texts: dict[Key, str]) -> Iterator[list[str]]:
         unsure = [each.name for each in record.fields if not each.confident and key_of(record, each) not in texts]
         cells = [record.file, str(record.page), *(fields[name] for name in readings.header.columns), ", ".join(unsure)]
         yield [as_cell(cell) for cell in cells]
-
-
-def as_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe is put before what would be one."""
-    return f"'{text}" if text.startswith(FORMULA) and not PLAIN_NUMBER.fullmatch(text) else text

@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import lock
+from imparfait.core.storage import lock, open_to_append
 from imparfait.core.types import Pixels
 from imparfait.data.images.decode import Page
 from imparfait.inference.forms import FieldResult, FormReading
@@ -118,7 +118,7 @@ class ReadingsFile:
             )
         if header is None and not self.path.exists():
             raise UserError(f"{csv}: there is no such file", hint=f"write: imparfait read --fields … --csv {csv}")
-        self._file: IO[bytes] = self.path.open("a+b")
+        self._file: IO[bytes] = open_to_append(self.path)
         try:
             lock(self._file.fileno(), csv, "reading or reviewing forms")
             self.readings = self._load(header)
