@@ -106,8 +106,9 @@ def gate(
     if not (baseline or minimums):
         click.echo(f"{save}: the baseline of {name} on {measured_on}")
         return
-    bounds = {"max_drop": max_drop / 100, "minimums": dict(minimums)}
-    findings = check_bounds(result, images.fingerprint(), baseline=baseline, **bounds)
+    findings = check_bounds(
+        result, images.fingerprint(), baseline=baseline, max_drop=max_drop / 100, minimums=dict(minimums)
+    )
     written = {junit: text.gate_junit(name, findings), badge: text.gate_badge(findings)}
     for path, content in (written | {markdown: text.gate_markdown(name, measured_on, findings)}).items():
         if path:

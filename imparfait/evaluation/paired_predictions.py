@@ -188,7 +188,7 @@ def _truths(
             expected="truth or target in one of them",
             hint="or write --truth TABLE, with columns image_path and label",
         )
-    return found
+    return np.asarray(found)
 
 
 def _groups(
@@ -204,7 +204,7 @@ def _groups(
         return np.array([by_name.get(name, "") for name in names])
     for table, places in ((first, rows), (second, other_rows)):
         if table.groups is not None:
-            return np.array(table.groups)[places]
+            return np.asarray(np.array(table.groups)[places])
     return None
 
 
