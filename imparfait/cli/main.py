@@ -2,7 +2,6 @@
 
 import errno
 import io
-import multiprocessing
 import os
 import sys
 from difflib import get_close_matches
@@ -99,6 +98,8 @@ def main() -> None:
         cause = f"{error.strerror or error}{full if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''}"
         _stop(f"{error.filename or 'the system'}: {cause}", 1)
     except (click.Abort, KeyboardInterrupt):
+        import multiprocessing  # late, for the start of every command
+
         for process in multiprocessing.active_children():  # a pool would wait for them when Python ends
             process.kill()
         _stop("stopped at once; what was written before is kept", INTERRUPTED)

@@ -52,9 +52,12 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
 
     async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
         body = await _receive_body(request, service.settings.max_body_bytes)
-        if service.state == "starting":  # still, or because the model has failed its self-test
-            raise ApiError(503, service.not_ready_reason, service.state)
-        return json_response(await service.with_timeout(work(body)))
+
+        async def answer() -> Any:
+            await service.check_ready()
+            return await work(body)
+
+        return json_response(await service.with_timeout(answer()))
 
     @app.post("/v1/predict", responses=inference, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
     async def predict(request: Request, query: Annotated[schemas.PredictQuery, Query()]) -> Response:

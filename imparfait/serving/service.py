@@ -61,6 +61,7 @@ class Service:
         self.settings = settings
         self.state: State = "starting"
         self.not_ready_reason = "the self-test has not finished"
+        self._tested = asyncio.Event()
         # Large files have their own thread, so that small ones never wait for a photo.
         self._decode_executor = ThreadPoolExecutor(2, "decode")
         self._large_file_executor = ThreadPoolExecutor(1, "decode-large")
@@ -101,8 +102,17 @@ class Service:
             logger.exception("the self-test raised an exception")
             self.not_ready_reason = "the self-test raised an exception; see the server's log"
             return
+        else:
+            if self.state == "starting":
+                self.state = "ready"
+        finally:
+            self._tested.set()
+
+    async def check_ready(self) -> None:
+        """Wait for the self-test; raises ApiError where the model has failed it."""
+        await self._tested.wait()
         if self.state == "starting":
-            self.state = "ready"
+            raise ApiError(503, self.not_ready_reason, self.state)
 
     def drain(self) -> None:
         """Stop being ready, and close each connection after its next response."""

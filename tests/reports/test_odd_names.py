@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,15 @@ def test_a_report_that_failed_is_drawn_again_without_another_test_access(trained
     rows = rows_of(trained.parent / "TEST_LEDGER.csv")
     assert len(rows) == 1
     assert rows[0]["result"].startswith("clean ")
+    assert {path.name for path in trained.parent.iterdir()} == {trained.name, "TEST_LEDGER.csv"}
+
+
+def test_what_a_kill_left_beside_finished_runs_is_removed_by_the_next_command(trained: Path, data: Path) -> None:
+    other = shutil.copytree(trained, trained.with_name("other-s0-123456"))
+    for folder in (trained, other):
+        folder.with_name(f"{folder.name}.unfinished").mkdir()
+    run("train", "--data", data, "--out", trained.parent, "--final", *TRAINED)
+    shutil.rmtree(other)
     assert {path.name for path in trained.parent.iterdir()} == {trained.name, "TEST_LEDGER.csv"}
 
 
