@@ -103,17 +103,17 @@ def zoomed(images: Images, factor: float) -> Images:
 def _neighbours(bits: Tensor, reach: int) -> Int64[np.ndarray, " places"]:
     """The source of each pixel after one round: a random neighbour up to `reach` pixels away, itself near the edges."""
     n, height, width = bits.shape
-    steps = np.array([(part * 2 * reach >> 8) - reach for part in range(256)], np.int32)  # -reach to reach - 1
-    halves = bits.numpy().astype(np.uint16).view(np.uint8).reshape(n, height, width, 2)
+    steps = (np.arange(256) * 2 * reach >> 8) - reach  # -reach to reach - 1, for each value of a byte
+    offsets = (steps[:, None] * width + steps).reshape(-1)
     row, column = np.ogrid[:height, :width]
     inside = (row > reach) & (row <= height - reach) & (column > reach) & (column <= width - reach)
-    offset = (steps * np.int32(width)).take(halves[..., 0])
-    offset += steps.take(halves[..., 1])
+    inside = np.tile(inside.reshape(-1), n)
+    offset = offsets.take(bits.numpy().reshape(-1))
     offset *= inside
     place = np.arange(n * height * width)
-    target = place + offset.reshape(-1)
+    target = place + offset
     # Pixels are replaced one after the other from the last: a source further on was replaced before, so follow it on.
-    follows = (offset.reshape(-1) > 0) & np.tile(inside.reshape(-1), n).take(target)
+    follows = (offset > 0) & inside.take(target)
     final, active = target.copy(), np.flatnonzero(follows)
     while len(active):
         at = final.take(active)

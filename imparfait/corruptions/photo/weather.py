@@ -90,23 +90,26 @@ def plasma(rng: CounterRng, side: int, decay: float) -> Float32[Tensor, "n side 
 
     Each halving of the step divides the amplitude by `decay` squared, as in ImageNet-C's generator.
     """
-    field = torch.zeros(len(rng.sources), side, side)
-    step, wibble = side, 100.0
+    n = len(rng.sources)
+    field, noise = torch.zeros(n, side, side), uniform(rng, "plasma", side * side).mul_(2).sub_(1)
+    used, step, wibble = 0, side, 100.0
+
+    def mean(total: Tensor) -> Tensor:
+        part = noise[:, used : used + total[0].numel()].view(total.shape)
+        return torch.add(total * 0.25, part, alpha=wibble**2)
+
     while step >= 2:
-        half = step // 2
-
-        def mean(total: Tensor, name: str, amplitude: float = wibble**2, step: int = step) -> Tensor:
-            noise = uniform(rng, f"plasma {name} {step}", *total.shape[1:]).mul_(2 * amplitude).sub_(amplitude)
-            return noise.add_(total, alpha=0.25)
-
-        corners = field[:, ::step, ::step]
+        half, count = step // 2, (side // step) ** 2
+        corners, middles = field[:, ::step, ::step], field[:, half::step, half::step]
         pairs = corners + corners.roll(-1, 1)
-        field[:, half::step, half::step] = mean(pairs + pairs.roll(-1, 2), "square")
-        middles = field[:, half::step, half::step]
+        middles.copy_(mean(pairs + pairs.roll(-1, 2)))
+        used += count
         beside = middles + middles.roll(1, 1) + corners + corners.roll(-1, 2)
-        above = middles + middles.roll(1, 2) + corners + corners.roll(-1, 1)
-        field[:, ::step, half::step] = mean(beside, "right")
-        field[:, half::step, ::step] = mean(above, "down")
+        above = middles + middles.roll(1, 2) + pairs
+        field[:, ::step, half::step] = mean(beside)
+        used += count
+        field[:, half::step, ::step] = mean(above)
+        used += count
         step, wibble = half, wibble / decay
     low, high = field.amin((1, 2), keepdim=True), field.amax((1, 2), keepdim=True)
     return field.sub_(low).div_(high - low)
