@@ -121,7 +121,7 @@ def on_small_data(command: str) -> list[str]:
     for flag, value in zip(extra[::2], extra[1::2], strict=True):
         words += [] if flag in words and flag != "--trials" else [flag, value]
     if verb in READS_DATA and "--data" not in words:
-        words += ["--data", "tiny" if "full" in words else "small"]
+        words += ["--data", "tiny" if "digits" in words and "--suite" in words else "small"]
     return words
 
 

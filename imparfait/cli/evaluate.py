@@ -12,13 +12,18 @@ if TYPE_CHECKING:
 
 LAYOUTS = "nchw, nhwc, nhw or flat"
 RANGES = "1, 255, -1..1, mnist or imagenet"
+SUITE_REASONS = {
+    "core": "the images are framed as digits; --suite digits has every corruption at every severity",
+    "photo": "the images are no digits: ImageNet-C's corruptions and ten more, at five levels; --suite core is short",
+}
 
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option(
-    "--suite", type=click.Choice(["core", "full"]), default="core", show_default=True,
-    help="core: clean, geometric, shrunk; full: every corruption at every severity, calibration and OOD detection.",
+    "--suite", type=options.SUITE,
+    help="core: clean, geometric, shrunk; digits or photo: every corruption of digits or of photographs at every "
+    "severity, calibration and OOD detection.  [default: core for digits, photo for all others]",
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True,
@@ -36,7 +41,7 @@ RANGES = "1, 255, -1..1, mnist or imagenet"
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
-    suite: str,
+    suite: str | None,
     split: Literal["validation", "test"],
     data: str,
     size: int | None,
@@ -62,6 +67,7 @@ def evaluate(
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
     from imparfait.evaluation.external.input_spec import SpecHint
+    from imparfait.evaluation.suite import default_suite
     from imparfait.inference.open_model import open_models
     from imparfait.reports.evaluation import evaluate_models
     from imparfait.reports.text import evaluation_lines, evaluation_table
@@ -69,6 +75,9 @@ def evaluate(
     hint = SpecHint(layout, value_range, foreground, outputs)
     known = normalize or (None if size else shared_input_format(paths.values()))
     dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
+    if not suite:
+        suite = default_suite(dataset.train_val()[1])
+        click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
     with open_models(models, dataset, device=device, network=network, spec=hint) as opened:
         report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
     if as_json:

@@ -55,7 +55,7 @@ class Corruption:
             notes.append(f"core suite at {self.protocol:g}")
         return f"{effect} ({', '.join(notes)})"
 
-    def __call__(self, images: Images, severity: Severity, rng: CounterRng) -> Images:
+    def __call__(self, images: Tensor, severity: Severity, rng: CounterRng) -> Images:
         """Apply the corruption; raises UserError for images that are not floating point."""
         check_images(images)
         return self.function(images, severity, rng)

@@ -21,7 +21,7 @@ from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import score_conditions
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
-from imparfait.evaluation.suite import Condition, apply_conditions, suite_named
+from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for
 from imparfait.inference.open_model import LoadedModel
 from imparfait.reports import robustness, run
 from imparfait.reports.text import (
@@ -71,8 +71,8 @@ def evaluate_models(
     test set is recorded in the ledger in `out`. `watch(title)` may show progress.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
-    out, conditions = Path(out), suite_named(suite)
-    images, suites, access = dataset.train_val()[1], dict[str, SuiteResult](), None
+    out, images = Path(out), dataset.train_val()[1]
+    conditions, suites, access = conditions_for(suite, images), dict[str, SuiteResult](), None
     if split == "validation":
         for model in models:
             if model.manifest and model.manifest.final:
@@ -118,7 +118,7 @@ def evaluate_models(
 
 
 def _suffix(suite: Suite) -> str:
-    return "-full" if suite == "full" else "-custom"
+    return f"-{suite}" if isinstance(suite, str) and suite in SUITES else "-custom"
 
 
 def _evaluate(

@@ -3,13 +3,13 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float64
 from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.photo.levels import Curve, by_level
-from imparfait.corruptions.photo.weather import grey
+from imparfait.corruptions.photo.weather import LUMA
 
 BRIGHTNESS = Curve(0, (0.1, 0.2, 0.3, 0.4, 0.5), (0.1, 0.2, 0.3, 0.4, 0.5), (0.05, 0.1, 0.15, 0.2, 0.3))
 CONTRAST = Curve(1, (0.4, 0.3, 0.2, 0.1, 0.05), (0.4, 0.3, 0.2, 0.1, 0.05), (0.75, 0.5, 0.4, 0.3, 0.15))
@@ -52,9 +52,10 @@ def white_balance(images: Images, level: float, rng: CounterRng) -> Images:
     """
     if images.shape[1] != 3:
         return images.clone()
-    warm = torch.where(rng.uniform("warm or cold") < 0.5, -1.0, 1.0) * WHITE_BALANCE.at(level, images)
-    gains = torch.stack([torch.exp2(warm), torch.ones_like(warm), torch.exp2(-warm)], 1)[:, :, None, None]
-    return images * (gains / grey(gains))
+    gain = 2 ** WHITE_BALANCE.at(level, images)
+    casts = torch.tensor([[gain, 1, 1 / gain], [1 / gain, 1, gain]], dtype=torch.float64)
+    casts = (casts / (casts @ torch.tensor(LUMA, dtype=torch.float64))[:, None]).to(images.dtype)
+    return images * casts[(rng.uniform("warm or cold") < 0.5).long(), :, None, None]
 
 
 @by_level
@@ -66,9 +67,10 @@ def hue(images: Images, level: float, rng: CounterRng) -> Images:
     """
     if images.shape[1] != 3:
         return images.clone()
-    angle = torch.where(rng.uniform("way of the hue") < 0.5, -1.0, 1.0).double() * math.radians(HUE.at(level, images))
     yiq = torch.tensor(YIQ, dtype=torch.float64)
-    turned = (torch.linalg.inv(yiq) @ _turn(angle) @ yiq).to(images.dtype)
+    angle = math.radians(HUE.at(level, images))
+    ways = torch.stack([torch.linalg.inv(yiq) @ _turn(way * angle) @ yiq for way in (1, -1)]).to(images.dtype)
+    turned = ways[(rng.uniform("way of the hue") < 0.5).long()]
     return (turned @ images.flatten(2)).view_as(images)
 
 
@@ -92,7 +94,7 @@ def underexposure(images: Images, level: float, rng: CounterRng) -> Images:
     return images * 2 ** (-UNDEREXPOSURE.at(level, images) / GAMMA)
 
 
-def _turn(angle: Float[Tensor, " n"]) -> Float[Tensor, "n 3 3"]:
-    """Matrices that turn the second and third coordinate."""
-    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    return torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], 1).view(-1, 3, 3)
+def _turn(angle: float) -> Float64[Tensor, "3 3"]:
+    """The matrix that turns the second and third coordinate."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return torch.tensor([[1, 0, 0], [0, cos, -sin], [0, sin, cos]], dtype=torch.float64)

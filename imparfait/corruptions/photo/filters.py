@@ -90,7 +90,8 @@ def convolve(images: Images, kernel: Float32[Tensor, "odd odd"]) -> Images:
     placed = F.pad(kernel, (0, size[1] - len(kernel), 0, size[0] - len(kernel)))
     factors = torch.fft.rfft2(placed.roll((-reach, -reach), (0, 1)))
     spectrum = torch.fft.rfft2(padded, s=size).mul_(factors)
-    return torch.fft.irfft2(spectrum, s=size)[..., reach : reach + height, reach : reach + width]
+    filtered: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return filtered[..., reach : reach + height, reach : reach + width]
 
 
 def _weighted(parts: list[Tensor], weights: list[float]) -> Tensor:

@@ -49,11 +49,13 @@ def rotate(images: Images, level: float, rng: CounterRng) -> Images:
     Angle at levels 1 to 5: 4, 8, 14, 22, 32 degrees. Not in ImageNet-C; the levels are this package's.
     """
     height, width = images.shape[-2:]
-    angle = torch.where(rng.uniform("way of the rotation") < 0.5, -1.0, 1.0) * math.radians(ROTATION.at(level, images))
-    cos, sin = angle.cos(), angle.sin()
+    angle = math.radians(ROTATION.at(level, images))
     middle = torch.tensor([(width - 1) / 2, (height - 1) / 2])
-    turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
-    matrix = torch.cat([turn, (middle - turn @ middle)[:, :, None]], 2)
+    ways = []
+    for cos, sin in ((math.cos(angle), math.sin(angle)), (math.cos(angle), -math.sin(angle))):
+        turn = torch.tensor([[cos, -sin], [sin, cos]])
+        ways.append(torch.cat([turn, (middle - turn @ middle)[:, None]], 1))
+    matrix = torch.stack(ways)[(rng.uniform("way of the rotation") < 0.5).long()]
     return _sampled(images, _mapped(matrix, height, width))
 
 
@@ -98,7 +100,8 @@ def _affine(share: Float64[Tensor, "n 3 2"], reach: float, height: int, width: i
     before = (middle + torch.tensor([[arm, arm], [arm, -arm], [-arm, -arm]])).double()
     after = before + reach * (2 * share - 1)
     ones = torch.ones(len(share), 3, 1, dtype=torch.float64)
-    return torch.linalg.solve(torch.cat([after, ones], 2), before.expand(len(share), -1, -1)).mT
+    matrix: Tensor = torch.linalg.solve(torch.cat([after, ones], 2), before.expand(len(share), -1, -1))
+    return matrix.mT
 
 
 def _mapped(matrix: Float[Tensor, "n 2 3"], height: int, width: int) -> Float[Tensor, "n height width 2"]:
@@ -124,7 +127,8 @@ def _displacement(
         # Between the points of the grid the field is their mean, of a smaller spread: made up for on average.
         kept = (2 + math.exp(-((cell / sigma) ** 2) / 4)) / 3
         smooth = F.interpolate(smooth.div_(kept), (height, width), mode="bilinear", align_corners=True)
-    return smooth.permute(0, 2, 3, 1)
+    field: Tensor = smooth.permute(0, 2, 3, 1)
+    return field
 
 
 def _sampled(images: Images, places: Float[Tensor, "n height width 2"]) -> Images:

@@ -50,8 +50,8 @@ def glass_blur(images: Images, level: float, rng: CounterRng) -> Images:
     source = np.arange(n * height * width)
     for number in range(rounds):
         source = source[_neighbours(integers(rng, f"glass {number}", height, width), reach)]
-    source = torch.from_numpy(source % (height * width)).view(n, 1, -1).expand(-1, channels, -1)
-    scattered = smooth.flatten(2).gather(2, source).view_as(images)
+    within = torch.from_numpy(source % (height * width)).view(n, 1, -1).expand(-1, channels, -1)
+    scattered = smooth.flatten(2).gather(2, within).view_as(images)
     return gaussian_blur(scattered, sigma)
 
 

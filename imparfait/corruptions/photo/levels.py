@@ -54,12 +54,12 @@ def by_level(function: Callable[[Images, float, CounterRng], Images]) -> Corrupt
     """
 
     @wraps(function)
-    def corruption(images: Images, severity: Severity, rng: CounterRng) -> Images:
+    def corruption(images: Tensor, severity: Severity, rng: CounterRng) -> Images:
         check_images(images)
         if not isinstance(severity, Tensor):
             return _at_one(images, float(severity), rng)
         corrupted = images.clone()
-        for value in severity.unique().tolist():
+        for value in sorted(set(severity.tolist())):
             rows = severity == value
             corrupted[rows] = _at_one(images[rows], value, rng.at(rows))
         return corrupted
