@@ -17,7 +17,7 @@ from imparfait.corruptions.photo.levels import Curve, by_level
 PIXELS = Curve(1, (0.6, 0.5, 0.4, 0.3, 0.25), (0.9, 0.8, 0.7, 0.6, 0.5), (0.95, 0.9, 0.85, 0.75, 0.65))
 JPEG_QUALITY = Curve(100, (25, 18, 15, 10, 7), (65, 58, 50, 40, 25), (80, 65, 58, 50, 40))
 WEBP_QUALITY = Curve(100, (40, 25, 15, 7, 1), (70, 60, 50, 35, 20), (80, 65, 55, 45, 30))
-RESIZED = Curve(1, (0.8, 0.65, 0.5, 0.4, 0.3), (0.9, 0.8, 0.7, 0.6, 0.5), (0.95, 0.9, 0.85, 0.75, 0.65))
+RESIZED = Curve(1, (0.8, 0.65, 0.45, 0.35, 0.25), (0.9, 0.8, 0.7, 0.6, 0.5), (0.95, 0.9, 0.85, 0.75, 0.65))
 
 
 @by_level
@@ -58,8 +58,8 @@ def webp(images: Images, level: float, rng: CounterRng) -> Images:
 def resize_kernel(images: Images, level: float, rng: CounterRng) -> Images:
     """Resize each image as a careless pipeline does: smaller by nearest neighbour, which aliases, then back bilinearly.
 
-    Share of the side at levels 1 to 5, at 224 pixels: 0.8, 0.65, 0.5, 0.4, 0.3. Uses no randomness. Not in ImageNet-C;
-    the levels are this package's.
+    Share of the side at levels 1 to 5, at 224 pixels: 0.8, 0.65, 0.45, 0.35, 0.25. Uses no randomness. Not in
+    ImageNet-C; the levels are this package's.
     """
     share = RESIZED.at(level, images)
     height, width = images.shape[-2:]

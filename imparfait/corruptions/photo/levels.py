@@ -68,6 +68,6 @@ def by_level(function: Callable[[Images, float, CounterRng], Images]) -> Corrupt
         level = round(LEVELS * severity, 4)  # float32's 0.4 and float64's are the same level
         if level == 0 or len(images) == 0:
             return images
-        return function(images.to(torch.float32), level, rng).clamp_(0, 1).to(images.dtype)
+        return function(images.to(torch.float32).contiguous(), level, rng).clamp_(0, 1).to(images.dtype)
 
     return corruption
