@@ -64,7 +64,7 @@ def corrupt(
     """
     from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS, known_names
 
-    names = known_names(corruptions or (PHOTO_CORRUPTIONS if suite == "photo" else ()))
+    names = known_names(corruptions or (tuple(PHOTO_CORRUPTIONS) if suite == "photo" else ()))
     if manifest and (corruptions or suite or severities or form or splits or seed):
         raise UserError("--manifest describes all there is to write", hint="give only --data, --size and --out with it")
     if not (form or manifest):

@@ -17,7 +17,9 @@ Severity = float | Float[Tensor, " n"]
 corruption alone reaches 97 %). One number for all images, or one per image."""
 
 CorruptionFunction = Callable[[Images, Severity, CounterRng], Images]
-Family = Literal["geometry", "pen", "noise", "blur", "light", "strokes", "edges", "weather", "digital"]
+Family = Literal["geometry", "pen", "noise", "blur", "light", "strokes", "edges"]
+PhotoFamily = Literal["noise", "blur", "weather", "light", "digital", "geometry"]
+"""The first, second, third and fifth are ImageNet-C's."""
 SEVERITY_LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
 SINGLE_LEVEL = (1.0,)  # of a corruption without degrees
 
@@ -27,7 +29,7 @@ class Corruption:
     """An entry of CORRUPTIONS or of PHOTO_CORRUPTIONS; callable like its function."""
 
     function: CorruptionFunction
-    family: Family | None
+    family: Family | PhotoFamily | None
     """None for a function of the user's."""
     mnist_c: float | None = None
     """The severity that equals MNIST-C's published parameters, for its 15 corruptions."""
