@@ -17,7 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from imparfait.core.compute import ComputeConfig
-from imparfait.core.hardware import environment
+from imparfait.core.hardware import environment, tune_malloc
 from imparfait.core.storage import write_json
 from imparfait.corruptions import PHOTO_CORRUPTIONS
 from imparfait.data.corrupted import corrupt
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    tune_malloc()  # as `imparfait evaluate` does
     results: dict[str, dict[str, object]] = {}
     for side, n in SIZES.items():
         data = photographs(side, n)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 LAYOUTS = "nchw, nhwc, nhw or flat"
 RANGES = "1, 255, -1..1, mnist or imagenet"
 SUITE_REASONS = {
-    "core": "the images are framed as digits; --suite digits has every corruption at every severity",
-    "photo": "the images are no digits: ImageNet-C's corruptions and ten more, at five levels; --suite core is short",
+    "core": "for digits; --suite digits has every corruption at every severity",
+    "photo": "for photographs: ImageNet-C's corruptions and ten more, each at five levels; --suite core is short",
 }
 
 
@@ -23,7 +23,7 @@ SUITE_REASONS = {
 @click.option(
     "--suite", type=options.SUITE,
     help="core: clean, geometric, shrunk; digits or photo: every corruption of digits or of photographs at every "
-    "severity, calibration and OOD detection.  [default: core for digits, photo for all others]",
+    "severity, calibration and OOD detection.  [default: core for models of digits, photo for others]",
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True,
@@ -66,19 +66,20 @@ def evaluate(
     from imparfait.models.pretrained import find_models
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
+    from imparfait.core.hardware import tune_malloc
     from imparfait.evaluation.external.input_spec import SpecHint
-    from imparfait.evaluation.suite import default_suite
     from imparfait.inference.open_model import open_models
-    from imparfait.reports.evaluation import evaluate_models
+    from imparfait.reports.evaluation import evaluate_models, suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
 
+    tune_malloc()
     hint = SpecHint(layout, value_range, foreground, outputs)
     known = normalize or (None if size else shared_input_format(paths.values()))
     dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
-    if not suite:
-        suite = default_suite(dataset.train_val()[1])
-        click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
     with open_models(models, dataset, device=device, network=network, spec=hint) as opened:
+        if not suite:
+            suite = suite_of(opened, dataset)
+            click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
         report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)

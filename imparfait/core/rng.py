@@ -25,6 +25,8 @@ class CounterRng:
 
     def bits(self, name: str, *shape: int) -> Int64[Tensor, "..."]:
         """64 random bits for each entry of `[n, *shape]`."""
+        if len(self.sources) == 0:
+            return torch.empty(0, *shape, dtype=torch.int64)
         streams = _mix(self.sources ^ _key(self.seed, self.purpose, self.epoch, name)).numpy().view(np.uint64)
         counter = np.arange(1, torch.Size(shape).numel() + 1, dtype=np.uint64) * _GOLDEN
         words = np.empty((len(streams), len(counter)), np.uint64)

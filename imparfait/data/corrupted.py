@@ -23,6 +23,9 @@ CHUNK_VALUES = 1 << 22  # and values in them: 32 MB, 27 colour images of 224 pix
 PHOTO_CHUNK_VALUES = 1 << 20  # of photographs, in float32: 8 of 224 pixels a side, the fastest of 1 to 27
 
 
+HALF = torch.tensor(0.5)
+
+
 def core_suite(data: LabelledImages) -> list[ConditionImages]:
     """`data` under the conditions of the core suite: clean, geometric and shrunk."""
     return conditions_of(data, CORE_SUITE)
@@ -59,12 +62,14 @@ def corrupt_pixels(
     is_photo = name.startswith(PHOTO)
     size = images_at_once(pixels.shape[1:], CHUNK_IMAGES, PHOTO_CHUNK_VALUES if is_photo else CHUNK_VALUES)
     for start in range(0, len(pixels), size):
-        images = torch.from_numpy(pixels[start : start + size]).to(torch.float32 if is_photo else torch.float64) / 255
+        images = (
+            torch.from_numpy(pixels[start : start + size]).to(torch.float32 if is_photo else torch.float64).div_(255)
+        )
         sources = torch.from_numpy(source_ids[start : start + size])
         level = severity if isinstance(severity, float) else severity[start : start + size]
         changed = function(images, level, CounterRng(seed, f"score {name}", 0, sources))
         if is_photo:  # speed counts; a value in 100,000 may be rounded the other way on another processor
-            chunks.append(torch.add(torch.tensor(0.5), changed, alpha=255).to(torch.uint8).numpy())
+            chunks.append(torch.add(HALF, changed, alpha=255, out=changed).to(torch.uint8).numpy())
             continue
         # First snapped to a grid finer than any rounding error: a tie, as averages of four pixels often give, then
         # rounds the same way on every processor.

@@ -10,6 +10,7 @@ from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
+from imparfait.data.corrupted import CLEAN_SUITE
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
@@ -21,7 +22,7 @@ from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import score_conditions
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
-from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for
+from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for, default_suite
 from imparfait.inference.open_model import LoadedModel
 from imparfait.reports import robustness, run
 from imparfait.reports.text import (
@@ -32,6 +33,7 @@ from imparfait.reports.text import (
     suite_summary,
     verdict_sentence,
 )
+from imparfait.training.recipes import suite_for
 from imparfait.training.seen_images import check_split
 
 MAX_NAME = 80  # characters of the models' names in the folder's name
@@ -115,6 +117,17 @@ def evaluate_models(
                 unfinished, first, suites[first.name], images, conditions, circumstances, notes
             )
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
+
+
+def suite_of(models: Sequence[LoadedModel], dataset: Dataset) -> str:
+    """The suite for these models when none is given: "photo" for models of photographs, "core" for those of digits.
+
+    Runs say which they are; of other models the data decides.
+    """
+    settings = [model.manifest.settings for model in models if model.manifest]
+    if len(settings) == len(models):
+        return "photo" if any(suite_for(each) == CLEAN_SUITE for each in settings) else "core"
+    return default_suite(dataset.train_val()[1])
 
 
 def _suffix(suite: Suite) -> str:

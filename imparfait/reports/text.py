@@ -110,7 +110,7 @@ def crossing_text(summary: CorruptionSummary) -> str:
     found = summary.crossing
 
     def shown(severity: float) -> str:
-        return severity_number(summary.corruption, round(severity, 2))
+        return severity_number(summary.corruption, severity) if summary.is_of_photos else f"{severity:.2f}"
 
     if len(summary.severities) == 1:  # nothing is known between clean and this one level
         return "at its only level" if summary.accuracy < CROSSING_ACCURACY else "not reached"
@@ -119,7 +119,7 @@ def crossing_text(summary: CorruptionSummary) -> str:
     if found.severity == 0:
         return "already clean"
     if found.severity < summary.severities[0]:  # a straight line from clean cannot tell where
-        return f"below {shown(summary.severities[0])}"
+        return f"below {severity_number(summary.corruption, summary.severities[0])}"
     low, high = ("beyond" if end is None else shown(end) for end in (found.low, found.high))
     return f"{shown(found.severity)} ({low} – {high})"
 
