@@ -21,8 +21,8 @@ GLASS_ROUNDS = Curve(0, (2, 1, 3, 2, 2), (1, 1, 2, 1, 2), (1, 1, 1, 2, 2))
 MOTION_RADIUS = Curve(10, (10, 15, 15, 15, 20), (10, 10, 10, 10, 12), (6, 6, 6, 8, 9), is_length=True)
 MOTION_SIGMA = Curve(0, (3, 5, 8, 12, 15), (1, 1.5, 2, 2.5, 3), (1, 1.5, 2, 2, 2.5), is_length=True)
 MIN_ALIAS_SIGMA = 0.15  # pixels: a Gaussian below leaves whole pixels as they are
-ZOOM = Curve(0, (0.11, 0.15, 0.20, 0.24, 0.30), (0.05, 0.10, 0.15, 0.20, 0.25))  # the largest zoom factor, less 1
-ZOOM_IDENTITY = Curve(1, (1 / 12, 1 / 16, 1 / 11, 1 / 13, 1 / 11), (1 / 6, 1 / 11, 1 / 16, 1 / 21, 1 / 26))
+ZOOM = Curve(0, (0.11, 0.15, 0.20, 0.24, 0.30), (0.05, 0.10, 0.15, 0.20, 0.25))  # largest factor, less 1
+ZOOM_IDENTITY = Curve(1, (2 / 13, 2 / 17, 2 / 12, 2 / 14, 2 / 12), (2 / 7, 2 / 12, 2 / 17, 2 / 22, 2 / 27))  # its share
 PLACES_AT_ONCE = 1 << 16  # pixels whose sources are found together: half a megabyte, which stays in the cache
 ZOOM_DOUBLINGS = 3  # of the number of zoomed copies: 8
 
@@ -83,7 +83,8 @@ def zoom_blur(images: Images, level: float, rng: CounterRng) -> Images:
     blurred = images
     for doubling in range(ZOOM_DOUBLINGS):
         blurred = torch.add(blurred, zoomed(blurred, step ** (2**doubling))).mul_(0.5)
-    alone = ZOOM_IDENTITY.at(level, images) / (1 + ZOOM_IDENTITY.at(level, images))  # the original counts once more
+    once = 2**-ZOOM_DOUBLINGS
+    alone = max(0.0, (ZOOM_IDENTITY.at(level, images) - once) / (1 - once))  # the original counts more than once
     return blurred.mul_(1 - alone).add_(images, alpha=alone)
 
 

@@ -18,7 +18,12 @@ FOG = Curve(0, (1.5, 2, 2.5, 2.5, 3), (0.4, 0.7, 1, 1.5, 2), (0.2, 0.5, 0.75, 1,
 FOG_DECAY = Curve(2, (2, 2, 1.7, 1.5, 1.4), (3, 3, 2.5, 2, 1.75), (3, 3, 2.5, 2, 1.75))
 FROST_KEPT = Curve(1, (1, 0.8, 0.7, 0.65, 0.6), (1, 0.9, 0.8, 0.75, 0.7), (1, 1, 0.9, 0.85, 0.75))
 FROST = Curve(0, (0.4, 0.6, 0.7, 0.7, 0.75), (0.3, 0.4, 0.45, 0.5, 0.55), (0.2, 0.3, 0.4, 0.4, 0.45))
-FROST_TINT = (0.92, 1.0, 1.06)  # red, green, blue of frost, relative to its grey
+# Fitted to ImageNet-C's photographs of frost: colour relative to grey, mean grey levels, contrast within 224 pixels.
+FROST_TINT = (0.89, 1.02, 1.08)
+FROST_MEANS = (0.42, 0.72)
+FROST_CONTRAST = 0.3
+FROST_SCALES = ((4, 0.17), (12, 0.5), (30, 0.5), (100, 0.6))  # points of the random field a side, and their share
+FROST_PATTERN_MEAN = 0.68
 SNOW_MEAN = Curve(0.1, (0.1, 0.2, 0.55, 0.55, 0.55), (0.1, 0.1, 0.15, 0.25, 0.3))
 SNOW_SPREAD = Curve(0, (0.3, 0.3, 0.3, 0.3, 0.3), (0.2, 0.2, 0.3, 0.3, 0.3))
 SNOW_SIZE = Curve(3, (3, 2, 4, 4.5, 2.5), (1, 1, 1.75, 2.25, 1.25), is_length=True)
@@ -119,10 +124,11 @@ def _ice(rng: CounterRng, height: int, width: int) -> Float32[Tensor, "n 1 heigh
     """A field like frost on a window: ridges at several scales, in patches."""
     total = torch.zeros(len(rng.sources), 1, height, width)
     longest = max(height, width)
-    for number, (cells, share) in enumerate(((4, 0.5), (12, 0.6), (30, 0.5), (70, 0.35))):
+    for number, (cells, share) in enumerate(FROST_SCALES):
         corners = tuple(min(side, max(2, round(cells * side / longest))) for side in (height, width))
-        field = F.interpolate(
-            normal(rng, f"ice {number}", 1, *corners), (height, width), mode="bilinear", align_corners=True
-        )
-        total.add_(field.abs_().mul_(-2.2).exp_() if number else field.mul_(0.35), alpha=share)
-    return total.mul_(0.55).add_(0.12).clamp_(0, 1)
+        noise = normal(rng, f"ice {number}", 1, *corners)
+        field = F.interpolate(noise, (height, width), mode="bilinear", align_corners=True)
+        total.add_(field.abs_().mul_(-2.2).exp_() if number else field, alpha=share)
+    low, high = FROST_MEANS
+    mean = low + (high - low) * uniform(rng, "how white the ice is", 1, 1, 1)
+    return total.sub_(FROST_PATTERN_MEAN).mul_(FROST_CONTRAST).add_(mean).clamp_(0, 1)
