@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: run test check docs notebooks clean
 
 run: $(READY)
-	$(VENV)/bin/imparfait train --suite full
+	$(VENV)/bin/imparfait train --suite digits
 
 test: $(READY)
 	$(VENV)/bin/ruff check

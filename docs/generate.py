@@ -18,7 +18,7 @@ DOCS = Path(__file__).parent
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.S)
 FAMILIES = {
     "geometry": "Geometry", "pen": "Pen and stroke", "noise": "Noise", "blur": "Blur and resolution", "light": "Light",
-    "strokes": "Overlays", "edges": "Edges",
+    "strokes": "Overlays", "edges": "Edges", "weather": "Weather", "digital": "Digital processing",
 }  # fmt: skip
 
 
@@ -88,6 +88,17 @@ def corruptions() -> str:
     return "\n".join(parts)
 
 
+def photo_corruptions() -> str:
+    """A table of all corruptions of photographs."""
+    from imparfait.corruptions import PHOTO_CORRUPTIONS
+
+    rows = []
+    for name, each in PHOTO_CORRUPTIONS.items():
+        source = "" if not each.imagenet_c else "in kind" if each.in_kind else "yes"
+        rows.append((f"`{name}`", FAMILIES[str(each.family)].lower(), _sentences(each.function), source))
+    return table(("corruption", "family", "what it does", "ImageNet-C"), rows)
+
+
 def endpoints() -> str:
     """The paths of the HTTP API."""
     from imparfait.serving.app import make_app
@@ -127,7 +138,8 @@ def api() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    each.__name__: each for each in (recipes, settings, serving, augmentations, corruptions, endpoints, cli, api)
+    each.__name__: each
+    for each in (recipes, settings, serving, augmentations, corruptions, photo_corruptions, endpoints, cli, api)
 }
 
 

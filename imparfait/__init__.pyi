@@ -4,6 +4,7 @@ from .core.compute import ComputeConfig as ComputeConfig
 from .core.errors import UserError as UserError
 from .core.rng import CounterRng as CounterRng
 from .corruptions import CORRUPTIONS as CORRUPTIONS
+from .corruptions import PHOTO_CORRUPTIONS as PHOTO_CORRUPTIONS
 from .corruptions import Corruption as Corruption
 from .data.augmentation import AUGMENTATIONS as AUGMENTATIONS
 from .data.corrupted import core_suite as core_suite

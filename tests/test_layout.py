@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "imparfait"
 # Evaluation stands before training, unlike in most descriptions: a run folder holds scores and a calibration, so the
 # code that writes one needs both, while evaluation knows classifiers as functions and nothing of how they were trained.
 ORDER = (
-    *("core", "corruptions", "data", "models", "evaluation", "training", "selection", "inference", "export", "serving"),
-    *("reports", "study", "cli"),
+    *("core", "corruptions", "transforms", "data", "models", "evaluation", "training", "selection", "inference"),
+    *("export", "serving", "reports", "study", "cli"),
 )
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py"))
 

@@ -9,7 +9,7 @@ import pytest
 import imparfait
 
 NAMES = [
-    "AUGMENTATIONS", "CORRUPTIONS", "MODELS", "RECIPES",
+    "AUGMENTATIONS", "CORRUPTIONS", "MODELS", "PHOTO_CORRUPTIONS", "RECIPES",
     "ComputeConfig", "ConditionImages", "Corruption", "CounterRng", "ImageClassifier",
     "Job", "JobResult", "LabelledImages", "Prediction", "Predictor", "Scores", "TrainingSettings", "UserError",
     "as_classifier", "build", "compare", "core_suite", "corrupt", "ensemble", "evaluate", "export", "fold",

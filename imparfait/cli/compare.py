@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 @click.option("--seconds", type=click.FloatRange(1), help="Train each for about this many seconds, in whole epochs.")
 @options.images
 @click.option(
-    "--suite", type=click.Choice(["core", "full"]), default="core", show_default=True,
-    help="What folds are evaluated on. core: clean, geometric, shrunk; full: every corruption at every severity.",
+    "--suite", type=options.SUITE, default="core", show_default=True,
+    help="What folds are evaluated on. core: clean, geometric, shrunk; digits or photo: every corruption of digits or "
+    "of photographs, at every severity.",
 )  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time budget, to which the plan is reduced.")
 @options.executor

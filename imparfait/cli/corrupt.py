@@ -17,6 +17,10 @@ SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")
 @click.command()
 @click.argument("corruptions", nargs=-1)
 @click.option(
+    "--suite", type=click.Choice(["digits", "photo"]),
+    help="Whose corruptions to use if none is named.  [default: photo for a sheet of photographs, else digits]",
+)  # fmt: skip
+@click.option(
     "--severity", "severities", type=click.FloatRange(0, 1), multiple=True,
     help="From 0 (unchanged) to 1; repeatable.  [default: 0.2, 0.4, 0.6, 0.8 and 1]",
 )  # fmt: skip
@@ -38,6 +42,7 @@ SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")
 @click.option("--out", type=click.Path(path_type=Path), help=f"[default: {SHEET}, or for data sets {FOLDER}]")
 def corrupt(
     corruptions: tuple[str, ...],
+    suite: str | None,
     severities: tuple[float, ...],
     data: str,
     size: int | None,
@@ -52,13 +57,15 @@ def corrupt(
 ) -> None:
     """Draw CORRUPTIONS (default: all) of some images on a contact sheet, or write corrupted data sets.
 
+    Corruptions of photographs are called photo.NAME; their level n is severity n / 5.
+
     A data set goes to --out/<corruption>-<severity>/, for --data; manifest.json in --out describes how to reproduce
     it. Corrupting the test set is a test access, recorded in the ledger beside --out.
     """
-    from imparfait.corruptions import known_names
+    from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS, known_names
 
-    names = known_names(corruptions)
-    if manifest and (corruptions or severities or form or splits or seed):
+    names = known_names(corruptions or (tuple(PHOTO_CORRUPTIONS) if suite == "photo" else ()))
+    if manifest and (corruptions or suite or severities or form or splits or seed):
         raise UserError("--manifest describes all there is to write", hint="give only --data, --size and --out with it")
     if not (form or manifest):
         from imparfait.reports.corruption_sheet import SEVERITIES, write_sheet
@@ -67,6 +74,8 @@ def corrupt(
         if out.suffix != ".png":
             raise UserError(f"--out {out}: a contact sheet is a PNG", hint="write a name that ends in .png")
         shown = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable).train
+        if not (corruptions or suite):
+            names = tuple(CORRUPTIONS if shown.is_of_digits else PHOTO_CORRUPTIONS)
         click.echo(write_sheet(out, shown, names, severities or SEVERITIES, seed, images))
         return
     from imparfait.data.write import MANIFEST, Order, read_manifest, write_corrupted

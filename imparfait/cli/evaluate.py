@@ -12,13 +12,18 @@ if TYPE_CHECKING:
 
 LAYOUTS = "nchw, nhwc, nhw or flat"
 RANGES = "1, 255, -1..1, mnist or imagenet"
+SUITE_REASONS = {
+    "core": "for digits; --suite digits has every corruption at every severity",
+    "photo": "for photographs: ImageNet-C's corruptions and ten more, each at five levels; --suite core is short",
+}
 
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option(
-    "--suite", type=click.Choice(["core", "full"]), default="core", show_default=True,
-    help="core: clean, geometric, shrunk; full: every corruption at every severity, calibration and OOD detection.",
+    "--suite", type=options.SUITE,
+    help="core: clean, geometric, shrunk; digits or photo: every corruption of digits or of photographs at every "
+    "severity, calibration and OOD detection.  [default: core for models of digits, photo for others]",
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True,
@@ -36,7 +41,7 @@ RANGES = "1, 255, -1..1, mnist or imagenet"
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
-    suite: str,
+    suite: str | None,
     split: Literal["validation", "test"],
     data: str,
     size: int | None,
@@ -61,15 +66,20 @@ def evaluate(
     from imparfait.models.pretrained import find_models
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
+    from imparfait.core.hardware import tune_malloc
     from imparfait.evaluation.external.input_spec import SpecHint
     from imparfait.inference.open_model import open_models
-    from imparfait.reports.evaluation import evaluate_models
+    from imparfait.reports.evaluation import evaluate_models, suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
 
+    tune_malloc()
     hint = SpecHint(layout, value_range, foreground, outputs)
     known = normalize or (None if size else shared_input_format(paths.values()))
     dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
     with open_models(models, dataset, device=device, network=network, spec=hint) as opened:
+        if not suite:
+            suite = suite_of(opened, dataset)
+            click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
         report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)

@@ -39,7 +39,9 @@ class Minimum(click.ParamType[Any]):
 @click.argument("model")
 @options.data
 @options.group
-@click.option("--suite", default="core", show_default=True, help="The conditions, as of imparfait evaluate.")
+@click.option(
+    "--suite", help="core, digits or photo, as of imparfait evaluate.  [default: chosen for the model and data]"
+)
 @click.option(
     "--images", "which", type=click.Choice(["validation", "all"]), default="validation", show_default=True,
     help="all: every image but those for the test, for a model that was trained on none of them.",
@@ -57,7 +59,7 @@ class Minimum(click.ParamType[Any]):
 @options.as_json
 def gate(
     model: str, data: str, size: int | None, normalize: "Normalization | None", group: str | None,
-    skip_unreadable: bool, suite: str, which: Literal["validation", "all"], against: Path | None, max_drop: float,
+    skip_unreadable: bool, suite: str | None, which: Literal["validation", "all"], against: Path | None, max_drop: float,
     minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None, markdown: Path | None,
     badge: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
@@ -79,14 +81,15 @@ def gate(
     baseline = read_baseline(against) if against else None  # what can be refused is, before the model runs
     from imparfait.evaluation.robustness import SuiteResult
     from imparfait.evaluation.scores import score_conditions
-    from imparfait.evaluation.suite import apply_conditions, suite_named
+    from imparfait.evaluation.suite import apply_conditions, conditions_for, suite_named
     from imparfait.inference.open_model import open_model
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
     from imparfait.reports import gate_text as text
-    from imparfait.reports.evaluation import check_unseen
+    from imparfait.reports.evaluation import check_unseen, suite_of
 
-    conditions = suite_named(suite)
+    if suite:
+        suite_named(suite)  # an unknown one is refused before the images are read
     known = normalize or (None if size else shared_input_format(find_models([model]).values()))
     dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
     with open_model(model, dataset) as opened:
@@ -97,10 +100,12 @@ def gate(
                 f"{model}: a run of imparfait, perhaps trained on some of all images", hint="leave out --images all"
             )
         images = dataset.train_val()[1] if which == "validation" else dataset.train_and_val()
+        chosen = suite or suite_of([opened], dataset)
+        conditions = conditions_for(chosen, images)
         watch = console.watch(opened.name)(apply_conditions(images, conditions), len(conditions))
         result = SuiteResult(score_conditions(opened.classifier, watch))
         name = opened.name
-    measured_on = f"{len(images):,} images of {images.name}, suite {suite}"
+    measured_on = f"{len(images):,} images of {images.name}, suite {chosen}"
     if save:
         write_baseline(save, baseline_of(result, name, images.fingerprint()))
     if not (baseline or minimums):

@@ -14,7 +14,7 @@ def list_names() -> None:
     click.echo("recipes: network, training time on 2 cores, core mean on validation images")
     _print({name: f"{recipe.settings.model}, {recipe.cost}, {recipe.expect}" for name, recipe in RECIPES.items()})
     try:
-        from imparfait.corruptions import CORRUPTIONS
+        from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS
         from imparfait.data.augmentation import AUGMENTATIONS
         from imparfait.data.load import DATASETS
         from imparfait.models.registry import MODELS
@@ -26,7 +26,8 @@ def list_names() -> None:
         "models": MODELS,
         "backbones": BACKBONES,
         "augmentations": AUGMENTATIONS,
-        "corruptions": CORRUPTIONS,
+        "corruptions of digits": CORRUPTIONS,
+        "corruptions of photographs": PHOTO_CORRUPTIONS,
         "data": DATASETS,
     }
     for kind, table in tables.items():

@@ -24,6 +24,19 @@ class Folds(click.ParamType[Any]):
         return value if value == "groups" else click.IntRange(2).convert(value, param, ctx)
 
 
+class SuiteName(click.Choice[str]):
+    """The name of a suite; that of an earlier version is refused with today's."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name; raises UserError for one of an earlier version."""
+        from imparfait.evaluation.suite import RENAMED, refuse_renamed
+
+        if value in RENAMED:
+            refuse_renamed(value)
+        return str(super().convert(value, param, ctx))
+
+
+SUITE = SuiteName(["core", "digits", "photo"])
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
 )

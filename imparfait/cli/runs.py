@@ -28,7 +28,7 @@ NOT_CALIBRATED = "not calibrated: no confidence threshold keeps an error rate of
 
 
 def train_and_report(
-    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool, full_suite: bool = False
+    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool, suite: str = "core"
 ) -> None:
     """Complete the run and print its scores; an equal run that is finished is printed instead."""
     from imparfait.training.run_folder import calibrate_finished, finished_folder
@@ -36,9 +36,9 @@ def train_and_report(
     if folder := finished_folder(run, out):
         if calibrate_finished(folder, run, out):
             click.echo(f"{folder}: now has the calibration of its run with validation images", err=True)
-        _print_earlier(folder, run.settings.seed, as_json, full_suite)
+        _print_earlier(folder, run.settings.seed, as_json, suite)
         return
-    finished = complete(run, model, test, out, full_suite)
+    finished = complete(run, model, test, out, suite)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
     if not finished.calibrated:
@@ -49,11 +49,11 @@ def train_and_report(
 
 
 def complete(
-    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, full_suite: bool = False
+    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, suite: str = "core"
 ) -> "FinishedRun":
     """Train from the last checkpoint, if any, calibrate, evaluate, and write the run's folder in `out`.
 
-    Evaluates on the test images if given, else on the validation images, with `full_suite` also on every corruption.
+    Evaluates on the test images if given, else on the validation images, with `suite` "digits" or "photo" also on that.
     Raises Stopped, with everything saved, within a step of Ctrl-C or SIGTERM.
     """
     from imparfait.core.hardware import tune_malloc
@@ -71,7 +71,7 @@ def complete(
                 _train(run, training, folder)
                 epochs = training.progress.epochs
             watch = console.watch("evaluating")
-            return finish_run(run, model, epochs, out, test, watch, full_suite)
+            return finish_run(run, model, epochs, out, test, watch, suite)
     except KeyboardInterrupt as error:
         if folder and has_checkpoint(folder):
             raise Stopped(f"stopped; the training is saved, {console.CONTINUES}", 128 + signal.SIGINT) from error
@@ -135,7 +135,7 @@ def _train(run: "Run", training: "Training", folder: Path) -> None:
                 )
 
 
-def _print_earlier(folder: Path, seed: int, as_json: bool, full_suite: bool) -> None:
+def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
     """The result of an equal run that was finished earlier."""
     from imparfait.evaluation.scores_file import read_scores
     from imparfait.reports.robustness_summary import read_summary
@@ -157,11 +157,11 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, full_suite: bool) -> 
     if summary:
         click.echo(summary.sentence)
     click.echo(f"report: {folder / 'report.html'}")
-    if full_suite and not summary:
+    if suite != "core" and not summary:
         evaluate = shlex.join(
-            ["imparfait", "evaluate", str(folder), "--suite", "full", *options.given("data", "group", "out")]
+            ["imparfait", "evaluate", str(folder), "--suite", suite, *options.given("data", "group", "out")]
         )
-        console.next_step(evaluate, "it was trained without --suite full")
+        console.next_step(evaluate, f"it was trained without --suite {suite}")
         return
     again = options.again("--seed", str(seed + 1), but="--seed")
     console.next_step(again, "another run: equal settings give equal weights")

@@ -39,8 +39,8 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 @options.out
 @click.option("--final", is_flag=True, help="Train on the validation images too, then evaluate on the test set, once.")
 @click.option(
-    "--suite", type=click.Choice(["core", "full"]), default="core", show_default=True,
-    help="full: at the end also the suite mean and the three worst corruptions, on 500 validation images.",
+    "--suite", type=options.SUITE, default="core", show_default=True,
+    help="digits or photo: also that suite's mean and three worst corruptions, on 500 validation images.",
 )  # fmt: skip
 @options.as_json
 def train(
@@ -71,10 +71,10 @@ def train(
     from imparfait.core.errors import UserError
     from imparfait.training.recipes import choose_settings
 
-    if final and suite == "full":
+    if final and suite != "core":
         raise UserError(
-            "--suite full with --final: the full suite is for validation images, and --final trains on them",
-            hint="leave one out; `imparfait evaluate RUN --suite full --split test` evaluates a final run",
+            f"--suite {suite} with --final: this suite is for validation images, and --final trains on them",
+            hint=f"leave one out; `imparfait evaluate RUN --suite {suite} --split test` evaluates a final run",
         )
     if backbone or fine_tune:
         _check_backbone(backbone, fine_tune)
@@ -138,7 +138,7 @@ def train(
     if run.pilot:
         click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))
-    train_and_report(run, model, test, out, as_json, suite == "full")
+    train_and_report(run, model, test, out, as_json, suite)
     if not final and dataset.sealed:
         console.next_step(
             options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"

@@ -1,11 +1,12 @@
-"""Corruptions: pure functions (images, severity, rng) -> images, and their registry CORRUPTIONS."""
+"""Corruptions: pure functions (images, severity, rng) -> images, in registries for digits and for photographs."""
 
 from collections.abc import Sequence
 
-from imparfait.core.errors import lookup
+from imparfait.core.errors import UserError, lookup
 from imparfait.corruptions import blur, edges, geometry, noise, overlays, photometric, stroke_width
 from imparfait.corruptions.base import SINGLE_LEVEL, Corruption, CorruptionFunction, Family, Severity
 from imparfait.corruptions.geometry import geometric, shrunk
+from imparfait.corruptions.photo import PHOTO, PHOTO_CORRUPTIONS
 
 CORRUPTIONS: dict[str, Corruption] = {
     "geometric": Corruption(geometry.geometric, "geometry", protocol=0.5),
@@ -47,13 +48,25 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 
 
+ALL_CORRUPTIONS: dict[str, Corruption] = {**CORRUPTIONS, **PHOTO_CORRUPTIONS}
+"""Those of digits by their names, and those of photographs by theirs, which begin with "photo."."""
+
+
+def corruption_named(name: str) -> Corruption:
+    """The corruption of digits called `name`, or of photographs called photo.NAME; raises UserError for neither."""
+    if name not in ALL_CORRUPTIONS and f"{PHOTO}{name}" in PHOTO_CORRUPTIONS:
+        raise UserError(f"no corruption of digits is called {name!r}", hint=f"write {PHOTO}{name} for photographs")
+    return lookup("corruption", name, ALL_CORRUPTIONS)
+
+
 def known_names(names: Sequence[str] = ()) -> tuple[str, ...]:
-    """These names of corruptions, those of all by default; raises UserError for an unknown one."""
+    """These names of corruptions, those of all of digits by default; raises UserError for an unknown one."""
     for name in names:
-        lookup("corruption", name, CORRUPTIONS)
+        corruption_named(name)
     return tuple(names) or tuple(CORRUPTIONS)
 
 
 __all__ = [
-    "CORRUPTIONS", "Corruption", "CorruptionFunction", "Family", "Severity", "geometric", "known_names", "shrunk"
+    "ALL_CORRUPTIONS", "CORRUPTIONS", "PHOTO", "PHOTO_CORRUPTIONS", "Corruption", "CorruptionFunction", "Family",
+    "Severity", "corruption_named", "geometric", "known_names", "shrunk",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from imparfait.core.large_arrays import rows_of
 from imparfait.core.types import Groups, Labels, Pixels, Sources
-from imparfait.data.images.input_format import InputFormat, Normalization
+from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
 
 Split = Literal["train", "validation", "test"]
 
@@ -44,6 +44,11 @@ class LabelledImages:
     def channels(self) -> int:
         """Channels per image: 1 for grey, 3 for colour."""
         return int(self.pixels.shape[1])
+
+    @property
+    def is_of_digits(self) -> bool:
+        """Whether they were cropped and drawn as digits, or are framed as MNIST's: light on a ground of 0."""
+        return self.normalization == "digit" or is_like_mnist(self.pixels)
 
     @property
     def input_format(self) -> InputFormat:

@@ -15,7 +15,7 @@ from imparfait.evaluation.external.input_spec import Function, SpecHint
 from imparfait.evaluation.model_comparison import Evaluation, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import Scores, score_conditions
-from imparfait.evaluation.suite import apply_conditions, suite_named
+from imparfait.evaluation.suite import apply_conditions, conditions_for
 
 Data = LabelledImages | Iterable[ConditionImages] | None
 Suite = str | Iterable[str | CorruptionFunction]
@@ -56,7 +56,7 @@ def evaluate(
     """Evaluate any function from images to predictions, or several by name, on corrupted images.
 
     `data` are images (MNIST's validation images by default) or, for one function, conditions already made, such as
-    `core_suite(images)`. `suite` is "core", "full", or a list of corruptions: names, or functions of your own.
+    `core_suite(images)`. `suite` is "core", "digits", "photo", or a list of corruptions: names, or your own functions.
     One function gives Scores. A mapping of names to functions gives an Evaluation, which also compares them and
     holds their calibration and OOD detection; models of `open_model` that differ only in their seed form one.
     A function that does not take float32 `[n, channels, height, width]` in 0..1 and return logits says so: `layout`
@@ -72,7 +72,7 @@ def evaluate(
         hint = SpecHint(layout or "nchw", value_range or "1", foreground or "light", outputs)
     if isinstance(models, Mapping):
         assert isinstance(data, LabelledImages), "several models are evaluated on images, not on conditions"
-        images, conditions = data, suite_named(suite)
+        images, conditions = data, conditions_for(suite, data)
         named = {
             name: model if is_ours else wrap_external(model, DeclaredSpec(), images, hint)[0]
             for name, model in models.items()
@@ -84,7 +84,7 @@ def evaluate(
         groups = {name: str(getattr(model, "group", name)) for name, model in models.items()}
         thresholds = {name: getattr(model, "threshold", None) for name, model in models.items()}
         return assess(suites, named, images, groups, thresholds)
-    made = iter(apply_conditions(data, suite_named(suite)) if isinstance(data, LabelledImages) else data)
+    made = iter(apply_conditions(data, conditions_for(suite, data)) if isinstance(data, LabelledImages) else data)
     if is_ours:
         return score_conditions(models, made)
     first = next(made)

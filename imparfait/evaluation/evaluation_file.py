@@ -1,4 +1,4 @@
-"""The format of scores.json of an evaluation of several models, or on the full suite."""
+"""The format of scores.json of an evaluation of several models, or on the digits or photo suite."""
 
 from collections.abc import Sequence
 
@@ -44,6 +44,7 @@ class SuiteRecord(BaseModel, frozen=True):
     clean: float
     core_mean: float | None
     mnist_c_mean: float | None
+    imagenet_c_mean: float | None = None
     worst: WorstRecord
     corruptions: list[CorruptionRecord]
     classes: tuple[str, ...]
@@ -60,6 +61,7 @@ class SuiteRecord(BaseModel, frozen=True):
             clean=suite.clean.score.accuracy,
             core_mean=suite.core_mean,
             mnist_c_mean=suite.mnist_c_mean,
+            imagenet_c_mean=suite.imagenet_c_mean,
             worst=WorstRecord(corruption=worst.corruption, severity=worst.severity, accuracy=worst.accuracy),
             corruptions=[CorruptionRecord(**vars(summary), accuracy=summary.accuracy) for summary in suite.corruptions],
             classes=suite.scores.classes,
@@ -112,7 +114,7 @@ class ComparisonRecord(BaseModel, frozen=True):
 
 
 class EvaluationFile(BaseModel, frozen=True):
-    """scores.json of an evaluation of several models, or on the full suite."""
+    """scores.json of an evaluation of several models, or on the digits or photo suite."""
 
     models: list[ModelRecord]
     comparisons: list[ComparisonRecord]

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from imparfait.corruptions import CORRUPTIONS
+from imparfait.corruptions import ALL_CORRUPTIONS, CORRUPTIONS
 from imparfait.evaluation.scores import ConditionResult, Score, Scores
 from imparfait.evaluation.statistics import Crossing, GroupInterval, Interval, crossing, group_interval
-from imparfait.evaluation.suite import CLEAN, CUSTOM, is_full, levels_of, weights
+from imparfait.evaluation.suite import CLEAN, CUSTOM, is_full, is_of_photos, levels_of, weights
 
 BASELINE = Path(__file__).parent / "baseline.json"
 BASELINE_SHA256 = "9243da91f13df87f58bbddafa88a9d8baae153cf9a6c996672de25c0908a795f"
-CROSSING_ACCURACY = 0.95  # the severity where accuracy falls below this is reported
+CROSSING_ACCURACY = 0.95  # of digits: the severity where accuracy falls below this is reported
+CROSSING_SHARE = 0.9  # of photographs: the same, as a share of the clean accuracy, which differs from task to task
 NORMAL_QUANTILE = 1.959964  # of a 95 % interval
 CROSSING_RESAMPLES = 1000
 
@@ -33,13 +34,18 @@ class CorruptionSummary:
     accuracies: tuple[float, ...]
     intervals: tuple[Interval, ...]
     crossing: Crossing
-    """Where accuracy falls below 95 %."""
+    """Where accuracy falls below 95 %, for photographs below nine tenths of the clean accuracy."""
     mnist_c: float | None = None
     """The accuracy at the severity of MNIST-C's published parameters, where there is one."""
     in_kind: bool = False
-    """Whether the corruption only resembles MNIST-C's."""
+    """Whether the corruption only resembles the published one of its name."""
     core: float | None = None
     """The accuracy at the core suite's severity, where there is one."""
+
+    @property
+    def is_of_photos(self) -> bool:
+        """Whether it is a corruption of photographs."""
+        return is_of_photos([(self.corruption, 0.0)])
 
     @property
     def accuracy(self) -> float:
@@ -79,6 +85,16 @@ class SuiteResult:
         return is_full(self.conditions)
 
     @cached_property
+    def is_of_photos(self) -> bool:
+        """Whether the suite is of corruptions of photographs."""
+        return is_of_photos(self.conditions)
+
+    @property
+    def crossing_accuracy(self) -> float:
+        """The accuracy below which a model counts as broken, 0..1."""
+        return CROSSING_SHARE * self.clean.score.accuracy if self.is_of_photos else CROSSING_ACCURACY
+
+    @cached_property
     def mean(self) -> float:
         """The headline: the mean over corruptions of each one's mean over its levels, without clean.
 
@@ -113,6 +129,13 @@ class SuiteResult:
         return float(np.mean(own)) if len(own) == expected else None
 
     @property
+    def imagenet_c_mean(self) -> float | None:
+        """The mean over ImageNet-C's 15 corruptions at their five levels, where all are in the suite."""
+        names = [name for name, known in ALL_CORRUPTIONS.items() if known.imagenet_c]
+        own = [summary.accuracy for summary in self.corruptions if summary.corruption in names]
+        return float(np.mean(own)) if len(own) == len(names) else None
+
+    @property
     def core_mean(self) -> float | None:
         """The mean of clean, geometric and shrunk, where all are in the suite."""
         own = [summary.core for summary in self.corruptions if summary.core is not None]
@@ -143,7 +166,7 @@ class SuiteResult:
 
     def _summary(self, name: str, levels: Sequence[float]) -> CorruptionSummary:
         scores = [self.conditions[name, level].score for level in levels]
-        known = CORRUPTIONS.get(name)
+        known = ALL_CORRUPTIONS.get(name)
         correct = np.stack([self.clean.correct, *(self.conditions[name, level].correct for level in levels)])
         return CorruptionSummary(
             name,
@@ -151,7 +174,7 @@ class SuiteResult:
             tuple(levels),
             tuple(score.accuracy for score in scores),
             tuple(score.interval for score in scores),
-            crossing(np.array([0.0, *levels]), correct, CROSSING_ACCURACY, resamples=CROSSING_RESAMPLES),
+            crossing(np.array([0.0, *levels]), correct, self.crossing_accuracy, resamples=CROSSING_RESAMPLES),
             self._accuracy_at(name, known.mnist_c if known else None),
             bool(known and known.in_kind),
             self._accuracy_at(name, known.protocol if known else None),

@@ -8,7 +8,15 @@ import numpy as np
 from jaxtyping import Int64
 
 from imparfait.core.errors import UserError, lookup
-from imparfait.corruptions import CORRUPTIONS, Corruption, CorruptionFunction
+from imparfait.corruptions import (
+    ALL_CORRUPTIONS,
+    CORRUPTIONS,
+    PHOTO,
+    PHOTO_CORRUPTIONS,
+    Corruption,
+    CorruptionFunction,
+    corruption_named,
+)
 from imparfait.corruptions.base import SEVERITY_LEVELS
 from imparfait.data.corrupted import CORE_SUITE, corrupt_with
 from imparfait.data.dataset import ConditionImages, LabelledImages
@@ -36,7 +44,8 @@ class Condition:
 def full_suite(corruptions: Iterable[str | CorruptionFunction] = tuple(CORRUPTIONS)) -> list[Condition]:
     """Clean, then each corruption at its levels, at MNIST-C's severity and at the core suite's.
 
-    `corruptions` are names of CORRUPTIONS or functions of your own: `[*CORRUPTIONS, mine]`.
+    `corruptions` are names of CORRUPTIONS, such as "fog", or of PHOTO_CORRUPTIONS, such as "photo.fog", or functions of
+    your own: `[*CORRUPTIONS, mine]`. By default the digits suite.
     """
     conditions = [Condition(CLEAN, 0.0)]
     for corruption in corruptions:
@@ -56,17 +65,48 @@ def conditions_from(levels: Iterable[tuple[str, float]] = CORE_SUITE) -> list[Co
         if name == CLEAN:
             conditions.append(Condition(CLEAN, 0.0))
         else:
-            known = lookup("corruption", name, CORRUPTIONS)
+            known = corruption_named(name)
             conditions.append(Condition(name, severity, known.family or CUSTOM, known.function))
     return conditions
 
 
+SUITES: dict[str, Callable[[], list[Condition]]] = {
+    "core": conditions_from,
+    "digits": full_suite,
+    "photo": lambda: full_suite(PHOTO_CORRUPTIONS),
+}
+RENAMED = {"full": "digits"}
+"""Suites of earlier versions, and their names today."""
+
+
 def suite_named(suite: str | Iterable[str | CorruptionFunction]) -> list[Condition]:
-    """The conditions of "core", of "full", or of a list of corruptions, each at all its severities."""
+    """The conditions of "core", "digits" or "photo", or of a list of corruptions, each at all its severities."""
     if not isinstance(suite, str):
         return full_suite(suite)
-    named: dict[str, Callable[[], list[Condition]]] = {"core": conditions_from, "full": full_suite}
-    return lookup("suite", suite, named)()
+    refuse_renamed(suite)
+    return lookup("suite", suite, SUITES)()
+
+
+def default_suite(data: LabelledImages) -> str:
+    """The suite for these images when none is given: "core" for digits, "photo" for all others."""
+    return "core" if data.is_of_digits else "photo"
+
+
+def conditions_for(suite: str | Iterable[str | CorruptionFunction], data: LabelledImages) -> list[Condition]:
+    """The conditions of a suite that change such images: without those of colour for grey ones."""
+    idle = {name for name, known in ALL_CORRUPTIONS.items() if known.only_colour and data.channels == 1}
+    return [condition for condition in suite_named(suite) if condition.corruption not in idle]
+
+
+def refuse_renamed(suite: str) -> None:
+    """Raise UserError for the name of an earlier suite, with today's."""
+    if suite in RENAMED:
+        raise UserError(f"the suite {suite} is now {RENAMED[suite]}", hint=f"write {RENAMED[suite]}, or photo")
+
+
+def is_of_photos(conditions: Iterable[tuple[str, float]]) -> bool:
+    """Whether the conditions, (corruption, severity), are those of photographs."""
+    return any(name.startswith(PHOTO) for name, _ in conditions)
 
 
 def apply_conditions(data: LabelledImages, conditions: Iterable[Condition]) -> Iterator[ConditionImages]:
@@ -80,7 +120,8 @@ def levels_of(conditions: Iterable[tuple[str, float]]) -> dict[str, tuple[float,
     for name, severity in conditions:
         if name != CLEAN:
             severities.setdefault(name, []).append(severity)
-    counted = {name: CORRUPTIONS[name].levels if name in CORRUPTIONS else SEVERITY_LEVELS for name in severities}
+    known = ALL_CORRUPTIONS
+    counted = {name: known[name].levels if name in known else SEVERITY_LEVELS for name in severities}
     return {
         name: tuple(sorted(severity for severity in own if severity in counted[name]) or sorted(own))
         for name, own in severities.items()
@@ -109,9 +150,9 @@ def weights(conditions: Sequence[tuple[str, float]]) -> Int64[np.ndarray, " cond
 
 def _resolve(corruption: str | CorruptionFunction) -> tuple[str, Corruption]:
     if isinstance(corruption, str):
-        return corruption, lookup("corruption", corruption, CORRUPTIONS)
+        return corruption, corruption_named(corruption)
     name = getattr(corruption, "__name__", CUSTOM)
-    for known, entry in CORRUPTIONS.items():
+    for known, entry in ALL_CORRUPTIONS.items():
         if corruption is entry or corruption is entry.function:
             return known, entry
     if name in (CLEAN, *CORRUPTIONS):  # it would pass for that one, with its family and published severities

@@ -15,6 +15,8 @@ from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import ConditionResult
 from imparfait.evaluation.statistics import Interval
 
+OOD_OF_PHOTOS = ("blank", "noise")
+"""The OOD sets for photographs; letters and grey crops of photographs are made for models of digits."""
 CONFIDENT_SHARE = 0.99  # of the predictions, the most confident ones, whose errors are counted
 
 
@@ -74,12 +76,17 @@ def calibration_report(images: str, results: Sequence[ConditionResult]) -> Calib
 
 
 def calibration_by_family(suite: SuiteResult) -> list[CalibrationReport]:
-    """Reports for clean, for each family up to severity 0.6, for the families calibrated on, and for the others."""
+    """Reports for clean, for each family up to severity 0.6, for the families calibrated on, and for the others.
+
+    For photographs, whose calibration is not on families of corruptions, the last is for all families together.
+    """
     families: dict[str, list[ConditionResult]] = {}
     for summary in suite.corruptions:
         families.setdefault(summary.family, []).extend(moderate(suite, summary))
     reports = [calibration_report("clean", [suite.clean])]
     reports += [calibration_report(family, results) for family, results in families.items()]
+    if suite.is_of_photos:
+        return [*reports, calibration_report("all corrupted", [result for own in families.values() for result in own])]
     for name, used in (("calibration families", True), ("other families", False)):
         results = [
             result for family, own in families.items() if (family in CALIBRATION_FAMILIES) == used for result in own
@@ -112,7 +119,7 @@ def ood_reports(
     known = np.concatenate([metrics.max_probability(suite.conditions[level].probabilities) for level in levels])
     reports = []
     for name, ood_set in OOD_SETS.items():
-        if ood_set.purpose != "testing":
+        if ood_set.purpose != "testing" or (suite.is_of_photos and name not in OOD_OF_PHOTOS):
             continue
         pixels = ood_set.draw(n, height, width, channels, seed=0)
         if pixels is None:

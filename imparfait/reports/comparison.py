@@ -9,7 +9,6 @@ import numpy as np
 
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
-from imparfait.corruptions import CORRUPTIONS
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.statistics import Verdict
@@ -24,7 +23,7 @@ from imparfait.reports.comparison_text import (
 from imparfait.reports.figures.comparisons import accuracy_against_seconds, paired_differences
 from imparfait.reports.figures.runs import mistakes
 from imparfait.reports.page import PageFigure, write_page
-from imparfait.reports.text import percent, points, signed_points, verdict_sentence
+from imparfait.reports.text import corruption_label, percent, points, severity_number, signed_points, verdict_sentence
 from imparfait.selection.comparison import Comparison
 
 EXAMPLES = 16  # images that only one of two candidates classifies correctly, each way
@@ -93,7 +92,10 @@ def _condition_labels(comparison: Comparison) -> list[str]:
     """A label per condition: the corruption, with its severity on the full suite."""
     if not comparison.is_full:
         return [name for name, _ in comparison.plan.corruptions]
-    return [name if name == CLEAN else f"{name} {severity:.3g}" for name, severity in comparison.plan.corruptions]
+    return [
+        name if name == CLEAN else f"{corruption_label(name)} {severity_number(name, severity)}"
+        for name, severity in comparison.plan.corruptions
+    ]
 
 
 def _differences(comparison: Comparison) -> PageFigure:
@@ -173,7 +175,7 @@ def correct_by_one(comparison: Comparison, one: str, two: str, data: LabelledIma
         pixels.append(corrupt(image, name, severity).pixels[0])
         classes = comparison.classes
         truth, predicted = classes[mine.truths[column]], classes[theirs.predicted[0, row, column]]
-        at = f", {severity:.3g}" if comparison.is_full and severity else ""
+        at = f", {severity_number(name, severity)}" if comparison.is_full and severity else ""
         captions.append(f"{truth} → {predicted}{at}\n{name}")
     return np.stack(pixels) if pixels else data.pixels[:0], captions
 
@@ -185,18 +187,13 @@ def _by_corruption(comparison: Comparison) -> list[tuple[str, ...]]:
     for candidate in comparison.ranked:
         shares = comparison.by_corruption(candidate)
         table.append((candidate, *(percent(shares[name]) if name in shares else "-" for name in names)))
-    return list(zip(map(_label, table[0]), *table[1:], strict=True)) if comparison.is_full else table
-
-
-def _label(name: str) -> str:
-    """A corruption's label: "fog-like" where it resembles MNIST-C's only in kind."""
-    return f"{name}-like" if name in CORRUPTIONS and CORRUPTIONS[name].in_kind else name
+    return list(zip(map(corruption_label, table[0]), *table[1:], strict=True)) if comparison.is_full else table
 
 
 def _corruption_tests(verdict: Verdict) -> list[tuple[str, ...]]:
     """A row per corruption of one pair: the difference in points, its interval, and p."""
     return [
-        (_label(name), signed_points(test.difference.mean), points(test.difference.interval), f"{test.p:.2g}")
+        (corruption_label(name), signed_points(test.difference.mean), points(test.difference.interval), f"{test.p:.2g}")
         for name, test in verdict.corruptions.items()
     ]
 

@@ -12,6 +12,7 @@ from imparfait.core.names import as_file_name
 from imparfait.core.storage import atomic_directory, fingerprint, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
+from imparfait.data.corrupted import CLEAN_SUITE
 from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
@@ -23,7 +24,7 @@ from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import score_conditions
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
-from imparfait.evaluation.suite import Condition, apply_conditions, suite_named
+from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for, default_suite
 from imparfait.inference.open_model import LoadedModel
 from imparfait.reports import robustness, run
 from imparfait.reports.text import (
@@ -34,6 +35,7 @@ from imparfait.reports.text import (
     suite_summary,
     verdict_sentence,
 )
+from imparfait.training.recipes import suite_for
 from imparfait.training.seen_images import check_split
 
 MAX_NAME = 80  # bytes of the models' names, and of the data set's, in the folder's name
@@ -73,8 +75,8 @@ def evaluate_models(
     test set is recorded in the ledger in `out`. `watch(title)` may show progress.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
-    out, conditions = Path(out), suite_named(suite)
-    images, suites, access = dataset.train_val()[1], dict[str, SuiteResult](), None
+    out, images = Path(out), dataset.train_val()[1]
+    conditions, suites, access = conditions_for(suite, images), dict[str, SuiteResult](), None
     names = as_file_name("-and-".join(model.name for model in models), MAX_NAME)
     data_name = as_file_name(images.name, MAX_NAME)
     folder = out / f"evaluate-{names}-{data_name}{'' if suite == 'core' else _suffix(suite)}-{split}"
@@ -139,8 +141,19 @@ def check_unseen(model: LoadedModel, dataset: Dataset) -> None:
         check_split(model.name, model.manifest, dataset)
 
 
+def suite_of(models: Sequence[LoadedModel], dataset: Dataset) -> str:
+    """The suite for these models when none is given: "photo" for models of photographs, "core" for those of digits.
+
+    Runs say which they are; of other models the data decides.
+    """
+    settings = [model.manifest.settings for model in models if model.manifest]
+    if len(settings) == len(models):
+        return "photo" if any(suite_for(each) == CLEAN_SUITE for each in settings) else "core"
+    return default_suite(dataset.train_val()[1])
+
+
 def _suffix(suite: Suite) -> str:
-    return "-full" if suite == "full" else "-custom"
+    return f"-{suite}" if isinstance(suite, str) and suite in SUITES else "-custom"
 
 
 def _evaluate(

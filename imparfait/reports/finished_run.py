@@ -69,13 +69,13 @@ def finish_run(
     out: Path,
     test: SealedTest | None = None,
     watch: Watch = plainly,
-    full_suite: bool = False,
+    suite: str = "core",
 ) -> FinishedRun:
     """Calibrate and evaluate the trained `model`, and write the folder of its run in `out`.
 
     It is evaluated on the test images if they are given, which the ledger in `out` records, else on the validation
-    images of the run. `full_suite` also summarises its robustness on some of the latter. `watch` shows how far the
-    evaluation is.
+    images of the run. `suite` "digits" or "photo" also summarises its robustness on some of the latter. `watch` shows
+    how far the evaluation is.
     """
     folder = out / run.name
     with torch_threads(run.compute.threads), atomic_directory(folder) as unfinished:
@@ -96,7 +96,8 @@ def finish_run(
         doubts = suspects_sentence(suspects, scores.classes, run.files)
         if suspects:
             write_suspects(unfinished / "suspect_labels.csv", suspects, scores.classes, run.files)
-        summary = summarize_robustness(classifier, run.validation, watch) if full_suite and run.validation else None
+        few = run.validation if suite != "core" else None
+        summary = summarize_robustness(classifier, few, watch, suite) if few else None
         is_photo = suite_for(run.settings) == CLEAN_SUITE
         none = none_of_these(classifier, run.validation) if is_photo and run.validation else None
         write_run(unfinished, run, model, epochs, calibration, none)

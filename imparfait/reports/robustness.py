@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.corruptions.photo.levels import LEVELS
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary, normal_interval
@@ -30,7 +31,9 @@ from imparfait.reports.suite_mistakes import (
 )
 from imparfait.reports.suite_tables import (
     HEADINGS,
+    PHOTO_HEADINGS,
     core_mean,
+    imagenet_c_mean,
     mnist_c_mean,
     summaries_of,
     table_rows,
@@ -41,9 +44,11 @@ from imparfait.reports.text import (
     NONE,
     breaking_sentences,
     corruption_label,
+    crossing_level,
     percent,
     percent_range,
     points,
+    severity_number,
     signed_points,
     verdict_sentence,
 )
@@ -81,6 +86,7 @@ def write_report(
     )
     first = models[0]
     suite, own = first.seeds[0], summaries[first.name]
+    headings = PHOTO_HEADINGS if suite.is_of_photos else HEADINGS
     columns = len(HEADINGS) if any(errors.values()) else len(HEADINGS) - 1  # the last is the corruption error
     breaking = breaking_figure(suite, own, images)
     write_page(
@@ -103,7 +109,9 @@ def write_report(
         sentences=list(map(verdict_sentence, verdicts)),
         overview=[_overview(model) for model in models],
         breaking={model.name: breaking_sentences(summaries[model.name]) for model in models},
-        headings=HEADINGS[:columns],
+        headings=headings[:columns],
+        is_of_photos=suite.is_of_photos,
+        level=crossing_level(suite.is_of_photos),
         tables={
             model.name: [row[:columns] for row in table_rows(model, summaries[model.name], errors.get(model.name, {}))]
             for model in models
@@ -140,11 +148,12 @@ def _ordered(summaries: Sequence[CorruptionSummary]) -> list[CorruptionSummary]:
 
 
 def _overview(model: ModelGroup) -> tuple[str, ...]:
-    """The headline numbers: name, mean, interval, sd over seeds, clean, core mean, MNIST-C mean."""
+    """The headline numbers: name, mean, interval, sd over seeds, clean, core mean, MNIST-C or ImageNet-C mean."""
     interval = percent_range(normal_interval(model.mean, model.by_source()))
     clean = float(np.mean([suite.clean.score.accuracy for suite in model.seeds]))
     spread = NONE if model.spread is None else f"{100 * model.spread:.2f}"
-    others = (NONE if mean is None else percent(mean) for mean in (core_mean(model), mnist_c_mean(model)))
+    published = imagenet_c_mean(model) if model.seeds[0].is_of_photos else mnist_c_mean(model)
+    others = (NONE if mean is None else percent(mean) for mean in (core_mean(model), published))
     return (model.name, percent(model.mean), interval, spread, percent(clean), *others)
 
 
@@ -168,7 +177,8 @@ def _maps(summaries: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequen
     for summary in first:
         families.setdefault(summary.family, []).append(corruption_label(summary.corruption))
     levels = sorted({severity for summary in first for severity in summary.severities})
-    columns = [*(f"{level:g}" for level in levels), "mean"]
+    columns = [*(severity_number(first[0].corruption, level) for level in levels), "mean"]
+    is_of_photos = first[0].is_of_photos
     order = [summary.corruption for summary in first]
     panels = {name: _panel({one.corruption: one for one in own}, order, levels) for name, own in summaries.items()}
     figures = []
@@ -179,11 +189,12 @@ def _maps(summaries: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequen
             PageFigure(
                 f"heat_map_{start // MAPS_SIDE_BY_SIDE}" if start else "heat_map",
                 "Accuracy by corruption and severity" if not start else "… and the next models",
-                "In %: a row per corruption, a column per severity, the least accurate families and corruptions first. "
-                "The stronger the colour, the more errors; bold below 95 %. Corruptions without degrees have one cell."
+                f"In %: a row per corruption, a column per {'level' if is_of_photos else 'severity'}, the least "
+                "accurate families and corruptions first. The stronger the colour, the more errors"
+                + ("." if is_of_photos else "; bold below 95 %. Corruptions without degrees have one cell.")
                 if not start
                 else "",
-                lambda theme, pair=pair: heat_map(families, columns, pair, theme),  # type: ignore[misc]
+                lambda theme, pair=pair: heat_map(families, columns, pair, theme, bold=not is_of_photos),  # type: ignore[misc]
                 square=len(pair) == 1,
                 section="map",
             )
@@ -217,7 +228,7 @@ def _panel(summaries: Mapping[str, CorruptionSummary], order: Sequence[str], lev
 
 def _curves(models: Sequence[ModelGroup], summaries: Mapping[str, Sequence[CorruptionSummary]]) -> PageFigure:
     panels: dict[str, dict[str, np.ndarray]] = {}
-    several = len(models) > 1
+    several, is_of_photos = len(models) > 1, models[0].seeds[0].is_of_photos
     for model in models[:MAX_CURVES]:
         scores = [suite.clean.score for suite in model.seeds]
         clean = np.mean([[score.accuracy, *score.interval] for score in scores], 0)
@@ -229,11 +240,13 @@ def _curves(models: Sequence[ModelGroup], summaries: Mapping[str, Sequence[Corru
             panels.setdefault(panel, {})[name] = np.column_stack([[0.0, *clean], line])
     return PageFigure(
         "curves",
-        "Accuracy over severity",
-        "In %, from clean images at severity 0. Bands are 95 % intervals (Wilson), the fine line is at 95 %. Dotted: "
-        "corruptions with one level."
+        "Accuracy over level" if is_of_photos else "Accuracy over severity",
+        "In %, from clean images at 0. Bands are 95 % intervals (Wilson)"
+        + ("." if is_of_photos else ", the fine line is at 95 %. Dotted: corruptions with one level.")
         + (" For several seeds, their mean." if any(len(model.seeds) > 1 for model in models) else "")
         + (f" The first {MAX_CURVES} models." if len(models) > MAX_CURVES else ""),
-        lambda theme: curves(panels, 4 if several else 2, theme, named_at_their_ends=not several),
+        lambda theme: curves(
+            panels, 4 if several else 2, theme, named_at_their_ends=not several, levels=LEVELS * is_of_photos
+        ),
         section="curves",
     )

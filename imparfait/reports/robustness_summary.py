@@ -10,7 +10,7 @@ from imparfait.core.types import Classifier, Watch
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import score_conditions
-from imparfait.evaluation.suite import apply_conditions, full_suite
+from imparfait.evaluation.suite import apply_conditions, conditions_for
 from imparfait.reports.text import corruption_label, percent
 
 FILE = "robustness.json"
@@ -19,7 +19,7 @@ SHOWN = 3
 
 
 class RobustnessSummary(BaseModel, frozen=True, extra="forbid"):
-    """Accuracy of one model over the full suite, on few images."""
+    """Accuracy of one model over the digits or the photo suite, on few images."""
 
     images: int
     corruptions: int
@@ -38,16 +38,16 @@ class RobustnessSummary(BaseModel, frozen=True, extra="forbid"):
         )
 
 
-def summarize_robustness(classifier: Classifier, data: LabelledImages, watch: Watch) -> RobustnessSummary:
-    """Evaluate `classifier` on the full suite, on 500 images from all over `data`, or on all where there are fewer."""
+def summarize_robustness(classifier: Classifier, data: LabelledImages, watch: Watch, suite: str) -> RobustnessSummary:
+    """Evaluate `classifier` on a suite such as "digits", on 500 images from all over `data`, or on all of fewer."""
     few = data.select(np.linspace(0, len(data) - 1, min(IMAGES, len(data))).round().astype(int))
-    conditions = full_suite()
-    suite = SuiteResult(score_conditions(classifier, watch(apply_conditions(few, conditions), len(conditions))))
-    lowest = sorted(suite.corruptions, key=lambda summary: summary.accuracy)[:SHOWN]
+    conditions = conditions_for(suite, data)
+    result = SuiteResult(score_conditions(classifier, watch(apply_conditions(few, conditions), len(conditions))))
+    lowest = sorted(result.corruptions, key=lambda summary: summary.accuracy)[:SHOWN]
     return RobustnessSummary(
         images=len(few),
-        corruptions=len(suite.corruptions),
-        mean=suite.mean,
+        corruptions=len(result.corruptions),
+        mean=result.mean,
         worst={summary.corruption: summary.accuracy for summary in lowest},
     )
 

@@ -18,7 +18,7 @@ from imparfait.evaluation.uncertainty import (
 )
 from imparfait.reports.figures.suites import confidence
 from imparfait.reports.page import PageFigure
-from imparfait.reports.text import NONE, percent_range
+from imparfait.reports.text import NONE, percent_range, severity_text
 
 CALIBRATION_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "error rate, %", "confident, %")
 OOD_HEADINGS = ("images", "AUROC", "FPR95", "accepted")
@@ -63,7 +63,8 @@ def confidence_figure(models: Sequence[ModelGroup]) -> PageFigure:
     else:
         suite = models[0].seeds[0]
         groups = {"clean": _together([suite.clean])}
-        for name, used in (("corrupted, calibration families", True), ("corrupted, other families", False)):
+        split = (("corrupted, calibration families", True), ("corrupted, other families", False))
+        for name, used in (("corrupted", None),) if suite.is_of_photos else split:
             if results := _moderate(suite, used):
                 groups[name] = _together(results)
     diagrams = {name: metrics.reliability(*group) for name, group in groups.items()}
@@ -72,10 +73,11 @@ def confidence_figure(models: Sequence[ModelGroup]) -> PageFigure:
         for name, bins in diagrams.items()
     }
     risks = {name: _risk_coverage(*group) for name, group in groups.items()}
+    moderate_levels = severity_text(models[0].seeds[0].corruptions[0].corruption, MODERATE_SEVERITY)
     return PageFigure(
         "confidence",
         "Confidence against accuracy",
-        f"Corrupted images up to severity {MODERATE_SEVERITY:g}. Left: each dot is a fifteenth of the images; below "
+        f"Corrupted images up to {moderate_levels}. Left: each dot is a fifteenth of the images; below "
         "the dotted line the model is overconfident. Right: the lower the curve, the better confidence ranks "
         "predictions.",
         lambda theme: confidence(reliability, risks, theme),

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from imparfait.core.types import Pixels
-from imparfait.corruptions import CORRUPTIONS, CorruptionFunction
+from imparfait.corruptions import ALL_CORRUPTIONS, CorruptionFunction
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
@@ -17,7 +17,7 @@ from imparfait.reports.figures.drawing import shown_name
 from imparfait.reports.figures.runs import mistakes
 from imparfait.reports.figures.suites import rows_of_mistakes
 from imparfait.reports.page import PageFigure
-from imparfait.reports.text import corruption_label
+from imparfait.reports.text import corruption_label, crossing_level, severity_number
 
 MISTAKES_PER_CORRUPTION = 6
 BREAKING_CORRUPTIONS = 7  # shown of one image; with the clean one, two rows of four
@@ -38,13 +38,13 @@ class ImageMaker:
 
     def can_make(self, corruption: str) -> bool:
         """Whether the function of this corruption is known."""
-        return corruption in self.functions or corruption in CORRUPTIONS
+        return corruption in self.functions or corruption in ALL_CORRUPTIONS
 
     def make(self, corruption: str, severity: float, sources: Int[np.ndarray, " n"]) -> Pixels:
         """Exactly the pixels that were evaluated, in the order of `sources`."""
         order = np.argsort(self.data.sources)
         rows = order[np.searchsorted(self.data.sources[order], sources)]
-        function = None if corruption == CLEAN else self.functions.get(corruption) or CORRUPTIONS[corruption]
+        function = None if corruption == CLEAN else self.functions.get(corruption) or ALL_CORRUPTIONS[corruption]
         return Condition(corruption, severity, "", function).apply(self.data.select(rows)).data.pixels
 
     def make_all(self, places: Sequence[Place]) -> Pixels:
@@ -60,7 +60,7 @@ class ImageMaker:
 def breaking_figure(
     suite: SuiteResult, summaries: Sequence[CorruptionSummary], images: ImageMaker
 ) -> PageFigure | None:
-    """One image under the corruptions that break the model first, at the first severity below 95 % accuracy."""
+    """One image under the corruptions that break the model first, at the first severity where they do."""
     breaking = [
         (summary.crossing.severity, summary)
         for summary in summaries
@@ -80,14 +80,17 @@ def breaking_figure(
             fits = fits + (correct == (level < severity)) / len(summary.severities)
     source = int(suite.clean.sources[fits.argmax()])
     places = [(CLEAN, 0.0, source), *((summary.corruption, severity, source) for severity, summary in first)]
-    labels = [f"{shown_name(corruption_label(summary.corruption))}\n{severity:g}" for severity, summary in first]
+    labels = [
+        f"{shown_name(corruption_label(summary.corruption))}\n{severity_number(summary.corruption, severity)}"
+        for severity, summary in first
+    ]
     captions = ["clean", *labels]
     pixels = images.make_all(places)
     return PageFigure(
         "where_it_breaks",
         "Where it breaks",
         "An image that is classified correctly while clean, under the corruptions that break the model first, each at "
-        "the first severity with less than 95 % accuracy.",
+        f"the first severity with an accuracy below {crossing_level(suite.is_of_photos)}.",
         lambda theme: mistakes(pixels, captions, theme, columns=min(4, len(captions))),
         square=True,
         section="top",
@@ -103,7 +106,10 @@ def mistake_figures(suite: SuiteResult, summaries: Sequence[CorruptionSummary], 
             worst = _confident_mistakes(suite, summary)
             if worst:
                 pixels = images.make_all([(summary.corruption, severity, source) for severity, source, _, _ in worst])
-                captions = [f"{classes[truth]} → {classes[wrong]}\n{level:g}" for level, _, truth, wrong in worst]
+                captions = [
+                    f"{classes[truth]} → {classes[wrong]}\n{severity_number(summary.corruption, level)}"
+                    for level, _, truth, wrong in worst
+                ]
                 family = families.setdefault(summary.family, {})
                 family[corruption_label(summary.corruption)] = (pixels, captions)
     return [
@@ -210,7 +216,8 @@ def _disagreements(right: ModelGroup, wrong: ModelGroup, images: ImageMaker) -> 
                 only = _correct(right, summary.corruption, level).all(0)
                 only &= ~_correct(wrong, summary.corruption, level).any(0)
                 for row in np.flatnonzero(only):
-                    caption = f"{classes[result.truths[row]]} → {classes[predicted[row]]}\n{label} {level:g}"
+                    shown = f"{label} {severity_number(summary.corruption, level)}"
+                    caption = f"{classes[result.truths[row]]} → {classes[predicted[row]]}\n{shown}"
                     captioned.append(((summary.corruption, level, int(result.sources[row])), caption))
         by_corruption.append(captioned)
     by_corruption.sort(key=len, reverse=True)

@@ -10,20 +10,13 @@ import pandas as pd
 
 from imparfait.core.names import as_cell
 from imparfait.evaluation.model_comparison import ModelGroup
-from imparfait.evaluation.robustness import CROSSING_ACCURACY, CROSSING_RESAMPLES, CorruptionSummary
+from imparfait.evaluation.robustness import CROSSING_RESAMPLES, CorruptionSummary
 from imparfait.evaluation.statistics import Crossing, crossing
 from imparfait.evaluation.suite import CLEAN
-from imparfait.reports.text import NONE, corruption_label, crossing_text
+from imparfait.reports.text import NONE, corruption_label, crossing_level, crossing_text
 
-HEADINGS = (
-    "corruption",
-    "family",
-    "mean, %",
-    "MNIST-C, %",
-    "core, %",
-    f"below {100 * CROSSING_ACCURACY:.0f} % from",
-    "CE",
-)
+HEADINGS = ("corruption", "family", "mean, %", "MNIST-C, %", "core, %", f"below {crossing_level(False)} from", "CE")
+PHOTO_HEADINGS = ("corruption", "family", "mean, %", "worst, %", f"below {crossing_level(True)} from level")
 MEAN = "mean"
 IN_LATEX = str.maketrans({"–": "--", "≥": r"$\geq$"})
 
@@ -40,11 +33,12 @@ def _mean_summary(model: ModelGroup, summaries: Sequence[CorruptionSummary]) -> 
     first = summaries[0]
     conditions = [(CLEAN, 0.0), *((first.corruption, severity) for severity in first.severities)]
     correct = np.stack([np.mean([suite.conditions[one].correct for suite in model.seeds], 0) for one in conditions])
+    broken = float(np.mean([suite.crossing_accuracy for suite in model.seeds]))
     return replace(
         first,
         accuracies=tuple(correct[1:].mean(1).tolist()),
         intervals=tuple(map(tuple, np.mean([summary.intervals for summary in summaries], 0).tolist())),
-        crossing=crossing(np.array([0.0, *first.severities]), correct, CROSSING_ACCURACY, resamples=CROSSING_RESAMPLES),
+        crossing=crossing(np.array([0.0, *first.severities]), correct, broken, resamples=CROSSING_RESAMPLES),
         mnist_c=_mean([summary.mnist_c for summary in summaries]),
         core=_mean([summary.core for summary in summaries]),
     )
@@ -61,6 +55,11 @@ def mnist_c_mean(model: ModelGroup) -> float | None:
     return _mean([suite.mnist_c_mean for suite in model.seeds])
 
 
+def imagenet_c_mean(model: ModelGroup) -> float | None:
+    """The mean over ImageNet-C's 15 corruptions and over seeds, where all are in the suite."""
+    return _mean([suite.imagenet_c_mean for suite in model.seeds])
+
+
 def core_mean(model: ModelGroup) -> float | None:
     """The core mean over seeds, where all its conditions are in the suite."""
     return _mean([suite.core_mean for suite in model.seeds])
@@ -73,7 +72,23 @@ def _number(value: float | None) -> str:
 def table_rows(
     model: ModelGroup, summaries: Sequence[CorruptionSummary], errors: Mapping[str, float]
 ) -> list[tuple[str, ...]]:
-    """The table for readers under HEADINGS, with the mean last; `errors` are corruption errors, or none."""
+    """The table for readers under HEADINGS, with the mean last; `errors` are corruption errors, or none.
+
+    For corruptions of photographs it is under PHOTO_HEADINGS.
+    """
+    if summaries[0].is_of_photos:
+        photo_rows = [
+            (
+                corruption_label(summary.corruption),
+                summary.family,
+                _number(summary.accuracy),
+                _number(min(summary.accuracies)),
+                crossing_text(summary),
+            )
+            for summary in summaries
+        ]
+        worst = min(min(summary.accuracies) for summary in summaries)
+        return [*photo_rows, (MEAN, "", _number(model.mean), _number(worst), "")]
     rows = [
         (
             corruption_label(summary.corruption),
@@ -98,7 +113,9 @@ def write_tables(
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         columns = ["model", "corruption", "family", "mean", "mnist_c", "core"]
-        writer.writerow([*columns, "below_95_from", "below_95_from_low", "below_95_from_high", "corruption_error"])
+        is_of_photos = any(own[0].is_of_photos for own in models.values())
+        below = "below_90_of_clean_from" if is_of_photos else "below_95_from"
+        writer.writerow([*columns, below, f"{below}_low", f"{below}_high", "corruption_error"])
         for model, summaries in models.items():
             own = errors.get(model.name, {})
             texts.append(_latex(model.name, table_rows(model, summaries, own)))
@@ -117,9 +134,10 @@ def _six(value: float | None) -> str:
 
 
 def _latex(name: str, rows: Sequence[Sequence[str]]) -> str:
-    style = pd.DataFrame(rows, columns=HEADINGS).style.hide(axis="index")
+    headings = HEADINGS if len(rows[0]) == len(HEADINGS) else PHOTO_HEADINGS
+    style = pd.DataFrame(rows, columns=headings).style.hide(axis="index")
     style = style.format(escape="latex").format_index(escape="latex", axis=1)
-    table = style.to_latex(hrules=True, column_format="llrrrrr").translate(IN_LATEX)
+    table = style.to_latex(hrules=True, column_format="ll" + (len(headings) - 2) * "r").translate(IN_LATEX)
     *body, mean, bottom, end, _ = table.split("\n")
     return "\n".join([f"% {' '.join(name.split())}", *body, r"\midrule", mean, bottom, end])
 

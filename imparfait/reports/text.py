@@ -10,7 +10,7 @@ import numpy as np
 
 from imparfait.core.storage import printable
 from imparfait.data.corrupted import CORE_SUITE
-from imparfait.evaluation.robustness import CROSSING_ACCURACY, CorruptionSummary, SuiteResult
+from imparfait.evaluation.robustness import CROSSING_ACCURACY, CROSSING_SHARE, CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import Scores
 from imparfait.evaluation.statistics import GroupInterval, Interval, Verdict
 from imparfait.evaluation.suspect_labels import SuspectLabel
@@ -78,34 +78,59 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def corruption_label(corruption: str) -> str:
-    """A corruption's name in reports: "fog-like" where it only resembles MNIST-C's."""
-    from imparfait.corruptions import CORRUPTIONS
+    """A corruption's name in reports: without "photo.", and "fog-like" where it only resembles the published one."""
+    from imparfait.corruptions import ALL_CORRUPTIONS, PHOTO
 
-    return f"{corruption}-like" if corruption in CORRUPTIONS and CORRUPTIONS[corruption].in_kind else corruption
+    known = ALL_CORRUPTIONS.get(corruption)
+    return f"{corruption.removeprefix(PHOTO)}{'-like' if known and known.in_kind else ''}"
+
+
+def severity_number(corruption: str, severity: float) -> str:
+    """A severity as reports show it: "0.6", and for photographs the published level, "3"."""
+    from imparfait.corruptions import PHOTO
+    from imparfait.corruptions.photo.levels import LEVELS
+
+    return f"{LEVELS * severity if corruption.startswith(PHOTO) else severity:.3g}"
+
+
+def severity_text(corruption: str, severity: float) -> str:
+    """ "severity 0.6", and for photographs "level 3"."""
+    from imparfait.corruptions import PHOTO
+
+    return f"{'level' if corruption.startswith(PHOTO) else 'severity'} {severity_number(corruption, severity)}"
+
+
+def crossing_level(is_of_photos: bool) -> str:
+    """The accuracy below which a model counts as broken, in words."""
+    return f"{100 * CROSSING_SHARE:.0f} % of the clean accuracy" if is_of_photos else f"{100 * CROSSING_ACCURACY:.0f} %"
 
 
 def crossing_text(summary: CorruptionSummary) -> str:
-    """The severity where accuracy falls below 95 %, with its interval: "0.32 (0.30 – 0.34)"."""
+    """The severity or level where accuracy falls below 95 %, with its interval: "0.32 (0.30 – 0.34)"."""
     found = summary.crossing
+
+    def shown(severity: float) -> str:
+        return severity_number(summary.corruption, severity) if summary.is_of_photos else f"{severity:.2f}"
+
     if len(summary.severities) == 1:  # nothing is known between clean and this one level
         return "at its only level" if summary.accuracy < CROSSING_ACCURACY else "not reached"
     if found.severity is None:
-        return "not reached" if found.low is None else f"not reached (≥ {found.low:.2f})"
+        return "not reached" if found.low is None else f"not reached (≥ {shown(found.low)})"
     if found.severity == 0:
         return "already clean"
     if found.severity < summary.severities[0]:  # a straight line from clean cannot tell where
-        return f"below {summary.severities[0]:g}"
-    low, high = ("beyond" if end is None else f"{end:.2f}" for end in (found.low, found.high))
-    return f"{found.severity:.2f} ({low} – {high})"
+        return f"below {severity_number(summary.corruption, summary.severities[0])}"
+    low, high = ("beyond" if end is None else shown(end) for end in (found.low, found.high))
+    return f"{shown(found.severity)} ({low} – {high})"
 
 
 def breaking_sentences(summaries: Sequence[CorruptionSummary]) -> list[str]:
     """Under which corruption a model breaks first, where it is worst, and which corruptions it withstands."""
     lowest = min(summaries, key=lambda summary: min(summary.accuracies))
     at = int(np.argmin(lowest.accuracies))
-    level = f"{100 * CROSSING_ACCURACY:.0f} %"
-    label = corruption_label(lowest.corruption)
-    worst = f"lowest accuracy: {percent(lowest.accuracies[at])}, under {label} at severity {lowest.severities[at]:g}"
+    level = crossing_level(lowest.is_of_photos)
+    hardest = f"{corruption_label(lowest.corruption)} at {severity_text(lowest.corruption, lowest.severities[at])}"
+    worst = f"lowest accuracy: {percent(lowest.accuracies[at])}, under {hardest}"
     if any(summary.crossing.severity == 0 for summary in summaries):
         return [f"Accuracy is below {level} even on clean images; {worst}."]
     # Below a single level nothing is known.
@@ -113,7 +138,8 @@ def breaking_sentences(summaries: Sequence[CorruptionSummary]) -> list[str]:
     sentences = [f"{worst[0].upper()}{worst[1:]}."]
     if reached:
         first = min(reached, key=lambda summary: summary.crossing.severity or 0)
-        where = f"under {corruption_label(first.corruption)}, at severity {crossing_text(first)}"
+        scale = "level" if first.is_of_photos else "severity"
+        where = f"under {corruption_label(first.corruption)}, at {scale} {crossing_text(first)}"
         sentences = [f"Accuracy first falls below {level} {where}; {worst}."]
     unbroken = [corruption_label(s.corruption) for s in summaries if s.crossing.severity is None]
     return [*sentences, f"Never below {level}: {', '.join(unbroken)}."] if unbroken else sentences
@@ -130,7 +156,8 @@ def scores_rows(scores: Scores) -> list[tuple[str, str, str, str]]:
     names = [score.corruption for score in scores.scores]
     rows = [
         (
-            f"{score.corruption} {score.severity:.3g}" if names.count(score.corruption) > 1 else score.corruption,
+            corruption_label(score.corruption)
+            + (f" {severity_number(score.corruption, score.severity)}" if names.count(score.corruption) > 1 else ""),
             f"{score.correct}/{score.total}",
             percent(score.accuracy),
             percent_range(score.interval),
@@ -194,6 +221,7 @@ def suite_summary(suite: SuiteResult) -> str:
     """The headline accuracies of a model, in one line."""
     parts = [f"clean {percent(suite.clean.score.accuracy)}"]
     parts += [f"core mean {percent(suite.core_mean)}"] if suite.core_mean is not None else []
+    parts += [f"ImageNet-C's 15 {percent(suite.imagenet_c_mean)}"] if suite.imagenet_c_mean is not None else []
     return ", ".join([*parts, f"suite mean {percent(suite.mean)}"] if suite.is_full else parts)
 
 

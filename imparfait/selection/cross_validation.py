@@ -13,7 +13,7 @@ from imparfait.core.storage import atomic_write, fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_folds
 from imparfait.data.splits import fold, subsample
-from imparfait.evaluation.suite import suite_named
+from imparfait.evaluation.suite import conditions_for
 from imparfait.models.custom import custom_fingerprint
 from imparfait.selection.candidates import Candidate, candidates_from
 from imparfait.selection.comparison import Comparison
@@ -44,15 +44,15 @@ def compare(
 
     Iterate over the returned run to execute its jobs; its `result` is the Comparison. Each seed uses a new random split
     into `folds`, the same for all candidates; "groups" holds out one group at a time. They train for `epochs` (default:
-    the fewest that one has) or for about `seconds` each. `images` of `data` are used; `suite` is "core", "full" or
-    corruptions by name; `minutes` limits the plan; `executor` is serial, processes or ray. Finished jobs are kept in
-    the folder `store`. Raises UserError when a name is unknown, a value cannot be, or a class has fewer images than
-    `folds`.
+    the fewest that one has) or for about `seconds` each. `images` of `data` are used; `suite` is "core", "digits",
+    "photo" or corruptions by name; `minutes` limits the plan; `executor` is serial, processes or ray. Finished jobs are
+    kept in the folder `store`. Raises UserError when a name is unknown, a value cannot be, or a class has fewer images
+    than `folds`.
     """
     if epochs and seconds:
         raise UserError("--epochs and --seconds both set the training time", hint="leave one out")
     chosen = candidates_from(candidates)
-    conditions = [(one.corruption, one.severity) for one in suite_named(suite)]
+    conditions = [(one.corruption, one.severity) for one in conditions_for(suite, data)]
     part = subsample(data, images)
     folds = count_folds(part, folds)
     fit, _ = fold(part, folds, 0, 0)
@@ -62,7 +62,9 @@ def compare(
     networks = [custom_fingerprint(candidate.settings.model) for candidate in chosen]
     groups = [data.grouping()] if data.groups is not None else []
     mark = fingerprint(data.fingerprint(), *groups, request, *networks, *(candidate.settings for candidate in chosen))
-    name = "-".join(["compare", *(candidate.name for candidate in chosen), *(["full"] if suite == "full" else [])])
+    name = "-".join(
+        ["compare", *(candidate.name for candidate in chosen), *([suite] if suite in ("digits", "photo") else [])]
+    )
     name = f"{name}-{mark[:6]}"
     runs_on = executor if isinstance(executor, Executor) else executor_named(executor, threads=threads)
     plan = _stored_plan(name, store)

@@ -131,9 +131,7 @@ def recipe_for(data: "LabelledImages") -> str:
 
     Like digits are images that were cropped and drawn as such, or are framed as MNIST's: light on a ground of 0.
     """
-    from imparfait.data.images.input_format import is_like_mnist
-
-    return "default" if data.normalization == "digit" or is_like_mnist(data.pixels) else "photo"
+    return "default" if data.is_of_digits else "photo"
 
 
 def choose_settings(

@@ -87,8 +87,8 @@ def test_the_full_suite_is_summarised_at_the_end_and_again_when_the_run_is_found
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     four = full_suite(("stripe", "invert", "contrast", "translate"))
-    monkeypatch.setattr(robustness_summary, "full_suite", lambda: four)
-    words = ("train", "--data", folder, "--out", folder.parent / "suite", "--suite", "full", *SHORT)
+    monkeypatch.setattr(robustness_summary, "conditions_for", lambda suite, data: four)
+    words = ("train", "--data", folder, "--out", folder.parent / "suite", "--suite", "digits", *SHORT)
     [said] = [line for line in run(*words).splitlines() if line.startswith("suite mean ")]
     [run_folder] = (folder.parent / "suite").glob("default-s0-*")
     summary = json.loads((run_folder / "robustness.json").read_text())
@@ -101,13 +101,13 @@ def test_the_full_suite_is_summarised_at_the_end_and_again_when_the_run_is_found
 
 
 def test_a_finished_run_without_the_full_suite_names_the_command_for_it(folder: Path, trained: Path) -> None:
-    words = ["train", "--data", str(folder), "--out", str(trained.parent), "--suite", "full", *SHORT]
+    words = ["train", "--data", str(folder), "--out", str(trained.parent), "--suite", "digits", *SHORT]
     result = CliRunner().invoke(commands, words, catch_exceptions=False)
-    assert f"imparfait evaluate {trained} --suite full --data {folder}" in result.stderr
+    assert f"imparfait evaluate {trained} --suite digits --data {folder}" in result.stderr
 
 
 def test_the_full_suite_of_a_final_run_is_refused(folder: Path) -> None:
-    assert "--suite full with --final" in refused("train", "--data", folder, "--final", "--suite", "full")
+    assert "--suite digits with --final" in refused("train", "--data", folder, "--final", "--suite", "digits")
 
 
 def test_predictions_are_all_written(final: Path) -> None:

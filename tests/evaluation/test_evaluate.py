@@ -107,7 +107,7 @@ def test_the_full_suite_leaves_a_report_and_every_count(home: Path) -> None:
             "--data",
             home / "bars",
             "--suite",
-            "full",
+            "digits",
             "--split",
             "validation",
             "--out",

@@ -127,10 +127,12 @@ def test_a_custom_corruption_may_use_the_rng_and_is_reproducible() -> None:
 
 def test_suites_by_name() -> None:
     assert suite_named("core") == conditions_from()
-    assert suite_named("full") == full_suite()
+    assert suite_named("digits") == full_suite()
     assert suite_named(["rotate", darker]) == full_suite(["rotate", darker])
-    with pytest.raises(UserError, match="no suite is called 'ful'; did you mean 'full'"):
-        suite_named("ful")
+    with pytest.raises(UserError, match="no suite is called 'digit'; did you mean 'digits'"):
+        suite_named("digit")
+    with pytest.raises(UserError, match="the suite full is now digits; write digits, or photo"):
+        suite_named("full")
 
 
 CORRECT = {

@@ -25,10 +25,11 @@ def heat_map(
     panels: Mapping[str, Float[np.ndarray, "rows columns"]],
     theme: Theme = LIGHT,
     signed: bool = False,
+    bold: bool = True,
 ) -> Figure:
     """A heat map of shares in percent: a row per name, grouped by family; NaN leaves a cell out.
 
-    Accuracies are coloured by their errors and bold below 95 %; `signed` differences by their sign.
+    Accuracies are coloured by their errors and, if `bold`, bold below 95 %; `signed` differences by their sign.
     Several panels stand side by side.
     """
     names = sum(map(len, families.values()))
@@ -49,7 +50,7 @@ def heat_map(
             axes.text(left, -1.05, shown_name(title), va="center", weight="bold", color=theme.ink, fontsize=8.5)
         for column, heading in enumerate(columns):
             axes.text(left + column + 0.5, -0.3, heading, ha="center", va="center", color=theme.ink, fontsize=8)
-        _cells(axes, values, left, heights, theme, signed)
+        _cells(axes, values, left, heights, theme, signed, bold)
     return figure
 
 
@@ -69,6 +70,7 @@ def _cells(
     heights: Sequence[float],
     theme: Theme,
     signed: bool,
+    bold: bool,
 ) -> None:
     if signed:
         colours = LinearSegmentedColormap.from_list("signed", (theme.series[1], theme.paper, theme.series[0]))
@@ -90,7 +92,7 @@ def _cells(
             va="center",
             fontsize=8,
             color=_readable_on(colours, float(shade[row, column])),
-            weight="bold" if not signed and value < 0.95 else "normal",
+            weight="bold" if bold and not signed and value < 0.95 else "normal",
         )
     axes.add_collection(PatchCollection(cells, facecolors=faces, edgecolors=theme.faint, linewidths=0.4))
 
@@ -108,9 +110,13 @@ def _readable_on(colours: Colormap, shade: float) -> str:
 
 
 def curves(
-    panels: Mapping[str, Mapping[str, Line]], columns: int, theme: Theme = LIGHT, named_at_their_ends: bool = True
+    panels: Mapping[str, Mapping[str, Line]],
+    columns: int,
+    theme: Theme = LIGHT,
+    named_at_their_ends: bool = True,
+    levels: int = 0,
 ) -> Figure:
-    """Accuracy over severity, with intervals as bands: a panel per name, all on the same scale.
+    """Accuracy over severity, or over so many `levels`, with intervals as bands: a panel per name, all on one scale.
 
     Lines are named at their ends, or in one legend where all panels have the same ones. A single severity is a dot
     with a dotted line.
@@ -120,20 +126,22 @@ def curves(
     lowest = min(float(line[2].min()) for lines in panels.values() for line in lines.values())
     bottom = max(0.0, 0.1 * np.floor(10 * lowest))
     for number, (axes, (title, lines)) in enumerate(zip(figure.axes, panels.items(), strict=False)):
-        axes.axhline(95, color=theme.ink, linewidth=0.7, linestyle=(0, (1, 2)))
+        if not levels:
+            axes.axhline(95, color=theme.ink, linewidth=0.7, linestyle=(0, (1, 2)))
         for index, (name, line) in enumerate(lines.items()):
             _draw(axes, name, line, index, theme)
         size = 10 if named_at_their_ends else 8.5
         axes.set_title(shown_name(title), loc="left", fontsize=size, weight="bold", color=theme.ink, pad=3)
         axes.set(ylim=(100 * bottom, 101), xlim=(0, 1.03))
-        axes.set_xticks((0, 0.2, 0.4, 0.6, 0.8, 1) if named_at_their_ends else (0, 0.5, 1))
+        ticks = (0, 0.2, 0.4, 0.6, 0.8, 1) if named_at_their_ends or levels else (0, 0.5, 1)
+        axes.set_xticks(ticks, [f"{(levels or 1) * tick:g}" for tick in ticks])
         if named_at_their_ends:
             _name_ends(axes, lines, 100 * (1 - bottom), theme)
         elif number % columns:
             axes.tick_params(labelleft=False)
         last = number + columns >= len(panels)
         axes.tick_params(labelsize=8, labelbottom=last)
-        axes.set_xlabel("severity" if last else "", fontsize=8.5)
+        axes.set_xlabel(("level" if levels else "severity") if last else "", fontsize=8.5)
     for axes in figure.axes[len(panels) :]:
         axes.set_visible(False)
     if not named_at_their_ends:
