@@ -59,9 +59,9 @@ class Minimum(click.ParamType[Any]):
 @options.as_json
 def gate(
     model: str, data: str, size: int | None, normalize: "Normalization | None", group: str | None,
-    skip_unreadable: bool, suite: str | None, which: Literal["validation", "all"], against: Path | None, max_drop: float,
-    minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None, markdown: Path | None,
-    badge: Path | None, as_json: bool,
+    skip_unreadable: bool, suite: str | None, which: Literal["validation", "all"], against: Path | None,
+    max_drop: float, minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None,
+    markdown: Path | None, badge: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Check that MODEL keeps to bounds on its accuracy; exit code 1 where one is broken beyond noise.
 
