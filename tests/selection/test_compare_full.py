@@ -165,7 +165,7 @@ def test_the_command_evaluates_out_of_fold_on_every_corruption(bars_folder: Path
     assert "suite mean" in result.stdout
     assert "--suite digits" in result.stderr.split("next:")[1]
     assert not (home / "runs" / "TEST_LEDGER.csv").exists()
-    [folder] = (home / "runs").glob("compare-slow-fast-full-*")
+    [folder] = (home / "runs").glob("compare-slow-fast-digits-*")
     assert "core mean" not in (folder / "report.html").read_text()
     content = json.loads((folder / "comparison.json").read_text())
     with (folder / "jobs.csv").open(newline="") as file:
