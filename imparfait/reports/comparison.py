@@ -92,10 +92,7 @@ def _condition_labels(comparison: Comparison) -> list[str]:
     """A label per condition: the corruption, with its severity on the full suite."""
     if not comparison.is_full:
         return [name for name, _ in comparison.plan.corruptions]
-    return [
-        name if name == CLEAN else f"{corruption_label(name)} {severity_number(name, severity)}"
-        for name, severity in comparison.plan.corruptions
-    ]
+    return [name if name == CLEAN else f"{name} {severity:.3g}" for name, severity in comparison.plan.corruptions]
 
 
 def _differences(comparison: Comparison) -> PageFigure:
