@@ -112,7 +112,7 @@ def try_order(
     class_of = np.full(outputs, -1, np.int64)
     class_of[rows] = columns
     kept, truths = predicted[1::2], labels[1::2]
-    names = tuple(classes[index] if index >= 0 else OTHER for index in class_of)
+    names = tuple(classes[index] if index >= 0 else OTHER for index in class_of.tolist())
     return OrderTrial(names, int((class_of[kept] == truths).sum()), int((kept == truths).sum()), len(truths))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from imparfait.core.errors import UserError
+from imparfait.data.images.centre_crop import linear_weights
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey (ITU-R 601)
 
@@ -29,7 +30,7 @@ def in_channels(images: Images, channels: int) -> Fitted:
         return np.repeat(images, channels, 1)
     if (images.shape[1], channels) != (3, 1):
         raise UserError(f"images of {images.shape[1]} channels for a model of {channels}", expected="grey or colour")
-    return np.einsum("nchw,c->nhw", images, np.array(LUMA, np.float32))[:, None]
+    return np.asarray(np.einsum("nchw,c->nhw", images, np.array(LUMA, np.float32))[:, None], np.float32)
 
 
 def padded(images: Images, height: int, width: int) -> Fitted:
@@ -62,16 +63,6 @@ def cropped(images: Images, height: int, width: int) -> Fitted:
 
 FITS: dict[str, Callable[[Images, int, int], Fitted]] = {"pad": padded, "resize": resized, "crop": cropped}
 """How images become as large as a model takes them."""
-
-
-def linear_weights(length: int, to: int) -> Float32[np.ndarray, "to length"]:
-    """The share of each of `length` pixels in each of `to` pixels: a triangle as wide as a pixel of the smaller side."""
-    scale = length / to
-    support = max(scale, 1.0)
-    centres = (np.arange(to) + 0.5) * scale
-    distances = np.abs(np.arange(length) + 0.5 - centres[:, None]) / support
-    weights = np.maximum(1 - distances, 0)
-    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
 def shape_in_words(before: Sequence[int], fit: str, after: Shape) -> str:

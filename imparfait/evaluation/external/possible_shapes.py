@@ -57,7 +57,7 @@ def possible_shapes(declared: DeclaredSpec, data: LabelledImages, hint: SpecHint
 
 def _shapes(layout: str, declared: DeclaredSpec, own: Shape) -> Iterator[Shape]:
     """The channels, height and width of a layout of the declared shape; what is left open is as of `own` images."""
-    channels, height, width = own
+    channels = own[0]
     if declared.shape is None:
         if layout != "nhw" or channels == 1:
             yield own

@@ -153,7 +153,7 @@ def test_more_outputs_than_classes_are_refused_with_the_flag_that_works(
 
 
 def test_of_a_thousand_outputs_those_that_fit_are_named(tmp_path: Path) -> None:
-    order = [None] * 1000
+    order: list[int | None] = [None] * 1000
     for output, index in ((7, 1), (281, 0), (999, 2)):
         order[output] = index
     hint = error_of(linear(tmp_path / "model.onnx", tuple(order))).hint
@@ -322,7 +322,7 @@ def test_sigmoid_outputs_are_recognised_by_the_graph_and_by_their_values(tmp_pat
     assert np.allclose(shares, sigmoid(IMAGES.reshape(len(IMAGES), -1)), atol=1e-5)
 
 
-class Bars(CalibrationDataReader):
+class Bars(CalibrationDataReader):  # type: ignore[misc]
     """A few images, to calibrate a quantised model."""
 
     def __init__(self) -> None:
