@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from imparfait.core.compute import images_at_once
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, open_regular
 from imparfait.evaluation.external.base import BATCH_SIZE, DeclaredSpec
-from imparfait.evaluation.external.sandbox.client import OutOfMemoryError, SandboxedModel, SandboxLimits, sandbox_for
+from imparfait.evaluation.external.sandbox.client import OutOfMemoryError, SandboxLimits, sandbox_for
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ ZIP_SIGNATURE = b"PK\x03\x04"
 class ExternalModel:
     """The function in a model file: arrays as the file takes them to float32 `[n, classes]` or int64 labels `[n]`."""
 
-    def __init__(self, path: Path, declared: DeclaredSpec, function: SandboxedModel) -> None:
+    def __init__(self, path: Path, declared: DeclaredSpec, function: Callable[[np.ndarray], np.ndarray]) -> None:
         self.path, self.declared = path, declared
         self._function = function
         self._images_at_once = 0  # fewer after a batch that ran out of memory

@@ -80,7 +80,19 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
     metadata = _metadata(model) if dtype is np.uint8 and len(shape) == 4 else None
     output = output_of(session, model.graph, names, tuple(DTYPES))
 
+    sessions = [session]
+    del session
+
     def predict(images: np.ndarray) -> np.ndarray:
+        if not sessions:
+            sessions.append(onnx_session(content, threads))
+        try:
+            return predict_with(sessions[0], images)
+        except Exception:
+            sessions.clear()  # after a batch that ran out of memory it keeps what it has, too much for a smaller one
+            raise
+
+    def predict_with(session: Any, images: np.ndarray) -> np.ndarray:
         values = np.rint(images).clip(0, 255) if dtype is np.uint8 else images
         parts = [
             session.run([output.name], {name: batch})[0]
