@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from imparfait.core.types import Classifier, Watch
+    from imparfait.data.images.centre_crop import CentreCrop
     from imparfait.data.images.input_format import InputFormat, Normalization
     from imparfait.data.load import Dataset
     from imparfait.evaluation.scores import Scores
@@ -115,6 +116,8 @@ def loaded(
     skip_unreadable: bool = False,
     group: str | None = None,
     file_size: int | None = None,
+    centre: "CentreCrop | None" = None,
+    whole: bool = False,
 ) -> "Dataset":
     """The data set, read behind a bar; prints how its images were normalised."""
     from imparfait.data.load import load_data
@@ -128,6 +131,8 @@ def loaded(
         skip_unreadable=skip_unreadable,
         group=group,
         file_size=file_size,
+        centre=centre,
+        whole=whole,
     )
     if dataset.remark:
         click.echo(dataset.remark, err=True)

@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, spec_options
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
 
-LAYOUTS = "nchw, nhwc, nhw or flat"
-RANGES = "1, 255, -1..1, mnist or imagenet"
 SUITE_REASONS = {
     "core": "for digits; --suite digits has every corruption at every severity",
     "photo": "for photographs: ImageNet-C's corruptions and ten more, each at five levels; --suite core is short",
@@ -26,36 +24,31 @@ SUITE_REASONS = {
     "severity, calibration and OOD detection.  [default: core for models of digits, photo for others]",
 )  # fmt: skip
 @click.option(
-    "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True,
-    help="test evaluates on the sealed test set; the ledger in --out records every access.",
+    "--split", type=click.Choice(["validation", "test", "all"]), default="validation", show_default=True,
+    help="test evaluates on the sealed test set; all on every image, those for the test included, for a model that "
+    "was trained on none of them. The ledger in --out records every access to test images.",
 )  # fmt: skip
 @options.data
 @options.group
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
-@click.option("--layout", help=f"Input layout of a model file: {LAYOUTS}.  [default: inferred]")
-@click.option("--range", "value_range", help=f"Input range of a model file: {RANGES}.  [default: inferred]")
-@click.option("--foreground", help="Foreground in a model file's input: light or dark.  [default: inferred]")
-@click.option("--outputs", help="Output type: logits, probabilities or labels.  [default: inferred]")
+@spec_options.input_spec
 @options.device
 @options.out
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
     suite: str | None,
-    split: Literal["validation", "test"],
+    split: Literal["validation", "test", "all"],
     data: str,
     size: int | None,
     normalize: "Normalization | None",
     group: str | None,
     skip_unreadable: bool,
     network: str | None,
-    layout: str | None,
-    value_range: str | None,
-    foreground: str | None,
-    outputs: str | None,
     device: str,
     out: Path,
     as_json: bool,
+    spec: spec_options.SpecFlags,
 ) -> None:
     """Evaluate each MODEL on clean and corrupted images, and write a report.
 
@@ -67,16 +60,18 @@ def evaluate(
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
     from imparfait.core.hardware import tune_malloc
-    from imparfait.evaluation.external.input_spec import SpecHint
     from imparfait.inference.open_model import open_models
     from imparfait.reports.evaluation import evaluate_models, suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
 
     tune_malloc()
-    hint = SpecHint(layout, value_range, foreground, outputs)
-    known = normalize or (None if size else shared_input_format(paths.values()))
-    dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
-    with open_models(models, dataset, device=device, network=network, spec=hint) as opened:
+    spec.hint()
+    centre = spec.centre(size)
+    known = normalize or (None if size or centre else shared_input_format(paths.values()))
+    dataset = console.loaded(
+        data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre, whole=split == "all"
+    )
+    with open_models(models, dataset, device=device, network=network, spec=spec.hint(dataset)) as opened:
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from imparfait.cli import console, options
-from imparfait.core.errors import UserError
+from imparfait.cli import console, options, spec_options
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -39,12 +38,11 @@ class Minimum(click.ParamType[Any]):
 @click.argument("model")
 @options.data
 @options.group
+@click.option("--suite", type=options.SUITE, help="The conditions.  [default: chosen for the model and the data]")
 @click.option(
-    "--suite", help="core, digits or photo, as of imparfait evaluate.  [default: chosen for the model and data]"
-)
-@click.option(
-    "--images", "which", type=click.Choice(["validation", "all"]), default="validation", show_default=True,
-    help="all: every image but those for the test, for a model that was trained on none of them.",
+    "--split", type=click.Choice(["validation", "test", "all"]), default="validation", show_default=True,
+    help="test: the sealed test set; all: every image, those for the test included, for a model that was trained on "
+    "none of them. The ledger in --out records every access to test images.",
 )  # fmt: skip
 @click.option("--against", type=FILE, metavar="BASELINE", help="Fail on a drop against this baseline.")
 @click.option(
@@ -56,17 +54,19 @@ class Minimum(click.ParamType[Any]):
 @click.option("--junit", type=FILE, help="Write JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write a summary in Markdown.")
 @click.option("--badge", type=FILE, help="Write an SVG badge.")
+@spec_options.input_spec
+@options.out
 @options.as_json
 def gate(
     model: str, data: str, size: int | None, normalize: "Normalization | None", group: str | None,
-    skip_unreadable: bool, suite: str | None, which: Literal["validation", "all"], against: Path | None,
+    skip_unreadable: bool, suite: str | None, split: Literal["validation", "test", "all"], against: Path | None,
     max_drop: float, minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None,
-    markdown: Path | None, badge: Path | None, as_json: bool,
+    markdown: Path | None, badge: Path | None, out: Path, as_json: bool, spec: spec_options.SpecFlags,
 ) -> None:  # fmt: skip
     """Check that MODEL keeps to bounds on its accuracy; exit code 1 where one is broken beyond noise.
 
     A bound is a drop against a baseline, or a minimum. It is broken where a one-sided test shows it at 5 %, adjusted
-    for the number of bounds: a lower accuracy alone is not enough. The test images stay sealed.
+    for the number of bounds: a lower accuracy alone is not enough. The test images stay sealed by default.
 
     \b
     imparfait gate runs/default-1a2b3c --save baseline.json
@@ -80,32 +80,28 @@ def gate(
         raise click.UsageError("no bound was given; write --against BASELINE, --min CONDITION=ACCURACY or --save")
     baseline = read_baseline(against) if against else None  # what can be refused is, before the model runs
     from imparfait.evaluation.robustness import SuiteResult
-    from imparfait.evaluation.scores import score_conditions
-    from imparfait.evaluation.suite import apply_conditions, conditions_for, suite_named
+    from imparfait.evaluation.suite import conditions_for, suite_named
     from imparfait.inference.open_model import open_model
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
     from imparfait.reports import gate_text as text
-    from imparfait.reports.evaluation import check_unseen, suite_of
+    from imparfait.reports.evaluation import scores_on, suite_of
 
     if suite:
         suite_named(suite)  # an unknown one is refused before the images are read
-    known = normalize or (None if size else shared_input_format(find_models([model]).values()))
-    dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group)
-    with open_model(model, dataset) as opened:
-        if which == "validation":
-            check_unseen(opened, dataset)
-        elif opened.manifest:
-            raise UserError(
-                f"{model}: a run of imparfait, perhaps trained on some of all images", hint="leave out --images all"
-            )
-        images = dataset.train_val()[1] if which == "validation" else dataset.train_and_val()
+    spec.hint()
+    centre = spec.centre(size)
+    known = normalize or (None if size or centre else shared_input_format(find_models([model]).values()))
+    dataset = console.loaded(
+        data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre, whole=split == "all"
+    )
+    with open_model(model, dataset, spec=spec.hint(dataset)) as opened:
         chosen = suite or suite_of([opened], dataset)
-        conditions = conditions_for(chosen, images)
-        watch = console.watch(opened.name)(apply_conditions(images, conditions), len(conditions))
-        result = SuiteResult(score_conditions(opened.classifier, watch))
-        name = opened.name
-    measured_on = f"{len(images):,} images of {images.name}, suite {chosen}"
+        conditions = conditions_for(chosen, dataset.train)
+        scores, images, access = scores_on(opened, dataset, split, conditions, out, watch=console.watch)
+        result, name = SuiteResult(scores), opened.name
+    included = "" if access is None else ", those for the test included" if split == "all" else " for the test"
+    measured_on = f"{len(images):,} images of {images.name}{included}, suite {chosen}"
     if save:
         write_baseline(save, baseline_of(result, name, images.fingerprint()))
     if not (baseline or minimums):

@@ -27,12 +27,20 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
 
     Source ids count the images of all splits; those of images that were skipped are left out.
     """
+    opened = wanted.whole and "test" in splits
+    if wanted.whole:
+        splits = _as_one(splits)
     if "train" not in splits:
-        raise UserError(f"{path}: {' and '.join(splits)} but no train in it; expected train/<class>/… or <class>/…")
+        raise UserError(
+            f"{path}: {' and '.join(splits)} but no train in it",
+            expected="train/<class>/… or <class>/…",
+            hint="to evaluate a model on all its images, write --split all",
+        )
     if wanted.group not in (None, NO_GROUPS):
         splits = {split: grouped(files, path, str(wanted.group)) for split, files in splits.items()}
     for added in wanted.added:
-        splits = _joined(splits, added)
+        splits = _as_one(_joined(splits, added)) if wanted.whole else _joined(splits, added)
+        opened = opened or (wanted.whole and "test" in added)
         name = f"{name}+{Path(next(iter(added.values())).path).stem}"
     train_files = splits["train"]
     classes = tuple(in_order(dict.fromkeys(train_files.labels)))
@@ -78,11 +86,22 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
             raise UnreadableError(splits["test"].path, broken, first - firsts["test"])
 
     sealed, parts = None, None
+    if opened:
+        sealed = SealedTest(name, lambda: train)
+        remark += ", those for the test included"
     if "test" in splits:
         sealed = SealedTest(name, lambda: read("test", known, watch, splits["test"], firsts["test"])[0])
         parts = read_parts
     files = tuple(shown(source) for split in SPLITS if split in splits for source in splits[split].sources)
     return Dataset(train, sealed, validation, remark, files, facts, parts)
+
+
+def _as_one(splits: Mapping[Split, ImageFiles]) -> dict[Split, ImageFiles]:
+    """The images of all splits as those of one."""
+    first, *others = (splits[split] for split in SPLITS if split in splits)
+    for other in others:
+        first = first.joined(other)
+    return {"train": first}
 
 
 def _joined(splits: Mapping[Split, ImageFiles], added: Mapping[Split, ImageFiles]) -> dict[Split, ImageFiles]:

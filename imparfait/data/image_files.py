@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -14,6 +14,7 @@ from imparfait.core.large_arrays import in_three_channels, new_array
 from imparfait.core.types import Groups, Labels, Pixels, Watch
 from imparfait.data.dataset import Split
 from imparfait.data.directory import FileSource, Member
+from imparfait.data.images.centre_crop import CentreCrop
 from imparfait.data.images.decode import Page, page_of, read_pages
 from imparfait.data.images.input_format import InputFormat, Normalization, has_dark_border, is_like_mnist
 from imparfait.data.images.normalize import normalize
@@ -77,6 +78,10 @@ class Wanted:
     skip_unreadable: bool = False
     group: str | None = None
     """A column, "parent" or a pattern of paths tells groups; "none" is none, and None a column called group."""
+    centre: CentreCrop | None = None
+    """What is done to every image of a file first; the pixels are then kept as they are."""
+    whole: bool = False
+    """Whether all images are for one evaluation, those for the test included."""
     added: Sequence[Mapping[Split, "ImageFiles"]] = ()
     """Images of other folders and tables, which are added to those of the same split."""
 
@@ -85,7 +90,9 @@ class Wanted:
         if self.known:
             return self.known
         normalization = self.normalization or "none"
-        if self.size and not self.normalization:
+        if self.centre:
+            normalization = "none"
+        elif self.size and not self.normalization:
             normalization = "resize" if _of_one_orientation(files) else "letterbox"
         channels = 1 if normalization == "digit" else self.channels or first.pixels.shape[2]
         size = self.size or (MNIST_SIDE if normalization == "digit" else None)
@@ -156,6 +163,8 @@ def read_images(
     for row, source in enumerate(watch(files.sources, len(files))):
         try:
             page = page_at(source)
+            if wanted.centre:
+                page = replace(page, pixels=wanted.centre.of(page.pixels))
         except UserError as error:
             broken.append((shown(source), str(error).removeprefix(f"{shown(source)}: ")))
             continue
@@ -181,7 +190,7 @@ def read_images(
     assert pixels is not None
     assert form is not None
     pixels = pixels[: len(rows)]
-    chosen_here = not wanted.known and not wanted.normalization
+    chosen_here = not (wanted.known or wanted.normalization or wanted.centre)
     if chosen_here and counts["unchanged"] == len(rows) and is_like_mnist(pixels):
         form = form.model_copy(update={"normalization": "digit"})
         for index in np.flatnonzero(~has_dark_border(pixels[:, 0])):  # the others are what `digit` makes of them
@@ -192,6 +201,7 @@ def read_images(
     own = np.array([group_places[name] for name in files.groups], np.int64)[kept] if files.groups else None
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     remark = f"{counted(len(rows), 'image')} of {form.height}×{form.width} pixels ({done})"
+    remark += f", of each {wanted.centre}" if wanted.centre else ""
     remark += f", {to_grey:,} in colour turned to grey" if to_grey else ""
     remark += f", {len(broken):,} unreadable skipped" if broken else ""
     return ReadImages(pixels, labels, own, kept, form, remark, facts)

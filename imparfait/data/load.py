@@ -16,6 +16,7 @@ from imparfait.data.arrays import from_arrays
 from imparfait.data.dataset import Split
 from imparfait.data.idx import as_idx, read_idx
 from imparfait.data.image_files import Wanted
+from imparfait.data.images.centre_crop import CentreCrop
 from imparfait.data.images.input_format import InputFormat, Normalization
 from imparfait.data.split_dataset import Dataset as Dataset  # where others look for it
 
@@ -47,6 +48,8 @@ def load_data(
     skip_unreadable: bool = False,
     group: str | None = None,
     file_size: int | None = None,
+    centre: CentreCrop | None = None,
+    whole: bool = False,
 ) -> Dataset:
     """The data set called `data`, the one at the path `data`, or the images and labels that `data` holds.
 
@@ -64,13 +67,15 @@ def load_data(
     colours to grey, 3 grey to colour. `skip_unreadable` leaves out image files that cannot be read, and counts them.
     `group` tells which images stay on one side of every split: a column of the table, "parent" for the folder that an
     image is in, or a regular expression with one group, searched in its path; "none" for no groups. By default it is a
-    column called group. Raises UserError when a file is not what it says.
+    column called group. `centre` resizes and crops image files before anything else. `whole` makes one split of all
+    images, those for the test included, to evaluate a model that was trained on none of them.
+    Raises UserError when a file is not what it says.
     """
     known = normalize if isinstance(normalize, InputFormat) else None
     declared = None if isinstance(normalize, InputFormat) else normalize
     channels = known.channels if known else channels
     side = size or (None if declared == "none" else file_size)
-    wanted = Wanted(side, declared, channels, known, skip_unreadable, group)
+    wanted = Wanted(side, declared, channels, known, skip_unreadable, group, centre, whole)
     if isinstance(data, str | Path):
         found = _at(data, wanted, watch)
     else:
@@ -80,7 +85,7 @@ def load_data(
     if size and not found.files and found.train.pixels.shape[2:] != (size, size):
         height, width = found.train.pixels.shape[2:]
         raise UserError(f"--size is for folders of images; those of {found.train.name} are {height}×{width}")
-    return found
+    return found.whole() if whole and not found.files else found
 
 
 def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:

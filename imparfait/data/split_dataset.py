@@ -56,11 +56,23 @@ class Dataset:
         """All images that are not for the test."""
         if not self.validation:
             return self.train
-        both = (self.train, self.validation)
-        pixels, labels, sources = (
-            joined([getattr(part, name) for part in both]) for name in ("pixels", "labels", "sources")
-        )
-        groups = None
-        if self.train.groups is not None and self.validation.groups is not None:
-            groups = np.concatenate([self.train.groups, self.validation.groups])
-        return replace(self.train, pixels=pixels, labels=labels, sources=sources, groups=groups)
+        return _as_one(self.train, self.validation)
+
+    def whole(self) -> "Dataset":
+        """All images as one split, under seal too where those for the test are among them."""
+        if self.sealed is None:
+            return replace(self, train=self.train_and_val(), validation=None)
+        everything = _as_one(self.train_and_val(), self.sealed.read_again())
+        sealed = SealedTest(everything.name, lambda: everything)
+        remark = ", ".join(filter(None, (self.remark, "those for the test included")))
+        return replace(self, train=everything, sealed=sealed, validation=None, remark=remark)
+
+
+def _as_one(first: LabelledImages, second: LabelledImages) -> LabelledImages:
+    pixels, labels, sources = (
+        joined([getattr(part, name) for part in (first, second)]) for name in ("pixels", "labels", "sources")
+    )
+    groups = None
+    if first.groups is not None and second.groups is not None:
+        groups = np.concatenate([first.groups, second.groups])
+    return replace(first, pixels=pixels, labels=labels, sources=sources, groups=groups)

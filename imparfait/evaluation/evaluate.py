@@ -93,8 +93,8 @@ def evaluate(
 
 
 def wrap_external(
-    function: Function, declared: DeclaredSpec, data: LabelledImages, hint: SpecHint
+    function: Function, declared: DeclaredSpec, data: LabelledImages, hint: SpecHint, *, of_files: bool = False
 ) -> tuple[Classifier, InferredSpec]:
     """An external model as a classifier, and its input/output specification: hinted, declared, or tried on `data`."""
-    inferred = infer_spec(function, declared, data, hint)
+    inferred = infer_spec(function, declared, data, hint, of_files=of_files)
     return adapt(function, inferred.spec, data.classes), inferred

@@ -140,7 +140,8 @@ def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | Non
     compute = ComputeConfig(threads=usable_cores())
     with ExitStack() as stack:
         external = stack.enter_context(open_external(path, threads=compute.threads))
-        classifier, spec = wrap_external(external, external.declared, validation, hint or SpecHint())
+        of_files = bool(data and data.files)
+        classifier, spec = wrap_external(external, external.declared, validation, hint or SpecHint(), of_files=of_files)
         return LoadedModel(name, classifier, validation.classes, compute, spec=spec, _resources=stack.pop_all())
 
 

@@ -16,13 +16,14 @@ from imparfait.data.corrupted import CLEAN_SUITE
 from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
+from imparfait.data.sealed_test import TestAccess
 from imparfait.data.splits import shared_groups
 from imparfait.evaluation.evaluate import Suite
 from imparfait.evaluation.evaluation_file import EvaluationFile
 from imparfait.evaluation.kept_scores import forget_scores, score_on_test
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
-from imparfait.evaluation.scores import score_conditions
+from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
 from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for, default_suite
 from imparfait.inference.open_model import LoadedModel
@@ -38,6 +39,7 @@ from imparfait.reports.text import (
 from imparfait.training.recipes import suite_for
 from imparfait.training.seen_images import check_split
 
+EvaluatedSplit = Literal["validation", "test", "all"]
 MAX_NAME = 80  # bytes of the models' names, and of the data set's, in the folder's name
 
 
@@ -65,18 +67,21 @@ def evaluate_models(
     dataset: Dataset,
     *,
     suite: Suite = "core",
-    split: Literal["validation", "test"] = "validation",
+    split: EvaluatedSplit = "validation",
     out: str | Path = "runs",
     watch: Callable[[str], Watch] = lambda title: plainly,
 ) -> EvaluationReport:
     """Evaluate models on the validation images, or with split="test" on the test set, and write a report in `out`.
 
+    split="all" is for models that are no runs, on a data set of load_data(…, whole=True).
+
     Models that differ only in their seed are one; each pair of models gets one verdict. Every model's access to the
     test set is recorded in the ledger in `out`. `watch(title)` may show progress.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
-    out, images = Path(out), dataset.train_val()[1]
-    conditions, suites, access = conditions_for(suite, images), dict[str, SuiteResult](), None
+    out = Path(out)
+    images, suites, access = _validation_or_all(models, dataset, split), dict[str, SuiteResult](), None
+    conditions = conditions_for(suite, images)
     names = as_file_name("-and-".join(model.name for model in models), MAX_NAME)
     data_name = as_file_name(images.name, MAX_NAME)
     folder = out / f"evaluate-{names}-{data_name}{'' if suite == 'core' else _suffix(suite)}-{split}"
@@ -85,26 +90,17 @@ def evaluate_models(
         for model in models
         if isinstance(suite, str) and model.manifest and model.config  # what decides the scores of others is not known
     }
-    if split == "validation":
-        for model in models:
-            check_unseen(model, dataset)
-            suites[model.name] = _evaluate(model, images, conditions, watch)
-    else:
-        for model in models:
-            scores_of, access = score_on_test(
-                model.classifier,
-                dataset.test,
-                out,
-                model.settings_hash,
-                keys.get(model.name),
-                partial(_made, model, conditions, watch),
-                lambda found: suite_summary(SuiteResult(found)),
-            )
-            images = access.images
-            suites[model.name] = SuiteResult(scores_of)
+    for model in models:
+        found, images, access = scores_on(model, dataset, split, conditions, out, keys.get(model.name), watch)
+        suites[model.name] = SuiteResult(found)
     sealed = access_sentence(access) if access else "the test set stays sealed"
-    measured_on = f"{len(images):,} {split} images of {images.name}; {sealed}"
+    if split == "all":
+        sealed = f"those for the test included, {access_sentence(access)}" if access else "none of them for the test"
+        measured_on = f"all {len(images):,} images of {images.name}; {sealed}"
+    else:
+        measured_on = f"{len(images):,} {split} images of {images.name}; {sealed}"
     known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
+    known = 0 if split == "all" else known
     over_groups = [
         f"{name}: {sentence}"
         for name, found in suites.items()
@@ -129,6 +125,47 @@ def evaluate_models(
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
 
 
+def scores_on(
+    model: LoadedModel,
+    dataset: Dataset,
+    split: EvaluatedSplit,
+    conditions: Sequence[Condition],
+    out: Path,
+    key: str | None = None,
+    watch: Callable[[str], Watch] = lambda title: plainly,
+) -> tuple[Scores, LabelledImages, TestAccess | None]:
+    """The scores of a model, the images, and where there are test images among them, the access to them.
+
+    The ledger in `out` records it before it happens. Raises UserError for a run that may have seen the images.
+    """
+    made = partial(_made, model, conditions, watch)
+    images = _validation_or_all([model], dataset, split)
+    if split == "validation" or (split == "all" and dataset.sealed is None):
+        return score_conditions(model.classifier, made(images)), images, None
+    scores, access = score_on_test(
+        model.classifier, dataset.test, out, model.settings_hash, key, made,
+        lambda found: suite_summary(SuiteResult(found)),
+    )  # fmt: skip
+    return scores, access.images, access
+
+
+def _validation_or_all(models: Sequence[LoadedModel], dataset: Dataset, split: EvaluatedSplit) -> LabelledImages:
+    """The validation images, or all; raises UserError for a run that was, or may have been, trained on some of them."""
+    if split == "all":
+        for model in models:
+            if model.manifest:
+                raise UserError(
+                    f"{model.name}: a run of imparfait, perhaps trained on some of all images",
+                    expected="a model that was trained on none of them",
+                    hint="leave out --split all",
+                )
+        return dataset.train
+    if split == "validation":
+        for model in models:
+            check_unseen(model, dataset)
+    return dataset.train_val()[1]
+
+
 def check_unseen(model: LoadedModel, dataset: Dataset) -> None:
     """Raises UserError where a run was trained on validation images, or may have been with other groups."""
     if model.manifest and model.manifest.final:
@@ -149,17 +186,11 @@ def suite_of(models: Sequence[LoadedModel], dataset: Dataset) -> str:
     settings = [model.manifest.settings for model in models if model.manifest]
     if len(settings) == len(models):
         return "photo" if any(suite_for(each) == CLEAN_SUITE for each in settings) else "core"
-    return default_suite(dataset.train_val()[1])
+    return default_suite(dataset.train)
 
 
 def _suffix(suite: Suite) -> str:
     return f"-{suite}" if isinstance(suite, str) and suite in SUITES else "-custom"
-
-
-def _evaluate(
-    model: LoadedModel, images: LabelledImages, conditions: Sequence[Condition], watch: Callable[[str], Watch]
-) -> SuiteResult:
-    return SuiteResult(score_conditions(model.classifier, _made(model, conditions, watch, images)))
 
 
 def _made(

@@ -232,17 +232,35 @@ def access_sentence(access: TestAccess) -> str:
 
 def spec_sentence(spec: InferredSpec) -> str:
     """How an external model takes its input, where that is known from, and how clearly."""
-    taken = asdict(spec.spec)
+    taken = _spec_fields(spec)
     fields = ", ".join(f"{name.replace('_', ' ')} {value} ({spec.origins[name]})" for name, value in taken.items())
     if len(spec.trials) < 2:
         return fields
     best, other = spec.trials[:2]
-    differs = [f"{name.replace('_', ' ')} {v}" for name, v in asdict(other.spec).items() if v != taken[name]]
-    doubt = "; accuracy and log loss disagree: better state them" if spec.is_ambiguous else ""
+    differs = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in asdict(other.spec).items()
+        if name in spec.origins and value != getattr(spec.spec, name)
+    ]
     return (
         f"{fields}; {best.correct} of {best.total} validation images correct ({best.accuracy:.1%}), next best "
-        f"({', '.join(differs)}) {other.accuracy:.1%}; log loss {best.log_loss:.2g} and {other.log_loss:.2g}{doubt}"
+        f"({', '.join(differs)}) {other.accuracy:.1%}; log loss {best.log_loss:.2g} and {other.log_loss:.2g}"
     )
+
+
+def _spec_fields(spec: InferredSpec) -> dict[str, str]:
+    """The fields of a specification that say something, in words."""
+    taken = {name: str(getattr(spec.spec, name)) for name in spec.origins}
+    if spec.spec.mean:
+        mean, std = (",".join(f"{value:g}" for value in values) for values in (spec.spec.mean, spec.spec.std))
+        taken["value_range"] = f"mean {mean} and std {std}"
+    if spec.spec.outputs == "sigmoid":
+        taken["outputs"] = "sigmoid, divided by their sum"
+    if spec.fitted:
+        taken["fit"] = spec.fitted
+    if spec.spec.classes:
+        taken["classes"] = f"by name, {len(spec.spec.classes)} outputs"
+    return taken
 
 
 Table = tuple[Sequence[str], list[tuple[str, ...]], Sequence[str]]

@@ -8,6 +8,7 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Labels, Logits, are_probabilities
+from imparfait.evaluation.external.class_order import output_columns
 from imparfait.evaluation.external.input_spec import LAYOUTS, Function, InputSpec, apply_spec
 
 MIN_PROBABILITY = 1e-12  # replaces 0, whose logarithm is not finite
@@ -30,43 +31,59 @@ def adapt(function: Function, spec: InputSpec, classes: Sequence[str]) -> Classi
             raise
         except Exception as error:  # an external function may raise anything
             raise _rejected(function, images, batch, spec, error) from error
-        return to_logits(outputs, spec.outputs, classes, len(images))
+        return to_logits(outputs, spec.outputs, classes, len(images), spec.classes)
 
     return classify
 
 
-def to_logits(outputs: Any, kind: str, classes: Sequence[str], count: int) -> Logits:
-    """Outputs of this kind for `count` images as logits `[count, classes]`; raises UserError when they do not fit."""
+def to_logits(outputs: Any, kind: str, classes: Sequence[str], count: int, names: Sequence[str] = ()) -> Logits:
+    """Outputs of this kind for `count` images as logits `[count, classes]`; raises UserError when they do not fit.
+
+    `names` are those of the outputs in order, where they are not `classes`: outputs of other names are left out.
+    """
     array = as_array(outputs)
     received = f"the model returned {array.dtype} of shape {array.shape} for {count} images"
     if kind == "labels":
         array = array.reshape(count) if array.shape == (count, 1) else array
         if array.shape != (count,):
             raise UserError(received, expected=f"one label an image, shape ({count},)")
-        certain = np.full((count, len(classes)), MIN_PROBABILITY)
-        certain[np.arange(count), _indices(array, classes)] = 1
-        return np.asarray(np.log(certain), np.float32)
-    if array.shape != (count, len(classes)) or array.dtype.kind not in "fiu":
-        shape = f"numbers of shape ({count}, {len(classes)})"
-        raise UserError(received, expected=f"{shape}, one for each of the classes {listed(classes)}")
+        certain = np.full((count, len(names or classes)), MIN_PROBABILITY)
+        certain[np.arange(count), _indices(array, names or classes)] = 1
+        return _by_class(np.asarray(np.log(certain), np.float32), names, classes)
+    width = len(names or classes)
+    if array.shape == (count, 1) and width == 2 and array.dtype.kind in "fiu":  # of the second of two classes
+        array = np.concatenate([0 * array if kind == "logits" else 1 - array, array], 1)
+    if array.shape != (count, width) or array.dtype.kind not in "fiu":
+        shape = f"numbers of shape ({count}, {width})"
+        raise UserError(received, expected=f"{shape}, one for each of the classes {listed(names or classes)}")
     scores = array.astype(np.float32)
+    kind = "probabilities" if kind == "sigmoid" else kind  # the sum is divided out by the softmax of the logarithms
     if kind == "probabilities" and not are_probabilities(scores):
         raise UserError(
             f"the model returned {scores.min():g} to {scores.max():g} as probabilities",
             expected="numbers in 0..1",
             hint="if they are logits, say so: --outputs logits, or outputs='logits' in Python",
         )
-    return np.asarray(np.log(np.clip(scores, MIN_PROBABILITY, None))) if kind == "probabilities" else scores
+    scores = np.asarray(np.log(np.clip(scores, MIN_PROBABILITY, None))) if kind == "probabilities" else scores
+    return _by_class(scores, names, classes)
+
+
+def _by_class(logits: np.ndarray, names: Sequence[str], classes: Sequence[str]) -> Logits:
+    columns = output_columns(names, classes) if names else None
+    return logits if columns is None else np.ascontiguousarray(logits[:, columns])
 
 
 def kind_of_outputs(outputs: Any) -> str:
-    """The kind of outputs: labels where there is one value an image, probabilities where every row sums to 1."""
+    """The kind of outputs: labels for one value an image, probabilities where every row sums to 1, else sigmoid for
+    values in 0..1."""
     array = as_array(outputs)
     if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iuU"):
         return "labels"
     rows = array.astype(np.float64) if array.dtype.kind in "fiu" else np.full((1, 1), -1.0)
     sums_to_one = np.abs(rows.sum(-1) - 1) < 1e-3  # half precision is off by 5e-4
-    return "probabilities" if bool((rows >= 0).all() and sums_to_one.all()) else "logits"
+    if (rows >= 0).all() and sums_to_one.all() and rows.shape[-1] > 1:
+        return "probabilities"
+    return "sigmoid" if rows.size and rows.min() >= 0 and 0 < rows.max() <= 1 else "logits"
 
 
 def as_array(outputs: Any) -> np.ndarray:

@@ -24,13 +24,20 @@ class DeclaredSpec(BaseModel, frozen=True, extra="forbid"):
     value_range: Literal["1", "255"] | None = None
     """255 where the model begins by dividing by it, or takes integers."""
     foreground: Literal["light"] | None = None
-    outputs: Literal["logits", "probabilities", "labels"] | None = None
+    outputs: Literal["logits", "probabilities", "sigmoid", "labels"] | None = None
     class_names: tuple[str, ...] | None = None
 
 
 def declared_names(metadata: ExportMetadata) -> tuple[str, ...] | None:
     """The class names of a file that imparfait exported; None where they are too long for the sandbox's messages."""
-    return metadata.classes if sum(map(len, metadata.classes)) < MAX_NAME_CHARACTERS else None
+    return short_names(metadata.classes)
+
+
+def short_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Class names that a message can hold and a terminal can show; None for others."""
+    if names is None or sum(map(len, names)) >= MAX_NAME_CHARACTERS or not all(map(str.isprintable, names)):
+        return None
+    return names
 
 
 def batches(images: np.ndarray, fixed: int | None) -> Iterator[np.ndarray]:

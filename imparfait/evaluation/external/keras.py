@@ -36,7 +36,7 @@ MODULE_PREFIXES = ("keras.src.models.", "keras.src.ops.")  # Functional, and ope
 CODE_CLASSES = {"Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__typespec__"}
 FILE_CLASSES = {"StringLookup", "IntegerLookup", "TextVectorization"}  # may name a vocabulary file
 EXPORT_HINT = "where it was made, write: model.export('model.onnx', format='onnx')"
-OUTPUTS_OF_ACTIVATION = {"softmax": "probabilities", "log_softmax": "logits", "linear": "logits"}
+OUTPUTS_OF_ACTIVATION = {"softmax": "probabilities", "log_softmax": "logits", "linear": "logits", "sigmoid": "sigmoid"}
 
 Function = Callable[[np.ndarray], np.ndarray]
 

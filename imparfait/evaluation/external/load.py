@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from imparfait.core.compute import images_at_once
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, open_regular
 from imparfait.evaluation.external.base import BATCH_SIZE, DeclaredSpec
-from imparfait.evaluation.external.sandbox.client import SandboxedModel, SandboxLimits, sandbox_for
+from imparfait.evaluation.external.sandbox.client import OutOfMemoryError, SandboxLimits, sandbox_for
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,34 @@ ZIP_SIGNATURE = b"PK\x03\x04"
 class ExternalModel:
     """The function in a model file: arrays as the file takes them to float32 `[n, classes]` or int64 labels `[n]`."""
 
-    def __init__(self, path: Path, declared: DeclaredSpec, function: SandboxedModel) -> None:
+    def __init__(self, path: Path, declared: DeclaredSpec, function: Callable[[np.ndarray], np.ndarray]) -> None:
         self.path, self.declared = path, declared
         self._function = function
+        self._images_at_once = 0  # fewer after a batch that ran out of memory
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """The outputs for `images`; raises UserError for whatever happens in the sandbox."""
-        parts = [self._function(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)]
+        parts = []
+        fixed = self.declared.shape[0] if self.declared.shape else None
+        self._images_at_once = self._images_at_once or _whole(images_at_once(images.shape[1:], BATCH_SIZE), fixed)
+        start = 0
+        while start < len(images):
+            try:
+                parts.append(self._function(images[start : start + self._images_at_once]))
+            except OutOfMemoryError:
+                if self._images_at_once <= (fixed or 1):
+                    raise
+                self._images_at_once = _whole(self._images_at_once // 2, fixed)
+            else:
+                start += self._images_at_once
         if len({part.shape[1:] for part in parts}) != 1:
             raise UserError(f"{self.path}: returns a different number of classes from batch to batch")
         return np.concatenate(parts)
+
+
+def _whole(images: int, fixed: int | None) -> int:
+    """At most `images`, or so many that a model of a fixed batch size has no batch that is not full."""
+    return max(images // fixed, 1) * fixed if fixed else max(images, 1)
 
 
 @contextmanager

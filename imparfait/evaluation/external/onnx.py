@@ -5,8 +5,7 @@
 # division by 255 at the start, a softmax at the end; a file that imparfait exported says the rest in its metadata.
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,25 @@ import numpy as np
 
 from imparfait.core.compute import onnx_session
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.base import DeclaredSpec, batches, checked_outputs, declared_names
+from imparfait.evaluation.external.base import DeclaredSpec, batches, checked_outputs, declared_names, short_names
+from imparfait.evaluation.external.onnx_outputs import (
+    PASS_THROUGH,
+    class_names,
+    lengths,
+    output_of,
+    without_zipmap,
+)
 from imparfait.models.metadata import KEY, ExportMetadata, parse_metadata
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # of operators; scikit-learn's trees and linear models are in the last
+RUNTIME_DOMAIN = "com.microsoft"
+RUNTIME_OPERATORS = {
+    "QuantizeLinear", "DequantizeLinear", "QGemm", "QLinearAdd", "QLinearMul", "QLinearAveragePool",
+    "QLinearGlobalAveragePool", "QLinearConcat", "QLinearConv", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax",
+    "QLinearReduceMean", "QLinearWhere", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "NhwcMaxPool", "FusedConv",
+    "FusedGemm", "FusedMatMul", "Gelu", "QuickGelu", "BiasGelu", "FastGelu",
+}  # fmt: skip
+"""ONNX Runtime's own, which its quantiser and optimiser write: arithmetic only, without subgraphs, files or state."""
 MAX_NODES = 20_000
 DTYPES = {
     "tensor(float)": np.float32,
@@ -25,10 +39,6 @@ DTYPES = {
     "tensor(float16)": np.float16,
     "tensor(uint8)": np.uint8,
 }
-LABEL_TYPES = ("tensor(int64)", "tensor(int32)")
-PASS_THROUGH = {"Cast", "Identity"}  # operators that leave the values as they are
-OUTPUTS_OF_OPERATOR = {"Softmax": "probabilities", "LogSoftmax": "logits", "Gemm": "logits"}
-
 Function = Callable[[np.ndarray], np.ndarray]
 
 
@@ -63,26 +73,42 @@ def load(path: str, threads: int) -> tuple[dict[str, Any], Function]:
         _check(model)
     except (DecodeError, UnicodeDecodeError) as error:
         raise UserError("is no ONNX file, or a broken one", hint="export it again") from error
+    names = class_names(model.graph)
+    content = model.SerializeToString() if without_zipmap(model) else content
     session = onnx_session(content, threads)
     name, dtype, shape = _input(session)
     metadata = _metadata(model) if dtype is np.uint8 and len(shape) == 4 else None
-    output, labels = _output(session)
+    output = output_of(session, model.graph, names, tuple(DTYPES))
+
+    sessions = [session]
+    del session
 
     def predict(images: np.ndarray) -> np.ndarray:
+        if not sessions:
+            sessions.append(onnx_session(content, threads))
+        try:
+            return predict_with(sessions[0], images)
+        except Exception:
+            sessions.clear()  # after a batch that ran out of memory it keeps what it has, too much for a smaller one
+            raise
+
+    def predict_with(session: Any, images: np.ndarray) -> np.ndarray:
         values = np.rint(images).clip(0, 255) if dtype is np.uint8 else images
         parts = [
-            session.run([output], {name: batch})[0] for batch in batches(values.astype(dtype, copy=False), shape[0])
+            session.run([output.name], {name: batch})[0]
+            for batch in batches(values.astype(dtype, copy=False), shape[0])
         ]
-        return checked_outputs(np.concatenate(parts)[: len(images)], labels)
+        outputs = np.concatenate(parts)[: len(images)]
+        return checked_outputs(np.asarray(output.indices(outputs)) if output.labels else outputs, output.labels)
 
     declared = DeclaredSpec(
         shape=shape,
-        num_classes=None if labels else _num_classes(session, output),
+        num_classes=output.num_classes,
         layout="nchw" if metadata else None,
         value_range="255" if dtype is np.uint8 or _divides_by_255(model.graph, name) else None,
         foreground="light" if metadata else None,
-        outputs="labels" if labels else _kind_of_output(model.graph, output),
-        class_names=declared_names(metadata) if metadata else None,
+        outputs=output.kind,
+        class_names=declared_names(metadata) if metadata else short_names(output.class_names),
     )
     return declared.model_dump(), predict
 
@@ -111,7 +137,8 @@ def _check(model: Any) -> None:
                 )
         elif isinstance(message, NodeProto):
             nodes += 1
-            if message.domain not in DOMAINS:
+            own = message.domain == RUNTIME_DOMAIN and message.op_type in RUNTIME_OPERATORS
+            if message.domain not in DOMAINS and not own:
                 raise UserError(
                     f"uses the operator {message.op_type} of the domain {message.domain}",
                     expected="ONNX's own operators",
@@ -145,42 +172,7 @@ def _input(session: Any) -> tuple[str, Any, tuple[int | None, ...]]:
     (images,) = inputs
     if images.type not in DTYPES or not 2 <= len(images.shape) <= 4:
         raise UserError(f"takes a {images.type} of shape {images.shape}", expected="images: 2 to 4 axes of numbers")
-    return images.name, DTYPES[images.type], tuple(_lengths(images.shape))
-
-
-def _lengths(shape: Sequence[Any]) -> Iterator[int | None]:
-    for length in shape:
-        yield length if isinstance(length, int) and length > 0 else None
-
-
-def _output(session: Any) -> tuple[str, bool]:
-    """The name of the output with one number a class; where there is none, of the labels, and True."""
-    outputs = [(node.name, node.type, len(node.shape)) for node in session.get_outputs()]
-    scores = [name for name, kind, axes in outputs if kind in DTYPES and axes != 1]
-    labels = [name for name, kind, axes in outputs if kind in LABEL_TYPES and axes == 1]
-    if not scores and not labels:
-        raise UserError(
-            f"returns {', '.join(f'{name}: {kind}' for name, kind, _ in outputs)}",
-            expected="one number a class for each image",
-            hint="for scikit-learn, write: to_onnx(…, options={'zipmap': False})",
-        )
-    return (scores or labels)[0], not scores
-
-
-def _num_classes(session: Any, output: str) -> int | None:
-    shape = next(node.shape for node in session.get_outputs() if node.name == output)
-    return next(chain(_lengths(shape[1:2]), [None]))
-
-
-def _kind_of_output(graph: Any, output: str) -> Any:
-    """The kind of output that the last operator makes, where that is certain."""
-    made_by = {name: node for node in graph.node for name in node.output}
-    for _ in graph.node:
-        node = made_by.get(output)
-        if node is None or node.op_type not in PASS_THROUGH:
-            return OUTPUTS_OF_OPERATOR.get(node.op_type) if node is not None else None
-        output = node.input[0]
-    return None
+    return images.name, DTYPES[images.type], tuple(lengths(images.shape))
 
 
 def _divides_by_255(graph: Any, name: str) -> bool:

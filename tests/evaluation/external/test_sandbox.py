@@ -14,7 +14,7 @@ import pytest
 from helpers import sandbox_attacks
 
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.sandbox.client import SandboxLimits, SandboxServer, sandbox_for
+from imparfait.evaluation.external.sandbox.client import OutOfMemoryError, SandboxLimits, SandboxServer, sandbox_for
 
 IMAGES = np.arange(8, dtype=np.float32).reshape(2, 4)
 TIGHT = SandboxLimits(memory_bytes=256 << 20, seconds=0.5, cpu_seconds=30)
@@ -176,6 +176,18 @@ def test_after_an_exception_the_model_can_be_called_again(sandbox: SandboxServer
         with pytest.raises(UserError, match="fails while predicting 1 images: ValueError: once"):
             function(IMAGES[:1])
         assert function(IMAGES).shape == (2, 3)
+
+
+def test_a_batch_larger_than_the_memory_is_refused_and_a_smaller_one_is_predicted(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.bin"
+    file.write_text("good")
+    with sandbox.open(file, SandboxLimits(memory_bytes=64 << 20, seconds=30, cpu_seconds=30)) as function:
+        for _ in range(2):  # first and later batches alike
+            with pytest.raises(OutOfMemoryError, match="GiB of memory while predicting 25"):
+                function(np.zeros((25, 1 << 20), np.float32))
+            assert function(IMAGES).shape == (2, 3)
 
 
 def test_a_server_that_was_killed_is_started_again(tmp_path: Path) -> None:

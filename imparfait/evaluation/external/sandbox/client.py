@@ -91,6 +91,10 @@ class Started(BaseModel, frozen=True, extra="forbid"):
     failed: str | None = None
 
 
+class OutOfMemoryError(UserError):
+    """A model needs more memory than it may use; with fewer images it may need less."""
+
+
 class SandboxServer:
     """A process that has imported one loader and forks a restricted child for each file; see the list above."""
 
@@ -217,7 +221,7 @@ class SandboxedModel:
         if reply.out_of_memory:
             gib = self._limits.memory_bytes / 2**30
             received = f"{self.path}: needs more than {gib:.3g} GiB of memory while {doing}"
-            raise UserError(received, hint="give a smaller one")
+            raise OutOfMemoryError(received, hint="give a smaller one")
         if reply.refused is not None:
             raise UserError(f"{self.path}: {printable_line(reply.refused)}")
         if reply.failed is not None:

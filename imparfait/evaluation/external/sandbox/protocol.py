@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 MAX_MESSAGE_BYTES = 1 << 16  # of JSON
+SKIPPED_AT_ONCE = 1 << 16  # bytes of an array that there is no memory for
 START_CHILD, END_CHILD = b"+", b"-"  # one byte before each order to the server
 
 
@@ -47,9 +48,18 @@ def receive(channel: socket.socket, deadline: float | None = None) -> bytes:
 def receive_array(
     channel: socket.socket, dtype: str, shape: tuple[int, ...], deadline: float | None = None
 ) -> np.ndarray:
-    """The array that follows. It is allocated first, so the caller has checked `dtype` and `shape`."""
+    """The array that follows. It is allocated first, so the caller has checked `dtype` and `shape`.
+
+    Raises MemoryError where there is no room for it; its bytes are then taken from the channel all the same.
+    """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    return np.frombuffer(_receive_exactly(channel, bytearray(size), deadline), dtype).reshape(shape)
+    try:
+        buffer = bytearray(size)
+    except MemoryError:
+        for start in range(0, size, SKIPPED_AT_ONCE):
+            _receive_exactly(channel, bytearray(min(SKIPPED_AT_ONCE, size - start)), deadline)
+        raise
+    return np.frombuffer(_receive_exactly(channel, buffer, deadline), dtype).reshape(shape)
 
 
 def _receive_exactly(channel: socket.socket, buffer: bytearray, deadline: float | None) -> bytearray:

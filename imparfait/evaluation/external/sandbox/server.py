@@ -135,9 +135,10 @@ def _answer_requests(channel: socket.socket, loader: Loader, order: Mapping[str,
             request = json.loads(protocol.receive(channel))
         except EOFError:
             return
-        array = protocol.receive_array(channel, request["dtype"], tuple(request["shape"]))
         try:
+            array = protocol.receive_array(channel, request["dtype"], tuple(request["shape"]))
             outputs = function(array)
+            del array  # before the next is received
         except Exception as error:
             protocol.send(channel, _failure(error, hook))
             continue
