@@ -29,15 +29,15 @@ NOT_CALIBRATED = "not calibrated: no confidence threshold keeps an error rate of
 
 def train_and_report(
     run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool, suite: str = "core"
-) -> None:
-    """Complete the run and print its scores; an equal run that is finished is printed instead."""
+) -> bool:
+    """Complete the run and print its scores; True. An equal run that is finished is printed instead; False."""
     from imparfait.training.run_folder import calibrate_finished, finished_folder
 
     if folder := finished_folder(run, out):
         if calibrate_finished(folder, run, out):
             click.echo(f"{folder}: now has the calibration of its run with validation images", err=True)
         _print_earlier(folder, run.settings.seed, as_json, suite)
-        return
+        return False
     finished = complete(run, model, test, out, suite)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
@@ -46,6 +46,7 @@ def train_and_report(
     remarks += [console.plain(finished.suspects)] if finished.suspects else []
     more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
     console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)
+    return True
 
 
 def complete(

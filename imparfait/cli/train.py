@@ -138,12 +138,12 @@ def train(
     if run.pilot:
         click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))
-    train_and_report(run, model, test, out, as_json, suite)
+    is_new = train_and_report(run, model, test, out, as_json, suite)
     if not final and dataset.sealed:
         console.next_step(
             options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"
         )
-    elif not final:
+    elif not final and is_new:
         console.next_step(shlex.join(["imparfait", "serve", str(out / run.name)]), "try it on other images")
 
 
