@@ -1,5 +1,6 @@
 """Every command, program and settings file in README and docs runs on small data."""
 
+import json
 import re
 import shlex
 import shutil
@@ -47,7 +48,7 @@ SHORT = {
     "search": ["--trials", "4", "--folds", "2", "--epochs", "1", "--images", "60", "--executor", "serial"],
 }
 """Flags added to commands that would take long; one that a command has already stays as it is."""
-READS_DATA = ("train", "compare", "search", "evaluate", "corrupt")
+READS_DATA = ("train", "compare", "search", "evaluate", "gate", "corrupt")
 LONG = "imparfait study"
 """Only parsed here; tests/test_readme.py runs the quick study."""
 SERVERS = {"serve": [], "fields": ["--no-open"], "review": ["--no-open"], "label": ["--no-open"]}
@@ -88,6 +89,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Image.fromarray(pixels[0]).save(path)
     lines = [f"{path.relative_to(home)},{path.parent.name}" for path in sorted((home / "my_images").rglob("*.png"))]
     (home / "labels.csv").write_text("\n".join(["image_path,label", *lines]))
+    (home / "names.json").write_text(json.dumps([*mine.classes, *"3456789"]))
+    for name in ("a", "b"):  # predictions, of which one is wrong
+        wrong = [f"{lines[0].split(',')[0]},none", *lines[1:]] if name == "a" else lines
+        (home / f"{name}.csv").write_text("\n".join(["file,label", *wrong]))
     rows = ["image_path,label,device"]
     for number, (pixels, label) in enumerate(zip(mine.pixels, mine.labels, strict=True)):
         meter = f"meter-{number // 3 % 4}"
@@ -105,6 +110,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         environment.setenv("XDG_CACHE_HOME", str(home / "cache"))
         for command in (
             "imparfait train --recipe quick",
+            "imparfait train --data my_images --size 32",
             *commands_of(TEXTS["export.md"]),
         ):  # its files are used by others
             run(command, home)
