@@ -128,8 +128,8 @@ def test_gate_measures_on_each_split(tmp_path: Path, split: str, count: int, acc
     image_folder(tmp_path / "data" / "train")
     image_folder(tmp_path / "data" / "test", first=1000)
     model = bars_model(tmp_path / "model.onnx")
-    words = ("--data", tmp_path / "data", "--out", tmp_path / "runs", "--min", "clean=0.5", "--split", split, *STATED)
-    result = call("gate", model, *words)
+    words = ("--data", tmp_path / "data", "--out", tmp_path / "runs", "--min", "clean=0.5", "--split", split)
+    result = call("gate", model, *words, "--suite", "core", *STATED)
     assert result.exit_code == 0, result.output
     included = {"validation": "", "test": " for the test", "all": ", those for the test included"}[split]
     assert f"{count} images of data{included}, suite core" in " ".join(result.output.split())
@@ -143,7 +143,7 @@ def test_the_order_of_outputs_is_stated_in_a_file_or_a_list(tmp_path: Path) -> N
     names.write_text(json.dumps(["flat", "steep", "cross"]))
     for stated in (names, "flat,steep,cross"):
         words = ("--data", data, "--out", tmp_path / "runs", "--min", "clean=0.9", "--split", "all", *STATED)
-        result = call("gate", model, *words, "--classes", stated)
+        result = call("gate", model, *words, "--suite", "core", "--classes", stated)
         assert result.exit_code == 0, result.output
 
 
