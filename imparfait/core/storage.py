@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,7 +36,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     beside it is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with folder_lock(path.parent):
+    with _change_in(path.parent):
         _remove_partial(path.parent)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=PARTIAL, dir=path.parent))
         in_use = ExitStack()
@@ -50,7 +50,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             _sync(file)
         _sync(temporary)
         aside = temporary.with_name(f"{temporary.name}{ASIDE}")
-        with folder_lock(path.parent):
+        with _change_in(path.parent):
             if path.exists():
                 path.rename(aside)  # not removed yet: a crash between these two lines loses nothing
             temporary.rename(path)
@@ -61,6 +61,11 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         raise
     finally:
         in_use.close()
+
+
+def _change_in(parent: Path) -> AbstractContextManager[None]:
+    """The lock for a change in `parent`; none in a partial folder, whose lock this process has already."""
+    return contextlib.nullcontext() if parent.name.endswith(PARTIAL) else folder_lock(parent)
 
 
 def _remove_partial(parent: Path) -> None:

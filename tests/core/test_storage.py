@@ -138,6 +138,18 @@ def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["a"]
 
 
+def test_folders_are_written_within_a_folder_that_is_being_written(tmp_path: Path) -> None:
+    with atomic_directory(tmp_path / "study") as study:
+        for name in ("first", "second"):
+            with atomic_directory(study / name) as unfinished:
+                (unfinished / "file").write_text(name)
+        with atomic_directory(study / "deep" / "third") as unfinished:
+            (unfinished / "file").write_text("third")
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("file"))
+    assert files == ["study/deep/third/file", "study/first/file", "study/second/file"]
+    assert not list(tmp_path.rglob(".*"))
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_a_failure_leaves_no_files(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "a"
