@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from imparfait.cli import console
+from imparfait.core.names import as_cell
 from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, compare_models
@@ -80,7 +81,7 @@ def test_class_and_model_names_in_the_report_of_a_suite(data: LabelledImages, tm
     assert "<b>bold" not in page
     with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {row["model"] for row in rows} == {row["class"] for row in rows} == set(NAMES)
+    assert {row["model"] for row in rows} == {row["class"] for row in rows} == set(map(as_cell, NAMES))
     latex = (tmp_path / "table.tex").read_text(encoding="utf-8")
     assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == len(NAMES)
 
