@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from imparfait.core.counts import counted
 from imparfait.core.storage import printable
 from imparfait.evaluation.paired_predictions import ModelSummary, PairedComparison, PartDifference
 from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL
@@ -36,12 +37,12 @@ def paired_sentences(comparison: PairedComparison) -> list[str]:
     tested = f"t test over {groups} groups" if groups > 1 else "McNemar's exact test"
     lines = [
         verdict_sentence(comparison.verdict),
-        f"only {first} is right on {split.only_second:,} files, only {second} on {split.only_first:,}; "
+        f"only {first} is right on {counted(split.only_second, 'file')}, only {second} on {split.only_first:,}; "
         f"{tested}: p = {comparison.verdict.p:.2g}",
     ]
     lines += _parts("classes", comparison.by_class) + _parts("groups", comparison.by_group)
     if any(comparison.left_out):
-        lines.append(f"left out are {sum(comparison.left_out):,} files that only one of the two predicts")
+        lines.append(f"left out: {counted(sum(comparison.left_out), 'file')} that only one of the two predicts")
     return lines
 
 

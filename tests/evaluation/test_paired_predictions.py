@@ -54,7 +54,7 @@ def test_the_command_prints_a_table_a_verdict_and_json(tables: tuple[Path, Path]
     printed = run("compare", *tables)
     assert "28 of 40" in printed
     assert "b is better than a by 27.50 points" in printed
-    assert "only a is right on 1 files, only b on 12; McNemar's exact test" in printed
+    assert "only a is right on 1 file, only b on 12; McNemar's exact test" in printed
     content = json.loads(run("compare", *tables, "--json"))
     assert content["difference"]["significant"] is True
     assert content["only_one_right"] == {"a": 1, "b": 12}
