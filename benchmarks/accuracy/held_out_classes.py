@@ -6,7 +6,7 @@ For each class of a set, the recipe `photo` trains on the others, on one thread 
 `none_of_these`: a confidence that 5 % of the held-out images of known classes are below. Counted are images of the
 unknown class below it. Other scores than the largest probability are given the same rate of false alarms, for
 comparison: the entropy, the largest logit, and the energy. `--ood` is the recipe's share of out-of-distribution images.
-The sets are those of own_images.py. About 25 minutes on one core.
+The sets are those of own_images.py. The first takes a minute on one core, the others a quarter of an hour or more each.
 """
 
 import argparse
@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp, softmax, xlogy
-from sklearn.datasets import load_digits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from accuracy.own_images import FASHION, labelled, shapes
+from accuracy.own_images import FASHION, eight_by_eight, shapes
 from tools.claims import write_claim
 
 from imparfait.core.hardware import torch_threads
@@ -36,9 +35,8 @@ from imparfait.training.run import prepare_run
 
 
 def sets() -> dict[str, LabelledImages]:
-    digits = load_digits()
     return {
-        "8×8 digits": labelled("8×8 digits", (digits.images * 15.9).astype(np.uint8)[:, None], digits.target),
+        "8×8 digits": eight_by_eight(),
         "coloured shapes": shapes(),
         "MNIST, 2,000": subsample(load_data("mnist").train, 2000),
         "Fashion-MNIST, 3,000": subsample(load_data(FASHION).train, 3000),

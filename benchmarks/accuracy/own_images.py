@@ -47,6 +47,12 @@ def labelled(name: str, pixels: np.ndarray, labels: np.ndarray) -> LabelledImage
     return LabelledImages(pixels, labels.astype(np.int64), np.arange(len(labels)), classes, name, "train")
 
 
+def eight_by_eight() -> LabelledImages:
+    """scikit-learn's 1,797 digits of 8×8 pixels."""
+    digits = load_digits()
+    return labelled("8×8 digits", (digits.images * 15.9).astype(np.uint8)[:, None], digits.target)
+
+
 def shapes(images: int = 1500, side: int = 48) -> LabelledImages:
     """Five coloured shapes on coloured, uneven ground: disc, square, triangle, ring, cross."""
     rng = np.random.default_rng(0)
@@ -93,14 +99,12 @@ def textures(images: int = 1200, side: int = 32) -> Split:
 
 def sets(meters: Path) -> dict[str, list[Split]]:
     """The splits of each data set."""
-    digits = load_digits()
-    eight = labelled("8×8 digits", (digits.images * 15.9).astype(np.uint8)[:, None], digits.target)
     by_group = load_data(meters, size=32).train
     return {
         "meters, 4 of 16 held out": [fold(by_group, 4, number, 0) for number in range(4)],
         "Fashion-MNIST, 3,000": [split(subsample(load_data(FASHION).train, 4500), 1 / 3)],
         "MNIST, 1,000": [split(subsample(load_data("mnist").train, 2000), 1 / 2)],
-        "8×8 digits": [split(eight, 1 / 3)],
+        "8×8 digits": [split(eight_by_eight(), 1 / 3)],
         "coloured shapes": [split(shapes(), 1 / 3)],
         "textures": [textures()],
     }

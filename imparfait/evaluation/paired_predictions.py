@@ -15,6 +15,7 @@ from imparfait.evaluation.statistics import (
     GroupInterval,
     Interval,
     Verdict,
+    group_error,
     group_interval,
     holm,
     mcnemar,
@@ -116,13 +117,7 @@ def _verdict(
     if members is None or members.max() < 1:
         error = float(ahead.std(ddof=1)) / len(ahead) ** 0.5
         return Verdict(names, Difference(float(ahead.mean()), error, len(ahead) - 1), split.p)
-    sizes, sums = np.bincount(members), np.bincount(members, weights=ahead)
-    total, mean = len(ahead), float(ahead.mean())
-    # A jackknife over the groups, with their effective number, as in `group_interval`.
-    changes = (sums - mean * sizes) / (total - sizes)
-    error = float(np.sqrt((len(sizes) - 1) / len(sizes) * (changes**2).sum()))
-    freedom = max(1.0, 1 / float(((sizes / total) ** 2).sum()) - 1)
-    found = Difference(mean, error, freedom)
+    found = Difference(float(ahead.mean()), *group_error(ahead, members))
     return Verdict(names, found, found.p)
 
 
@@ -164,12 +159,11 @@ def _truths(
     given: Mapping[str, str] | None,
 ) -> np.ndarray:
     if given is not None:
-        names, known = same_names([first.files[row] for row in rows], list(given))
-        by_name = dict(zip(known, given.values(), strict=True))
-        missing = [name for name in names if name not in by_name]
+        found = _by_file(first, rows, given)
+        missing = [first.files[row] for row, label in zip(rows, found, strict=True) if label is None]
         if missing:
             raise UserError(f"{len(missing)} files without a truth, such as {missing[0]}", expected="one for each file")
-        return np.array([by_name[name] for name in names])
+        return np.array(found)
     own, other = (
         None if table.truths is None else np.array(table.truths)[places]
         for table, places in ((first, rows), (second, other_rows))
@@ -181,14 +175,14 @@ def _truths(
             expected="the same",
             hint="give the right ones with --truth TABLE",
         )
-    found = other if own is None else own
-    if found is None:
+    stated = other if own is None else own
+    if stated is None:
         raise UserError(
             f"{first.path} and {second.path}: no column of truths",
             expected="truth or target in one of them",
             hint="or write --truth TABLE, with columns image_path and label",
         )
-    return np.asarray(found)
+    return np.asarray(stated)
 
 
 def _groups(
@@ -199,13 +193,18 @@ def _groups(
     given: Mapping[str, str] | None,
 ) -> np.ndarray | None:
     if given:
-        names, known = same_names([first.files[row] for row in rows], list(given))
-        by_name = dict(zip(known, given.values(), strict=True))
-        return np.array([by_name.get(name, "") for name in names])
+        return np.array([name or "" for name in _by_file(first, rows, given)])
     for table, places in ((first, rows), (second, other_rows)):
         if table.groups is not None:
             return np.asarray(np.array(table.groups)[places])
     return None
+
+
+def _by_file(table: Predictions, rows: Int[np.ndarray, " n"], given: Mapping[str, str]) -> list[str | None]:
+    """What is given for the files in these rows; None for those that it does not name."""
+    names, known = same_names([table.files[row] for row in rows], list(given))
+    by_name = dict(zip(known, given.values(), strict=True))
+    return [by_name.get(name) for name in names]
 
 
 def _distinct(first: Predictions, second: Predictions) -> tuple[str, str]:

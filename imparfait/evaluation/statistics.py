@@ -60,19 +60,29 @@ def group_interval(
     Source: MacKinnon, Nielsen & Webb (Journal of Econometrics 232, 2023), for jackknife and t; Carter, Schnepel &
     Steigerwald (Review of Economics and Statistics 99, 2017), for the effective number.
     """
-    _, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    n, mean = len(sizes), float(correct.mean())
+    n, mean = len(np.unique(groups)), float(correct.mean())
     if n < 2:
         return None
     if mean in (0.0, 1.0):
         return GroupInterval(n, wilson_interval(round(mean * n), n, confidence))
-    shares = sizes / sizes.sum()
-    # What leaving out a group changes in the mean.
-    changes = np.bincount(members, weights=correct - mean) / sizes.sum() / (1 - shares)
-    error = float(np.sqrt((n - 1) / n * (changes**2).sum())) / (mean * (1 - mean))  # of the log odds
-    freedom = max(1.0, 1 / float((shares**2).sum()) - 1)
+    error, freedom = group_error(correct, groups)
+    error /= mean * (1 - mean)  # of the log odds
     half = -float(stdtrit(freedom, (1 - confidence) / 2)) * error
     return GroupInterval(n, (float(expit(logit(mean) - half)), float(expit(logit(mean) + half))))
+
+
+def group_error(values: Float[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) -> tuple[float, float]:
+    """The standard error of the mean of `values` over new groups, and its degrees of freedom, at least 1.
+
+    A jackknife that leaves out one of two or more groups at a time; degrees of freedom are the effective number of
+    groups (Kish's, for unequal sizes) minus one. Sources: those of `group_interval`.
+    """
+    _, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shares = sizes / sizes.sum()
+    # What leaving out a group changes in the mean.
+    changes = np.bincount(members, weights=values - float(values.mean())) / sizes.sum() / (1 - shares)
+    error = float(np.sqrt((len(sizes) - 1) / len(sizes) * (changes**2).sum()))
+    return error, max(1.0, 1 / float((shares**2).sum()) - 1)
 
 
 @dataclass(frozen=True)
