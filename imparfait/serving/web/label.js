@@ -1,40 +1,25 @@
 /** The page to label images: one at a time, each label saved at once. */
 
-import { capitalize, element, percent } from "./format.js";
-import { get, postJson } from "./server.js";
+import { element, percent } from "./format.js";
+import { acceptKeys, alone, announce, find, load, nextOpen as nextIn, preload } from "./queue.js";
+import { postJson } from "./server.js";
 
-const PRELOADED = 3; // images after the present one
 const MOST_BUTTONS = 9; // one for each of the keys 1 to 9
 const MOST_FOUND = 30; // classes shown of those that were searched for
 const SMALL_SIDE = 128; // pixels, up to which an image is shown with its pixels as squares
 
-const find = (id) => document.getElementById(id);
-const { table, classes, images } = await load();
+const { table, classes, images } = await load("images", { table: "", classes: [], images: [] });
 const namesAreKeys = classes.every((name) => /^[0-9]$/.test(name));
 const showsAll = namesAreKeys || classes.length <= MOST_BUTTONS;
 let current = null; // index of the shown image; null at the end
 let offered = []; // indices of the classes with a button
-let busy = false; // while a request is in progress
-
-async function load() {
-  try {
-    return await get("images");
-  } catch (error) {
-    showError(error.message);
-    return { table: "", classes: [], images: [] };
-  }
-}
 
 const isOpen = (index) => images[index].label === null && !images[index].skipped;
 const labelledCount = () => images.filter((image) => image.label !== null).length;
 const skippedCount = () => images.filter((image) => image.skipped).length;
 const predicted = (index) => images[index].predictions[0][0];
 
-/** The next image without a label, from `start` on and then from the first; null where there is none. */
-function nextOpen(start) {
-  const order = [...images.keys()];
-  return [...order.slice(start), ...order.slice(0, start)].find(isOpen) ?? null;
-}
+const nextOpen = (start) => nextIn(images, isOpen, start);
 
 function show(index) {
   current = index;
@@ -55,9 +40,7 @@ function show(index) {
   document.activeElement?.blur();
   window.scrollTo(0, 0);
   announce(`Image ${index + 1} of ${images.length}: predicted ${classes[best]}, ${percent(probability)}.`);
-  for (let after = index + 1; after <= index + PRELOADED && after < images.length; after++) {
-    new Image().src = `images/${after}`;
-  }
+  preload("images", index, images.length);
 }
 
 function drawImage(index) {
@@ -125,20 +108,6 @@ function showEnd() {
   announce(find("end-title").textContent);
 }
 
-/** Runs one request at a time: a key pressed meanwhile would be meant for another image. */
-async function alone(work) {
-  if (busy) return;
-  busy = true;
-  try {
-    await work();
-    showError("");
-  } catch (error) {
-    showError(error.message);
-  } finally {
-    busy = false;
-  }
-}
-
 const choose = (label) =>
   alone(async () => {
     const index = current;
@@ -193,29 +162,12 @@ function actionOf(key) {
   return { " ": accept, Enter: accept, s: skip, u: undo, t: search }[key];
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.target === find("filter")) {
-    if (event.key !== "Escape") return; // Enter submits the form
-    find("filter").value = "";
-    find("filter").blur();
-    drawClasses();
-    return;
-  }
-  if (event.target instanceof HTMLButtonElement && ["Enter", " "].includes(event.key)) return;
-  const action = actionOf(event.key.length === 1 ? event.key.toLowerCase() : event.key);
-  if (!action) return;
-  event.preventDefault();
-  action();
-});
+acceptKeys(find("filter"), leaveSearch, actionOf);
 
-function showError(message) {
-  find("error").textContent = capitalize(message);
-  find("error").hidden = !message;
-}
-
-function announce(text) {
-  find("announcement").textContent = text;
+function leaveSearch() {
+  find("filter").value = "";
+  find("filter").blur();
+  drawClasses();
 }
 
 /** The keys in a sentence. */

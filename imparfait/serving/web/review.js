@@ -1,35 +1,19 @@
 /** The review: unsure fields one at a time, each decision saved at once. */
 
-import { capitalize, element, percent } from "./format.js";
-import { get, postJson } from "./server.js";
+import { element, percent } from "./format.js";
+import { acceptKeys, alone, announce, find, isBusy, load, nextOpen as nextIn, preload } from "./queue.js";
+import { postJson } from "./server.js";
 
-const PRELOADED = 3; // crops after the present one
-
-const find = (id) => document.getElementById(id);
-const { csv, fields } = await load();
+const { csv, fields } = await load("fields", { csv: "", fields: [] });
 const steps = []; // { index, kind: "decided" | "skipped" }, to undo
 const skipped = new Set();
 let current = null; // index of the shown field; null at the end
 let question = null; // the text that is not allowed, until it is confirmed or changed
-let busy = false; // while a request is in progress
-
-async function load() {
-  try {
-    return await get("fields");
-  } catch (error) {
-    showError(error.message);
-    return { csv: "", fields: [] };
-  }
-}
 
 const isOpen = (index) => fields[index].decided === null && !skipped.has(index);
 const decidedCount = () => fields.filter((field) => field.decided !== null).length;
 
-/** The next field without a decision, from `start` on and then from the first; null where there is none. */
-function nextOpen(start) {
-  const order = [...fields.keys()];
-  return [...order.slice(start), ...order.slice(0, start)].find(isOpen) ?? null;
-}
+const nextOpen = (start) => nextIn(fields, isOpen, start);
 
 function show(index) {
   current = index;
@@ -50,9 +34,7 @@ function show(index) {
   document.activeElement?.blur();
   window.scrollTo(0, 0);
   announce(`${field.name}, ${find("source").textContent}. ${find("reason").textContent}`);
-  for (let after = index + 1; after <= index + PRELOADED && after < fields.length; after++) {
-    new Image().src = `crops/${after}`;
-  }
+  preload("crops", index, fields.length);
 }
 
 function drawCrop(index) {
@@ -104,20 +86,6 @@ function showEnd() {
   announce(find("end-title").textContent);
 }
 
-/** Runs one request at a time: a key pressed meanwhile would be meant for another field. */
-async function alone(work) {
-  if (busy) return;
-  busy = true;
-  try {
-    await work();
-    showError("");
-  } catch (error) {
-    showError(error.message);
-  } finally {
-    busy = false;
-  }
-}
-
 const decide = (text, confirmed = false) =>
   alone(async () => {
     const index = current;
@@ -130,7 +98,7 @@ const decide = (text, confirmed = false) =>
   });
 
 function skip() {
-  if (busy || current === null) return;
+  if (isBusy() || current === null) return;
   skipped.add(current);
   steps.push({ index: current, kind: "skipped" });
   show(nextOpen(current + 1));
@@ -203,27 +171,7 @@ function actionOf(key) {
   return { e: () => decide(""), s: skip, u: undo, t: () => find("text").select(), Enter: () => decide(find("text").value) }[key];
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.target === find("text")) {
-    if (event.key === "Escape") find("text").blur();
-    return; // Enter submits the form
-  }
-  if (event.target instanceof HTMLButtonElement && ["Enter", " "].includes(event.key)) return;
-  const action = actionOf(event.key.length === 1 ? event.key.toLowerCase() : event.key);
-  if (!action) return;
-  event.preventDefault();
-  action();
-});
-
-function showError(message) {
-  find("error").textContent = capitalize(message);
-  find("error").hidden = !message;
-}
-
-function announce(text) {
-  find("announcement").textContent = text;
-}
+acceptKeys(find("text"), () => find("text").blur(), actionOf);
 
 if (fields.length) {
   document.title = `imparfait: review of ${csv}`;
