@@ -1,6 +1,7 @@
 """A run behind progress bars, for the commands that train: resumed, saved on Ctrl-C, reported."""
 
 import shlex
+import shutil
 import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -28,29 +29,45 @@ NOT_CALIBRATED = "not calibrated: no confidence threshold keeps an error rate of
 
 
 def train_and_report(
-    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, as_json: bool, suite: str = "core"
+    run: "Run",
+    model: "nn.Module",
+    test: "SealedTest | None",
+    out: Path,
+    as_json: bool,
+    suite: str = "core",
+    held_out_classes: bool = False,
 ) -> bool:
-    """Complete the run and print its scores; True. An equal run that is finished is printed instead; False."""
+    """Complete the run and print its scores; True. An equal run that is finished is printed instead; False.
+
+    With `held_out_classes` the rates of `caught_when_held_out` are measured and stored too, also for a finished run.
+    """
     from imparfait.training.run_folder import calibrate_finished, finished_folder
 
     if folder := finished_folder(run, out):
         if calibrate_finished(folder, run, out):
             click.echo(f"{folder}: now has the calibration of its run with validation images", err=True)
+        if held_out_classes and (rule := _with_held_out_classes(folder, run, out)):
+            click.echo(console.plain(rule), err=True)
         _print_earlier(folder, run.settings.seed, as_json, suite)
         return False
-    finished = complete(run, model, test, out, suite)
+    finished = complete(run, model, test, out, suite, held_out_classes)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
     if not finished.calibrated:
         remarks.append(NOT_CALIBRATED_FINAL if run.final else NOT_CALIBRATED)
-    remarks += [console.plain(finished.suspects)] if finished.suspects else []
+    remarks += [console.plain(each) for each in (finished.suspects, finished.none_of_these) if each]
     more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
     console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)
     return True
 
 
 def complete(
-    run: "Run", model: "nn.Module", test: "SealedTest | None", out: Path, suite: str = "core"
+    run: "Run",
+    model: "nn.Module",
+    test: "SealedTest | None",
+    out: Path,
+    suite: str = "core",
+    held_out_classes: bool = False,
 ) -> "FinishedRun":
     """Train from the last checkpoint, if any, calibrate, evaluate, and write the run's folder in `out`.
 
@@ -71,12 +88,45 @@ def complete(
                 training = run.training(model)
                 _train(run, training, folder)
                 epochs = training.progress.epochs
+            caught = _caught_when_held_out(run, out) if held_out_classes else None
             watch = console.watch("evaluating")
-            return finish_run(run, model, epochs, out, test, watch, suite)
+            finished = finish_run(run, model, epochs, out, test, watch, suite, caught)
+            shutil.rmtree(_cache_of(run, out), ignore_errors=True)
+            return finished
     except KeyboardInterrupt as error:
         if folder and has_checkpoint(folder):
             raise Stopped(f"stopped; the training is saved, {console.CONTINUES}", 128 + signal.SIGINT) from error
         raise
+
+
+def _caught_when_held_out(run: "Run", out: Path) -> dict[str, float]:
+    from imparfait.training.held_out_classes import caught_when_held_out
+
+    return caught_when_held_out(run, _cache_of(run, out), console.watch("trainings without some classes"))
+
+
+def _cache_of(run: "Run", out: Path) -> Path:
+    """Where the rates of finished trainings without some classes are, until the run's folder has them."""
+    return out / f"{run.name}.held-out-classes"
+
+
+def _with_held_out_classes(folder: Path, run: "Run", out: Path) -> str:
+    """Measure the rates of a finished run and add them to its folder; the rule in words, empty if it has them."""
+    from imparfait.evaluation.none_of_these import none_of_these
+    from imparfait.models.loading import load_classifier
+    from imparfait.models.metadata import read_config
+    from imparfait.reports.data_text import none_sentence
+    from imparfait.training.run_folder import set_none_of_these
+
+    rule = read_config(folder).none_of_these
+    if rule and rule.held_out_classes:
+        return ""
+    caught = _caught_when_held_out(run, out)
+    assert run.validation is not None  # else no class could be held out
+    rule = none_of_these(load_classifier(folder), run.validation, caught)
+    set_none_of_these(folder, rule)
+    shutil.rmtree(_cache_of(run, out), ignore_errors=True)
+    return none_sentence(rule) if rule else ""
 
 
 def _fit_head(run: "Run", model: "nn.Module") -> "tuple[Epoch, ...]":

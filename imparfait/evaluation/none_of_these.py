@@ -1,5 +1,7 @@
 """None of these: the confidence below which an image is like none of the classes, with measured rates."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from imparfait.core.types import Classifier
@@ -15,11 +17,14 @@ OOD_IMAGES = 300  # of each set, a standard error of 2.3 points at 80 %
 MIN_IMAGES = 100  # of which 5 are the lowest 5 %
 
 
-def none_of_these(classifier: Classifier, data: LabelledImages) -> NoneOfThese | None:
+def none_of_these(
+    classifier: Classifier, data: LabelledImages, held_out_classes: Mapping[str, float] | None = None
+) -> NoneOfThese | None:
     """The rule from images of the classes that `classifier` was not trained on, and what it catches.
 
     The confidence is the largest probability; 5 % of `data` are below the rule's. The rates of caught images are of
-    the OOD sets for testing, none of which is in training. None for fewer than 100 images.
+    the OOD sets for testing, none of which is in training. `held_out_classes` are rates that are recorded with them.
+    None for fewer than 100 images.
     """
     if len(data) < MIN_IMAGES:
         return None
@@ -34,4 +39,6 @@ def none_of_these(classifier: Classifier, data: LabelledImages) -> NoneOfThese |
             if pixels is not None:
                 found = probabilities_of(classifier, pixels, len(data.classes))
                 caught[name] = float((max_probability(found) < below).mean())
-    return NoneOfThese(confidence=below, false_rate=FALSE_RATE, caught=caught)
+    return NoneOfThese(
+        confidence=below, false_rate=FALSE_RATE, caught=caught, held_out_classes=dict(held_out_classes or {})
+    )

@@ -38,6 +38,8 @@ class NoneOfThese(BaseModel, frozen=True, extra="forbid"):
     """Of images of the classes, which have less too; on the images that the rule was found on."""
     caught: dict[Name, Annotated[float, Field(ge=0, le=1)]]
     """Of images of out-of-distribution sets, by the set's name."""
+    held_out_classes: dict[Name, Annotated[float, Field(ge=0, le=1)]] = {}
+    """Of the images of each class, by networks that were trained in the same way without it; empty: not measured."""
 
 
 class ModelConfig(BaseModel, frozen=True, extra="forbid"):

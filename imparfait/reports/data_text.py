@@ -1,10 +1,12 @@
-"""Every sentence about a data set: its table, its summary and its warnings."""
+"""Every sentence about a data set: its table, its summary, its warnings, and images of none of its classes."""
 
 from collections.abc import Sequence
 
 from imparfait.core.counts import counted
+from imparfait.core.storage import printable
 from imparfait.data.data_report import DataReport, Overlap, SplitReport
 from imparfait.data.dataset import Split
+from imparfait.models.metadata import NoneOfThese
 
 NAMES: dict[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
 MAX_CLASSES = 20  # in a table; of more, the rarest are shown
@@ -134,3 +136,20 @@ def _modes(parts: Sequence[SplitReport]) -> str:
             name = MODES.get(mode, mode)
             counts[name] = counts.get(name, 0) + count
     return ", ".join(counts if len(counts) == 1 else (f"{name} ({count:,})" for name, count in counts.items()))
+
+
+def none_sentence(rule: NoneOfThese) -> str:
+    """How many images of its classes a model takes for none of them, and how many of others it finds."""
+    found = [f"{name.replace('_', ' ')} {100 * share:.0f} %" for name, share in rule.caught.items()]
+    if shares := rule.held_out_classes:
+        lowest = min(shares, key=shares.__getitem__)
+        mean = sum(shares.values()) / len(shares)
+        found.insert(
+            0,
+            f"classes held out of training {100 * mean:.0f} % in the mean "
+            f"(lowest {printable(lowest, 40)} {100 * shares[lowest]:.0f} %)",
+        )
+    return (
+        f"none of these: {100 * rule.false_rate:.0f} % of the validation images are taken for none of the classes; "
+        f"found of others: {', '.join(found)}"
+    )

@@ -1,6 +1,6 @@
 """The end of a run: calibrate, evaluate, and write its folder with model card and report."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from imparfait.evaluation.scores_file import write_scores
 from imparfait.evaluation.suspect_labels import SuspectLabel, suspect_labels, write_suspects
 from imparfait.models.classifier import as_classifier
 from imparfait.models.metadata import ModelConfig
+from imparfait.reports.data_text import none_sentence
 from imparfait.reports.doubtful_images import copies_figure, suspects_figure
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
@@ -60,6 +61,8 @@ class FinishedRun:
     """Whether it has a confidence threshold."""
     suspects: str = ""
     """Which labels of the validation images are probably wrong, in words."""
+    none_of_these: str = ""
+    """How many images of no class are found, in words."""
 
 
 def finish_run(
@@ -70,12 +73,13 @@ def finish_run(
     test: SealedTest | None = None,
     watch: Watch = plainly,
     suite: str = "core",
+    held_out_classes: Mapping[str, float] | None = None,
 ) -> FinishedRun:
     """Calibrate and evaluate the trained `model`, and write the folder of its run in `out`.
 
     It is evaluated on the test images if they are given, which the ledger in `out` records, else on the validation
     images of the run. `suite` "digits" or "photo" also summarises its robustness on some of the latter. `watch` shows
-    how far the evaluation is.
+    how far the evaluation is. `held_out_classes` are the rates of `caught_when_held_out`.
     """
     folder = out / run.name
     with torch_threads(run.compute.threads), atomic_directory(folder) as unfinished:
@@ -99,12 +103,14 @@ def finish_run(
         few = run.validation if suite != "core" else None
         summary = summarize_robustness(classifier, few, watch, suite) if few else None
         is_photo = suite_for(run.settings) == CLEAN_SUITE
-        none = none_of_these(classifier, run.validation) if is_photo and run.validation else None
+        wants_none = run.validation if is_photo or held_out_classes else None
+        none = none_of_these(classifier, wants_none, held_out_classes) if wants_none else None
+        found = none_sentence(none) if none else ""
         write_run(unfinished, run, model, epochs, calibration, none)
         if summary:
             write_summary(unfinished, summary)
         write_scores(unfinished, scores, run.files)
-        said = "; ".join(filter(None, (measured_on, over_groups, recalls, doubts)))
+        said = "; ".join(filter(None, (measured_on, over_groups, recalls, found, doubts)))
         failed = None
         try:
             _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects)
@@ -119,7 +125,7 @@ def finish_run(
         ) from failed
     forget_scores(out, key)
     is_calibrated = bool(calibration and calibration.threshold)
-    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts)
+    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts, found)
 
 
 def _calibrate(run: Run, model: nn.Module) -> Calibration | None:

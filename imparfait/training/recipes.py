@@ -62,7 +62,13 @@ RECIPES: dict[str, Recipe] = {
     # chosen on meters: results/LOG.md, 2026-11-29
     "photo": Recipe(
         TrainingSettings(
-            model="resnet", augmentation="photo", epochs=20, batch_size=64, learning_rate=0.01, class_balance=0.5
+            model="resnet",
+            augmentation="photo",
+            epochs=20,
+            batch_size=64,
+            learning_rate=0.01,
+            class_balance=0.5,
+            ood_fraction=0.1,
         ),
         cost="3 min for 4,000 colour images of 32 pixels",
         expect="for photographs and other images that fill their frame; chosen by itself",

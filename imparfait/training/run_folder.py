@@ -191,6 +191,11 @@ def calibrate_finished(folder: Path, run: Run, out: Path) -> bool:
     return True
 
 
+def set_none_of_these(folder: Path, rule: NoneOfThese | None) -> None:
+    """Store this rule in a finished run."""
+    write_json(folder / CONFIG, read_config(folder).model_copy(update={"none_of_these": rule}).model_dump())
+
+
 def _same_training(manifest: RunManifest, run: Run) -> bool:
     """Whether settings, origins and compute are the same, but for epochs and batches, which follow from the images."""
     by_size = {"epochs": 1, "batch_size": 1}
