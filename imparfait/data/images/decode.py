@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from jaxtyping import Float32
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from imparfait.core.errors import UserError
-from imparfait.data.images.levels import Levels, is_grey, levels_of, reduction
+from imparfait.data.images.levels import PLAIN_MODES, Levels, is_grey, levels_of, reduction
 from imparfait.data.images.limits import (
     THUMBNAIL,
     LimitError,
@@ -28,6 +28,7 @@ from imparfait.data.images.limits import (
     check_rows,
     check_scans,
     check_structure,
+    count_pages,
     format_of,
 )
 
@@ -89,21 +90,22 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
     exceeds the limits.
     """
     limits = limits or Limits()
-    content = source if isinstance(source, bytes) else read_content(Path(source), limits)
+    content = source if isinstance(source, bytes) else read_content(source, limits)
     name = name or ("the image" if isinstance(source, bytes) else str(source))
     if len(content) > limits.bytes:
         raise UserError(f"{name}: has {len(content):,} bytes; expected at most {limits.bytes:,}")
     kind = format_of(content, name)
-    with _in_one_sentence(name, content):
-        pages = check_structure(content, kind, limits)
-        if not pages:
-            raise ValueError("it has no page")
+    pages = 1
+    if kind == "TIFF":
+        with _in_one_sentence(name, content):
+            pages = count_pages(content, limits)
     for number in range(1, pages + 1):
         where = name if pages == 1 else f"{name}, page {number}"
         with _in_one_sentence(where, content):
-            page = _page(content, kind, number, pages, limits)
+            check_structure(content, kind)
+            page = _page(content, kind, number, pages, limits, where)
         if page:
-            yield replace(page, name=where)
+            yield page
 
 
 def page_of(image: Image.Image | np.ndarray) -> Page:
@@ -134,7 +136,7 @@ def page_of(image: Image.Image | np.ndarray) -> Page:
     return Page(levels, levels.shape[:2], 1, 1, 1, "array", str(image.dtype), 1, None)
 
 
-def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) -> Page | None:
+def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits, name: str) -> Page | None:
     with Image.open(io.BytesIO(content), formats=(kind,)) as image:
         if number > 1:
             image.seek(number - 1)
@@ -153,16 +155,21 @@ def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits) ->
                 drafted = round(width / image.width)
         orientation = _orientation(image)
         image.load()
-        if kind == "PNG" and not np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
+        stored = np.asarray(image) if image.mode in PLAIN_MODES else None  # once: copying is most of a small image
+        if kind == "PNG" and not (_last_row(image) if stored is None else stored[-1]).any():
             check_rows(content)
-        pixels, factor, backdrop = levels_of(image, limits.kept)
+        pixels, factor, backdrop = levels_of(image, limits.kept, stored)
         if kind != "TIFF":  # Pillow turns TIFF itself
             pixels = _upright(pixels, orientation)
             if orientation >= 5:
                 height, width = width, height
         else:
             width, height = image.size
-        return Page(pixels, (height, width), factor * drafted, number, pages, kind, mode, orientation, backdrop)
+        return Page(pixels, (height, width), factor * drafted, number, pages, kind, mode, orientation, backdrop, name)
+
+
+def _last_row(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.crop((0, image.height - 1, image.width, image.height)))
 
 
 def _upright(pixels: Levels, orientation: int) -> Float32[np.ndarray, "rows columns channels"]:
@@ -205,7 +212,7 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         ) from error
 
 
-def read_content(path: Path, limits: Limits) -> bytes:
+def read_content(path: str | Path, limits: Limits) -> bytes:
     """The bytes of a regular file; raises UserError where it cannot be read or is too large."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for ever
@@ -217,7 +224,10 @@ def read_content(path: Path, limits: Limits) -> bytes:
             raise UserError(f"{path}: is no regular file; expected an image")
         if status.st_size > limits.bytes:
             raise UserError(f"{path}: has {status.st_size:,} bytes; expected at most {limits.bytes:,}")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(min(status.st_size, limits.bytes) + 1)  # as many are allocated
+        content = os.read(handle, min(status.st_size, limits.bytes) + 1)  # as many are allocated
+        if len(content) == status.st_size:
+            return content
+        with os.fdopen(handle, "rb", closefd=False) as file:  # it grows, or its file system gives it in parts
+            return content + file.read(limits.bytes + 1 - len(content))
     finally:
         os.close(handle)

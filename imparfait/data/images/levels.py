@@ -8,14 +8,17 @@ Levels = Float32[np.ndarray, "height width channels"]
 """0 is black, 1 is white; one channel where there is no colour, else red, green and blue."""
 
 FADE_LEVELS = 8  # of 255, by which a visible shape is lighter or darker at its edge
+PLAIN_MODES = frozenset(("L", "RGB"))
+"""Pillow's modes whose values are levels of grey or of red, green and blue, of 255."""
 CHECKED_ROWS = 97  # and columns: a sample that usually shows at once that an image has colour
 
 
-def levels_of(image: Image.Image, kept: int) -> tuple[Levels, int, str | None]:
+def levels_of(image: Image.Image, kept: int, stored: np.ndarray | None = None) -> tuple[Levels, int, str | None]:
     """The levels of a loaded image, the whole factor by which it was reduced to `kept` pixels, and alpha's backdrop.
 
     16 bits are scaled, not clipped. CMYK becomes RGB. Transparent pixels become white behind a dark shape and black
-    behind a light one. Raises ValueError for numbers that are no levels.
+    behind a light one. `stored` are the pixels of an image in one of PLAIN_MODES. Raises ValueError for numbers that are
+    no levels.
     """
     factor = reduction(image.width * image.height, kept)
     if image.mode == "F" or image.mode.startswith("I"):
@@ -26,7 +29,7 @@ def levels_of(image: Image.Image, kept: int) -> tuple[Levels, int, str | None]:
         if lowest != 255 and highest != 0:  # where all is transparent, alpha means nothing
             levels, backdrop = _without_alpha(image, factor)
             return levels, factor, backdrop
-    return _plain(image, factor), factor, None
+    return _plain(image, factor, stored), factor, None
 
 
 def reduction(pixels: int, kept: int) -> int:
@@ -34,9 +37,11 @@ def reduction(pixels: int, kept: int) -> int:
     return max(1, int(np.ceil((pixels / kept) ** 0.5)))
 
 
-def _plain(image: Image.Image, factor: int) -> Levels:
-    image = image.convert("L" if image.mode in ("1", "L") else "RGB")  # of LAB it raises ValueError
-    pixels = np.asarray(image.reduce(factor) if factor > 1 else image)
+def _plain(image: Image.Image, factor: int, stored: np.ndarray | None) -> Levels:
+    if factor > 1 or stored is None:
+        image = image.convert("L" if image.mode in ("1", "L") else "RGB")  # of LAB it raises ValueError
+        stored = np.asarray(image.reduce(factor) if factor > 1 else image)
+    pixels = stored
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     elif is_grey(pixels):

@@ -80,13 +80,22 @@ def format_of(content: bytes, name: str) -> str:
     raise UserError(f"{name}: no image in one of the formats {', '.join(dict.fromkeys(SIGNATURES.values()))}; {first}")
 
 
-def check_structure(content: bytes, kind: str, limits: Limits) -> int:
-    """The number of pages in a file of format `kind`, by its structure: only TIFF has several.
+def count_pages(content: bytes, limits: Limits) -> int:
+    """The number of pages in a TIFF file, by its structure.
 
-    Raises LimitError or struct.error where its parts are too many, or claim more than the file holds.
+    Raises ValueError for none, and LimitError or struct.error as `check_structure` does.
     """
-    if kind == "TIFF":
-        return _check_tiff(content, limits)
+    pages = _check_tiff(content, limits)
+    if not pages:
+        raise ValueError("it has no page")
+    return pages
+
+
+def check_structure(content: bytes, kind: str) -> None:
+    """Raises LimitError or struct.error where a file's parts are too many, or claim more than the file holds.
+
+    A file of format `kind`; of TIFF, `count_pages` does it.
+    """
     if kind == "PNG":
         _check_png(content)
     elif kind == "JPEG":
@@ -97,7 +106,6 @@ def check_structure(content: bytes, kind: str, limits: Limits) -> int:
         _check_ppm(content)
     elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MAX_SLOW_BYTES:
         raise LimitError(f"{len(content):,} bytes of runs; expected at most {MAX_SLOW_BYTES:,}")
-    return 1
 
 
 def check_scans(content: bytes, pixels: int) -> None:

@@ -72,7 +72,7 @@ def normalize(page: Page, form: InputFormat) -> NormalizedImage:
     shape, size = levels.shape[:2], (form.height, form.width)
     if shape == size:
         said = "unchanged" if page.reduced == 1 else f"reduced by {page.reduced}"
-        return _normalized(np.moveaxis(levels, 2, 0), page, said, scale=1 / page.reduced, unchanged=page.reduced == 1)
+        return _normalized(levels.transpose(2, 0, 1), page, said, scale=1 / page.reduced, unchanged=page.reduced == 1)
     came, expected = f"{page.size[1]}×{page.size[0]}", f"{form.width}×{form.height}"
     if form.normalization == "resize":
         planes = np.stack([resized(np.ascontiguousarray(plane), *size) for plane in np.moveaxis(levels, 2, 0)])
