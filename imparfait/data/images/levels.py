@@ -17,8 +17,8 @@ def levels_of(image: Image.Image, kept: int, stored: np.ndarray | None = None) -
     """The levels of a loaded image, the whole factor by which it was reduced to `kept` pixels, and alpha's backdrop.
 
     16 bits are scaled, not clipped. CMYK becomes RGB. Transparent pixels become white behind a dark shape and black
-    behind a light one. `stored` are the pixels of an image in one of PLAIN_MODES. Raises ValueError for numbers that are
-    no levels.
+    behind a light one. `stored` are the pixels of an image in one of PLAIN_MODES. Raises ValueError for numbers that
+    are no levels.
     """
     factor = reduction(image.width * image.height, kept)
     if image.mode == "F" or image.mode.startswith("I"):
