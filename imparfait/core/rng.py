@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from imparfait.core import tensors
+
 
 @dataclass(frozen=True)
 class CounterRng:
@@ -29,7 +31,7 @@ class CounterRng:
         if len(self.sources) == 0:
             return torch.empty(0, *shape, dtype=torch.int64, device=self.sources.device)
         streams = self.sources ^ _key(self.seed, self.purpose, self.epoch, name)
-        words = _words_on_cpu if streams.device.type == "cpu" else _words
+        words = _words_on_cpu if tensors.on_cpu(streams) else _words
         return words(streams, torch.Size(shape).numel()).reshape(len(streams), *shape)
 
     def uniform(self, name: str, *shape: int) -> Float32[Tensor, "..."]:
@@ -44,8 +46,8 @@ class CounterRng:
         normal: Tensor = torch.special.ndtri(self.uniform(name, *shape).to(dtype).clamp(min=2.0**-25))
         return normal
 
-    def at(self, rows: Tensor) -> "CounterRng":
-        """The generator of some of the images; `rows` are indices or a mask."""
+    def at(self, rows: Tensor | slice) -> "CounterRng":
+        """The generator of some of the images; `rows` are indices, a mask or a slice."""
         return CounterRng(self.seed, self.purpose, self.epoch, self.sources[rows])
 
     def to(self, device: torch.device) -> "CounterRng":

@@ -84,19 +84,19 @@ def on_host(severity: Severity, images: Images) -> Float[Tensor, " n"]:
     return torch.as_tensor(severity, dtype=images.dtype, device="cpu").expand(len(images))
 
 
-def on_device(constant: Tensor, images: Images) -> Tensor:
-    """A small tensor on the device of `images`; the CPU does not wait until it is there."""
-    return constant.to(images.device, non_blocking=True)
+def on_device(constant: Tensor, like: Tensor) -> Tensor:
+    """A small tensor on the device of `like`; the CPU does not wait until it is there."""
+    return constant.to(like.device, non_blocking=True)
 
 
-def constants(values: Any, images: Images) -> Float[Tensor, "..."]:
-    """Numbers in the images' precision and on their device."""
-    return on_device(torch.tensor(values, dtype=images.dtype), images)
+def constants(values: Any, like: Tensor) -> Float[Tensor, "..."]:
+    """Numbers in the precision and on the device of `like`."""
+    return on_device(torch.tensor(values, dtype=like.dtype), like)
 
 
-def exact(images: Images) -> torch.dtype:
+def exact(like: Tensor) -> torch.dtype:
     """The precision for comparisons that decide: float64, but float32 on mps, which has no other."""
-    return torch.float32 if images.device.type == "mps" else torch.float64
+    return torch.float32 if like.device.type == "mps" else torch.float64
 
 
 def unchanged_where_zero(severity: Severity, images: Images, corrupted: Images) -> Images:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, exact, on_device, on_host, unchanged_where_zero
@@ -95,7 +96,7 @@ def _hysteresis(strong: Mask, weak: Mask) -> Mask:
 
     The one corruption of digits whose steps depend on the pixels, so that the CPU waits for another device.
     """
-    rounds = 1 if strong.device.type == "cpu" else ROUNDS_ELSEWHERE
+    rounds = 1 if tensors.on_cpu(strong) else ROUNDS_ELSEWHERE
     while True:
         before = strong
         for _ in range(rounds):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, constants, unchanged_where_zero
@@ -209,7 +210,7 @@ def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n s
     """
     canvas = (side * (1 + severity)).round()
     start = (place * (canvas - side + 1)).floor()
-    if canvas.device.type != "cpu":  # which would have to tell how many pairs there are
+    if not tensors.on_cpu(canvas):  # which would have to tell how many pairs there are
         return _overlaps(side, canvas, start)
     # Few (canvas, start) pairs are distinct: compute each matrix once.
     pairs, which = torch.unique(canvas.long() * (4 * side) + start.long(), return_inverse=True)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, exact, on_device, on_host, unchanged_where_zero
@@ -22,7 +23,7 @@ def shot_noise(images: Images, severity: Severity, rng: CounterRng) -> Images:
     photons = MIN_PHOTONS / on_host(severity, images).double().clamp(min=1e-3) ** 2
     white = on_device(photons.to(exact(images)), images)[:, None, None, None].expand_as(images)
     chance = rng.uniform("photons", *images.shape[1:]).to(white.dtype)
-    counted = _counted_where_lit if images.device.type == "cpu" else _counted_everywhere
+    counted = _counted_where_lit if tensors.on_cpu(images) else _counted_everywhere
     return unchanged_where_zero(severity, images, counted(images, white, chance))
 
 
