@@ -164,8 +164,8 @@ class Training:
     def state(self) -> State:
         """The state of this training; its tensors change with the next step, so save them before."""
         if self._read():
-            sums = {"loss_sum": self._running.loss_sum, "correct": self._running.correct}
-            self.progress = replace(self.progress, **sums)
+            running = self._running
+            self.progress = replace(self.progress, loss_sum=running.loss_sum, correct=running.correct)
         tensors = {f"model.{name}": value for name, value in (self._own_weights or self.model.state_dict()).items()}
         if self.average:
             tensors |= {f"average.{name}": value for name, value in self.average.state().items()}

@@ -41,7 +41,8 @@ class RunningLoss:
         if not self._unread:
             return False
         unread, self._unread = self._unread, []
-        losses, hits = (torch.stack([each[i] for each in unread]).tolist() for i in (2, 3))
+        losses = torch.stack([loss for _, _, loss, _ in unread]).tolist()
+        hits = torch.stack([correct for *_, correct in unread]).tolist()
         for (step, images, *_), loss, correct in zip(unread, losses, hits, strict=True):
             if not math.isfinite(loss):
                 raise UserError(

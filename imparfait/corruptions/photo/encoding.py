@@ -86,7 +86,10 @@ def _recoded(images: Images, file_format: str, **options: Any) -> Images:
 
 
 def _processed(images: Images, process: Callable[[Image.Image], Image.Image]) -> Images:
-    """Each image, rounded to 8 bits, processed with Pillow: on the CPU, from and to whatever device."""
+    """Each image, rounded to 8 bits, processed with Pillow.
+
+    So images on another device go through the CPU: those of `pixelate`, `jpeg_compression` and `webp`.
+    """
     levels = torch.add(images.new_tensor(0.5), images, alpha=255).to(torch.uint8)
     pixels = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     is_grey = images.shape[1] == 1
