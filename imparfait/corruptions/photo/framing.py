@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import constants, exact, on_device
@@ -86,9 +87,13 @@ def occlusion(images: Images, level: float, rng: CounterRng) -> Images:
     height, width = images.shape[-2:]
     side = max(1, round(OCCLUSION.at(level, images) * min(height, width)))
     place = rng.uniform("place and colour of the square", 2 + images.shape[1]).to(images.dtype)
-    tops, lefts = (
-        (place[:, i].to(exact(images)) * (free - side + 1)).long()[:, None] for i, free in enumerate((height, width))
-    )
+    tops, lefts = ((place[:, i].to(exact(images)) * (free - side + 1)).long() for i, free in enumerate((height, width)))
+    if tensors.on_cpu(images):  # only the square is written
+        covered = images.clone()
+        for image, top, left, drawn in zip(covered, tops.tolist(), lefts.tolist(), place, strict=True):
+            image[:, top : top + side, left : left + side] = drawn[2:, None, None]
+        return covered
+    tops, lefts = tops[:, None], lefts[:, None]
     rows, columns = (torch.arange(length, device=images.device) for length in (height, width))
     tall, wide = (tops <= rows) & (rows < tops + side), (lefts <= columns) & (columns < lefts + side)
     return torch.where((tall[:, :, None] & wide[:, None])[:, None], place[:, 2:, None, None], images)
