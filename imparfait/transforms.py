@@ -100,7 +100,7 @@ class Corrupt:
         rng = CounterRng(self.seed, f"transform {self.full_name}", 0, _sources(images))
         low, high = self._range
         severity = low if low == high else low + (high - low) * rng.uniform("severity").double()
-        return self.corruption(images, severity, rng)
+        return self.corruption(images, severity, rng.to(images.device))
 
     @property
     def _range(self) -> tuple[float, float]:
@@ -108,7 +108,7 @@ class Corrupt:
 
 
 def _sources(images: Images) -> Tensor:
-    """An id of each image: a hash of its pixels, in 8 bits so that it is the same for every kind of image."""
-    grey_levels = images.mul(255).round().to(torch.uint8).numpy()
+    """An id of each image, on the CPU: a hash of its pixels, in 8 bits so that any kind of image has the same."""
+    grey_levels = images.mul(255).round().to(torch.uint8).cpu().numpy()
     hashes = [hashlib.blake2b(np.ascontiguousarray(each).data, digest_size=8).digest() for each in grey_levels]
     return torch.tensor([int.from_bytes(each, "little", signed=True) for each in hashes], dtype=torch.int64)

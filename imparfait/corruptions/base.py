@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -74,15 +74,35 @@ def check_images(images: Tensor) -> None:
 
 
 def as_column(severity: Severity, images: Images) -> Float[Tensor, " n"]:
-    """One severity per image, in the images' precision."""
+    """One severity per image, in the images' precision and on their device."""
+    return on_device(on_host(severity, images), images)
+
+
+def on_host(severity: Severity, images: Images) -> Float[Tensor, " n"]:
+    """As `as_column`, on the CPU: a size that follows from severities is known without asking another device."""
     check_images(images)
-    return torch.as_tensor(severity, dtype=images.dtype).expand(len(images))
+    return torch.as_tensor(severity, dtype=images.dtype, device="cpu").expand(len(images))
+
+
+def on_device(constant: Tensor, like: Tensor) -> Tensor:
+    """A small tensor on the device of `like`; the CPU does not wait until it is there."""
+    return constant.to(like.device, non_blocking=True)
+
+
+def constants(values: Any, like: Tensor) -> Float[Tensor, "..."]:
+    """Numbers in the precision and on the device of `like`."""
+    return on_device(torch.tensor(values, dtype=like.dtype), like)
+
+
+def exact(like: Tensor) -> torch.dtype:
+    """The precision for comparisons that decide: float64, but float32 on mps, which has no other."""
+    return torch.float32 if like.device.type == "mps" else torch.float64
 
 
 def unchanged_where_zero(severity: Severity, images: Images, corrupted: Images) -> Images:
     """`corrupted`, but exactly the original where severity is 0: resampling at the identity is off by 3e-6."""
     if isinstance(severity, Tensor):
-        return torch.where((severity == 0)[:, None, None, None], images, corrupted)
+        return torch.where(on_device(severity == 0, images)[:, None, None, None], images, corrupted)
     return images if severity == 0 else corrupted
 
 

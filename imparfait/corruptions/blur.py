@@ -4,12 +4,21 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions.base import Severity, as_column, pixel, unchanged_where_zero
+from imparfait.corruptions.base import (
+    Severity,
+    as_column,
+    constants,
+    exact,
+    on_device,
+    on_host,
+    pixel,
+    unchanged_where_zero,
+)
 from imparfait.corruptions.smooth_noise import gaussians
 
 # Parameters at severity 1; lengths in pixels of a 28-pixel side (base.SIDE).
@@ -51,8 +60,9 @@ def glass_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     bits = rng.bits("where each pixel looks", math.ceil(height * width / 2)).view(torch.int16)
     farthest = MAX_GLASS_SIGMA_PX * GLASS_REACH_SIGMAS * unit
     off = bits[:, : 2 * height * width].view(n, height, width, 2).to(images.dtype) * (farthest / 2**15)
-    place = torch.stack(torch.meshgrid(*(torch.arange(side) for side in (width, height)), indexing="xy"), -1)
-    to_grid = torch.tensor([2 / width, 2 / height], dtype=images.dtype)
+    ways = (torch.arange(side, device=images.device) for side in (width, height))
+    place = torch.stack(torch.meshgrid(*ways, indexing="xy"), -1)
+    to_grid = constants([2 / width, 2 / height], images)
     grid = (place + 0.5 + off * amount[:, None, None, None]) * to_grid - 1
     seen = F.grid_sample(smooth, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return unchanged_where_zero(severity, images, (rows @ seen @ columns.mT).clamp_(0, 1))
@@ -67,25 +77,27 @@ def motion_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     which samples pixels along the way without interpolation.
     """
     n, channels, height, width = images.shape
-    sigma = as_column(severity, images).double() * (MAX_MOTION_SIGMA_PX * pixel(images))
+    sigma = on_host(severity, images).double() * (MAX_MOTION_SIGMA_PX * pixel(images))
     reach = math.floor(
         max(sigma.tolist(), default=0.0) * MOTION_REACH_SIGMAS
     )  # for other images of the batch the extra weights are 0
     steps = torch.arange(reach + 1, dtype=torch.float64)
-    angle = (rng.uniform("angle of motion").double() - 0.5) * (math.pi / 2)
-    down, right = ((steps * way[:, None] - 0.5).ceil().long() for way in (angle.sin(), angle.cos()))
     weights = torch.exp(-(steps**2) / (2 * sigma[:, None].clamp(min=1e-3) ** 2))
-    weights = weights * (steps <= sigma[:, None] * MOTION_REACH_SIGMAS)
+    weights = on_device((weights * (steps <= sigma[:, None] * MOTION_REACH_SIGMAS)).to(images.dtype), images)
+    steps = on_device(steps.to(exact(images)), images)
+    angle = (rng.uniform("angle of motion").to(steps.dtype) - 0.5) * (math.pi / 2)
+    down, right = ((steps * way[:, None] - 0.5).ceil().long() for way in (angle.sin(), angle.cos()))
     padded = F.pad(images, (0, reach, reach, reach), mode="replicate").flatten(2)
     # Source index of each pixel in the padded image: first itself, then one step further each time.
     stride = width + reach
-    look = (torch.arange(height)[:, None] + reach) * stride + torch.arange(width)
+    rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
+    look = (rows[:, None] + reach) * stride + columns
     look = look.flatten().repeat(n, 1)[:, None]
     onwards = (down * stride + right).diff(dim=1)[..., None, None]
-    trail, total = images.flatten(2).clone(), torch.ones(n, 1, 1, dtype=images.dtype)
+    trail, total = images.flatten(2).clone(), images.new_ones(n, 1, 1)
     for step in range(1, reach + 1):
         look += onwards[:, step - 1]
-        weight = weights[:, step, None, None].to(images.dtype)
+        weight = weights[:, step, None, None]
         trail += padded.gather(2, look.expand(-1, channels, -1)).mul_(weight)
         total += weight
     return unchanged_where_zero(severity, images, (trail / total).view_as(images))
@@ -99,11 +111,11 @@ def defocus_blur(images: Images, severity: Severity, rng: CounterRng) -> Images:
     Source: ImageNet-C (Hendrycks & Dietterich 2019), level 1 has radius 3; not in MNIST-C.
     """
     height, width = images.shape[-2:]
-    amount = _one_or_each(severity, images)
-    radius = 0.5 + amount * (MAX_DEFOCUS_PX * pixel(images) - 0.5)
+    radius = 0.5 + _one_or_each(severity, images) * (MAX_DEFOCUS_PX * pixel(images) - 0.5)
     # A fixed length up to severity 1: sums of another length may round differently.
-    reach = math.ceil(MAX_DEFOCUS_PX * pixel(images) * max([1.0, *amount.tolist()]) + 0.5)
-    away = torch.arange(reach + 1, dtype=images.dtype)
+    most = max([1.0, *on_host(severity, images).tolist()])
+    reach = math.ceil(MAX_DEFOCUS_PX * pixel(images) * most + 0.5)
+    away = torch.arange(reach + 1, dtype=images.dtype, device=images.device)
     kernel = (radius[:, None, None] + 0.5 - torch.hypot(away[:, None], away)).clamp(0, 1)
     # Under the cosine transform (mirrored edges) a symmetric kernel is one factor per frequency.
     (tall, tall_factors), (wide, wide_factors) = (_cosines(side, reach, images) for side in (height, width))
@@ -135,12 +147,12 @@ def jpeg(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """
     height, width = images.shape[-2:]
     # Rounding decides here: compute in float64, from whole grey levels and a severity that float32 can hold.
-    grey = (images.double() * 255).round() - 128
-    quality = (100 - _one_or_each(severity, images).float().double() * (100 - MIN_JPEG_QUALITY)).clamp(min=1)
+    grey = (images.to(exact(images)) * 255).round() - 128
+    quality = (100 - _one_or_each(severity, images).float().to(grey.dtype) * (100 - MIN_JPEG_QUALITY)).clamp(min=1)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None, None]
     # Halves round up, whatever the last bit of the severity.
-    table = (torch.tensor(JPEG_LUMINANCE, dtype=torch.float64) * scale + (0.5 + 1e-4)).floor().clamp(1, 255)
-    (tall, tall_back), (wide, wide_back) = (_block_cosines(side) for side in (height, width))
+    table = (constants(JPEG_LUMINANCE, grey) * scale + (0.5 + 1e-4)).floor().clamp(1, 255)
+    (tall, tall_back), (wide, wide_back) = (_block_cosines(side, grey) for side in (height, width))
     quantum = table.repeat(1, len(tall) // 8, len(wide) // 8)[:, None]
     # Exact halves are frequent; the margin rounds them away from 0 on every processor, as libjpeg does.
     frequencies = (tall @ grey @ wide.mT / quantum * (1 + 1e-9)).round() * quantum
@@ -160,12 +172,12 @@ def _cosines(side: int, reach: int, images: Images) -> tuple[Float[Tensor, "side
     transform[0] /= math.sqrt(2)
     factors = torch.cos(frequency * torch.arange(reach + 1))
     factors[:, 1:] *= 2
-    return transform.to(images.dtype), factors.to(images.dtype)
+    return on_device(transform.to(images.dtype), images), on_device(factors.to(images.dtype), images)
 
 
 def _blocks(block: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side"]:
     """Matrices that average one axis over blocks and spread each average over its block."""
-    edge = torch.arange(side, dtype=block.dtype)
+    edge = torch.arange(side, dtype=block.dtype, device=block.device)
     start = edge * block[:, None, None]
     overlap = torch.minimum(edge[:, None] + 1, start + block[:, None, None]) - torch.maximum(edge[:, None], start)
     shares = overlap.clamp_(min=0)  # of pixel (row) in block (column)
@@ -173,7 +185,7 @@ def _blocks(block: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side
     return shares @ (shares / sizes).mT
 
 
-def _block_cosines(side: int) -> tuple[Float64[Tensor, "padded side"], Float64[Tensor, "side padded"]]:
+def _block_cosines(side: int, images: Images) -> tuple[Float[Tensor, "padded side"], Float[Tensor, "side padded"]]:
     """The DCT of blocks of eight pixels (the last one padded with the edge), and its inverse."""
     padded = 8 * math.ceil(side / 8)
     frequency, place = torch.arange(padded).remainder(8).double(), torch.arange(padded)
@@ -181,4 +193,5 @@ def _block_cosines(side: int) -> tuple[Float64[Tensor, "padded side"], Float64[T
     cosines[frequency == 0] /= math.sqrt(2)
     cosines = cosines * ((place // 8)[:, None] == place // 8)
     repeated = torch.eye(side, dtype=torch.float64)[place.clamp(max=side - 1)]
-    return cosines @ repeated, cosines.mT[:side]
+    there, back = (on_device(matrix.to(images.dtype), images) for matrix in (cosines @ repeated, cosines))
+    return there, back.mT[:side]

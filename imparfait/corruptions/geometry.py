@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
+from imparfait.corruptions.base import Severity, as_column, constants, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import keeping_variance
 
 # Parameters at severity 1. The first four extrapolate MNIST-C's five levels to their last.
@@ -32,7 +33,7 @@ def geometric(images: Images, severity: Severity, rng: CounterRng) -> Images:
     Source: Keras's legacy `apply_affine_transform` (bilinear, `fill_mode="nearest"`); agrees with it.
     """
     height, width = images.shape[-2:]
-    at_most = torch.tensor([math.radians(30), 0.2 * height, 0.2 * width, 0.2, 0.2], dtype=images.dtype)
+    at_most = constants([math.radians(30), 0.2 * height, 0.2 * width, 0.2, 0.2], images)
     drawn = 2 * rng.uniform("angle, down, right, tall, wide", 5).to(images.dtype) - 1
     angle, down, right, tall, wide = (drawn * at_most * as_column(severity, images)[:, None]).unbind(1)
     cos, sin = angle.cos(), angle.sin()
@@ -91,8 +92,7 @@ def translate(images: Images, severity: Severity, rng: CounterRng) -> Images:
     way = _random_sign("moved up or down, left or right", images, rng, 2)
     moved = (way * as_column(severity, images)[:, None] * MAX_SHIFT).unbind(1)
     down, right = (
-        torch.arange(side, dtype=images.dtype) + by[:, None] * side
-        for side, by in zip(images.shape[-2:], moved, strict=True)
+        _pixels(side, images) + by[:, None] * side for side, by in zip(images.shape[-2:], moved, strict=True)
     )
     return unchanged_where_zero(severity, images, _resample_axes(images, down, right))
 
@@ -112,7 +112,7 @@ def perspective(images: Images, severity: Severity, rng: CounterRng) -> Images:
     turn = torch.stack([cos, sin], 1)
     longer = (1 / tilt.cos() - 1)[:, None, None] * turn[:, :, None] * turn[:, None]
     horizon = -turn * (tilt.tan() / (VIEWING_DISTANCE * half))[:, None]
-    matrix = torch.eye(2, dtype=images.dtype) + longer
+    matrix = torch.eye(2, dtype=images.dtype, device=images.device) + longer
     return unchanged_where_zero(severity, images, resample(images, matrix, horizon=horizon, outside="zeros"))
 
 
@@ -128,7 +128,7 @@ def elastic(images: Images, severity: Severity, rng: CounterRng) -> Images:
     # Each 64-bit draw gives four 16-bit numbers; two per pixel are needed.
     bits = rng.bits("field of noise, down and right", math.ceil(height * width / 2)).view(torch.int16)
     noise = bits[:, : 2 * height * width].view(-1, 2, height, width).to(images.dtype) / 2**15
-    tall, wide = (keeping_variance(side, ELASTIC_SIGMA * shorter, images.dtype) for side in (height, width))
+    tall, wide = (keeping_variance(side, ELASTIC_SIGMA * shorter, images) for side in (height, width))
     # Uniform noise in -1..1 has variance 1/3; the smoothing matrices preserve it, at the edges too.
     most = MAX_DISPLACEMENT * shorter * math.sqrt(3) * as_column(severity, images)
     field = tall @ noise @ wide.mT * most[:, None, None, None]
@@ -165,11 +165,12 @@ def resample(
     n, (height, width) = len(images), images.shape[-2:]
     down, right = _from_centre(height, images), _from_centre(width, images)
     # grid_sample takes (x, y), with the image's outer edges at -1 and 1.
-    scale = torch.tensor([2 / width, 2 / height], dtype=images.dtype)[:, None]
-    m = (torch.eye(2, dtype=images.dtype).expand(n, 2, 2) if matrix is None else matrix).flip(1) * scale
-    o = torch.zeros(1, 2, dtype=images.dtype) if offset is None else offset.flip(1) * scale[:, 0]
+    scale = constants([2 / width, 2 / height], images)[:, None]
+    same = constants([[1, 0], [0, 1]], images).expand(n, 2, 2)
+    m = (same if matrix is None else matrix).flip(1) * scale
+    o = torch.zeros_like(scale.mT) if offset is None else offset.flip(1) * scale[:, 0]
     # The grid as two planes, each a column plus a row: faster than interleaved coordinates.
-    grid = torch.empty(n, 2, height, width, dtype=images.dtype)
+    grid = images.new_empty(n, 2, height, width)
     torch.add((m[..., :1] * down + o[..., None])[..., None], (m[..., 1:] * right)[..., None, :], out=grid)
     if horizon is not None:
         # Points behind the viewer are clamped to far outside the image.
@@ -183,14 +184,18 @@ def resample(
 def _resample_axes(images: Images, down: Float[Tensor, "n height"], right: Float[Tensor, "n width"]) -> Images:
     """Sample row `down[i]` of the input for output row i, columns likewise; bilinear, zeros outside."""
     rows, columns = (
-        (1 - (place[..., None] - torch.arange(side, dtype=images.dtype)).abs_()).clamp_(min=0)
+        (1 - (place[..., None] - _pixels(side, images)).abs_()).clamp_(min=0)
         for place, side in zip((down, right), images.shape[-2:], strict=True)
     )
     return rows[:, None] @ images @ columns[:, None].mT
 
 
 def _from_centre(side: int, images: Images) -> Float[Tensor, " side"]:
-    return torch.arange(side, dtype=images.dtype) - (side - 1) / 2
+    return _pixels(side, images) - (side - 1) / 2
+
+
+def _pixels(side: int, images: Images) -> Float[Tensor, " side"]:
+    return torch.arange(side, dtype=images.dtype, device=images.device)
 
 
 def _random_sign(name: str, images: Images, rng: CounterRng, *shape: int) -> Float[Tensor, "n ..."]:
@@ -205,12 +210,18 @@ def _reduction(side: int, severity: Tensor, place: Tensor) -> Float[Tensor, "n s
     """
     canvas = (side * (1 + severity)).round()
     start = (place * (canvas - side + 1)).floor()
+    if not tensors.on_cpu(canvas):  # which would have to tell how many pairs there are
+        return _overlaps(side, canvas, start)
     # Few (canvas, start) pairs are distinct: compute each matrix once.
     pairs, which = torch.unique(canvas.long() * (4 * side) + start.long(), return_inverse=True)
     canvas, start = (pairs // (4 * side)).to(severity.dtype), (pairs % (4 * side)).to(severity.dtype)
+    return _overlaps(side, canvas, start).index_select(0, which)
+
+
+def _overlaps(side: int, canvas: Float[Tensor, " m"], start: Float[Tensor, " m"]) -> Float[Tensor, "m side side"]:
     step = (canvas / side)[:, None, None]
-    i = torch.arange(side, dtype=severity.dtype)[None, :, None] * step
-    j = torch.arange(side, dtype=severity.dtype)[None, None, :] + start[:, None, None]
+    pixels = torch.arange(side, dtype=canvas.dtype, device=canvas.device)
+    i, j = pixels[None, :, None] * step, pixels[None, None, :] + start[:, None, None]
     overlap = torch.minimum(i + step, j + 1) - torch.maximum(i, j)
     matrices: Tensor = overlap.clamp_(min=0) / step
-    return matrices.index_select(0, which)
+    return matrices

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
+from imparfait.corruptions.base import Severity, as_column, exact, on_device, on_host, unchanged_where_zero
 
 MIN_PHOTONS = 0.7  # photons of a white pixel at severity 1
 MAX_IMPULSES = 0.40  # share of the pixels at severity 1
@@ -19,14 +20,11 @@ def shot_noise(images: Images, severity: Severity, rng: CounterRng) -> Images:
     At severity s a white pixel gets `MIN_PHOTONS` / s² photons on average, Poisson distributed, so the relative error
     grows like s. Source: MNIST-C, level 5 has 3 photons.
     """
-    photons = MIN_PHOTONS / as_column(severity, images).double().clamp(min=1e-3) ** 2
-    chance = rng.uniform("photons", *images.shape[1:]).double()
-    lit = images > 0  # dark pixels stay dark: on digits that is four in five
-    white = photons[:, None, None, None].expand_as(images)[lit]
-    counted = _poisson(images[lit].double() * white, chance[lit]) / white
-    corrupted = images.clone()
-    corrupted[lit] = counted.clamp(max=1).to(images.dtype)
-    return unchanged_where_zero(severity, images, corrupted)
+    photons = MIN_PHOTONS / on_host(severity, images).double().clamp(min=1e-3) ** 2
+    white = on_device(photons.to(exact(images)), images)[:, None, None, None].expand_as(images)
+    chance = rng.uniform("photons", *images.shape[1:]).to(white.dtype)
+    counted = _counted_where_lit if tensors.on_cpu(images) else _counted_everywhere
+    return unchanged_where_zero(severity, images, counted(images, white, chance))
 
 
 def impulse_noise(images: Images, severity: Severity, rng: CounterRng) -> Images:
@@ -50,19 +48,40 @@ def gaussian_noise(images: Images, severity: Severity, rng: CounterRng) -> Image
     return unchanged_where_zero(severity, images, normal.mul_(spread).add_(images).clamp_(0, 1))
 
 
-def _poisson(mean: Tensor, chance: Tensor) -> Tensor:
-    """Quantiles of the Poisson distribution: of mean `mean`, at probability `chance`."""
-    counts = torch.empty_like(mean)
+def _counted_where_lit(images: Images, white: Tensor, chance: Tensor) -> Images:
+    """The share of `white` photons that each pixel catches; dark ones stay dark: on digits that is four in five."""
+    lit = images > 0
+    mean, below = images[lit].to(white.dtype) * white[lit], chance[lit]
     few = mean <= MAX_SUMMED_MEAN
-    rare, below = mean[few], chance[few]
-    term = torch.exp(-rare)
-    total, count = term.clone(), torch.zeros_like(rare)
+    counts = torch.empty_like(mean)
+    counts[few] = _summed(mean[few], below[few])
+    counts[~few] = _approximated(mean[~few], below[~few])
+    caught = images.clone()
+    caught[lit] = (counts / white[lit]).clamp(max=1).to(images.dtype)
+    return caught
+
+
+def _counted_everywhere(images: Images, white: Tensor, chance: Tensor) -> Images:
+    """The same without counting the lit pixels, for which the CPU would wait for another device."""
+    mean = images.to(white.dtype) * white
+    few = mean <= MAX_SUMMED_MEAN
+    counts = torch.where(few, _summed(mean.clamp(max=MAX_SUMMED_MEAN), chance), _approximated(mean, chance))
+    return torch.where(images > 0, (counts / white).clamp(max=1).to(images.dtype), images)
+
+
+def _summed(mean: Tensor, chance: Tensor) -> Tensor:
+    """Quantiles of the Poisson distribution: of mean `mean`, at probability `chance`."""
+    term = torch.exp(-mean)
+    total, count = term.clone(), torch.zeros_like(mean)
     for k in range(1, 60):  # at a mean of 20, counts above 59 have a probability of 1e-12
-        count += total <= below
-        term = term * rare / k
+        count += total <= chance
+        term = term * mean / k
         total += term
-    counts[few] = count
-    normal = torch.special.ndtri(chance[~few].clamp(min=2.0**-25))
-    many = mean[~few]  # Cornish-Fisher expansion to second order: off by less than a photon
-    counts[~few] = (many + many.sqrt() * normal + (normal**2 - 1) / 6).round().clamp(min=0)
+    return count
+
+
+def _approximated(mean: Tensor, chance: Tensor) -> Tensor:
+    """Likewise by a Cornish-Fisher expansion to second order: off by less than a photon."""
+    normal = torch.special.ndtri(chance.clamp(min=2.0**-25))
+    counts: Tensor = (mean + mean.sqrt() * normal + (normal**2 - 1) / 6).round().clamp(min=0)
     return counts

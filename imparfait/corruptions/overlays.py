@@ -8,7 +8,7 @@ from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions.base import SIDE, Severity, as_column, pixel, unchanged_where_zero
+from imparfait.corruptions.base import SIDE, Severity, as_column, constants, pixel, unchanged_where_zero
 from imparfait.corruptions.smooth_noise import gaussians, keeping_variance
 
 # Parameters at severity 1; lengths in pixels of a 28-pixel side (base.SIDE).
@@ -101,10 +101,10 @@ def spatter(images: Images, severity: Severity, rng: CounterRng) -> Images:
     height, width = images.shape[2:]
     unit = pixel(images)
     normal = rng.normal("liquid", 1, height, width, dtype=images.dtype)
-    down, right = (keeping_variance(side, unit, images.dtype).expand(1, 1, -1, -1) for side in (height, width))
+    down, right = (keeping_variance(side, unit, images).expand(1, 1, -1, -1) for side in (height, width))
     liquid = down @ normal @ right.mT
     level = FIRST_SPATTER_THRESHOLD + (LAST_SPATTER_THRESHOLD - FIRST_SPATTER_THRESHOLD) * as_column(severity, images)
-    soft = torch.tensor([1.5 * unit], dtype=images.dtype)
+    soft = constants([1.5 * unit], images)
     down, right = (gaussians(soft, side)[:, None] for side in (height, width))
     mud = down @ (liquid > level[:, None, None, None]).to(images.dtype) @ right.mT
     mud = torch.where(mud < 0.8, 0, mud)
@@ -150,7 +150,10 @@ def clutter(images: Images, severity: Severity, rng: CounterRng) -> Images:
 def _positions(images: Images) -> tuple[Float[Tensor, "height 1"], Float[Tensor, " width"]]:
     """Row and column positions in units of a 28-pixel side; the centre is at 13.5."""
     height, width = images.shape[2:]
-    down, right = ((torch.arange(side, dtype=images.dtype) + 0.5) * (SIDE / side) - 0.5 for side in (height, width))
+    down, right = (
+        (torch.arange(side, dtype=images.dtype, device=images.device) + 0.5) * (SIDE / side) - 0.5
+        for side in (height, width)
+    )
     return down[:, None], right
 
 
@@ -164,7 +167,7 @@ def _with_lines(
     images: Images, severity: Severity, most: float, distance: Float[Tensor, "n lines height width"]
 ) -> Images:
     """Draw up to `most` lines, given each pixel's distance from each line."""
-    lines = torch.arange(distance.shape[1], dtype=images.dtype)
+    lines = torch.arange(distance.shape[1], dtype=images.dtype, device=images.device)
     opacity = (most * as_column(severity, images)[:, None] - lines).clamp(0, 1)
     ink = (1 + torch.log1p(-distance.clamp(max=LINE_FALLOFF_PX - 1e-9) / LINE_FALLOFF_PX)).clamp_(min=0) * opacity[
         ..., None, None

@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
@@ -54,9 +56,11 @@ def uneven_light(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """
     height, width = images.shape[2:]
     angle = 2 * math.pi * rng.uniform("side").to(images.dtype)[:, None, None, None]
-    down = (2 * images.new_tensor(range(height)) / max(height - 1, 1) - 1)[:, None]
-    right = 2 * images.new_tensor(range(width)) / max(width - 1, 1) - 1
-    slope = (angle.cos() * right + angle.sin() * down) / (angle.cos().abs() + angle.sin().abs())
+    down, right = (
+        2 * torch.arange(side, dtype=images.dtype, device=images.device) / max(side - 1, 1) - 1
+        for side in (height, width)
+    )
+    slope = (angle.cos() * right + angle.sin() * down[:, None]) / (angle.cos().abs() + angle.sin().abs())
     soft = cloud(rng, "shadow", 4.0, height, width, images.dtype)  # dominated by the largest scale
     shadow = (0.5 + 0.5 * slope + 0.2 * soft).clamp_(0, 1)
     light = 1 - (MAX_SHADOW * as_column(severity, images))[:, None, None, None] * shadow

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from imparfait.core.rng import CounterRng
+from imparfait.core.tensors import Images
 
 
 def cloud(
@@ -15,7 +16,7 @@ def cloud(
 
     Each halving of the scale divides the amplitude by `decay`.
     """
-    total = torch.zeros(len(rng.sources), 1, height, width, dtype=dtype)
+    total = torch.zeros(len(rng.sources), 1, height, width, dtype=dtype, device=rng.sources.device)
     cells, amplitude, variance = 2, 1.0, 0.0
     while cells < 2 * max(height, width):
         corners = rng.uniform(f"{name} of {cells}", 1, min(cells, height), min(cells, width)).to(dtype)
@@ -29,7 +30,7 @@ def cloud(
 
 def gaussians(sigma: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side side"]:
     """Matrices that smooth one axis with a Gaussian, normalised within the image."""
-    away = torch.arange(side, dtype=sigma.dtype)
+    away = torch.arange(side, dtype=sigma.dtype, device=sigma.device)
     sigma = sigma[:, None].clamp(min=0.05)  # pixels: no smoothing
     # Cut off at four sigmas, as scikit-image does; denormal numbers would make products ten times slower.
     weights = torch.exp(-(away**2) / (2 * sigma**2)) * (away <= 4 * sigma)
@@ -38,8 +39,8 @@ def gaussians(sigma: Float[Tensor, " m"], side: int) -> Float[Tensor, "m side si
     return matrices / matrices.sum(2, keepdim=True)
 
 
-def keeping_variance(side: int, sigma: float, dtype: torch.dtype) -> Float[Tensor, "side side"]:
+def keeping_variance(side: int, sigma: float, images: Images) -> Float[Tensor, "side side"]:
     """A Gaussian smoothing matrix whose rows have unit norm: smoothed white noise keeps its variance."""
-    place = torch.arange(side, dtype=dtype)
+    place = torch.arange(side, dtype=images.dtype, device=images.device)
     weights = torch.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
     return weights / weights.square().sum(1, keepdim=True).sqrt()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions.base import Severity, as_column, unchanged_where_zero
+from imparfait.corruptions.base import Severity, on_device, on_host, unchanged_where_zero
 
 MAX_THINNING = 2 / 28  # share of the shorter side, removed from each edge; few strokes are wider than twice that
 MIN_THIN_BRIGHTNESS = 0.4  # share of brightness kept by strokes thinner than that
@@ -25,11 +25,11 @@ def thin(images: Images, severity: Severity, rng: CounterRng) -> Images:
     Source: grey-level erosion, plus a faint residue (white top-hat). Not in MNIST-C; Morpho-MNIST (Castro et
     al. 2019) thins by 70 % of each digit's own thickness.
     """
-    x, amount = images.float(), as_column(severity, images).float()
+    x, amount = images.float(), on_host(severity, images).float()
     radius = amount * MAX_THINNING * min(images.shape[-2:])
     finer = 1 - dilated(1 - x, radius)
     lost = x - dilated(finer, radius)
-    pale = (MIN_THIN_BRIGHTNESS ** amount.double()).float()[:, None, None, None]
+    pale = on_device((MIN_THIN_BRIGHTNESS ** amount.double()).float(), images)[:, None, None, None]
     return unchanged_where_zero(severity, images, torch.maximum(finer, lost * pale).to(images.dtype))
 
 
@@ -40,20 +40,20 @@ def thicken(images: Images, severity: Severity, rng: CounterRng) -> Images:
     Source: grey-level dilation. Not in MNIST-C; Morpho-MNIST (Castro et al. 2019) thickens by each digit's own
     thickness.
     """
-    radius = as_column(severity, images).float() * MAX_THICKENING * min(images.shape[-2:])
+    radius = on_host(severity, images).float() * MAX_THICKENING * min(images.shape[-2:])
     return unchanged_where_zero(severity, images, dilated(images.float(), radius).to(images.dtype))
 
 
 def dilated(
     images: Float32[Tensor, "n channels height width"], radius: Float32[Tensor, " n"]
 ) -> Float32[Tensor, "n channels height width"]:
-    """Grey-level dilation by a disc of `radius` pixels (per image) with a soft edge of one pixel.
+    """Grey-level dilation by a disc of `radius` pixels (per image, on the CPU) with a soft edge of one pixel.
 
     In float32 with products and comparisons only, so every processor gives the same bits.
     """
     height, width = images.shape[-2:]
     most = max(radius.tolist(), default=0.0)
-    reach = math.ceil(most)
+    reach, radius = math.ceil(most), on_device(radius, images)
     padded = F.pad(images, (reach, reach, reach, reach))
     brightest = images
     for far in range(1, reach + 1):

@@ -11,6 +11,7 @@ from torch import Tensor
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Family, Severity
+from imparfait.corruptions.base import on_device
 from imparfait.data import photo_augmentation as photos
 
 PHOTO_AUGMENTATIONS: dict[str, CorruptionFunction] = {
@@ -68,13 +69,18 @@ class Augmentation:
     def apply(
         self, images: Images, share: Int64[Tensor, " n"], seed: int, epoch: int, sources: Int64[Tensor, " n"]
     ) -> Images:
-        """Corrupt each image as its share specifies; changes `images` in place and returns them."""
+        """Corrupt each image as its share specifies; changes `images` in place and returns them.
+
+        The images may be on any device, where they are corrupted; `share` and `sources` are on the CPU, where
+        severities are drawn and images grouped, so that no index is read back.
+        """
         rng = CounterRng(seed, "train", epoch if self.redrawn else 0, sources)
         for index, kind in enumerate(self.shares):
             if kind.corruption != "clean":
                 rows = (share == index).nonzero()[:, 0]
                 severity = _severities(kind.severity, rng.at(rows))
-                images[rows] = TRANSFORMATIONS[kind.corruption](images[rows], severity, rng.at(rows))
+                there, numbers = on_device(rows, images), rng.at(rows).to(images.device)
+                images[there] = TRANSFORMATIONS[kind.corruption](images[there], severity, numbers)
         return images
 
 

@@ -1,4 +1,4 @@
-"""Corrupted images for evaluation: the same pixels for everyone."""
+"""Corrupted images for evaluation: the same pixels for everyone, so computed on the CPU on every computer."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions.base import Severity, as_column
@@ -36,9 +37,11 @@ def photo(images: Images, severity: Severity, rng: CounterRng) -> Images:
     soft = F.avg_pool2d(F.pad(lit, (1, 1, 1, 1), mode="replicate"), 3, 1)
     blurred = (rng.uniform("blurred") < BLURRED * level)[:, None, None, None]
     result = torch.where(blurred, soft, lit)
-    noisy = (rng.uniform("noisy") < NOISY * level).nonzero()[:, 0]
-    spread = (MAX_NOISE * level * rng.uniform("strength of the noise").to(images.dtype))[noisy, None, None, None]
-    result[noisy] += spread * rng.at(noisy).normal("noise", *images.shape[1:], dtype=images.dtype)
+    noisy = rng.uniform("noisy") < NOISY * level
+    spread = MAX_NOISE * level * rng.uniform("strength of the noise").to(images.dtype) * noisy
+    # Elsewhere all images: to know which are noisy, the CPU would wait for the device.
+    rows = noisy.nonzero()[:, 0] if tensors.on_cpu(images) else slice(None)
+    result[rows] += spread[rows, None, None, None] * rng.at(rows).normal("noise", *images.shape[1:], dtype=images.dtype)
     result = result.clamp(0, 1)
     return torch.where((level == 0)[:, None, None, None], images, result)
 
@@ -55,7 +58,9 @@ def recoloured(images: Images, rng: CounterRng) -> Images:
     """
     channels = images.shape[1]
     order = rng.uniform("order of the channels", channels).argsort(1)
-    order = torch.where((rng.uniform("swapped") < RECOLOURED)[:, None], order, torch.arange(channels))
+    order = torch.where(
+        (rng.uniform("swapped") < RECOLOURED)[:, None], order, torch.arange(channels, device=images.device)
+    )
     swapped = images.gather(1, order[:, :, None, None].expand_as(images)) if channels > 1 else images
     return torch.where((rng.uniform("negative") < RECOLOURED)[:, None, None, None], 1 - swapped, swapped)
 

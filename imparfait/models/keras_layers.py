@@ -48,7 +48,7 @@ class Dropout(nn.Module):
         numbers = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         kept = torch.empty_like(x, device="cpu")  # in the memory layout of x, so that the mask does not depend on it
         kept.copy_((numbers.view(torch.int16)[: x.numel()] >= self.limit - 2**15).as_strided(x.shape, kept.stride()))
-        return x * kept.mul_(2**16 / (2**16 - self.limit)).to(x.device)
+        return x * kept.mul_(2**16 / (2**16 - self.limit)).to(x.device, non_blocking=True)
 
 
 def flatten(planes: Float[Tensor, "n channels rows columns"]) -> Float[Tensor, "n features"]:

@@ -98,7 +98,7 @@ class SpatialNormalizer(nn.Module):
         right, down = line[None, None, :], line[None, :, None]
         if not self.training:
             return right, down
-        jitter = 2 * torch.rand(6, len(images), 1, 1, dtype=images.dtype).to(images.device) - 1
+        jitter = 2 * torch.rand(6, len(images), 1, 1, dtype=images.dtype).to(images.device, non_blocking=True) - 1
         jitter = jitter * self.jitter
         angle, slant = jitter[0] * JITTER_ANGLE_RAD, jitter[1] * JITTER_SHEAR
         wide, tall = 1 + jitter[2:4] * JITTER_SCALE

@@ -76,9 +76,10 @@ def build(
 def check_outputs(model: nn.Module, images: Tensor, classes: int, name: str = "the network") -> None:
     """Raise UserError if `model` does not map two of `images` to one logit per class."""
     was_training = model.training
+    device = next((parameter.device for parameter in model.parameters()), images.device)
     try:
         with torch.inference_mode():
-            outputs = model.eval()(images[:2])
+            outputs = model.eval()(images[:2].to(device))
     except UserError:
         raise
     except Exception as error:

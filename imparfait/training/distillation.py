@@ -10,7 +10,7 @@ from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood.outlier_exposure import OOD_LABEL
-from imparfait.models.classifier import as_classifier, ensemble
+from imparfait.models.classifier import combined, logits_of
 from imparfait.models.loading import load_network, load_weights
 from imparfait.models.pretrained import find_model
 from imparfait.training.step import TargetFunction, smoothed_labels
@@ -23,10 +23,11 @@ def distillation_targets(teachers: Sequence[nn.Module], classes: int, compute: C
     Sources: Hinton et al., "Distilling the knowledge in a neural network", 2015, at temperature 1; same augmented
     image for both: Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", 2022.
     """
-    teacher = ensemble([as_classifier(network, compute) for network in teachers])
+    if not teachers:
+        raise UserError("no teachers", expected="at least one")
 
     def targets(labels: Tensor, images: Tensor) -> Tensor:
-        predicted = torch.from_numpy(teacher(images.numpy())).softmax(1)
+        predicted = combined(torch.stack([logits_of(network, images, compute) for network in teachers])).softmax(1)
         return torch.where((labels == OOD_LABEL)[:, None], smoothed_labels(labels, classes, 0.0), predicted)
 
     return targets

@@ -1,9 +1,9 @@
 """The training loop: `train`, and `Training` with every step of it."""
 
-import math
 import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from imparfait.core.compute import ComputeConfig, images_at_once
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import choose_compute, torch_threads
 from imparfait.core.storage import exclusive_lock, fingerprint
+from imparfait.corruptions.base import on_device
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.corrupted import conditions_of
 from imparfait.data.dataset import LabelledImages
@@ -21,8 +22,10 @@ from imparfait.evaluation.scores import Score, score_conditions
 from imparfait.models.classifier import as_classifier
 from imparfait.models.registry import build, check_outputs
 from imparfait.training.checkpoints import Epoch, Progress, State, load_checkpoint, save_checkpoint
+from imparfait.training.device_images import images_at, resident
 from imparfait.training.optim import SCHEDULES, Average, make_optimizer
 from imparfait.training.recipes import suite_for
+from imparfait.training.running_loss import RunningLoss
 from imparfait.training.settings import TrainingSettings
 from imparfait.training.step import (
     Step,
@@ -102,16 +105,17 @@ class Training:
         self.targets = targets or self._smoothed_labels
         self.frozen_statistics = frozen_statistics
         model.to(self.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.pixels, self.labels, self.sources = map(
+        pixels, self.labels, self.sources = map(
             torch.from_numpy, with_outliers(data, settings.ood_fraction, settings.seed)
         )
-        self._weights = class_weights(self.labels, self.classes, settings.class_balance)
+        self.pixels = resident(pixels, self.compute.device)
+        self._weights = class_weights(self.labels, self.classes, settings.class_balance).to(self.compute.device)
         images = len(self.augmentation.rows(settings.seed, 0, self.sources))
         self.steps_an_epoch = _count_batches(images, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
         self.optimizer = make_optimizer(model, settings)
         self.average = Average(model, self.steps) if settings.schedule == "one_cycle" else None
-        self.progress = Progress()
+        self.progress, self._running = Progress(), RunningLoss()
         self._conditions = conditions_of(validation, suite_for(settings)) if validation else []
         self._own_weights: dict[str, Tensor] | None = None
         """Those being trained, while the model has the average."""
@@ -132,28 +136,36 @@ class Training:
         while (done := self.progress).step < self.steps:
             epoch, first = divmod(done.step, self.steps_an_epoch)
             rows = self.augmentation.rows(self.settings.seed, epoch, self.sources)
-            loss_sum, correct, number = done.loss_sum, done.correct, done.step
+            number, self._running = done.step, (running := RunningLoss(done.loss_sum, done.correct))
             for source, images in self._batches(epoch, rows.tensor_split(self.steps_an_epoch)[first:]):
-                loss, hits = self._step(number, source, images)
+                running.add(number, len(source), *self._step(number, source, images))
                 number += 1
-                loss_sum, correct = loss_sum + loss * len(source), correct + hits
+                if running.is_due or number % self.steps_an_epoch == 0:
+                    self._read()
                 seconds = self.progress.seconds + time.perf_counter() - started
                 if number % self.steps_an_epoch:
-                    self.progress = Progress(number, seconds, loss_sum, correct, done.epochs)
-                    yield Step(number, self.steps, loss)
+                    self.progress = Progress(number, seconds, running.loss_sum, running.correct, done.epochs)
+                    yield Step(number, self.steps, running.latest)
                 else:
                     in_distribution = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
                     self._use_average()
-                    accuracy = correct / in_distribution
-                    finished = Epoch(epoch + 1, loss_sum / len(rows), accuracy, len(rows), seconds, self._validate())
+                    means = running.loss_sum / len(rows), running.correct / in_distribution
+                    finished = Epoch(epoch + 1, *means, len(rows), seconds, self._validate())
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
-                    yield Step(number, self.steps, loss, finished)
+                    yield Step(number, self.steps, running.latest, finished)
                     if number < self.steps:  # at the end the caller keeps the average
                         self._use_own_weights()
                 started = time.perf_counter()
 
+    def _read(self) -> bool:
+        """Wait for the losses that are still on the device; returns whether there were any."""
+        return self._running.read(self.steps, self.settings.learning_rate)
+
     def state(self) -> State:
         """The state of this training; its tensors change with the next step, so save them before."""
+        if self._read():
+            running = self._running
+            self.progress = replace(self.progress, loss_sum=running.loss_sum, correct=running.correct)
         tensors = {f"model.{name}": value for name, value in (self._own_weights or self.model.state_dict()).items()}
         if self.average:
             tensors |= {f"average.{name}": value for name, value in self.average.state().items()}
@@ -168,7 +180,7 @@ class Training:
         def part(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): value for n, value in state.tensors.items() if n.startswith(prefix)}
 
-        self.progress = state.progress
+        self.progress, self._running = state.progress, RunningLoss()
         self.model.load_state_dict(part("model."))
         if self.average:
             self.average.restore(part("average."))
@@ -178,7 +190,8 @@ class Training:
                 averages = {m: torch.empty_like(parameter).copy_(moments[m][name]) for m in MOMENTS[:2]}
                 # Fused AdamW pairs elements by their position in memory and checks nothing.
                 assert all(moment.stride() == parameter.stride() for moment in averages.values())
-                self.optimizer.state[parameter] = averages | {"step": moments["step"][name].clone()}
+                count = moments["step"][name].to(parameter.device, copy=True)
+                self.optimizer.state[parameter] = averages | {"step": count}
 
     def _batches(self, epoch: int, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Source indices and images of each batch.
@@ -191,15 +204,14 @@ class Training:
         for start in range(0, len(batches), together):
             group = batches[start : start + together]
             source, share = torch.cat(list(group)).T
-            images = self.augmentation.apply(
-                self.pixels[source] / 255, share, self.settings.seed, epoch, self.sources[source]
-            )
+            images = images_at(self.pixels, source, self.compute.device)
+            images = self.augmentation.apply(images, share, self.settings.seed, epoch, self.sources[source])
             sizes = [len(batch) for batch in group]
             yield from zip(torch.split(source, sizes), torch.split(images, sizes), strict=True)
 
-    def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[float, int]:
+    def _step(self, number: int, source: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Update the weights with one batch; returns its loss and the number of correct predictions."""
-        settings, compute, labels = self.settings, self.compute, self.labels[source]
+        settings, compute, labels = self.settings, self.compute, on_device(self.labels[source], images)
         if self.frozen_statistics or not self.model.training:  # setting it visits all layers
             set_training_mode(self.model, self.frozen_statistics)
         rate = SCHEDULES[settings.schedule](number / self.steps, [epoch.loss for epoch in self.progress.epochs])
@@ -209,15 +221,10 @@ class Training:
             targets = self.targets(labels, images)
             if settings.class_balance:
                 targets = targets * torch.where(labels == OOD_LABEL, 1.0, self._weights[labels.clamp(min=0)])[:, None]
-            loss, hits = update_weights(self.model, images, labels, targets, self.optimizer, compute)
+            loss_and_hits = update_weights(self.model, images, labels, targets, self.optimizer, compute)
         if self.average:
             self.average.update()
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss became {loss} in step {number + 1} of {self.steps}",
-                hint=f"write a smaller --learning-rate (it was {settings.learning_rate:g})",
-            )
-        return loss, hits
+        return loss_and_hits
 
     def _smoothed_labels(self, labels: Tensor, images: Tensor) -> Tensor:
         return smoothed_labels(labels, self.classes, self.settings.label_smoothing)

@@ -24,6 +24,7 @@ class Step:
     number: int
     total: int
     loss: float
+    """On another device than the CPU that of an earlier step: it is read every few steps."""
     epoch: Epoch | None = None
 
 
@@ -45,17 +46,16 @@ def update_weights(
     targets: Tensor,
     optimizer: torch.optim.Optimizer,
     compute: ComputeConfig,
-) -> tuple[float, int]:
-    """Take one step of the optimizer; returns the loss and the number of correct predictions."""
-    images = images.to(compute.device).contiguous(memory_format=torch.channels_last)
-    labels, targets = labels.to(compute.device), targets.to(compute.device)
+) -> tuple[Tensor, Tensor]:
+    """Take one step of the optimizer; returns the loss and the number of correct predictions, still on the device."""
+    images = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(compute.device, torch.bfloat16, enabled=compute.precision == "bfloat16"):
         logits = model(images)
     loss = F.cross_entropy(logits.float(), targets)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return loss.item(), int((logits.argmax(1) == labels).sum())
+    return loss.detach(), (logits.argmax(1) == labels).sum()
 
 
 def smoothed_labels(labels: Tensor, classes: int, label_smoothing: float) -> Tensor:

@@ -1,10 +1,13 @@
 """Counter-based random numbers: a pure function of seed, purpose, epoch, source and name."""
 
+import pytest
 import torch
+from helpers.devices import DEVICES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imparfait.core.rng import CounterRng, seed_of
+from imparfait.core import tensors
+from imparfait.core.rng import WORDS_AT_ONCE, CounterRng, seed_of
 
 SOURCES = torch.arange(1000)
 
@@ -57,3 +60,15 @@ def test_entries_of_one_source_differ() -> None:
 
 def test_seeds_depend_on_every_part() -> None:
     assert len({seed_of(0, "step", 1), seed_of(0, "step", 2), seed_of(1, "step", 1), seed_of(0, "weights")}) == 4
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (0,), (WORDS_AT_ONCE + 1,)])
+def test_the_bits_are_the_same_on_every_device(shape: tuple[int, ...], device: str, monkeypatch) -> None:
+    """NumPy on the CPU, PyTorch elsewhere, which is run here too."""
+    rng = CounterRng(3, "train", 5, torch.tensor([0, 1, -1, 2**62, -(2**63), 2**63 - 1]))
+    expected = rng.bits("angle", *shape)
+    monkeypatch.setattr(tensors, "on_cpu", lambda values: False)
+    bits = rng.to(torch.device(device)).bits("angle", *shape)
+    assert bits.device.type == device
+    assert torch.equal(bits.cpu(), expected)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
+from imparfait.corruptions.base import on_device
 from imparfait.corruptions.photo.levels import Curve, by_level
 
 PIXELS = Curve(1, (0.6, 0.5, 0.4, 0.3, 0.25), (0.9, 0.8, 0.7, 0.6, 0.5), (0.95, 0.9, 0.85, 0.75, 0.65))
@@ -63,14 +64,14 @@ def resize_kernel(images: Images, level: float, rng: CounterRng) -> Images:
     """
     share = RESIZED.at(level, images)
     height, width = images.shape[-2:]
-    rows, columns = (_nearest(max(1, round(side * share)), side) for side in (height, width))
+    rows, columns = (_nearest(max(1, round(side * share)), side, images) for side in (height, width))
     fewer = images.index_select(2, rows).index_select(3, columns)
     return F.interpolate(fewer, (height, width), mode="bilinear", align_corners=False)
 
 
-def _nearest(side: int, source: int) -> Tensor:
+def _nearest(side: int, source: int, images: Images) -> Tensor:
     """The nearest of `source` pixels for each of `side`."""
-    return ((torch.arange(side, dtype=torch.float64) + 0.5) * (source / side)).long()
+    return on_device(((torch.arange(side, dtype=torch.float64) + 0.5) * (source / side)).long(), images)
 
 
 def _recoded(images: Images, file_format: str, **options: Any) -> Images:
@@ -85,8 +86,12 @@ def _recoded(images: Images, file_format: str, **options: Any) -> Images:
 
 
 def _processed(images: Images, process: Callable[[Image.Image], Image.Image]) -> Images:
-    """Each image, rounded to 8 bits, processed with Pillow."""
-    pixels = torch.add(torch.tensor(0.5), images, alpha=255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    """Each image, rounded to 8 bits, processed with Pillow.
+
+    So images on another device go through the CPU: those of `pixelate`, `jpeg_compression` and `webp`.
+    """
+    levels = torch.add(images.new_tensor(0.5), images, alpha=255).to(torch.uint8)
+    pixels = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     is_grey = images.shape[1] == 1
     processed = np.empty_like(pixels)
     for image, target in zip(pixels, processed, strict=True):
@@ -94,6 +99,7 @@ def _processed(images: Images, process: Callable[[Image.Image], Image.Image]) ->
         target[...] = np.asarray(result.convert("L" if is_grey else "RGB")).reshape(target.shape)
     return (
         torch.from_numpy(processed)
+        .to(images.device)
         .permute(0, 3, 1, 2)
         .to(images.dtype, memory_format=torch.contiguous_format)
         .mul_(1 / 255)

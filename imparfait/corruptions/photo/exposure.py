@@ -8,6 +8,7 @@ from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
+from imparfait.corruptions.base import on_device
 from imparfait.corruptions.photo.levels import Curve, by_level
 from imparfait.corruptions.photo.weather import LUMA
 
@@ -55,6 +56,7 @@ def white_balance(images: Images, level: float, rng: CounterRng) -> Images:
     gain = 2 ** WHITE_BALANCE.at(level, images)
     casts = torch.tensor([[gain, 1, 1 / gain], [1 / gain, 1, gain]], dtype=torch.float64)
     casts = (casts / (casts @ torch.tensor(LUMA, dtype=torch.float64))[:, None]).to(images.dtype)
+    casts = on_device(casts, images)
     return images * casts[(rng.uniform("warm or cold") < 0.5).long(), :, None, None]
 
 
@@ -70,7 +72,7 @@ def hue(images: Images, level: float, rng: CounterRng) -> Images:
     yiq = torch.tensor(YIQ, dtype=torch.float64)
     angle = math.radians(HUE.at(level, images))
     ways = torch.stack([torch.linalg.inv(yiq) @ _turn(way * angle) @ yiq for way in (1, -1)]).to(images.dtype)
-    turned = ways[(rng.uniform("way of the hue") < 0.5).long()]
+    turned = on_device(ways, images)[(rng.uniform("way of the hue") < 0.5).long()]
     return (turned @ images.flatten(2)).view_as(images)
 
 

@@ -4,12 +4,14 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions.photo.filters import gaussian_blur, uniform
+from imparfait.corruptions.base import constants, exact, on_device
+from imparfait.corruptions.photo.filters import crops, gaussian_blur, uniform
 from imparfait.corruptions.photo.levels import Curve, by_level
 
 ELASTIC_AMPLITUDE = Curve(0, (488, 488, 12.2, 17.08, 29.28), (0, 3.2, 6.4, 6.4, 10.24), (0, 1.6, 2.56, 3.2, 3.2), True)
@@ -35,7 +37,10 @@ def elastic_transform(images: Images, level: float, rng: CounterRng) -> Images:
     """
     height, width = images.shape[-2:]
     matrix = _affine(
-        uniform(rng, "corners of the affine map", 3, 2).double(), ELASTIC_AFFINE.at(level, images), height, width
+        uniform(rng, "corners of the affine map", 3, 2).to(exact(images)),
+        ELASTIC_AFFINE.at(level, images),
+        height,
+        width,
     )
     moved = _displacement(rng, ELASTIC_AMPLITUDE.at(level, images), ELASTIC_SIGMA.at(level, images), height, width)
     places = moved.add_(_mapped(matrix.float(), height, width))
@@ -55,7 +60,7 @@ def rotate(images: Images, level: float, rng: CounterRng) -> Images:
     for cos, sin in ((math.cos(angle), math.sin(angle)), (math.cos(angle), -math.sin(angle))):
         turn = torch.tensor([[cos, -sin], [sin, cos]])
         ways.append(torch.cat([turn, (middle - turn @ middle)[:, None]], 1))
-    matrix = torch.stack(ways)[(rng.uniform("way of the rotation") < 0.5).long()]
+    matrix = on_device(torch.stack(ways), images)[(rng.uniform("way of the rotation") < 0.5).long()]
     return _sampled(images, _mapped(matrix, height, width))
 
 
@@ -67,12 +72,9 @@ def crop(images: Images, level: float, rng: CounterRng) -> Images:
     """
     height, width = images.shape[-2:]
     tall, wide = (max(2, round(side * CROP.at(level, images))) for side in (height, width))
-    corner = rng.uniform("corner of the crop", 2).double()
-    tops, lefts = ((corner[:, i] * (free + 1)).long().tolist() for i, free in enumerate((height - tall, width - wide)))
-    parts = [
-        image[:, top : top + tall, left : left + wide] for image, top, left in zip(images, tops, lefts, strict=True)
-    ]
-    return F.interpolate(torch.stack(parts), (height, width), mode="bilinear", align_corners=False)
+    corner = rng.uniform("corner of the crop", 2).to(exact(images))
+    tops, lefts = ((corner[:, i] * (free + 1)).long() for i, free in enumerate((height - tall, width - wide)))
+    return F.interpolate(crops(images, tops, lefts, tall, wide), (height, width), mode="bilinear", align_corners=False)
 
 
 @by_level
@@ -85,29 +87,34 @@ def occlusion(images: Images, level: float, rng: CounterRng) -> Images:
     height, width = images.shape[-2:]
     side = max(1, round(OCCLUSION.at(level, images) * min(height, width)))
     place = rng.uniform("place and colour of the square", 2 + images.shape[1]).to(images.dtype)
-    covered = images.clone()
-    for image, drawn in zip(covered, place, strict=True):
-        top, left = (
-            int(share * (free - side + 1)) for share, free in zip(drawn[:2].tolist(), (height, width), strict=True)
-        )
-        image[:, top : top + side, left : left + side] = drawn[2:, None, None]
-    return covered
+    tops, lefts = ((place[:, i].to(exact(images)) * (free - side + 1)).long() for i, free in enumerate((height, width)))
+    if tensors.on_cpu(images):  # only the square is written
+        covered = images.clone()
+        for image, top, left, drawn in zip(covered, tops.tolist(), lefts.tolist(), place, strict=True):
+            image[:, top : top + side, left : left + side] = drawn[2:, None, None]
+        return covered
+    tops, lefts = tops[:, None], lefts[:, None]
+    rows, columns = (torch.arange(length, device=images.device) for length in (height, width))
+    tall, wide = (tops <= rows) & (rows < tops + side), (lefts <= columns) & (columns < lefts + side)
+    return torch.where((tall[:, :, None] & wide[:, None])[:, None], place[:, 2:, None, None], images)
 
 
-def _affine(share: Float64[Tensor, "n 3 2"], reach: float, height: int, width: int) -> Float64[Tensor, "n 2 3"]:
+def _affine(share: Float[Tensor, "n 3 2"], reach: float, height: int, width: int) -> Float[Tensor, "n 2 3"]:
     """Maps from pixels (x, y, 1) of the result to the image: three points about the centre move by up to `reach`."""
     middle, arm = torch.tensor([height // 2, width // 2]), min(height, width) // 3
-    before = (middle + torch.tensor([[arm, arm], [arm, -arm], [-arm, -arm]])).double()
+    before = constants((middle + torch.tensor([[arm, arm], [arm, -arm], [-arm, -arm]])).tolist(), share)
     after = before + reach * (2 * share - 1)
-    ones = torch.ones(len(share), 3, 1, dtype=torch.float64)
-    matrix: Tensor = torch.linalg.solve(torch.cat([after, ones], 2), before.expand(len(share), -1, -1))
+    ones = share.new_ones(len(share), 3, 1)
+    # Without the check that it can be solved, for which the CPU would wait for another device.
+    matrix: Tensor = torch.linalg.solve_ex(torch.cat([after, ones], 2), before.expand(len(share), -1, -1))[0]
     return matrix.mT
 
 
 def _mapped(matrix: Float[Tensor, "n 2 3"], height: int, width: int) -> Float[Tensor, "n height width 2"]:
     """Where each pixel of the result comes from: (x, y) in pixels."""
-    by_column = matrix[:, None, None, :, 0] * torch.arange(width)[:, None]
-    by_row = matrix[:, None, None, :, 1] * torch.arange(height)[:, None, None] + matrix[:, None, None, :, 2]
+    rows, columns = (torch.arange(side, device=matrix.device)[:, None] for side in (height, width))
+    by_column = matrix[:, None, None, :, 0] * columns
+    by_row = matrix[:, None, None, :, 1] * rows[:, None] + matrix[:, None, None, :, 2]
     return by_column + by_row
 
 
@@ -117,7 +124,7 @@ def _displacement(
     """Uniform noise smoothed with a Gaussian of `sigma` pixels, times `amplitude`; made on a coarser grid if smooth."""
     n, shorter = len(rng.sources), min(height, width)
     if amplitude == 0:
-        return torch.zeros(n, height, width, 2)
+        return torch.zeros(n, height, width, 2, device=rng.sources.device)
     sigma = min(max(sigma, 0.05), SMOOTH_SHARE * shorter)
     cell = max(1.0, sigma / COARSE_SIGMA)  # pixels
     tall, wide = (max(2, math.ceil(side / cell) + (cell > 1)) for side in (height, width))
@@ -134,5 +141,5 @@ def _displacement(
 def _sampled(images: Images, places: Float[Tensor, "n height width 2"]) -> Images:
     """Each image at these places (x, y) in pixels, bilinearly; it is mirrored beyond its edges."""
     height, width = images.shape[-2:]
-    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)])
+    scale = constants([2 / (width - 1), 2 / (height - 1)], images)
     return F.grid_sample(images, places.mul(scale).sub_(1), padding_mode="reflection", align_corners=True)

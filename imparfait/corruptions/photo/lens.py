@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from imparfait.core import tensors
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
+from imparfait.corruptions.base import constants
 from imparfait.corruptions.photo.filters import convolve, gaussian_blur, integers, line_blur
 from imparfait.corruptions.photo.levels import Curve, by_level
 
@@ -46,19 +48,11 @@ def glass_blur(images: Images, level: float, rng: CounterRng) -> Images:
     """
     sigma = GLASS_SIGMA.at(level, images)
     smooth = gaussian_blur(images, sigma)
-    n, channels, height, width = images.shape
+    channels, height, width = images.shape[1:]
     reach, rounds = round(GLASS_REACH.at(level, images)), max(1, round(GLASS_ROUNDS.at(level, images)))
     drawn = [integers(rng, f"glass {number}", height, width) for number in range(rounds)]
-    source = np.empty((n, height * width), np.int64)
-    few = max(1, PLACES_AT_ONCE // (height * width))
-    for start in range(0, n, few):
-        part = source[start : start + few]
-        composed = np.arange(part.size)
-        for bits in drawn:
-            composed = composed[_neighbours(bits[start : start + few], reach)]
-        part[...] = composed.reshape(part.shape) % (height * width)
-    places = torch.from_numpy(source)[:, None].expand(-1, channels, -1)
-    scattered = smooth.flatten(2).gather(2, places).view_as(images)
+    places = (sources_on_cpu if tensors.on_cpu(images) else sources)(drawn, reach)
+    scattered = smooth.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).view_as(images)
     return gaussian_blur(scattered, sigma)
 
 
@@ -103,9 +97,42 @@ def disc(radius: float, alias_sigma: float) -> Float32[Tensor, "odd odd"]:
 def zoomed(images: Images, factor: float) -> Images:
     """Each image enlarged about its centre by one factor, bilinearly; its size stays."""
     n, channels, height, width = images.shape
-    grid = F.affine_grid(torch.tensor([[[1 / factor, 0, 0], [0, 1 / factor, 0]]]), [1, 1, height, width], False)
+    grid = F.affine_grid(constants([[[1 / factor, 0, 0], [0, 1 / factor, 0]]], images), [1, 1, height, width], False)
     # As channels of one image they share the positions, which are computed once.
     return F.grid_sample(images.reshape(1, n * channels, height, width), grid, align_corners=False).view_as(images)
+
+
+def sources(drawn: list[Tensor], reach: int) -> Int64[Tensor, "n places"]:
+    """Which pixel each pixel is in the end, on the device of `drawn`: the random bits of each round."""
+    _, height, width = drawn[0].shape
+    place = torch.arange(height * width, device=drawn[0].device)
+    row, column = place // width, place % width
+    inside = (row > reach) & (row <= height - reach) & (column > reach) & (column <= width - reach)
+    composed = place.expand(len(drawn[0]), -1)
+    for bits in drawn:
+        down, right = ((byte * 2 * reach >> 8) - reach for byte in (bits.flatten(1) >> 8, bits.flatten(1) & 255))
+        offset = (down * width + right) * inside
+        target = place + offset
+        # The last link of each chain of replaced pixels: each pass doubles how far is looked, up to all of the image.
+        last = torch.where((offset > 0) & inside[target], target, place)
+        for _ in range((height * width).bit_length()):
+            last = last.gather(1, last)
+        composed = composed.gather(1, target.gather(1, last))
+    return composed
+
+
+def sources_on_cpu(drawn: list[Tensor], reach: int) -> Int64[Tensor, "n places"]:
+    """As `sources`, with NumPy: only chains that go on are followed, in parts that stay in the cache."""
+    n, height, width = drawn[0].shape
+    source = np.empty((n, height * width), np.int64)
+    few = max(1, PLACES_AT_ONCE // (height * width))
+    for start in range(0, n, few):
+        part = source[start : start + few]
+        composed = np.arange(part.size)
+        for bits in drawn:
+            composed = composed[_neighbours(bits[start : start + few], reach)]
+        part[...] = composed.reshape(part.shape) % (height * width)
+    return torch.from_numpy(source)
 
 
 def _neighbours(bits: Tensor, reach: int) -> Int64[np.ndarray, " places"]:

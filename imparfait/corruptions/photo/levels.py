@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
-from imparfait.corruptions.base import CorruptionFunction, Severity, check_images
+from imparfait.corruptions.base import CorruptionFunction, Severity, check_images, on_device
 
 LEVELS = 5  # published levels; severity 0.2 is level 1, severity 1 is level 5
 PUBLISHED_SIDES = (32, 64, 224)  # pixels: CIFAR-10-C, Tiny-ImageNet-C, ImageNet-C
@@ -60,7 +60,7 @@ def by_level(function: Callable[[Images, float, CounterRng], Images]) -> Corrupt
             return _at_one(images, float(severity), rng)
         corrupted = images.clone()
         for value in sorted(set(severity.tolist())):
-            rows = severity == value
+            rows = on_device((severity == value).nonzero()[:, 0], images)
             corrupted[rows] = _at_one(images[rows], value, rng.at(rows))
         return corrupted
 

@@ -82,19 +82,20 @@ def _poisson(mean: Tensor, chance: Tensor, most: float) -> Tensor:
     few = mean.clamp(max=MAX_TABLE_MEAN) if most > MAX_TABLE_MEAN else mean
     row = (few * ((MEANS - 1) ** 2 / MAX_TABLE_MEAN)).sqrt_().add_(0.5).to(torch.int32)
     place = row.mul_(CHANCES).add_(chance >> 4).view(-1)
-    counts = _poisson_table().view(-1).index_select(0, place).to(torch.float32).view_as(mean)
+    counts = _poisson_table(mean.device).view(-1).index_select(0, place).to(torch.float32).view_as(mean)
     if most > MAX_TABLE_MEAN:
-        z = quantiles()[chance]  # Cornish-Fisher expansion to second order: off by less than a photon
+        z = quantiles(mean.device)[chance]  # Cornish-Fisher expansion to second order: off by less than a photon
         many = (mean + mean.sqrt() * z + (z * z - 1) / 6).round_().clamp_(min=0)
         counts = torch.where(mean > MAX_TABLE_MEAN, many, counts)
     return counts
 
 
 @cache
-def _poisson_table() -> UInt8[Tensor, "512 4096"]:
+def _poisson_table(device: torch.device) -> UInt8[Tensor, "512 4096"]:
     """Poisson quantiles: a row for each mean, evenly spaced in its square root up to 60; a column for each chance."""
     means = (torch.arange(MEANS, dtype=torch.float64) / (MEANS - 1)) ** 2 * MAX_TABLE_MEAN
     counts = torch.arange(0, 128, dtype=torch.float64)
     logarithm = torch.xlogy(counts, means[:, None]) - means[:, None] - torch.lgamma(counts + 1)
     chances = (torch.arange(CHANCES, dtype=torch.float64) + 0.5) / CHANCES
-    return torch.searchsorted(logarithm.exp().cumsum(1), chances.expand(MEANS, -1).contiguous()).to(torch.uint8)
+    table = torch.searchsorted(logarithm.exp().cumsum(1), chances.expand(MEANS, -1).contiguous())
+    return table.to(torch.uint8).to(device)

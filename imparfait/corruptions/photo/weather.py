@@ -9,6 +9,7 @@ from torch import Tensor
 
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
+from imparfait.corruptions.base import constants
 from imparfait.corruptions.photo.filters import line_blur, normal, uniform
 from imparfait.corruptions.photo.levels import Curve, by_level
 
@@ -57,7 +58,7 @@ def frost(images: Images, level: float, rng: CounterRng) -> Images:
     frost is a random field with their mean and contrast, so it agrees in kind only.
     """
     ice = _ice(rng, *images.shape[-2:])
-    tint = torch.tensor(FROST_TINT if images.shape[1] == 3 else (1.0,))[:, None, None]
+    tint = constants(FROST_TINT if images.shape[1] == 3 else (1.0,), images)[:, None, None]
     added = ice * (tint * FROST.at(level, images))
     return added.add_(images, alpha=FROST_KEPT.at(level, images))
 
@@ -96,7 +97,8 @@ def plasma(rng: CounterRng, side: int, decay: float) -> Float32[Tensor, "n side 
     Each halving of the step divides the amplitude by `decay` squared, as in ImageNet-C's generator.
     """
     n = len(rng.sources)
-    field, noise = torch.zeros(n, side, side), uniform(rng, "plasma", side * side).mul_(2).sub_(1)
+    noise = uniform(rng, "plasma", side * side).mul_(2).sub_(1)
+    field = noise.new_zeros(n, side, side)
     used, step, wibble = 0, side, 100.0
 
     def mean(total: Tensor) -> Tensor:
@@ -122,7 +124,7 @@ def plasma(rng: CounterRng, side: int, decay: float) -> Float32[Tensor, "n side 
 
 def _ice(rng: CounterRng, height: int, width: int) -> Float32[Tensor, "n 1 height width"]:
     """A field like frost on a window: ridges at several scales, in patches."""
-    total = torch.zeros(len(rng.sources), 1, height, width)
+    total = torch.zeros(len(rng.sources), 1, height, width, device=rng.sources.device)
     longest = max(height, width)
     for number, (cells, share) in enumerate(FROST_SCALES):
         corners = tuple(min(side, max(2, round(cells * side / longest))) for side in (height, width))
