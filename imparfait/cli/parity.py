@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 @click.argument("reference")
 @click.argument("other")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
-@click.option("--size", type=spec_options.SIDE, help="Side in pixels of the input of REFERENCE, where its file leaves it open.")
+@click.option(
+    "--size", type=spec_options.SIDE, help="Side in pixels of the input of REFERENCE, where its file leaves it open."
+)
 @spec_options.input_spec
 @options.as_json
 def parity(

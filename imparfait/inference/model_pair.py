@@ -65,7 +65,12 @@ def compare_pair(
 
 
 def _reference(
-    stack: ExitStack, model: str, files: Sequence[str | Path], hint: SpecHint, centre: CentreCrop | None, size: int | None
+    stack: ExitStack,
+    model: str,
+    files: Sequence[str | Path],
+    hint: SpecHint,
+    centre: CentreCrop | None,
+    size: int | None,
 ) -> tuple[Pages, InputSpec, str]:
     if _is_own(model):
         predictor = _predictor(model)

@@ -35,7 +35,7 @@ def pair_sentence(result: PairResult) -> str:
     if changes and found.best.same > found.as_reference.same:
         return (
             f"Preprocessing explains a part at most: {_count(found.best)} have the reference's label with {changes}, "
-            f"{found.as_reference.same:,} with the reference's input. The weights or the order of classes may differ too."
+            f"{found.as_reference.same:,} with the reference's input. Weights or the order of classes may differ too."
         )
     return (
         f"No preprocessing that was tried explains the difference: at best {_count(found.best)} have the reference's "

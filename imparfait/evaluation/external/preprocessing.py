@@ -10,24 +10,27 @@ from scipy.special import softmax
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Labels, Logits, Probabilities
-from imparfait.data.images.levels import Levels
 from imparfait.evaluation.external.adapter import as_array, kind_of_outputs, to_logits
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.input_spec import FOREGROUNDS, VALUE_RANGES, Function, InputSpec, apply_spec
 from imparfait.evaluation.external.resampling import FRAMES, KERNELS, bring_to
 
 AS_REFERENCE = "the reference's pixels"
-FIRST_IMAGES = 48  # for every candidate
-FINALISTS = 4  # value ranges, colours and so on, with which frames and kernels are tried
+FIRST_IMAGES = 16  # for each of about 400 candidates
+SECOND_IMAGES = 64  # for the finalists
+FINALISTS = 16
 EQUAL_SHARE = 0.99  # of images with the same label, from which on predictions count as equal
 EQUAL_DIFFERENCE = 0.005  # in the mean of all probabilities: what rounding and another resize library leave
 NOISE = 0.001  # of that difference, below which a candidate is no better than one with fewer changes
-TEMPERATURES = np.geomspace(0.25, 4, 33)  # by which logits are divided: a calibrated model and its export differ in it
+TEMPERATURES = np.geomspace(0.25, 4, 17)  # by which logits are divided: a calibrated model and its export differ in it
+
+
+Images = Float32[np.ndarray, "n channels height width"]
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a model gets its input: `frame` and `kernel` from FRAMES and KERNELS, or the pixels that the reference gets."""
+    """How a model gets its input: what is kept and the resize kernel, or the pixels that the reference gets."""
 
     spec: InputSpec
     frame: str = AS_REFERENCE
@@ -87,8 +90,9 @@ class Explanation:
 class Pages:
     """Images as files have them, and as the reference gets them."""
 
-    levels: Sequence[Levels]
-    shown: Float32[np.ndarray, "n channels height width"]
+    levels: Sequence[np.ndarray]
+    """[height, width, channels] in 0..1, each of its own size."""
+    shown: Images
     probabilities: Probabilities
     """The reference's."""
     classes: Sequence[str]
@@ -120,23 +124,18 @@ def explain(
     _, channels, height, width = pages.shown.shape
     layout, shape = input_shape(declared, (channels, height, width))
     specs = list(_specs(layout, shape, declared, reference))
-    base = next(iter(specs))
-    few = pages.part(FIRST_IMAGES)
-    trials = _tried(function, [Preprocessing(spec) for spec in specs], few, watch)
+    candidates = [Preprocessing(spec) for spec in specs]
+    candidates += [Preprocessing(spec, frame, kernel) for frame, kernel in product(FRAMES, KERNELS) for spec in specs]
+    trials = _tried(function, candidates, pages.part(FIRST_IMAGES), watch)
     if not trials:
         raise UserError(
             f"the model takes no images of shape {shape} in layout {layout}",
             expected="a model of images, with one output for each of the reference's classes",
         )
+    few = pages.part(SECOND_IMAGES)
     finalists = [trial.preprocessing for trial in sorted(trials, key=_closeness)[:FINALISTS]]
-    frames = [
-        replace(each, frame=frame, kernel=kernel) for each in finalists for frame, kernel in product(FRAMES, KERNELS)
-    ]
-    trials += _tried(function, frames, few, watch)
-    best = min(trials, key=_closeness).preprocessing
-    again = [replace(best, spec=spec) for spec in specs if spec != best.spec]
-    found = min([*trials, *_tried(function, again, few, watch)], key=_closeness)
-    own = Preprocessing(base)
+    found = min(_tried(function, finalists, few, None), key=_closeness)
+    own = Preprocessing(specs[0])
     found = _simplest(function, found, own, few)
     parts = dict(_set_back(found.preprocessing, own))
     wanted = [own, found.preprocessing, *parts.values()]
@@ -164,7 +163,9 @@ def input_shape(declared: DeclaredSpec, own: tuple[int, int, int]) -> tuple[str,
     if shape is None:
         return declared.layout or "nchw", own
     if len(shape) == 4:
-        is_last = declared.layout == "nhwc" or (declared.layout is None and shape[3] in (1, 3) and shape[1] not in (1, 3))
+        is_last = declared.layout == "nhwc" or (
+            declared.layout is None and shape[3] in (1, 3) and shape[1] not in (1, 3)
+        )
         parts = (shape[3], shape[1], shape[2]) if is_last else shape[1:]
         return "nhwc" if is_last else "nchw", tuple(a or b for a, b in zip(parts, own, strict=True))  # type: ignore[return-value]
     if len(shape) == 3:
@@ -185,9 +186,7 @@ def _specs(
     foregrounds = [reference.foreground, *(name for name in FOREGROUNDS if name != reference.foreground)]
     for value_range, foreground, color in product(dict.fromkeys(ranges), foregrounds, colors):
         if value_range != "imagenet" or shape[0] == 3:
-            yield InputSpec(
-                layout, value_range, foreground, "logits", "", shape, color, reference.mean, reference.std
-            )
+            yield InputSpec(layout, value_range, foreground, "logits", "", shape, color, reference.mean, reference.std)
 
 
 def _tried(
@@ -199,10 +198,12 @@ def _tried(
     required: bool = False,
 ) -> list[Agreement]:
     """The agreement with each candidate that the model takes; with `required`, any error of the model is raised."""
-    found = []
+    found, brought, images = [], None, None
     for each in watch(candidates, len(candidates)) if watch else candidates:
+        if images is None or brought != (each.frame, each.kernel):  # equal ones follow each other
+            brought, images = (each.frame, each.kernel), _brought(each, pages)
         try:
-            logits = _logits(function, each, pages)
+            logits = _logits(function, each, images, pages.classes)
         except UserError:
             if required:
                 raise
@@ -223,18 +224,21 @@ def _agreement(each: Preprocessing, logits: Logits, pages: Pages) -> Agreement:
     return Agreement(each, same, len(logits), differences[best], float(TEMPERATURES[best]))
 
 
-def _logits(function: Function, each: Preprocessing, pages: Pages) -> Logits:
+def _brought(each: Preprocessing, pages: Pages) -> Images:
+    """The images in the model's size, 0..1."""
     assert each.spec.shape is not None
     if each.kernel:
-        images = np.stack([bring_to(levels, each.frame, each.kernel, *each.spec.shape) for levels in pages.levels])
-    elif pages.shown.shape[1:] == each.spec.shape:
-        images = pages.shown
-    else:
-        images = np.stack(
-            [bring_to(shown.transpose(1, 2, 0), "stretched", "area", *each.spec.shape) for shown in pages.shown]
-        )
+        return np.stack([bring_to(levels, each.frame, each.kernel, *each.spec.shape) for levels in pages.levels])
+    if pages.shown.shape[1:] == each.spec.shape:
+        return pages.shown
+    return np.stack(
+        [bring_to(shown.transpose(1, 2, 0), "stretched", "area", *each.spec.shape) for shown in pages.shown]
+    )
+
+
+def _logits(function: Function, each: Preprocessing, images: Images, classes: Sequence[str]) -> Logits:
     outputs = as_array(function(apply_spec(images, replace(each.spec, shape=None))))
-    return to_logits(outputs, kind_of_outputs(outputs), pages.classes, len(images))
+    return to_logits(outputs, kind_of_outputs(outputs), classes, len(images))
 
 
 def _closeness(agreement: Agreement) -> tuple[float, int]:

@@ -11,12 +11,14 @@ from imparfait.data.images.levels import Levels
 
 Planes = Float32[np.ndarray, "channels rows columns"]
 """Levels, 0..1."""
+Kept = Float32[np.ndarray, "channels kept_rows kept_columns"]
+"""The same, of a part of them or in another size."""
 
 EIGHT_SEVENTHS = 8 / 7  # 256 to 224: the side before the middle is cropped, of most ImageNet networks
 
 
-def _interpolated(mode: str, smoothed: bool) -> Callable[[Planes, int, int], Planes]:
-    def resize(planes: Planes, height: int, width: int) -> Planes:
+def _interpolated(mode: str, smoothed: bool) -> Callable[[Planes, int, int], Kept]:
+    def resize(planes: Planes, height: int, width: int) -> Kept:
         images = torch.from_numpy(np.ascontiguousarray(planes))[None]
         corners = {} if mode in ("nearest", "area") else {"align_corners": False, "antialias": smoothed}
         return np.asarray(F.interpolate(images, (height, width), mode=mode, **corners)[0].clamp(0, 1).numpy())
@@ -24,7 +26,7 @@ def _interpolated(mode: str, smoothed: bool) -> Callable[[Planes, int, int], Pla
     return resize
 
 
-KERNELS: dict[str, Callable[[Planes, int, int], Planes]] = {
+KERNELS: dict[str, Callable[[Planes, int, int], Kept]] = {
     "bilinear, smoothed": _interpolated("bilinear", True),  # Pillow, torchvision with antialias
     "bilinear": _interpolated("bilinear", False),  # OpenCV, TensorFlow
     "bicubic, smoothed": _interpolated("bicubic", True),
@@ -34,14 +36,14 @@ KERNELS: dict[str, Callable[[Planes, int, int], Planes]] = {
 """Resize kernels by name; those that are smoothed average what they reduce."""
 
 
-def _middle(planes: Planes) -> Planes:
+def _middle(planes: Planes) -> Kept:
     _, height, width = planes.shape
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return planes[:, top : top + side, left : left + side]
 
 
-def _padded(planes: Planes) -> Planes:
+def _padded(planes: Planes) -> Kept:
     _, height, width = planes.shape
     side = max(height, width)
     square = np.zeros((len(planes), side, side), np.float32)
@@ -50,13 +52,13 @@ def _padded(planes: Planes) -> Planes:
     return square
 
 
-def _smaller_middle(planes: Planes) -> Planes:
+def _smaller_middle(planes: Planes) -> Kept:
     square = _middle(planes)
     margin = round(square.shape[1] * (1 - 1 / EIGHT_SEVENTHS) / 2)
     return square[:, margin : square.shape[1] - margin, margin : square.shape[2] - margin]
 
 
-FRAMES: dict[str, Callable[[Planes], Planes]] = {
+FRAMES: dict[str, Callable[[Planes], Kept]] = {
     "stretched": lambda planes: planes,
     "middle cropped": _middle,
     "7/8 of the middle cropped": _smaller_middle,
