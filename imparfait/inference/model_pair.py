@@ -1,16 +1,16 @@
 """Two models that should agree, such as a trained one and its export: what each predicts for the same image files."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
 from imparfait.core.compute import usable_cores
 from imparfait.core.errors import UserError
+from imparfait.core.types import Watch
 from imparfait.data.images.centre_crop import CentreCrop
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.levels import Levels
@@ -46,7 +46,7 @@ def compare_pair(
     hint: SpecHint | None = None,
     centre: CentreCrop | None = None,
     size: int | None = None,
-    watch: Callable[[Any, int], Iterator[Any]] | None = None,
+    watch: Watch | None = None,
 ) -> PairResult:
     """Find the preprocessing with which `other` gives the predictions of `reference` for these image files.
 
@@ -148,7 +148,7 @@ def _pages(files: Sequence[str | Path]) -> Iterator[Page]:
 
 
 def _pixels(levels: Levels) -> int:
-    return levels.shape[0] * levels.shape[1]
+    return int(levels.shape[0] * levels.shape[1])
 
 
 def _spread(files: Sequence[str | Path]) -> list[str | Path]:

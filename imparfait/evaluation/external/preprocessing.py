@@ -1,6 +1,6 @@
 """Two models that should give equal predictions: which difference of preprocessing explains that they do not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from scipy.special import softmax
 
 from imparfait.core.errors import UserError
-from imparfait.core.types import Labels, Logits, Probabilities
+from imparfait.core.types import Labels, Logits, Probabilities, Watch
 from imparfait.evaluation.external.adapter import as_array, kind_of_outputs, to_logits
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.input_spec import FOREGROUNDS, VALUE_RANGES, Function, InputSpec, apply_spec
@@ -113,7 +113,7 @@ def explain(
     declared: DeclaredSpec,
     pages: Pages,
     reference: InputSpec,
-    watch: Callable[[Sequence[Preprocessing], int], Iterator[Preprocessing]] | None = None,
+    watch: Watch | None = None,
 ) -> Explanation:
     """The preprocessing with which `function` comes closest to the reference's predictions.
 
@@ -124,6 +124,9 @@ def explain(
     _, channels, height, width = pages.shown.shape
     layout, shape = input_shape(declared, (channels, height, width))
     specs = list(_specs(layout, shape, declared, reference))
+    own = Preprocessing(specs[0])
+    if (equal := _tried(function, [own], pages, None)) and equal[0].is_equal:
+        return Explanation(equal[0], equal[0], {})
     candidates = [Preprocessing(spec) for spec in specs]
     candidates += [Preprocessing(spec, frame, kernel) for frame, kernel in product(FRAMES, KERNELS) for spec in specs]
     trials = _tried(function, candidates, pages.part(FIRST_IMAGES), watch)
@@ -135,7 +138,6 @@ def explain(
     few = pages.part(SECOND_IMAGES)
     finalists = [trial.preprocessing for trial in sorted(trials, key=_closeness)[:FINALISTS]]
     found = min(_tried(function, finalists, few, None), key=_closeness)
-    own = Preprocessing(specs[0])
     found = _simplest(function, found, own, few)
     parts = dict(_set_back(found.preprocessing, own))
     wanted = [own, found.preprocessing, *parts.values()]
@@ -193,7 +195,7 @@ def _tried(
     function: Function,
     candidates: Sequence[Preprocessing],
     pages: Pages,
-    watch: Callable[[Sequence[Preprocessing], int], Iterator[Preprocessing]] | None,
+    watch: Watch | None,
     *,
     required: bool = False,
 ) -> list[Agreement]:
