@@ -24,6 +24,7 @@ COMMANDS = {
     "learning-curve": "Find out whether more training images would help.",
     "evaluate": "Evaluate models on corrupted images, and compare them.",
     "gate": "Fail where a model breaks bounds on its accuracy, in CI.",
+    "parity": "Find out why two models that should agree do not.",
     "compare": "Compare recipes by cross-validation, or two tables of predictions.",
     "search": "Search for better settings of a recipe.",
     "study": "Reproduce the study that imparfait began with.",
