@@ -4,9 +4,9 @@ python benchmarks/accuracy/learning_curve_coverage.py [--draws 10] [--out result
 
 Seven kinds of classifiers of scikit-learn learn 22 data sets, drawn or shipped with scikit-learn; in two of them other
 groups are held out. Each curve is of fits on a quarter to all of 40 to 1,600 inputs; then twice as many are fitted, and
-predict the same 100 to 5,000 held-out ones (fewer of shipped sets). The rule was chosen on 11 of the data sets, by the
-lowest interval score (Gneiting and Raftery 2007) of those that cover 90 %, and confirmed on the others. Intervals are
-of 90 %. About 17 minutes on one core.
+predict the same 100 to 5,000 held-out ones (fewer of shipped sets). The rule was chosen on 11 of the data sets, among
+those that cover 90 % by the interval score (Gneiting and Raftery 2007), and confirmed on the others. Intervals are of
+90 %. About half an hour on a shared core.
 """
 
 import argparse
