@@ -31,7 +31,7 @@ def write_curve(folder: Path, name: str, curve: LearningCurve, sentences: list[s
     figure = PageFigure(
         "learning_curve",
         "Accuracy by number of training images",
-        "Dots: trained on that many images, with 95 % intervals. Dashed: a power law, with a 90 % interval.",
+        "Dots: trained on that many images, with 95 % intervals. Dashed: extrapolated, with a 90 % interval.",
         lambda theme: _figure(curve, theme),
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,10 +22,13 @@ from imparfait.training.run import new_run
 from imparfait.training.settings import TrainingSettings, enough_steps
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
-DRAWS = 500  # of the bootstrap
+CURVES, DRAWS = 20_000, 4000  # drawn from the priors, and by their weights from these
 CERTAINTY = 0.9
 MIN_IMAGES = 40  # training images, of which a quarter is the smallest fit
-TRAINING_SHARE = 0.5  # spread between trainings, as a share of that of sampling the held-out images (results/LOG.md)
+# Uniform priors, chosen in results/learning-curve-coverage. A c below 0 is of errors that fall faster than a power law.
+ASYMPTOTE = (-1.0, 1.0)  # c, as a share of the error rate of the largest fit
+EXPONENT = (0.0, 1.0)  # b
+SPREAD = (0.5, 3.0)  # between trainings, as a share of that of sampling the held-out images; its logarithm is uniform
 
 
 @dataclass(frozen=True)
@@ -53,24 +56,16 @@ class LearningCurve:
     def extrapolate(self, factor: float = 2.0, certainty: float = CERTAINTY) -> Extrapolation:
         """The accuracy with `factor` times as many images as the largest fit, with an interval.
 
-        The error rate is taken to fall with a power of the number of images, whose exponent is between 0 and 1. The
-        interval is of a bootstrap of the held-out images, with the spread between trainings added to each fit and to
-        the result; it is for evaluation on the same held-out images.
-        Source: Hestness et al., "Deep learning scaling is predictable, empirically" (2017).
+        The error rate of n images is taken to be c + a n^-b: many such curves are drawn, with broad priors of
+        asymptote c, exponent b and the spread between trainings, and weighted by their likelihood given the fits. The
+        expected accuracy is their median; the interval is of one training, evaluated on the same held-out images.
+        Source of the form: Viering and Loog, "The shape of learning curves: a review" (2023).
         """
         rng = np.random.default_rng(0)
-        fits, held_out = self.correct.shape
-        images, at = np.log(np.array(self.images, float)), np.log(factor * self.images[-1])
-        best = _power_law(images, np.array([1 - self.accuracies[row] for row in range(fits)])[None], held_out)
-        drawn = rng.multinomial(held_out, np.full(held_out, 1 / held_out), DRAWS) / held_out
-        errors = 1 - drawn @ self.correct.T.astype(float)
-        spread = TRAINING_SHARE * np.sqrt(np.maximum(errors, 1 / held_out) / held_out)
-        slopes, starts = _power_law(images, errors + spread * rng.standard_normal(errors.shape), held_out)
-        error = np.exp(starts + slopes * at)
-        ends = np.sqrt(np.maximum(error, 1 / held_out) / held_out) * TRAINING_SHARE * rng.standard_normal(DRAWS)
-        low, high = np.quantile(1 - error - ends, [(1 - certainty) / 2, (1 + certainty) / 2])
-        # Where there are next to no errors the power law is of half an error: more images make nothing worse.
-        expected = max(1 - float(np.exp(best[1] + best[0] * at)[0]), self.accuracies[-1])
+        errors, held_out = 1 - np.array(self.accuracies), self.correct.shape[1]
+        drawn = _drawn_errors(np.array(self.images) / self.images[-1], errors, held_out, factor, rng)
+        low, median, high = np.quantile(1 - drawn, [(1 - certainty) / 2, 0.5, (1 + certainty) / 2])
+        expected = max(float(median), self.accuracies[-1])  # more images make nothing worse
         low, high = float(np.clip(low, 0, expected)), float(np.clip(high, expected, 1))
         return Extrapolation(round(factor * self.images[-1]), expected, low, high)
 
@@ -145,21 +140,30 @@ def _part(data: LabelledImages, share: float) -> LabelledImages:
     return data.select(np.isin(data.groups, groups[fewer]))
 
 
-def _power_law(
-    log_images: Float[np.ndarray, " fits"], errors: Float[np.ndarray, "draws fits"], held_out: int
-) -> tuple[Float[np.ndarray, " draws"], Float[np.ndarray, " draws"]]:
-    """Slope and intercept of the logarithm of the error rate, by weighted least squares; slopes from -1 to 0.
-
-    The logarithm of an error rate e of n images has a variance of about (1 - e) / (n e).
-    """
-    kept = np.clip(errors, 0.5 / held_out, 1)  # no error at all is taken for half of one
-    weights = kept / np.maximum(1 - kept, 1e-3)
-    logs = np.log(kept)
-    total = weights.sum(1)
-    mean_x, mean_y = (weights * log_images).sum(1) / total, (weights * logs).sum(1) / total
-    x = log_images - mean_x[:, None]
-    slopes = np.clip((weights * x * (logs - mean_y[:, None])).sum(1) / (weights * x**2).sum(1), -1, 0)
-    return slopes, mean_y - slopes * mean_x
+def _drawn_errors(
+    sizes: Float[np.ndarray, " fits"],
+    errors: Float[np.ndarray, " fits"],
+    held_out: int,
+    factor: float,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, " draws"]:
+    """Error rates of trainings on `factor` times the images of the largest fit, whose size is 1 in `sizes`."""
+    sampling = np.sqrt(np.maximum(errors, 1 / held_out) / held_out)
+    least, most = np.log(SPREAD)
+    spread = np.exp(rng.uniform(least, most, CURVES))
+    asymptote, exponent = rng.uniform(*ASYMPTOTE, CURVES), rng.uniform(*EXPONENT, CURVES)
+    last = errors[-1] + 2 * SPREAD[1] * sampling[-1] * rng.uniform(-1, 1, CURVES)
+    last = np.maximum(last, 0.1 / held_out)
+    falls = last * (1 - asymptote)  # a, where the largest fit has size 1
+    expected = (last * asymptote)[:, None] + falls[:, None] * sizes ** -exponent[:, None]
+    deviations = spread[:, None] * sampling
+    log_likelihood = -(((errors - expected) / deviations) ** 2 / 2 + np.log(deviations)).sum(1)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    kept = rng.choice(CURVES, DRAWS, p=weights / weights.sum())
+    rates = np.maximum((last * asymptote + falls * factor**-exponent)[kept], 0)
+    again = spread[kept] * np.sqrt(np.maximum(rates, 1 / held_out) / held_out)
+    result: np.ndarray = rates + again * rng.standard_normal(DRAWS)
+    return result
 
 
 def sentence(curve: LearningCurve) -> str:

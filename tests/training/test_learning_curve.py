@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from helpers.bars import draw_bars
 from helpers.commands import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imparfait.core.errors import UserError
 from imparfait.training import learning_curve as module
@@ -16,25 +18,57 @@ from imparfait.training.settings import TrainingSettings
 SETTINGS = TrainingSettings(model="petit", model_args={"filters": 4}, augmentation="clean", epochs=1, batch_size=16)
 
 
-def drawn_curve(rng: np.random.Generator, start: float, slope: float) -> tuple[LearningCurve, float]:
-    """Fits whose error rate is a power of the images, with the spread of trainings; and what twice as many give."""
+def drawn_curve(
+    rng: np.random.Generator, start: float, slope: float, asymptote: float = 0.0
+) -> tuple[LearningCurve, float]:
+    """Fits whose error rate is a power of the images plus an asymptote, with the spread of trainings; and the next."""
     images, held_out = np.array([100, 200, 300, 400, 800]), 600
     difficulty = rng.random(held_out)  # of each held-out image, for all of the fits
-    rates = start * (images / 100) ** slope
+    rates = asymptote + start * (images / 100) ** slope
     rates += rng.normal(0, 0.5 * np.sqrt(rates / held_out))
     correct = difficulty >= rates[:, None]
     return LearningCurve((100, 200, 300, 400), correct[:-1]), float(correct[-1].mean())
 
 
-@pytest.mark.parametrize(("start", "slope"), [(0.4, -0.5), (0.1, -0.3), (0.3, 0.0), (0.05, -0.8)])
-def test_the_interval_holds_the_accuracy_at_twice_the_images_nine_times_in_ten(start: float, slope: float) -> None:
+@pytest.mark.parametrize(
+    ("start", "slope", "asymptote"),
+    [
+        (0.4, -0.5, 0.0), (0.1, -0.3, 0.0), (0.3, 0.0, 0.0), (0.05, -0.8, 0.0),
+        (0.3, -1.0, 0.2), (0.2, -0.5, 0.1), (0.1, -0.8, 0.02),
+    ],
+)  # fmt: skip
+def test_the_interval_holds_the_accuracy_at_twice_the_images_nine_times_in_ten(
+    start: float, slope: float, asymptote: float
+) -> None:
     rng = np.random.default_rng(0)
     inside = 0
     for _ in range(100):
-        curve, seen = drawn_curve(rng, start, slope)
+        curve, seen = drawn_curve(rng, start, slope, asymptote)
         found = curve.extrapolate()
         inside += found.low <= seen <= found.high
-    assert inside >= 82
+    assert inside >= 85
+
+
+def test_a_level_curve_is_expected_to_stay_level() -> None:
+    level = LearningCurve((100, 200, 300, 400), np.tile(np.arange(3000) >= 1200, (4, 1))).extrapolate()
+    assert 0.6 <= level.accuracy <= 0.61
+    assert level.low < 0.6
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    errors=st.lists(st.integers(0, 150), min_size=1, max_size=5),
+    factor=st.floats(1, 8),
+    certainties=st.tuples(st.floats(0.1, 0.99), st.floats(0.1, 0.99)),
+)
+def test_any_curve_gives_ordered_accuracies_and_a_wider_interval_for_more_certainty(
+    errors: list[int], factor: float, certainties: tuple[float, float]
+) -> None:
+    correct = np.arange(150) >= np.array(errors)[:, None]
+    curve = LearningCurve(tuple(range(100, 100 * len(errors) + 1, 100)), correct)
+    narrow, wide = (curve.extrapolate(factor, certainty) for certainty in sorted(certainties))
+    assert 0 <= wide.low <= narrow.low <= narrow.accuracy <= narrow.high <= wide.high <= 1
+    assert narrow.accuracy == wide.accuracy >= curve.accuracies[-1]
 
 
 def test_the_expected_accuracy_lies_in_its_interval_and_the_sentence_says_both() -> None:
@@ -55,8 +89,8 @@ def test_without_a_mistake_the_interval_still_has_a_width() -> None:
 def test_each_part_has_more_images_than_the_one_before_and_groups_stay_whole() -> None:
     data = draw_bars(240)
     grouped = replace(data, groups=np.arange(240) // 20)
-    for given in (data, grouped):
-        sizes = [len(module._part(given, share)) for share in module.SHARES]
+    for images in (data, grouped):
+        sizes = [len(module._part(images, share)) for share in module.SHARES]
         assert sizes == sorted(set(sizes))
         assert sizes[-1] == 240
     parts = [module._part(grouped, share) for share in module.SHARES]
