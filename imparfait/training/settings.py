@@ -55,16 +55,25 @@ def changed(settings: TrainingSettings, changes: dict[str, Any], where: str = ""
 # Core mean with 20 MNIST images per class: 49 % after 6 epochs in batches of 128; 92 to 94 % after 300 to 600 steps in
 # batches of 16 to 32, which take 2 to 5 s.
 MIN_STEPS, MIN_BATCH = 500, 8
+# Of photographs a narrower `resnet` learns more in three times the steps: 92 % against 34 of drawn shapes, as much on
+# three other sets of 700 to 3,000 images (results/LOG.md). Of 3,000 crops from meters it learns less.
+FEW_PHOTOGRAPHS, PHOTOGRAPH_STEPS, NARROW = 2000, 1500, {"filters": 16}
 
 
 def enough_steps(settings: TrainingSettings, images: int, given: Collection[str] = ()) -> TrainingSettings:
-    """More epochs and smaller batches where the recipe would make only a few steps; settings in `given` stay."""
-    batch_size, epochs = settings.batch_size, settings.epochs
+    """More epochs, smaller batches and for photographs a narrower network where the images are few.
+
+    Settings in `given` stay.
+    """
+    batch_size, epochs, model_args = settings.batch_size, settings.epochs, settings.model_args
+    few = settings.model == "resnet" and images < FEW_PHOTOGRAPHS
+    if few and not model_args and "model_args" not in given:
+        model_args = NARROW
     if "batch_size" not in given:
         batch_size = min(batch_size, max(MIN_BATCH, images // 8))
     if "epochs" not in given:
-        epochs = max(epochs, round(MIN_STEPS * batch_size / images))
-    return settings.model_copy(update={"batch_size": batch_size, "epochs": epochs})
+        epochs = max(epochs, round((PHOTOGRAPH_STEPS if few else MIN_STEPS) * batch_size / images))
+    return settings.model_copy(update={"batch_size": batch_size, "epochs": epochs, "model_args": model_args})
 
 
 MAX_TOML_BYTES = 1 << 20

@@ -14,7 +14,14 @@ from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.models.registry import MODELS
 from imparfait.serving.settings import ServingSettings
 from imparfait.training.recipes import RECIPES
-from imparfait.training.settings import MIN_STEPS, TrainingSettings, enough_steps
+from imparfait.training.settings import (
+    FEW_PHOTOGRAPHS,
+    MIN_STEPS,
+    NARROW,
+    PHOTOGRAPH_STEPS,
+    TrainingSettings,
+    enough_steps,
+)
 
 
 def test_a_misspelt_name_suggests_the_nearest() -> None:
@@ -95,3 +102,14 @@ def test_small_data_sets_get_more_epochs_and_smaller_batches_by_default() -> Non
     assert abs(few.epochs * 160 / 20 - MIN_STEPS) <= 8
     assert enough_steps(settings, 160, {"epochs"}).epochs == settings.epochs
     assert enough_steps(settings, 160, {"epochs", "batch_size"}) == settings
+
+
+def test_few_photographs_get_a_narrower_network_and_more_steps() -> None:
+    settings = RECIPES["photo"].settings
+    assert enough_steps(settings, FEW_PHOTOGRAPHS) == settings
+    few = enough_steps(settings, 1000)
+    assert few.model_args == NARROW
+    assert abs(few.epochs * 1000 / few.batch_size - PHOTOGRAPH_STEPS) <= 16
+    own = settings.model_copy(update={"model_args": {"filters": 24}})
+    assert enough_steps(own, 1000).model_args == {"filters": 24}
+    assert enough_steps(settings, 1000, {"model_args", "epochs"}).model_args == {}
