@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from imparfait.cli import console, options, spec_options
+from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -54,6 +55,7 @@ def evaluate(
 
     A MODEL is a run folder, a pretrained model such as digits, or an .onnx or .keras file, which runs in a sandbox.
     Runs that differ only in their seed are one model. Several models are compared, with one verdict per pair.
+    Ctrl-C keeps finished conditions; the same command continues.
     """
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
@@ -61,7 +63,8 @@ def evaluate(
     paths = find_models(models)  # what can be refused is, before the rest is imported
     from imparfait.core.hardware import tune_malloc
     from imparfait.inference.open_model import open_models
-    from imparfait.reports.evaluation import evaluate_models, suite_of
+    from imparfait.reports.evaluation import evaluate_models
+    from imparfait.reports.suite_scores import suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
 
     tune_malloc()
@@ -75,7 +78,11 @@ def evaluate(
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
-        report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
+        progress = SuiteProgress()
+        with progress.saved():
+            report = evaluate_models(
+                opened, dataset, suite=suite, split=split, out=out, watch=progress.watch, say=progress.say
+            )
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)
         return

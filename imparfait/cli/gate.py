@@ -85,7 +85,7 @@ def gate(
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
     from imparfait.reports import gate_text as text
-    from imparfait.reports.evaluation import scores_on, suite_of
+    from imparfait.reports.suite_scores import scores_on, suite_of
 
     if suite:
         suite_named(suite)  # an unknown one is refused before the images are read

@@ -98,6 +98,12 @@ def conditions_for(suite: str | Iterable[str | CorruptionFunction], data: Labell
     return [condition for condition in suite_named(suite) if condition.corruption not in idle]
 
 
+def is_published(condition: Condition) -> bool:
+    """Whether its name and severity say all of it; a user's own function may be another one tomorrow."""
+    known = ALL_CORRUPTIONS.get(condition.corruption)
+    return condition.function is None or (known is not None and known.function is condition.function)
+
+
 def refuse_renamed(suite: str) -> None:
     """Raise UserError for the name of an earlier suite, with today's."""
     if suite in RENAMED:
