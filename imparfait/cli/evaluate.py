@@ -29,6 +29,11 @@ SUITE_REASONS = {
     help="test evaluates on the sealed test set; all on every image, those for the test included, for a model that "
     "was trained on none of them. The ledger in --out records every access to test images.",
 )  # fmt: skip
+@click.option(
+    "--sample", type=options.NumberOr("all", 20), metavar="N|all",
+    help="Evaluate on about N of the validation images, drawn by class, always the same ones.  [default: all; at most "
+    "4000 with --suite photo]",
+)  # fmt: skip
 @options.data
 @options.group
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
@@ -40,6 +45,7 @@ def evaluate(
     models: tuple[Path, ...],
     suite: str | None,
     split: Literal["validation", "test", "all"],
+    sample: "int | Literal['all'] | None",
     data: str,
     size: int | None,
     normalize: "Normalization | None",
@@ -81,7 +87,14 @@ def evaluate(
         progress = SuiteProgress()
         with progress.saved():
             report = evaluate_models(
-                opened, dataset, suite=suite, split=split, out=out, watch=progress.watch, say=progress.say
+                opened,
+                dataset,
+                suite=suite,
+                split=split,
+                sample=sample,
+                out=out,
+                watch=progress.watch,
+                say=progress.say,
             )
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)

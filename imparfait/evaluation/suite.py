@@ -75,6 +75,8 @@ SUITES: dict[str, Callable[[], list[Condition]]] = {
     "digits": full_suite,
     "photo": lambda: full_suite(PHOTO_CORRUPTIONS),
 }
+SAMPLES = {"photo": 4000}
+"""The images that an evaluation on a suite uses, where there are more and it is not said how many."""
 RENAMED = {"full": "digits"}
 """Suites of earlier versions, and their names today."""
 

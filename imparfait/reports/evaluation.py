@@ -26,7 +26,7 @@ from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, cond
 from imparfait.inference.open_model import LoadedModel
 from imparfait.inference.suite_run import unfinished
 from imparfait.reports import robustness, run
-from imparfait.reports.suite_scores import EvaluatedSplit, images_of, scores_on
+from imparfait.reports.suite_scores import DrawnImages, EvaluatedSplit, Sample, images_of, sampled, scores_on
 from imparfait.reports.text import (
     UNKNOWN_TRAINING,
     access_sentence,
@@ -64,13 +64,15 @@ def evaluate_models(
     *,
     suite: Suite = "core",
     split: EvaluatedSplit = "validation",
+    sample: Sample = None,
     out: str | Path = "runs",
     watch: Callable[[str], Watch] = lambda title: plainly,
     say: Callable[[str], object] = str,
 ) -> EvaluationReport:
     """Evaluate models on the validation images, or with split="test" on the test set, and write a report in `out`.
 
-    split="all" is for models that are no runs, on a data set of load_data(…, whole=True).
+    split="all" is for models that are no runs, on a data set of load_data(…, whole=True). `sample` is about how many
+    images are used, drawn by class, or "all"; by default all, and at most 4,000 for suite="photo".
 
     Models that differ only in their seed are one; each pair of models gets one verdict. Every model's access to the
     test set is recorded in the ledger in `out`. Each finished condition is kept beside the report's folder until the
@@ -79,11 +81,15 @@ def evaluate_models(
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
     out = Path(out)
-    images = images_of(models, dataset, split)
+    drawn = sampled(images_of(models, dataset, split), dataset, split, sample, suite)
+    images = drawn.images
+    if drawn.is_sample:
+        say(f"{drawn.count(images)} images{drawn.by_class}; --sample all uses all")
     conditions = conditions_for(suite, images)
     names = as_file_name("-and-".join(model.name for model in models), MAX_NAME)
     data_name = as_file_name(images.name, MAX_NAME)
     folder = out / f"evaluate-{names}-{data_name}{'' if suite == 'core' else _suffix(suite)}-{split}"
+    folder = folder.with_name(f"{folder.name}-sample-{len(images)}") if drawn.is_sample else folder
     keys = {
         model.name: fingerprint("evaluate", model.manifest.hash, model.config, suite)
         for model in models
@@ -93,10 +99,11 @@ def evaluate_models(
         suites, access = dict[str, SuiteResult](), None
         for model in models:
             found, images, access = scores_on(
-                model, dataset, split, conditions, out, key=keys.get(model.name), store=store, watch=watch, say=say
-            )
+                model, drawn.images, dataset, split, conditions, out,
+                key=keys.get(model.name), store=store, watch=watch, say=say,
+            )  # fmt: skip
             suites[model.name] = SuiteResult(found)
-        measured_on = _measured_on(images, split, access)
+        measured_on = _measured_on(drawn, images, split, access)
         known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
         report = _written(folder, models, suites, images, conditions, measured_on, 0 if split == "all" else known)
     for key in keys.values():
@@ -104,13 +111,14 @@ def evaluate_models(
     return report
 
 
-def _measured_on(images: LabelledImages, split: EvaluatedSplit, access: TestAccess | None) -> str:
+def _measured_on(drawn: DrawnImages, images: LabelledImages, split: EvaluatedSplit, access: TestAccess | None) -> str:
     """The images, and what was done to the test set, in words."""
     sealed = access_sentence(access) if access else "the test set stays sealed"
     if split != "all":
-        return f"{len(images):,} {split} images of {images.name}; {sealed}"
+        return f"{drawn.count(images)} {split} images of {images.name}{drawn.by_class}; {sealed}"
     sealed = f"those for the test included, {access_sentence(access)}" if access else "none of them for the test"
-    return f"all {len(images):,} images of {images.name}; {sealed}"
+    all_or_some = drawn.count(images) if drawn.is_sample else f"all {len(images):,}"
+    return f"{all_or_some} images of {images.name}{drawn.by_class}; {sealed}"
 
 
 def _written(

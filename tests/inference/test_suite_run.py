@@ -17,17 +17,20 @@ from helpers.commands import SHORT, run
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.types import Watch
+from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.load import load_data
+from imparfait.data.load import Dataset, load_data
 from imparfait.data.sealed_test import LEDGER
+from imparfait.data.splits import sample
 from imparfait.evaluation.scores import Scores, score_conditions
-from imparfait.evaluation.suite import Condition, apply_conditions, conditions_from, full_suite
+from imparfait.evaluation.suite import SAMPLES, SUITES, Condition, apply_conditions, conditions_from, full_suite
 from imparfait.inference import suite_jobs
 from imparfait.inference.model_source import ModelSource
 from imparfait.inference.open_model import LoadedModel
 from imparfait.inference.suite_jobs import SHARD_IMAGES, shards_of
 from imparfait.inference.suite_run import run_suite, unfinished
 from imparfait.reports.evaluation import UNFINISHED, evaluate_models
+from imparfait.reports.suite_scores import sampled
 from imparfait.selection.executors import SUFFIX
 
 CONDITIONS = full_suite(["geometric", "stripe", "gaussian_noise"])
@@ -194,6 +197,41 @@ def test_a_failed_report_loses_no_condition(tmp_path: Path, monkeypatch: pytest.
     evaluate_models([model], dataset, out=tmp_path, watch=watch)
     assert model.classifier.images == 0
     assert len(passed) == 3
+
+
+def test_a_sample_is_said_and_its_interval_is_of_the_images_used(tmp_path: Path) -> None:
+    data = draw_bars(240)
+    validation = replace(draw_bars(120, first_source=240), split="validation", groups=np.arange(120) // 4)
+    dataset, said = Dataset(data, validation=validation), list[str]()
+    report = evaluate_models([model_of(Counting())], dataset, sample=60, out=tmp_path, say=said.append)
+    assert said == ["60 of 120 images, drawn by class; --sample all uses all"]
+    assert report.measured_on == "60 of 120 validation images of bars, drawn by class; the test set stays sealed"
+    assert report.folder.name == "evaluate-bars-bars-validation-sample-60"
+    assert "60 of 120 validation images" in (report.folder / "report.html").read_text(encoding="utf-8")
+    scores = report.suites["bars"].scores
+    assert scores.mean_interval == score_conditions(Counting(), core_suite(sample(validation, 60))).mean_interval
+    assert [score.total for score in scores.scores] == [60] * 3
+    assert np.isin(scores.conditions[0].groups, validation.groups).all()
+    whole = evaluate_models([model_of(Counting())], dataset, sample="all", out=tmp_path, say=pytest.fail)
+    assert "; the test set" in whole.measured_on.partition("120 validation images of bars")[2]
+
+
+def test_by_default_a_suite_uses_all_images_or_at_most_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SAMPLES == {"photo": 4000}
+    monkeypatch.setitem(SAMPLES, "photo", 40)
+    data = draw_bars(90)
+    counts = {suite: len(sampled(data, Dataset(data), "all", None, suite).images) for suite in SUITES}
+    assert counts == {"core": 90, "digits": 90, "photo": 40}
+    assert len(sampled(data, Dataset(data), "validation", "all", "photo").images) == 90
+    assert len(sampled(data, Dataset(data), "test", None, "photo").images) == 90
+
+
+@pytest.mark.parametrize("split", ["test", "all"])
+def test_test_images_are_not_sampled(tmp_path: Path, split: str) -> None:
+    data = load_data(write_idx(tmp_path / "bars", draw_bars(60), draw_bars(30, first_source=60)), whole=split == "all")
+    with pytest.raises(UserError, match="a sample of 20 for test images; expected all of them"):
+        evaluate_models([model_of(Counting())], data, split=split, sample=20, out=tmp_path)
+    assert not (tmp_path / LEDGER).exists()
 
 
 @pytest.fixture(scope="module")
