@@ -39,6 +39,7 @@ SUITE_REASONS = {
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @spec_options.input_spec
 @options.device
+@options.suite_executor
 @options.out
 @options.as_json
 def evaluate(
@@ -53,6 +54,9 @@ def evaluate(
     skip_unreadable: bool,
     network: str | None,
     device: str,
+    executor: str | None,
+    address: str | None,
+    threads: int | None,
     out: Path,
     as_json: bool,
     spec: spec_options.SpecFlags,
@@ -72,9 +76,12 @@ def evaluate(
     from imparfait.reports.evaluation import evaluate_models
     from imparfait.reports.suite_scores import suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
+    from imparfait.selection.executors import executor_named
 
     tune_malloc()
     spec.hint()
+    in_this_process = executor in (None, "serial") and not (threads or address)
+    runs_on = None if in_this_process else executor_named(executor or "serial", address, threads or 1)
     centre = spec.centre(size)
     known = normalize or (None if size or centre else shared_input_format(paths.values()))
     dataset = console.loaded(
@@ -92,6 +99,8 @@ def evaluate(
                 suite=suite,
                 split=split,
                 sample=sample,
+                executor=runs_on,
+                threads=threads or 1,
                 out=out,
                 watch=progress.watch,
                 say=progress.say,

@@ -135,6 +135,21 @@ def executor(command: Command) -> Command:
     return _with(choices, command)
 
 
+def suite_executor(command: Command) -> Command:
+    """Where the jobs of a suite run."""
+    choices = (
+        click.option(
+            "--executor",
+            metavar="NAME",
+            help="serial, processes or ray: where jobs run, each a condition on a part of the images.  [default: "
+            "serial]",
+        ),
+        click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray."),
+        click.option("--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"),
+    )
+    return _with(choices, command)
+
+
 def _with(choices: Sequence[Callable[[Command], Command]], command: Command) -> Command:
     for option in reversed(choices):
         command = option(command)

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,8 @@ def run_suite(
                 yield from assembly.add(job, result)
 
     try:
-        found = {(each.corruption, each.severity): each for each in watch(finished(), len(conditions))}
+        with closing(finished()) as results:  # ends the workers at once where it is interrupted
+            found = {(each.corruption, each.severity): each for each in watch(results, len(conditions))}
     finally:
         close_models()
     return Scores(tuple(found[each.corruption, each.severity] for each in conditions), tuple(images.classes))

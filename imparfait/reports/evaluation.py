@@ -34,6 +34,7 @@ from imparfait.reports.text import (
     spec_sentence,
     verdict_sentence,
 )
+from imparfait.selection.executors import Executor
 
 UNFINISHED = ".unfinished"  # end of the name of the folder beside the report's, with what is finished
 MAX_NAME = 80  # bytes of the models' names, and of the data set's, in the folder's name
@@ -65,6 +66,8 @@ def evaluate_models(
     suite: Suite = "core",
     split: EvaluatedSplit = "validation",
     sample: Sample = None,
+    executor: Executor | None = None,
+    threads: int = 1,
     out: str | Path = "runs",
     watch: Callable[[str], Watch] = lambda title: plainly,
     say: Callable[[str], object] = str,
@@ -76,7 +79,9 @@ def evaluate_models(
 
     Models that differ only in their seed are one; each pair of models gets one verdict. Every model's access to the
     test set is recorded in the ledger in `out`. Each finished condition is kept beside the report's folder until the
-    report is written: the same call continues after an interruption. `watch(title)` may show progress; it passes the
+    report is written: the same call continues after an interruption. An `executor` of `executor_named` runs the jobs,
+    each a condition on a part of the images, on `threads` threads; with as many threads as PyTorch has here, the scores
+    are the same as without one, bit for bit. `watch(title)` may show progress; it passes the
     result of each condition. `say` gets sentences about what was finished earlier.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
@@ -100,7 +105,7 @@ def evaluate_models(
         for model in models:
             found, images, access = scores_on(
                 model, drawn.images, dataset, split, conditions, out,
-                key=keys.get(model.name), store=store, watch=watch, say=say,
+                key=keys.get(model.name), executor=executor, threads=threads, store=store, watch=watch, say=say,
             )  # fmt: skip
             suites[model.name] = SuiteResult(found)
         measured_on = _measured_on(drawn, images, split, access)

@@ -20,6 +20,7 @@ from imparfait.evaluation.suite import SAMPLES, Condition, default_suite
 from imparfait.inference.open_model import LoadedModel
 from imparfait.inference.suite_run import run_suite
 from imparfait.reports.text import suite_summary
+from imparfait.selection.executors import Executor
 from imparfait.training.recipes import suite_for
 from imparfait.training.seen_images import check_split
 
@@ -79,17 +80,22 @@ def scores_on(
     out: Path,
     *,
     key: str | None = None,
+    executor: Executor | None = None,
+    threads: int = 1,
     store: Path | None = None,
     watch: Callable[[str], Watch] = lambda title: plainly,
     say: Callable[[str], object] = str,
 ) -> tuple[Scores, LabelledImages, TestAccess | None]:
     """The scores of a model on `images` or on the test images; those used, and the access to test images, if any.
 
-    The ledger in `out` records it before it happens. Finished conditions are kept in `store`.
+    The ledger in `out` records it before it happens. Finished conditions are kept in `store`. With an `executor` the
+    jobs are on `threads` threads each, else in this process.
     """
 
     def score(images: LabelledImages) -> Scores:
-        return run_suite(model, images, conditions, store=store, watch=watch(model.name), say=say)
+        return run_suite(
+            model, images, conditions, executor=executor, threads=threads, store=store, watch=watch(model.name), say=say
+        )
 
     if split == "validation" or (split == "all" and dataset.sealed is None):
         return score(images), images, None
