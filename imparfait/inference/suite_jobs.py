@@ -61,6 +61,7 @@ class SuiteJob(BaseModel, frozen=True, extra="forbid"):
 
     def run(self, data: "SuiteImages") -> "ShardResult":
         """The probabilities by the model opened again; a mistake in its file becomes a result with its cause."""
+        assert data.source, "a function runs in its own process"
         [condition] = conditions_from([self.condition])
         try:
             with torch_threads(self.compute.threads):

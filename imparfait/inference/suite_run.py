@@ -1,7 +1,7 @@
 """Running a suite: its jobs on any executor, finished ones kept until the report is written, and joined to scores."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def run_suite(
         say(f"{model.name}: {len(earlier)} of {len(conditions)} conditions were finished earlier")
     runs_on = executor or _in_this_process(model, conditions)
 
-    def finished() -> Iterator[ConditionResult]:
+    def finished() -> Generator[ConditionResult, None, None]:
         yield from earlier
         for kept in (True, False):
             missing = [job for job in jobs if (job in keep) == kept and job not in assembly.done]

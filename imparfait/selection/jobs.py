@@ -37,11 +37,17 @@ PACKAGE = Path(__file__).parents[1]
 class AnyJob(Protocol):
     """A job of any kind, as executors run it: a frozen value which, with the images, decides its result."""
 
-    data: str
-    """sha256 of the images."""
-    groups: str
-    """sha256 of their groups; empty without groups."""
-    compute: ComputeConfig
+    @property
+    def data(self) -> str:
+        """sha256 of the images."""
+
+    @property
+    def groups(self) -> str:
+        """sha256 of their groups; empty without groups."""
+
+    @property
+    def compute(self) -> ComputeConfig:
+        """Device, threads and precision."""
 
     @property
     def key(self) -> str:
