@@ -76,7 +76,10 @@ SUITES: dict[str, Callable[[], list[Condition]]] = {
     "photo": lambda: full_suite(PHOTO_CORRUPTIONS),
 }
 SAMPLES = {"photo": 4000}
-"""The images that an evaluation on a suite uses, where there are more and it is not said how many."""
+"""The images that an evaluation on a suite uses, where there are more and it is not said how many.
+
+With 4,000 the 95 % interval of the mean is ±1.10 points at a spread of 0.356 over images, as measured, and at most
+±1.55. Source: `digits` on 458 crops of meters, suite mean 72.7 %, 29 November 2026."""
 RENAMED = {"full": "digits"}
 """Suites of earlier versions, and their names today."""
 
