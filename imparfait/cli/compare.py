@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @options.data
 @options.group
 @click.option(
-    "--folds", type=options.Folds(), metavar="N|groups", default=5, show_default=True,
+    "--folds", type=options.NumberOr("groups", 2), metavar="N|groups", default=5, show_default=True,
     help="Cross-validation folds per seed; groups: hold out one group at a time.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions, each on new splits.")

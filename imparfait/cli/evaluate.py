@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from imparfait.cli import console, options, spec_options
+from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -28,17 +29,24 @@ SUITE_REASONS = {
     help="test evaluates on the sealed test set; all on every image, those for the test included, for a model that "
     "was trained on none of them. The ledger in --out records every access to test images.",
 )  # fmt: skip
+@click.option(
+    "--sample", type=options.NumberOr("all", 20), metavar="N|all",
+    help="Evaluate on about N of the validation images, drawn by class, always the same ones.  [default: all; at most "
+    "4000 with --suite photo]",
+)  # fmt: skip
 @options.data
 @options.group
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @spec_options.input_spec
 @options.device
+@options.suite_executor
 @options.out
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
     suite: str | None,
     split: Literal["validation", "test", "all"],
+    sample: "int | Literal['all'] | None",
     data: str,
     size: int | None,
     normalize: "Normalization | None",
@@ -46,6 +54,9 @@ def evaluate(
     skip_unreadable: bool,
     network: str | None,
     device: str,
+    executor: str | None,
+    address: str | None,
+    threads: int | None,
     out: Path,
     as_json: bool,
     spec: spec_options.SpecFlags,
@@ -54,6 +65,7 @@ def evaluate(
 
     A MODEL is a run folder, a pretrained model such as digits, or an .onnx or .keras file, which runs in a sandbox.
     Runs that differ only in their seed are one model. Several models are compared, with one verdict per pair.
+    Ctrl-C keeps finished conditions; the same command continues.
     """
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
@@ -61,11 +73,15 @@ def evaluate(
     paths = find_models(models)  # what can be refused is, before the rest is imported
     from imparfait.core.hardware import tune_malloc
     from imparfait.inference.open_model import open_models
-    from imparfait.reports.evaluation import evaluate_models, suite_of
+    from imparfait.reports.evaluation import evaluate_models
+    from imparfait.reports.suite_scores import suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
+    from imparfait.selection.executors import executor_named
 
     tune_malloc()
     spec.hint()
+    in_this_process = executor in (None, "serial") and not (threads or address)
+    runs_on = None if in_this_process else executor_named(executor or "serial", address, threads or 1)
     centre = spec.centre(size)
     known = normalize or (None if size or centre else shared_input_format(paths.values()))
     dataset = console.loaded(
@@ -75,7 +91,20 @@ def evaluate(
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
-        report = evaluate_models(opened, dataset, suite=suite, split=split, out=out, watch=console.watch)
+        progress = SuiteProgress()
+        with progress.saved():
+            report = evaluate_models(
+                opened,
+                dataset,
+                suite=suite,
+                split=split,
+                sample=sample,
+                executor=runs_on,
+                threads=threads or 1,
+                out=out,
+                watch=progress.watch,
+                say=progress.say,
+            )
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)
         return

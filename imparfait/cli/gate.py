@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from imparfait.cli import console, options, spec_options
+from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -44,6 +45,10 @@ class Minimum(click.ParamType[Any]):
     help="test: the sealed test set; all: every image, those for the test included, for a model that was trained on "
     "none of them. The ledger in --out records every access to test images.",
 )  # fmt: skip
+@click.option(
+    "--sample", type=options.NumberOr("all", 20), metavar="N|all", default="all", show_default=True,
+    help="Use about N of the validation images, drawn by class, always the same ones.",
+)  # fmt: skip
 @click.option("--against", type=FILE, metavar="BASELINE", help="Fail on a drop against this baseline.")
 @click.option(
     "--max-drop", type=click.FloatRange(0, 100), default=0.0, show_default=True,
@@ -59,7 +64,8 @@ class Minimum(click.ParamType[Any]):
 @options.as_json
 def gate(
     model: str, data: str, size: int | None, normalize: "Normalization | None", group: str | None,
-    skip_unreadable: bool, suite: str | None, split: Literal["validation", "test", "all"], against: Path | None,
+    skip_unreadable: bool, suite: str | None, split: Literal["validation", "test", "all"],
+    sample: "int | Literal['all']", against: Path | None,
     max_drop: float, minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None,
     markdown: Path | None, badge: Path | None, out: Path, as_json: bool, spec: spec_options.SpecFlags,
 ) -> None:  # fmt: skip
@@ -72,6 +78,7 @@ def gate(
     imparfait gate runs/default-1a2b3c --save baseline.json
     imparfait gate new.onnx --against baseline.json --max-drop 0.5 --min shrunk=0.9
     """
+    from imparfait.core.names import as_file_name
     from imparfait.core.storage import atomic_write
     from imparfait.evaluation.gate import baseline_of, read_baseline, write_baseline
     from imparfait.evaluation.gate import gate as check_bounds
@@ -82,10 +89,12 @@ def gate(
     from imparfait.evaluation.robustness import SuiteResult
     from imparfait.evaluation.suite import conditions_for, suite_named
     from imparfait.inference.open_model import open_model
+    from imparfait.inference.suite_run import unfinished
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
     from imparfait.reports import gate_text as text
-    from imparfait.reports.evaluation import scores_on, suite_of
+    from imparfait.reports.evaluation import MAX_NAME, UNFINISHED
+    from imparfait.reports.suite_scores import images_of, sampled, scores_on, suite_of
 
     if suite:
         suite_named(suite)  # an unknown one is refused before the images are read
@@ -98,10 +107,17 @@ def gate(
     with open_model(model, dataset, spec=spec.hint(dataset)) as opened:
         chosen = suite or suite_of([opened], dataset)
         conditions = conditions_for(chosen, dataset.train)
-        scores, images, access = scores_on(opened, dataset, split, conditions, out, watch=console.watch)
+        drawn = sampled(images_of([opened], dataset, split), dataset, split, sample, chosen)
+        progress = SuiteProgress()
+        kept = out / f"gate-{as_file_name(f'{opened.name}-{drawn.images.name}-{chosen}', MAX_NAME)}{UNFINISHED}"
+        with progress.saved(), unfinished(kept) as store:
+            scores, images, access = scores_on(
+                opened, drawn.images, dataset, split, conditions, out,
+                store=store, watch=progress.watch, say=progress.say,
+            )  # fmt: skip
         result, name = SuiteResult(scores), opened.name
     included = "" if access is None else ", those for the test included" if split == "all" else " for the test"
-    measured_on = f"{len(images):,} images of {images.name}{included}, suite {chosen}"
+    measured_on = f"{drawn.count(images)} images of {images.name}{included}{drawn.by_class}, suite {chosen}"
     if save:
         write_baseline(save, baseline_of(result, name, images.fingerprint()))
     if not (baseline or minimums):

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 
 
-class Folds(click.ParamType[Any]):
-    """A number of folds, or groups for one fold each."""
+class NumberOr(click.ParamType[Any]):
+    """A number, or a word instead of one."""
 
-    name = "N|groups"
+    def __init__(self, word: str, least: int) -> None:
+        """Numbers from `least`, or this word."""
+        self.name, self.word, self.least = f"N|{word}", word, least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number as an int, or "groups"."""
-        return value if value == "groups" else click.IntRange(2).convert(value, param, ctx)
+        """The number as an int, or the word."""
+        return value if value == self.word else click.IntRange(self.least).convert(value, param, ctx)
 
 
 class SuiteName(click.Choice[str]):
@@ -129,6 +131,21 @@ def executor(command: Command) -> Command:
         click.option("--executor", metavar="NAME", help="serial, processes or ray.  [default: processes]"),
         click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray."),
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per job."),
+    )
+    return _with(choices, command)
+
+
+def suite_executor(command: Command) -> Command:
+    """Where the jobs of a suite run."""
+    choices = (
+        click.option(
+            "--executor",
+            metavar="NAME",
+            help="serial, processes or ray: where jobs run, each a condition on a part of the images.  [default: "
+            "serial]",
+        ),
+        click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray."),
+        click.option("--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"),
     )
     return _with(choices, command)
 

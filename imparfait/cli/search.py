@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial.  [default: the recipe's]")
 @options.images
 @click.option(
-    "--folds", type=options.Folds(), metavar="N|groups", default=5, show_default=True,
+    "--folds", type=options.NumberOr("groups", 2), metavar="N|groups", default=5, show_default=True,
     help="Folds; a trial holds out one. groups: hold out one group at a time.",
 )  # fmt: skip
 @options.executor

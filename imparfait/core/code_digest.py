@@ -20,6 +20,15 @@ def digest_of(start: Path, package: Path = PACKAGE) -> str:
     return digest.hexdigest()
 
 
+@cache
+def package_digest(package: Path = PACKAGE) -> str:
+    """sha256 of every module of the package, comments included: quick to compute, and other after any change."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
 def import_closure(start: Path, package: Path = PACKAGE) -> dict[Path, ast.Module]:
     """`start` and all files of the package that it imports, directly or inside functions, with their trees."""
     closure, pending = dict[Path, ast.Module](), [start]

@@ -1,6 +1,7 @@
 """Splits of the source images: validation, calibration, cross-validation folds, subsamples."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -64,6 +65,14 @@ def subsample(data: LabelledImages, images: int | None) -> LabelledImages:
     if images is None or images >= len(data):
         return data
     return data.select(np.isin(data.sources, _share_of_each_class(data, images / len(data), "fewer")))
+
+
+def sample(data: LabelledImages, images: int) -> LabelledImages:
+    """About `images` of the images, or all where there are no more: by source, stratified, always the same."""
+    if images >= len(data):
+        return data
+    drawn = _share_of_each_class(replace(data, split="train"), images / len(data), "sample")
+    return data.select(np.isin(data.sources, drawn))
 
 
 def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple[LabelledImages, LabelledImages]:

@@ -1,17 +1,16 @@
 """Scores on the test set, kept until their report is written: a retry reuses them instead of a second access."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import delete, get, put
-from imparfait.core.types import Classifier
-from imparfait.data.dataset import ConditionImages, LabelledImages
+from imparfait.data.dataset import LabelledImages
 from imparfait.data.sealed_test import LEDGER, SealedTest, TestAccess, count_accesses
-from imparfait.evaluation.scores import ConditionResult, Scores, score_conditions
+from imparfait.evaluation.scores import ConditionResult, Scores
 
 KEPT = ".test_scores"  # in the folder of the runs
 SUFFIX = ".npz"
@@ -19,15 +18,14 @@ ARRAYS = ("sources", "truths", "probabilities", "groups")
 
 
 def score_on_test(
-    classifier: Classifier,
+    score: Callable[[LabelledImages], Scores],
     test: SealedTest,
     out: Path,
     settings: str,
     key: str | None,
-    conditions_of: Callable[[LabelledImages], Iterable[ConditionImages]],
     describe: Callable[[Scores], str],
 ) -> tuple[Scores, TestAccess]:
-    """The scores of a classifier on the test set, and the access, which the ledger in `out` records before it happens.
+    """The `score` of the test images, and the access to them, which the ledger in `out` records before it happens.
 
     Where an earlier access of the same `key` ended before its report was written, its scores are used: no further
     access. `settings` is what the ledger says of the classifier, `describe` what it says of the scores; None as `key`
@@ -39,7 +37,7 @@ def score_on_test(
         if images.fingerprint() == sha256:
             return scores, TestAccess(images, count_accesses(out / LEDGER, sha256) - 1, describe(scores))
     with test.open(out / LEDGER, settings) as access:
-        scores = score_conditions(classifier, conditions_of(access.images))
+        scores = score(access.images)
         if key:
             folder = out / KEPT
             folder.mkdir(exist_ok=True)

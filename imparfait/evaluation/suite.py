@@ -75,6 +75,11 @@ SUITES: dict[str, Callable[[], list[Condition]]] = {
     "digits": full_suite,
     "photo": lambda: full_suite(PHOTO_CORRUPTIONS),
 }
+SAMPLES = {"photo": 4000}
+"""The images that an evaluation on a suite uses, where there are more and it is not said how many.
+
+With 4,000 the 95 % interval of the mean is ±1.10 points at a spread of 0.356 over images, as measured, and at most
+±1.55. Source: `digits` on 458 crops of meters, suite mean 72.7 %, 29 November 2026."""
 RENAMED = {"full": "digits"}
 """Suites of earlier versions, and their names today."""
 
@@ -96,6 +101,12 @@ def conditions_for(suite: str | Iterable[str | CorruptionFunction], data: Labell
     """The conditions of a suite that change such images: without those of colour for grey ones."""
     idle = {name for name, known in ALL_CORRUPTIONS.items() if known.only_colour and data.channels == 1}
     return [condition for condition in suite_named(suite) if condition.corruption not in idle]
+
+
+def is_published(condition: Condition) -> bool:
+    """Whether its name and severity say all of it; a user's own function may be another one tomorrow."""
+    known = ALL_CORRUPTIONS.get(condition.corruption)
+    return condition.function is None or (known is not None and known.function is condition.function)
 
 
 def refuse_renamed(suite: str) -> None:

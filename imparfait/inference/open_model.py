@@ -19,6 +19,7 @@ from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.infer_spec import InferredSpec
 from imparfait.evaluation.external.input_spec import Function, SpecHint
 from imparfait.evaluation.external.load import open_external
+from imparfait.inference.model_source import ModelSource, source_of_file, source_of_run
 from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import ModelConfig, read_config
 from imparfait.models.pretrained import find_model, find_models
@@ -40,6 +41,8 @@ class LoadedModel:
     config: ModelConfig | None = None
     manifest: RunManifest | None = None
     spec: InferredSpec | None = None
+    source: ModelSource | None = None
+    """What it was opened from; None for a function."""
     _resources: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __call__(self, images: np.ndarray) -> Logits:
@@ -132,7 +135,9 @@ def _from_run(path: Path, data: Dataset | None, name: str, device: str, network:
             hint=f"write --normalize {config.input.normalization}",
         )
     compute = compute_for(path, device).model_copy(update={"threads": torch.get_num_threads()})
-    return LoadedModel(name, classifier, config.classes, compute, config, read_manifest(path))
+    manifest = read_manifest(path)
+    source = source_of_run(path, manifest, config, compute, network)
+    return LoadedModel(name, classifier, config.classes, compute, config, manifest, source=source)
 
 
 def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | None) -> LoadedModel:
@@ -142,7 +147,10 @@ def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | Non
         external = stack.enter_context(open_external(path, threads=compute.threads))
         of_files = bool(data and data.files)
         classifier, spec = wrap_external(external, external.declared, validation, hint or SpecHint(), of_files=of_files)
-        return LoadedModel(name, classifier, validation.classes, compute, spec=spec, _resources=stack.pop_all())
+        source = source_of_file(path, spec.spec, tuple(validation.classes), compute)
+        return LoadedModel(
+            name, classifier, validation.classes, compute, spec=spec, source=source, _resources=stack.pop_all()
+        )
 
 
 def _from_function(function: Function, data: Dataset | None, name: str, hint: SpecHint | None) -> LoadedModel:

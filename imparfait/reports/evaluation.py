@@ -1,45 +1,42 @@
 """Evaluation of models on the validation or test images, with the folder and report that it leaves."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from imparfait.core.errors import UserError, lookup
+from imparfait.core.errors import lookup
 from imparfait.core.hardware import environment
 from imparfait.core.names import as_file_name
 from imparfait.core.storage import atomic_directory, fingerprint, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
-from imparfait.data.corrupted import CLEAN_SUITE
-from imparfait.data.dataset import ConditionImages, LabelledImages
+from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
 from imparfait.data.sealed_test import TestAccess
 from imparfait.data.splits import shared_groups
 from imparfait.evaluation.evaluate import Suite
 from imparfait.evaluation.evaluation_file import EvaluationFile
-from imparfait.evaluation.kept_scores import forget_scores, score_on_test
+from imparfait.evaluation.kept_scores import forget_scores
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
-from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
-from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for, default_suite
+from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for
 from imparfait.inference.open_model import LoadedModel
+from imparfait.inference.suite_run import unfinished
 from imparfait.reports import robustness, run
+from imparfait.reports.suite_scores import DrawnImages, EvaluatedSplit, Sample, images_of, sampled, scores_on
 from imparfait.reports.text import (
     UNKNOWN_TRAINING,
     access_sentence,
     group_sentence,
     spec_sentence,
-    suite_summary,
     verdict_sentence,
 )
-from imparfait.training.recipes import suite_for
-from imparfait.training.seen_images import check_split
+from imparfait.selection.executors import Executor
 
-EvaluatedSplit = Literal["validation", "test", "all"]
+UNFINISHED = ".unfinished"  # end of the name of the folder beside the report's, with what is finished
 MAX_NAME = 80  # bytes of the models' names, and of the data set's, in the folder's name
 
 
@@ -68,39 +65,77 @@ def evaluate_models(
     *,
     suite: Suite = "core",
     split: EvaluatedSplit = "validation",
+    sample: Sample = None,
+    executor: Executor | None = None,
+    threads: int = 1,
     out: str | Path = "runs",
     watch: Callable[[str], Watch] = lambda title: plainly,
+    say: Callable[[str], object] = str,
 ) -> EvaluationReport:
     """Evaluate models on the validation images, or with split="test" on the test set, and write a report in `out`.
 
-    split="all" is for models that are no runs, on a data set of load_data(…, whole=True).
+    split="all" is for models that are no runs, on a data set of load_data(…, whole=True). `sample` is about how many
+    images are used, drawn by class, or "all"; by default all, and at most 4,000 for suite="photo".
 
     Models that differ only in their seed are one; each pair of models gets one verdict. Every model's access to the
-    test set is recorded in the ledger in `out`. `watch(title)` may show progress.
+    test set is recorded in the ledger in `out`. Each finished condition is kept beside the report's folder until the
+    report is written: the same call continues after an interruption. An `executor` of `executor_named` runs the jobs,
+    each a condition on a part of the images, on `threads` threads; with as many threads as PyTorch has here, the scores
+    are the same as without one, bit for bit. `watch(title)` may show progress; it passes the
+    result of each condition. `say` gets sentences about what was finished earlier.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
     out = Path(out)
-    images, suites, access = _validation_or_all(models, dataset, split), dict[str, SuiteResult](), None
+    drawn = sampled(images_of(models, dataset, split), dataset, split, sample, suite)
+    images = drawn.images
+    if drawn.is_sample:
+        say(f"{drawn.count(images)} images{drawn.by_class}; --sample all uses all")
     conditions = conditions_for(suite, images)
     names = as_file_name("-and-".join(model.name for model in models), MAX_NAME)
     data_name = as_file_name(images.name, MAX_NAME)
     folder = out / f"evaluate-{names}-{data_name}{'' if suite == 'core' else _suffix(suite)}-{split}"
+    folder = folder.with_name(f"{folder.name}-sample-{len(images)}") if drawn.is_sample else folder
     keys = {
         model.name: fingerprint("evaluate", model.manifest.hash, model.config, suite)
         for model in models
         if isinstance(suite, str) and model.manifest and model.config  # what decides the scores of others is not known
     }
-    for model in models:
-        found, images, access = scores_on(model, dataset, split, conditions, out, keys.get(model.name), watch)
-        suites[model.name] = SuiteResult(found)
+    with unfinished(folder.with_name(f"{folder.name}{UNFINISHED}")) as store:
+        suites, access = dict[str, SuiteResult](), None
+        for model in models:
+            found, images, access = scores_on(
+                model, drawn.images, dataset, split, conditions, out,
+                key=keys.get(model.name), executor=executor, threads=threads, store=store, watch=watch, say=say,
+            )  # fmt: skip
+            suites[model.name] = SuiteResult(found)
+        measured_on = _measured_on(drawn, images, split, access)
+        known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
+        report = _written(folder, models, suites, images, conditions, measured_on, 0 if split == "all" else known)
+    for key in keys.values():
+        forget_scores(out, key)
+    return report
+
+
+def _measured_on(drawn: DrawnImages, images: LabelledImages, split: EvaluatedSplit, access: TestAccess | None) -> str:
+    """The images, and what was done to the test set, in words."""
     sealed = access_sentence(access) if access else "the test set stays sealed"
-    if split == "all":
-        sealed = f"those for the test included, {access_sentence(access)}" if access else "none of them for the test"
-        measured_on = f"all {len(images):,} images of {images.name}; {sealed}"
-    else:
-        measured_on = f"{len(images):,} {split} images of {images.name}; {sealed}"
-    known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
-    known = 0 if split == "all" else known
+    if split != "all":
+        return f"{drawn.count(images)} {split} images of {images.name}{drawn.by_class}; {sealed}"
+    sealed = f"those for the test included, {access_sentence(access)}" if access else "none of them for the test"
+    all_or_some = drawn.count(images) if drawn.is_sample else f"all {len(images):,}"
+    return f"{all_or_some} images of {images.name}{drawn.by_class}; {sealed}"
+
+
+def _written(
+    folder: Path,
+    models: Sequence[LoadedModel],
+    suites: dict[str, SuiteResult],
+    images: LabelledImages,
+    conditions: Sequence[Condition],
+    measured_on: str,
+    known: int,
+) -> EvaluationReport:
+    """The report, written to `folder`; `known` groups of the images were trained on."""
     over_groups = [
         f"{name}: {sentence}"
         for name, found in suites.items()
@@ -111,93 +146,18 @@ def evaluate_models(
     first = models[0]
     is_short = len(models) == 1 and not suites[first.name].is_full
     evaluation = None if is_short else _assess(models, suites, images)
-    with atomic_directory(folder) as unfinished:
-        write_json(unfinished / "environment.json", environment(first.compute))
+    with atomic_directory(folder) as partial:
+        write_json(partial / "environment.json", environment(first.compute))
         scores: ScoresFile | EvaluationFile
         if evaluation:
-            scores = _write_report(unfinished, models, evaluation, images, conditions, circumstances, notes)
+            scores = _write_report(partial, models, evaluation, images, conditions, circumstances, notes)
         else:
-            scores = _write_short_report(
-                unfinished, first, suites[first.name], images, conditions, circumstances, notes
-            )
-    for key in keys.values():
-        forget_scores(out, key)
+            scores = _write_short_report(partial, first, suites[first.name], images, conditions, circumstances, notes)
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
-
-
-def scores_on(
-    model: LoadedModel,
-    dataset: Dataset,
-    split: EvaluatedSplit,
-    conditions: Sequence[Condition],
-    out: Path,
-    key: str | None = None,
-    watch: Callable[[str], Watch] = lambda title: plainly,
-) -> tuple[Scores, LabelledImages, TestAccess | None]:
-    """The scores of a model, the images, and where there are test images among them, the access to them.
-
-    The ledger in `out` records it before it happens. Raises UserError for a run that may have seen the images.
-    """
-    made = partial(_made, model, conditions, watch)
-    images = _validation_or_all([model], dataset, split)
-    if split == "validation" or (split == "all" and dataset.sealed is None):
-        return score_conditions(model.classifier, made(images)), images, None
-    scores, access = score_on_test(
-        model.classifier, dataset.test, out, model.settings_hash, key, made,
-        lambda found: suite_summary(SuiteResult(found)),
-    )  # fmt: skip
-    return scores, access.images, access
-
-
-def _validation_or_all(models: Sequence[LoadedModel], dataset: Dataset, split: EvaluatedSplit) -> LabelledImages:
-    """The validation images, or all; raises UserError for a run that was, or may have been, trained on some of them."""
-    if split == "all":
-        for model in models:
-            if model.manifest:
-                raise UserError(
-                    f"{model.name}: a run of imparfait, perhaps trained on some of all images",
-                    expected="a model that was trained on none of them",
-                    hint="leave out --split all",
-                )
-        return dataset.train
-    if split == "validation":
-        for model in models:
-            check_unseen(model, dataset)
-    return dataset.train_val()[1]
-
-
-def check_unseen(model: LoadedModel, dataset: Dataset) -> None:
-    """Raises UserError where a run was trained on validation images, or may have been with other groups."""
-    if model.manifest and model.manifest.final:
-        raise UserError(
-            f"{model.name}: was trained on the validation images too",
-            expected="a model trained without --final",
-            hint="train one, or evaluate it on the test set once: --split test",
-        )
-    if model.manifest:
-        check_split(model.name, model.manifest, dataset)
-
-
-def suite_of(models: Sequence[LoadedModel], dataset: Dataset) -> str:
-    """The suite for these models when none is given: "photo" for models of photographs, "core" for those of digits.
-
-    Runs say which they are; of other models the data decides.
-    """
-    settings = [model.manifest.settings for model in models if model.manifest]
-    if len(settings) == len(models):
-        return "photo" if any(suite_for(each) == CLEAN_SUITE for each in settings) else "core"
-    return default_suite(dataset.train)
 
 
 def _suffix(suite: Suite) -> str:
     return f"-{suite}" if isinstance(suite, str) and suite in SUITES else "-custom"
-
-
-def _made(
-    model: LoadedModel, conditions: Sequence[Condition], watch: Callable[[str], Watch], images: LabelledImages
-) -> Iterable[ConditionImages]:
-    """The images of each condition, behind the progress bar of the model."""
-    return watch(model.name)(apply_conditions(images, conditions), len(conditions))
 
 
 def _assess(models: Sequence[LoadedModel], suites: Mapping[str, SuiteResult], images: LabelledImages) -> Evaluation:

@@ -1,6 +1,6 @@
 """The end of a run: calibrate, evaluate, and write its folder with model card and report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,15 +141,15 @@ def _calibrate(run: Run, model: nn.Module) -> Calibration | None:
 def _evaluate_on_test(
     classifier: Classifier, test: SealedTest, out: Path, run: Run, key: str, watch: Watch
 ) -> tuple[Scores, list[ConditionImages], str]:
-    def made(images: LabelledImages) -> Iterable[ConditionImages]:
+    def scored(images: LabelledImages) -> Scores:
         conditions = conditions_of(images, suite_for(run.settings))
-        return watch(conditions, len(conditions))
+        return score_conditions(classifier, watch(conditions, len(conditions)))
 
     def described(scores: Scores) -> str:
         results = [f"{score.corruption} {percent(score.accuracy)}" for score in scores.scores]
         return ", ".join([*results, f"{mean_label(scores)} {percent(scores.mean)}"])
 
-    scores, access = score_on_test(classifier, test, out, run.hash, key, made, described)
+    scores, access = score_on_test(scored, test, out, run.hash, key, described)
     return scores, conditions_of(access.images, suite_for(run.settings)), access_sentence(access)
 
 

@@ -11,20 +11,22 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import tune_malloc
 from imparfait.core.storage import delete, exclusive_lock, get, put
 from imparfait.data.dataset import LabelledImages
-from imparfait.selection.jobs import Job, JobResult, failure, provenance_here, run_job
+from imparfait.selection.jobs import AnyJob, Job, JobResult
 
 SUFFIX = ".job"
 JOBS_FOLDER = "jobs"  # of finished jobs, in the folder of runs
 ATTEMPTS = 3  # per job whose worker is killed: a third time is not by chance
 CONNECT_SECONDS = 1.0  # time limit for connecting to a Ray cluster's address
 
-Finished = Iterator[tuple[Job, JobResult]]
+J = TypeVar("J", bound=AnyJob)
+Finished = Iterator[tuple[J, Any]]
 """Jobs with their results, in the order in which they finish."""
 
 
@@ -33,16 +35,16 @@ class Executor:
     """Where jobs run, and how many at once."""
 
     name: str
-    run: Callable[[Sequence[Job], LabelledImages], Finished]
+    run: Callable[[Sequence[Any], Any], Finished[Any]]
     workers: int = 1
 
 
-def run_jobs(jobs: Sequence[Job], data: LabelledImages, executor: Executor, store: Path | None = None) -> Finished:
+def run_jobs(jobs: Sequence[J], data: Any, executor: Executor, store: Path | None = None) -> Finished[J]:
     """Each of `jobs` with its result: first those in `store`, then the others as `executor` finishes them.
 
     A result is on disk before it is yielded, and its job never runs again. Only failures for lack of memory or a lost
     worker are retried by the next call. Equal jobs are run and yielded once. Raises UserError when a result was
-    computed by other code than this process has.
+    computed by other code than this process has. `data` are the images of the jobs, or hold them.
     """
     mark = (data.fingerprint(), data.grouping())
     assert {(job.data, job.groups) for job in jobs} <= {mark}, "jobs of other images or groups"
@@ -52,31 +54,26 @@ def run_jobs(jobs: Sequence[Job], data: LabelledImages, executor: Executor, stor
         for partial in store.glob(".*.tmp"):  # left by a process that was killed
             partial.unlink()
         for key, job in list(missing.items()):
-            content = get(store, key, SUFFIX)
-            result = JobResult.from_bytes(content) if content else None
-            if result and result.permanent:
+            if result := stored_result(job, store):
                 del missing[key]
                 yield job, result
-            else:
-                delete(store, key, SUFFIX)
     if not missing:
         return
     for job, result in executor.run(list(missing.values()), data):
-        _check_provenance(result)
+        result.provenance.check_like(job.provenance)
         if store:
             put(store, job.key, result.to_bytes(), SUFFIX)
         yield job, result
 
 
-def _check_provenance(result: JobResult) -> None:
-    """Raises UserError when another machine computed this with another version of PyTorch or of the package."""
-    here, other = provenance_here(), result.provenance
-    if (other.code, other.torch) != (here.code, here.torch):
-        raise UserError(
-            f"{other.host} has PyTorch {other.torch} and imparfait's code {other.code[:8]}",
-            expected=f"PyTorch {here.torch} and code {here.code[:8]}, as on this machine",
-            hint="install the same versions on both",
-        )
+def stored_result(job: AnyJob, store: Path) -> Any:
+    """The result of a job in `store`; None where there is none, and one that is corrupted or to retry is removed."""
+    content = get(store, job.key, SUFFIX)
+    result = job.read(content) if content else None
+    if result and result.permanent:
+        return result
+    delete(store, job.key, SUFFIX)
+    return None
 
 
 @dataclass(frozen=True)
@@ -136,13 +133,13 @@ def locked(store: Path | None) -> Iterator[None]:
         yield
 
 
-def serial(jobs: Sequence[Job], data: LabelledImages) -> Finished:
+def serial(jobs: Sequence[J], data: Any) -> Finished[J]:
     """One job after the other, in this process."""
     for job in jobs:
-        yield job, run_job(job, data)
+        yield job, job.run(data)
 
 
-def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = None) -> Finished:
+def processes(jobs: Sequence[J], data: Any, workers: int | None = None) -> Finished[J]:
     """Jobs in parallel, by default in as many processes as there are cores for; each worker loads the images once.
 
     A job whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own, so that
@@ -150,7 +147,7 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
     """
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    context.set_forkserver_preload([__name__])  # imported once, not once per worker
+    context.set_forkserver_preload([__name__, type(jobs[0]).__module__])  # imported once, not once per worker
     threads = max(job.compute.threads for job in jobs)
     workers = min(workers or max(1, usable_cores() // threads), len(jobs))
 
@@ -159,7 +156,7 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
 
     waiting, lost = deque(jobs), Counter[str]()
     idle = [start_worker() for _ in range(workers)]
-    busy: dict[Future[JobResult], tuple[ProcessPoolExecutor, Job]] = {}
+    busy: dict[Future[Any], tuple[ProcessPoolExecutor, J]] = {}
     try:
         while waiting or busy:
             while waiting and idle:
@@ -181,7 +178,7 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
                     if lost[job.key] < ATTEMPTS:
                         waiting.appendleft(job)
                         continue
-                    result = failure(f"its worker was killed {ATTEMPTS} times, perhaps for lack of memory", False)
+                    result = job.failed(f"its worker was killed {ATTEMPTS} times, perhaps for lack of memory")
                 else:
                     idle.append(worker)
                 yield job, result
@@ -192,22 +189,26 @@ def processes(jobs: Sequence[Job], data: LabelledImages, workers: int | None = N
             worker.shutdown(wait=True, cancel_futures=True)
 
 
-_data: LabelledImages | None = None
+_data: Any = None
 
 
-def _start(data: LabelledImages) -> None:
+def _start(data: Any) -> None:
     global _data
     _data = data
     exit_with_parent()
     tune_malloc()
 
 
-def _work(job: Job) -> JobResult:
+def _work(job: AnyJob) -> Any:
     assert _data is not None
-    return run_job(job, _data)
+    return job.run(_data)
 
 
-def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Finished:
+def _run(job: AnyJob, data: Any) -> Any:
+    return job.run(data)
+
+
+def on_ray(jobs: Sequence[J], data: Any) -> Finished[J]:
     """Jobs on the Ray cluster that this process has joined; the jobs of a lost node run elsewhere.
 
     Ray places the jobs, holds the images once per node, and retries what was lost.
@@ -215,7 +216,7 @@ def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Finished:
     import ray
 
     images = ray.put(data)
-    remote = ray.remote(max_retries=ATTEMPTS - 1)(run_job)
+    remote = ray.remote(max_retries=ATTEMPTS - 1)(_run)
     running = {remote.options(num_cpus=job.compute.threads).remote(job, images): job for job in jobs}
     try:
         while running:
@@ -224,7 +225,7 @@ def on_ray(jobs: Sequence[Job], data: LabelledImages) -> Finished:
             try:
                 result = ray.get(done)
             except ray.exceptions.RayError as error:
-                result = failure(f"Ray gave up the job: {str(error).splitlines()[0][:200]}", permanent=False)
+                result = job.failed(f"Ray gave up the job: {str(error).splitlines()[0][:200]}")
             yield job, result
     finally:
         for task in running:

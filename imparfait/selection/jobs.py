@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import safetensors.numpy
@@ -31,6 +31,40 @@ from imparfait.training.loop import network_for, train
 from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(__file__).parents[1]
+
+
+@runtime_checkable
+class AnyJob(Protocol):
+    """A job of any kind, as executors run it: a frozen value which, with the images, decides its result."""
+
+    @property
+    def data(self) -> str:
+        """sha256 of the images."""
+
+    @property
+    def groups(self) -> str:
+        """sha256 of their groups; empty without groups."""
+
+    @property
+    def compute(self) -> ComputeConfig:
+        """Device, threads and precision."""
+
+    @property
+    def key(self) -> str:
+        """sha256 of all that decides the result."""
+
+    @property
+    def provenance(self) -> "Provenance":
+        """Where a result of this process is computed."""
+
+    def run(self, data: Any) -> Any:
+        """The result: a pure function of the job and of `data`."""
+
+    def failed(self, cause: str) -> Any:
+        """The result of a job that no worker could run; not a permanent one."""
+
+    def read(self, content: bytes) -> Any:
+        """The result that its `to_bytes` wrote."""
 
 
 class Job(BaseModel, frozen=True, extra="forbid"):
@@ -64,6 +98,23 @@ class Job(BaseModel, frozen=True, extra="forbid"):
         """sha256 of the job, of the code that computes it and of PyTorch's version."""
         return fingerprint(self, code_digest(), torch.__version__)
 
+    @property
+    def provenance(self) -> "Provenance":
+        """Where a result of this process is computed."""
+        return provenance_here()
+
+    def run(self, data: LabelledImages) -> "JobResult":
+        """What `run_job` returns."""
+        return run_job(self, data)
+
+    def failed(self, cause: str) -> "JobResult":
+        """The result of a job that no worker could run; the next call tries again."""
+        return failure(cause, permanent=False)
+
+    def read(self, content: bytes) -> "JobResult":
+        """The result that its `to_bytes` wrote."""
+        return JobResult.from_bytes(content)
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -73,6 +124,15 @@ class Provenance:
     torch: str
     host: str
     instructions: str
+
+    def check_like(self, here: "Provenance") -> None:
+        """Raises UserError when another machine computed with another version of PyTorch or of the package."""
+        if (self.code, self.torch) != (here.code, here.torch):
+            raise UserError(
+                f"{self.host} has PyTorch {self.torch} and imparfait's code {self.code[:8]}",
+                expected=f"PyTorch {here.torch} and code {here.code[:8]}, as on this machine",
+                hint="install the same versions on both",
+            )
 
 
 def code_digest(package: Path = PACKAGE) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.splits import check_apart, fold, split, subsample
+from imparfait.data.splits import check_apart, fold, sample, split, subsample
 
 
 def with_copies(n: int, copies: int, seed: int) -> LabelledImages:
@@ -41,6 +41,18 @@ def test_folds_are_of_equal_size_and_stratified(n: int, folds: int, seed: int) -
     counts = np.array([np.bincount(part.labels, minlength=3) for part in folds_held_out])
     assert (np.ptp(counts, 0) <= 1).all()
     assert np.ptp([len(part) for part in folds_held_out]) <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(30, 90), st.integers(20, 100), st.integers(0, 1000))
+def test_a_sample_is_stratified_and_always_the_same(n: int, images: int, seed: int) -> None:
+    data = draw_bars(n)
+    shuffled = data.select(np.random.default_rng(seed).permutation(n), "validation")
+    drawn, again = sample(data.select(np.arange(n), "validation"), images), sample(shuffled, images)
+    assert set(drawn.sources) == set(again.sources)
+    assert len(drawn) == min(n, images)
+    assert np.ptp(np.bincount(drawn.labels, minlength=3)) <= 2
+    assert drawn.split == "validation"
 
 
 def test_partitions_differ_and_are_reproducible() -> None:

@@ -78,7 +78,7 @@ def fail(*_: object) -> Figure:
     raise ValueError("no such font")
 
 
-def only_kept(classifier, *rest):
+def only_kept(score, *rest):
     """`score_on_test`, which may not run the classifier: the scores of the first access are there."""
     from imparfait.evaluation.kept_scores import score_on_test
 
