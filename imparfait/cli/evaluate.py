@@ -63,7 +63,8 @@ def evaluate(
 ) -> None:
     """Evaluate each MODEL on clean and corrupted images, and write a report.
 
-    A MODEL is a run folder, a pretrained model such as digits, or an .onnx or .keras file, which runs in a sandbox.
+    A MODEL is a run folder, a pretrained model such as digits, or an .onnx or .keras file, which runs in a sandbox. It
+    may also be a function in a Python file of yours, my_model.py:predict, from a batch of images to predictions.
     Runs that differ only in their seed are one model. Several models are compared, with one verdict per pair.
     Ctrl-C keeps finished conditions; the same command continues.
     """

@@ -20,6 +20,7 @@ from imparfait.evaluation.external.infer_spec import InferredSpec
 from imparfait.evaluation.external.input_spec import Function, SpecHint
 from imparfait.evaluation.external.load import open_external
 from imparfait.inference.model_source import ModelSource, source_of_file, source_of_run
+from imparfait.models.custom import is_custom, load_custom
 from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import ModelConfig, read_config
 from imparfait.models.pretrained import find_model, find_models
@@ -88,6 +89,8 @@ def open_model(
 ) -> LoadedModel:
     """The model at the path `model` (a run folder, an .onnx or .keras file), of this pretrained name, or a function.
 
+    `model` may also name a function in a Python file, my_model.py:predict, which is run as `python my_model.py` would.
+
     `data` are the images it is meant for: their classes must be the model's. The validation images show how an
     external model takes its input where neither `spec` nor the file says (default: MNIST). A file runs in a sandbox
     process until `close`. `network` is my_net.py:build, for a run whose network is from a file of yours.
@@ -95,6 +98,9 @@ def open_model(
     """
     if not isinstance(model, str | Path):
         return _from_function(model, data, name or str(getattr(model, "__name__", "model")), spec)
+    if is_custom(str(model)):
+        function: Function = load_custom(str(model), "one from a batch of images to predictions")
+        return _from_function(function, data, name or Path(model).name, spec or SpecHint())
     path = find_model(model)
     name = name or path.resolve().name
     return _from_run(path, data, name, device, network) if path.is_dir() else _from_file(path, data, name, spec)

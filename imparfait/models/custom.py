@@ -17,7 +17,7 @@ def is_custom(name: str) -> bool:
     return ".py:" in name
 
 
-def load_custom(name: str) -> Callable[..., nn.Module]:
+def load_custom(name: str, expected: str = "one (channels, classes)") -> Callable[..., nn.Module]:
     """The function that `file.py:function` names; this runs the file, as `python file.py` would.
 
     Raises UserError when the file cannot be run or has no such function.
@@ -38,7 +38,7 @@ def load_custom(name: str) -> Callable[..., nn.Module]:
     if not callable(factory):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         has = f"it has {', '.join(functions)}" if functions else "it has no function"
-        raise UserError(f"{path}: no function called {function!r} in it, {has}", expected="one (channels, classes)")
+        raise UserError(f"{path}: no function called {function!r} in it, {has}", expected=expected)
     return factory  # type: ignore[no-any-return]
 
 
@@ -58,7 +58,7 @@ def parts_of(name: str) -> tuple[Path, str]:
     path = Path(file).resolve()
     if not path.is_file():
         raise UserError(
-            f"--model {name}: there is no file {file}", expected="my_net.py:build, or a name that imparfait list prints"
+            f"{name}: there is no file {file}", expected="my_net.py:build, or a name that imparfait list prints"
         )
     return path, function
 

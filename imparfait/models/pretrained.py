@@ -45,16 +45,17 @@ def find_model(model: str | Path) -> Path:
         return PRETRAINED[str(model)].folder
     raise UserError(
         f"{model}: no such model",
-        expected=f"a run folder such as runs/default-s0-…, an .onnx or .keras file, or {' or '.join(PRETRAINED)}",
+        expected=f"a run folder such as runs/default-s0-…, an .onnx or .keras file, my_model.py:predict, or {' or '.join(PRETRAINED)}",
     )
 
 
 def find_models(models: Sequence[str | Path]) -> dict[str, Path]:
     """The path of each of `models` by its display name: its last part, or all of it where two end alike.
 
-    Raises UserError where there is no such model, and where one is given twice.
+    A function in a Python file, my_model.py:predict, stays as it is. Raises UserError where there is no such model, and
+    where one is given twice.
     """
-    paths = [find_model(model) for model in models]
+    paths = [Path(model) if ".py:" in str(model) else find_model(model) for model in models]
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a MODEL is given twice", hint="give each once")
     last = [Path(model).resolve().name for model in models]
