@@ -45,7 +45,8 @@ def find_model(model: str | Path) -> Path:
         return PRETRAINED[str(model)].folder
     raise UserError(
         f"{model}: no such model",
-        expected=f"a run folder such as runs/default-s0-…, an .onnx or .keras file, my_model.py:predict, or {' or '.join(PRETRAINED)}",
+        expected="a run folder such as runs/default-s0-…, an .onnx or .keras file, my_model.py:predict, or "
+        + " or ".join(PRETRAINED),
     )
 
 
