@@ -16,7 +16,7 @@ from imparfait.models.metadata import CONFIG, ExportMetadata
 MODEL, PREPROCESSOR, CARD = "model.onnx", "preprocessor_config.json", "README.md"
 HAMMING = 5
 """Pillow's number of the filter nearest to averaging areas, as images are reduced in training: on two photographs at
-sides of 64 and 224, 0.3 to 1.1 grey levels off in the mean and 18 at most; Pillow's BOX, of whole pixels, 2.5 and 68."""
+sides of 64 and 224, 0.3 to 1.1 grey levels off on average, 18 at most; Pillow's BOX, of whole pixels, 2.5 and 68."""
 NOT_OURS = ("Use", "Files")
 """Sections of a run's card that speak of the run's folder."""
 NOTES = {
@@ -24,8 +24,8 @@ NOTES = {
     "letterbox": "In training, images kept their proportions and were padded with the colour of their border. An image "
     "processor has no setting for that: this one stretches them.",
     "none": "In training, images had this size. Others are padded by imparfait, and stretched by this image processor.",
-    "digit": "In training, digits were cut out, made light on black, and centred. An image processor has no setting for "
-    "that: give it images that have that form already.",
+    "digit": "In training, digits were cut out, made light on black, and centred. An image processor has no setting "
+    "for that: give it images that have that form already.",
 }
 """How far an image processor agrees with our normalization."""
 USE = """## Use
