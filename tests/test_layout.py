@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "imparfait"
 # code that writes one needs both, while evaluation knows classifiers as functions and nothing of how they were trained.
 ORDER = (
     *("core", "corruptions", "transforms", "data", "models", "evaluation", "training", "selection", "inference"),
-    *("export", "serving", "reports", "study", "cli"),
+    *("interop", "export", "serving", "reports", "study", "cli"),
 )
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py"))
 

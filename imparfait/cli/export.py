@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from imparfait.cli import console, options
+from imparfait.core.errors import UserError
 
 
 @click.command()
@@ -18,9 +19,15 @@ from imparfait.cli import console, options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File to write.  [default: the run's name, in the current folder]"
 )
+@click.option(
+    "--hugging-face", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Write a new folder in Hugging Face's layout: model.onnx, config.json, preprocessor_config.json, README.md.",
+)  # fmt: skip
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @options.as_json
-def export(model: str, to: str, out: Path | None, network: str | None, as_json: bool) -> None:
+def export(
+    model: str, to: str, out: Path | None, hugging_face: Path | None, network: str | None, as_json: bool
+) -> None:
     """Write MODEL, a run folder or a pretrained model's name, as one file that runs without imparfait.
 
     ONNX takes uint8 images (0..255) and returns calibrated probabilities and logits. A .keras file takes images in
@@ -28,8 +35,14 @@ def export(model: str, to: str, out: Path | None, network: str | None, as_json: 
     corrupted images agree with MODEL's.
     """
     from imparfait.export import export as write
+    from imparfait.export.hugging_face import export_folder
 
-    exported = write(model, to, out, network=network)
+    if hugging_face is not None and (out is not None or to != "onnx"):
+        raise UserError("--hugging-face with --out or --to", expected="the folder alone, with model.onnx in it")
+    if hugging_face is not None:
+        exported = export_folder(model, hugging_face, network=network)
+    else:
+        exported = write(model, to, out, network=network)
     if as_json:
         metadata = exported.metadata.model_dump(mode="json")
         click.echo(json.dumps({"file": str(exported.path), "bytes": exported.size, "metadata": metadata}))

@@ -162,10 +162,11 @@ def weights(conditions: Sequence[tuple[str, float]]) -> Int64[np.ndarray, " cond
 def _resolve(corruption: str | CorruptionFunction) -> tuple[str, Corruption]:
     if isinstance(corruption, str):
         return corruption, corruption_named(corruption)
-    name = getattr(corruption, "__name__", CUSTOM)
+    function = corruption.function if isinstance(corruption, Corruption) else corruption
+    name = getattr(function, "__name__", CUSTOM)
     for known, entry in ALL_CORRUPTIONS.items():
         if corruption is entry or corruption is entry.function:
             return known, entry
     if name in (CLEAN, *CORRUPTIONS):  # it would pass for that one, with its family and published severities
         raise UserError(f"your corruption is called {name}, as one of the package", hint="rename your function")
-    return name, Corruption(corruption, None, levels=SEVERITY_LEVELS)
+    return name, corruption if isinstance(corruption, Corruption) else Corruption(corruption, None)

@@ -64,9 +64,7 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     Raises UserError, and writes nothing, where predictions on corrupted images differ from the run's.
     """
     export_format = lookup("format", to, FORMATS)
-    folder = PRETRAINED[str(run)].folder if str(run) in PRETRAINED else Path(run)
-    if not folder.is_dir():
-        raise UserError(f"{run}: no such run", expected=f"a run folder, or {' or '.join(PRETRAINED)}")
+    folder = folder_of(run)
     _check_network(run, to, read_config(folder))
     name = str(run) if str(run) in PRETRAINED else printable(folder.resolve().name)
     path = _writable(Path(out) if out is not None else Path(f"{name}{export_format.suffix}"), export_format)
@@ -94,6 +92,14 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     content = exporter.with_metadata(content, metadata)
     atomic_write(path, content)
     return Exported(path, len(content), metadata)
+
+
+def folder_of(run: str | Path) -> Path:
+    """The folder of a run, or of a pretrained model by its name; raises UserError where there is none."""
+    folder = PRETRAINED[str(run)].folder if str(run) in PRETRAINED else Path(run)
+    if not folder.is_dir():
+        raise UserError(f"{run}: no such run", expected=f"a run folder, or {' or '.join(PRETRAINED)}")
+    return folder
 
 
 def metadata_of(name: str, folder: Path, config: ModelConfig) -> ExportMetadata:
