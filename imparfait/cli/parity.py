@@ -1,5 +1,6 @@
 """`imparfait parity`: why two models that should agree do not."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def parity(
         console.table(HEADINGS, pair_rows(result))
         click.echo(console.plain(pair_sentence(result)))
     if not found.best.is_equal:
-        click.get_current_context().exit(1)
+        sys.exit(1)
 
 
 def _record(agreement: "Agreement") -> dict[str, object]:

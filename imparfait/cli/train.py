@@ -128,6 +128,11 @@ def train(
             classes = ", ".join(weights.config.classes)
             click.echo(f"{init_from} has other classes ({classes}): the last layer is initialised at random", err=True)
     fixed |= {name for name, value in flags.items() if value is not None}
+    if held_out_classes:
+        from imparfait.training.held_out_classes import check_held_out_classes
+
+        known_from = "--init-from" if weights else "--teacher" if teachers else ""
+        check_held_out_classes(None if final else dataset.train_val()[1], known_from)
     run, model = prepare_run(
         dataset,
         settings,
@@ -141,10 +146,6 @@ def train(
         backbone=pretrained,
         frozen=bool(pretrained) and not fine_tune,
     )
-    if held_out_classes:
-        from imparfait.training.held_out_classes import check_held_out_classes
-
-        check_held_out_classes(run)
     if run.pilot:
         click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))

@@ -54,7 +54,7 @@ def write_scores(folder: Path, scores: Scores, files: Sequence[str] = ()) -> Non
         writer = csv.writer(file)
         names = ["file"] if files else []
         head = ["corruption", "severity", "source", *names, "truth"]
-        writer.writerow([*head, *(f"p_{name}" for name in scores.classes)])
+        writer.writerow([*head, *(as_cell(f"p_{name}") for name in scores.classes)])
         for result in scores.conditions:
             rows = np.char.mod("%.5f", result.probabilities).tolist()
             for source, truth, row in zip(result.sources.tolist(), result.truths.tolist(), rows, strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def export_folder(run: str | Path, folder: str | Path, *, network: str | None = 
     try:
         exported = export(run, "onnx", folder / MODEL, network=network)
     except BaseException:
-        folder.rmdir()
+        with suppress(OSError):  # it has something else by now
+            folder.rmdir()
         raise
     card = source / CARD
     files = {

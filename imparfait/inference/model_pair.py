@@ -101,6 +101,8 @@ def _reference(
     count = max(2, outputs.shape[1]) if outputs.ndim == 2 else int(outputs.max()) + 1
     classes = tuple(hint.classes or declared.class_names or map(str, range(count)))
     kind = hint.outputs or declared.outputs or kind_of_outputs(outputs)
+    if not np.isfinite(outputs).all():
+        raise UserError(f"{model}: the model returned values that are not finite", expected="finite numbers")
     probabilities = softmax(to_logits(outputs, kind, classes, len(images)).astype(np.float64), 1).astype(np.float32)
     words = f"{centre or 'stretched'} to {shape[1]}×{shape[2]}, range {spec.value_range}, {spec.color}"
     return Pages(levels, images, probabilities, classes), spec, words

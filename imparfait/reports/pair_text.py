@@ -37,8 +37,9 @@ def pair_sentence(result: PairResult) -> str:
             f"Preprocessing explains a part at most: {_count(found.best)} have the reference's label with {changes}, "
             f"{found.as_reference.same:,} with the reference's input. Weights or the order of classes may differ too."
         )
+    closest = max(found.best, found.as_reference, key=lambda each: each.same)
     return (
-        f"No preprocessing that was tried explains the difference: at best {_count(found.best)} have the reference's "
+        f"No preprocessing that was tried explains the difference: at best {_count(closest)} have the reference's "
         "label. Compare the weights and the order of classes."
     )
 

@@ -24,31 +24,36 @@ TRAININGS = 4  # at most; so many classes are missing in each that every class i
 MIN_CLASSES = 3  # of which two are known
 
 
-def check_held_out_classes(run: Run) -> None:
-    """Raises UserError where no class can be held out: of final runs, few classes, and networks that know them all."""
-    if run.validation is None:
+def check_held_out_classes(validation: LabelledImages | None, known_from: str = "") -> None:
+    """Raises UserError where no class can be held out: of few classes and images, and where all are known before.
+
+    `validation` are the run's validation images, None for a final run; `known_from` is the flag by which the network
+    starts with knowledge of all classes.
+    """
+    if validation is None:
         raise UserError(
             "--held-out-classes with --final: the rule is found on validation images, and --final trains on them",
             hint="train without --final first: a final run with the same settings takes over its rates",
         )
-    if known := sorted(name for name in run.origins if name.startswith(("weights", "teacher"))):
+    if known_from:
         raise UserError(
-            f"--held-out-classes with {'--init-from' if known[0] == 'weights' else '--teacher'}",
+            f"--held-out-classes with {known_from}",
             expected="a training that starts without knowledge of the classes, so that they can be held out",
             hint="leave one of the two out",
         )
-    if len(run.data.classes) < MIN_CLASSES:
+    if len(validation.classes) < MIN_CLASSES:
         raise UserError(
-            f"--held-out-classes with {len(run.data.classes)} classes",
+            f"--held-out-classes with {len(validation.classes)} classes",
             expected=f"at least {MIN_CLASSES}, so that a training without one still has two to tell apart",
             hint="leave it out",
         )
-    known_images = min(int((~missing)[run.validation.labels].sum()) for missing in _turns(len(run.data.classes)))
-    if known_images < MIN_IMAGES:
+    left = min(int((~missing)[validation.labels].sum()) for missing in _turns(len(validation.classes)))
+    if left < MIN_IMAGES:
+        wanted = -(-len(validation) * MIN_IMAGES // max(left, 1))
         raise UserError(
-            f"--held-out-classes: only {known_images} validation images of the classes that are left",
+            f"--held-out-classes: of {len(validation)} validation images only {left} are of the classes that are left",
             expected=f"at least {MIN_IMAGES}: the rule is their lowest {100 * FALSE_RATE:.0f} %",
-            hint="leave it out, or add images",
+            hint=f"leave it out, or add images until about {wanted} are for validation",
         )
 
 
@@ -59,7 +64,7 @@ def caught_when_held_out(run: Run, cache: Path, watch: Watch = plainly) -> dict[
     found on the validation images of the other classes. Finished trainings are kept in `cache`, a folder, and the same
     call continues. `watch` shows how far it is. Raises UserError as `check_held_out_classes`.
     """
-    check_held_out_classes(run)
+    check_held_out_classes(run.validation)
     assert run.validation is not None
     turns, caught = _turns(len(run.data.classes)), dict[str, float]()
     cache.mkdir(parents=True, exist_ok=True)

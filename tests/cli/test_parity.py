@@ -11,7 +11,7 @@ from helpers.commands import refused
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from imparfait.cli.main import commands
+from imparfait.cli.main import commands, main
 
 SIDE, CLASSES = 8, 4
 WEIGHTS = np.random.default_rng(3).standard_normal((3 * SIDE * SIDE, CLASSES)).astype(np.float32)
@@ -80,6 +80,18 @@ def test_other_weights_fail(tmp_path: Path, images: Path) -> None:
     )
     assert code == 1
     assert "the weights and the order of classes" in said.replace("Weights or", "the weights and")
+
+
+def test_the_exit_code_of_the_program_is_1_where_nothing_explains_the_difference(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the program itself: click's own exit codes do not reach the shell from it."""
+    weights = np.random.default_rng(9).standard_normal(WEIGHTS.shape).astype(np.float32)
+    one, other = write_model(tmp_path / "one.onnx"), write_model(tmp_path / "other.onnx", weights=weights)
+    monkeypatch.setattr("sys.argv", ["imparfait", "parity", str(one), str(other), str(images)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
 
 
 def test_what_is_no_model_and_no_image_is_refused(tmp_path: Path, images: Path) -> None:

@@ -86,8 +86,18 @@ def test_other_weights_are_not_explained() -> None:
 
 
 def test_a_model_of_another_number_of_classes_is_a_user_error() -> None:
-    with pytest.raises(UserError, match="one output for each"):
+    with pytest.raises(UserError, match="one for each of the classes"):
         explain(lambda images: network(images)[:, :3], NCHW, pages(), InputSpec())
+
+
+def test_outputs_that_are_not_finite_are_a_user_error() -> None:
+    with pytest.raises(UserError, match="not finite"):
+        explain(lambda images: network(images) * np.nan, NCHW, pages(), InputSpec())
+
+
+def test_a_model_of_other_channels_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="1 or 3 channels"):
+        explain(network, DeclaredSpec(shape=(None, 4, SIDE, SIDE)), pages(), InputSpec())
 
 
 def test_a_model_of_no_images_is_a_user_error() -> None:

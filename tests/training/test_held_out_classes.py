@@ -89,7 +89,7 @@ def test_train_stores_the_rates_also_of_a_run_that_was_finished_without_them(tmp
     [
         (960, ("--recipe", "photo", "--augmentation", "photo", "--final"), "found on validation images"),
         (960, ("--init-from", "digits"), "--held-out-classes with --init-from"),
-        (300, ("--recipe", "photo", "--augmentation", "photo"), "validation images of the classes that are left"),
+        (300, ("--recipe", "photo", "--augmentation", "photo"), "are of the classes that are left"),
     ],
     ids=["final", "initial weights", "few images"],
 )

@@ -58,10 +58,11 @@ WEIGHTS = (
     "holds weights without their network",
     "give the run folder it is from, or export the model to ONNX",
 )
+PYTHON = ("is a Python file", "name the function in it: {name}:predict")
 UNSUPPORTED = {
     ".pt": TORCH, ".pth": TORCH, ".ckpt": TORCH, ".bin": TORCH, ".pt2": TORCH, ".pkl": PICKLE, ".pickle": PICKLE,
     ".joblib": PICKLE, ".h5": HDF5, ".hdf5": HDF5, ".pb": SAVED_MODEL, ".tflite": TFLITE, ".safetensors": WEIGHTS,
-    ".npz": WEIGHTS,
+    ".npz": WEIGHTS, ".py": PYTHON,
 }  # fmt: skip
 SIGNATURES = {b"\x89HDF\r\n\x1a\n": HDF5} | {bytes([0x80, version]): PICKLE for version in (2, 3, 4, 5)}
 TFLITE_SIGNATURE = b"TFL3"  # from byte 4 on

@@ -117,8 +117,8 @@ def explain(
 ) -> Explanation:
     """The preprocessing with which `function` comes closest to the reference's predictions.
 
-    Tried are value ranges, the order of colours, inverted light and dark and layouts, then what is kept of an image and
-    how it is resized. `declared` is what the model's file says of its input, `reference` how the reference takes its
+    Tried are value ranges, the order of colours, inverted light and dark, what is kept of an image and how it is
+    resized. `declared` is what the model's file says of its input, `reference` how the reference takes its
     own. Raises UserError where the model takes no such images.
     """
     _, channels, height, width = pages.shown.shape
@@ -130,11 +130,8 @@ def explain(
     candidates = [Preprocessing(spec) for spec in specs]
     candidates += [Preprocessing(spec, frame, kernel) for frame, kernel in product(FRAMES, KERNELS) for spec in specs]
     trials = _tried(function, candidates, pages.part(FIRST_IMAGES), watch)
-    if not trials:
-        raise UserError(
-            f"the model takes no images of shape {shape} in layout {layout}",
-            expected="a model of images, with one output for each of the reference's classes",
-        )
+    if not trials:  # the error of a candidate says why
+        _tried(function, candidates[:1], pages.part(FIRST_IMAGES), None, required=True)
     few = pages.part(SECOND_IMAGES)
     finalists = [trial.preprocessing for trial in sorted(trials, key=_closeness)[:FINALISTS]]
     found = min(_tried(function, finalists, few, None), key=_closeness)
@@ -164,6 +161,8 @@ def input_shape(declared: DeclaredSpec, own: tuple[int, int, int]) -> tuple[str,
     shape, (channels, height, width) = declared.shape, own
     if shape is None:
         return declared.layout or "nchw", own
+    if len(shape) == 4 and not {1, 3, None} & {shape[1], shape[3]}:
+        raise UserError(f"a model whose input has the shape {shape}", expected="images with 1 or 3 channels")
     if len(shape) == 4:
         is_last = declared.layout == "nhwc" or (
             declared.layout is None and shape[3] in (1, 3) and shape[1] not in (1, 3)
@@ -240,7 +239,10 @@ def _brought(each: Preprocessing, pages: Pages) -> Images:
 
 def _logits(function: Function, each: Preprocessing, images: Images, classes: Sequence[str]) -> Logits:
     outputs = as_array(function(apply_spec(images, replace(each.spec, shape=None))))
-    return to_logits(outputs, kind_of_outputs(outputs), classes, len(images))
+    logits = to_logits(outputs, kind_of_outputs(outputs), classes, len(images))
+    if not np.isfinite(logits).all():
+        raise UserError("the model returned values that are not finite", expected="finite numbers for every image")
+    return logits
 
 
 def _closeness(agreement: Agreement) -> tuple[float, int]:
