@@ -11,6 +11,7 @@ import click
 
 from imparfait.cli import console, options
 from imparfait.cli.signals import Stopped, asked_to_stop
+from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,13 +42,14 @@ def train_and_report(
 
     With `held_out_classes` the rates of `caught_when_held_out` are measured and stored too, also for a finished run.
     """
+    from imparfait.models.metadata import read_config
     from imparfait.training.run_folder import calibrate_finished, finished_folder
 
     if folder := finished_folder(run, out):
         if calibrate_finished(folder, run, out):
             click.echo(f"{folder}: now has the calibration of its run with validation images", err=True)
-        if held_out_classes and (rule := _with_held_out_classes(folder, run, out)):
-            click.echo(console.plain(rule), err=True)
+        if held_out_classes:
+            _add_held_out_classes(folder, run, out)
         _print_earlier(folder, run.settings.seed, as_json, suite)
         return False
     finished = complete(run, model, test, out, suite, held_out_classes)
@@ -57,6 +59,8 @@ def train_and_report(
         remarks.append(NOT_CALIBRATED_FINAL if run.final else NOT_CALIBRATED)
     remarks += [console.plain(each) for each in (finished.suspects, finished.none_of_these) if each]
     more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
+    rule = read_config(finished.folder).none_of_these
+    more |= {"none_of_these": rule.model_dump()} if rule else {}
     console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)
     return True
 
@@ -110,23 +114,20 @@ def _cache_of(run: "Run", out: Path) -> Path:
     return out / f"{run.name}.held-out-classes"
 
 
-def _with_held_out_classes(folder: Path, run: "Run", out: Path) -> str:
-    """Measure the rates of a finished run and add them to its folder; the rule in words, empty if it has them."""
+def _add_held_out_classes(folder: Path, run: "Run", out: Path) -> None:
+    """Measure the rates of a finished run and add them to its folder, if it does not have them."""
     from imparfait.evaluation.none_of_these import none_of_these
     from imparfait.models.loading import load_classifier
     from imparfait.models.metadata import read_config
-    from imparfait.reports.data_text import none_sentence
     from imparfait.training.run_folder import set_none_of_these
 
     rule = read_config(folder).none_of_these
     if rule and rule.held_out_classes:
-        return ""
+        return
     caught = _caught_when_held_out(run, out)
     assert run.validation is not None  # else no class could be held out
-    rule = none_of_these(load_classifier(folder), run.validation, caught)
-    set_none_of_these(folder, rule)
+    set_none_of_these(folder, none_of_these(load_classifier(folder), run.validation, caught))
     shutil.rmtree(_cache_of(run, out), ignore_errors=True)
-    return none_sentence(rule) if rule else ""
 
 
 def _fit_head(run: "Run", model: "nn.Module") -> "tuple[Epoch, ...]":
@@ -189,11 +190,13 @@ def _train(run: "Run", training: "Training", folder: Path) -> None:
 def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
     """The result of an equal run that was finished earlier."""
     from imparfait.evaluation.scores_file import read_scores
+    from imparfait.models.metadata import read_config
+    from imparfait.reports.data_text import none_sentence
     from imparfait.reports.robustness_summary import read_summary
     from imparfait.reports.text import percent
     from imparfait.training.run_folder import other_code
 
-    scores, summary = read_scores(folder), read_summary(folder)
+    scores, summary, rule = read_scores(folder), read_summary(folder), read_config(folder).none_of_these
     if code := other_code(folder):
         click.echo(
             f"{folder}: was trained by other code of imparfait (digest {code}); its weights may not be what this code "
@@ -202,9 +205,12 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
         )
     if as_json:
         more = {"robustness": summary.model_dump()} if summary else {}
+        more |= {"none_of_these": rule.model_dump()} if rule else {}
         console.print_json(scores.model_dump() | more, folder)
         return
-    click.echo(f"already trained: {percent(scores.mean)}, mean of {len(scores.conditions)} conditions")
+    click.echo(f"already trained: {percent(scores.mean)}, mean of {counted(len(scores.conditions), 'condition')}")
+    if rule:
+        click.echo(console.plain(none_sentence(rule)))
     if summary:
         click.echo(summary.sentence)
     click.echo(f"report: {folder / 'report.html'}")

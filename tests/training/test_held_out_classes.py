@@ -1,5 +1,6 @@
 """Classes held out in turn: what is measured, where it is stored, and what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def test_train_stores_the_rates_also_of_a_run_that_was_finished_without_them(tmp
     settings.write_text(SMALL, encoding="utf-8")
     words = ("train", "--data", data, "--settings", settings, "--out")
     run(*words, tmp_path / "before")
-    run(*words, tmp_path / "before", "--held-out-classes")
+    assert "classes held out of training" in run(*words, tmp_path / "before", "--held-out-classes")
+    again = json.loads(run(*words, tmp_path / "before", "--held-out-classes", "--json"))
     said = run(*words, tmp_path / "runs", "--held-out-classes")
     assert "classes held out of training" in said
     (folder,), (earlier,) = ([*out.iterdir()] for out in (tmp_path / "runs", tmp_path / "before"))
@@ -80,6 +82,7 @@ def test_train_stores_the_rates_also_of_a_run_that_was_finished_without_them(tmp
     assert rule is not None
     assert set(rule.held_out_classes) == {"0", "1", "2"}
     assert read_config(earlier).none_of_these == rule
+    assert again["none_of_these"]["held_out_classes"] == rule.held_out_classes
     assert "classes held out of training" in (folder / "README.md").read_text(encoding="utf-8")
     assert load_predictor(str(folder)).none_of_these == rule
 
