@@ -283,7 +283,12 @@ def test_archives_not_written_by_keras_are_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", UNSUPPORTED)
 def test_the_error_for_an_unsupported_format_says_what_to_write(tmp_path: Path, suffix: str) -> None:
     path = written(tmp_path / f"model{suffix}", b"anything")
-    hints = ("write: ", "evaluate its predict function", "give the run folder")
+    hints = (
+        "write: ",
+        "evaluate its predict function",
+        "give the run folder",
+        "name the function in it: model.py:predict",
+    )
     assert any(hint in refused(path) for hint in hints)
 
 
