@@ -2,6 +2,7 @@
 
 import os
 from importlib.util import find_spec
+from typing import Any
 
 import lazy_loader
 
@@ -18,7 +19,17 @@ for _variable, _value in NO_TELEMETRY.items():
     os.environ.setdefault(_variable, _value)
 
 # The public names are listed in __init__.pyi; each is imported when it is first used, PyTorch with it.
-__getattr__, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _public(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        said = f"imparfait.{name} needs PyTorch, which is not installed; write: pip install 'imparfait[train]'"
+        raise ModuleNotFoundError(said, name="torch") from error
 
 
 def __dir__() -> list[str]:

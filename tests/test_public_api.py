@@ -68,6 +68,24 @@ def test_help_works_without_pytorch() -> None:
     assert python(program) == "True True False"
 
 
+def test_a_name_that_needs_pytorch_says_so_without_it() -> None:
+    program = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'torch':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "import imparfait\n"
+        "try:\n"
+        "    imparfait.load_classifier\n"
+        "except ModuleNotFoundError as error:\n"
+        "    print(error)\n"
+    )
+    said = "imparfait.load_classifier needs PyTorch, which is not installed; write: pip install 'imparfait[train]'"
+    assert python(program) == said
+
+
 def test_a_pretrained_model_is_loaded_by_name() -> None:
     model = imparfait.open_model("digits")
     assert model.classes == tuple("0123456789")
