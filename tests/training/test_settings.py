@@ -18,6 +18,7 @@ from imparfait.training.settings import (
     FEW_PHOTOGRAPHS,
     MIN_STEPS,
     NARROW,
+    NARROW_BELOW,
     PHOTOGRAPH_STEPS,
     TrainingSettings,
     enough_steps,
@@ -107,6 +108,9 @@ def test_small_data_sets_get_more_epochs_and_smaller_batches_by_default() -> Non
 def test_few_photographs_get_a_narrower_network_and_more_steps() -> None:
     settings = RECIPES["photo"].settings
     assert enough_steps(settings, FEW_PHOTOGRAPHS) == settings
+    some = enough_steps(settings, NARROW_BELOW)
+    assert some.model_args == {}
+    assert abs(some.epochs * NARROW_BELOW / some.batch_size - PHOTOGRAPH_STEPS) <= 32
     few = enough_steps(settings, 1000)
     assert few.model_args == NARROW
     assert abs(few.epochs * 1000 / few.batch_size - PHOTOGRAPH_STEPS) <= 16
