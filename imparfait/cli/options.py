@@ -125,11 +125,14 @@ def backbone(command: Command) -> Command:
     return _with(choices, command)
 
 
+address = click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray.")
+
+
 def executor(command: Command) -> Command:
     """Where jobs run, and on how many threads each."""
     choices = (
         click.option("--executor", metavar="NAME", help="serial, processes or ray.  [default: processes]"),
-        click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray."),
+        address,
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per job."),
     )
     return _with(choices, command)
@@ -144,7 +147,7 @@ def suite_executor(command: Command) -> Command:
             help="serial, processes or ray: where jobs run, each a condition on a part of the images.  [default: "
             "serial]",
         ),
-        click.option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, for --executor ray."),
+        address,
         click.option("--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"),
     )
     return _with(choices, command)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from jaxtyping import Float32
 from scipy.special import softmax
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Labels, Logits, Probabilities, Watch
 from imparfait.evaluation.external.adapter import as_array, kind_of_outputs, to_logits
 from imparfait.evaluation.external.base import DeclaredSpec
+from imparfait.evaluation.external.image_fit import Images
 from imparfait.evaluation.external.input_spec import FOREGROUNDS, VALUE_RANGES, Function, InputSpec, apply_spec
 from imparfait.evaluation.external.resampling import FRAMES, KERNELS, bring_to
 
@@ -23,9 +23,10 @@ EQUAL_SHARE = 0.99  # of images with the same label, from which on predictions c
 EQUAL_DIFFERENCE = 0.005  # in the mean of all probabilities: what rounding and another resize library leave
 NOISE = 0.001  # of that difference, below which a candidate is no better than one with fewer changes
 TEMPERATURES = np.geomspace(0.25, 4, 17)  # by which logits are divided: a calibrated model and its export differ in it
-
-
-Images = Float32[np.ndarray, "n channels height width"]
+RANGE_WORDS = {
+    "1": "0..1", "255": "0..255", "mnist": "0..1 by MNIST's mean and deviation",
+    "imagenet": "0..1 by ImageNet's mean and deviation",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,6 @@ class Preprocessing:
             "light and dark": foreground,
             "layout": self.spec.layout,
         }
-
-
-RANGE_WORDS = {
-    "1": "0..1", "255": "0..255", "mnist": "0..1 by MNIST's mean and deviation",
-    "imagenet": "0..1 by ImageNet's mean and deviation",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float32
 
 from imparfait.data.images.levels import Levels
+from imparfait.evaluation.external.image_fit import in_channels
 
 Planes = Float32[np.ndarray, "channels rows columns"]
 """Levels, 0..1."""
@@ -71,6 +72,5 @@ def bring_to(levels: Levels, frame: str, kernel: str, channels: int, height: int
     """A page as `channels` planes of a network's size; frame and kernel are names of FRAMES and KERNELS."""
     planes = np.ascontiguousarray(levels.transpose(2, 0, 1))
     if len(planes) != channels:
-        weights = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow's "L"
-        planes = np.tensordot(weights, planes, 1)[None] if channels == 1 else planes.repeat(3, 0)
+        planes = in_channels(planes[None], channels)[0]
     return KERNELS[kernel](FRAMES[frame](planes), height, width)
