@@ -28,7 +28,7 @@ def test_a_comparison_on_mnist_tells_a_trained_network_from_one_that_hardly_was(
     (tmp_path / "trained.toml").write_text(
         "learning_rate = 0.02\nbatch_size = 64\n[model_args]\nfilters = 16\ndepth = 1\n"
     )
-    words = ["compare", "hardly.toml", "trained.toml", "--images", "4000", "--epochs", "2", "--seeds", "2", "--json"]
+    words = ["compare", "hardly.toml", "trained.toml", "--images", "2000", "--epochs", "2", "--seeds", "2", "--json"]
     result = subprocess.run([sys.executable, "-m", "imparfait", *words], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)

@@ -18,6 +18,12 @@ from imparfait.training.settings import TrainingSettings
 SETTINGS = TrainingSettings(model="petit", model_args={"filters": 4}, augmentation="clean", epochs=1, batch_size=16)
 
 
+@pytest.fixture
+def one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few images are not trained on for more epochs."""
+    monkeypatch.setattr(module, "enough_steps", lambda settings, images: settings)
+
+
 def drawn_curve(
     rng: np.random.Generator, start: float, slope: float, asymptote: float = 0.0
 ) -> tuple[LearningCurve, float]:
@@ -99,6 +105,7 @@ def test_each_part_has_more_images_than_the_one_before_and_groups_stay_whole() -
         assert set(np.bincount(part.groups)) <= {0, 20}
 
 
+@pytest.mark.usefixtures("one_epoch")
 def test_finished_fits_are_kept_and_give_the_same_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit, held_out = draw_bars(120), draw_bars(60, first_source=1000)
     *_, first = learning_curve(fit, held_out, SETTINGS, "a test", cache=tmp_path)
@@ -120,6 +127,7 @@ def test_the_classes_with_the_lowest_recall_come_first() -> None:
     assert neediest(LearningCurve((1, 2, 3, 4), correct), held_out, [7, 8, 9])[0] == ("cross", 0.0, 9)
 
 
+@pytest.mark.usefixtures("one_epoch")
 def test_the_command_prints_the_curve_and_writes_its_page(tmp_path: Path, bars_folder: Path) -> None:
     said = run("learning-curve", "--data", bars_folder, "--recipe", "quick", "--out", tmp_path)
     assert "twice the images" in said
