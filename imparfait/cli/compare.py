@@ -51,11 +51,12 @@ def compare(
     random split per seed. The test images stay sealed. Ctrl-C keeps finished jobs; the same command continues.
 
     Two CSV files of predictions, of any tool, are compared file by file: columns file and label or p_<class>, and
-    truth or --truth. All other options are of no use then.
+    truth or --truth. Options of a training are refused then.
     """
     from imparfait.evaluation.prediction_files import is_predictions
 
     if any(map(is_predictions, names)):
+        options.refuse_typed("two tables of predictions", but=("names", "truth", "as_json"))
         compare_files(names, truth, as_json)
         return
     if truth:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from imparfait.core.errors import UserError
+
 if TYPE_CHECKING:
     from imparfait.training.settings import TrainingSettings
 
@@ -193,6 +195,15 @@ def given(*names: str) -> list[str]:
     context = click.get_current_context()
     typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     return [word for name in typed for word in (f"--{name}", str(context.params[name]))]
+
+
+def refuse_typed(what: str, but: tuple[str, ...]) -> None:
+    """Raise UserError where an option was typed that is not named in `but`: for `what`, it would change nothing."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in but and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UserError(f"{parameter.opts[0]} with {what}, which it does not change", hint="leave it out")
 
 
 def changed(recipe: "TrainingSettings", flags: dict[str, Any]) -> "TrainingSettings":

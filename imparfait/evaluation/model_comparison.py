@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.robustness import SuiteResult, read_baseline
+from imparfait.evaluation.robustness import SuiteResult, published_baseline
 from imparfait.evaluation.statistics import AdjustedDifference, Difference, Discordance, Verdict, holm, mcnemar
 from imparfait.evaluation.uncertainty import CalibrationReport, OodReport, calibration_by_family, ood_reports
 
@@ -66,7 +66,7 @@ def assess(
     """The evaluation of models from their suite results on `images`; equal `groups` differ only in their seed."""
     models = group_by_recipe(suites, groups.__getitem__)
     _, channels, height, width = images.pixels.shape
-    baseline = read_baseline()
+    baseline = published_baseline()
     return Evaluation(
         models,
         compare_models(models),

@@ -192,7 +192,7 @@ def normal_interval(mean: float, by_source: Float[np.ndarray, " sources"]) -> In
     return max(0.0, mean - half), min(1.0, mean + half)
 
 
-def read_baseline() -> dict[str, dict[str, float]]:
+def published_baseline() -> dict[str, dict[str, float]]:
     """The baseline's errors by corruption and severity: the study's `cnn`, trained on clean images, over 5 seeds.
 
     Measured by benchmarks/accuracy/baseline.py; measure again when a corruption's severities change.

@@ -150,3 +150,9 @@ def test_tables_and_recipes_are_not_mixed(
     monkeypatch.chdir(tables[0].parent)
     with pytest.raises(UserError, match=expected):
         run("compare", *names)
+
+
+@pytest.mark.parametrize("option", [("--seeds", "2"), ("--data", "mnist"), ("--final",)], ids=lambda words: words[0])
+def test_options_of_a_training_are_refused_with_tables(option: tuple[str, ...], tables: tuple[Path, Path]) -> None:
+    with pytest.raises(UserError, match=f"{option[0]} with two tables of predictions"):
+        run("compare", *tables, *option)
