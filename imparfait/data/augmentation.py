@@ -12,14 +12,8 @@ from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Family, Severity
 from imparfait.corruptions.base import on_device
-from imparfait.data import photo_augmentation as photos
+from imparfait.data.photo_augmentation import PHOTO_AUGMENTATIONS, photo_summary
 
-PHOTO_AUGMENTATIONS: dict[str, CorruptionFunction] = {
-    "photo": photos.photo,
-    "mirrored_photo": photos.mirrored_photo,
-    "recoloured_photo": photos.recoloured_photo,
-    "mirrored_recoloured_photo": photos.mirrored_recoloured_photo,
-}
 TRANSFORMATIONS: dict[str, CorruptionFunction] = {**CORRUPTIONS, **PHOTO_AUGMENTATIONS}
 """What an augmentation can do to an image: all corruptions, and mild variations that are no damage."""
 
@@ -82,11 +76,6 @@ class Augmentation:
                 there, numbers = on_device(rows, images), rng.at(rows).to(images.device)
                 images[there] = TRANSFORMATIONS[kind.corruption](images[there], severity, numbers)
         return images
-
-
-def photo_augmentation(*, mirrored: bool, recoloured: bool) -> str:
-    """The name of the augmentation of photographs with these changes."""
-    return "mirrored_" * mirrored + "recoloured_" * recoloured + "photo"
 
 
 def _severities(severity: float | tuple[float, float], rng: CounterRng) -> Severity:
@@ -158,14 +147,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     ),
     "clean": Augmentation("no corruptions", (CLEAN,)),
     **{
-        name: Augmentation(
-            "mild changes of place, size, light, colour, focus and noise, drawn anew every epoch"
-            + "; half mirrored" * ("mirrored" in name)
-            + "; half negatives, half with swapped colours" * ("recoloured" in name),
-            (AugmentationShare(name, 1.0, 1.0),),
-            redrawn=True,
-            round_robin=True,
-        )
+        name: Augmentation(photo_summary(name), (AugmentationShare(name, 1.0, 1.0),), redrawn=True, round_robin=True)
         for name in PHOTO_AUGMENTATIONS
     },
     "everything": many_corruptions(

@@ -1,16 +1,18 @@
 """Short trainings that find which augmentation the classes of photographs allow, instead of assuming it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtr
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.types import Watch
-from imparfait.data.augmentation import photo_augmentation
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import plainly
+from imparfait.data.photo_augmentation import STRENGTHS, photo_augmentation
 from imparfait.data.splits import split, subsample
 from imparfait.evaluation.scores import probabilities_of
 from imparfait.models.classifier import as_classifier
@@ -21,35 +23,34 @@ PILOT_IMAGES = 4000  # at most; half a minute at 32 pixels a side
 PILOT_STEPS, PILOT_BATCH = 400, 64
 PILOT_NETWORK: dict[str, Any] = {"model": "resnet", "model_args": {"filters": 16, "depth": 1}, "learning_rate": 0.01}
 HELD_OUT_SHARE = 1 / 4
+CHANGES = ("mirrored", "recoloured")
+LEVEL = 0.05
 MIN_HELD_OUT = 40  # images; fewer show nothing
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """Accuracy on held-out images, 0..1, after training with and without a change; and the augmentation to use."""
+    """Accuracy on held-out images, 0..1, after a short training with each augmentation; and the one to use."""
 
     images: int
     """Held-out images."""
-    natural: float
-    mirrored: float
-    """Half of the training images mirrored."""
-    recoloured: float
-    """Half of the training images as negatives, half with swapped channels."""
+    accuracies: dict[str, float]
+    """By augmentation: each strength, then the best strength with mirrored images and with changed colours."""
     augmentation: str
-    """With those changes that made the held-out accuracy higher."""
 
     def __str__(self) -> str:
-        shown = [f"{100 * share:.1f} %" for share in (self.natural, self.mirrored, self.recoloured)]
+        shown = ", ".join(f"{name} {100 * accuracy:.1f} %" for name, accuracy in self.accuracies.items())
         return (
-            f"augmentation {self.augmentation}: in short trainings {shown[0]} of {self.images:,} held-out images, "
-            f"{shown[1]} with mirrored ones, {shown[2]} with negatives and swapped colours"
+            f"augmentation {self.augmentation}: of {self.images:,} held-out images short trainings got right: {shown}"
         )
 
 
 def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = plainly) -> Pilot | None:
-    """Three short trainings of a small network on part of `data`, evaluated on the rest; by group where there are any.
+    """Short trainings of a small network on part of `data`, evaluated on the rest; by group where there are any.
 
-    A mirrored ant is an ant, a mirrored 2 is no 2: a change is used where training with it is more accurate on the
+    First how strong the augmentation should be: clothes on a plain ground lose by what photographs of meters need.
+    Short trainings favour a weak one, so it must be shown to be better (a paired t test at 5 %). Then what the classes
+    allow: a mirrored ant is an ant, a mirrored 2 is no 2; such a change is used where it is more accurate on the
     held-out images. None where the images are too few to hold some out.
     """
     try:
@@ -61,21 +62,40 @@ def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = 
     batch = min(PILOT_BATCH, max(MIN_BATCH, len(fit) // 8))
     epochs = max(1, round(PILOT_STEPS * batch / len(fit)))
     small = settings.model_copy(update=PILOT_NETWORK | {"epochs": epochs, "batch_size": batch})
-    natural, mirrored, recoloured = (
-        _accuracy(fit, held_out, small.model_copy(update={"augmentation": name}))
-        for name in watch(("photo", "mirrored_photo", "recoloured_photo"), 3)
-    )
-    best = photo_augmentation(mirrored=mirrored > natural, recoloured=recoloured > natural)
-    return Pilot(len(held_out), natural, mirrored, recoloured, best)
+    found: dict[str, np.ndarray] = {}
+
+    def names() -> Iterator[str]:  # the later ones depend on what was found with the first
+        yield from STRENGTHS
+        yield from (photo_augmentation(_strength(found), **{change: True}) for change in CHANGES)
+
+    for name in watch(names(), len(STRENGTHS) + len(CHANGES)):
+        found[name] = _accuracies(fit, held_out, small.model_copy(update={"augmentation": name}))
+    strength, means = _strength(found), {name: float(each.mean()) for name, each in found.items()}
+    changes = {change: means[photo_augmentation(strength, **{change: True})] > means[strength] for change in CHANGES}
+    return Pilot(len(held_out), means, photo_augmentation(strength, **changes))
 
 
-def _accuracy(fit: LabelledImages, held_out: LabelledImages, settings: TrainingSettings) -> float:
-    """Of a small network after a short training; with groups the mean over groups, which stand for those to come."""
+def _accuracies(fit: LabelledImages, held_out: LabelledImages, settings: TrainingSettings) -> np.ndarray:
+    """Of a small network after a short training, by image; with groups by group, which stand for those to come."""
     network, compute = network_for(settings, fit), ComputeConfig()
     for _ in train(network, fit, settings, compute):
         pass
     probabilities = probabilities_of(as_classifier(network, compute), held_out.pixels, len(held_out.classes))
-    correct = probabilities.argmax(1) == held_out.labels
+    correct: np.ndarray = (probabilities.argmax(1) == held_out.labels).astype(float)
     if held_out.groups is None:
-        return float(correct.mean())
-    return float(np.mean([correct[held_out.groups == group].mean() for group in np.unique(held_out.groups)]))
+        return correct
+    return np.array([correct[held_out.groups == group].mean() for group in np.unique(held_out.groups)])
+
+
+def _strength(found: dict[str, np.ndarray]) -> str:
+    """The strongest augmentation, or the most accurate of those that are shown to be better than it."""
+    strongest, *weaker = STRENGTHS
+    better = [name for name in weaker if _shown_better(found[name] - found[strongest])]
+    return max(better, key=lambda name: float(found[name].mean()), default=strongest)
+
+
+def _shown_better(differences: np.ndarray) -> bool:
+    """Whether a one-sided t test at `LEVEL` shows these paired differences to be above 0."""
+    mean, freedom = differences.mean(), len(differences) - 1
+    error = differences.std(ddof=1) / np.sqrt(len(differences)) if freedom else np.inf
+    return bool(mean > 0 and (error == 0 or stdtr(freedom, -mean / error) < LEVEL))
