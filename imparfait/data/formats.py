@@ -183,7 +183,8 @@ def _from_named_arrays(directory: Directory, files: Sequence[str], inner: str, n
 
     def read(split: Split) -> Arrays:
         with on_disk(directory, files) as folder:
-            images, labels = (npz.read_array(folder / inner, array) for array in pairs[split])
+            images = npz.read_array(folder / inner, pairs[split][0])
+            labels = npz.read_array(folder / inner, pairs[split][1], or_text=True)
         return images, labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
     return from_arrays(shown, name, read, list(pairs), wanted)
