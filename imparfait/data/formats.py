@@ -87,7 +87,9 @@ def read_inside(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
         if path.name in here.folders:
             return _read_directory(here.folders[path.name], path.name, wanted, watch)
     elif path.parent.is_dir():
-        files = {file.name: str(file) for file in path.parent.iterdir() if find_sets([file.name]) and file.is_file()}
+        mapping = f"{path.name}-mapping.txt"
+        listed = [file for file in path.parent.iterdir() if find_sets([file.name]) or file.name == mapping]
+        files = {file.name: str(file) for file in listed if file.is_file()}
         here = Directory(str(path.parent), dict(files))
     else:
         return None
