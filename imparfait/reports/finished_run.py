@@ -95,7 +95,8 @@ def finish_run(
             assert run.validation, "a run without validation images is evaluated on test images"
             conditions = conditions_of(run.validation, suite_for(run.settings))
             scores = score_conditions(classifier, watch(conditions, len(conditions)))
-            measured_on = f"on {counted(len(run.validation), 'validation image')}; the test images stay sealed"
+            sealed = "; the test images stay sealed" if run.has_test else ""
+            measured_on = f"on {counted(len(run.validation), 'validation image')}{sealed}"
         known = shared_groups(conditions[0].data, run.data)
         over_groups = group_sentence(scores.mean_interval, scores.mean_group_interval, known)
         recalls = recall_sentence(scores)
