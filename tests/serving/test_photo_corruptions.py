@@ -37,6 +37,45 @@ def red(side: int = 16) -> bytes:
     return schemas.png(pixels)
 
 
+LONG = "linear-probe-efficientnet_lite0-s0-435cd2"
+WIDE = ("a", "a rose is a rose is a rose is a rose", "Donaudampfschifffahrtsgesellschaftskapitän")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_of_runs_and_classes_stay_inside_and_bars_begin_at_one_place(
+    open_page: OpenPage, width: int
+) -> None:
+    models = colour_model()
+    known = models["model"][0]
+    model = Predictor(LONG, WIDE, known.input_format, None, known.run)
+    with serving({"model": (model, None)}) as server:
+        page = open_page(
+            f"http://127.0.0.1:{server.port}",
+            sweep=True,
+            viewport={"width": width, "height": 800},
+            is_mobile=width < 500,
+        )
+        page.set_input_files("input[type=file]", {"name": "red.png", "mimeType": "image/png", "buffer": red()})
+        marks = page.locator("#corruptions .row .curve").first.locator("i")
+        expect(marks.first).to_have_attribute("style", re.compile(r"--score: 0\.[3-9]"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        parts = ".result[data-side=model], .result[data-side=model] > *, #slider"
+        inside = page.evaluate(
+            """parts => {
+                const panel = document.querySelector("#curves").getBoundingClientRect();
+                return [...document.querySelectorAll(parts)].every(
+                    (each) => each.getBoundingClientRect().right <= panel.right + 2);
+            }""",
+            parts,
+        )
+        assert inside
+        lefts = page.evaluate(
+            "[...document.querySelectorAll('#bars .bar')].map((bar) => bar.getBoundingClientRect().left)"
+        )
+        assert len(lefts) == 3
+        assert max(lefts) - min(lefts) < 1
+
+
 @pytest.mark.parametrize(("normalization", "channels"), [("resize", 3), ("letterbox", 1), ("none", 3), ("digit", 1)])
 def test_corruptions_are_those_that_the_input_can_have(normalization: Normalization, channels: int) -> None:
     photo = [name for name, known in PHOTO_CORRUPTIONS.items() if channels == 3 or not known.only_colour]
