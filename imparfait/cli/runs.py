@@ -57,10 +57,13 @@ def train_and_report(
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
     if not finished.calibrated:
         remarks.append(NOT_CALIBRATED_FINAL if run.final else NOT_CALIBRATED)
-    remarks += [console.plain(each) for each in (finished.suspects, finished.none_of_these) if each]
-    more = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
+    remarks += [
+        console.plain(each) for each in (finished.weak_slices, finished.suspects, finished.none_of_these) if each
+    ]
+    more: dict[str, object] = {"robustness": finished.robustness.model_dump()} if finished.robustness else {}
     rule = read_config(finished.folder).none_of_these
     more |= {"none_of_these": rule.model_dump()} if rule else {}
+    more |= _slices_of(finished.folder)
     console.result(finished.scores, "\n".join(remarks), finished.folder, as_json, more)
     return True
 
@@ -187,11 +190,20 @@ def _train(run: "Run", training: "Training", folder: Path) -> None:
                 )
 
 
+def _slices_of(folder: Path) -> dict[str, object]:
+    """The weak slices of a run, for JSON; empty where none is shown."""
+    from imparfait.evaluation.weak_slices import read_weak_slices
+
+    slices = [one.model_dump() for one in read_weak_slices(folder)]
+    return {"weak_slices": slices} if slices else {}
+
+
 def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
     """The result of an equal run that was finished earlier."""
     from imparfait.evaluation.scores_file import read_scores
+    from imparfait.evaluation.weak_slices import read_weak_slices
     from imparfait.models.metadata import read_config
-    from imparfait.reports.data_text import none_sentence
+    from imparfait.reports.data_text import none_sentence, slices_sentence
     from imparfait.reports.robustness_summary import read_summary
     from imparfait.reports.text import percent
     from imparfait.training.run_folder import other_code
@@ -206,9 +218,11 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
     if as_json:
         more = {"robustness": summary.model_dump()} if summary else {}
         more |= {"none_of_these": rule.model_dump()} if rule else {}
-        console.print_json(scores.model_dump() | more, folder)
+        console.print_json(scores.model_dump() | more | _slices_of(folder), folder)
         return
     click.echo(f"already trained: {percent(scores.mean)}, mean of {counted(len(scores.conditions), 'condition')}")
+    if slices := read_weak_slices(folder):
+        click.echo(console.plain(slices_sentence(slices, ())))
     if rule:
         click.echo(console.plain(none_sentence(rule)))
     if summary:

@@ -22,7 +22,11 @@ def without_controls(text: str) -> str:
 
 
 def check_names(where: str, names: Iterable[str]) -> None:
-    """Raises UserError for a class name that a run could not store; `where` names the data."""
+    """Raises UserError for a class name that a run could not store, and for two that are one but for case and spaces.
+
+    `where` names the data.
+    """
+    by_name: dict[str, str] = {}
     for name in names:
         controls = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)  # Cs: not UTF-8
         if controls or not 1 <= len(name) <= MAX_NAME:
@@ -32,6 +36,11 @@ def check_names(where: str, names: Iterable[str]) -> None:
                 expected=f"names of 1 to {MAX_NAME} characters in UTF-8, without line breaks and control characters",
                 hint="rename the class, and give the command again",
             )
+        same = unicodedata.normalize("NFC", name).strip()
+        same = same.casefold() if len(same) > 1 else same  # letters may be classes, a beside A
+        if same in by_name:
+            raise UserError(f"{where}: two classes of one name, {by_name[same]!r} and {name!r}; rename or join them")
+        by_name[same] = name
 
 
 def escaped(text: str) -> str:

@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from imparfait.core.errors import UserError
+from imparfait.core.names import check_names
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.group_names import NO_GROUPS
 from imparfait.data.image_files import FileFacts, Wanted
+from imparfait.data.image_folder import in_order
 from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
 from imparfait.data.sealed_test import SealedTest
 from imparfait.data.split_dataset import Dataset
@@ -42,13 +44,18 @@ def from_arrays(
     images, labels = read("train")
     _check_pair(path, "train", images, labels)
     values, counts = np.unique(labels, return_counts=True)
+    classes = tuple((names or {}).get(value, str(value)) for value in values.tolist())
+    index = np.arange(len(values))
+    if labels.dtype.kind == "U":  # numbers in names by their value, as in tables
+        classes = tuple(in_order(dict.fromkeys(classes)))
+        index = np.array([classes.index(value) for value in values.tolist()])
+    check_names(path, classes)
     if len(values) < 2 or counts.min() < 2:
         few = values[counts.argmin()]
         raise UserError(
             f"{path}: the train labels have {len(values)} classes, {few} with {counts.min()} image(s); "
             "expected two classes or more, of two images each or more"
         )
-    classes = tuple((names or {}).get(value, str(value)) for value in values.tolist())
     planes = planes_of(path, "train", images)
     was = planes.shape[1]
     planes = in_channels(planes, wanted.channels)
@@ -58,6 +65,8 @@ def from_arrays(
         raise UserError(f"{path}: normalization digit for images in colour", expected="none, resize or letterbox")
 
     def labelled(split: Split, planes: np.ndarray, labels: np.ndarray, first: int) -> LabelledImages:
+        if (labels.dtype.kind == "U") != (values.dtype.kind == "U"):
+            raise UserError(f"{path}: {split} labels of {labels.dtype}", expected=f"{values.dtype}, as in training")
         places = np.searchsorted(values, labels).clip(max=len(values) - 1)
         if (wrong := values[places] != labels).any():
             raise UserError(
@@ -66,7 +75,7 @@ def from_arrays(
         sources = np.arange(first, first + len(labels))
         if chosen == "digit" and not as_digits:
             planes = _as_digits(planes)
-        return LabelledImages(planes, places.astype(np.int64), sources, classes, name, split, chosen)
+        return LabelledImages(planes, index[places].astype(np.int64), sources, classes, name, split, chosen)
 
     def read_other(split: Split, first: int) -> LabelledImages:
         images, labels = read(split)

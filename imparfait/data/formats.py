@@ -87,7 +87,9 @@ def read_inside(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
         if path.name in here.folders:
             return _read_directory(here.folders[path.name], path.name, wanted, watch)
     elif path.parent.is_dir():
-        files = {file.name: str(file) for file in path.parent.iterdir() if find_sets([file.name]) and file.is_file()}
+        mapping = f"{path.name}-mapping.txt"
+        listed = [file for file in path.parent.iterdir() if find_sets([file.name]) or file.name == mapping]
+        files = {file.name: str(file) for file in listed if file.is_file()}
         here = Directory(str(path.parent), dict(files))
     else:
         return None
@@ -183,7 +185,8 @@ def _from_named_arrays(directory: Directory, files: Sequence[str], inner: str, n
 
     def read(split: Split) -> Arrays:
         with on_disk(directory, files) as folder:
-            images, labels = (npz.read_array(folder / inner, array) for array in pairs[split])
+            images = npz.read_array(folder / inner, pairs[split][0])
+            labels = npz.read_array(folder / inner, pairs[split][1], or_text=True)
         return images, labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
     return from_arrays(shown, name, read, list(pairs), wanted)

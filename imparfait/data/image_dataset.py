@@ -1,6 +1,5 @@
 """Data sets of image files or of images in memory: their splits are read to one form, that of the training images."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -121,14 +120,8 @@ def grouped(files: ImageFiles, path: str, group: str) -> ImageFiles:
 
 def _check_classes(splits: Mapping[Split, ImageFiles], classes: tuple[str, ...]) -> None:
     """Raises UserError for classes of one name but for case and spaces, and for those without training images."""
-    path, by_name = splits["train"].path, dict[str, str]()
+    path = splits["train"].path
     check_names(path, classes)
-    for name in classes:
-        same = unicodedata.normalize("NFC", name).strip()
-        same = same.casefold() if len(same) > 1 else same  # letters may be classes, a beside A
-        if same in by_name:
-            raise UserError(f"{path}: two classes of one name, {by_name[same]!r} and {name!r}; rename or join them")
-        by_name[same] = name
     for files in splits.values():
         unknown = set(files.labels) - set(classes)
         if unknown:

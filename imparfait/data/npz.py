@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -57,15 +58,15 @@ def names_in(path: Path) -> set[str]:
     return {name.removesuffix(".npy") for name in names if name.endswith(".npy")}
 
 
-def read_array(path: Path, name: str) -> np.ndarray:
-    """The array `name` of an .npz file or a folder of .npy files.
+def read_array(path: Path, name: str, *, or_text: bool = False) -> np.ndarray:
+    """The array `name` of an .npz file or a folder of .npy files: whole numbers, or where it may be, text.
 
     Raises UserError when it is not what its header says, before anything large is read. Nothing is unpickled.
     """
     if path.is_dir():
         file = path / f"{name}.npy"
         with file.open("rb") as stream:
-            return _read(file, stream, file.stat().st_size)
+            return _read(file, stream, file.stat().st_size, or_text)
     inside = Path(f"{path}[{name}]")
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
@@ -74,7 +75,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 dense = MAX_DENSITY[".xz"]
             held = min(info.compress_size, path.stat().st_size) * dense
-            return _read(inside, stream, min(info.file_size, held))
+            return _read(inside, stream, min(info.file_size, held), or_text)
     except UserError:
         raise
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
@@ -90,7 +91,7 @@ class Readable(Protocol):
         ...
 
 
-def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
+def _read(path: Path, stream: Readable, size: int, or_text: bool) -> np.ndarray:
     try:
         version = npy.read_magic(stream)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
@@ -98,8 +99,12 @@ def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
     except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a file of NumPy's: {reason}") from error
-    if kind.kind not in "ui":
-        raise UserError(f"{path}: its values are {kind}; expected whole numbers (images uint8, 0 to 255)")
+    is_text = kind.kind in "US" and or_text
+    if not is_text and (kind.kind not in "ui" or kind.hasobject):
+        wanted = "whole numbers, or text" if or_text else "whole numbers (images uint8, 0 to 255)"
+        raise UserError(f"{path}: its values are {kind}; expected {wanted}")
+    if is_text and not kind.itemsize:
+        raise UserError(f"{path}: all its values are empty", expected="whole numbers, or text")
     if any(not isinstance(length, int) or length < 0 for length in shape):
         raise UserError(f"{path}: the header says shape {shape}; expected lengths from 0")
     expected = math.prod(shape) * kind.itemsize
@@ -111,4 +116,19 @@ def _read(path: Path, stream: Readable, size: int) -> np.ndarray:
         held = "more" if len(content) > expected else str(len(content))
         raise UserError(f"{path}: the header says {described} = {expected} bytes, the file holds {held}")
     values = np.frombuffer(content, kind)
+    values = _as_text(path, values) if is_text else values
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
+
+
+def _as_text(path: Path, values: np.ndarray) -> np.ndarray:
+    """Labels in Unicode or bytes as Unicode, without spaces around them."""
+    try:
+        if values.dtype.kind == "U":  # checked first: NumPy raises SystemError for what is no character
+            codes = values.view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
+            if codes.size and codes.max() > sys.maxunicode:
+                raise ValueError(f"{codes.max()} is no character")
+        found, places = np.unique(values, return_inverse=True)
+        names = [value.decode() if isinstance(value, bytes) else str(value) for value in found]
+    except ValueError as error:
+        raise UserError(f"{path}: a label is not text: {error}", expected="text in UTF-8, or whole numbers") from error
+    return np.array([name.strip() for name in names], np.str_)[places]

@@ -16,6 +16,8 @@ from imparfait.core.tensors import Images
 
 PREFIX = "timm:"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+WEIGHTS = "model.safetensors"  # the one file that is read of a repository of weights: it cannot run code
+CONNECT_SECONDS = 10
 
 
 class TimmNetwork(nn.Module):
@@ -31,7 +33,7 @@ class TimmNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(config["mean"], dtype=torch.float32)[:, None, None])
         self.register_buffer("std", torch.tensor(config["std"], dtype=torch.float32)[:, None, None])
         self.backbone = backbone
-        width: Any = backbone.num_features
+        width: Any = getattr(backbone, "head_hidden_size", None) or backbone.num_features  # MobileNetV3's differ
         self.head = nn.Linear(width, classes)
 
     def features(self, images: Images) -> Float[Tensor, "n features"]:
@@ -56,22 +58,24 @@ def build_timm(model: str, *, channels: int, classes: int) -> TimmNetwork:
 
     Raises UserError where timm is not installed, or has no such network.
     """
-    return TimmNetwork(_create(model, pretrained=False), channels=channels, classes=classes)
+    return TimmNetwork(_create(model), channels=channels, classes=classes)
 
 
 def pretrained_timm(model: str) -> tuple[dict[str, Tensor], str]:
-    """The pretrained weights of `model`, but for its head, and their licence; timm fetches and keeps them.
+    """The pretrained weights of `model`, but for its head, and their licence.
 
+    They are read from the cache of huggingface_hub, and fetched from the internet where they are not there.
     Raises UserError as `build_timm`, and where the weights cannot be fetched.
     """
-    backbone = _create(model, pretrained=True)
-    config: Any = backbone.pretrained_cfg
+    config = _config(model)
+    backbone = _create(model, _weights_file(model, config))
     tensors = TimmNetwork(backbone, channels=3, classes=1).state_dict()
-    licence = str(config.get("license") or "no licence stated")
+    licence = str(config.license or "no licence stated")
     return {name: value for name, value in tensors.items() if not name.startswith("head.")}, licence
 
 
-def _create(model: str, pretrained: bool) -> nn.Module:
+def _config(model: str) -> Any:
+    """timm's facts about the weights of `model`; raises UserError where timm is missing or has no such network."""
     name = model.removeprefix(PREFIX)
     try:
         import timm
@@ -87,10 +91,50 @@ def _create(model: str, pretrained: bool) -> nn.Module:
             expected="a name that timm.list_models() prints",
             hint="such as timm:resnet18",
         )
+    return timm.get_pretrained_cfg(name)
+
+
+def _create(model: str, weights: str = "") -> nn.Module:
+    """timm's network without classifier, with the weights in a file, or random ones."""
+    _config(model)
+    import timm
+
+    # With a file timm fetches nothing; custom_load is for files of other formats.
+    source = {"pretrained_cfg_overlay": {"file": weights, "custom_load": False}} if weights else {}
     try:
-        network: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0)
+        network: nn.Module = timm.create_model(
+            model.removeprefix(PREFIX), pretrained=bool(weights), num_classes=0, **source
+        )
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        received = f"{model}: timm fails to build it: {type(error).__name__}: {reason}"
-        raise UserError(received, hint="weights are fetched once, from the internet" if pretrained else "") from error
+        raise UserError(f"{model}: timm fails to build it: {_reason(error)}") from error
     return network
+
+
+def _weights_file(model: str, config: Any) -> str:
+    """The file of the pretrained weights in the cache; raises UserError where it cannot be fetched."""
+    repository = getattr(config, "hf_hub_id", None)
+    if not repository:
+        raise UserError(
+            f"{model}: timm has no pretrained weights of it",
+            expected="a name that timm.list_pretrained() prints",
+            hint="such as timm:resnet18",
+        )
+    import huggingface_hub as hub
+
+    kept = hub.try_to_load_from_cache(repository, WEIGHTS)
+    if isinstance(kept, str):
+        return kept
+    try:
+        # One request first, as the download itself repeats failed ones for a minute.
+        hub.get_hf_file_metadata(hub.hf_hub_url(repository, WEIGHTS), timeout=CONNECT_SECONDS)
+        return str(hub.hf_hub_download(repository, WEIGHTS))
+    except Exception as error:
+        raise UserError(
+            f"{model}: its weights ({repository}, {WEIGHTS}) cannot be fetched: {_reason(error)}",
+            expected="an internet connection, once; then they are kept",
+            hint="--backbone efficientnet-lite0 needs none",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

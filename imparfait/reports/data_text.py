@@ -1,4 +1,4 @@
-"""Every sentence about a data set: its table, its summary, its warnings, and images of none of its classes."""
+"""Every sentence about a data set: its table, summary and warnings, weak slices, and images of none of its classes."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from imparfait.core.counts import counted
 from imparfait.core.storage import printable
 from imparfait.data.data_report import DataReport, Overlap, SplitReport
 from imparfait.data.dataset import Split
+from imparfait.evaluation.weak_slices import GROUP, WeakSlice
 from imparfait.models.metadata import NoneOfThese
 
 NAMES: dict[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
@@ -13,6 +14,15 @@ MAX_CLASSES = 20  # in a table; of more, the rarest are shown
 MAX_NAMES = 5  # classes in a sentence
 IMBALANCE = 10  # images of the largest class for one of the smallest, from which on it is said
 FEW_IMAGES = 20  # per class, below which it is said
+ENDS = {
+    "brightness": ("dark", "bright"),
+    "contrast": ("low-contrast", "high-contrast"),
+    "sharpness": ("blurred", "sharp or noisy"),
+    "colourfulness": ("pale", "colourful"),
+    "eccentricity": ("centred", "off-centre"),
+    "scale": ("small-object", "large-object"),
+}
+"""What images at the lower and the upper end of a property are called."""
 MODES = {"L": "grey", "RGB": "colour", "RGBA": "colour with transparency", "P": "palette", "1": "black and white"}
 
 
@@ -153,3 +163,24 @@ def none_sentence(rule: NoneOfThese) -> str:
         f"none of these: {100 * rule.false_rate:.0f} % of the validation images are taken for none of the classes; "
         f"found of others: {', '.join(found)}"
     )
+
+
+def slices_sentence(slices: Sequence[WeakSlice], files: Sequence[str]) -> str:
+    """On which images a model is less accurate, and how many such images it was trained on; empty for none."""
+    return "; ".join(_slice_text(one, files) for one in slices)
+
+
+def _slice_text(one: WeakSlice, files: Sequence[str]) -> str:
+    low, high = (100 * end for end in one.difference)
+    rates = [100 * one.correct / one.images, 100 * one.other_correct / one.other_images]
+    counts = (
+        f"{rates[0]:.2f} % of {one.images:,}, others {rates[1]:.2f} % of {one.other_images:,}; "
+        f"{low:.1f} to {high:.1f} points less (95 %, corrected for {one.tested} slices)"
+    )
+    trained = f"{one.training_images:,} of {counted(one.all_training_images, 'training image')}"
+    if one.property == GROUP:
+        name = printable(files[one.source] if files else f"image {one.source}")
+        return f"less accurate on images of the group of {name}: {counts}; {trained} are of that group"
+    end, bound = ("at most", ENDS[one.property][0]) if one.side == "low" else ("at least", ENDS[one.property][1])
+    where = f"{bound} images ({one.property} {end} {one.limit:.2g})"
+    return f"less accurate on {where}: {counts}; {trained} are like them"

@@ -23,9 +23,10 @@ from imparfait.evaluation.none_of_these import none_of_these
 from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
 from imparfait.evaluation.suspect_labels import SuspectLabel, suspect_labels, write_suspects
+from imparfait.evaluation.weak_slices import weak_slices, write_weak_slices
 from imparfait.models.classifier import as_classifier
 from imparfait.models.metadata import ModelConfig
-from imparfait.reports.data_text import none_sentence
+from imparfait.reports.data_text import none_sentence, slices_sentence
 from imparfait.reports.doubtful_images import copies_figure, suspects_figure
 from imparfait.reports.model_card import write_card
 from imparfait.reports.robustness_summary import RobustnessSummary, summarize_robustness, write_summary
@@ -63,6 +64,8 @@ class FinishedRun:
     """Which labels of the validation images are probably wrong, in words."""
     none_of_these: str = ""
     """How many images of no class are found, in words."""
+    weak_slices: str = ""
+    """On which validation images it is clearly less accurate, in words."""
 
 
 def finish_run(
@@ -92,7 +95,8 @@ def finish_run(
             assert run.validation, "a run without validation images is evaluated on test images"
             conditions = conditions_of(run.validation, suite_for(run.settings))
             scores = score_conditions(classifier, watch(conditions, len(conditions)))
-            measured_on = f"on {counted(len(run.validation), 'validation image')}; the test images stay sealed"
+            sealed = "; the test images stay sealed" if run.has_test else ""
+            measured_on = f"on {counted(len(run.validation), 'validation image')}{sealed}"
         known = shared_groups(conditions[0].data, run.data)
         over_groups = group_sentence(scores.mean_interval, scores.mean_group_interval, known)
         recalls = recall_sentence(scores)
@@ -100,6 +104,10 @@ def finish_run(
         doubts = suspects_sentence(suspects, scores.classes, run.files)
         if suspects:
             write_suspects(unfinished / "suspect_labels.csv", suspects, scores.classes, run.files)
+        weak = [] if test else weak_slices(scores.conditions[0], conditions[0].data, run.data)
+        if weak:
+            write_weak_slices(unfinished, weak)
+        less = slices_sentence(weak, run.files)
         few = run.validation if suite != "core" else None
         summary = summarize_robustness(classifier, few, watch, suite) if few else None
         is_photo = suite_for(run.settings) == CLEAN_SUITE
@@ -110,7 +118,7 @@ def finish_run(
         if summary:
             write_summary(unfinished, summary)
         write_scores(unfinished, scores, run.files)
-        said = "; ".join(filter(None, (measured_on, over_groups, recalls, found, doubts)))
+        said = "; ".join(filter(None, (measured_on, over_groups, recalls, less, found, doubts)))
         failed = None
         try:
             _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects)
@@ -125,7 +133,7 @@ def finish_run(
         ) from failed
     forget_scores(out, key)
     is_calibrated = bool(calibration and calibration.threshold)
-    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts, found)
+    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts, found, less)
 
 
 def _calibrate(run: Run, model: nn.Module) -> Calibration | None:

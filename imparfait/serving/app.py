@@ -94,9 +94,11 @@ def _add_metadata_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/corruptions", responses=common | errors(501), response_model=schemas.CorruptionList)
     async def corruptions(query: NoQuery) -> Response:
-        """List the corruptions that /v1/corrupt takes."""
+        """List the corruptions of /v1/robustness: of digits, or of photographs, as the model is for."""
         module = await service.corruptions()
-        return json_response({"corruptions": [corruption.model_dump() for corruption in module.corruptions()]})
+        form = service.predictor.input_format
+        listed = [corruption.model_dump() for corruption in module.corruptions(form)]
+        return json_response({"severities": module.severities_of(form), "corruptions": listed})
 
     @app.get("/v1/gallery", responses=common, response_model=schemas.Gallery)
     async def gallery(query: NoQuery) -> Response:

@@ -163,6 +163,7 @@ class RobustnessResponse(BaseModel):
 class CorruptionList(BaseModel):
     """The response of /v1/corruptions."""
 
+    severities: list[float] = Field(description="those of /v1/robustness")
     corruptions: list[CorruptionInfo]
 
 

@@ -190,7 +190,9 @@ class Service:
         corruptions = await self.corruptions()
         pages = await self._decode(content)
         clean = pages[0].pixels
-        sweeps = await self._run(self._corruption_executor, partial(corruptions.sweep, clean))
+        sweeps = await self._run(
+            self._corruption_executor, partial(corruptions.sweep, clean, self.predictor.input_format)
+        )
         results = await self._predict_all(np.concatenate([clean[None], *(sweep.pixels for sweep in sweeps)]))
         rows, start = [], 1  # result 0 is the clean image's
         for sweep in sweeps:
@@ -201,7 +203,8 @@ class Service:
             }
             rows.append({**sweep.corruption.model_dump(), "severities": sweep.severities, **curves})
             start = end
-        return {"severities": corruptions.SEVERITIES, "models": self.names, "corruptions": rows}
+        severities = corruptions.severities_of(self.predictor.input_format)
+        return {"severities": severities, "models": self.names, "corruptions": rows}
 
     async def corruptions(self) -> ModuleType:
         """The module of corruptions, imported on first use; raises ApiError if PyTorch is not installed.

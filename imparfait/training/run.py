@@ -60,6 +60,8 @@ class Run:
     """What chose the augmentation, where it was not given."""
     files: tuple[str, ...] = ()
     """Of image files, the file of each source id."""
+    has_test: bool = True
+    """Whether the data set has test images."""
 
     @property
     def hash(self) -> str:
@@ -187,7 +189,7 @@ def prepare_run(
         backbone=backbone,
         frozen=frozen,
     )
-    return replace(run, pilot=pilot, files=dataset.files), model
+    return replace(run, pilot=pilot, files=dataset.files, has_test=bool(dataset.sealed)), model
 
 
 def new_run(

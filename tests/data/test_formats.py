@@ -412,14 +412,18 @@ def test_one_of_several_emnist_sets_is_named(tmp_path: Path) -> None:
     emnist(tmp_path, "emnist-digits")
     with pytest.raises(UserError, match=r"2 data sets, emnist-digits, emnist-letters; name one: .*emnist-digits"):
         load_data(tmp_path)
-    assert np.array_equal(load_data(tmp_path / "emnist-digits").train.pixels, GREY.pixels)
+    named = load_data(tmp_path / "emnist-digits").train
+    assert np.array_equal(named.pixels, GREY.pixels)
+    assert named.classes == ("0", "A", "b")
     (tmp_path / "home" / "gzip").mkdir(parents=True)
     for file in tmp_path.glob("emnist*"):
         file.rename(tmp_path / "home" / "gzip" / file.name)
     archive = zipped(tmp_path / "home", tmp_path / "gzip.zip")
     with pytest.raises(UserError, match=r"name one: .*gzip\.zip/gzip/emnist-digits"):
         load_data(archive)
-    assert np.array_equal(load_data(archive / "gzip" / "emnist-digits").train.pixels, GREY.pixels)
+    named = load_data(archive / "gzip" / "emnist-digits").train
+    assert np.array_equal(named.pixels, GREY.pixels)
+    assert named.classes == ("0", "A", "b")
     for missing in ("gzip/emnist-none", "none/emnist-digits", "gzip"):
         with pytest.raises(UserError):
             load_data(archive / missing)

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -181,61 +180,3 @@ def test_fine_tuning_changes_all_weights_and_keeps_the_statistics_of_normalisati
         pass
     kept = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
     assert kept == {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
-
-
-class FakeTimm(nn.Module):
-    """What timm.create_model returns with num_classes=0."""
-
-    num_features = 5
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pretrained_cfg = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2), "license": "apache-2.0"}
-        self.conv = nn.Conv2d(3, 5, 3)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.conv(images).relu().mean((2, 3))
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """Calls of a module that stands for timm."""
-    calls: list[tuple[str, bool]] = []
-
-    def create_model(name: str, pretrained: bool, num_classes: int) -> nn.Module:
-        assert num_classes == 0
-        calls.append((name, pretrained))
-        return FakeTimm()
-
-    fake = SimpleNamespace(is_model=lambda name: name == "small", create_model=create_model)
-    monkeypatch.setitem(sys.modules, "timm", fake)  # type: ignore[arg-type]
-    return calls
-
-
-def test_a_network_of_timm_is_a_backbone(calls: list[tuple[str, bool]]) -> None:
-    backbone = load_backbone("timm:small")
-    assert (backbone.model, backbone.licence) == ("timm:small", "apache-2.0")
-    model = build("timm:small", channels=1, classes=3)
-    backbone.fill(model)
-    assert calls == [("small", True), ("small", False)]  # what is built for a run folder fetches nothing
-    images = torch.rand(2, 1, 9, 9)
-    colours = (images.expand(-1, 3, -1, -1) - torch.tensor([0.5, 0.4, 0.3])[:, None, None]) / 0.2
-    assert torch.allclose(model.features(images), model.backbone(colours), atol=1e-6)  # type: ignore[operator]
-    assert model(images).shape == (2, 3)
-
-
-@pytest.mark.parametrize("name", ["hf-hub:someone/network", "local-dir:/tmp", "small/../x", "unknown", ""])
-def test_only_names_of_timms_own_list_are_given_to_it(name: str, calls: list[tuple[str, bool]]) -> None:
-    for function in (load_backbone, lambda name: build(name, channels=3, classes=2)):
-        with pytest.raises(UserError, match="timm has no network of this name"):
-            function(f"timm:{name}")
-    with pytest.raises(UserError, match="has no argument called 'pretrained'"):
-        build("timm:small", channels=3, classes=2, model_args={"pretrained": 1})
-    assert not calls
-
-
-def test_without_timm_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "timm", None)  # type: ignore[arg-type]
-    with pytest.raises(UserError) as error:
-        load_backbone("timm:resnet18")
-    assert error.value.hint == "write: pip install 'imparfait[timm]'"

@@ -11,7 +11,7 @@ export function percent(p) {
 }
 
 /** A corruption's name for display. */
-export const displayName = (name) => name.replaceAll("_", " ");
+export const displayName = (name) => name.replace(/^photo\./, "").replaceAll("_", " ");
 
 /** A sentence with a capital first letter. */
 export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -247,6 +247,7 @@ async function loadCorruptions({ available, needs }) {
     return;
   }
   const response = await get("v1/corruptions");
+  document.documentElement.style.setProperty("--marks", response.severities.length);
   corruptions = new Map(response.corruptions.map((corruption) => [corruption.name, corruption]));
   corruptionList = createCorruptionList(find("corruptions"), [...corruptions.values()], Boolean(names.baseline), (name) => {
     state.chosenByUser = true;

@@ -60,8 +60,9 @@ function description(result, truth) {
 
 /** Draws one curve; without `predictions` it is empty. */
 export function drawCurve(curve, predictions, truth) {
-  const marks = predictions?.labels.length ?? 11;
+  const marks = predictions?.labels.length ?? document.documentElement.style.getPropertyValue("--marks");
   while (curve.children.length < marks) curve.append(element("i"));
+  while (curve.children.length > marks) curve.lastChild.remove();
   for (const [index, mark] of [...curve.children].entries()) {
     mark.dataset.judged = predictions ? judge(predictions.labels[index], truth) : "";
     mark.style.setProperty("--score", predictions ? predictions.scores[index] : 0);
