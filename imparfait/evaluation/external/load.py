@@ -35,6 +35,7 @@ FORMATS = {
     ".pt": TORCHSCRIPT,
     ".pth": TORCHSCRIPT,
     ".torchscript": TORCHSCRIPT,
+    ".tflite": ModelFormat("imparfait.evaluation.external.tflite", ("ai_edge_litert",), "litert"),
 }
 LISTED_FORMATS = f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]}"
 
@@ -56,10 +57,7 @@ SAVED_MODEL = (
     "where you made it, write: keras.Model(…).save('model.keras'), "
     "or python -m tf2onnx.convert --saved-model {name} --output model.onnx",
 )
-TFLITE = (
-    "is in TensorFlow Lite's format",
-    "write: python -m tf2onnx.convert --tflite {name} --output model.onnx",
-)
+TFLITE = ("is in TensorFlow Lite's format", "give it a name that ends in .tflite")
 WEIGHTS = (
     "holds weights without their network",
     "give the run folder it is from, or export the model to ONNX",
@@ -67,7 +65,7 @@ WEIGHTS = (
 PYTHON = ("is a Python file", "name the function in it: {name}:predict")
 UNSUPPORTED = {
     ".ckpt": TORCH, ".bin": TORCH, ".pkl": PICKLE, ".pickle": PICKLE, ".joblib": PICKLE, ".h5": HDF5, ".hdf5": HDF5,
-    ".pb": SAVED_MODEL, ".tflite": TFLITE, ".safetensors": WEIGHTS, ".npz": WEIGHTS, ".py": PYTHON,
+    ".pb": SAVED_MODEL, ".safetensors": WEIGHTS, ".npz": WEIGHTS, ".py": PYTHON,
 }  # fmt: skip
 SIGNATURES = {b"\x89HDF\r\n\x1a\n": HDF5} | {bytes([0x80, version]): PICKLE for version in (2, 3, 4, 5)}
 TFLITE_SIGNATURE = b"TFL3"  # from byte 4 on
@@ -128,7 +126,8 @@ def open_external(
     for package in model_format.packages:
         if importlib.util.find_spec(package) is None:
             hint = f"write: pip install 'imparfait[{model_format.extra}]'"
-            raise UserError(f"{path}: to load it, {package} must be installed", hint=hint)
+            name = package.replace("_", "-")
+            raise UserError(f"{path}: to load it, {name} must be installed", hint=hint)
     with sandbox_for(model_format.loader).open(path, limits, threads) as function:
         try:
             declared = DeclaredSpec.model_validate(function.declared)
@@ -141,7 +140,8 @@ def format_of(path: Path) -> ModelFormat:
     """The format of a file, by its suffix and its first bytes; raises UserError for an unsupported one."""
     suffix, start = path.suffix.lower(), _first_bytes(path)
     by_signature = next((entry for signature, entry in SIGNATURES.items() if start.startswith(signature)), None)
-    unsupported = TFLITE if start[4:8] == TFLITE_SIGNATURE else by_signature or UNSUPPORTED.get(suffix)
+    is_tflite = start[4:8] == TFLITE_SIGNATURE
+    unsupported = TFLITE if is_tflite and suffix != ".tflite" else by_signature or UNSUPPORTED.get(suffix)
     if unsupported is PICKLE and FORMATS.get(suffix) is TORCHSCRIPT:
         unsupported = TORCH
     if unsupported:
