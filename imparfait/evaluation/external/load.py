@@ -36,6 +36,7 @@ FORMATS = {
     ".pth": TORCHSCRIPT,
     ".torchscript": TORCHSCRIPT,
     ".tflite": ModelFormat("imparfait.evaluation.external.tflite", ("ai_edge_litert",), "litert"),
+    ".skops": ModelFormat("imparfait.evaluation.external.skops", ("skops", "sklearn"), "skops"),
 }
 LISTED_FORMATS = f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]}"
 
@@ -46,7 +47,7 @@ TORCH = (
 )
 PICKLE = (
     "is a pickle, which runs code when it is loaded",
-    "where you made it, evaluate its predict function in Python",
+    "where you made it, evaluate its predict function in Python; or save a scikit-learn model with skops.io.dump",
 )
 HDF5 = (
     "is in Keras's old format, which can hold code",
@@ -72,6 +73,7 @@ TFLITE_SIGNATURE = b"TFL3"  # from byte 4 on
 ZIP_SIGNATURE = b"PK\x03\x04"
 ZIPPED = {
     ".keras": "save the model again",
+    ".skops": "write: skops.io.dump(model, 'model.skops')",
     ".pt2": "where you made it, write: torch.export.save(torch.export.export(model, (images,)), 'model.pt2')",
     ".pt": TORCH[1],
     ".pth": TORCH[1],

@@ -9,7 +9,7 @@ import pytest
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.load import open_external
 
-OPTIONAL = {".tflite": ("ai_edge_litert", "ai-edge-litert", "litert")}
+OPTIONAL = {".tflite": ("ai_edge_litert", "ai-edge-litert", "litert"), ".skops": ("skops", "skops", "skops")}
 
 
 @pytest.mark.parametrize("suffix", OPTIONAL)
@@ -24,7 +24,7 @@ def test_a_format_whose_package_is_missing_says_what_to_install(
 
     monkeypatch.setattr(importlib.util, "find_spec", hidden)
     path = tmp_path / f"model{suffix}"
-    path.write_bytes(b"PK\x03\x04TFL3")
+    path.write_bytes(b"\x1c\0\0\0TFL3" if suffix == ".tflite" else b"PK\x03\x04")
     with pytest.raises(UserError) as error, open_external(path):
         pass
     assert str(error.value) == (

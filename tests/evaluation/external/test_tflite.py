@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.tflite_files import CLASSES, LOGIT_SCALE, real_logits, tflite_file
 from scipy.special import softmax
 
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.load import open_external
 
 pytest.importorskip("ai_edge_litert")
-from helpers.tflite_files import CLASSES, LOGIT_SCALE, real_logits, tflite_file
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (300, 4, 4, 1)).astype(np.float32) / 255
 
