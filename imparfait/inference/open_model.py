@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ def open_model(
         return _from_function(model, data, name or str(getattr(model, "__name__", "model")), spec)
     if is_custom(str(model)):
         function: Function = load_custom(str(model), "one from a batch of images to predictions")
-        return _from_function(function, data, name or Path(model).name, spec or SpecHint())
+        return _from_function(_staying(function, model), data, name or Path(model).name, spec or SpecHint())
     path = find_model(model)
     name = name or path.resolve().name
     return _from_run(path, data, name, device, network) if path.is_dir() else _from_file(path, data, name, spec)
@@ -161,6 +162,20 @@ def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | Non
         return LoadedModel(
             name, classifier, validation.classes, compute, spec=spec, source=source, _resources=stack.pop_all()
         )
+
+
+def _staying(function: Function, model: str | Path) -> Function:
+    """A user's function, whose sys.exit() is an error of it and does not end this program."""
+
+    def predict(images: np.ndarray) -> Any:
+        try:
+            return function(images)
+        except SystemExit as error:
+            raise UserError(
+                f"{model}: the function ended in SystemExit: {error.code}", expected="predictions"
+            ) from error
+
+    return predict
 
 
 def _from_url(url: str, data: Dataset | None, name: str | None, hint: SpecHint | None) -> LoadedModel:
