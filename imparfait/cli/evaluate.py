@@ -1,5 +1,6 @@
 """`imparfait evaluate`: accuracy of models on corrupted images, with a report."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ SUITE_REASONS = {
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option(
     "--suite", type=options.SUITE,
     help="core: clean, geometric, shrunk; digits or photo: every corruption of digits or of photographs at every "
@@ -36,6 +37,11 @@ SUITE_REASONS = {
 )  # fmt: skip
 @options.data
 @options.group
+@click.option(
+    "--url", "urls", multiple=True, metavar="ADDRESS",
+    help="A model behind HTTP: http://host:port/v2/models/NAME/infer (Open Inference Protocol) or "
+    "http://host:port/v1/predict (imparfait serve). Nothing else is contacted.",
+)  # fmt: skip
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @spec_options.input_spec
 @options.device
@@ -44,6 +50,7 @@ SUITE_REASONS = {
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
+    urls: tuple[str, ...],
     suite: str | None,
     split: Literal["validation", "test", "all"],
     sample: "int | Literal['all'] | None",
@@ -63,17 +70,22 @@ def evaluate(
 ) -> None:
     """Evaluate each MODEL on clean and corrupted images, and write a report.
 
-    A MODEL is a run folder, a pretrained model such as digits, or an .onnx or .keras file, which runs in a sandbox. It
-    may also be a function in a Python file of yours, my_model.py:predict, from a batch of images to predictions.
+    A MODEL is a run folder, a pretrained model such as digits, or a model file, which runs in a sandbox: .onnx, .keras,
+    .pt (TorchScript), .pt2 (torch.export), .tflite or .skops (scikit-learn). It may also be a function in a Python file
+    of yours, my_model.py:predict, from a batch of images to predictions.
     Runs that differ only in their seed are one model. Several models are compared, with one verdict per pair.
     Ctrl-C keeps finished conditions; the same command continues.
     """
+    if not (models or urls):
+        raise click.UsageError("no model was given; name a MODEL, or the --url of one")
+    if len(set(urls)) < len(urls):
+        raise click.UsageError("an --url is given twice; give each once")
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
     from imparfait.core.hardware import tune_malloc
-    from imparfait.inference.open_model import open_models
+    from imparfait.inference.open_model import open_model, open_models
     from imparfait.reports.evaluation import evaluate_models
     from imparfait.reports.suite_scores import suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
@@ -88,7 +100,10 @@ def evaluate(
     dataset = console.loaded(
         data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre, whole=split == "all"
     )
-    with open_models(models, dataset, device=device, network=network, spec=spec.hint(dataset)) as opened:
+    with ExitStack() as stack:
+        hint = spec.hint(dataset)
+        opened = stack.enter_context(open_models(models, dataset, device=device, network=network, spec=hint))
+        opened += [stack.enter_context(open_model(url, dataset, spec=hint)) for url in urls]
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)

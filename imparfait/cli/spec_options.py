@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imparfait.data.load import Dataset
     from imparfait.evaluation.external.input_spec import SpecHint
 
-LAYOUTS = "nchw, nhwc, nhw or flat"
+LAYOUTS = "nchw, nhwc, nhw, flat or flat-chw"
 RANGES = "1, 255, -1..1, mnist or imagenet"
 MAX_SIDE = 4096  # pixels
 SIDE = click.IntRange(1, MAX_SIDE)

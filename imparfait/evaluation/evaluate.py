@@ -1,9 +1,11 @@
 """Evaluation of any classifiers on corrupted images: accuracy, comparison, calibration and OOD detection."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import overload
 
+from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier
 from imparfait.corruptions import CorruptionFunction
 from imparfait.data.dataset import ConditionImages, LabelledImages
@@ -31,6 +33,12 @@ def evaluate(
     value_range: str | int | None = None,
     foreground: str | None = None,
     outputs: str | None = None,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    color: str | None = None,
+    fit: str | None = None,
+    side: int | None = None,
 ) -> Scores: ...
 @overload
 def evaluate(
@@ -42,6 +50,12 @@ def evaluate(
     value_range: str | int | None = None,
     foreground: str | None = None,
     outputs: str | None = None,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    color: str | None = None,
+    fit: str | None = None,
+    side: int | None = None,
 ) -> Evaluation: ...
 def evaluate(
     models: Function | Mapping[str, Function],
@@ -52,6 +66,12 @@ def evaluate(
     value_range: str | int | None = None,
     foreground: str | None = None,
     outputs: str | None = None,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    color: str | None = None,
+    fit: str | None = None,
+    side: int | None = None,
 ) -> Scores | Evaluation:
     """Evaluate any function from images to predictions, or several by name, on corrupted images.
 
@@ -60,16 +80,20 @@ def evaluate(
     One function gives Scores. A mapping of names to functions gives an Evaluation, which also compares them and
     holds their calibration and OOD detection; models of `open_model` that differ only in their seed form one.
     A function that does not take float32 `[n, channels, height, width]` in 0..1 and return logits says so: `layout`
-    nhwc, nhw or flat; `value_range` 255, -1..1, mnist or imagenet; `foreground` dark; `outputs` logits,
-    probabilities or labels (inferred by default).
+    nhwc, nhw, flat or flat-chw; `value_range` 255, -1..1, mnist or imagenet, or `mean` and `std` of each channel;
+    `color` bgr; `foreground` dark; `fit` pad, resize or crop to a square of `side` pixels; `outputs` logits,
+    probabilities, sigmoid or labels (inferred by default); `classes` the names of its outputs in order.
     Raises UserError when a function does not take such images or does not return one output per class and image.
     """
     if data is None:
         _, data = load_data("mnist").train_val()
-    hint = SpecHint(layout, value_range, foreground, outputs)
+    if (fit is None) != (side is None):
+        raise UserError(f"fit {fit!r} with side {side}", expected="both, such as fit='pad', side=32")
+    hint = SpecHint(layout, value_range, foreground, outputs, classes, mean, std, color, fit, side)
     is_ours = hint == SpecHint()
     if not is_ours:
-        hint = SpecHint(layout or "nchw", value_range or "1", foreground or "light", outputs)
+        known_range = hint.value_range or (None if hint.mean else "1")
+        hint = replace(hint, layout=layout or "nchw", value_range=known_range, foreground=foreground or "light")
     if isinstance(models, Mapping):
         assert isinstance(data, LabelledImages), "several models are evaluated on images, not on conditions"
         images, conditions = data, conditions_for(suite, data)

@@ -50,7 +50,7 @@ def compare_pair(
 ) -> PairResult:
     """Find the preprocessing with which `other` gives the predictions of `reference` for these image files.
 
-    Either is a run folder, a pretrained model's name, or an .onnx or .keras file, which runs in a sandbox. A run takes
+    Either is a run folder, a pretrained model's name, or a model file, which runs in a sandbox. A run takes
     images as in its training. How a file takes them is stated by `hint`, `centre` and `size`, for the reference only.
     Raises UserError where a model or an image cannot be read, and where the two have other classes.
     """
@@ -122,7 +122,7 @@ def _function(stack: ExitStack, model: str) -> tuple[Function, DeclaredSpec]:
     """A model as a function of arrays, and what is known of its input."""
     if not _is_own(model):
         if not Path(model).exists():
-            raise UserError(f"{model}: no such model", expected="a run folder, digits, or an .onnx or .keras file")
+            raise UserError(f"{model}: no such model", expected="a run folder, digits, or a model file")
         external = stack.enter_context(open_external(model, threads=usable_cores()))
         return external, external.declared
     predictor = _predictor(model)

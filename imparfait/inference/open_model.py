@@ -1,10 +1,11 @@
-"""Any model as a classifier: a run folder, a pretrained model, an .onnx or .keras file, a function."""
+"""Any model as a classifier: a run folder, a pretrained model, a model file, a function, an address."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.infer_spec import InferredSpec
 from imparfait.evaluation.external.input_spec import Function, SpecHint
 from imparfait.evaluation.external.load import open_external
+from imparfait.evaluation.external.remote import RemoteModel, is_url
 from imparfait.inference.model_source import ModelSource, source_of_file, source_of_run
 from imparfait.models.custom import is_custom, load_custom
 from imparfait.models.loading import compute_for, load_classifier
@@ -87,20 +89,23 @@ def open_model(
     network: str | None = None,
     spec: SpecHint | None = None,
 ) -> LoadedModel:
-    """The model at the path `model` (a run folder, an .onnx or .keras file), of this pretrained name, or a function.
+    """The model at the path `model` (a run folder, a model file), of this pretrained name, or a function.
 
     `model` may also name a function in a Python file, my_model.py:predict, which is run as `python my_model.py` would.
+    Or it is the address of a model behind HTTP: http://host:port/v2/models/NAME/infer or http://host:port/v1/predict.
 
     `data` are the images it is meant for: their classes must be the model's. The validation images show how an
     external model takes its input where neither `spec` nor the file says (default: MNIST). A file runs in a sandbox
     process until `close`. `network` is my_net.py:build, for a run whose network is from a file of yours.
     Raises UserError when there is no such model, and when it does not fit the data.
     """
+    if is_url(model):
+        return _from_url(str(model), data, name, spec)
     if not isinstance(model, str | Path):
         return _from_function(model, data, name or str(getattr(model, "__name__", "model")), spec)
     if is_custom(str(model)):
         function: Function = load_custom(str(model), "one from a batch of images to predictions")
-        return _from_function(function, data, name or Path(model).name, spec or SpecHint())
+        return _from_function(_staying(function, model), data, name or Path(model).name, spec or SpecHint())
     path = find_model(model)
     name = name or path.resolve().name
     return _from_run(path, data, name, device, network) if path.is_dir() else _from_file(path, data, name, spec)
@@ -156,6 +161,31 @@ def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | Non
         source = source_of_file(path, spec.spec, tuple(validation.classes), compute)
         return LoadedModel(
             name, classifier, validation.classes, compute, spec=spec, source=source, _resources=stack.pop_all()
+        )
+
+
+def _staying(function: Function, model: str | Path) -> Function:
+    """A user's function, whose sys.exit() is an error of it and does not end this program."""
+
+    def predict(images: np.ndarray) -> Any:
+        try:
+            return function(images)
+        except SystemExit as error:
+            raise UserError(
+                f"{model}: the function ended in SystemExit: {error.code}", expected="predictions"
+            ) from error
+
+    return predict
+
+
+def _from_url(url: str, data: Dataset | None, name: str | None, hint: SpecHint | None) -> LoadedModel:
+    _, validation = (data or load_data("mnist")).train_val()
+    with ExitStack() as stack:
+        remote = stack.enter_context(RemoteModel(url))
+        classifier, spec = wrap_external(remote, remote.declared, validation, hint or SpecHint())
+        compute = ComputeConfig(threads=usable_cores())
+        return LoadedModel(
+            name or remote.name, classifier, validation.classes, compute, spec=spec, _resources=stack.pop_all()
         )
 
 

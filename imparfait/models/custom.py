@@ -30,7 +30,7 @@ def load_custom(name: str, expected: str = "one (channels, classes)") -> Callabl
     sys.path.insert(0, str(path.parent))  # so that it can import modules from its own folder
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{path}: running it ended in {_in_one_line(error)}") from error
     finally:
         sys.path.remove(str(path.parent))
@@ -94,5 +94,5 @@ def _local_module_paths(file: Path, folder: Path) -> Iterator[Path]:
             yield from (start.joinpath(*parts[:end]) for end in range(1, len(parts) + 1))
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

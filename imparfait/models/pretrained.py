@@ -45,7 +45,7 @@ def find_model(model: str | Path) -> Path:
         return PRETRAINED[str(model)].folder
     raise UserError(
         f"{model}: no such model",
-        expected="a run folder such as runs/default-s0-…, an .onnx or .keras file, my_model.py:predict, or "
+        expected="a run folder such as runs/default-s0-…, a model file such as model.onnx, my_model.py:predict, or "
         + " or ".join(PRETRAINED),
     )
 

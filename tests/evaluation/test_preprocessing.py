@@ -38,6 +38,7 @@ def pages(frame: str = "stretched", kernel: str = "area") -> Pages:
 
 
 NCHW, NHWC = DeclaredSpec(shape=(None, 3, SIDE, SIDE)), DeclaredSpec(shape=(None, SIDE, SIDE, 3))
+FLAT = DeclaredSpec(shape=(None, 3 * SIDE * SIDE))
 MODELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], DeclaredSpec, dict[str, str]]] = {
     "the same": (network, NCHW, {}),
     "takes 0..255": (lambda images: network(images / 255), NCHW, {"values": "0..255"}),
@@ -45,6 +46,12 @@ MODELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], DeclaredSpec, dict[s
     "takes BGR": (lambda images: network(images[:, ::-1]), NCHW, {"colours": "BGR"}),
     "inverts": (lambda images: network(1 - images), NCHW, {"light and dark": "inverted"}),
     "channels last": (lambda images: network(images.transpose(0, 3, 1, 2)), NHWC, {}),
+    "vectors of pixels": (lambda rows: network(rows.reshape(-1, SIDE, SIDE, 3).transpose(0, 3, 1, 2)), FLAT, {}),
+    "vectors of channels, 0..255": (
+        lambda rows: network(rows.reshape(-1, 3, SIDE, SIDE) / 255),
+        FLAT,
+        {"layout": "flat-chw", "values": "0..255"},
+    ),
     "ImageNet's mean, BGR": (
         lambda images: network((images * STD + MEAN)[:, ::-1]),
         NCHW,

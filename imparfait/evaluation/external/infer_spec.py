@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Literal
 
+import numpy as np
+
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.external.adapter import listed
@@ -106,7 +108,7 @@ def infer_spec(
     if names is None:
         _check_order(trials, data)
     if len(possible) > 1:
-        _check_better_than_guessing(max(trial.accuracy for trial in trials), data, hint)
+        _check_better_than_guessing(trials, declared, data, hint)
     best = max(trial.accuracy for trial in close)
     chosen = min((t for t in close if t.accuracy >= best - EQUAL_ACCURACY), key=lambda trial: trial.log_loss)
     against = rivals(chosen, trials, beyond_guessing(data))
@@ -116,7 +118,8 @@ def infer_spec(
         first, second = try_specs(function, specs, True, data)
         trials = [first, second, *(t for t in trials if t is not chosen and t not in against)]
         chosen = settled(first, second, data.labels)
-    others = sorted((t for t in trials if t is not chosen), key=lambda trial: -trial.accuracy)
+    # Those on as many images first: an accuracy on 1,000 images may be above one on 10,000 by chance.
+    others = sorted((t for t in trials if t is not chosen), key=lambda trial: (-trial.total, -trial.accuracy))
     spec = chosen.spec
     fitted = shape_in_words(data.pixels.shape[1:], spec.fit, spec.shape) if spec.shape else ""
     return InferredSpec(spec, _origins(declared, hint, taken, spec, fitted), (chosen, *others), fitted)
@@ -229,13 +232,26 @@ def _check_order(trials: Sequence[SpecTrial], data: LabelledImages) -> None:
     )
 
 
-def _check_better_than_guessing(accuracy: float, data: LabelledImages, hint: SpecHint) -> None:
+def _check_better_than_guessing(
+    trials: Sequence[SpecTrial], declared: DeclaredSpec, data: LabelledImages, hint: SpecHint
+) -> None:
     """Raises UserError below a quarter of the way from always predicting the commonest class to all correct."""
-    if accuracy < beyond_guessing(data):
-        flags = {"layout": "--layout", "value_range": "--range", "foreground": "--foreground"}
-        open_flags = ", ".join(flag for field, flag in flags.items() if asdict(hint)[field] is None)
-        raise UserError(
-            f"the model is correct on at most {accuracy:.0%} of the validation images, with any input specification",
-            expected=f"far more than {commonest_share(data):.0%}, the share of the commonest class",
-            hint=f"if it was trained on such images, state how it takes them: {open_flags}",
-        )
+    best = max(trials, key=lambda trial: trial.accuracy)
+    if best.accuracy >= beyond_guessing(data):
+        return
+    predicted = np.unique(np.concatenate([trial.predicted for trial in trials]))
+    received = (
+        f"the model predicts {data.classes[predicted[0]]} for every image, with any input specification"
+        if len(predicted) == 1
+        else f"the model is correct on at most {best.accuracy:.0%} of the validation images, with any input "
+        "specification"
+    )
+    flags = {"layout": "--layout", "value_range": "--range", "foreground": "--foreground"}
+    known = {name for name in flags if asdict(hint)[name] is not None or (name == "value_range" and hint.mean)}
+    known |= {name for name in ("value_range", "foreground") if getattr(declared, name)}
+    stated = " ".join(f"{flags[name]} {getattr(best.spec, name)}" for name in flags if name not in known)
+    raise UserError(
+        received,
+        expected=f"far more than {commonest_share(data):.0%}, the share of the commonest class",
+        hint=f"to evaluate it as it is, state how it takes images, such as {stated}",
+    )

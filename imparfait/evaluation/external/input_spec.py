@@ -17,9 +17,10 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "nhwc": lambda images: images.transpose(0, 2, 3, 1),
     "nhw": lambda images: images[:, 0],
     "flat": lambda images: images.transpose(0, 2, 3, 1).reshape(len(images), -1),
+    "flat-chw": lambda images: images.reshape(len(images), -1),
 }
 """From nchw (image, channel, row, column) to each layout: nhw is grey without a channel axis; flat is one vector an
-image, the channels of each pixel together."""
+image, the channels of each pixel together; flat-chw one channel after the other, the same for grey images."""
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # torchvision's mean and standard deviation
 VALUE_RANGES: dict[str, tuple[Any, Any]] = {

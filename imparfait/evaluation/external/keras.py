@@ -6,8 +6,6 @@
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import MAX_MODEL_BYTES
+from imparfait.evaluation.external.archive import checked_archive
 from imparfait.evaluation.external.base import DeclaredSpec, batches, checked_outputs, declared_names
 from imparfait.models.metadata import KEY, ExportMetadata, parse_metadata
 
@@ -94,24 +92,17 @@ def _check(path: str) -> ExportMetadata | None:
 
     Returns the metadata that imparfait wrote into its export; None for other files.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            names = [member.filename for member in members]
-            if sorted(names) != sorted(MEMBERS):
-                received = f"holds {', '.join(names[:5]) or 'nothing'}"
-                raise UserError(received, expected=", ".join(sorted(MEMBERS)))
-            for member in members:
-                if member.file_size > MAX_COMPRESSION * member.compress_size + (1 << 16):
-                    received = f"{member.filename} in it unpacks to {member.file_size:,} bytes"
-                    raise UserError(received, hint="save the model again")
-            json_bytes = sum(member.file_size for member in members if member.filename in (CONFIG, METADATA))
-            if sum(member.file_size for member in members) > MAX_MODEL_BYTES or json_bytes > MAX_CONFIG_BYTES:
-                raise UserError("is too large when unpacked", expected=f"at most {MAX_MODEL_BYTES >> 20:,} MiB")
-            config = json.loads(archive.read(CONFIG))
-            keras_metadata = json.loads(archive.read(METADATA))
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, RuntimeError) as error:
-        raise UserError(f"is no .keras file, or a broken one: {error}") from error
+    with checked_archive(path, ".keras file", MAX_COMPRESSION) as archive:
+        members = archive.infolist()
+        names = [member.filename for member in members]
+        if sorted(names) != sorted(MEMBERS):
+            received = f"holds {', '.join(names[:5]) or 'nothing'}"
+            raise UserError(received, expected=", ".join(sorted(MEMBERS)))
+        json_bytes = sum(member.file_size for member in members if member.filename in (CONFIG, METADATA))
+        if json_bytes > MAX_CONFIG_BYTES:
+            raise UserError("has a configuration that is too large", expected=f"at most {MAX_CONFIG_BYTES >> 20} MiB")
+        config = json.loads(archive.read(CONFIG))
+        keras_metadata = json.loads(archive.read(METADATA))
     for part in _parts(config):
         keys = (part.get(key) for key in ("class_name", "module", "registered_name"))
         name, module, registered = (None if value is None else str(value) for value in keys)

@@ -27,19 +27,27 @@ class ModelFormat:
     """The extra of imparfait that installs them."""
 
 
+TORCHSCRIPT = ModelFormat("imparfait.evaluation.external.torchscript", ("torch",), "train")
 FORMATS = {
     ".onnx": ModelFormat("imparfait.evaluation.external.onnx", ("onnx", "onnxruntime"), "train"),
     ".keras": ModelFormat("imparfait.evaluation.external.keras", ("keras", "torch"), "keras"),
+    ".pt2": ModelFormat("imparfait.evaluation.external.torch_export", ("torch",), "train"),
+    ".pt": TORCHSCRIPT,
+    ".pth": TORCHSCRIPT,
+    ".torchscript": TORCHSCRIPT,
+    ".tflite": ModelFormat("imparfait.evaluation.external.tflite", ("ai_edge_litert",), "litert"),
+    ".skops": ModelFormat("imparfait.evaluation.external.skops", ("skops", "sklearn"), "skops"),
 }
+LISTED_FORMATS = f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]}"
 
 # Unsupported formats: what such a file is, and what to do with it.
 TORCH = (
-    "is a PyTorch file, which can run code when it is loaded",
+    "is a pickle of PyTorch, which can run code when it is loaded",
     "where you made it, write: torch.onnx.export(model, (images,), 'model.onnx', external_data=False)",
 )
 PICKLE = (
     "is a pickle, which runs code when it is loaded",
-    "where you made it, evaluate its predict function in Python",
+    "where you made it, evaluate its predict function in Python; or save a scikit-learn model with skops.io.dump",
 )
 HDF5 = (
     "is in Keras's old format, which can hold code",
@@ -50,23 +58,28 @@ SAVED_MODEL = (
     "where you made it, write: keras.Model(…).save('model.keras'), "
     "or python -m tf2onnx.convert --saved-model {name} --output model.onnx",
 )
-TFLITE = (
-    "is in TensorFlow Lite's format",
-    "write: python -m tf2onnx.convert --tflite {name} --output model.onnx",
-)
+TFLITE = ("is in TensorFlow Lite's format", "give it a name that ends in .tflite")
 WEIGHTS = (
     "holds weights without their network",
     "give the run folder it is from, or export the model to ONNX",
 )
 PYTHON = ("is a Python file", "name the function in it: {name}:predict")
 UNSUPPORTED = {
-    ".pt": TORCH, ".pth": TORCH, ".ckpt": TORCH, ".bin": TORCH, ".pt2": TORCH, ".pkl": PICKLE, ".pickle": PICKLE,
-    ".joblib": PICKLE, ".h5": HDF5, ".hdf5": HDF5, ".pb": SAVED_MODEL, ".tflite": TFLITE, ".safetensors": WEIGHTS,
-    ".npz": WEIGHTS, ".py": PYTHON,
+    ".ckpt": TORCH, ".bin": TORCH, ".pkl": PICKLE, ".pickle": PICKLE, ".joblib": PICKLE, ".h5": HDF5, ".hdf5": HDF5,
+    ".pb": SAVED_MODEL, ".safetensors": WEIGHTS, ".npz": WEIGHTS, ".py": PYTHON,
 }  # fmt: skip
 SIGNATURES = {b"\x89HDF\r\n\x1a\n": HDF5} | {bytes([0x80, version]): PICKLE for version in (2, 3, 4, 5)}
 TFLITE_SIGNATURE = b"TFL3"  # from byte 4 on
 ZIP_SIGNATURE = b"PK\x03\x04"
+ZIPPED = {
+    ".keras": "save the model again",
+    ".skops": "write: skops.io.dump(model, 'model.skops')",
+    ".pt2": "where you made it, write: torch.export.save(torch.export.export(model, (images,)), 'model.pt2')",
+    ".pt": TORCH[1],
+    ".pth": TORCH[1],
+    ".torchscript": TORCH[1],
+}
+"""Formats that are zip archives, with what to do where a file is none."""
 
 
 class ExternalModel:
@@ -106,7 +119,7 @@ def _whole(images: int, fixed: int | None) -> int:
 def open_external(
     path: str | Path, *, threads: int = 1, limits: SandboxLimits | None = None
 ) -> Iterator[ExternalModel]:
-    """The model in the .onnx or .keras file at `path`, run in a sandbox on `threads` threads until the block ends.
+    """The model in the file at `path`, of one of FORMATS, run in a sandbox on `threads` threads until the block ends.
 
     Raises UserError when it cannot be loaded; for an unsupported format with what to write instead.
     """
@@ -115,7 +128,8 @@ def open_external(
     for package in model_format.packages:
         if importlib.util.find_spec(package) is None:
             hint = f"write: pip install 'imparfait[{model_format.extra}]'"
-            raise UserError(f"{path}: to load it, {package} must be installed", hint=hint)
+            name = package.replace("_", "-")
+            raise UserError(f"{path}: to load it, {name} must be installed", hint=hint)
     with sandbox_for(model_format.loader).open(path, limits, threads) as function:
         try:
             declared = DeclaredSpec.model_validate(function.declared)
@@ -128,15 +142,18 @@ def format_of(path: Path) -> ModelFormat:
     """The format of a file, by its suffix and its first bytes; raises UserError for an unsupported one."""
     suffix, start = path.suffix.lower(), _first_bytes(path)
     by_signature = next((entry for signature, entry in SIGNATURES.items() if start.startswith(signature)), None)
-    unsupported = TFLITE if start[4:8] == TFLITE_SIGNATURE else by_signature or UNSUPPORTED.get(suffix)
+    is_tflite = start[4:8] == TFLITE_SIGNATURE
+    unsupported = TFLITE if is_tflite and suffix != ".tflite" else by_signature or UNSUPPORTED.get(suffix)
+    if unsupported is PICKLE and FORMATS.get(suffix) is TORCHSCRIPT:
+        unsupported = TORCH
     if unsupported:
         what, hint = unsupported
         raise UserError(f"{path}: {what}", hint=hint.format(name=path.name))
     if suffix not in FORMATS:
-        expected = f"a run folder, or a {' or '.join(FORMATS)} file"
+        expected = f"a run folder, or a {LISTED_FORMATS} file"
         raise UserError(f"{path}: is no run folder and no known model file", expected=expected)
-    if suffix == ".keras" and not start.startswith(ZIP_SIGNATURE):
-        raise UserError(f"{path}: is no zip archive, as a .keras file is", hint="save the model again")
+    if suffix in ZIPPED and not start.startswith(ZIP_SIGNATURE):
+        raise UserError(f"{path}: is no zip archive, as a {suffix} file is", hint=ZIPPED[suffix])
     if suffix == ".onnx" and start.startswith(ZIP_SIGNATURE):
         raise UserError(f"{path}: is a zip archive, which an .onnx file is not", hint="give the exported file itself")
     return FORMATS[suffix]
@@ -144,7 +161,7 @@ def format_of(path: Path) -> ModelFormat:
 
 def _first_bytes(path: Path) -> bytes:
     """The first 8 bytes of a regular file; raises UserError when it is none, or too large."""
-    expected = f"a {' or '.join(FORMATS)} file"
+    expected = f"a {LISTED_FORMATS} file"
     if path.is_dir():
         if (path / "saved_model.pb").exists():
             what, hint = SAVED_MODEL

@@ -24,6 +24,9 @@ def possible_shapes(declared: DeclaredSpec, data: LabelledImages, hint: SpecHint
     _, channels, height, width = data.pixels.shape
     own = (channels, height, width)
     layouts = [hint.layout] if hint.layout else list(LAYOUTS)
+    is_grey = channels == 1 and (declared.shape is None or declared.shape[1:] in ((height * width,), (None,)))
+    if not hint.layout and is_grey:
+        layouts.remove("flat-chw")  # the same as flat
     if hint.fit and hint.side:
         wanted = (hint.side, hint.side)
         found = [
@@ -63,12 +66,12 @@ def _shapes(layout: str, declared: DeclaredSpec, own: Shape) -> Iterator[Shape]:
             yield own
         return
     axes = declared.shape[1:]
-    if layout == "flat":
+    if layout.startswith("flat"):
         (length,) = axes if len(axes) == 1 else (0,)
         if length is None or length == math.prod(own):
             yield own
         elif length:
-            for each in (1, 3):
+            for each in (1, 3) if layout == "flat" else (3,):
                 side = math.isqrt(length // each)
                 if side * side * each == length:
                     yield each, side, side

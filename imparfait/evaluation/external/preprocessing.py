@@ -180,7 +180,8 @@ def _specs(
     ranges = [declared.value_range] if declared.value_range else [reference.value_range, *VALUE_RANGES]
     colors = [reference.color, *({"rgb", "bgr"} - {reference.color})] if shape[0] == 3 else ["rgb"]
     foregrounds = [reference.foreground, *(name for name in FOREGROUNDS if name != reference.foreground)]
-    for value_range, foreground, color in product(dict.fromkeys(ranges), foregrounds, colors):
+    layouts = ["flat", "flat-chw"] if layout == "flat" and shape[0] > 1 else [layout]
+    for layout, value_range, foreground, color in product(layouts, dict.fromkeys(ranges), foregrounds, colors):
         if value_range != "imagenet" or shape[0] == 3:
             yield InputSpec(layout, value_range, foreground, "logits", "", shape, color, reference.mean, reference.std)
 
@@ -246,7 +247,12 @@ def _closeness(agreement: Agreement) -> tuple[float, int]:
 
 def _set_back(best: Preprocessing, own: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
     """`best` with each part that differs from `own` set back to it."""
-    for name, field in (("values", "value_range"), ("colours", "color"), ("light and dark", "foreground")):
+    for name, field in (
+        ("values", "value_range"),
+        ("colours", "color"),
+        ("light and dark", "foreground"),
+        ("layout", "layout"),
+    ):
         if getattr(best.spec, field) != getattr(own.spec, field):
             yield name, replace(best, spec=replace(best.spec, **{field: getattr(own.spec, field)}))
     if (best.frame, best.kernel) != (own.frame, own.kernel):

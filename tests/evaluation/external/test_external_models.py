@@ -30,7 +30,7 @@ from onnx import TensorProto, helper
 
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.base import DeclaredSpec
-from imparfait.evaluation.external.load import FORMATS, UNSUPPORTED, format_of, open_external
+from imparfait.evaluation.external.load import FORMATS, LISTED_FORMATS, UNSUPPORTED, format_of, open_external
 from imparfait.evaluation.external.sandbox.client import SandboxLimits
 from imparfait.models.loading import load_classifier
 
@@ -302,7 +302,7 @@ def test_the_error_for_an_unsupported_format_says_what_to_write(tmp_path: Path, 
         (
             "model",
             b"anything",
-            "is no run folder and no known model file; expected a run folder, or a .onnx or .keras file",
+            f"is no run folder and no known model file; expected a run folder, or a {LISTED_FORMATS} file",
         ),
     ],
 )
@@ -314,11 +314,11 @@ def test_the_content_of_a_file_counts_more_than_its_name(
 
 def test_folders_pipes_and_huge_files_are_rejected_unread(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
-    assert refused(tmp_path / "pipe.onnx").startswith("is not a regular file; expected a .onnx or .keras file")
+    assert refused(tmp_path / "pipe.onnx").startswith(f"is not a regular file; expected a {LISTED_FORMATS} file")
     with (tmp_path / "huge.onnx").open("wb") as file:
         file.truncate((1 << 30) + 1)
     assert refused(tmp_path / "huge.onnx") == "has 1,073,741,825 bytes; expected at most 1,073,741,824"
-    assert refused(tmp_path).startswith("is a folder without a run; expected a run folder, or a .onnx or .keras file")
+    assert refused(tmp_path).startswith("is a folder without a run; expected a run folder, or a .onnx")
     (tmp_path / "saved_model.pb").touch()
     assert "tf2onnx.convert --saved-model" in refused(tmp_path)
     assert refused(tmp_path / "nothing.onnx") == "there is no such file"
