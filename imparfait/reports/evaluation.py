@@ -213,6 +213,7 @@ def _write_report(
         evaluation=evaluation,
         data=images,
         conditions=conditions,
+        classifier=models[0].classifier,
         notes=notes,
         without_label_errors=_without_label_errors(evaluation.models),
         facts={model.name: _settings(model) for model in models if model.manifest}
