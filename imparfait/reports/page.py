@@ -59,9 +59,9 @@ def write_page(
 ) -> None:
     """Write `report.html` in `folder`, and each figure beside it; `values` are the template's variables.
 
-    A figure is a PNG file in `folder`, and with `vectors` an SVG and a PDF file for papers in `folder`/figures. `facts` are tables of
-    settings and environment for the end of the page. `classes` are the names of which the page says how figures show
-    them, where no font has their letters.
+    A figure is a PNG file in `folder`, and with `vectors` an SVG and a PDF file for papers in `folder`/figures. `facts`
+    are tables of settings and environment for the end of the page. `classes` are names: the page says how figures show
+    those whose letters no font has.
     """
     rendered = []
     for figure in figures:

@@ -34,9 +34,16 @@ def accuracy_maps(summaries: Summaries) -> list[PageFigure]:
     families: dict[str, list[str]] = {}
     for summary in first:
         families.setdefault(summary.family, []).append(corruption_label(summary.corruption))
-    levels = sorted({severity for summary in first for severity in summary.severities})
-    columns = [*(severity_number(first[0].corruption, level) for level in levels), "mean"]
     is_of_photos = first[0].is_of_photos
+    levels = sorted({severity for summary in first for severity in summary.severities})
+    most = max(len(summary.severities) for summary in first)
+    has_scales = len(levels) > most + 1  # each corruption has severities of its own
+    if has_scales:
+        levels, shown = [], [f"{number + 1}" for number in range(most)]
+    else:
+        shown = [severity_number(first[0].corruption, level) for level in levels]
+    columns = [*shown, "mean"]
+    scale = "fifth of its own scale" if has_scales else "level" if is_of_photos else "severity"
     order = [summary.corruption for summary in first]
     panels = {name: _panel({one.corruption: one for one in own}, order, levels) for name, own in summaries.items()}
     figures = []
@@ -47,7 +54,7 @@ def accuracy_maps(summaries: Summaries) -> list[PageFigure]:
             PageFigure(
                 f"heat_map_{start // MAPS_SIDE_BY_SIDE}" if start else "heat_map",
                 "Accuracy by corruption and severity" if not start else "… and the next models",
-                f"In %: a row per corruption, a column per {'level' if is_of_photos else 'severity'}, the least "
+                f"In %: a row per corruption, a column per {scale}, the least "
                 "accurate families and corruptions first. The stronger the colour, the more errors"
                 + ("." if is_of_photos else "; bold below 95 %. Corruptions without degrees have one cell.")
                 if not start
@@ -74,11 +81,16 @@ def accuracy_maps(summaries: Summaries) -> list[PageFigure]:
 
 
 def _panel(summaries: Mapping[str, CorruptionSummary], order: Sequence[str], levels: Sequence[float]) -> np.ndarray:
-    panel = np.full((len(order), len(levels) + 1), np.nan)
+    """Accuracy by corruption and level, or without `levels` by corruption and rank of its severities; then the mean."""
+    columns = len(levels) or max(len(summary.severities) for summary in summaries.values())
+    panel = np.full((len(order), columns + 1), np.nan)
     for row, name in enumerate(order):
         if name in summaries:
-            for severity, accuracy in zip(summaries[name].severities, summaries[name].accuracies, strict=True):
-                if severity in levels:
+            own = summaries[name].severities
+            for rank, (severity, accuracy) in enumerate(zip(own, summaries[name].accuracies, strict=True)):
+                if not levels:
+                    panel[row, rank + columns - len(own)] = accuracy
+                elif severity in levels:
                     panel[row, levels.index(severity)] = accuracy
             panel[row, -1] = summaries[name].accuracy
     return panel
