@@ -1,7 +1,9 @@
 """The Hub: uploads only where asked, by a stand-in client; results only from test images."""
 
+import inspect
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,7 @@ def test_other_names_are_refused_before_anything_is_written(name: str, client: S
 
 def test_a_refusal_of_the_hub_is_a_sentence_and_the_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="me/x: the Hub did not take it: 401 Unauthorized; .* hf auth login"):
+    with pytest.raises(UserError, match=r"me/x: the Hub did not take it: 401 Unauthorized; .* hf auth login"):
         push_folder(tmp_path, "me/x", api=lambda: StandIn("401 Unauthorized\nmore"))
     assert (tmp_path / "config.json").exists()
 
@@ -119,7 +121,7 @@ def test_mistakes_are_said_first(words: list[str], said: str, client: StandIn, t
 
 
 def test_without_the_package_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.chdir(tmp_path)
     assert "imparfait[hub]" in refused("export", "digits", "--push-to-hub", "me/x")
     assert list(tmp_path.iterdir()) == []
@@ -149,9 +151,10 @@ def test_accuracies_on_validation_images_are_refused(final_run: Path, tmp_path: 
 
 def test_the_client_of_the_package_has_what_is_called() -> None:
     huggingface_hub = pytest.importorskip("huggingface_hub")
-    import inspect
-
-    for method, names in {"create_repo": {"repo_id", "repo_type", "private", "exist_ok"},
-                          "upload_folder": {"repo_id", "repo_type", "folder_path", "commit_message"}}.items():  # fmt: skip
+    called = {
+        "create_repo": {"repo_id", "repo_type", "private", "exist_ok"},
+        "upload_folder": {"repo_id", "repo_type", "folder_path", "commit_message"},
+    }
+    for method, names in called.items():
         assert names <= set(inspect.signature(getattr(huggingface_hub.HfApi, method)).parameters)
     assert hub._api() is not None
