@@ -35,6 +35,10 @@ SUITE_REASONS = {
     help="Evaluate on about N of the validation images, drawn by class, always the same ones.  [default: all; at most "
     "4000 with --suite photo]",
 )  # fmt: skip
+@click.option(
+    "--severities", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+    help="Severities of your own data, from calibrate-severity, instead of the published ones.",
+)  # fmt: skip
 @options.data
 @options.group
 @click.option(
@@ -54,6 +58,7 @@ def evaluate(
     suite: str | None,
     split: Literal["validation", "test", "all"],
     sample: "int | Literal['all'] | None",
+    severities: Path | None,
     data: str,
     size: int | None,
     normalize: "Normalization | None",
@@ -85,6 +90,7 @@ def evaluate(
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
     from imparfait.core.hardware import tune_malloc
+    from imparfait.evaluation.severity_scales import read_severities
     from imparfait.inference.open_model import open_model, open_models
     from imparfait.reports.evaluation import evaluate_models
     from imparfait.reports.suite_scores import suite_of
@@ -92,6 +98,7 @@ def evaluate(
     from imparfait.selection.executors import executor_named
 
     tune_malloc()
+    scales = read_severities(severities) if severities else None
     spec.hint()
     in_this_process = executor in (None, "serial") and not (threads or address)
     runs_on = None if in_this_process else executor_named(executor or "serial", address, threads or 1)
@@ -115,6 +122,7 @@ def evaluate(
                 suite=suite,
                 split=split,
                 sample=sample,
+                severities=scales,
                 executor=runs_on,
                 threads=threads or 1,
                 out=out,

@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "Train, calibrate and evaluate a classifier.",
     "learning-curve": "Find out whether more training images would help.",
     "evaluate": "Evaluate models on corrupted images, and compare them.",
+    "calibrate-severity": "Find severities of corruptions for your own data.",
     "gate": "Fail where a model breaks bounds on its accuracy, in CI.",
     "parity": "Find out why two models that should agree do not.",
     "compare": "Compare recipes by cross-validation, or two tables of predictions.",

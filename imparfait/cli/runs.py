@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import signal
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imparfait.training.checkpoints import Epoch
     from imparfait.training.loop import Training
     from imparfait.training.run import Run
+    from imparfait.training.tracking import Tracked
 
 
 NOT_CALIBRATED_FINAL = (
@@ -37,6 +38,7 @@ def train_and_report(
     as_json: bool,
     suite: str = "core",
     held_out_classes: bool = False,
+    track: str | None = None,
 ) -> bool:
     """Complete the run and print its scores; True. An equal run that is finished is printed instead; False.
 
@@ -50,9 +52,11 @@ def train_and_report(
             click.echo(f"{folder}: now has the calibration of its run with validation images", err=True)
         if held_out_classes:
             _add_held_out_classes(folder, run, out)
+        if track:
+            click.echo("--track: nothing to log, as the run was finished earlier", err=True)
         _print_earlier(folder, run.settings.seed, as_json, suite)
         return False
-    finished = complete(run, model, test, out, suite, held_out_classes)
+    finished = complete(run, model, test, out, suite, held_out_classes, track)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
     if not finished.calibrated:
@@ -75,11 +79,13 @@ def complete(
     out: Path,
     suite: str = "core",
     held_out_classes: bool = False,
+    track: str | None = None,
 ) -> "FinishedRun":
     """Train from the last checkpoint, if any, calibrate, evaluate, and write the run's folder in `out`.
 
     Evaluates on the test images if given, else on the validation images, with `suite` "digits" or "photo" also on that.
-    Raises Stopped, with everything saved, within a step of Ctrl-C or SIGTERM.
+    `track` is the name of a tracker that logs the run too. Raises Stopped, with everything saved, within a step of
+    Ctrl-C or SIGTERM.
     """
     from imparfait.core.hardware import tune_malloc
     from imparfait.reports.finished_run import finish_run
@@ -89,21 +95,35 @@ def complete(
     tune_malloc()
     folder = None
     try:
-        with work_folder(run, out) as folder:  # first: a disk that refuses says so before the training
+        with work_folder(run, out) as folder, _tracked(run, out, track) as tracked:  # a disk that refuses says so first
             epochs = _fit_head(run, model) if run.backbone and not has_checkpoint(folder) else ()
+            if tracked and run.frozen:
+                tracked.epoch(epochs[0])
             if not run.frozen:
                 training = run.training(model)
-                _train(run, training, folder)
+                _train(run, training, folder, tracked)
                 epochs = training.progress.epochs
             caught = _caught_when_held_out(run, out) if held_out_classes else None
             watch = console.watch("evaluating")
             finished = finish_run(run, model, epochs, out, test, watch, suite, caught)
+            if tracked:
+                tracked.scores(finished.scores, len(epochs))
+                click.echo(f"tracked: {tracked.where}", err=True)
             shutil.rmtree(_cache_of(run, out), ignore_errors=True)
             return finished
     except KeyboardInterrupt as error:
         if folder and has_checkpoint(folder):
             raise Stopped(f"stopped; the training is saved, {console.CONTINUES}", 128 + signal.SIGINT) from error
         raise
+
+
+def _tracked(run: "Run", out: Path, track: str | None) -> "AbstractContextManager[Tracked | None]":
+    """The open tracker of this name, if any."""
+    if not track:
+        return nullcontext()
+    from imparfait.training.tracking import TRACKERS, settings_of
+
+    return TRACKERS[track].open(run.name, settings_of(run), out)
 
 
 def _caught_when_held_out(run: "Run", out: Path) -> dict[str, float]:
@@ -160,7 +180,7 @@ def _fit_head(run: "Run", model: "nn.Module") -> "tuple[Epoch, ...]":
     raise AssertionError("the last step has an epoch")
 
 
-def _train(run: "Run", training: "Training", folder: Path) -> None:
+def _train(run: "Run", training: "Training", folder: Path, tracked: "Tracked | None") -> None:
     from imparfait.reports.text import percent
     from imparfait.training.loop import checkpointed, resume
 
@@ -173,9 +193,13 @@ def _train(run: "Run", training: "Training", folder: Path) -> None:
         asked_to_stop() as stop,
         closing(checkpointed(training, folder, run.hash)) as steps,
     ):
+        logged = 0
         for step in steps:
             epochs = training.progress.epochs
-            accuracy = ""
+            if tracked and logged < len(epochs):  # after an interruption all those before it
+                for each in epochs[logged:]:
+                    tracked.epoch(each)
+            logged, accuracy = len(epochs), ""
             if epochs and epochs[-1].validation:
                 mean = sum(score.accuracy for score in epochs[-1].validation) / len(epochs[-1].validation)
                 accuracy = f"{percent(mean)} on validation"

@@ -47,6 +47,10 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
     help="Also measure how many images of unknown classes are found: trains up to four times more, each time without "
     "some of the classes.",
 )  # fmt: skip
+@click.option(
+    "--track", type=click.Choice(["mlflow", "tensorboard", "wandb"]),
+    help="Also log settings, loss and accuracy to a tracker of experiments, in --out; nothing is sent.",
+)  # fmt: skip
 @options.as_json
 def train(
     recipe: str | None,
@@ -65,6 +69,7 @@ def train(
     final: bool,
     suite: str,
     held_out_classes: bool,
+    track: str | None,
     as_json: bool,
     **flags: str | None,
 ) -> None:
@@ -84,6 +89,10 @@ def train(
         )
     if backbone or fine_tune:
         _check_backbone(backbone, fine_tune)
+    if track:
+        from imparfait.training.tracking import check_tracker
+
+        check_tracker(track)
     options.changed(choose_settings(recipe, settings_file, flags["model"])[1], flags)  # errors before images are read
 
     from imparfait.cli.runs import train_and_report
@@ -149,7 +158,7 @@ def train(
     if run.pilot:
         click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))
-    is_new = train_and_report(run, model, test, out, as_json, suite, held_out_classes)
+    is_new = train_and_report(run, model, test, out, as_json, suite, held_out_classes, track)
     if not final and dataset.sealed:
         console.next_step(
             options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"

@@ -80,16 +80,22 @@ def error_rate(probabilities: Probabilities, truths: Truths) -> float:
 
 
 def error_by_chance(
-    probabilities: Probabilities, bins: int = BINS, resamples: int = 1000, confidence: float = 0.95
+    probabilities: Probabilities,
+    bins: int = BINS,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    sources: Int[np.ndarray, " n"] | None = None,
 ) -> float:
     """The ECE that a perfectly calibrated classifier with these confidences would rarely exceed.
 
-    An ECE below it shows no miscalibration. Labels are drawn from the confidences.
+    An ECE below it shows no miscalibration. Labels are drawn from the confidences; copies of one of the `sources` share
+    their draw, as if they were right and wrong together, which gives rather too large a value than too small a one.
     Source: consistency resampling, Bröcker & Smith (Weather and Forecasting 22, 2007).
     """
     own = probabilities.max(1).astype(np.float64)
     members, random = _bins(own, bins), np.random.default_rng(0)
-    errors = [_error(members, (random.random(len(own)) < own) - own) for _ in range(resamples)]
+    known, source = (len(own), slice(None)) if sources is None else _numbered(sources)
+    errors = [_error(members, (random.random(known)[source] < own) - own) for _ in range(resamples)]
     return float(np.quantile(errors, confidence))
 
 
@@ -182,6 +188,12 @@ def _bins(confidence: Confidence, bins: int) -> Int[np.ndarray, " n"]:
 def _error(members: Int[np.ndarray, " n"], gaps: Float[np.ndarray, " n"]) -> float:
     """ECE from each image's bin and its correct − confidence."""
     return float(np.abs(np.bincount(members, gaps)).sum() / len(gaps))
+
+
+def _numbered(sources: Int[np.ndarray, " n"]) -> tuple[int, Int[np.ndarray, " n"]]:
+    """How many different sources there are, and the number of each."""
+    different, number = np.unique(sources, return_inverse=True)
+    return len(different), number
 
 
 def _with_rank(scores: Confidence, rank: int) -> float:

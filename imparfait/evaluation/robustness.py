@@ -131,8 +131,8 @@ class SuiteResult:
     @property
     def imagenet_c_mean(self) -> float | None:
         """The mean over ImageNet-C's 15 corruptions at their five levels, where all are in the suite."""
-        names = [name for name, known in ALL_CORRUPTIONS.items() if known.imagenet_c]
-        own = [summary.accuracy for summary in self.corruptions if summary.corruption in names]
+        names = {name: known.levels for name, known in ALL_CORRUPTIONS.items() if known.imagenet_c}
+        own = [each.accuracy for each in self.corruptions if each.severities == names.get(each.corruption)]
         return float(np.mean(own)) if len(own) == len(names) else None
 
     @property

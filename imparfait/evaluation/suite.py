@@ -126,16 +126,18 @@ def apply_conditions(data: LabelledImages, conditions: Iterable[Condition]) -> I
 
 
 def levels_of(conditions: Iterable[tuple[str, float]]) -> dict[str, tuple[float, ...]]:
-    """The severities of each corruption that count in means: not those added only for published parameters."""
+    """The severities of each corruption that count in means: its levels, or all where some of these are missing.
+
+    So those that a suite adds for published parameters only do not count, and those of a scale of the user's do.
+    """
     severities: dict[str, list[float]] = {}
     for name, severity in conditions:
         if name != CLEAN:
             severities.setdefault(name, []).append(severity)
     known = ALL_CORRUPTIONS
-    counted = {name: known[name].levels if name in known else SEVERITY_LEVELS for name in severities}
+    levels = {name: known[name].levels if name in known else SEVERITY_LEVELS for name in severities}
     return {
-        name: tuple(sorted(severity for severity in own if severity in counted[name]) or sorted(own))
-        for name, own in severities.items()
+        name: levels[name] if set(levels[name]) <= set(own) else tuple(sorted(own)) for name, own in severities.items()
     }
 
 

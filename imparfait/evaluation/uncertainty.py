@@ -17,6 +17,8 @@ from imparfait.evaluation.statistics import Interval
 
 OOD_OF_PHOTOS = ("blank", "noise")
 """The OOD sets for photographs; letters and grey crops of photographs are made for models of digits."""
+CHANCE_LABELS = 20_000_000  # drawn to find the ECE that chance gives: a third of a second
+MIN_CHANCE_DRAWS, MAX_CHANCE_DRAWS = 60, 1000
 CONFIDENT_SHARE = 0.99  # of the predictions, the most confident ones, whose errors are counted
 
 
@@ -38,6 +40,8 @@ class CalibrationReport:
     """Wrong predictions among the most confident 99 % …"""
     confident_total: int
     """… and how many predictions these are."""
+    calibration_error_by_chance: float | None = None
+    """The ECE that a perfectly calibrated model stays below in 95 % of draws; None in files of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ def calibration_report(images: str, results: Sequence[ConditionResult]) -> Calib
         metrics.calibration_error_interval(probabilities[rows], truths[rows]),
         metrics.error_rate(probabilities, truths),
         *metrics.confident_errors(probabilities, truths, CONFIDENT_SHARE),
+        metrics.error_by_chance(
+            probabilities,
+            resamples=min(MAX_CHANCE_DRAWS, max(MIN_CHANCE_DRAWS, CHANCE_LABELS // len(truths))),
+            sources=np.concatenate([result.sources for result in results]),
+        ),
     )
 
 

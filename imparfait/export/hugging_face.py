@@ -12,6 +12,7 @@ from imparfait.core.names import as_yaml
 from imparfait.core.storage import atomic_write
 from imparfait.data.images.input_format import InputFormat
 from imparfait.export import Exported, export, folder_of
+from imparfait.export.hub import results_of, write_results
 from imparfait.models.metadata import CONFIG, ExportMetadata
 
 MODEL, PREPROCESSOR, CARD = "model.onnx", "preprocessor_config.json", "README.md"
@@ -53,13 +54,17 @@ The model takes uint8 images `[n, {channels}, {height}, {width}]` and divides by
 """
 
 
-def export_folder(run: str | Path, folder: str | Path, *, network: str | None = None) -> Exported:
+def export_folder(
+    run: str | Path, folder: str | Path, *, network: str | None = None, benchmark: str | None = None
+) -> Exported:
     """Write a run, or a pretrained model, as a new folder that can be uploaded to Hugging Face; nothing is uploaded.
 
-    `run` and `network` are as in `export`, whose check of the ONNX file it makes. Raises UserError as that does, and
-    where the folder has files already.
+    `run` and `network` are as in `export`, whose check of the ONNX file it makes. With a `benchmark` of the Hub,
+    DATASET:TASK, the run's accuracies on test images are in .eval_results. Raises UserError as that does, and where
+    the folder has files already, or the run no scores on test images for a benchmark.
     """
     folder = Path(folder)
+    results = results_of(run, benchmark) if benchmark else {}
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder}: is there already", expected="a new folder")
     source = folder_of(run)
@@ -78,6 +83,8 @@ def export_folder(run: str | Path, folder: str | Path, *, network: str | None = 
     }
     for name, content in files.items():
         atomic_write(folder / name, content.encode())
+    if results:
+        write_results(folder, results)
     return replace(exported, path=folder / MODEL)
 
 

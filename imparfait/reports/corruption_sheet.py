@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from imparfait.core.storage import atomic_write
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
-from imparfait.reports.figures.drawing import as_png
+from imparfait.reports.figures.drawing import as_file
 from imparfait.reports.figures.runs import contact_sheet
 
 SEVERITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -46,7 +46,7 @@ def corruption_sheet(
         for name in names:
             rows |= {f"{name} {severity:g}": corrupt(part, name, severity, seed).pixels for severity in severities}
         sentence = f"{len(part)} images, a row for each of {', '.join(rows)}"
-    return as_png(contact_sheet(rows)), sentence
+    return as_file(contact_sheet(rows), "png"), sentence
 
 
 def _classes_in_turn(labels: Int64[np.ndarray, " n"], classes: int, images: int) -> Int64[np.ndarray, " m"]:

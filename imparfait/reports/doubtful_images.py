@@ -9,6 +9,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.duplicates import copies_of, fingerprints, near_copies_of
 from imparfait.evaluation.suspect_labels import SuspectLabel
 from imparfait.reports.figures.drawing import shown_name
+from imparfait.reports.figures.fonts import shown_classes
 from imparfait.reports.figures.runs import mistakes
 from imparfait.reports.page import PageFigure
 
@@ -18,7 +19,7 @@ MOST_COPIES = 10  # validation images that are shown, each beside its training i
 def suspects_figure(suspects: Sequence[SuspectLabel], images: LabelledImages, files: Sequence[str]) -> PageFigure:
     """The images whose labels are perhaps wrong, the most suspect first."""
     rows = {int(source): row for row, source in enumerate(images.sources)}
-    names = [shown_name(name) for name in images.classes]
+    names = shown_classes(images.classes)
     captions = [
         f"{names[each.label]} → {names[each.likely]}  {100 * each.probability:.0f} %\n{_name(each.source, files)}"
         for each in suspects
@@ -44,7 +45,7 @@ def copies_figure(held_out: LabelledImages, trained_on: LabelledImages, files: S
     if not len(rows):
         return None
     shown = rows[np.argsort(same[rows] < 0, kind="stable")][:MOST_COPIES]  # the same pixels first
-    names = [shown_name(name) for name in held_out.classes]
+    names = shown_classes(held_out.classes)
     pixels, captions = [], []
     for row in shown:
         for what, data, at in (("validation", held_out, row), ("training", trained_on, twins[row])):

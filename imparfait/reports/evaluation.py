@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imparfait.core.errors import lookup
+from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import environment
 from imparfait.core.names import as_file_name
-from imparfait.core.storage import atomic_directory, fingerprint, write_json
+from imparfait.core.storage import atomic_directory, fingerprint, printable, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.dataset import LabelledImages
@@ -22,6 +22,7 @@ from imparfait.evaluation.kept_scores import forget_scores
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
+from imparfait.evaluation.severity_scales import SeverityFile
 from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for
 from imparfait.inference.open_model import LoadedModel
 from imparfait.inference.suite_run import unfinished
@@ -66,6 +67,7 @@ def evaluate_models(
     suite: Suite = "core",
     split: EvaluatedSplit = "validation",
     sample: Sample = None,
+    severities: SeverityFile | None = None,
     executor: Executor | None = None,
     threads: int = 1,
     out: str | Path = "runs",
@@ -75,7 +77,8 @@ def evaluate_models(
     """Evaluate models on the validation images, or with split="test" on the test set, and write a report in `out`.
 
     split="all" is for models that are no runs, on a data set of load_data(…, whole=True). `sample` is about how many
-    images are used, drawn by class, or "all"; by default all, and at most 4,000 for suite="photo".
+    images are used, drawn by class, or "all"; by default all, and at most 4,000 for suite="photo". `severities` of
+    `read_severities` replace the published ones.
 
     Models that differ only in their seed are one; each pair of models gets one verdict. Every model's access to the
     test set is recorded in the ledger in `out`. Each finished condition is kept beside the report's folder until the
@@ -85,18 +88,23 @@ def evaluate_models(
     result of each condition. `say` gets sentences about what was finished earlier.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
+    if severities and suite == "core":
+        raise UserError("severities of your own for the suite core", expected="the suite digits or photo")
     out = Path(out)
     drawn = sampled(images_of(models, dataset, split), dataset, split, sample, suite)
     images = drawn.images
     if drawn.is_sample:
         say(f"{drawn.count(images)} images{drawn.by_class}; --sample all uses all")
     conditions = conditions_for(suite, images)
+    conditions = severities.scaled(conditions) if severities else conditions
     names = as_file_name("-and-".join(model.name for model in models), MAX_NAME)
     data_name = as_file_name(images.name, MAX_NAME)
     folder = out / f"evaluate-{names}-{data_name}{'' if suite == 'core' else _suffix(suite)}-{split}"
     folder = folder.with_name(f"{folder.name}-sample-{len(images)}") if drawn.is_sample else folder
+    scales = [severities] if severities else []
+    folder = folder.with_name(f"{folder.name}-severities-{fingerprint(severities)[:6]}") if severities else folder
     keys = {
-        model.name: fingerprint("evaluate", model.manifest.hash, model.config, suite)
+        model.name: fingerprint("evaluate", model.manifest.hash, model.config, suite, *scales)
         for model in models
         if isinstance(suite, str) and model.manifest and model.config  # what decides the scores of others is not known
     }
@@ -109,6 +117,7 @@ def evaluate_models(
             )  # fmt: skip
             suites[model.name] = SuiteResult(found)
         measured_on = _measured_on(drawn, images, split, access)
+        measured_on += f"; {_scales(severities)}" if severities else ""
         known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
         report = _written(folder, models, suites, images, conditions, measured_on, 0 if split == "all" else known)
     for key in keys.values():
@@ -154,6 +163,14 @@ def _written(
         else:
             scores = _write_short_report(partial, first, suites[first.name], images, conditions, circumstances, notes)
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
+
+
+def _scales(file: SeverityFile) -> str:
+    """Whose severities are used, instead of the published ones."""
+    return (
+        f"severities of {printable(file.model)} on {file.images:,} validation images of {printable(file.data)}, "
+        f"which keeps {100 * file.kept:g} % of its clean accuracy at severity 1"
+    )
 
 
 def _suffix(suite: Suite) -> str:
@@ -213,6 +230,7 @@ def _write_report(
         evaluation=evaluation,
         data=images,
         conditions=conditions,
+        classifier=models[0].classifier,
         notes=notes,
         without_label_errors=_without_label_errors(evaluation.models),
         facts={model.name: _settings(model) for model in models if model.manifest}

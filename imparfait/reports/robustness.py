@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from imparfait.corruptions.photo.levels import LEVELS
+from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary, normal_interval
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import Condition
-from imparfait.reports.figures.suites import curves, heat_map
-from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.page import write_page
 from imparfait.reports.suite_confidence import (
     CALIBRATION_HEADINGS,
     OOD_HEADINGS,
@@ -21,6 +20,7 @@ from imparfait.reports.suite_confidence import (
     confidence_figure,
     ood_rows,
 )
+from imparfait.reports.suite_figures import accuracy_maps, hardest, severity_curves
 from imparfait.reports.suite_mistakes import (
     MISTAKES_PER_CORRUPTION,
     ImageMaker,
@@ -29,6 +29,7 @@ from imparfait.reports.suite_mistakes import (
     disagreement_figures,
     mistake_figures,
 )
+from imparfait.reports.suite_saliency import worst_figure
 from imparfait.reports.suite_tables import (
     HEADINGS,
     PHOTO_HEADINGS,
@@ -48,13 +49,9 @@ from imparfait.reports.text import (
     percent,
     percent_range,
     points,
-    severity_number,
     signed_points,
     verdict_sentence,
 )
-
-MAPS_SIDE_BY_SIDE = 2  # heat maps; more would not be legible on a phone
-MAX_CURVES = 4  # models in one panel
 
 
 def write_report(
@@ -67,6 +64,7 @@ def write_report(
     data: LabelledImages,
     facts: Mapping[str, Mapping[str, Any]],
     conditions: Sequence[Condition] = (),
+    classifier: Classifier | None = None,
     notes: Mapping[str, str] | None = None,
     without_label_errors: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
@@ -75,7 +73,8 @@ def write_report(
     `circumstances` says what was evaluated on which images, `overlap` what the training had in common with the suite,
     `notes` how external models take their input. `data` are the source images, from which corrupted ones are made
     again to be shown; `conditions` hold the user's own corruptions. Single predictions are of the first model's first
-    seed. `without_label_errors` has clean accuracy by model, with and without MNIST's label errors.
+    seed, the `classifier` with which occlusion maps are made. `without_label_errors` has clean accuracy by model, with
+    and without MNIST's label errors.
     """
     models, verdicts, errors = evaluation.models, evaluation.verdicts, evaluation.corruption_errors
     summaries = {model.name: _ordered(summaries_of(model)) for model in models}
@@ -88,17 +87,20 @@ def write_report(
     suite, own = first.seeds[0], summaries[first.name]
     headings = PHOTO_HEADINGS if suite.is_of_photos else HEADINGS
     columns = len(HEADINGS) if any(errors.values()) else len(HEADINGS) - 1  # the last is the corruption error
-    breaking = breaking_figure(suite, own, images)
+    kept = hardest(summaries)
+    drawn = {name: [summary for summary in each if summary.corruption in kept] for name, each in summaries.items()}
+    breaking, worst = breaking_figure(suite, own, images), worst_figure(suite, images, classifier)
     write_page(
         folder,
         "robustness.html",
         title=title,
         figures=[
             *([breaking] if breaking else []),
-            *_maps(summaries, verdicts),
-            _curves(models, summaries),
+            *accuracy_maps(drawn),
+            severity_curves(models, drawn),
             confidence_figure(models),
-            *mistake_figures(suite, own, images),
+            *([worst] if worst else []),
+            *mistake_figures(suite, drawn[first.name], images),
             *disagreement_figures(models, images),
         ],
         facts=facts,
@@ -132,6 +134,8 @@ def write_report(
         mistakes_per_corruption=MISTAKES_PER_CORRUPTION,
         shown_model=f"{first.name}, first seed" if len(first.seeds) > 1 else first.name,
         flawless=[corruption_label(summary.corruption) for summary in own if min(summary.accuracies) == 1],
+        shown_of=(len(kept), len(own)),
+        classes=suite.scores.classes,
         notes=notes or {},
         without_label_errors=without_label_errors or {},
         percent=percent,
@@ -168,85 +172,3 @@ def _tests(verdict: Verdict) -> list[tuple[str, ...]]:
         )
         for name, test in verdict.corruptions.items()
     ]
-
-
-def _maps(summaries: Mapping[str, Sequence[CorruptionSummary]], verdicts: Sequence[Verdict]) -> list[PageFigure]:
-    """Accuracy by corruption and severity, two models at a time; for two models also their difference."""
-    first = next(iter(summaries.values()))
-    families: dict[str, list[str]] = {}
-    for summary in first:
-        families.setdefault(summary.family, []).append(corruption_label(summary.corruption))
-    levels = sorted({severity for summary in first for severity in summary.severities})
-    columns = [*(severity_number(first[0].corruption, level) for level in levels), "mean"]
-    is_of_photos = first[0].is_of_photos
-    order = [summary.corruption for summary in first]
-    panels = {name: _panel({one.corruption: one for one in own}, order, levels) for name, own in summaries.items()}
-    figures = []
-    names = list(panels)
-    for start in range(0, len(names), MAPS_SIDE_BY_SIDE):
-        pair = {name: panels[name] for name in names[start : start + MAPS_SIDE_BY_SIDE]}
-        figures.append(
-            PageFigure(
-                f"heat_map_{start // MAPS_SIDE_BY_SIDE}" if start else "heat_map",
-                "Accuracy by corruption and severity" if not start else "… and the next models",
-                f"In %: a row per corruption, a column per {'level' if is_of_photos else 'severity'}, the least "
-                "accurate families and corruptions first. The stronger the colour, the more errors"
-                + ("." if is_of_photos else "; bold below 95 %. Corruptions without degrees have one cell.")
-                if not start
-                else "",
-                lambda theme, pair=pair: heat_map(families, columns, pair, theme, bold=not is_of_photos),  # type: ignore[misc]
-                square=len(pair) == 1,
-                section="map",
-            )
-        )
-    if len(names) == 2:
-        difference = {"": panels[names[0]] - panels[names[1]]}
-        figures.append(
-            PageFigure(
-                "difference",
-                f"{names[0]} minus {names[1]}",
-                f"In percentage points: blue where {names[0]} is ahead, orange where {names[1]} is. Cells are not "
-                "tested; the table of tests shows which corruptions differ significantly.",
-                lambda theme: heat_map(families, columns, difference, theme, signed=True),
-                square=True,
-                section="map",
-            )
-        )
-    return figures
-
-
-def _panel(summaries: Mapping[str, CorruptionSummary], order: Sequence[str], levels: Sequence[float]) -> np.ndarray:
-    panel = np.full((len(order), len(levels) + 1), np.nan)
-    for row, name in enumerate(order):
-        if name in summaries:
-            for severity, accuracy in zip(summaries[name].severities, summaries[name].accuracies, strict=True):
-                if severity in levels:
-                    panel[row, levels.index(severity)] = accuracy
-            panel[row, -1] = summaries[name].accuracy
-    return panel
-
-
-def _curves(models: Sequence[ModelGroup], summaries: Mapping[str, Sequence[CorruptionSummary]]) -> PageFigure:
-    panels: dict[str, dict[str, np.ndarray]] = {}
-    several, is_of_photos = len(models) > 1, models[0].seeds[0].is_of_photos
-    for model in models[:MAX_CURVES]:
-        scores = [suite.clean.score for suite in model.seeds]
-        clean = np.mean([[score.accuracy, *score.interval] for score in scores], 0)
-        for summary in summaries[model.name]:
-            low, high = np.array(summary.intervals).T
-            line = np.stack([summary.severities, summary.accuracies, low, high])
-            label = corruption_label(summary.corruption)
-            panel, name = (label, model.name) if several else (summary.family, label)
-            panels.setdefault(panel, {})[name] = np.column_stack([[0.0, *clean], line])
-    return PageFigure(
-        "curves",
-        "Accuracy over level" if is_of_photos else "Accuracy over severity",
-        "In %, from clean images at 0. Bands are 95 % intervals (Wilson)"
-        + ("." if is_of_photos else ", the fine line is at 95 %. Dotted: corruptions with one level.")
-        + (" For several seeds, their mean." if any(len(model.seeds) > 1 for model in models) else "")
-        + (f" The first {MAX_CURVES} models." if len(models) > MAX_CURVES else ""),
-        lambda theme: curves(
-            panels, 4 if several else 2, theme, named_at_their_ends=not several, levels=LEVELS * is_of_photos
-        ),
-        section="curves",
-    )

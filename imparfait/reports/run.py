@@ -10,6 +10,7 @@ from sklearn.metrics import classification_report
 from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.scores import ConditionResult, Scores
 from imparfait.reports.figures.drawing import shown_name
+from imparfait.reports.figures.fonts import shown_classes
 from imparfait.reports.figures.runs import accuracy_loss, confusion, contact_sheet, mistakes
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
@@ -39,6 +40,8 @@ def write_report(
         title=title,
         figures=figures,
         facts=facts,
+        classes=scores.classes,
+        vectors=False,  # they would take a tenth of a short training
         mean=percent(scores.mean),
         images_per_mistake=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
         circumstances=circumstances,
@@ -97,7 +100,7 @@ def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) ->
 
 def _confident_mistakes(scores: Scores, conditions: Sequence[ConditionImages]) -> tuple[np.ndarray, list[str]]:
     wrong = []
-    classes = [shown_name(name) for name in scores.classes]
+    classes = shown_classes(scores.classes)
     for condition, result in zip(conditions, scores.conditions, strict=True):
         predicted = result.predicted
         for row in np.flatnonzero(~result.correct):

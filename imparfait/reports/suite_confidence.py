@@ -20,7 +20,7 @@ from imparfait.reports.figures.suites import confidence
 from imparfait.reports.page import PageFigure
 from imparfait.reports.text import NONE, percent_range, severity_text
 
-CALIBRATION_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "error rate, %", "confident, %")
+CALIBRATION_HEADINGS = ("images", "NLL", "Brier", "ECE, %", "by chance", "error rate, %", "confident, %")
 OOD_HEADINGS = ("images", "AUROC", "FPR95", "accepted")
 CURVE_POINTS = 300  # of a risk-coverage curve, which has one per image
 MIN_COVERAGE = 0.01  # of a risk-coverage curve: at less, a single wrong prediction is many percent
@@ -36,6 +36,7 @@ def calibration_rows(reports: Iterable[CalibrationReport]) -> list[tuple[str, ..
             f"{report.log_loss:.3f}",
             f"{report.brier:.3f}",
             f"{100 * report.calibration_error:.2f} ({percent_range(report.calibration_error_interval)})",
+            NONE if report.calibration_error_by_chance is None else f"{100 * report.calibration_error_by_chance:.2f}",
             f"{100 * report.error_rate:.2f}",
             f"{100 * report.confident_errors / report.confident_total:.2f}",
         )

@@ -14,6 +14,7 @@ from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
 from imparfait.evaluation.suite import CLEAN, Condition
 from imparfait.reports.figures.drawing import shown_name
+from imparfait.reports.figures.fonts import shown_classes
 from imparfait.reports.figures.runs import mistakes
 from imparfait.reports.figures.suites import rows_of_mistakes
 from imparfait.reports.page import PageFigure
@@ -100,15 +101,16 @@ def breaking_figure(
 def mistake_figures(suite: SuiteResult, summaries: Sequence[CorruptionSummary], images: ImageMaker) -> list[PageFigure]:
     """A figure per family: the most confident mistakes under each corruption, no source twice."""
     families: dict[str, dict[str, tuple[Pixels, list[str]]]] = {}
-    classes = [shown_name(name) for name in suite.scores.classes]
+    classes = shown_classes(suite.scores.classes)
     for summary in summaries:
         if images.can_make(summary.corruption):
-            worst = _confident_mistakes(suite, summary)
+            worst = confident_mistakes(suite, summary)
             if worst:
-                pixels = images.make_all([(summary.corruption, severity, source) for severity, source, _, _ in worst])
+                pixels = images.make_all([(each.corruption, each.severity, each.source) for each in worst])
                 captions = [
-                    f"{classes[truth]} → {classes[wrong]}\n{severity_number(summary.corruption, level)}"
-                    for level, _, truth, wrong in worst
+                    f"{classes[each.truth]} → {classes[each.predicted]}\n"
+                    f"{severity_number(each.corruption, each.severity)}, {100 * each.confidence:.0f} %"
+                    for each in worst
                 ]
                 family = families.setdefault(summary.family, {})
                 family[corruption_label(summary.corruption)] = (pixels, captions)
@@ -125,8 +127,20 @@ def mistake_figures(suite: SuiteResult, summaries: Sequence[CorruptionSummary], 
     ]
 
 
-def _confident_mistakes(suite: SuiteResult, summary: CorruptionSummary) -> list[tuple[float, int, int, int]]:
-    """(severity, source, truth, prediction) of the most confident mistakes."""
+@dataclass(frozen=True)
+class Mistake:
+    """One image under one condition that is classified wrongly; classes by index."""
+
+    corruption: str
+    severity: float
+    source: int
+    truth: int
+    predicted: int
+    confidence: float
+
+
+def confident_mistakes(suite: SuiteResult, summary: CorruptionSummary) -> list[Mistake]:
+    """The most confident mistakes under one corruption, no source image twice."""
     ranked = []
     for severity in summary.severities:
         result = suite.conditions[summary.corruption, severity]
@@ -134,11 +148,13 @@ def _confident_mistakes(suite: SuiteResult, summary: CorruptionSummary) -> list[
         confidence = result.probabilities[wrong].max(1)
         for rank in np.argsort(-confidence, kind="stable")[: 5 * MISTAKES_PER_CORRUPTION]:  # sources may repeat
             row = wrong[rank]
-            mistake = (severity, int(result.sources[row]), int(result.truths[row]), int(predicted[row]))
-            ranked.append((float(confidence[rank]), mistake))
-    by_source: dict[int, tuple[float, int, int, int]] = {}
-    for _, mistake in sorted(ranked, key=lambda pair: -pair[0]):
-        by_source.setdefault(mistake[1], mistake)
+            classes = int(result.truths[row]), int(predicted[row])
+            ranked.append(
+                Mistake(summary.corruption, severity, int(result.sources[row]), *classes, float(confidence[rank]))
+            )
+    by_source: dict[int, Mistake] = {}
+    for mistake in sorted(ranked, key=lambda mistake: -mistake.confidence):
+        by_source.setdefault(mistake.source, mistake)
     return list(by_source.values())[:MISTAKES_PER_CORRUPTION]
 
 
@@ -205,7 +221,7 @@ def disagreement_figures(models: Sequence[ModelGroup], images: ImageMaker) -> li
 def _disagreements(right: ModelGroup, wrong: ModelGroup, images: ImageMaker) -> tuple[list[Place], list[str]]:
     """Places and captions: in turn from the corruptions with most disagreements, mildest first, no source twice."""
     first, second = right.seeds[0], wrong.seeds[0]
-    classes = [shown_name(name) for name in first.scores.classes]
+    classes = shown_classes(first.scores.classes)
     by_corruption = []
     for summary in first.corruptions:
         label, captioned = shown_name(corruption_label(summary.corruption)), []

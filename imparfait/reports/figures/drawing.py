@@ -1,10 +1,13 @@
-"""Shared parts of all figures: themes, axes, names, rows of images, and PNG output."""
+"""Shared parts of all figures: themes, axes, names, rows of images, and files."""
 
 import io
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
@@ -45,21 +48,33 @@ DARK = Theme(
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 MARKS = "osD^vPX"  # one per series, for readers who cannot distinguish the colours
+FileKind = Literal["png", "svg", "pdf"]
 MAX_NAME = 40  # characters of a name
+RIGHT_TO_LEFT = ("R", "AL")  # directions of letters: Hebrew's and the like, and Arabic's
+ISOLATES = "\N{LEFT-TO-RIGHT MARK}\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
+"""Around a name from right to left: without them “true class → prediction” would turn about its arrow."""
+REPEATABLE: dict[Any, Any] = {"svg.hashsalt": "imparfait", "pdf.fonttype": 42}
+"""Equal figures are equal files; of the fonts in PDF files, journals refuse those of type 3."""
+UNDATED: dict[FileKind, tuple[str, ...]] = {"png": (), "svg": ("Date",), "pdf": ("CreationDate",)}
 
 
 def shown_name(name: str) -> str:
     """A name from data or files for a figure: on one line, shortened; matplotlib would leave out a leading `_`."""
     name = printable(name) if len(name) <= MAX_NAME else f"{printable(name, MAX_NAME - 1)}…"
+    if any(unicodedata.bidirectional(letter) in RIGHT_TO_LEFT for letter in name):
+        return f"{ISOLATES[:2]}{name}{ISOLATES[2]}"
     return f"\N{NO-BREAK SPACE}{name}" if name.startswith("_") else name
 
 
-def as_png(figure: Figure) -> bytes:
-    """The figure as the content of a PNG file."""
+def as_file(figure: Figure, kind: FileKind) -> bytes:
+    """The figure as the content of a file."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mpl.rc_context(REPEATABLE):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands for the character
-        figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08)
+        figure.savefig(
+            buffer, format=kind, facecolor=figure.get_facecolor(), bbox_inches="tight", pad_inches=0.08,
+            metadata=dict.fromkeys(UNDATED[kind]),
+        )  # fmt: skip
     return buffer.getvalue()
 
 

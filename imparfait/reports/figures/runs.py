@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator
 from imparfait.core.types import Pixels
 from imparfait.evaluation.scores import Scores
 from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on, montage, shown_name
+from imparfait.reports.figures.fonts import shown_classes
 
 MANY_CLASSES = 20  # above this, numbers in the cells of a confusion matrix are not legible
 INCHES_PER_LETTER = 0.08  # of names and captions
@@ -95,7 +96,7 @@ def accuracy_loss(
 def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], theme: Theme = LIGHT) -> Figure:
     """A confusion matrix: a row per true class, mistakes coloured, correct predictions plain."""
     n = len(classes)
-    names = list(map(shown_name, classes))
+    names = shown_classes(classes)
     side = min(9.0, 1.6 + 0.42 * n) + max(map(len, names)) * INCHES_PER_LETTER
     figure, axes = figure_on(theme, side, side)
     mistakes = counts - np.diag(np.diag(counts))
