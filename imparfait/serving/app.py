@@ -110,9 +110,9 @@ def _add_metadata_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/health/ready", responses=errors(503))
     async def ready() -> Response:
-        """Report whether the self-test has passed and the server is not shutting down."""
-        if service.state != "ready":
-            raise ApiError(503, service.not_ready_reason, service.state)
+        """Report whether the self-test has passed, no thread is stuck, and the server is not shutting down."""
+        if error := service.not_ready:
+            raise error
         return json_response({"status": "ready"})
 
 

@@ -1,6 +1,7 @@
 """The uvicorn server: start-up, time limits and graceful shutdown."""
 
 import asyncio
+import contextlib
 import resource
 import select
 import socket
@@ -132,7 +133,9 @@ def run(server: Server, listener: socket.socket, on_started: Callable[[], None] 
 async def _serve(server: Server, listener: socket.socket) -> None:
     self_test = asyncio.create_task(server.service.run_self_test())
     await server.serve([listener])
-    await self_test
+    self_test.cancel()  # of a model that does not answer; its thread is not waited for either
+    with contextlib.suppress(asyncio.CancelledError):
+        await self_test
 
 
 def tune_process(settings: ServingSettings) -> None:

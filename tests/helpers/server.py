@@ -1,6 +1,7 @@
 """A server in a thread of this process, a fake model, and HTTP requests as bytes on a socket."""
 
 import asyncio
+import atexit
 import http.client
 import json
 import socket
@@ -9,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
 
 from imparfait.data.images.input_format import InputFormat
+from imparfait.inference.image_workers.client import ImageWorkers, WorkerLimits
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
 from imparfait.serving.local_app import LocalServer
@@ -104,11 +107,21 @@ class RunningServer(Address):
             time.sleep(0.005)
 
 
+@cache
+def shared_workers() -> ImageWorkers:
+    """Image workers for all servers of a test run: starting them takes a second."""
+    workers = ImageWorkers(2, WorkerLimits(cpu_seconds=10, seconds=20))
+    atexit.register(workers.close)
+    return workers
+
+
 @contextmanager
-def serving(models: Mapping[str, LoadedModel] | None = None, **settings: Any) -> Iterator[RunningServer]:
+def serving(
+    models: Mapping[str, LoadedModel] | None = None, workers: ImageWorkers | None = None, **settings: Any
+) -> Iterator[RunningServer]:
     """A server with these models and settings until the block ends."""
     checked = ServingSettings(port=0, **settings)
-    server = make_server(Service(models or fake_model(), checked))
+    server = make_server(Service(models or fake_model(), checked, workers or shared_workers()))
     listener = listen(checked)
     thread = threading.Thread(target=run, args=(server, listener))
     service, untested = server.service, server.service.not_ready_reason

@@ -133,20 +133,29 @@ class SandboxServer:
     ) -> Iterator["SandboxedModel"]:
         """The file at `path`, loaded in a child that ends with the block; raises UserError when it cannot be loaded."""
         limits = limits or SandboxLimits()
-        local, remote = socket.socketpair()
-        with local, remote:
-            order = {"path": os.path.realpath(path), "threads": threads}
-            order |= {"memory_bytes": limits.memory_bytes, "cpu_seconds": limits.cpu_seconds}
-            pid = self._order(protocol.START_CHILD, order, remote)["pid"]
-            remote.close()
-            model = SandboxedModel(
-                path, local, limits, lambda: int(self._order(protocol.END_CHILD, {"pid": pid})["status"])
-            )
+        local, end = self.start(path, limits, threads)
+        with local:
+            model = SandboxedModel(path, local, limits, end)
             try:
                 model._load()
                 yield model
             finally:
                 model._end()
+
+    def start(
+        self, path: str | Path, limits: SandboxLimits, threads: int = 1
+    ) -> tuple[socket.socket, Callable[[], int]]:
+        """A new child that may read `path`: the channel to it, and what ends it and returns its wait status."""
+        local, remote = socket.socketpair()
+        with remote:
+            order = {"path": os.path.realpath(path), "threads": threads}
+            order |= {"memory_bytes": limits.memory_bytes, "cpu_seconds": limits.cpu_seconds}
+            try:
+                pid = self._order(protocol.START_CHILD, order, remote)["pid"]
+            except UserError:
+                local.close()
+                raise
+        return local, lambda: int(self._order(protocol.END_CHILD, {"pid": pid})["status"])
 
     def _order(self, kind: bytes, order: dict[str, Any], channel: socket.socket | None = None) -> Any:
         with self._lock:
@@ -162,6 +171,12 @@ class SandboxServer:
     def is_open(self) -> bool:
         """Whether children can be started."""
         return self._control.fileno() >= 0 and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End the server and all its children at once, also while another thread waits for it."""
+        self._process.kill()
+        self._process.wait()
+        self._control.close()
 
     def close(self) -> None:
         """End the server and all its children."""
@@ -181,6 +196,11 @@ class SandboxedModel:
         self.declared: dict[str, Any] = {}
         self._channel, self._limits = channel, limits
         self._end_child: Callable[[], int] | None = end
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be called: it was not stopped, and the block has not ended."""
+        return self._end_child is not None
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """The outputs for `array`, one row for each of its rows: float32 `[n, classes]` or int64 `[n]`.
