@@ -4,7 +4,6 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,6 @@ class _Reopened:
     def __init__(self, file: str, threads: int) -> None:
         self._file, self._threads = file, threads
         self._lock = threading.Lock()
-        self._stack = ExitStack()
         self._model = self._opened()
         self.declared = self._model.declared
 
@@ -66,5 +64,4 @@ class _Reopened:
             return np.asarray(self._model(pixels))
 
     def _opened(self) -> SandboxedModel:
-        self._stack.close()
-        return self._stack.enter_context(sandbox_for(__name__).open(self._file, SandboxLimits(), self._threads))
+        return sandbox_for(__name__).load(self._file, SandboxLimits(), self._threads)

@@ -10,13 +10,8 @@ from imparfait.core.errors import UserError
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.limits import Limits, TooLargeError
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.inference.image_workers.client import (
-    SMALL_BYTES,
-    ImageWorkers,
-    WorkerLimits,
-    WorkLimitError,
-    small_normalized,
-)
+from imparfait.inference.image_workers.client import SMALL_BYTES, ImageWorkers, small_normalized
+from imparfait.inference.image_workers.worker import WorkerLimits, WorkLimitError
 from imparfait.inference.predictor import Predictor
 from imparfait.serving.errors import ApiError
 from imparfait.serving.jobs import Jobs

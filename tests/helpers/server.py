@@ -17,7 +17,8 @@ import numpy as np
 from fastapi import FastAPI
 
 from imparfait.data.images.input_format import InputFormat
-from imparfait.inference.image_workers.client import ImageWorkers, WorkerLimits
+from imparfait.inference.image_workers.client import ImageWorkers
+from imparfait.inference.image_workers.worker import WorkerLimits
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
 from imparfait.serving.local_app import LocalServer
