@@ -33,8 +33,8 @@ def serve(model: str, trust: bool, show: bool, **flags: str) -> None:
     """Serve predictions over HTTP, and a demo page.
 
     MODEL is a pretrained model (digits, digits-clean), an .onnx file that imparfait exported, or a run folder. POST an
-    image file to /v1/predict; /openapi.json describes the other routes. There is no password and no TLS: everyone who
-    reaches the address can use it.
+    image file to /v1/predict; /openapi.json describes the other routes. There is no TLS, and without --token-file no
+    password: everyone who reaches the address can use it. SIGHUP loads the model again, after its self-test.
     """
     for name in ("fastapi", "uvicorn", "httptools"):
         if importlib.util.find_spec(name) is None:
@@ -50,8 +50,11 @@ def serve(model: str, trust: bool, show: bool, **flags: str) -> None:
         starting.start()
         server = make_server(Service(models_for(model, trust), limits, workers))
         starting.join()
-        host, port = listener.getsockname()[:2]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        server.reload = lambda: models_for(model, trust)
+        url = limits.unix
+        if not url:
+            host, port = listener.getsockname()[:2]
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}{limits.root_path}"
 
         def started() -> None:
             click.echo(f"{model} is served at {url} (Ctrl-C stops it)")

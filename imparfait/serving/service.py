@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import ModuleType
@@ -11,18 +11,22 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
+from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import ExportMetadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test
+from imparfait.serving.access_log import AccessLog, image_statistics
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
 from imparfait.serving.image_work import ImageWork
 from imparfait.serving.jobs import Jobs
+from imparfait.serving.metrics import Metrics
 from imparfait.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -61,11 +65,15 @@ class Service:
         self.state: State = "starting"
         self.not_ready_reason = "the self-test has not finished"
         self._tested = asyncio.Event()
+        self.metrics, self.log = Metrics(), AccessLog(settings.log)
         self.jobs = Jobs(settings.answer_seconds)
         self._images = ImageWork(settings, self.jobs, workers)
         self._predict_executor = ThreadPoolExecutor(len(models), "predict")
+        self._reload_executor = ThreadPoolExecutor(1, "reload")
         self._corruption_executor = ThreadPoolExecutor(1, "corrupt", _use_one_thread)
-        self.batchers = {role: Batcher(predictor, self._predict_executor) for role, (predictor, _) in models.items()}
+        self.batchers = {
+            role: Batcher(predictor, self._predict_executor, self.jobs) for role, (predictor, _) in models.items()
+        }
         self.metadata = {role: metadata for role, (_, metadata) in models.items()}
         max_bytes = BUFFERED_BODIES * settings.max_body_bytes
         self.limiter = ConcurrencyLimiter(settings.waiting, max_bytes, settings.each_client)
@@ -120,8 +128,31 @@ class Service:
     def end(self) -> None:
         """Shut the executors down without waiting for running jobs."""
         self._images.end()
-        for executor in (self._predict_executor, self._corruption_executor):
+        self.log.close()
+        for executor in (self._predict_executor, self._corruption_executor, self._reload_executor):
             executor.shutdown(wait=False, cancel_futures=True)
+
+    async def reload(self, load: Callable[[], dict[str, LoadedModel]]) -> str:
+        """Replace the models by newly loaded ones once they pass the self-test; why not, or an empty string.
+
+        Requests are answered by the old ones until then.
+        """
+        try:
+            loaded = await self.jobs.run(self._reload_executor, load, watched=False)
+            for predictor, metadata in loaded.values():
+                test = partial(self_test.failure, predictor, metadata)
+                if failure := await self.jobs.run(self._reload_executor, test, watched=False):
+                    return failure
+        except UserError as error:
+            return str(error)
+        self.batchers = {role: Batcher(each, self._predict_executor, self.jobs) for role, (each, _) in loaded.items()}
+        self.metadata = {role: metadata for role, (_, metadata) in loaded.items()}
+        return ""
+
+    def metrics_text(self) -> str:
+        """The counts of this server for Prometheus."""
+        gauges = {"requests_in_progress": self.limiter.active, "ready": float(self.not_ready is None)}
+        return self.metrics.text(gauges)
 
     async def with_timeout(self, response: Awaitable[T]) -> T:
         """The awaited response; raises ApiError when it takes too long."""
@@ -150,14 +181,21 @@ class Service:
             corruptions=schemas.CorruptionSupport(available=available, needs=None if available else NEEDS_TORCH),
         ).model_dump(mode="json")
 
-    async def predict(self, content: bytes, with_baseline: bool) -> dict[str, Any]:
-        """The response of /v1/predict."""
+    async def predict(
+        self, content: bytes, with_baseline: bool, observed: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The response of /v1/predict; `observed` gets what the access log tells of it."""
         pages = await self._images.normalized(content, self.predictor.input_format)
         model = self.batchers["model"]
         baseline = self.batchers.get("baseline") if with_baseline else None
         results, of_baseline = await asyncio.gather(
             model.predict_pages(pages), baseline.predict_pages(pages[:1]) if baseline else _no_results()
         )
+        for result in results:
+            best = result.prediction
+            self.metrics.count_prediction(best.label, best.score, best.confident)
+        if observed is not None and self.log.is_on:
+            observed["pages"] = [_observation(*pair) for pair in zip(results, pages, strict=True)]
         classes = self.predictor.classes
         response: dict[str, Any] = {
             "model": self.predictor.name,
@@ -234,6 +272,17 @@ def _import_corruptions() -> ModuleType:
 def can_corrupt() -> bool:
     """Whether PyTorch is installed; it is not imported."""
     return importlib.util.find_spec("torch") is not None
+
+
+def _observation(result: BatchResult, page: NormalizedImage) -> dict[str, Any]:
+    """What the access log tells of a page: the prediction, and statistics of the model's input."""
+    best = result.prediction
+    return {
+        "label": best.label,
+        "score": round(best.score, 4),
+        "confident": best.confident,
+        "image": image_statistics(page),
+    }
 
 
 def _prediction_json(batcher: Batcher, result: BatchResult) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -169,3 +170,29 @@ def raw_post(image: bytes, path: str = "/v1/predict", *headers: str) -> bytes:
     """A POST request as bytes."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(image)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + image
+
+
+class BlockingModel:
+    """A model that predicts while `proceed` is set."""
+
+    def __init__(self) -> None:
+        self.proceed = threading.Event()
+        self.proceed.set()
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        assert self.proceed.wait(20)
+        return brightness(pixels)
+
+
+@contextmanager
+def blocked(images: int, **settings: object) -> Iterator[tuple[RunningServer, BlockingModel, list[Future[Response]]]]:
+    """A server with this number of requests in progress, until `proceed` is set or the block ends."""
+    model = BlockingModel()
+    with serving(fake_model(model), **settings) as server, ThreadPoolExecutor(images + 4) as pool:
+        model.proceed.clear()
+        responses = [pool.submit(server.post, grey(100 + number)) for number in range(images)]
+        server.wait_until(lambda: server.server.service.limiter.active == images)
+        try:
+            yield server, model, responses
+        finally:
+            model.proceed.set()

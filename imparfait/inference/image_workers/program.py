@@ -17,6 +17,7 @@ from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.limits import Limits, TooLargeError
 from imparfait.data.images.normalize import read_normalized
 from imparfait.data.images.pdf import read_document
+from imparfait.evaluation.external.sandbox.server import OUT_OF_MEMORY
 from imparfait.inference.image_workers import transfer
 from imparfait.inference.ocr import read_page
 from imparfait.inference.predictor import Predictor
@@ -55,7 +56,11 @@ def converse(channel: socket.socket) -> None:
     except MemoryError:
         answer = (transfer.OUT_OF_MEMORY, None)
     except Exception as error:
-        answer = (transfer.FAILED, f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
+        answer = (
+            (transfer.OUT_OF_MEMORY, None)
+            if OUT_OF_MEMORY.search(str(error))
+            else (transfer.FAILED, f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
+        )
     transfer.send(channel, *answer)
 
 
