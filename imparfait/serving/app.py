@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 
 from imparfait.core.errors import UserError
 from imparfait.serving import schemas, static
-from imparfait.serving.errors import CODES, ApiError, error_response
+from imparfait.serving.errors import ApiError, error_response
 from imparfait.serving.inference_protocol import add_inference_protocol
 from imparfait.serving.metrics import MEDIA_TYPE
-from imparfait.serving.responses import json_response, receive_body
+from imparfait.serving.responses import errors, json_response, receive_body
 from imparfait.serving.service import Service
 
 IMAGE_BODY = {
@@ -24,11 +24,6 @@ IMAGE_BODY = {
     }
 }
 NoQuery = Annotated[schemas.NoQuery, Query()]
-
-
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of error responses with these statuses."""
-    return {status: {"model": schemas.Error, "description": CODES[status].replace("_", " ")} for status in statuses}
 
 
 def make_app(service: Service) -> FastAPI:

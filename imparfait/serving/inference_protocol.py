@@ -8,11 +8,14 @@ from pydantic import BaseModel, Field, ValidationError
 
 from imparfait.inference.predictor import IMAGES, PROBABILITIES
 from imparfait.serving.errors import ApiError
-from imparfait.serving.responses import json_response, receive_body
+from imparfait.serving.responses import errors, json_response, receive_body
 from imparfait.serving.service import Service
 
 VERSION = "1"
 MAX_IMAGES = 256  # in a request
+
+
+INFERENCE = errors(400, 403, 404, 408, 413, 415, 422, 429, 503)
 
 
 class InputTensor(BaseModel):
@@ -31,27 +34,32 @@ class InferRequest(BaseModel):
     inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1)]
 
 
+JSON_BODY = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": InferRequest.model_json_schema()}}}
+}
+
+
 def add_inference_protocol(app: FastAPI, service: Service) -> None:
     """Add the routes below /v2."""
 
-    @app.get("/v2")
+    @app.get("/v2", responses=errors(403))
     async def server() -> Response:
         """Describe the server (Open Inference Protocol)."""
         return json_response({"name": "imparfait", "version": VERSION, "extensions": []})
 
-    @app.get("/v2/health/live")
+    @app.get("/v2/health/live", responses=errors(403))
     async def live() -> Response:
         """Report that the server responds (Open Inference Protocol)."""
         return json_response({"live": True})
 
-    @app.get("/v2/health/ready")
+    @app.get("/v2/health/ready", responses=errors(403, 503))
     async def ready() -> Response:
         """Report whether the server is ready (Open Inference Protocol)."""
         if error := service.not_ready:
             raise error
         return json_response({"ready": True})
 
-    @app.get("/v2/models/{name}")
+    @app.get("/v2/models/{name}", responses=errors(403, 404, 422))
     async def model(name: str) -> Response:
         """Describe a model's tensors (Open Inference Protocol)."""
         _check_name(name, service)
@@ -61,7 +69,7 @@ def add_inference_protocol(app: FastAPI, service: Service) -> None:
         platform = "imparfait_onnx"
         return json_response({"name": name, "platform": platform, "inputs": [images], "outputs": [outputs]})
 
-    @app.get("/v2/models/{name}/ready")
+    @app.get("/v2/models/{name}/ready", responses=errors(403, 404, 422, 503))
     async def model_ready(name: str) -> Response:
         """Report whether a model is ready (Open Inference Protocol)."""
         _check_name(name, service)
@@ -69,7 +77,7 @@ def add_inference_protocol(app: FastAPI, service: Service) -> None:
             raise error
         return json_response({"name": name, "ready": True})
 
-    @app.post("/v2/models/{name}/infer")
+    @app.post("/v2/models/{name}/infer", responses=INFERENCE, openapi_extra=JSON_BODY)
     async def infer(name: str, request: Request) -> Response:
         """Return the class probabilities of pixels as the model takes them (Open Inference Protocol)."""
         _check_name(name, service)

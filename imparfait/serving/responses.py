@@ -5,11 +5,17 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from imparfait.serving import schemas
 from imparfait.serving.concurrency import RequestSlot
-from imparfait.serving.errors import ApiError
+from imparfait.serving.errors import CODES, ApiError
 
 IMAGE_TYPES = ("image/", "application/octet-stream")
 MAX_LENGTH_DIGITS = 18  # of a Content-Length; Python refuses to parse 4,300 digits
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of error responses with these statuses."""
+    return {status: {"model": schemas.Error, "description": CODES[status].replace("_", " ")} for status in statuses}
 
 
 async def receive_body(request: Request, max_bytes: int, kinds: tuple[str, ...] = IMAGE_TYPES) -> bytes:
