@@ -24,6 +24,7 @@ from imparfait.inference.image_workers.worker import WorkerLimits, WorkLimitErro
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import read_file
 from imparfait.inference.ocr.constraints import Length
+from imparfait.serving.settings import ServingSettings
 
 FORM = InputFormat(channels=1, height=28, width=28, normalization="digit")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="on Windows images are decoded in the calling process")
@@ -148,10 +149,12 @@ def test_an_image_that_needs_too_much_memory_is_refused_and_the_next_is_read() -
         assert len(list(workers.normalized(FILES["a large PNG"], FORM))) == 1
 
 
-def test_a_photo_of_48_megapixels_fits_into_the_default_memory(workers: ImageWorkers) -> None:
-    for mode in ("RGB", "L"):
-        (image,) = workers.normalized(stored(Image.new(mode, (8000, 6000), 9), "PNG", compress_level=1), FORM)
-        assert image.empty
+def test_a_photo_of_48_megapixels_fits_into_the_servers_memory() -> None:
+    limits = WorkerLimits(memory_bytes=ServingSettings().image_mebibytes << 20)
+    with ImageWorkers(1, limits) as workers:
+        for mode in ("RGB", "L"):
+            (image,) = workers.normalized(stored(Image.new(mode, (8000, 6000), 9), "PNG", compress_level=1), FORM)
+            assert image.empty
 
 
 def test_work_ends_at_its_limit_of_processor_time() -> None:
@@ -256,3 +259,21 @@ def test_predict_and_read_refuse_what_needs_too_much(tmp_path: Path) -> None:
     file.write_bytes(webp_of_50_megapixels())
     for command in ("predict", "read"):
         assert "in WebP" in refused(command, file)
+
+
+def test_a_reader_without_memory_is_refused_in_the_same_words() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 2, (1500, 1500)).astype(np.uint8) * 255)
+    with (
+        ImageWorkers(1, WorkerLimits(memory_bytes=110 << 20)) as workers,
+        pytest.raises(WorkLimitError, match="needs more than 110 MiB of memory"),
+    ):
+        list(workers.readings(stored(noise, "PNG"), load_predictor("digits")))
+
+
+@pytest.mark.parametrize("white", [1e-30, 1.0, 3e38])
+def test_float_samples_of_extreme_range_are_read(white: float, workers: ImageWorkers) -> None:
+    samples = np.zeros((40, 60), np.float32)
+    samples[10:30, 20:26] = white
+    content = stored(Image.fromarray(samples), "TIFF")
+    assert len(list(workers.readings(content, load_predictor("digits")))) == 1
+    assert len(list(workers.normalized(content, FORM))) == 1

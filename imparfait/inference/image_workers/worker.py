@@ -19,12 +19,12 @@ from imparfait.inference.image_workers import transfer
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What the work on one image file may use."""
+    """What the work on one image file may use; by default, enough for a page with thousands of digits."""
 
     cpu_seconds: float = 20.0
     seconds: float = 120.0
     """Wall-clock time; where the computer is busy, processor time takes longer."""
-    memory_bytes: int = 300 << 20
+    memory_bytes: int = 1 << 30
     """In addition to what the program uses."""
     of_each_page: bool = True
     """Whether the limits of time hold for each page of a file, not for the whole file."""
