@@ -111,7 +111,9 @@ def endpoints() -> str:
     rows = []
     for path, methods in described["paths"].items():
         for method, each in methods.items():
-            query = ", ".join(f"`{parameter['name']}`" for parameter in each.get("parameters", []))
+            query = ", ".join(
+                f"`{parameter['name']}`" for parameter in each.get("parameters", []) if parameter["in"] == "query"
+            )
             rows.append((f"`{method.upper()} {path}`", each.get("description", "").split("\n")[0], query))
     return table(("request", "response", "query"), rows)
 

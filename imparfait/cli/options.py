@@ -60,6 +60,9 @@ model = click.option(
     show_default=True,
     help="A pretrained model (digits, digits-clean), an .onnx file that imparfait exported, or a run folder.",
 )
+trust = click.option(
+    "--trust", is_flag=True, help="Run an .onnx file in this process: faster, for files that you made yourself."
+)
 group = click.option(
     "--group",
     metavar="COLUMN|parent|REGEX",

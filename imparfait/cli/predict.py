@@ -18,6 +18,7 @@ SHEET = Path("imparfait-seen.png")
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @options.model
+@options.trust
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each image.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one row of CSV for each image.")
 @click.option(
@@ -25,7 +26,9 @@ SHEET = Path("imparfait-seen.png")
     help="A .jsonl file for the results; the same command resumes where it stopped.",
 )  # fmt: skip
 @click.option("--show", is_flag=True, help=f"Draw the model's inputs and predictions into {SHEET}.")
-def predict(images: tuple[Path, ...], model: str, as_json: bool, as_csv: bool, out: Path | None, show: bool) -> None:
+def predict(
+    images: tuple[Path, ...], model: str, trust: bool, as_json: bool, as_csv: bool, out: Path | None, show: bool
+) -> None:
     """Classify each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, or a folder of them.
 
     Each image is normalised as the model's training images were, and the output tells how. A model of digits finds
@@ -39,7 +42,7 @@ def predict(images: tuple[Path, ...], model: str, as_json: bool, as_csv: bool, o
         raise UserError("--json and --csv", expected="one of them", hint="choose one")
     if show and any(path.resolve() == SHEET.resolve() for path in images):
         raise UserError(f"{SHEET}: is where --show draws", hint="rename this image, or leave --show out")
-    batch, files = Batch(model), list(files_in(images))
+    batch, files = Batch(model, trust), list(files_in(images))
     if out:
         _write(out, files, batch)
     if as_json or as_csv:

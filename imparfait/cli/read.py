@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @options.model
+@options.trust
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per page.")
 @click.option("--show", is_flag=True, help="Draw the recognised digits into IMAGE-read.png.")
 @click.option(
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     help="With --fields: write a row per page; the same command resumes where it stopped.",
 )  # fmt: skip
 def read(
-    images: tuple[Path, ...], model: str, as_json: bool, show: bool, out: Path | None, review: Path | None,
+    images: tuple[Path, ...], model: str, trust: bool, as_json: bool, show: bool, out: Path | None, review: Path | None,
     table: bool, fields: Path | None, csv: Path | None, **allowed: str | None,
 ) -> None:  # fmt: skip
     """Read the numbers on each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF, PPM or PDF file, or a folder of them.
@@ -48,20 +49,21 @@ def read(
     Other characters are left out. With --length, --one-of, --check, --pattern or --at-least, the most probable allowed
     number is printed; a number that does not meet them is unsure. Needs no torch; PDF needs imparfait[pdf].
     """
+    from imparfait.inference.image_workers.client import ImageWorkers
     from imparfait.inference.loading import load_predictor
-    from imparfait.inference.ocr import NO_DIGITS_MESSAGE, read_file
+    from imparfait.inference.ocr import NO_DIGITS_MESSAGE
     from imparfait.inference.ocr import output as ocr
     from imparfait.inference.results_file import json_line
 
     if fields:
         _check_alone("--fields", "--csv, --json and --model", show=show, out=out, review=review, table=table, **allowed)
-        read_forms(images, fields, csv, model, as_json)
+        read_forms(images, fields, csv, model, trust, as_json)
         return
     if csv:
         raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
-    predictor = load_predictor(model)
+    predictor = load_predictor(model, trust=trust)
     constraints = _constraints(allowed, predictor.classes)
     if table:
         _check_alone("--table", "--json, --model and constraints", show=show, out=out, review=review)
@@ -73,23 +75,24 @@ def read(
         folder.mkdir(parents=True, exist_ok=True)
     failed: list[str] = []
     numbers = unsure = crops = 0
-    readings_of = partial(read_file, predictor=predictor, constraints=constraints)
-    for file, (page, reading) in console.each_result(files, readings_of, predictor.name, as_json, failed):
-        if as_json:
-            click.echo(json_line(ocr.page_json(file, page, reading, predictor.name)))
-        else:
-            if len(files) > 1 or page.pages > 1:
-                click.echo(console.plain(f"{page.name}:"))
-            click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
-            if not reading.lines:
-                click.echo(console.plain(f"{page.name}: {NO_DIGITS_MESSAGE}"), err=True)
-            for line in ocr.doubt_lines(reading):
-                click.echo(line, err=True)
-        numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
-        if show:
-            click.echo(f"drawn: {ocr.write_drawing(drawings[file], page, reading)}", err=True)
-        if review:
-            crops += ocr.write_crops(review, Path(file).stem, page, reading)
+    with ImageWorkers() as workers:
+        readings_of = partial(workers.readings, predictor=predictor, constraints=constraints)
+        for file, (page, reading) in console.each_result(files, readings_of, predictor.name, as_json, failed):
+            if as_json:
+                click.echo(json_line(ocr.page_json(file, page, reading, predictor.name)))
+            else:
+                if len(files) > 1 or page.pages > 1:
+                    click.echo(console.plain(f"{page.name}:"))
+                click.echo("".join(f"{line}\n" for line in ocr.text_lines(reading)), nl=False)
+                if not reading.lines:
+                    click.echo(console.plain(f"{page.name}: {NO_DIGITS_MESSAGE}"), err=True)
+                for line in ocr.doubt_lines(reading):
+                    click.echo(line, err=True)
+            numbers, unsure = numbers + len(reading.fields), unsure + sum(not f.confident for f in reading.fields)
+            if show:
+                click.echo(f"drawn: {ocr.write_drawing(drawings[file], page, reading)}", err=True)
+            if review:
+                crops += ocr.write_crops(review, Path(file).stem, page, reading)
     if unsure:
         click.echo(f"unsure of {unsure} of {numbers} numbers; check the digits in parentheses", err=True)
     if review and not crops:

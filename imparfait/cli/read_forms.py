@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from imparfait.inference.predictor import Predictor
 
 
-def read_forms(images: tuple[Path, ...], fields: Path, csv: Path | None, model: str, as_json: bool) -> None:
+def read_forms(
+    images: tuple[Path, ...], fields: Path, csv: Path | None, model: str, trust: bool, as_json: bool
+) -> None:
     """Read the fields of each page; with `csv`, those that are not in there yet."""
     from imparfait.inference.forms.fields_file import load_form
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr.output import files_to_read
 
-    predictor = load_predictor(model)
+    predictor = load_predictor(model, trust=trust)
     form = load_form(fields, predictor.classes)
     files = files_to_read(images)
     counts: Counter[str] = Counter()

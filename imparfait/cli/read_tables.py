@@ -12,6 +12,7 @@ from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.images.decode import Page
+    from imparfait.inference.image_workers.client import ImageWorkers
     from imparfait.inference.ocr.constraints import Constraint
     from imparfait.inference.ocr.table import Table
     from imparfait.inference.predictor import Predictor
@@ -23,39 +24,40 @@ def read_tables(
     images: tuple[Path, ...], predictor: "Predictor", constraints: "list[Constraint]", as_json: bool
 ) -> None:
     """Print the table on each page of each image."""
+    from imparfait.inference.image_workers.client import ImageWorkers
     from imparfait.inference.ocr.output import files_to_read
     from imparfait.inference.results_file import json_line
 
     files = files_to_read(images)
     failed: list[str] = []
     numbers = unsure = 0
-    tables_of = partial(_tables_of, predictor=predictor, constraints=constraints)
-    for file, (page, table) in console.each_result(files, tables_of, predictor.name, as_json, failed):
-        if as_json:
-            number = {"page": page.number} if page.pages > 1 else {}
-            content = table.to_json() if table else {"confident": False, "rows": None}
-            click.echo(json_line({"file": file, **number, "model": predictor.name, **content}))
-        elif table:
-            click.echo(f"{console.plain(page.name)}:\n" * (len(files) > 1 or page.pages > 1) + _text(table))
-        if table is None:
-            click.echo(console.plain(f"{page.name}: {NO_GRID_MESSAGE}"), err=True)
-            continue
-        cells = [cell for row in table.rows for cell in row if cell.field]
-        numbers, unsure = numbers + len(cells), unsure + sum(not cell.confident for cell in cells)
+    with ImageWorkers() as workers:
+        tables_of = partial(_tables_of, predictor=predictor, constraints=constraints, workers=workers)
+        for file, (page, table) in console.each_result(files, tables_of, predictor.name, as_json, failed):
+            if as_json:
+                number = {"page": page.number} if page.pages > 1 else {}
+                content = table.to_json() if table else {"confident": False, "rows": None}
+                click.echo(json_line({"file": file, **number, "model": predictor.name, **content}))
+            elif table:
+                click.echo(f"{console.plain(page.name)}:\n" * (len(files) > 1 or page.pages > 1) + _text(table))
+            if table is None:
+                click.echo(console.plain(f"{page.name}: {NO_GRID_MESSAGE}"), err=True)
+                continue
+            cells = [cell for row in table.rows for cell in row if cell.field]
+            numbers, unsure = numbers + len(cells), unsure + sum(not cell.confident for cell in cells)
     if unsure:
         click.echo(f"unsure of {unsure} of {numbers} numbers: those in parentheses", err=True)
     console.check_failed(failed, files)
 
 
 def _tables_of(
-    file: str, predictor: "Predictor", constraints: "list[Constraint]"
+    file: str, predictor: "Predictor", constraints: "list[Constraint]", workers: "ImageWorkers"
 ) -> "Iterator[tuple[Page, Table | None]]":
     """Each page of a file with its table; raises UserError at the end where no page has one."""
-    from imparfait.data.images.pdf import read_document
     from imparfait.inference.ocr.table import read_table
 
     found = False
-    for page in read_document(file):
+    for page in workers.pages(file):
         table = read_table(page, predictor, constraints)
         found = found or table is not None
         if table or page.pages > 1:

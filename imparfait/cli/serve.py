@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import threading
 import webbrowser
 
 import click
 
+from imparfait.cli import options
 from imparfait.cli.options import Command
 from imparfait.core.errors import UserError
 from imparfait.serving.settings import ServingSettings, settings_from
@@ -24,27 +26,35 @@ def settings(command: Command) -> Command:
 
 @click.command()
 @click.argument("model", default="digits")
+@options.trust
 @settings
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
-def serve(model: str, show: bool, **flags: str) -> None:
+def serve(model: str, trust: bool, show: bool, **flags: str) -> None:
     """Serve predictions over HTTP, and a demo page.
 
     MODEL is a pretrained model (digits, digits-clean), an .onnx file that imparfait exported, or a run folder. POST an
-    image file to /v1/predict; /openapi.json describes the other routes. There is no password and no TLS: everyone who
-    reaches the address can use it.
+    image file to /v1/predict; /openapi.json describes the other routes. There is no TLS, and without --token-file no
+    password: everyone who reaches the address can use it. SIGHUP loads the model again, after its self-test.
     """
     for name in ("fastapi", "uvicorn", "httptools"):
         if importlib.util.find_spec(name) is None:
             raise UserError(f"serve needs {name}, which is not installed", hint="write: pip install 'imparfait[serve]'")
+    from imparfait.serving.image_work import make_workers
     from imparfait.serving.server import listen, make_server, run, tune_process
     from imparfait.serving.service import Service, models_for
 
     limits = settings_from(flags)
     tune_process(limits)
-    server = make_server(Service(models_for(model), limits))
-    with listen(limits) as listener:
-        host, port = listener.getsockname()[:2]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    with listen(limits) as listener, make_workers(limits) as workers:
+        starting = threading.Thread(target=workers.start)  # while the model is loaded
+        starting.start()
+        server = make_server(Service(models_for(model, trust), limits, workers))
+        starting.join()
+        server.reload = lambda: models_for(model, trust)
+        url = limits.unix
+        if not url:
+            host, port = listener.getsockname()[:2]
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}{limits.root_path}"
 
         def started() -> None:
             click.echo(f"{model} is served at {url} (Ctrl-C stops it)")
@@ -52,5 +62,6 @@ def serve(model: str, show: bool, **flags: str) -> None:
                 webbrowser.open(url)
 
         run(server, listener, started)
-        if server.service.busy:  # with an image nobody waits for any more, for which Python would wait
+        workers.close()
+        if server.service.jobs.busy:  # with an image nobody waits for any more, for which Python would wait
             os._exit(0)

@@ -18,6 +18,7 @@ from imparfait.core.compute import exit_with_parent, usable_cores
 from imparfait.core.errors import UserError
 from imparfait.data.images.decode import SUFFIXES, page_of
 from imparfait.data.images.normalize import NormalizedImage, normalize, read_normalized
+from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import Prediction, Predictor
 
@@ -83,13 +84,16 @@ def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iter
 
 
 def predict_files(files: Iterable[str], predictor: Predictor) -> Iterator[FileResult]:
-    """The result for each page of each file, in order, in this process."""
+    """The result for each page of each file, in order; images that are not small are decoded in an image worker."""
     waiting = iter(files)
-    while chunk := list(islice(waiting, CHUNK_FILES)):
-        yield from _of_chunk(chunk, predictor)
+    with ImageWorkers() as workers:
+        while chunk := list(islice(waiting, CHUNK_FILES)):
+            yield from _of_chunk(chunk, predictor, workers)
 
 
-def predict_many(files: Iterable[str], model: str, processes: int | None = None) -> Iterator[FileResult]:
+def predict_many(
+    files: Iterable[str], model: str, processes: int | None = None, trust: bool = False
+) -> Iterator[FileResult]:
     """As `predict_files`, in as many processes as there are cores, in order; memory does not grow with the files.
 
     Raises UserError when a process is killed.
@@ -98,7 +102,7 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
     context = multiprocessing.get_context("spawn")
     waiting = iter(files)
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, context, _begin, (model,))
+    pool = ProcessPoolExecutor(workers, context, _begin, (model, trust))
     under_way: deque[Future[list[FileResult]]] = deque()
     try:
         for chunk in iter(lambda: list(islice(waiting, CHUNK_FILES)), []):
@@ -120,11 +124,12 @@ def predict_many(files: Iterable[str], model: str, processes: int | None = None)
 class Batch:
     """Predictions for many files by one model, in several processes from MANY_FILES on; remembers what failed.
 
-    `model` is as `load_predictor` takes it.
+    `model` and `trust` are as `load_predictor` takes them.
     """
 
-    def __init__(self, model: str) -> None:
-        self.model, self.predictor = model, load_predictor(model)
+    def __init__(self, model: str, trust: bool = False) -> None:
+        self.model, self.trust = model, trust
+        self.predictor = load_predictor(model, trust=trust)
         self.failed: list[FileResult] = []
         self.first: list[FileResult] = []
         """The first KEPT_RESULTS, of images and of files that failed."""
@@ -132,7 +137,8 @@ class Batch:
     def predict(self, files: Sequence[str]) -> Iterator[FileResult]:
         """The result for each page of each file, in order."""
         in_one = len(files) < MANY_FILES
-        for result in predict_files(files, self.predictor) if in_one else predict_many(files, self.model):
+        results = predict_files(files, self.predictor) if in_one else predict_many(files, self.model, trust=self.trust)
+        for result in results:
             if result.error is not None:
                 self.failed.append(result)
             if len(self.first) < KEPT_RESULTS:
@@ -144,14 +150,14 @@ class Batch:
         return result.to_json(self.predictor.name)
 
 
-def _of_chunk(files: list[str], predictor: Predictor) -> list[FileResult]:
+def _of_chunk(files: list[str], predictor: Predictor, workers: ImageWorkers) -> list[FileResult]:
     results: list[FileResult] = []
     images: list[NormalizedImage] = []
     for file in files:
         pages: list[NormalizedImage] = []
         error = None
         try:
-            pages.extend(read_normalized(file, predictor.input_format))
+            pages.extend(workers.normalized(file, predictor.input_format))
         except UserError as problem:  # of one file among many; pages before a broken one are kept
             error = str(problem).removeprefix(f"{file}: ")
         several = len(pages) > 1 or bool(pages and error)
@@ -165,14 +171,16 @@ def _of_chunk(files: list[str], predictor: Predictor) -> list[FileResult]:
 
 
 _predictor: Predictor | None = None
+_workers: ImageWorkers | None = None
 
 
-def _begin(model: str) -> None:
-    global _predictor
+def _begin(model: str, trust: bool) -> None:
+    global _predictor, _workers
     exit_with_parent()
-    _predictor = load_predictor(model)
+    _predictor, _workers = load_predictor(model, trust=trust), ImageWorkers()
 
 
 def _work(files: list[str]) -> list[FileResult]:
     assert _predictor is not None
-    return _of_chunk(files, _predictor)
+    assert _workers is not None
+    return _of_chunk(files, _predictor, _workers)

@@ -7,29 +7,35 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, read_regular
 from imparfait.core.types import Pixels, Probabilities
+from imparfait.inference.exported_model import sandboxed_predictor
 from imparfait.inference.predictor import Predictor, checked, predictor_from_onnx
 from imparfait.models.metadata import ExportMetadata, read_config
 from imparfait.models.pretrained import PRETRAINED
 
 
-def load_predictor(model: str, threads: int = 1) -> Predictor:
+def load_predictor(model: str, threads: int = 1, trust: bool = False) -> Predictor:
     """The predictor for a pretrained model, an .onnx file of ours, or a run folder (which needs torch).
 
-    Raises UserError where there is none.
+    An .onnx file may have come from anywhere, so it runs in the sandbox, unless `trust` says that it may run in this
+    process. Raises UserError where there is none.
     """
-    return load_predictor_with_metadata(model, threads)[0]
+    return load_predictor_with_metadata(model, threads, trust)[0]
 
 
-def load_predictor_with_metadata(model: str, threads: int = 1) -> tuple[Predictor, ExportMetadata | None]:
+def load_predictor_with_metadata(
+    model: str, threads: int = 1, trust: bool = False
+) -> tuple[Predictor, ExportMetadata | None]:
     """As `load_predictor`, with the metadata in its file; a run folder has none."""
-    predictor, metadata = _loaded(model, threads)
+    predictor, metadata = _loaded(model, threads, trust)
     return checked(predictor), metadata
 
 
-def _loaded(model: str, threads: int) -> tuple[Predictor, ExportMetadata | None]:
+def _loaded(model: str, threads: int, trust: bool) -> tuple[Predictor, ExportMetadata | None]:
     if model in PRETRAINED:
         return predictor_from_onnx((PRETRAINED[model].folder / "model.onnx").read_bytes(), model, threads)
     path = Path(model)
+    if path.suffix == ".onnx" and not trust:
+        return sandboxed_predictor(model, threads)
     if path.suffix == ".onnx":
         return predictor_from_onnx(
             read_regular(path, MAX_MODEL_BYTES, "an .onnx file that imparfait exported"), model, threads

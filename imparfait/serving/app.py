@@ -1,6 +1,5 @@
 """The HTTP API: routes, request bodies and error handlers."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -10,8 +9,10 @@ from starlette.exceptions import HTTPException
 
 from imparfait.core.errors import UserError
 from imparfait.serving import schemas, static
-from imparfait.serving.concurrency import RequestSlot
-from imparfait.serving.errors import CODES, ApiError, error_response
+from imparfait.serving.errors import ApiError, error_response
+from imparfait.serving.inference_protocol import add_inference_protocol
+from imparfait.serving.metrics import MEDIA_TYPE
+from imparfait.serving.responses import errors, json_response, receive_body
 from imparfait.serving.service import Service
 
 IMAGE_BODY = {
@@ -23,11 +24,6 @@ IMAGE_BODY = {
     }
 }
 NoQuery = Annotated[schemas.NoQuery, Query()]
-
-
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of error responses with these statuses."""
-    return {status: {"model": schemas.Error, "description": CODES[status].replace("_", " ")} for status in statuses}
 
 
 def make_app(service: Service) -> FastAPI:
@@ -42,6 +38,7 @@ def make_app(service: Service) -> FastAPI:
     _add_inference_routes(app, service)
     _add_metadata_routes(app, service)
     _add_page_routes(app)
+    add_inference_protocol(app, service)
     add_error_handlers(app)
     return app
 
@@ -51,7 +48,7 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
     corruption = inference | errors(501)
 
     async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
-        body = await _receive_body(request, service.settings.max_body_bytes)
+        body = await receive_body(request, service.settings.max_body_bytes)
 
         async def answer() -> Any:
             await service.check_ready()
@@ -62,7 +59,8 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
     @app.post("/v1/predict", responses=inference, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
     async def predict(request: Request, query: Annotated[schemas.PredictQuery, Query()]) -> Response:
         """Classify an image. The body is an image file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
-        return await respond(request, lambda body: service.predict(body, query.baseline))
+        observed = request.scope.get("observed")
+        return await respond(request, lambda body: service.predict(body, query.baseline, observed))
 
     @app.post("/v1/read", responses=inference, response_model=schemas.ReadResponse, openapi_extra=IMAGE_BODY)
     async def read(request: Request, query: NoQuery) -> Response:
@@ -112,10 +110,15 @@ def _add_metadata_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/health/ready", responses=errors(503))
     async def ready() -> Response:
-        """Report whether the self-test has passed and the server is not shutting down."""
-        if service.state != "ready":
-            raise ApiError(503, service.not_ready_reason, service.state)
+        """Report whether the self-test has passed, no thread is stuck, and the server is not shutting down."""
+        if error := service.not_ready:
+            raise error
         return json_response({"status": "ready"})
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {MEDIA_TYPE.split(";")[0]: {}}}})
+    async def metrics() -> Response:
+        """Report counts of requests, predictions and abstentions for Prometheus."""
+        return Response(service.metrics_text(), media_type=MEDIA_TYPE)
 
 
 def _add_page_routes(app: FastAPI) -> None:
@@ -154,35 +157,3 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def internal_error(request: Request, error: Exception) -> Response:
         return error_response(ApiError(500, "internal error; see the server's log"))
-
-
-async def _receive_body(request: Request, max_bytes: int) -> bytes:
-    """The body of a request; raises ApiError if its type is not an image's or it has over `max_bytes` bytes."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind and not kind.startswith("image/") and kind != "application/octet-stream":
-        raise ApiError(
-            415, f"content type {kind!r}; expected an image; write the header Content-Type: application/octet-stream"
-        )
-    length = request.headers.get("content-length", "0")
-    too_large = ApiError(413, f"the request body is too large; expected at most {max_bytes:,} bytes")
-    if length.isdecimal() and int(length) > max_bytes:
-        raise too_large
-    slot: RequestSlot = request.scope["slot"]
-    parts, size, more = [], 0, True
-    while more:
-        message = await request.receive()
-        if slot.error:
-            raise slot.error
-        if message["type"] == "http.disconnect":
-            raise ApiError(400, "the connection ended before the request body was complete")
-        parts.append(message["body"])
-        size += len(message["body"])
-        more = message["more_body"]
-        if size > max_bytes:
-            raise too_large
-    return b"".join(parts)
-
-
-def json_response(content: Any) -> Response:
-    """A response with this content as JSON."""
-    return Response(json.dumps(content, ensure_ascii=False, allow_nan=False).encode(), media_type="application/json")

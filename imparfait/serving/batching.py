@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -12,6 +13,7 @@ from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.predictor import Prediction, Predictor, pooled, views_of
+from imparfait.serving.jobs import Jobs
 
 MAX_BATCH_IMAGES = 64  # 20 to 30 ms of a pretrained network
 MAX_REQUEST_IMAGES = 32  # of one request in a batch; other requests may come before the rest
@@ -40,9 +42,9 @@ class Batcher:
     An idle predictor starts at once. It runs in a thread of `executor`, one batch after the other.
     """
 
-    def __init__(self, predictor: Predictor, executor: Executor):
+    def __init__(self, predictor: Predictor, executor: Executor, jobs: Jobs):
         self.predictor = predictor
-        self._executor = executor
+        self._executor, self._jobs = executor, jobs
         self.queue: list[PendingRequest] = []
         self._worker: asyncio.Task[None] | None = None
 
@@ -74,12 +76,11 @@ class Batcher:
         return list(await results)
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self.queue:
                 batch = self._next_batch()
                 try:
-                    results = await loop.run_in_executor(self._executor, self._predict_batch, batch)
+                    results = await self._jobs.run(self._executor, partial(self._predict_batch, batch))
                 except Exception as error:
                     for request in batch:
                         if not request.results.done():

@@ -18,6 +18,8 @@ class ConcurrencyLimiter:
         self.closing = False
         """Whether each connection is closed after its next response."""
         self.active_by_address: Counter[str] = Counter()
+        self.connections_by_address: Counter[str] = Counter()
+        """Open connections, of addresses whose connections are limited."""
         self._too_many = ApiError(429, f"{max_per_client} requests of this address are in progress; wait for one")
 
     def rejection(self, address: str) -> ApiError | None:
@@ -25,6 +27,12 @@ class ConcurrencyLimiter:
         if self.max_per_client and self.active_by_address[address] >= self.max_per_client:
             return self._too_many
         return NO_SLOT if self.active >= self.max_requests else None
+
+    def forget_connection(self, address: str) -> None:
+        """Count a connection of this address no more."""
+        self.connections_by_address[address] -= 1
+        if not self.connections_by_address[address]:
+            del self.connections_by_address[address]
 
 
 class RequestSlot:

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from imparfait.serving.concurrency import NO_SLOT, ConcurrencyLimiter, RequestSlot
 from imparfait.serving.errors import ApiError, error_body, error_headers
+from imparfait.serving.security import is_loopback
 from imparfait.serving.settings import ServingSettings
 
 MAX_HEAD_BYTES = 32 << 10  # request line and headers
@@ -21,6 +22,7 @@ IDLE_SECONDS_OVER_LIMIT = 1.0  # the same for a connection above the limit of co
 LINGER_SECONDS = 5.0  # time for a client to read the rest of a response
 MALFORMED = ApiError(400, "the request is not valid HTTP")
 HEAD_TOO_LARGE = ApiError(431, f"a request head may have {MAX_HEAD_BYTES:,} bytes and {MAX_HEADERS} headers")
+TOO_MANY_CONNECTIONS = ApiError(429, "too many connections of this address are open; close one")
 TOO_MANY_PIPELINED = ApiError(400, f"at most {MAX_PIPELINED} requests may be pipelined")
 
 
@@ -60,11 +62,11 @@ class Connection(HttpToolsProtocol):
         self.receiving = False
         """Whether a request has arrived in part."""
         self.in_head = True
-        self.head_bytes = self.complete_heads = 0
+        self.head_bytes = self.complete_heads = self.complete_messages = 0
         self.heads_when_idle = -1
         self.rejected = False
         """Whether the request being received has had its error response already."""
-        self.over_limit = self.failed = False
+        self.over_limit = self.too_many = self.failed = self.counted = False
         self.lingering = False
         """Whether the last response is written, and the rest of a request is read only to be dropped."""
         self.parse_error = MALFORMED
@@ -81,12 +83,22 @@ class Connection(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         count = len(self.connections)
         self.over_limit = count > self.settings.connections
+        most = self.settings.each_address
+        self.counted = bool(most and self.address and not is_loopback(self.address))
+        if self.counted:
+            self.limiter.connections_by_address[self.address] += 1
+            self.too_many = self.limiter.connections_by_address[self.address] > most
+            if self.limiter.connections_by_address[self.address] > 2 * most:
+                transport.abort()
         if count > 2 * self.settings.connections:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release the slots of pipelined requests, which get no response."""
         super().connection_lost(exc)
+        if self.counted:
+            self.counted = False
+            self.limiter.forget_connection(self.address)
         for cycle, _ in self.pipeline:
             cycle.scope["slot"].release()  # type: ignore[typeddict-item]
         self.pipeline.clear()
@@ -95,14 +107,16 @@ class Connection(HttpToolsProtocol):
         """Parse bytes of one or several requests."""
         if self.failed or self.lingering or self.transport.is_closing():
             return  # dropped
-        if self.over_limit:
+        if self.over_limit or self.too_many:
             self.failed = self.receiving = True
-            self._send_error(NO_SLOT, close=True)
+            self._send_error(NO_SLOT if self.over_limit else TOO_MANY_CONNECTIONS, close=True)
             return
-        heads = self.complete_heads
+        heads, messages = self.complete_heads, self.complete_messages
         super().data_received(data)
         if self.in_head and not self.failed:
-            self.head_bytes = self.head_bytes + len(data) if heads == self.complete_heads else 0
+            # Of bytes that end a head or a body it is not known how many belong to the next head.
+            same = (heads, messages) == (self.complete_heads, self.complete_messages)
+            self.head_bytes = self.head_bytes + len(data) if same else 0
             if self.head_bytes > MAX_HEAD_BYTES:
                 self.parse_error = HEAD_TOO_LARGE
                 self.send_400_response("")
@@ -160,6 +174,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Last byte of a request."""
+        self.complete_messages += 1
         self.receiving, self.in_head, self.head_bytes = False, True, 0
         self.phase_start = self.loop.time()
         if self.lingering:
@@ -222,7 +237,7 @@ class Connection(HttpToolsProtocol):
                     self.close_gracefully()
                 else:
                     self._send_error(_too_slow(self.settings.receive_seconds), close=True)
-        elif elapsed > (IDLE_SECONDS_OVER_LIMIT if self.over_limit else IDLE_SECONDS):
+        elif elapsed > (IDLE_SECONDS_OVER_LIMIT if self.over_limit or self.too_many else IDLE_SECONDS):
             self.transport.close()
 
     def close_if_idle(self, now: float, seconds: float) -> None:

@@ -6,6 +6,7 @@ from fastapi import Response
 
 CODES = {
     400: "bad_request",
+    401: "unauthorized",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",

@@ -5,8 +5,8 @@ import asyncio
 from fastapi import FastAPI, Request, Response
 
 from imparfait.inference.forms.fields_editor import FieldsEditor
-from imparfait.serving.app import json_response
 from imparfait.serving.local_app import json_body, make_local_app
+from imparfait.serving.responses import json_response
 
 
 def make_fields_app(editor: FieldsEditor, token: str) -> FastAPI:

@@ -15,9 +15,9 @@ from imparfait.core.storage import printable
 from imparfait.data.image_files import page_at
 from imparfait.inference.active_learning import Candidate
 from imparfait.inference.label_session import LabelSession
-from imparfait.serving.app import json_response
 from imparfait.serving.errors import ApiError
 from imparfait.serving.local_app import body_as, make_local_app
+from imparfait.serving.responses import json_response
 
 MAX_SIDE = 1600  # pixels of an image on the page
 LOSSLESS_SIDE = 256  # pixels, up to which it is sent as PNG: the page shows each of them

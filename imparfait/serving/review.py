@@ -4,9 +4,9 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
 from imparfait.inference.forms.review import Review
-from imparfait.serving.app import json_response
 from imparfait.serving.errors import ApiError
 from imparfait.serving.local_app import body_as, make_local_app
+from imparfait.serving.responses import json_response
 
 
 class DecisionRequest(BaseModel, extra="forbid"):

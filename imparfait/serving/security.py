@@ -2,10 +2,11 @@
 
 import ipaddress
 import logging
+import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from imparfait.serving.errors import ApiError, error_response
@@ -29,22 +30,29 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-FOREIGN_HOST = ApiError(403, "unknown Host; use the address that the server prints, or localhost", "foreign_host")
+FOREIGN_HOST = ApiError(
+    403, "unknown Host; use the address that the server prints, or name this host with --name", "foreign_host"
+)
 FOREIGN_ORIGIN = ApiError(403, "requests from pages of other origins are rejected", "foreign_origin")
 logger = logging.getLogger(__name__)
 
 
-def secured(app: ASGIApp, host: str, proxy: str = "") -> ASGIApp:
+def secured(app: ASGIApp, host: str, names: Sequence[str] = ()) -> ASGIApp:
     """`app` with Host and Origin checks and security headers on every response.
 
-    A server on a loopback address accepts only loopback names, `host` and `proxy` as its Host: a defence against DNS
-    rebinding. On other addresses any Host is accepted.
+    As its Host a request must have a loopback name, `host`, one of `names` or, unless `host` is a loopback address, an
+    IP address: a defence against DNS rebinding, which needs a name. An empty `host` is a Unix socket's: any is taken.
     """
-    names = sorted({*LOOPBACK, host, proxy} - {""}) if is_loopback(host) else ["*"]
-    # Starlette compares IPv6 literals with their brackets.
-    allowed = [f"[{name}]" if ":" in name else name for name in names]
-    hosts = TrustedHostMiddleware(_mark_trusted, allowed, www_redirect=False)
+    allowed = {*LOOPBACK, host.lower(), *names} - {""}
+
+    def is_trusted(headers: Headers) -> bool:
+        given = headers.getlist("host")
+        name = host_name(given[0]) if len(given) == 1 else None
+        if not host:
+            return len(given) <= 1
+        return name is not None and (name in allowed or (not is_loopback(host) and _is_address(name)))
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,8 +69,8 @@ def secured(app: ASGIApp, host: str, proxy: str = "") -> ASGIApp:
                 message = {**message, "headers": headers}
             await send(message)
 
-        await hosts(scope, receive, _discard)
-        error = FOREIGN_HOST if not scope.get("trusted_host") else None if same_origin(scope, proxy) else FOREIGN_ORIGIN
+        trusted = is_trusted(Headers(scope=scope))
+        error = FOREIGN_HOST if not trusted else None if same_origin(scope, names) else FOREIGN_ORIGIN
         if error:
             await error_response(error)(scope, receive, send_with_headers)
             return
@@ -76,21 +84,19 @@ def secured(app: ASGIApp, host: str, proxy: str = "") -> ASGIApp:
     return middleware
 
 
-async def _mark_trusted(scope: Scope, receive: Receive, send: Send) -> None:
-    scope["trusted_host"] = True
+def host_name(header: str) -> str | None:
+    """The name or address in a Host header, without its port and in lower case; None for nonsense."""
+    found = HOST.fullmatch(header.lower())
+    return (found[1] or found[2]) if found else None
 
 
-async def _discard(message: Message) -> None:
-    """Drop Starlette's plain-text response: errors of this API are JSON."""
-
-
-def same_origin(scope: Scope, proxy: str) -> bool:
+def same_origin(scope: Scope, names: Sequence[str]) -> bool:
     """Whether a request does not come from a page of another origin; GET and HEAD change nothing and always pass."""
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     if origin is None or scope["method"] in ("GET", "HEAD"):
         return True
-    return origin.partition("://")[2] == headers.get("host") or bool(proxy and _host_of(origin) == proxy)
+    return origin.partition("://")[2] == headers.get("host") or _host_of(origin) in names
 
 
 def is_loopback(host: str) -> bool:
@@ -99,6 +105,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_of(url: str) -> str | None:

@@ -1,12 +1,16 @@
 """The uvicorn server: start-up, time limits and graceful shutdown."""
 
 import asyncio
+import contextlib
 import resource
 import select
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -14,9 +18,10 @@ import uvicorn
 from imparfait.core.errors import UserError
 from imparfait.serving.app import make_app
 from imparfait.serving.connections import Connection
+from imparfait.serving.observation import observed
 from imparfait.serving.security import secured
-from imparfait.serving.service import Service
-from imparfait.serving.settings import ServingSettings
+from imparfait.serving.service import LoadedModel, Service
+from imparfait.serving.settings import ServingSettings, read_token
 
 BACKLOG = 512  # connections waiting to be accepted
 DRAIN_IDLE_SECONDS = 0.3  # an idle connection is closed after this time during shutdown
@@ -30,6 +35,8 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 
 def listen(settings: ServingSettings) -> socket.socket:
     """A listening socket; raises UserError if the address is in use or not of this computer."""
+    if settings.unix:
+        return _listen_unix(settings.unix)
     host, port = settings.host, settings.port
     listener = None
     try:
@@ -50,6 +57,23 @@ def listen(settings: ServingSettings) -> socket.socket:
         ) from error
 
 
+def _listen_unix(path: str) -> socket.socket:
+    """A listening Unix socket; one that nobody listens on any more is replaced."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if Path(path).is_socket() and listener.connect_ex(path):
+                Path(path).unlink()
+        listener.close()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(BACKLOG)
+        return listener
+    except OSError as error:
+        listener.close()
+        raise UserError(f"cannot listen on {path}: {error.strerror or error}", hint="write another --unix") from error
+
+
 class Server(uvicorn.Server):
     """uvicorn's server with time limits for connections and a graceful shutdown."""
 
@@ -58,6 +82,18 @@ class Server(uvicorn.Server):
         self.service = service
         self.on_started: Callable[[], None] = lambda: None
         """Called once the server listens and handles signals."""
+        self.reload: Callable[[], dict[str, LoadedModel]] | None = None
+        """Loads the models again, for SIGHUP."""
+
+    def start_reload(self) -> None:
+        """Load the model again, as on SIGHUP; what became of it is logged."""
+        self._reloading = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        if self.reload:
+            failure = await self.service.reload(self.reload)
+            self.service.log.write(event="reload", error=failure or None)
+            print(f"imparfait: not reloaded: {failure}" if failure else "imparfait: reloaded", file=sys.stderr)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Shut down gracefully on the first signal, at once on the second; the exit code of the process stays 0."""
@@ -108,7 +144,13 @@ def make_server(service: Service) -> Server:
     """A server of the API, not yet started."""
     settings = service.settings
     config = uvicorn.Config(
-        secured(make_app(service), settings.host, settings.name),
+        observed(
+            secured(make_app(service), "" if settings.unix else settings.host, settings.names),
+            service.metrics,
+            service.log,
+            read_token(settings.token_file),
+            settings.root_path,
+        ),
         http=partial(Connection, service.limiter, settings),  # type: ignore[arg-type]
         log_config=None,
         log_level="error",
@@ -131,8 +173,12 @@ def run(server: Server, listener: socket.socket, on_started: Callable[[], None] 
 
 async def _serve(server: Server, listener: socket.socket) -> None:
     self_test = asyncio.create_task(server.service.run_self_test())
+    if server.reload and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.start_reload)
     await server.serve([listener])
-    await self_test
+    self_test.cancel()  # of a model that does not answer; its thread is not waited for either
+    with contextlib.suppress(asyncio.CancelledError):
+        await self_test
 
 
 def tune_process(settings: ServingSettings) -> None:

@@ -3,10 +3,8 @@
 import asyncio
 import importlib.util
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import ModuleType
 from typing import Any, Literal, TypeVar
@@ -15,17 +13,20 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
-from imparfait.data.images.decode import read_pages
-from imparfait.data.images.limits import Limits, TooLargeError
-from imparfait.data.images.normalize import NormalizedImage, read_normalized
+from imparfait.data.images.normalize import NormalizedImage
+from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import ExportMetadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test
+from imparfait.serving.access_log import AccessLog, image_statistics
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
+from imparfait.serving.image_work import ImageWork
+from imparfait.serving.jobs import Jobs
+from imparfait.serving.metrics import Metrics
 from imparfait.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -33,18 +34,17 @@ State = Literal["starting", "ready", "draining"]
 T = TypeVar("T")
 BASELINES = {"digits": "digits-clean"}
 """The model that each model is compared with."""
-SMALL_FILE_BYTES = 1 << 16  # a drawing has 2,000, a photo a million
 BUFFERED_BODIES = 8  # bodies of the maximum size that may be in memory at once
 LoadedModel = tuple[Predictor, ExportMetadata | None]
 NEEDS_TORCH = "corrupting images needs PyTorch; write: pip install 'imparfait[train]'"
 
 
-def models_for(model: str) -> dict[str, LoadedModel]:
+def models_for(model: str, trust: bool = False) -> dict[str, LoadedModel]:
     """The model of this name as "model", and its baseline, if it has one, as "baseline".
 
-    Raises UserError if there is no such model.
+    `trust` is as in `load_predictor`. Raises UserError if there is no such model.
     """
-    models = {"model": load_predictor_with_metadata(model)}
+    models = {"model": load_predictor_with_metadata(model, trust=trust)}
     baseline = BASELINES.get(model)
     if baseline and (PRETRAINED[baseline].folder / "model.onnx").exists():
         models["baseline"] = load_predictor_with_metadata(baseline)
@@ -57,20 +57,24 @@ class Service:
     `models` holds "model" and perhaps "baseline". Methods that return a dict return a response body.
     """
 
-    def __init__(self, models: Mapping[str, LoadedModel], settings: ServingSettings):
+    def __init__(
+        self, models: Mapping[str, LoadedModel], settings: ServingSettings, workers: ImageWorkers | None = None
+    ):
+        """`workers`: for images that are not small; None for workers of its own."""
         self.settings = settings
         self.state: State = "starting"
         self.not_ready_reason = "the self-test has not finished"
         self._tested = asyncio.Event()
-        # Large files have their own thread, so that small ones never wait for a photo.
-        self._decode_executor = ThreadPoolExecutor(2, "decode")
-        self._large_file_executor = ThreadPoolExecutor(1, "decode-large")
+        self.metrics, self.log = Metrics(), AccessLog(settings.log)
+        self.jobs = Jobs(settings.answer_seconds)
+        self._images = ImageWork(settings, self.jobs, workers)
         self._predict_executor = ThreadPoolExecutor(len(models), "predict")
+        self._reload_executor = ThreadPoolExecutor(1, "reload")
         self._corruption_executor = ThreadPoolExecutor(1, "corrupt", _use_one_thread)
-        self.batchers = {role: Batcher(predictor, self._predict_executor) for role, (predictor, _) in models.items()}
+        self.batchers = {
+            role: Batcher(predictor, self._predict_executor, self.jobs) for role, (predictor, _) in models.items()
+        }
         self.metadata = {role: metadata for role, (_, metadata) in models.items()}
-        self._jobs: set[Future[Any]] = set()
-        self._limits = Limits(bytes=settings.max_body_bytes, pixels=settings.megapixels * 10**6, pages=settings.pages)
         max_bytes = BUFFERED_BODIES * settings.max_body_bytes
         self.limiter = ConcurrencyLimiter(settings.waiting, max_bytes, settings.each_client)
 
@@ -85,16 +89,18 @@ class Service:
         return {role: batcher.predictor.name for role, batcher in self.batchers.items()}
 
     @property
-    def busy(self) -> bool:
-        """Whether a thread is still working, even on a request that has timed out."""
-        return bool(self._jobs)
+    def not_ready(self) -> ApiError | None:
+        """Why the server should get no requests: its state, or a stuck thread; None where it is ready."""
+        if self.state != "ready":
+            return ApiError(503, self.not_ready_reason, self.state)
+        return ApiError(503, self.jobs.stuck, "stuck") if self.jobs.stuck else None
 
     async def run_self_test(self) -> None:
         """Test each model with the self-test image; the service is ready if all pass."""
         try:
             for role, batcher in self.batchers.items():
                 test = partial(self_test.failure, batcher.predictor, self.metadata[role])
-                failure = await self._run(self._predict_executor, test)
+                failure = await self.jobs.run(self._predict_executor, test)
                 if failure:
                     self.not_ready_reason = failure
                     return
@@ -121,10 +127,32 @@ class Service:
 
     def end(self) -> None:
         """Shut the executors down without waiting for running jobs."""
-        for executor in (
-            self._decode_executor, self._large_file_executor, self._predict_executor, self._corruption_executor,
-        ):  # fmt: skip
+        self._images.end()
+        self.log.close()
+        for executor in (self._predict_executor, self._corruption_executor, self._reload_executor):
             executor.shutdown(wait=False, cancel_futures=True)
+
+    async def reload(self, load: Callable[[], dict[str, LoadedModel]]) -> str:
+        """Replace the models by newly loaded ones once they pass the self-test; why not, or an empty string.
+
+        Requests are answered by the old ones until then.
+        """
+        try:
+            loaded = await self.jobs.run(self._reload_executor, load, watched=False)
+            for predictor, metadata in loaded.values():
+                test = partial(self_test.failure, predictor, metadata)
+                if failure := await self.jobs.run(self._reload_executor, test, watched=False):
+                    return failure
+        except UserError as error:
+            return str(error)
+        self.batchers = {role: Batcher(each, self._predict_executor, self.jobs) for role, (each, _) in loaded.items()}
+        self.metadata = {role: metadata for role, (_, metadata) in loaded.items()}
+        return ""
+
+    def metrics_text(self) -> str:
+        """The counts of this server for Prometheus."""
+        gauges = {"requests_in_progress": self.limiter.active, "ready": float(self.not_ready is None)}
+        return self.metrics.text(gauges)
 
     async def with_timeout(self, response: Awaitable[T]) -> T:
         """The awaited response; raises ApiError when it takes too long."""
@@ -153,14 +181,21 @@ class Service:
             corruptions=schemas.CorruptionSupport(available=available, needs=None if available else NEEDS_TORCH),
         ).model_dump(mode="json")
 
-    async def predict(self, content: bytes, with_baseline: bool) -> dict[str, Any]:
-        """The response of /v1/predict."""
-        pages = await self._decode(content)
+    async def predict(
+        self, content: bytes, with_baseline: bool, observed: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The response of /v1/predict; `observed` gets what the access log tells of it."""
+        pages = await self._images.normalized(content, self.predictor.input_format)
         model = self.batchers["model"]
         baseline = self.batchers.get("baseline") if with_baseline else None
         results, of_baseline = await asyncio.gather(
             model.predict_pages(pages), baseline.predict_pages(pages[:1]) if baseline else _no_results()
         )
+        for result in results:
+            best = result.prediction
+            self.metrics.count_prediction(best.label, best.score, best.confident)
+        if observed is not None and self.log.is_on:
+            observed["pages"] = [_observation(*pair) for pair in zip(results, pages, strict=True)]
         classes = self.predictor.classes
         response: dict[str, Any] = {
             "model": self.predictor.name,
@@ -172,15 +207,14 @@ class Service:
 
     async def read(self, content: bytes) -> dict[str, Any]:
         """The response of /v1/read."""
-        pages = await self._run(self._large_file_executor, partial(self._read_pages, content))
-        return {"model": self.predictor.name, "pages": pages}
+        return {"model": self.predictor.name, "pages": await self._images.readings(content, self.predictor)}
 
     async def corrupt(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
         """The response of /v1/corrupt."""
         corruptions = await self.corruptions()
-        pages = await self._decode(content)
+        pages = await self._images.normalized(content, self.predictor.input_format)
         corrupt = partial(corruptions.corrupt_image, pages[0].pixels, name, severity, seed)
-        pixels = await self._run(self._corruption_executor, corrupt)
+        pixels = await self.jobs.run(self._corruption_executor, corrupt)
         results = await self._predict_all(pixels[None])
         predictions = {role: _prediction_json(self.batchers[role], results[role][0]) for role in results}
         return {"corrupted": schemas.data_url(pixels), **predictions}
@@ -188,11 +222,9 @@ class Service:
     async def robustness(self, content: bytes) -> dict[str, Any]:
         """The response of /v1/robustness."""
         corruptions = await self.corruptions()
-        pages = await self._decode(content)
-        clean = pages[0].pixels
-        sweeps = await self._run(
-            self._corruption_executor, partial(corruptions.sweep, clean, self.predictor.input_format)
-        )
+        form = self.predictor.input_format
+        clean = (await self._images.normalized(content, form))[0].pixels
+        sweeps = await self.jobs.run(self._corruption_executor, partial(corruptions.sweep, clean, form))
         results = await self._predict_all(np.concatenate([clean[None], *(sweep.pixels for sweep in sweeps)]))
         rows, start = [], 1  # result 0 is the clean image's
         for sweep in sweeps:
@@ -203,7 +235,7 @@ class Service:
             }
             rows.append({**sweep.corruption.model_dump(), "severities": sweep.severities, **curves})
             start = end
-        severities = corruptions.severities_of(self.predictor.input_format)
+        severities = corruptions.severities_of(form)
         return {"severities": severities, "models": self.names, "corruptions": rows}
 
     async def corruptions(self) -> ModuleType:
@@ -213,51 +245,12 @@ class Service:
         """
         if not can_corrupt():
             raise ApiError(501, NEEDS_TORCH)
-        return await self._run(self._corruption_executor, _import_corruptions)
+        return await self.jobs.run(self._corruption_executor, _import_corruptions, watched=False)
 
     async def _predict_all(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
         """Predictions of the model and its baseline."""
         results = await asyncio.gather(*(batcher.predict(pixels) for batcher in self.batchers.values()))
         return dict(zip(self.batchers, results, strict=True))
-
-    async def _run(self, executor: Executor, job: Callable[[], T]) -> T:
-        future = executor.submit(job)
-        self._jobs.add(future)
-        future.add_done_callback(self._jobs.discard)
-        return await asyncio.wrap_future(future)
-
-    async def _decode(self, content: bytes) -> list[NormalizedImage]:
-        executor = self._decode_executor if len(content) <= SMALL_FILE_BYTES else self._large_file_executor
-        return await self._run(executor, partial(self._decode_pages, content))
-
-    def _decode_pages(self, content: bytes) -> list[NormalizedImage]:
-        with _user_errors_as_api_errors():
-            pages = read_normalized(content, self.predictor.input_format, "the image", self._limits)
-            return list(self._until_timeout(pages))
-
-    def _read_pages(self, content: bytes) -> list[dict[str, Any]]:
-        from imparfait.inference.ocr import read_page  # late: imports scipy.ndimage, which other requests do not need
-
-        with _user_errors_as_api_errors():
-            pages = read_pages(content, "the image", self._limits)
-            return list(self._until_timeout(read_page(page, self.predictor).to_json() for page in pages))
-
-    def _until_timeout(self, pages: Iterator[T]) -> Iterator[T]:
-        """The pages that are done in time; by then the request has failed."""
-        end = time.monotonic() + self.settings.answer_seconds
-        for page in pages:
-            yield page
-            if time.monotonic() > end:
-                break
-
-
-@contextmanager
-def _user_errors_as_api_errors() -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        too_large = isinstance(error.__cause__, TooLargeError)
-        raise ApiError(413 if too_large else 422, str(error)) from error
 
 
 async def _no_results() -> list[BatchResult]:
@@ -280,6 +273,17 @@ def _import_corruptions() -> ModuleType:
 def can_corrupt() -> bool:
     """Whether PyTorch is installed; it is not imported."""
     return importlib.util.find_spec("torch") is not None
+
+
+def _observation(result: BatchResult, page: NormalizedImage) -> dict[str, Any]:
+    """What the access log tells of a page: the prediction, and statistics of the model's input."""
+    best = result.prediction
+    return {
+        "label": best.label,
+        "score": round(best.score, 4),
+        "confident": best.confident,
+        "image": image_statistics(page),
+    }
 
 
 def _prediction_json(batcher: Batcher, result: BatchResult) -> dict[str, Any]:

@@ -1,20 +1,25 @@
 """A server in a thread of this process, a fake model, and HTTP requests as bytes on a socket."""
 
 import asyncio
+import atexit
 import http.client
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
 
 from imparfait.data.images.input_format import InputFormat
+from imparfait.inference.image_workers.client import ImageWorkers
+from imparfait.inference.image_workers.worker import WorkerLimits
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
 from imparfait.serving.local_app import LocalServer
@@ -104,11 +109,21 @@ class RunningServer(Address):
             time.sleep(0.005)
 
 
+@cache
+def shared_workers() -> ImageWorkers:
+    """Image workers for all servers of a test run: starting them takes a second."""
+    workers = ImageWorkers(2, WorkerLimits(cpu_seconds=10, seconds=20))
+    atexit.register(workers.close)
+    return workers
+
+
 @contextmanager
-def serving(models: Mapping[str, LoadedModel] | None = None, **settings: Any) -> Iterator[RunningServer]:
+def serving(
+    models: Mapping[str, LoadedModel] | None = None, workers: ImageWorkers | None = None, **settings: Any
+) -> Iterator[RunningServer]:
     """A server with these models and settings until the block ends."""
     checked = ServingSettings(port=0, **settings)
-    server = make_server(Service(models or fake_model(), checked))
+    server = make_server(Service(models or fake_model(), checked, workers or shared_workers()))
     listener = listen(checked)
     thread = threading.Thread(target=run, args=(server, listener))
     service, untested = server.service, server.service.not_ready_reason
@@ -155,3 +170,29 @@ def raw_post(image: bytes, path: str = "/v1/predict", *headers: str) -> bytes:
     """A POST request as bytes."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(image)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + image
+
+
+class BlockingModel:
+    """A model that predicts while `proceed` is set."""
+
+    def __init__(self) -> None:
+        self.proceed = threading.Event()
+        self.proceed.set()
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        assert self.proceed.wait(20)
+        return brightness(pixels)
+
+
+@contextmanager
+def blocked(images: int, **settings: object) -> Iterator[tuple[RunningServer, BlockingModel, list[Future[Response]]]]:
+    """A server with this number of requests in progress, until `proceed` is set or the block ends."""
+    model = BlockingModel()
+    with serving(fake_model(model), **settings) as server, ThreadPoolExecutor(images + 4) as pool:
+        model.proceed.clear()
+        responses = [pool.submit(server.post, grey(100 + number)) for number in range(images)]
+        server.wait_until(lambda: server.server.service.limiter.active == images)
+        try:
+            yield server, model, responses
+        finally:
+            model.proceed.set()

@@ -1,14 +1,14 @@
 """Numbers are numbers: outputs that are no probabilities are refused, at load and at each answer, in every path."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from helpers.commands import refused
+from helpers.exported import CLASSES, onnx_of
 from helpers.server import INPUT, brightness, fake_model, grey, serving
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 import imparfait
 from imparfait.core.errors import UserError
@@ -16,10 +16,9 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.normalize import read_normalized
 from imparfait.evaluation.external.adapter import to_logits
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.predictor import IMAGES, NOT_CALIBRATED, PROBABILITIES, Predictor
-from imparfait.models.metadata import KEY, MAX_VALUES
+from imparfait.inference.predictor import NOT_CALIBRATED, Predictor
+from imparfait.models.metadata import MAX_VALUES
 
-CLASSES = ("dark", "bright", "neither")
 IMPOSSIBLE = {
     "NaN": [np.nan, 0.5, 0.5],
     "infinite": [np.inf, 0, 0],
@@ -34,31 +33,6 @@ impossible = pytest.mark.parametrize("row", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 
 def predictor_of(row: list[float]) -> Predictor:
     return Predictor("fake", CLASSES, INPUT, None, lambda pixels: np.tile(np.float32(row), (len(pixels), 1)))
-
-
-def onnx_of(row: list[float], path: Path, **changes: object) -> Path:
-    """A file with our metadata whose outputs are `row` for any image."""
-    tensors = {"nothing": np.float32(0), "row": np.float32([row]), "shape": np.int64([-1, 1])}
-    nodes = [
-        helper.make_node("Cast", [IMAGES], ["values"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["values"], ["mean"], axes=[1, 2, 3]),
-        helper.make_node("Reshape", ["mean", "shape"], ["column"]),
-        helper.make_node("Mul", ["column", "nothing"], ["zero"]),
-        helper.make_node("Add", ["zero", "row"], [PROBABILITIES]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "graph",
-        [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["n", 1, 8, 8])],
-        [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["n", len(row)])],
-        [numpy_helper.from_array(array, name) for name, array in tensors.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    metadata = {"name": "fake", "model": "fake", "recipe": "quick", "classes": CLASSES, "weights": 64 * "0"}
-    metadata |= {"settings": 64 * "0", "input": INPUT.model_dump(mode="json"), **changes}
-    helper.set_model_props(model, {KEY: json.dumps(metadata)})
-    onnx.save(model, path)
-    return path
 
 
 @impossible

@@ -5,18 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.server import Response, RunningServer, brightness, fake_model, grey, raw_post, receive_all, serving
+from helpers.server import BlockingModel, RunningServer, blocked, fake_model, grey, raw_post, receive_all, serving
 
 from imparfait.cli import serve
 from imparfait.cli.main import commands
@@ -26,32 +22,6 @@ from imparfait.serving.server import listen
 from imparfait.serving.settings import ServingSettings
 
 STRICT = {"receive_seconds": 0.3, "connections": 8}
-
-
-class BlockingModel:
-    """A model that predicts while `proceed` is set."""
-
-    def __init__(self) -> None:
-        self.proceed = threading.Event()
-        self.proceed.set()
-
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        assert self.proceed.wait(20)
-        return brightness(pixels)
-
-
-@contextmanager
-def blocked(images: int, **settings: object) -> Iterator[tuple[RunningServer, BlockingModel, list[Future[Response]]]]:
-    """A server with this number of requests in progress, until `proceed` is set or the block ends."""
-    model = BlockingModel()
-    with serving(fake_model(model), **settings) as server, ThreadPoolExecutor(images + 4) as pool:
-        model.proceed.clear()
-        responses = [pool.submit(server.post, grey(100 + number)) for number in range(images)]
-        server.wait_until(lambda: server.server.service.limiter.active == images)
-        try:
-            yield server, model, responses
-        finally:
-            model.proceed.set()
 
 
 @pytest.fixture(scope="module")

@@ -149,13 +149,15 @@ def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits, na
             raise TooLargeError(f"{width}×{height} pixels; expected a side of at most {limits.side:,}")
         mode, drafted = image.mode, 1
         if kind == "JPEG":
-            check_scans(content, width * height)
+            check_scans(content, width * height, limits.scanned)
             factor = reduction(width * height, limits.kept)
             if factor > 1 and image.draft(None, (width // factor, height // factor)):
                 drafted = round(width / image.width)
         orientation = _orientation(image)
         image.load()
-        stored = np.asarray(image) if image.mode in PLAIN_MODES else None  # once: copying is most of a small image
+        # Once: copying is most of a small image. Of a large one a copy is not needed.
+        whole = image.mode in PLAIN_MODES and reduction(image.width * image.height, limits.kept) == 1
+        stored = np.asarray(image) if whole else None
         if kind == "PNG" and not (_last_row(image) if stored is None else stored[-1]).any():
             check_rows(content)
         pixels, factor, backdrop = levels_of(image, limits.kept, stored)
@@ -201,6 +203,8 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         raise
     except LimitError as error:
         raise UserError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise UserError(f"{name}: needs more memory than there is", hint="give a smaller image") from error
     except (*BROKEN, AssertionError) as error:  # Pillow raises it for colours without a palette
         reason = "".join(letter if letter.isprintable() else " " for letter in str(error))[:200]
         if isinstance(error, UnidentifiedImageError):  # its message is an address in memory

@@ -10,6 +10,7 @@ Levels = Float32[np.ndarray, "height width channels"]
 FADE_LEVELS = 8  # of 255, by which a visible shape is lighter or darker at its edge
 PLAIN_MODES = frozenset(("L", "RGB"))
 """Pillow's modes whose values are levels of grey or of red, green and blue, of 255."""
+BAND_PIXELS = 1 << 20  # of a large image that are converted at once
 CHECKED_ROWS = 97  # and columns: a sample that usually shows at once that an image has colour
 
 
@@ -24,7 +25,7 @@ def levels_of(image: Image.Image, kept: int, stored: np.ndarray | None = None) -
     if image.mode == "F" or image.mode.startswith("I"):
         return _deep(np.asarray(image), factor), factor, None
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
         lowest, highest = image.getchannel("A").getextrema()
         if lowest != 255 and highest != 0:  # where all is transparent, alpha means nothing
             levels, backdrop = _without_alpha(image, factor)
@@ -39,8 +40,7 @@ def reduction(pixels: int, kept: int) -> int:
 
 def _plain(image: Image.Image, factor: int, stored: np.ndarray | None) -> Levels:
     if factor > 1 or stored is None:
-        image = image.convert("L" if image.mode in ("1", "L") else "RGB")  # of LAB it raises ValueError
-        stored = np.asarray(image.reduce(factor) if factor > 1 else image)
+        stored = _reduced(image, "L" if image.mode in ("1", "L") else "RGB", factor)  # of LAB it raises ValueError
     pixels = stored
     if pixels.ndim == 2:
         pixels = pixels[..., None]
@@ -49,6 +49,15 @@ def _plain(image: Image.Image, factor: int, stored: np.ndarray | None) -> Levels
     # An image of nothing but 0 and 1 in 8 bits is a mask: 1 is white.
     white = 1 if pixels.shape[2] == 1 and pixels.max(initial=0) == 1 else 255
     return np.asarray(np.divide(pixels, np.float32(white), dtype=np.float32))
+
+
+def _reduced(image: Image.Image, mode: str, factor: int) -> UInt8[np.ndarray, "..."]:
+    """The pixels in another mode, reduced by averaging; in bands, so that no large copy is made."""
+    if factor == 1:
+        return np.asarray(image if image.mode == mode else image.convert(mode))
+    rows = max(1, BAND_PIXELS // (image.width * factor)) * factor
+    bands = (image.crop((0, top, image.width, min(top + rows, image.height))) for top in range(0, image.height, rows))
+    return np.concatenate([np.asarray(band.convert(mode).reduce(factor)) for band in bands])
 
 
 def _deep(pixels: Shaped[np.ndarray, "rows columns"], factor: int) -> Levels:
@@ -71,7 +80,7 @@ def _deep(pixels: Shaped[np.ndarray, "rows columns"], factor: int) -> Levels:
 def _without_alpha(image: Image.Image, factor: int) -> tuple[Levels, str]:
     """On white if the shape is dark or fades to white at its edge, else on black: it stays visible."""
     if factor > 1:
-        pixels = np.asarray(image.convert("RGBa").reduce(factor), np.float32)
+        pixels = _reduced(image, "RGBa", factor).astype(np.float32)
         shade, alpha = pixels[..., :3], pixels[..., 3:] / np.float32(255)
     else:
         pixels = np.asarray(image, np.float32)

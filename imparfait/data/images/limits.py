@@ -13,9 +13,12 @@ from imparfait.core.errors import UserError
 MAX_PIXELS = 50_000_000  # 50 megapixels, as of a camera; in colour 150 MB
 MAX_PARTS = 100_000  # chunks, segments or strips: walking them takes 30 ms, Pillow needs a second
 MAX_SLOW_BYTES = 2 << 20  # of a run-length BMP or a PPM in text, which Pillow decodes in Python in a second
+MAX_WEBP_PIXELS = 16_000_000  # Pillow decodes WebP whole, with 17 bytes a pixel: 270 MB; phones have 12 megapixels
 MAX_SCANNED_PIXELS = 10 * MAX_PIXELS  # pixels times scans of a progressive JPEG; ten scans are usual
 THUMBNAIL, STRIPS, TILES = 254, 273, 324  # TIFF tags
 TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # by TIFF's value type
+
+FAST_FORMATS = frozenset(("PNG", "JPEG", "BMP"))  # whose headers bound the memory and time that pixels take
 
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 
@@ -55,6 +58,8 @@ class Limits:
     pages: int = 100
     kept: int = 4_000_000
     """Pixels of a decoded page; a larger one is reduced by a whole factor."""
+    scanned: int = MAX_SCANNED_PIXELS
+    """Pixels times scans of a progressive JPEG."""
 
 
 class LimitError(ValueError):
@@ -104,14 +109,16 @@ def check_structure(content: bytes, kind: str) -> None:
         _check_gif(content)
     elif kind == "PPM":
         _check_ppm(content)
+    elif kind == "WEBP":
+        _check_webp(content)
     elif kind == "BMP" and content[30:31] in (b"\1", b"\2") and len(content) > MAX_SLOW_BYTES:
         raise LimitError(f"{len(content):,} bytes of runs; expected at most {MAX_SLOW_BYTES:,}")
 
 
-def check_scans(content: bytes, pixels: int) -> None:
+def check_scans(content: bytes, pixels: int, most: int) -> None:
     """Raises LimitError for a JPEG with too many scans: an empty one has ten bytes."""
     scans = content.count(b"\xff\xda")  # within pixel data, 255 is never followed by this
-    if scans > 1 and scans * pixels > MAX_SCANNED_PIXELS:
+    if scans > 1 and scans * pixels > most:
         raise LimitError(f"{scans:,} scans over {pixels:,} pixels")
 
 
@@ -172,6 +179,20 @@ def _check_ppm(content: bytes) -> None:
     fast = head[0] == b"P4" or (head[0], *head[3:4]) in ((b"P5", b"255"), (b"P5", b"65535"), (b"P6", b"255"))
     if not fast and len(content) > MAX_SLOW_BYTES:
         raise LimitError(f"{len(content):,} bytes of {head[0].decode()}; expected at most {MAX_SLOW_BYTES:,}")
+
+
+def _check_webp(content: bytes) -> None:
+    """The canvas is limited: a file of 2 KB can hold 50 megapixels."""
+    chunk, head = content[12:16], content[20:30]
+    if chunk == b"VP8X":
+        width, height = (1 + int.from_bytes(head[place : place + 3], "little") for place in (4, 7))
+    elif chunk == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (int.from_bytes(head[place : place + 2], "little") & 0x3FFF for place in (6, 8))
+    if width * height > MAX_WEBP_PIXELS:
+        raise TooLargeError(f"{width}×{height} pixels; expected at most {MAX_WEBP_PIXELS:,} in WebP")
 
 
 def _check_tiff(content: bytes, limits: Limits) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.decode import Page
-from imparfait.data.images.pdf import read_document
 from imparfait.inference.forms import FormReading, read_form
 from imparfait.inference.forms.fields_file import Form
 from imparfait.inference.forms.readings_file import PageRecord, ReadingsFile, page_record, pages_left, stamp_of
+from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.predictor import Predictor
 
 
@@ -45,16 +45,17 @@ def read_forms(
     """
     waiting = pages_left(store.readings, files) if store else list(files)
     before = len(files) - len(waiting)
-    for number, file in enumerate(waiting, before):
-        try:
-            for page, reading in _pages(file, form, predictor, store):
-                yield FormResult(file, number, page, reading)
-        except UserError as error:  # of one file among many; its earlier pages are kept
-            yield FormResult(file, number, error=str(error).removeprefix(f"{file}: "))
+    with ImageWorkers() as workers:
+        for number, file in enumerate(waiting, before):
+            try:
+                for page, reading in _pages(file, form, predictor, store, workers):
+                    yield FormResult(file, number, page, reading)
+            except UserError as error:  # of one file among many; its earlier pages are kept
+                yield FormResult(file, number, error=str(error).removeprefix(f"{file}: "))
 
 
 def _pages(
-    file: str, form: Form, predictor: Predictor, store: ReadingsFile | None
+    file: str, form: Form, predictor: Predictor, store: ReadingsFile | None, workers: ImageWorkers
 ) -> Iterator[tuple[Page, FormReading]]:
     """The pages of a file that are not in `store`."""
     path = Path(file)
@@ -62,7 +63,7 @@ def _pages(
     readings = store.readings if store else None
     key = str(path.absolute())
     same = readings is not None and readings.stamps.get(key) == stamp
-    for page in read_document(file):
+    for page in workers.pages(file):
         if same and readings and (key, page.number) in readings.pages:
             continue
         reading = read_form(page, form, predictor)

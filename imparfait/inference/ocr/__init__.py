@@ -208,16 +208,26 @@ def read_file(
         yield page, read_page(page, predictor, constraints)
 
 
-def read_page(page: Page, predictor: Predictor, constraints: Sequence[Constraint] = ()) -> Reading:
-    """The digits on a page, by a model for cropped digits. Raises UserError as `check_readable` does."""
+def read_page(
+    page: Page, predictor: Predictor, constraints: Sequence[Constraint] = (), join_separators: bool = False
+) -> Reading:
+    """The digits on a page, by a model for cropped digits. Raises UserError as `check_readable` does.
+
+    With `join_separators`, or a Pattern among the constraints, digits with a separator between them are one field.
+    """
     check_readable(page, predictor)
-    join_separators = any(isinstance(each, Pattern) for each in constraints)
+    join_separators = join_separators or any(isinstance(each, Pattern) for each in constraints)
     lines = detect_fields(lightness(page.pixels), predictor, join_separators)
-    read_lines = []
-    for line in lines:
-        found = (field_on(each, page, predictor) for each in line)
-        read_lines.append(Line(tuple(each.constrained(constraints) if constraints else each for each in found)))
-    return Reading(tuple(read_lines), page.number, page.size)
+    found = (Line(tuple(field_on(each, page, predictor) for each in line)) for line in lines)
+    return constrained_reading(Reading(tuple(found), page.number, page.size), constraints)
+
+
+def constrained_reading(reading: Reading, constraints: Sequence[Constraint]) -> Reading:
+    """The reading with each field as the most probable string that the constraints allow."""
+    if not constraints:
+        return reading
+    lines = (Line(tuple(field.constrained(constraints) for field in line.fields)) for line in reading.lines)
+    return replace(reading, lines=tuple(lines))
 
 
 def check_readable(page: Page, predictor: Predictor) -> None:

@@ -33,17 +33,19 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.sandbox import protocol
+from imparfait.evaluation.external.sandbox.protocol import Reply, Started
 
 MAX_CLASSES = 10_000  # numbers returned for one image
 START_SECONDS = 180.0  # until a loader is imported: Keras takes 4 s, on a cold disk 10 s
@@ -67,28 +69,6 @@ class SandboxLimits:
     """Wall-clock time to load, and again for each call."""
     cpu_seconds: int = 6 * 3600
     """Of one core, in the child's whole life."""
-
-
-class Reply(BaseModel, frozen=True, extra="forbid", strict=True):
-    """A child's message: what the file declares, the array that follows, or what went wrong."""
-
-    declared: dict[str, Any] | None = None
-    dtype: Literal["float32", "int64"] | None = None
-    shape: tuple[int, ...] = ()
-    refused: str | None = None
-    """The loader's own error about the file."""
-    failed: str | None = None
-    """Any other exception."""
-    blocked: str | None = None
-    """The action that the audit hook blocked."""
-    out_of_memory: bool = False
-
-
-class Started(BaseModel, frozen=True, extra="forbid"):
-    """A server's first message."""
-
-    ready: bool = False
-    failed: str | None = None
 
 
 class OutOfMemoryError(UserError):
@@ -132,21 +112,37 @@ class SandboxServer:
         self, path: str | Path, limits: SandboxLimits | None = None, threads: int = 1
     ) -> Iterator["SandboxedModel"]:
         """The file at `path`, loaded in a child that ends with the block; raises UserError when it cannot be loaded."""
+        model = self.load(path, limits, threads)
+        try:
+            yield model
+        finally:
+            model.close()
+
+    def load(self, path: str | Path, limits: SandboxLimits | None = None, threads: int = 1) -> "SandboxedModel":
+        """As `open`, until the model is closed, or nothing refers to it any more."""
         limits = limits or SandboxLimits()
+        model = SandboxedModel(path, *self.start(path, limits, threads), limits)
+        try:
+            model._load()
+        except BaseException:
+            model.close()
+            raise
+        return model
+
+    def start(
+        self, path: str | Path, limits: SandboxLimits, threads: int = 1
+    ) -> tuple[socket.socket, Callable[[], int]]:
+        """A new child that may read `path`: the channel to it, and what ends it and returns its wait status."""
         local, remote = socket.socketpair()
-        with local, remote:
+        with remote:
             order = {"path": os.path.realpath(path), "threads": threads}
             order |= {"memory_bytes": limits.memory_bytes, "cpu_seconds": limits.cpu_seconds}
-            pid = self._order(protocol.START_CHILD, order, remote)["pid"]
-            remote.close()
-            model = SandboxedModel(
-                path, local, limits, lambda: int(self._order(protocol.END_CHILD, {"pid": pid})["status"])
-            )
             try:
-                model._load()
-                yield model
-            finally:
-                model._end()
+                pid = self._order(protocol.START_CHILD, order, remote)["pid"]
+            except UserError:
+                local.close()
+                raise
+        return local, lambda: int(self._order(protocol.END_CHILD, {"pid": pid})["status"])
 
     def _order(self, kind: bytes, order: dict[str, Any], channel: socket.socket | None = None) -> Any:
         with self._lock:
@@ -163,6 +159,12 @@ class SandboxServer:
         """Whether children can be started."""
         return self._control.fileno() >= 0 and self._process.poll() is None
 
+    def kill(self) -> None:
+        """End the server and all its children at once, also while another thread waits for it."""
+        self._process.kill()
+        self._process.wait()
+        self._control.close()
+
     def close(self) -> None:
         """End the server and all its children."""
         self._control.close()
@@ -176,11 +178,19 @@ class SandboxServer:
 class SandboxedModel:
     """The function of a model file in another process; `declared` is what the file declares about itself."""
 
-    def __init__(self, path: str | Path, channel: socket.socket, limits: SandboxLimits, end: Callable[[], int]) -> None:
+    def __init__(self, path: str | Path, channel: socket.socket, end: Callable[[], int], limits: SandboxLimits) -> None:
         self.path = path
+        weakref.finalize(
+            self, channel.close
+        )  # which ends the child too; no order to the server, whose lock may be held
         self.declared: dict[str, Any] = {}
         self._channel, self._limits = channel, limits
         self._end_child: Callable[[], int] | None = end
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be called: it was not stopped, and the block has not ended."""
+        return self._end_child is not None
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """The outputs for `array`, one row for each of its rows: float32 `[n, classes]` or int64 `[n]`.
@@ -247,6 +257,11 @@ class SandboxedModel:
         """End the child; the error to raise."""
         self._end()
         return UserError(f"{self.path}: {problem}", hint=hint)
+
+    def close(self) -> None:
+        """End the child."""
+        self._end()
+        self._channel.close()
 
     def _end(self) -> int | None:
         end, self._end_child = self._end_child, None

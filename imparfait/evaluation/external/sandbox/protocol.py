@@ -6,9 +6,10 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel
 
 MAX_MESSAGE_BYTES = 1 << 16  # of JSON
 SKIPPED_AT_ONCE = 1 << 16  # bytes of an array that there is no memory for
@@ -17,6 +18,28 @@ START_CHILD, END_CHILD = b"+", b"-"  # one byte before each order to the server
 
 class ProtocolError(Exception):
     """The bytes received are no message, or not the one expected."""
+
+
+class Reply(BaseModel, frozen=True, extra="forbid", strict=True):
+    """A child's message: what the file declares, the array that follows, or what went wrong."""
+
+    declared: dict[str, Any] | None = None
+    dtype: Literal["float32", "int64"] | None = None
+    shape: tuple[int, ...] = ()
+    refused: str | None = None
+    """The loader's own error about the file."""
+    failed: str | None = None
+    """Any other exception."""
+    blocked: str | None = None
+    """The action that the audit hook blocked."""
+    out_of_memory: bool = False
+
+
+class Started(BaseModel, frozen=True, extra="forbid"):
+    """A server's first message."""
+
+    ready: bool = False
+    failed: str | None = None
 
 
 def send(

@@ -42,6 +42,17 @@ class Loader(Protocol):
         """What the file at `path` declares, and its function from images to outputs."""
 
 
+@runtime_checkable
+class Conversation(Protocol):
+    """A module that answers requests of its own kind, such as to decode images, in which no Python code can be."""
+
+    def prepare(self) -> None:
+        """Import and do once what every child would otherwise do again."""
+
+    def converse(self, channel: socket.socket) -> None:
+        """Answer what comes on the channel until it is closed."""
+
+
 def serve(control: int, name: str) -> None:
     """Import the loader `name`, then fork and end children as ordered on the socket `control`, until it is closed."""
     linux.isolate_network()
@@ -89,13 +100,25 @@ def _run_child(channel: int, loader: Loader, order: Mapping[str, Any]) -> NoRetu
             os.dup2(null, standard)
         os.dup2(channel, 3)
         os.closerange(4, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        _answer_requests(socket.socket(fileno=3), loader, order, _restrict(order))
+        connection = socket.socket(fileno=3)
+        if isinstance(loader, Conversation):
+            _restrict(order)
+            loader.converse(connection)
+        else:
+            _answer_requests(connection, loader, order, _with_hook(order))
         code = 0
     finally:
         os._exit(code)
 
 
-def _restrict(order: Mapping[str, Any]) -> AuditHook:
+def _with_hook(order: Mapping[str, Any]) -> AuditHook:
+    _restrict(order)
+    hook = AuditHook(order["path"])
+    hook.install()
+    return hook
+
+
+def _restrict(order: Mapping[str, Any]) -> None:
     """Apply every restriction. Each is tried by itself: where the system lacks one, the others still hold."""
     linux.die_with_parent()
     with contextlib.suppress(OSError):
@@ -118,9 +141,6 @@ def _restrict(order: Mapping[str, Any]) -> AuditHook:
     linux.drop_privileges()
     linux.restrict_files([*installation(), *SYSTEM_PATHS, order["path"]])
     linux.filter_system_calls()
-    hook = AuditHook(order["path"])
-    hook.install()
-    return hook
 
 
 def _answer_requests(channel: socket.socket, loader: Loader, order: Mapping[str, Any], hook: AuditHook) -> None:

@@ -1,0 +1,84 @@
+"""The access log: a line of JSON for each request, with statistics of its images but never their contents."""
+
+import json
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from imparfait.core.errors import UserError
+from imparfait.core.storage import printable
+from imparfait.data.images.normalize import NormalizedImage
+
+MAX_PATH = 200  # characters of a path that are logged
+
+
+class AccessLog:
+    """A file of JSON lines, or stderr; lines are complete also where several processes write."""
+
+    def __init__(self, target: str) -> None:
+        """`target`: a file, "-" for stderr, or empty for no log. Raises UserError where it cannot be written."""
+        self._lock = threading.Lock()
+        self._file: TextIO | None = None
+        if target == "-":
+            self._file = sys.stderr
+        elif target:
+            try:
+                self._file = Path(target).open("a", encoding="utf-8")  # noqa: SIM115  until the server ends
+            except OSError as error:
+                raise UserError(f"--log {target}: {error.strerror or error}", expected="a file to write to") from error
+
+    def write(self, **entry: Any) -> None:
+        """Add a line; a log that cannot be written stops no request."""
+        if self._file is None:
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, **entry}, ensure_ascii=True, separators=(",", ":"))
+        with self._lock:
+            try:
+                self._file.write(line + "\n")
+                self._file.flush()
+            except (OSError, ValueError):
+                return
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a log."""
+        return self._file is not None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None and self._file is not sys.stderr:
+            self._file.close()
+
+
+def logged_path(path: str) -> str:
+    """A path as it is logged: one line, of limited length."""
+    return printable(path)[:MAX_PATH]
+
+
+def image_statistics(page: NormalizedImage) -> dict[str, float]:
+    """What drift is found with: figures of the model's input that no image can be drawn from again.
+
+    `mean`, `contrast` (standard deviation) and `sharpness` (mean absolute difference of neighbours) are in 0..1;
+    `area` is the share that is lighter than half; `x` and `y` are the centre of the light, in 0..1 of the sides;
+    `scale` is the pixels of the input for one of the image's.
+    """
+    pixels = page.pixels.astype(np.float32) / 255
+    plane = pixels.mean(0)
+    height, width = plane.shape
+    total = float(plane.sum())
+    columns, rows = (float(plane.sum(axis) @ (np.arange(side) + 0.5)) for axis, side in ((0, width), (1, height)))
+    found = {
+        "mean": float(plane.mean()),
+        "contrast": float(plane.std()),
+        "sharpness": float((np.abs(np.diff(plane, axis=0)).sum() + np.abs(np.diff(plane, axis=1)).sum()) / plane.size),
+        "area": float((plane > 0.5).mean()),
+        "x": columns / total / width if total else 0.5,
+        "y": rows / total / height if total else 0.5,
+        "scale": float(page.scale),
+    }
+    return {name: round(value, 5) for name, value in found.items()}
