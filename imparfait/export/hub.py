@@ -1,4 +1,4 @@
-"""Uploads to the Hugging Face Hub, only where asked, and results in the Hub's format for its leaderboards."""
+"""Uploads to the Hugging Face Hub, only on request, and results in the Hub's format for its leaderboards."""
 
 import re
 from collections.abc import Callable
