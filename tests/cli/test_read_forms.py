@@ -14,6 +14,7 @@ from imparfait.core.errors import UserError
 from imparfait.inference.forms import form_files
 from imparfait.inference.forms.decisions import as_cell
 from imparfait.inference.forms.review import Review
+from imparfait.inference.image_workers.client import ImageWorkers
 
 
 @pytest.fixture
@@ -69,8 +70,8 @@ def test_a_second_run_reads_only_what_is_new_or_changed(home: Path, monkeypatch:
     run(*READ)
     before = Path("forms.csv").read_bytes()
     read: list[str] = []
-    real = form_files.read_document
-    monkeypatch.setattr(form_files, "read_document", lambda file: read.append(file) or real(file))
+    real = ImageWorkers.pages
+    monkeypatch.setattr(ImageWorkers, "pages", lambda workers, file: read.append(file) or real(workers, file))
     run(*READ)
     assert (read, Path("forms.csv").read_bytes()) == ([], before)
     page = sheet()

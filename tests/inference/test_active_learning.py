@@ -22,7 +22,8 @@ FORM = InputFormat(channels=1, height=8, width=8, normalization="none")
 def brightness(monkeypatch: pytest.MonkeyPatch) -> Batch:
     """A model that is most uncertain of images of medium brightness."""
     run = fake_model()["model"][0].run
-    monkeypatch.setattr(batch, "load_predictor", lambda _: Predictor("fake", ("dark", "bright", "x"), FORM, None, run))
+    fake = Predictor("fake", ("dark", "bright", "x"), FORM, None, run)
+    monkeypatch.setattr(batch, "load_predictor", lambda _, trust: fake)
     return Batch("fake")
 
 

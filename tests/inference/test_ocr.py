@@ -21,9 +21,8 @@ import imparfait
 from imparfait.cli.main import commands, main
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.data.images import pdf
-from imparfait.data.images.decode import Page
 from imparfait.data.images.input_format import InputFormat
+from imparfait.inference.image_workers.worker import Worker
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, read_file
 from imparfait.inference.predictor import Predictor
@@ -270,14 +269,14 @@ def test_a_signal_ends_the_command_after_a_page_and_it_says_where(
     monkeypatch.chdir(folder)
     write_fields(Path("fields.json"), {"name": "all", "left": 0, "top": 0, "width": 1, "height": 1})
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    real = pdf.read_pages
+    real = Worker.run
 
-    def signalled(*arguments: object) -> Iterator[Page]:
-        for page in real(*arguments):
+    def signalled(*arguments: object) -> Iterator[object]:
+        for page in real(*arguments):  # type: ignore[arg-type]
             signal.raise_signal(number)
             yield page
 
-    monkeypatch.setattr(pdf, "read_pages", signalled)
+    monkeypatch.setattr(Worker, "run", signalled)
     monkeypatch.setattr(sys, "argv", ["imparfait", "read", *flags, "."])
     with pytest.raises(SystemExit) as stop:
         main()
