@@ -65,7 +65,7 @@ def results_of(run: str | Path, benchmark: str) -> dict[str, str]:
 
     Values are accuracies, 0..1. Raises UserError for another name, and for a run that has no scores on test images:
     those on validation images are not the benchmark's.
-    Source: huggingface.co/docs/hub/eval-results, which asks for a file per variant, told apart by notes.
+    Source: huggingface.co/docs/hub/eval-results, with a file for each variant, distinguished by notes.
     """
     found = BENCHMARK.fullmatch(benchmark)
     if not found:
