@@ -25,7 +25,6 @@ PILOT_NETWORK: dict[str, Any] = {"model": "resnet", "model_args": {"filters": 16
 HELD_OUT_SHARE = 1 / 4
 CHANGES = ("mirrored", "recoloured")
 LEVEL = 0.05
-MIN_DIFFERENCES = 5  # three meters once agreed on a weaker augmentation that cost six points on four others
 MIN_HELD_OUT = 40  # images; fewer show nothing
 
 
@@ -50,9 +49,10 @@ def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = 
     """Short trainings of a small network on part of `data`, evaluated on the rest; by group where there are any.
 
     First how strong the augmentation should be: clothes on a plain ground lose by what photographs of meters need.
-    Short trainings favour a weak one, so it must be shown to be better (a paired t test at 5 %). Then what the classes
-    allow: a mirrored ant is an ant, a mirrored 2 is no 2; such a change is used where it is more accurate on the
-    held-out images. None where the images are too few to hold some out.
+    Short trainings favour a weak one, so it must be shown to be better (a paired t test at 5 %). With groups it stays
+    the strongest: those to come, such as other meters, differ more than a short training can tell. Then what the
+    classes allow: a mirrored ant is an ant, a mirrored 2 is no 2; such a change is used where it is more accurate on
+    the held-out images. None where the images are too few to hold some out.
     """
     try:
         fit, held_out = split(subsample(data, PILOT_IMAGES), HELD_OUT_SHARE)
@@ -65,11 +65,13 @@ def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = 
     small = settings.model_copy(update=PILOT_NETWORK | {"epochs": epochs, "batch_size": batch})
     found: dict[str, np.ndarray] = {}
 
+    strengths = list(STRENGTHS)[: None if data.groups is None else 1]
+
     def names() -> Iterator[str]:  # the later ones depend on what was found with the first
-        yield from STRENGTHS
+        yield from strengths
         yield from (photo_augmentation(_strength(found), **{change: True}) for change in CHANGES)
 
-    for name in watch(names(), len(STRENGTHS) + len(CHANGES)):
+    for name in watch(names(), len(strengths) + len(CHANGES)):
         found[name] = _accuracies(fit, held_out, small.model_copy(update={"augmentation": name}))
     strength, means = _strength(found), {name: float(each.mean()) for name, each in found.items()}
     changes = {change: means[photo_augmentation(strength, **{change: True})] > means[strength] for change in CHANGES}
@@ -90,15 +92,13 @@ def _accuracies(fit: LabelledImages, held_out: LabelledImages, settings: Trainin
 
 def _strength(found: dict[str, np.ndarray]) -> str:
     """The strongest augmentation, or the most accurate of those that are shown to be better than it."""
-    strongest, *weaker = STRENGTHS
+    strongest, *weaker = (name for name in STRENGTHS if name in found)
     better = [name for name in weaker if _shown_better(found[name] - found[strongest])]
     return max(better, key=lambda name: float(found[name].mean()), default=strongest)
 
 
 def _shown_better(differences: np.ndarray) -> bool:
     """Whether a one-sided t test at `LEVEL` shows these paired differences to be above 0."""
-    if len(differences) < MIN_DIFFERENCES:
-        return False
     mean, freedom = differences.mean(), len(differences) - 1
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return bool(mean > 0 and (error == 0 or stdtr(freedom, -mean / error) < LEVEL))
