@@ -48,7 +48,7 @@ SHORT = {
     "search": ["--trials", "4", "--folds", "2", "--epochs", "1", "--images", "60", "--executor", "serial"],
 }
 """Flags added to commands that would take long; one that a command has already stays as it is."""
-READS_DATA = ("train", "compare", "search", "evaluate", "gate", "corrupt")
+READS_DATA = ("train", "compare", "search", "evaluate", "calibrate-severity", "gate", "corrupt")
 LONG = "imparfait study"
 """Only parsed here; tests/test_readme.py runs the quick study."""
 SERVERS = {"serve": [], "fields": ["--no-open"], "review": ["--no-open"], "label": ["--no-open"]}
