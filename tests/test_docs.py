@@ -48,7 +48,7 @@ SHORT = {
     "search": ["--trials", "4", "--folds", "2", "--epochs", "1", "--images", "60", "--executor", "serial"],
 }
 """Flags added to commands that would take long; one that a command has already stays as it is."""
-READS_DATA = ("train", "compare", "search", "evaluate", "gate", "corrupt")
+READS_DATA = ("train", "compare", "search", "evaluate", "calibrate-severity", "gate", "corrupt")
 LONG = "imparfait study"
 """Only parsed here; tests/test_readme.py runs the quick study."""
 SERVERS = {"serve": [], "fields": ["--no-open"], "review": ["--no-open"], "label": ["--no-open"]}
@@ -126,7 +126,8 @@ def on_small_data(command: str) -> list[str]:
     extra = [] if probe else SHORT.get(verb, [])
     for flag, value in zip(extra[::2], extra[1::2], strict=True):
         words += [] if flag in words and flag != "--trials" else [flag, value]
-    if verb in READS_DATA and "--data" not in words:
+    of_tables = verb == "compare" and words[1].endswith(".csv")  # which reads no images
+    if verb in READS_DATA and "--data" not in words and not of_tables:
         words += ["--data", "tiny" if "--suite" in words else "small"]
     return words
 
