@@ -123,10 +123,10 @@ def on_small_data(command: str) -> list[str]:
     words = [found for word in shlex.split(command)[1:] for found in sorted(map(str, Path().glob(word)))[:1] or [word]]
     verb = words[0]
     probe = "--backbone" in words and "--fine-tune" not in words
-    extra = [] if probe else SHORT.get(verb, [])
+    of_tables = verb == "compare" and words[1].endswith(".csv")  # which trains nothing and reads no images
+    extra = [] if probe or of_tables else SHORT.get(verb, [])
     for flag, value in zip(extra[::2], extra[1::2], strict=True):
         words += [] if flag in words and flag != "--trials" else [flag, value]
-    of_tables = verb == "compare" and words[1].endswith(".csv")  # which reads no images
     if verb in READS_DATA and "--data" not in words and not of_tables:
         words += ["--data", "tiny" if "--suite" in words else "small"]
     return words

@@ -1,5 +1,6 @@
 """`imparfait calibrate-severity`: severities that cost a model on your data what published ones cost on digits."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -71,7 +72,11 @@ def calibrate_severity(
     paths = find_models([model])
     if not save.parent.is_dir():
         raise UserError(f"{save}: there is no folder {save.parent}", expected="the path of a file to write")
-    from imparfait.core.storage import write_json
+    if save.exists() and not save.is_file():
+        raise UserError(f"{save}: is no regular file", expected="the path of a file to write")
+    if not os.access(save.parent, os.W_OK):
+        raise UserError(f"{save.parent}: no right to write there", expected="the path of a file to write")
+    from imparfait.core.storage import atomic_write
     from imparfait.core.types import Classifier
     from imparfait.data.dataset import LabelledImages
     from imparfait.data.splits import sample as draw
@@ -108,7 +113,7 @@ def calibrate_severity(
     content = SeverityFile(
         model=opened[0].name, data=images.name, images=len(images), kept=kept, clean=clean, scales=scales
     )
-    write_json(save, content.model_dump())
+    atomic_write(save, (content.model_dump_json(indent=2) + "\n").encode())
     if as_json:
         click.echo(content.model_dump_json())
         return

@@ -1,6 +1,7 @@
 """`imparfait train`: train, calibrate and evaluate a classifier."""
 
 import shlex
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from imparfait.cli import console, options
+from imparfait.cli.signals import Stopped
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -142,19 +144,22 @@ def train(
 
         known_from = "--init-from" if weights else "--teacher" if teachers else ""
         check_held_out_classes(None if final else dataset.train_val()[1], known_from)
-    run, model = prepare_run(
-        dataset,
-        settings,
-        name,
-        final=final,
-        device=device,
-        weights=weights,
-        teachers=teachers,
-        fixed=fixed,
-        watch=console.watch("choosing the augmentation"),
-        backbone=pretrained,
-        frozen=bool(pretrained) and not fine_tune,
-    )
+    try:
+        run, model = prepare_run(
+            dataset,
+            settings,
+            name,
+            final=final,
+            device=device,
+            weights=weights,
+            teachers=teachers,
+            fixed=fixed,
+            watch=console.watch("choosing the augmentation"),
+            backbone=pretrained,
+            frozen=bool(pretrained) and not fine_tune,
+        )
+    except KeyboardInterrupt as error:
+        raise Stopped("stopped before the training: the same command starts again", 128 + signal.SIGINT) from error
     if run.pilot:
         click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))

@@ -16,6 +16,8 @@ def setting_error(model: type[BaseModel], error: ValidationError, where: str = "
     shown = f"{where}{name.replace('_', '-') if where == '--' else name}"
     field = model.model_fields.get(str(first["loc"][0]) if first["loc"] else "")
     received = f"{shown} was given as {first['input']!r}"
+    if field and field.examples and first["type"] == "string_pattern_mismatch":
+        return UserError(received, expected=f"text such as {field.examples[0]}")
     if field is None or first["type"] == "string_pattern_mismatch":
         return UserError(received, hint=first["msg"][0].lower() + first["msg"][1:])
     expected = expected_of(field, inner=len(first["loc"]) > 1)

@@ -69,7 +69,7 @@ def recoloured(images: Images, rng: CounterRng) -> Images:
 
 def mild_photo(images: Images, severity: Severity, rng: CounterRng) -> Images:
     """As `photo`, with `MILD` of its ranges and shares."""
-    return photo(images, MILD * as_column(severity, images), rng)
+    return photo(images, MILD * severity, rng)
 
 
 def shifted_photo(images: Images, severity: Severity, rng: CounterRng) -> Images:

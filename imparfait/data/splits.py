@@ -71,7 +71,7 @@ def sample(data: LabelledImages, images: int) -> LabelledImages:
     """About `images` of the images, or all where there are no more: by source, stratified, always the same."""
     if images >= len(data):
         return data
-    drawn = _share_of_each_class(replace(data, split="train"), images / len(data), "sample")
+    drawn = _share_of_each_class(replace(data, split="train"), images / len(data), "sample", spared=0)
     return data.select(np.isin(data.sources, drawn))
 
 
@@ -120,13 +120,13 @@ def shared_groups(one: LabelledImages, other: LabelledImages) -> int:
     return 0 if one.groups is None or other.groups is None else len(np.intersect1d(one.groups, other.groups))
 
 
-def _share_of_each_class(data: LabelledImages, share: float, purpose: str) -> Int64[np.ndarray, " n"]:
-    """The sources of each class with the smallest random numbers; never all of a class with several."""
+def _share_of_each_class(data: LabelledImages, share: float, purpose: str, spared: int = 1) -> Int64[np.ndarray, " n"]:
+    """The sources of each class with the smallest random numbers; at least `spared` of a class are left out."""
     chosen: list[np.ndarray] = []
     carried = 0.0  # rounding is carried from class to class, so that the total matches the share
     for members in _by_class(data, purpose, 0):
         exact = len(members) * share + carried
-        take = min(round(exact), max(len(members) - 1, 0))
+        take = min(round(exact), max(len(members) - spared, 0))
         carried = exact - take
         chosen.append(members[:take])
     return np.concatenate(chosen)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from imparfait.core.errors import UserError
-from imparfait.core.storage import read_regular
+from imparfait.core.storage import printable, read_regular
 from imparfait.corruptions import ALL_CORRUPTIONS
 from imparfait.evaluation.scores import Score
 from imparfait.evaluation.suite import CLEAN, Condition
@@ -16,6 +16,7 @@ KEPT = 0.97
 """Of the clean accuracy, at severity 1. The published scale of digits leaves 97 % correct; clean are 99.5 %."""
 HALVINGS = 6  # of the range of severities: the scale is found to 1/64
 MAX_BYTES = 1_000_000
+MAX_NAME = 100
 
 Outcome = Literal["found", "stays above", "falls below at once"]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -25,7 +26,7 @@ class SeverityScale(BaseModel, frozen=True, extra="forbid"):
     """The published severity of one corruption that is severity 1 on some data, and what the model does there."""
 
     corruption: str
-    scale: Share
+    scale: Annotated[float, Field(ge=2**-HALVINGS, le=1)]
     accuracy: float
     outcome: Outcome
     """ "stays above": the model keeps its accuracy up to the published severity 1, which is then the scale; "falls
@@ -122,5 +123,8 @@ def read_severities(path: Path) -> SeverityFile:
         ) from error
     for each in found.scales:
         if each.corruption not in ALL_CORRUPTIONS:
-            raise UserError(f"{path}: no corruption is called {each.corruption!r}", hint="calibrate again")
+            name = printable(each.corruption[:MAX_NAME])
+            raise UserError(f"{path}: no corruption is called {name!r}", hint="calibrate again")
+    if len({each.corruption for each in found.scales}) < len(found.scales):
+        raise UserError(f"{path}: a corruption has two scales", hint="calibrate again")
     return found

@@ -126,19 +126,21 @@ def apply_conditions(data: LabelledImages, conditions: Iterable[Condition]) -> I
 
 
 def levels_of(conditions: Iterable[tuple[str, float]]) -> dict[str, tuple[float, ...]]:
-    """The severities of each corruption that count in means: its levels, or all where some of these are missing.
+    """The severities of each corruption that count in means: its levels, or those that there are of a part or a scale.
 
-    So those that a suite adds for published parameters only do not count, and those of a scale of the user's do.
+    A severity that a suite adds for MNIST-C's parameters only does not count.
     """
     severities: dict[str, list[float]] = {}
     for name, severity in conditions:
         if name != CLEAN:
             severities.setdefault(name, []).append(severity)
     known = ALL_CORRUPTIONS
-    levels = {name: known[name].levels if name in known else SEVERITY_LEVELS for name in severities}
-    return {
-        name: levels[name] if set(levels[name]) <= set(own) else tuple(sorted(own)) for name, own in severities.items()
-    }
+    counted: dict[str, tuple[float, ...]] = {}
+    for name, own in severities.items():
+        levels, added = (known[name].levels, known[name].mnist_c) if name in known else (SEVERITY_LEVELS, None)
+        partly = [severity for severity in own if severity in levels or severity != added]
+        counted[name] = levels if set(levels) <= set(own) else tuple(sorted(partly or own))
+    return counted
 
 
 def is_full(conditions: Iterable[tuple[str, float]]) -> bool:

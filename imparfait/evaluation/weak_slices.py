@@ -7,16 +7,19 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Int
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from scipy.special import gammaln, stdtr, stdtrit
 
-from imparfait.core.storage import write_json
+from imparfait.core.errors import UserError
+from imparfait.core.storage import read_regular, write_json
+from imparfait.core.types import Groups, Labels
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.image_properties import PROPERTIES, image_property
 from imparfait.evaluation.scores import ConditionResult
 from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, Interval, group_error, holm, wilson_interval
 
 FILE = "weak_slices.json"
+MAX_BYTES = 1 << 20
 SHARES = (0.1, 0.25)  # of the images, at both ends of a property
 MAX_SHARE = 0.4  # of a slice, where many images have the same value
 MIN_IMAGES = 20  # in a slice, and outside
@@ -78,7 +81,9 @@ def weak_slices(result: ConditionResult, images: LabelledImages, trained_on: Lab
     slices = list(_slices(images))
     left, found = np.ones(len(images), bool), list[WeakSlice]()
     while slices and len(found) < MOST:
-        tests = [_Test(wrong[left], one.rows[left], images.select(left), one.property) for one in slices]
+        groups = None if images.groups is None else images.groups[left]
+        labels = images.labels[left]
+        tests = [_Test(wrong[left], one.rows[left], labels, groups, one.property) for one in slices]
         adjusted = holm([test.p for test in tests])
         order = [at for at in np.argsort(adjusted, kind="stable") if adjusted[at] <= SIGNIFICANCE_LEVEL]
         clear = ((at, interval) for at in order if (interval := tests[at].interval(len(slices)))[0] > 0)
@@ -114,9 +119,14 @@ def write_weak_slices(folder: Path, slices: Sequence[WeakSlice]) -> None:
 
 
 def read_weak_slices(folder: Path) -> list[WeakSlice]:
-    """The weak slices in the folder of a run; none where it has no such file."""
+    """The weak slices in the folder of a run; none where it has no such file. Raises UserError for a broken one."""
     path = folder / FILE
-    return list(WeakSlices.model_validate_json(path.read_bytes()).slices) if path.exists() else []
+    if not path.exists():
+        return []
+    try:
+        return list(WeakSlices.model_validate_json(read_regular(path, MAX_BYTES)).slices)
+    except ValidationError as error:
+        raise UserError(f"{path}: is not what a training wrote", hint="delete it") from error
 
 
 def _slices(images: LabelledImages) -> Iterator[_Slice]:
@@ -139,18 +149,18 @@ def _slices(images: LabelledImages) -> Iterator[_Slice]:
 class _Test:
     """The counts inside and outside a slice, and the p value of more errors inside."""
 
-    def __init__(self, wrong: Rows, inside: Rows, images: LabelledImages, what: str):
+    def __init__(self, wrong: Rows, inside: Rows, labels: Labels, groups: Groups | None, what: str):
         self.images, self.other_images = int(inside.sum()), int((~inside).sum())
         self.wrong, self.other_wrong = int((wrong & inside).sum()), int((wrong & ~inside).sum())
         self.p, self.error, self.freedom = 1.0, 0.0, 1.0
         if min(self.images, self.other_images) < MIN_IMAGES:
             return
-        self.p = stratified_p(wrong, inside, images.labels)
-        if what != GROUP and images.groups is not None and len(np.unique(images.groups)) > 1:
+        self.p = stratified_p(wrong, inside, labels)
+        if what != GROUP and groups is not None and len(np.unique(groups)) > 1:
             # The difference as a mean of one number per image, which is 0 in the mean: its error is that over groups.
             own = (wrong - self.wrong / self.images) / inside.mean()
             other = (wrong - self.other_wrong / self.other_images) / (~inside).mean()
-            self.error, self.freedom = group_error(np.where(inside, own, -other), images.groups)
+            self.error, self.freedom = group_error(np.where(inside, own, -other), groups)
         if self.error > 0:
             self.p = max(self.p, float(stdtr(self.freedom, -self.difference / self.error)))
 

@@ -21,7 +21,9 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fals
         "", pattern=r"^[^*]*$", description="host names of this server, separated by commas, such as digits.example.org"
     )
     unix: str = Field("", description="Unix socket to listen on, instead of host and port")
-    root_path: str = Field("", pattern=r"^(/[^?#]*[^/?#])?$", description="path prefix that a reverse proxy forwards")
+    root_path: str = Field(
+        "", pattern=r"^(/[^?#]*[^/?#])?$", examples=["/digits"], description="path prefix that a reverse proxy forwards"
+    )
     token_file: str = Field("", description="file with a token that every request but health checks must send")
     log: str = Field("", description="file for a line of JSON per request, without images; - for stderr")
     port: int = Field(8000, ge=0, le=65_535, description="port; 0 chooses a free one")

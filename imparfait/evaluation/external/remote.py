@@ -76,7 +76,8 @@ class RemoteModel:
             name, kind, shape = str(source["name"]), str(source["datatype"]), source["shape"]
             known = tuple(int(length) if length > 0 else None for length in shape)
             returned, labels = list(target["shape"]), str(target["datatype"]) in LABEL_TYPES and not scores
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            classes = int(returned[1]) if len(returned) > 1 and returned[1] > 0 else None
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise self._wrong(f"its description of the model lacks {error}") from error
         if kind not in DTYPES or not 2 <= len(known) <= 4:
             raise UserError(f"{self.url}: takes {kind} of shape {shape}", expected="images: 2 to 4 axes of numbers")
@@ -96,7 +97,7 @@ class RemoteModel:
 
         declared = DeclaredSpec(
             shape=(None if known[0] == 1 else known[0], *known[1:]),
-            num_classes=int(returned[1]) if len(returned) > 1 and returned[1] > 0 else None,
+            num_classes=classes,
             value_range="255" if kind == "UINT8" else None,
             outputs="labels" if labels else None,
         )
@@ -120,7 +121,7 @@ class RemoteModel:
                 return array.reshape(count)
             if array.dtype.kind not in "fiu":
                 raise ValueError("outputs that are no numbers")
-        except (KeyError, TypeError, ValueError, StopIteration) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, StopIteration) as error:
             raise self._wrong(f"no outputs called {name}, or wrong ones: {error}") from error
         return checked_outputs(array, labels=False)
 
@@ -141,7 +142,7 @@ class RemoteModel:
             try:
                 found = answer["pages"][0]["probabilities"]
                 return np.array([[float(found[name]) for name in classes]], np.float32)
-            except (KeyError, TypeError, ValueError, IndexError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
                 raise self._wrong(f"no probability of every class: {error}") from error
 
         declared = DeclaredSpec(
@@ -173,7 +174,7 @@ class RemoteModel:
                 try:
                     self._connection.request(method, path, body, headers)
                     response = self._connection.getresponse()
-                    content = response.read(MAX_ANSWER_BYTES + 1)
+                    content = self._content_of(response)
                     break
                 except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                     self._connection.close()  # an idle connection that the server has closed
@@ -194,6 +195,17 @@ class RemoteModel:
             raise self._wrong(f"more than {MAX_ANSWER_BYTES >> 20} MiB")
         wait = response.headers.get("Retry-After", "1")
         return response.status, content, float(wait) if wait.isdecimal() else 1.0
+
+    def _content_of(self, response: http.client.HTTPResponse) -> bytes:
+        """The body, one byte more than allowed at most; raises TimeoutError where it does not end in time."""
+        deadline, content = time.monotonic() + self._seconds, bytearray()
+        while len(content) <= MAX_ANSWER_BYTES and (part := response.read1(1 << 20)):
+            content += part
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        if len(content) <= MAX_ANSWER_BYTES:
+            response.read()  # nothing more, but it tells the connection so
+        return bytes(content)
 
     def _new_connection(self) -> http.client.HTTPConnection:
         parts = self._parts

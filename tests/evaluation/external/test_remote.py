@@ -187,6 +187,16 @@ def test_a_server_that_is_not_there_or_says_nothing_is_one_sentence(server: Serv
 
 
 @pytest.mark.parametrize(
+    ("part", "shape"), [("outputs", [-1, "a"]), ("outputs", [-1, float("inf")]), ("outputs", [-1, None]),
+                        ("inputs", [float("inf"), 3, 24, 24])],
+)  # fmt: skip
+def test_shapes_that_are_no_shapes_are_one_sentence(server: Server, part: str, shape: list[object]) -> None:
+    tensors = [METADATA[part][0] | {"shape": shape}]
+    server.answers["/v2/models/net"] = lambda body: METADATA | {part: tensors}
+    assert "its description of the model lacks" in refused(address(server))
+
+
+@pytest.mark.parametrize(
     "url",
     ["http://", "http://host", "http://host:99999/v1/predict", "http://host/v2/models/infer", "ftp://h/v1/predict",
      "http://host/v1/predict?x=1", "http://me:secret@host/v1/predict", "http://host/v1/other"],
