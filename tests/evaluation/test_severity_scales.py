@@ -98,7 +98,9 @@ def test_means_of_published_suites_are_not_claimed_for_other_severities() -> Non
         ("{", "is no file of severities"),
         ("[]", "is no file of severities"),
         (file_of(rotate=0.5).model_dump_json().replace("0.5", "1.5"), "is no file of severities"),
+        (file_of(rotate=0.5).model_dump_json().replace("0.5", "1e-9"), "is no file of severities"),
         (file_of(rotate=0.5).model_dump_json().replace("rotate", "roll"), "no corruption is called 'roll'"),
+        (file_of(rotate=0.5, invert=0.5).model_dump_json().replace("invert", "rotate"), "a corruption has two scales"),
     ],
 )
 def test_other_files_are_refused(content: str, said: str, tmp_path: Path) -> None:

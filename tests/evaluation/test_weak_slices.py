@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
+from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.image_properties import PROPERTIES, image_property
 from imparfait.evaluation.scores import ConditionResult
@@ -126,6 +127,13 @@ def test_slices_are_kept_in_a_file(tmp_path: Path) -> None:
     assert read_weak_slices(tmp_path) == []
     write_weak_slices(tmp_path, found)
     assert read_weak_slices(tmp_path) == found
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"slices": 3}'])
+def test_a_broken_file_of_slices_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "weak_slices.json").write_bytes(content)
+    with pytest.raises(UserError, match="is not what a training wrote"):
+        read_weak_slices(tmp_path)
 
 
 SQUARE = np.zeros((1, 3, 20, 20), np.uint8)
