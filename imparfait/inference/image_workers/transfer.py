@@ -4,7 +4,6 @@ import json
 import math
 import socket
 import struct
-import time
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from imparfait.data.images.decode import Page
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.evaluation.external.sandbox.protocol import ProtocolError
+from imparfait.evaluation.external.sandbox.protocol import ProtocolError, receive_array, receive_exactly, set_timeout
 
 # A page has 48 MB, and 28,000 digits take 30 MB of JSON.
 MAX_JSON_BYTES, MAX_ARRAY_BYTES = 64 << 20, 256 << 20
@@ -40,10 +39,10 @@ def send(channel: socket.socket, kind: str, value: Any = None, deadline: float |
     encoded = _encoded(value, arrays)
     headers = [(str(array.dtype), array.shape) for array in arrays]
     content = json.dumps([kind, encoded, headers]).encode()
-    _set_timeout(channel, deadline)
+    set_timeout(channel, deadline)
     channel.sendall(struct.pack(">I", len(content)) + content)
     for array in arrays:
-        _set_timeout(channel, deadline)
+        set_timeout(channel, deadline)
         channel.sendall(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
@@ -52,23 +51,18 @@ def receive(channel: socket.socket, deadline: float | None = None) -> tuple[str,
 
     Raises EOFError where the other side has closed, TimeoutError after `deadline`, ProtocolError for nonsense.
     """
-    (length,) = struct.unpack(">I", _exactly(channel, 4, deadline))
+    (length,) = struct.unpack(">I", receive_exactly(channel, bytearray(4), deadline))
     if length > MAX_JSON_BYTES:
         raise ProtocolError
     try:
-        kind, encoded, headers = json.loads(_exactly(channel, length, deadline))
+        kind, encoded, headers = json.loads(receive_exactly(channel, bytearray(length), deadline))
         left = MAX_ARRAY_BYTES
         for dtype, shape in headers:
             size = math.prod(shape) * np.dtype(dtype).itemsize
             left -= size
             if dtype not in DTYPES or min(shape, default=0) < 0 or left < 0:
                 raise ProtocolError
-        arrays = [
-            np.frombuffer(_exactly(channel, math.prod(shape) * np.dtype(dtype).itemsize, deadline), dtype).reshape(
-                shape
-            )
-            for dtype, shape in headers
-        ]
+        arrays = [receive_array(channel, dtype, tuple(shape), deadline) for dtype, shape in headers]
         return str(kind), _decoded(encoded, arrays)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise ProtocolError from error
@@ -108,22 +102,3 @@ def _decoded(content: Any, arrays: list[np.ndarray]) -> Any:
     name, values = held
     kinds = {each.__name__: each for each in (Page, NormalizedImage)}
     return (kinds.get(name) or types()[name])(*(_decoded(item, arrays) for item in values))
-
-
-def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytearray:
-    buffer = bytearray(size)
-    missing = memoryview(buffer)
-    while missing:
-        _set_timeout(channel, deadline)
-        if not (count := channel.recv_into(missing)):
-            raise EOFError
-        missing = missing[count:]
-    return buffer
-
-
-def _set_timeout(channel: socket.socket, deadline: float | None) -> None:
-    """Limit the next read or write on `channel` to the time left."""
-    seconds = None if deadline is None else deadline - time.monotonic()
-    if seconds is not None and seconds <= 0:
-        raise TimeoutError
-    channel.settimeout(seconds)

@@ -79,10 +79,7 @@ class Worker:
             error = UserError(received, expected=expected, hint=hint)
             raise error from (TooLargeError(received) if too_large else None)
         if kind == transfer.OUT_OF_MEMORY:
-            most = self._limits.memory_bytes >> 20
-            raise WorkLimitError(
-                f"{name}: needs more than {most} MiB of memory", hint="give a smaller image, or a JPEG"
-            )
+            raise too_much_memory(name, self._limits)
         if kind != transfer.DONE:
             raise UserError(f"{name}: cannot be decoded ({printable_line(str(value))})", hint="save it as PNG")
 

@@ -50,10 +50,10 @@ def send(
 ) -> None:
     """Send a message and an array; raises TimeoutError after `deadline` (of time.monotonic)."""
     content = json.dumps(message).encode()
-    _set_timeout(channel, deadline)
+    set_timeout(channel, deadline)
     channel.sendall(struct.pack(">I", len(content)) + content)
     if array is not None:
-        _set_timeout(channel, deadline)
+        set_timeout(channel, deadline)
         channel.sendall(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
@@ -62,10 +62,10 @@ def receive(channel: socket.socket, deadline: float | None = None) -> bytes:
 
     Raises EOFError where the other side has closed, TimeoutError after `deadline`, ProtocolError when it is too long.
     """
-    (length,) = struct.unpack(">I", _receive_exactly(channel, bytearray(4), deadline))
+    (length,) = struct.unpack(">I", receive_exactly(channel, bytearray(4), deadline))
     if length > MAX_MESSAGE_BYTES:
         raise ProtocolError
-    return bytes(_receive_exactly(channel, bytearray(length), deadline))
+    return bytes(receive_exactly(channel, bytearray(length), deadline))
 
 
 def receive_array(
@@ -80,22 +80,23 @@ def receive_array(
         buffer = bytearray(size)
     except MemoryError:
         for start in range(0, size, SKIPPED_AT_ONCE):
-            _receive_exactly(channel, bytearray(min(SKIPPED_AT_ONCE, size - start)), deadline)
+            receive_exactly(channel, bytearray(min(SKIPPED_AT_ONCE, size - start)), deadline)
         raise
-    return np.frombuffer(_receive_exactly(channel, buffer, deadline), dtype).reshape(shape)
+    return np.frombuffer(receive_exactly(channel, buffer, deadline), dtype).reshape(shape)
 
 
-def _receive_exactly(channel: socket.socket, buffer: bytearray, deadline: float | None) -> bytearray:
+def receive_exactly(channel: socket.socket, buffer: bytearray, deadline: float | None) -> bytearray:
+    """Fill `buffer`; raises EOFError where the other side has closed, TimeoutError after `deadline`."""
     missing = memoryview(buffer)
     while missing:
-        _set_timeout(channel, deadline)
+        set_timeout(channel, deadline)
         if not (count := channel.recv_into(missing)):
             raise EOFError
         missing = missing[count:]
     return buffer
 
 
-def _set_timeout(channel: socket.socket, deadline: float | None) -> None:
+def set_timeout(channel: socket.socket, deadline: float | None) -> None:
     """Limit the next read or write on `channel` to the time left."""
     seconds = None if deadline is None else deadline - time.monotonic()
     if seconds is not None and seconds <= 0:
