@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable
 from imparfait.data.images.normalize import NormalizedImage
+from imparfait.evaluation.image_properties import PROPERTIES, image_property
 
 MAX_PATH = 200  # characters of a path that are logged
 
@@ -61,24 +60,9 @@ def logged_path(path: str) -> str:
 
 
 def image_statistics(page: NormalizedImage) -> dict[str, float]:
-    """What drift is found with: figures of the model's input that no image can be drawn from again.
+    """The properties of a model's input by which weak slices and drift are found; no image can be drawn from them.
 
-    `mean`, `contrast` (standard deviation) and `sharpness` (mean absolute difference of neighbours) are in 0..1;
-    `area` is the share that is lighter than half; `x` and `y` are the centre of the light, in 0..1 of the sides;
-    `scale` is the pixels of the input for one of the image's.
+    `zoom` is the pixels of the input for one of the image's.
     """
-    pixels = page.pixels.astype(np.float32) / 255
-    plane = pixels.mean(0)
-    height, width = plane.shape
-    total = float(plane.sum())
-    columns, rows = (float(plane.sum(axis) @ (np.arange(side) + 0.5)) for axis, side in ((0, width), (1, height)))
-    found = {
-        "mean": float(plane.mean()),
-        "contrast": float(plane.std()),
-        "sharpness": float((np.abs(np.diff(plane, axis=0)).sum() + np.abs(np.diff(plane, axis=1)).sum()) / plane.size),
-        "area": float((plane > 0.5).mean()),
-        "x": columns / total / width if total else 0.5,
-        "y": rows / total / height if total else 0.5,
-        "scale": float(page.scale),
-    }
-    return {name: round(value, 5) for name, value in found.items()}
+    found = {name: float(image_property(page.pixels[None], name)[0]) for name in PROPERTIES}
+    return {name: round(value, 5) for name, value in (found | {"zoom": float(page.scale)}).items()}
