@@ -1,4 +1,4 @@
-"""Arrays of pixels that may be larger than memory: beyond a limit they are files that the system maps into it."""
+"""Arrays that may be larger than memory: beyond a limit they are files that the system maps into it."""
 
 import os
 import tempfile
@@ -16,25 +16,25 @@ PART_BYTES = 1 << 24  # copied at a time
 UINT8 = np.dtype(np.uint8)
 
 
-def new_array(shape: tuple[int, ...]) -> np.ndarray:
-    """Zeros of uint8 in memory, or in a file where they would be over an eighth of it.
+def new_array(shape: tuple[int, ...], dtype: np.dtype = UINT8) -> np.ndarray:
+    """Zeros in memory, or in a file where they would be over an eighth of it.
 
     The file is in the user's cache folder, has no name, and is gone with the array. The system writes its pages to
     disk when memory is short, and reads them back. Raises UserError when the disk is too full.
     """
-    size = int(np.prod(shape, dtype=np.int64))
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size <= limit_bytes():
-        return np.zeros(shape, UINT8)
+        return np.zeros(shape, dtype)
     folder = user_cache("images")
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
             os.posix_fallocate(file.fileno(), 0, size)  # a hole could not be filled later: that ends the process
         except OSError as error:
             raise UserError(
-                f"{folder}: {error.strerror} for {size / 1e9:.1f} GB of pixels, which are too many for memory",
-                hint="free some, set XDG_CACHE_HOME to another disk, or write a smaller --size",
+                f"{folder}: {error.strerror} for {size / 1e9:.1f} GB of numbers, which are too many for memory",
+                hint="free some, set XDG_CACHE_HOME to another disk, or use fewer or smaller images",
             ) from error
-        return np.memmap(file, UINT8, "r+", shape=shape)
+        return np.memmap(file, dtype, "r+", shape=shape)
 
 
 def rows_of(array: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ Probabilities = Float[np.ndarray, "n classes"]
 
 Truths = Integer[np.ndarray, " n"]
 Confidence = Float[np.ndarray, " n"]
+Correct = Bool[np.ndarray, " n"]
 
 MIN_PROBABILITY = float(np.finfo(np.float32).tiny)  # 1.2e-38: below it float32 rounds to 0, whose logarithm is infinite
 BINS = 15  # of the calibration error, as in Guo et al. (ICML 2017)
@@ -49,12 +50,11 @@ class Bin:
     count: int
 
 
-def reliability(probabilities: Probabilities, truths: Truths, bins: int = BINS) -> list[Bin]:
+def reliability(confidence: Confidence, correct: Correct, bins: int = BINS) -> list[Bin]:
     """The reliability diagram: bins with equal numbers of images, by rising confidence.
 
     Images of equal confidence share a bin, so that their order does not matter; there may be fewer bins.
     """
-    confidence, correct = _confidence_and_correct(probabilities, truths)
     members = _bins(confidence, bins)
     counts = np.bincount(members)
     means = np.bincount(members, confidence) / counts
@@ -62,28 +62,22 @@ def reliability(probabilities: Probabilities, truths: Truths, bins: int = BINS) 
     return [Bin(*row) for row in zip(means.tolist(), accuracies.tolist(), counts.tolist(), strict=True)]
 
 
-def calibration_error(probabilities: Probabilities, truths: Truths, bins: int = BINS) -> float:
+def calibration_error(confidence: Confidence, correct: Correct, bins: int = BINS) -> float:
     """The expected calibration error (ECE): the mean distance between confidence and accuracy over bins.
 
     It is biased upwards for small n: a perfectly calibrated classifier of accuracy a gets about
     sqrt(2 · bins · a(1 − a) / (pi · n)), 0.02 for 1,000 images at 90 %. Compare only at equal n and bins, and
-    relative to `error_rate`.
+    relative to the error rate.
     Source: Guo et al. (ICML 2017); bins of equal mass: Nixon et al. (2019), Roelofs et al. (AISTATS 2022).
     """
-    confidence, correct = _confidence_and_correct(probabilities, truths)
-    return _error(_bins(confidence, bins), correct - confidence)
-
-
-def error_rate(probabilities: Probabilities, truths: Truths) -> float:
-    """1 − accuracy: also the ECE of the same predictions with confidence 1, the baseline for any ECE."""
-    return 1 - float(_confidence_and_correct(probabilities, truths)[1].mean())
+    return _error(_bins(confidence, bins), correct - confidence.astype(np.float64))
 
 
 def error_by_chance(
-    probabilities: Probabilities,
+    confidence: Confidence,
     bins: int = BINS,
     resamples: int = 1000,
-    confidence: float = 0.95,
+    quantile: float = 0.95,
     sources: Int[np.ndarray, " n"] | None = None,
 ) -> float:
     """The ECE that a perfectly calibrated classifier with these confidences would rarely exceed.
@@ -92,15 +86,15 @@ def error_by_chance(
     their draw, as if they were right and wrong together, which gives rather too large a value than too small a one.
     Source: consistency resampling, Bröcker & Smith (Weather and Forecasting 22, 2007).
     """
-    own = probabilities.max(1).astype(np.float64)
+    own = confidence.astype(np.float64)
     members, random = _bins(own, bins), np.random.default_rng(0)
     known, source = (len(own), slice(None)) if sources is None else _numbered(sources)
     errors = [_error(members, (random.random(known)[source] < own) - own) for _ in range(resamples)]
-    return float(np.quantile(errors, confidence))
+    return float(np.quantile(errors, quantile))
 
 
 def calibration_error_interval(
-    probabilities: Probabilities, truths: Truths, bins: int = BINS, resamples: int = 1000, confidence: float = 0.95
+    confidence: Confidence, correct: Correct, bins: int = BINS, resamples: int = 1000, level: float = 0.95
 ) -> Interval:
     """The interval for the ECE: a basic bootstrap over images, which keep their bins.
 
@@ -109,20 +103,18 @@ def calibration_error_interval(
     interval. Near 0 that is not enough: the interval starts at 0 where the estimate is at most `error_by_chance`.
     In simulations with 500 to 10,000 images, 95 % intervals covered the truth in 89 to 96 % of the cases.
     """
-    own, correct = _confidence_and_correct(probabilities, truths)
-    members, gaps = _bins(own, bins), correct - own
-    random, n = np.random.default_rng(0), len(truths)
+    members, gaps = _bins(confidence, bins), correct - confidence.astype(np.float64)
+    random, n = np.random.default_rng(0), len(correct)
     draws = (random.integers(n, size=n) for _ in range(resamples))
     errors = [_error(members[rows], gaps[rows]) for rows in draws]
-    low, high = np.quantile(errors, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
     estimate = _error(members, gaps)
-    by_chance = estimate <= error_by_chance(probabilities, bins, resamples, confidence)
+    by_chance = estimate <= error_by_chance(confidence, bins, resamples, level)
     return 0.0 if by_chance else max(0.0, float(2 * estimate - high)), max(0.0, float(2 * estimate - low))
 
 
-def confident_errors(probabilities: Probabilities, truths: Truths, share: float = 0.99) -> tuple[int, int]:
+def confident_errors(confidence: Confidence, correct: Correct, share: float = 0.99) -> tuple[int, int]:
     """(errors, n) among the most confident `share` of the predictions, rounded, including ties with the last."""
-    confidence, correct = _confidence_and_correct(probabilities, truths)
     kept = confidence >= _with_rank(confidence, max(1, round(share * len(confidence))))
     return int((kept & ~correct).sum()), int(kept.sum())
 
@@ -140,7 +132,7 @@ class RiskCoverage:
     """AURC, the mean risk over coverages: 0 (all correct) to 1; the error rate where confidence tells nothing."""
 
 
-def risk_coverage(confidence: Confidence, correct: Bool[np.ndarray, " n"]) -> RiskCoverage:
+def risk_coverage(confidence: Confidence, correct: Correct) -> RiskCoverage:
     """The risk–coverage curve; predictions of equal confidence are accepted together.
 
     Source: Geifman & El-Yaniv (NeurIPS 2017); its area: Geifman, Uziel & El-Yaniv (ICLR 2019).
@@ -169,13 +161,6 @@ def false_positive_rate_at(
     """
     expected = int(np.ceil(true_positive_rate * len(positives) - 1e-9))  # 0.07 * 100 is a little over 7
     return float((negatives >= _with_rank(positives, max(1, expected))).mean())
-
-
-def _confidence_and_correct(
-    probabilities: Probabilities, truths: Truths
-) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    """Confidence in float64, and whether the prediction is correct."""
-    return probabilities.max(1).astype(np.float64), probabilities.argmax(1) == truths
 
 
 def _bins(confidence: Confidence, bins: int) -> Int[np.ndarray, " n"]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from imparfait.core.errors import UserError
-from imparfait.evaluation.metrics import calibration_error, log_loss
+from imparfait.evaluation.metrics import calibration_error, log_loss, max_probability
 from imparfait.evaluation.prediction_files import Predictions, same_names
 from imparfait.evaluation.statistics import (
     Difference,
@@ -134,7 +134,8 @@ def _summary(
     if table.probabilities is not None and all(label in places for label in labels):
         truths = np.array([places[label] for label in labels], np.int64)
         probabilities = table.probabilities[rows].astype(np.float32)
-        loss, error = log_loss(probabilities, truths), calibration_error(probabilities, truths)
+        loss = log_loss(probabilities, truths)
+        error = calibration_error(max_probability(probabilities), probabilities.argmax(1) == truths)
     over_groups = None if members is None else group_interval(correct.astype(float), members)
     hits = int(correct.sum())
     return ModelSummary(name, hits, len(correct), wilson_interval(hits, len(correct)), over_groups, loss, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from imparfait.core.compute import ARRAY_VALUES, images_at_once
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Groups, Labels, Pixels, Probabilities, Sources
 from imparfait.data.dataset import ConditionImages
+from imparfait.evaluation.metrics import max_probability
 from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval, wilson_interval
 
 if TYPE_CHECKING:
@@ -58,10 +60,15 @@ class ConditionResult:
         """The class with the largest probability."""
         return np.asarray(self.probabilities.argmax(1))
 
-    @property
+    @cached_property
     def correct(self) -> Bool[np.ndarray, " n"]:
         """Which images are classified correctly."""
         return np.asarray(self.predicted == self.truths)
+
+    @cached_property
+    def confidence(self) -> Float32[np.ndarray, " n"]:
+        """The probability of the predicted class."""
+        return max_probability(self.probabilities)
 
     @property
     def score(self) -> Score:

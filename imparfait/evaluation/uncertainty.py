@@ -62,23 +62,29 @@ class OodReport:
 
 def calibration_report(images: str, results: Sequence[ConditionResult]) -> CalibrationReport:
     """The quality of the probabilities under all these conditions together."""
-    probabilities = np.concatenate([result.probabilities for result in results])
-    truths = np.concatenate([result.truths for result in results])
+    # Of each condition only two numbers an image are kept: all probabilities may be more than memory.
+    confidence = np.concatenate([result.confidence for result in results])
+    correct = np.concatenate([result.correct for result in results])
+    losses, distances = zip(
+        *((metrics.log_loss(each.probabilities, each.truths), metrics.brier(each.probabilities, each.truths))
+          for each in results), strict=True,
+    )  # fmt: skip
+    counts = [len(result.truths) for result in results]
     # The interval is a bootstrap over rows, which must be independent: one random copy of each source image.
     n = len(results[0].truths)
     rows = np.random.default_rng(0).integers(len(results), size=n) * n + np.arange(n)
     return CalibrationReport(
         images,
-        len(truths),
-        metrics.log_loss(probabilities, truths),
-        metrics.brier(probabilities, truths),
-        metrics.calibration_error(probabilities, truths),
-        metrics.calibration_error_interval(probabilities[rows], truths[rows]),
-        metrics.error_rate(probabilities, truths),
-        *metrics.confident_errors(probabilities, truths, CONFIDENT_SHARE),
+        len(correct),
+        float(np.average(losses, weights=counts)),
+        float(np.average(distances, weights=counts)),
+        metrics.calibration_error(confidence, correct),
+        metrics.calibration_error_interval(confidence[rows], correct[rows]),
+        1 - float(correct.mean()),
+        *metrics.confident_errors(confidence, correct, CONFIDENT_SHARE),
         metrics.error_by_chance(
-            probabilities,
-            resamples=min(MAX_CHANCE_DRAWS, max(MIN_CHANCE_DRAWS, CHANCE_LABELS // len(truths))),
+            confidence,
+            resamples=min(MAX_CHANCE_DRAWS, max(MIN_CHANCE_DRAWS, CHANCE_LABELS // len(correct))),
             sources=np.concatenate([result.sources for result in results]),
         ),
     )
@@ -125,7 +131,7 @@ def ood_reports(
     The in-distribution images are the suite's corrupted ones at all severities: clean ones would be too easy.
     """
     levels = [(name, level) for name, severities in suite.levels.items() for level in severities]
-    known = np.concatenate([metrics.max_probability(suite.conditions[level].probabilities) for level in levels])
+    known = np.concatenate([suite.conditions[level].confidence for level in levels])
     reports = []
     for name, ood_set in OOD_SETS.items():
         if ood_set.purpose != "testing" or (suite.is_of_photos and name not in OOD_OF_PHOTOS):

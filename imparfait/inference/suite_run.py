@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from imparfait.core.errors import UserError
+from imparfait.core.large_arrays import new_array
 from imparfait.core.storage import exclusive_lock
-from imparfait.core.types import Probabilities, Watch
+from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import plainly
 from imparfait.evaluation.scores import ConditionResult, Scores
@@ -51,7 +52,7 @@ def run_suite(
         raise UserError(f"{what}, which other processes cannot open", hint="leave out the executor")
     data = SuiteImages(images, model.source)
     compute = model.compute.model_copy(update={"threads": threads}) if executor else model.compute
-    jobs, assembly, earlier = suite_jobs(data, conditions, compute), Assembly(images), []
+    jobs, assembly, earlier = suite_jobs(data, conditions, compute), Assembly(images, conditions), []
     keep = {job for job in jobs if store and model.source and job.condition not in own}
     for job in jobs:
         if store and job in keep and store.exists() and (result := stored_result(job, store)):
@@ -80,21 +81,21 @@ def run_suite(
 class Assembly:
     """The shards of each condition, until they make its result."""
 
-    def __init__(self, images: LabelledImages) -> None:
-        """For these images."""
-        self.images, self.starts = images, [start for start, _ in shards_of(images)]
-        self.done = set[SuiteJob]()
-        self._shards = dict[tuple[str, float], dict[int, Probabilities]]()
+    def __init__(self, images: LabelledImages, conditions: Sequence[Condition]) -> None:
+        """For these images; the probabilities are in a file where they are too many for memory."""
+        self.images, self.done = images, set[SuiteJob]()
+        self._places = {(each.corruption, each.severity): place for place, each in enumerate(conditions)}
+        self._missing = dict.fromkeys(self._places, len(shards_of(images)))
+        self._all = new_array((len(conditions), len(images), len(images.classes)), np.dtype(np.float32))
 
     def add(self, job: SuiteJob, result: ShardResult) -> list[ConditionResult]:
         """The result of the condition that this shard completes, if it does."""
         self.done.add(job)
-        shards = self._shards.setdefault(job.condition, {})
-        shards[job.start] = result.probabilities
-        if len(shards) < len(self.starts):
+        probabilities = self._all[self._places[job.condition]]
+        probabilities[job.start : job.stop] = result.probabilities
+        self._missing[job.condition] -= 1
+        if self._missing[job.condition]:
             return []
-        probabilities = np.concatenate([shards[start] for start in self.starts])
-        del self._shards[job.condition]
         images = self.images
         return [ConditionResult(*job.condition, images.sources, images.labels, probabilities, images.groups)]
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 
 from imparfait.evaluation import metrics
 from imparfait.evaluation.calibration import CALIBRATION_FAMILIES, MODERATE_SEVERITY
-from imparfait.evaluation.metrics import max_probability
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import ConditionResult
@@ -25,7 +24,7 @@ OOD_HEADINGS = ("images", "AUROC", "FPR95", "accepted")
 CURVE_POINTS = 300  # of a risk-coverage curve, which has one per image
 MIN_COVERAGE = 0.01  # of a risk-coverage curve: at less, a single wrong prediction is many percent
 
-ProbabilitiesAndTruths = tuple[Float[np.ndarray, "n classes"], Int[np.ndarray, " n"]]
+ConfidenceAndCorrect = tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]
 
 
 def calibration_rows(reports: Iterable[CalibrationReport]) -> list[tuple[str, ...]]:
@@ -96,14 +95,12 @@ def _moderate(suite: SuiteResult, used: bool | None = None) -> list[ConditionRes
     ]
 
 
-def _together(results: Sequence[ConditionResult]) -> ProbabilitiesAndTruths:
-    return np.concatenate([one.probabilities for one in results]), np.concatenate([one.truths for one in results])
+def _together(results: Sequence[ConditionResult]) -> ConfidenceAndCorrect:
+    return np.concatenate([one.confidence for one in results]), np.concatenate([one.correct for one in results])
 
 
-def _risk_coverage(
-    probabilities: Float[np.ndarray, "n classes"], truths: Int[np.ndarray, " n"]
-) -> Float[np.ndarray, "2 m"]:
-    curve = metrics.risk_coverage(max_probability(probabilities), probabilities.argmax(1) == truths)
+def _risk_coverage(confidence: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> Float[np.ndarray, "2 m"]:
+    curve = metrics.risk_coverage(confidence, correct)
     coverages = np.linspace(MIN_COVERAGE, 1, CURVE_POINTS)
     rows = np.searchsorted(curve.coverage, coverages).clip(max=len(curve.coverage) - 1)
     return np.stack([curve.coverage[rows], curve.risk[rows]])

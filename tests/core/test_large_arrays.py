@@ -31,8 +31,15 @@ def filled(images: np.ndarray) -> np.ndarray:
     return array
 
 
-def test_a_new_array_is_of_zeros_and_keeps_what_is_written(where):
-    assert not new_array((3, 1, 4, 5)).any()
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_new_array_is_of_zeros_of_its_type(where, dtype):
+    array = new_array((3, 1, 4, 5), np.dtype(dtype))
+    assert array.shape == (3, 1, 4, 5)
+    assert array.dtype == dtype
+    assert not array.any()
+
+
+def test_a_new_array_keeps_what_is_written(where):
     images = drawn((7, 3, 4, 5))
     array = filled(images)
     assert isinstance(array, np.memmap) == (where == "in files")
@@ -79,7 +86,7 @@ def test_a_full_disk_is_a_sentence_with_the_need_and_a_way_out(where, monkeypatc
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(UserError, match=r"No space left on device for 2\.0 GB of pixels.*smaller --size"):
+    with pytest.raises(UserError, match=r"No space left on device for 2\.0 GB of numbers.*smaller images"):
         new_array((2000, 1, 1000, 1000))
 
 

@@ -17,7 +17,6 @@ from imparfait.evaluation.metrics import (
     calibration_error_interval,
     confident_errors,
     error_by_chance,
-    error_rate,
     false_positive_rate_at,
     log_loss,
     reliability,
@@ -30,6 +29,11 @@ seeds = st.integers(0, 2**32 - 1)
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return scipy.special.softmax(logits.astype(np.float64) / temperature, axis=1)
+
+
+def confident(probabilities: np.ndarray, truths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each prediction, and whether it is correct."""
+    return probabilities.max(1), probabilities.argmax(1) == truths
 
 
 def simulated(n: int, seed: int, sharpness: float = 1.0, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -69,8 +73,8 @@ def test_losses_and_errors_of_small_tables(
     arguments = probabilities.astype(dtype), np.array(truths)
     assert log_loss(*arguments) == pytest.approx(loss, abs=1e-6)
     assert brier(*arguments) == pytest.approx(distance, abs=1e-6)
-    assert calibration_error(*arguments) == pytest.approx(error, abs=1e-6)
-    assert error_rate(*arguments) == pytest.approx(baseline)
+    assert calibration_error(*confident(*arguments)) == pytest.approx(error, abs=1e-6)
+    assert 1 - confident(*arguments)[1].mean() == pytest.approx(baseline)
 
 
 @settings(max_examples=50, deadline=None)
@@ -82,17 +86,17 @@ def test_losses_and_calibration_error_agree_with_slow_code(seed: int, n: int, bi
     assert log_loss(probabilities, truths) == pytest.approx(sum(-math.log(row[truth]) for row, truth in rows) / n)
     squares = [sum((p - (k == truth)) ** 2 for k, p in enumerate(row)) for row, truth in rows]
     assert brier(probabilities, truths) == pytest.approx(sum(squares) / n)
-    found = reliability(probabilities, truths, bins)
+    found = reliability(*confident(probabilities, truths), bins)
     assert sum(part.count for part in found) == n
     assert [part.confidence for part in found] == sorted(part.confidence for part in found)
     error = sum(part.count * abs(part.accuracy - part.confidence) for part in found) / n
-    assert calibration_error(probabilities, truths, bins) == pytest.approx(error)
+    assert calibration_error(*confident(probabilities, truths), bins) == pytest.approx(error)
 
 
 def test_bins_hold_equal_numbers_of_images_in_order() -> None:
     logits, truths = simulated(300, 1)
     probabilities = softmax(logits)
-    found = reliability(probabilities, truths, 10)
+    found = reliability(*confident(probabilities, truths), 10)
     assert [part.count for part in found] == [30] * 10
     order = np.argsort(probabilities.max(1)).reshape(10, 30)
     for part, rows in zip(found, order, strict=True):
@@ -104,29 +108,32 @@ def test_equal_confidences_share_a_bin_so_that_order_does_not_matter() -> None:
     logits, truths = simulated(400, 2, classes=3)
     probabilities, order = softmax(np.round(logits / 4)), np.random.default_rng(0).permutation(400)
     shuffled = probabilities[order], truths[order]
-    assert calibration_error(*shuffled) == pytest.approx(calibration_error(probabilities, truths))
-    assert len(reliability(CERTAIN[[0] * 50], np.zeros(50, int))) == 1
+    assert calibration_error(*confident(*shuffled)) == pytest.approx(
+        calibration_error(*confident(probabilities, truths))
+    )
+    assert len(reliability(*confident(CERTAIN[[0] * 50], np.zeros(50, int)))) == 1
 
 
 @pytest.mark.parametrize("n", [1000, 10_000])
 def test_the_error_of_a_calibrated_classifier_is_within_chance(n: int) -> None:
     logits, truths = simulated(n, 3)
     probabilities = softmax(logits)
-    accuracy = 1 - error_rate(probabilities, truths)
-    error = calibration_error(probabilities, truths)
-    assert error < error_by_chance(probabilities) < 3 * math.sqrt(2 * 15 * accuracy * (1 - accuracy) / (math.pi * n))
-    low, high = calibration_error_interval(probabilities, truths)
+    confidence, correct = confident(probabilities, truths)
+    accuracy = correct.mean()
+    error = calibration_error(confidence, correct)
+    assert error < error_by_chance(confidence) < 3 * math.sqrt(2 * 15 * accuracy * (1 - accuracy) / (math.pi * n))
+    low, high = calibration_error_interval(confidence, correct)
     assert low == 0 < high < 2 * error
 
 
 def test_intervals_cover_the_calibration_error() -> None:
     for sharpness in (1.0, 1.5):
         logits, truths = simulated(200_000, 4, sharpness)
-        truth = 0.0 if sharpness == 1 else calibration_error(softmax(logits), truths)
+        truth = 0.0 if sharpness == 1 else calibration_error(*confident(softmax(logits), truths))
         held = 0
         for seed in range(100):
             logits, truths = simulated(1000, seed, sharpness)
-            low, high = calibration_error_interval(softmax(logits), truths, resamples=200)
+            low, high = calibration_error_interval(*confident(softmax(logits), truths), resamples=200)
             held += low <= truth <= high
         assert held >= 83
 
@@ -144,8 +151,7 @@ def test_intervals_cover_the_calibration_error() -> None:
 def test_confident_errors_of_small_tables(
     confidences: list, correct: list, share: float, counts: tuple[int, int]
 ) -> None:
-    probabilities = np.array([[confidence, 1 - confidence] for confidence in confidences])
-    assert confident_errors(probabilities, 1 - np.array(correct), share) == counts
+    assert confident_errors(np.array(confidences), np.array(correct, bool), share) == counts
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,6 +9,7 @@ import pytest
 from helpers.bars import draw_bars, write_idx
 from helpers.counting import CONDITIONS, Counting, equal, model_of
 
+from imparfait.core import large_arrays
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.types import Watch
@@ -35,11 +36,18 @@ def interrupted_after(conditions: int, data: LabelledImages, store: Path, **chan
 
 
 @pytest.mark.parametrize("side", [15, 64])
-def test_a_suite_in_parts_gives_the_scores_of_one_without(side: int) -> None:
+@pytest.mark.parametrize("in_files", [False, True])
+def test_a_suite_in_parts_gives_the_scores_of_one_without(
+    side: int, in_files: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(large_arrays, "limit_bytes", lambda: 0 if in_files else 1 << 30)
     data = draw_bars(SHARD_IMAGES + 300, side, 3)
     conditions = [*conditions_from([("clean", 0.0), ("photo.gaussian_noise", 0.6), ("photo.fog", 0.4)])]
     whole = score_conditions(Counting(), apply_conditions(data, conditions))
-    assert equal(run_suite(model_of(Counting()), data, conditions), whole)
+    found = run_suite(model_of(Counting()), data, conditions)
+    assert equal(found, whole)
+    assert all(isinstance(each.probabilities, np.memmap) == in_files for each in found.conditions)
 
 
 def test_parts_are_whole_batches_and_cover_the_images_once() -> None:
