@@ -34,7 +34,7 @@ notebooks: $(READY)
 # Set up again only when the requirements have changed.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,serve,pdf,ray,keras,parquet,efficientnet,litert,skops,docs,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,serve,pdf,ray,keras,parquet,efficientnet,litert,skops,mlflow,tensorboard,wandb,hub,interop,docs,dev]'
 	touch $(READY)
 
 clean:

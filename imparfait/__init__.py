@@ -6,8 +6,6 @@ from typing import Any
 
 import lazy_loader
 
-__version__ = "0.1.0"
-
 # Libraries that this package uses send usage statistics unless these are set before their import. Here, because every
 # entry point and child process imports this file first. Who wants to send them sets the variable to another value.
 NO_TELEMETRY = {
@@ -23,6 +21,10 @@ _public, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("imparfait")
     try:
         return _public(name)
     except ModuleNotFoundError as error:
