@@ -4,10 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks" / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "tools"))
 from write_sbom import needed
 
+ROOT = Path(__file__).parents[2]
 OF_WINDOWS = {"colorama"}
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.M)
 
