@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import overload
+from typing import TypedDict, Unpack, overload
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier
@@ -23,22 +23,24 @@ Data = LabelledImages | Iterable[ConditionImages] | None
 Suite = str | Iterable[str | CorruptionFunction]
 
 
+class SpecArguments(TypedDict, total=False):
+    """The arguments of `evaluate` that say how a function takes images and what it returns."""
+
+    layout: str | None
+    value_range: str | int | None
+    foreground: str | None
+    outputs: str | None
+    classes: Sequence[str] | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    color: str | None
+    fit: str | None
+    side: int | None
+
+
 @overload
 def evaluate(
-    models: Function,
-    data: Data = None,
-    *,
-    suite: Suite = "core",
-    layout: str | None = None,
-    value_range: str | int | None = None,
-    foreground: str | None = None,
-    outputs: str | None = None,
-    classes: Sequence[str] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    color: str | None = None,
-    fit: str | None = None,
-    side: int | None = None,
+    models: Function, data: Data = None, *, suite: Suite = "core", **spec: Unpack[SpecArguments]
 ) -> Scores: ...
 @overload
 def evaluate(
@@ -46,16 +48,7 @@ def evaluate(
     data: LabelledImages | None = None,
     *,
     suite: Suite = "core",
-    layout: str | None = None,
-    value_range: str | int | None = None,
-    foreground: str | None = None,
-    outputs: str | None = None,
-    classes: Sequence[str] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    color: str | None = None,
-    fit: str | None = None,
-    side: int | None = None,
+    **spec: Unpack[SpecArguments],
 ) -> Evaluation: ...
 def evaluate(
     models: Function | Mapping[str, Function],

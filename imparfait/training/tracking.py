@@ -87,11 +87,9 @@ def _wandb(name: str, settings: Mapping[str, str], out: Path) -> Iterator[Tracke
     import wandb
 
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False)
-    mode = os.environ.get("WANDB_MODE", "offline")  # nothing is sent unless the user says so
+    mode = os.environ.setdefault("WANDB_MODE", "offline")  # read by init; nothing is sent unless the user says so
     out.mkdir(parents=True, exist_ok=True)
-    with wandb.init(
-        project=PROJECT, name=name, config=dict(settings), dir=out, mode=mode, settings=quiet
-    ) as run:  # fmt: skip
+    with wandb.init(project=PROJECT, name=name, config=dict(settings), dir=out, settings=quiet) as run:
         folder = Path(run.dir).parent  # its files are in a folder of this
         yield Tracked(
             lambda metrics, step: run.log(dict(metrics), step=step),
