@@ -44,6 +44,8 @@ from imparfait.training.recipes import suite_for
 from imparfait.training.run import Run
 from imparfait.training.run_folder import calibrated_before, write_run
 
+LONG_TRAINING = 60  # seconds, from which on figures are also written as SVG and PDF, and the table in LaTeX
+
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
@@ -194,4 +196,5 @@ def _write_report(
         scores=scores,
         figures=[training_figure(epochs), *prediction_figures(scores, conditions), *doubtful],
         facts={"settings": run.settings.model_dump(), "compute": environment(run.compute)},
+        for_papers=epochs[-1].seconds >= LONG_TRAINING,  # they take three seconds
     )

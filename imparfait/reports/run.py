@@ -12,6 +12,7 @@ from imparfait.evaluation.scores import ConditionResult, Scores
 from imparfait.reports.figures.drawing import shown_name
 from imparfait.reports.figures.fonts import shown_classes
 from imparfait.reports.figures.runs import accuracy_loss, confusion, contact_sheet, mistakes
+from imparfait.reports.latex import NEEDS, latex_table
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
 from imparfait.training.checkpoints import Epoch
@@ -29,11 +30,16 @@ def write_report(
     scores: Scores,
     figures: Sequence[PageFigure],
     facts: Mapping[str, Mapping[str, Any]],
+    for_papers: bool = True,
 ) -> None:
-    """Write `report.html` in `folder`, and each of its figures as a PNG file.
+    """Write `report.html` in `folder` and its figures as PNG files; `for_papers` as SVG and PDF too, and `table.tex`.
 
     `circumstances` says what was evaluated on which images, `overlap` what its training had in common with them.
     """
+    rows = scores_rows(scores)
+    if for_papers:
+        latex = latex_table(title, SCORES_HEADINGS, rows, left=1, total=len(rows) > 1)
+        (folder / "table.tex").write_text(f"{NEEDS}\n\n{latex}\n", encoding="utf-8")
     write_page(
         folder,
         "run.html",
@@ -41,13 +47,13 @@ def write_report(
         figures=figures,
         facts=facts,
         classes=scores.classes,
-        vectors=False,  # they would take a tenth of a short training
+        vectors=for_papers,
         mean=percent(scores.mean),
         images_per_mistake=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
         circumstances=circumstances,
         overlap=overlap,
         headings=SCORES_HEADINGS,
-        rows=scores_rows(scores),
+        rows=rows,
         by_class={result.corruption: _by_class(result, scores.classes) for result in scores.conditions},
     )
 

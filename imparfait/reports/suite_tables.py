@@ -6,19 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from imparfait.core.names import as_cell
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CROSSING_RESAMPLES, CorruptionSummary
 from imparfait.evaluation.statistics import Crossing, crossing
 from imparfait.evaluation.suite import CLEAN
+from imparfait.reports.latex import NEEDS, latex_table
 from imparfait.reports.text import NONE, corruption_label, crossing_level, crossing_text
 
 HEADINGS = ("corruption", "family", "mean, %", "MNIST-C, %", "core, %", f"below {crossing_level(False)} from", "CE")
 PHOTO_HEADINGS = ("corruption", "family", "mean, %", "worst, %", f"below {crossing_level(True)} from level")
 MEAN = "mean"
-IN_LATEX = str.maketrans({"–": "--", "≥": r"$\geq$"})
 
 
 def summaries_of(model: ModelGroup) -> list[CorruptionSummary]:
@@ -109,7 +108,7 @@ def write_tables(
     folder: Path, models: Mapping[ModelGroup, Sequence[CorruptionSummary]], errors: Mapping[str, Mapping[str, float]]
 ) -> None:
     """`table.csv`, in shares with empty cells for missing values, and `table.tex`, as readers see it."""
-    texts = ["% needs \\usepackage{booktabs}"]
+    texts = [NEEDS]
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         columns = ["model", "corruption", "family", "mean", "mnist_c", "core"]
@@ -118,7 +117,9 @@ def write_tables(
         writer.writerow([*columns, below, f"{below}_low", f"{below}_high", "corruption_error"])
         for model, summaries in models.items():
             own = errors.get(model.name, {})
-            texts.append(_latex(model.name, table_rows(model, summaries, own)))
+            rows = table_rows(model, summaries, own)
+            headings = HEADINGS if len(rows[0]) == len(HEADINGS) else PHOTO_HEADINGS
+            texts.append(latex_table(model.name, headings, rows, left=2, total=True))
             for summary in summaries:
                 at = summary.crossing if len(summary.severities) > 1 else Crossing(None, None, None)
                 numbers = [summary.accuracy, summary.mnist_c, summary.core, at.severity, at.low, at.high]
@@ -131,15 +132,6 @@ def write_tables(
 
 def _six(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
-
-
-def _latex(name: str, rows: Sequence[Sequence[str]]) -> str:
-    headings = HEADINGS if len(rows[0]) == len(HEADINGS) else PHOTO_HEADINGS
-    style = pd.DataFrame(rows, columns=headings).style.hide(axis="index")
-    style = style.format(escape="latex").format_index(escape="latex", axis=1)
-    table = style.to_latex(hrules=True, column_format="ll" + (len(headings) - 2) * "r").translate(IN_LATEX)
-    *body, mean, bottom, end, _ = table.split("\n")
-    return "\n".join([f"% {' '.join(name.split())}", *body, r"\midrule", mean, bottom, end])
 
 
 def write_counts(path: Path, models: Sequence[ModelGroup]) -> None:

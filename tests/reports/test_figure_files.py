@@ -62,6 +62,25 @@ def test_a_page_says_which_class_a_number_is(tmp_path: Path) -> None:
     assert f"class 1 is <bdi>{UNKNOWN}</bdi>" in " ".join(page.split())
 
 
+@pytest.mark.parametrize("for_papers", [True, False])
+def test_the_report_of_one_model_has_files_for_papers_on_request(tmp_path: Path, for_papers: bool) -> None:
+    data = draw_bars(20)
+    conditions = core_suite(data)
+    scores = score_conditions(lambda images: np.tile([1.0, 0, 0], (len(images), 1)).astype(np.float32), conditions)
+    figures = run.prediction_figures(scores, conditions)[1:2]
+    run.write_report(
+        tmp_path, title="a_b", circumstances="", overlap="", scores=scores, figures=figures, facts={},
+        for_papers=for_papers,
+    )  # fmt: skip
+    files = {path.suffix for path in (tmp_path / "figures").iterdir()} if for_papers else set()
+    assert files == ({".svg", ".pdf"} if for_papers else set())
+    assert (tmp_path / "figures").exists() == (tmp_path / "table.tex").exists() == for_papers
+    if for_papers:
+        latex = (tmp_path / "table.tex").read_text(encoding="utf-8")
+        assert latex.count("\\\\\n") == 1 + 3 + 1  # headings, conditions, mean
+        assert r"\%" in latex
+
+
 def test_equal_figures_are_equal_files() -> None:
     def draw(theme):
         figure = Figure()
