@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NOT_CALIBRATED_FINAL = (
     "not calibrated: no images were held out; train without --final too, then give this command again"
 )
-NOT_CALIBRATED = "not calibrated: no confidence threshold keeps an error rate of 10 % on these validation images"
+NOT_CALIBRATED = "not calibrated: no confidence threshold keeps an error rate of {:g} % on the images held out for it"
 
 
 def train_and_report(
@@ -60,7 +60,8 @@ def train_and_report(
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
     if not finished.calibrated:
-        remarks.append(NOT_CALIBRATED_FINAL if run.final else NOT_CALIBRATED)
+        rate = finished.error_rate
+        remarks.append(NOT_CALIBRATED_FINAL if rate is None else NOT_CALIBRATED.format(100 * rate))
     remarks += [
         console.plain(each) for each in (finished.weak_slices, finished.suspects, finished.none_of_these) if each
     ]

@@ -62,7 +62,7 @@ def calibrate(classifier: Classifier, data: LabelledImages, error_rate: float = 
 
 
 def calibrate_few(classifier: Classifier, data: LabelledImages, *, corrupted: bool) -> Calibration:
-    """As `calibrate`, from images too few for an error rate of 1 %: with the lowest rate that they can promise.
+    """As `calibrate`, with the lowest error rate that the images can promise: few cannot promise 1 %.
 
     The images are `corrupted` as in `calibrate`, or else clean, for classifiers that were trained on mild changes only.
     With groups, the mean error rate over the groups keeps to the rate too. No threshold is found from fewer than 42

@@ -73,7 +73,13 @@ def assess(
         {model.name: calibration_by_family(model.seeds[0]) for model in models},
         {
             model.name: ood_reports(
-                classifiers[model.name], model.seeds[0], channels, height, width, thresholds[model.name]
+                classifiers[model.name],
+                model.seeds[0],
+                channels,
+                height,
+                width,
+                thresholds[model.name],
+                data=images.name,
             )
             for model in models
         },

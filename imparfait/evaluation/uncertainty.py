@@ -125,8 +125,9 @@ def ood_reports(
     width: int,
     threshold: float | None,
     n: int = 2000,
+    data: str = "",
 ) -> list[OodReport]:
-    """OOD detection by confidence on each set of OOD images, the worst first.
+    """OOD detection by confidence on each set of OOD images that is not from the `data` itself, the worst first.
 
     The in-distribution images are the suite's corrupted ones at all severities: clean ones would be too easy.
     """
@@ -134,7 +135,9 @@ def ood_reports(
     known = np.concatenate([suite.conditions[level].confidence for level in levels])
     reports = []
     for name, ood_set in OOD_SETS.items():
-        if ood_set.purpose != "testing" or (suite.is_of_photos and name not in OOD_OF_PHOTOS):
+        if ood_set.purpose != "testing" or ood_set.is_from(data):
+            continue
+        if suite.is_of_photos and name not in OOD_OF_PHOTOS:
             continue
         pixels = ood_set.draw(n, height, width, channels, seed=0)
         if pixels is None:

@@ -62,6 +62,8 @@ class FinishedRun:
     """The recall of the classes, in words."""
     calibrated: bool = True
     """Whether it has a confidence threshold."""
+    error_rate: float | None = None
+    """The rate of errors that its threshold keeps, or that no threshold keeps; None without images for it."""
     suspects: str = ""
     """Which labels of the validation images are probably wrong, in words."""
     none_of_these: str = ""
@@ -135,17 +137,19 @@ def finish_run(
         ) from failed
     forget_scores(out, key)
     is_calibrated = bool(calibration and calibration.threshold)
-    return FinishedRun(folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, doubts, found, less)
+    rate = calibration.error_rate if isinstance(calibration, Calibration) else None
+    return FinishedRun(
+        folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, rate, doubts, found, less
+    )
 
 
 def _calibrate(run: Run, model: nn.Module) -> Calibration | None:
     """From the images kept for it, else from the validation images; None for a final run of few images."""
-    classifier = as_classifier(model, run.compute)
-    if run.calibration:
+    classifier, corrupted = as_classifier(model, run.compute), suite_for(run.settings) == CORE_SUITE
+    if run.calibration and corrupted:
         return calibrate(classifier, run.calibration)
-    if run.validation:
-        return calibrate_few(classifier, run.validation, corrupted=suite_for(run.settings) == CORE_SUITE)
-    return None
+    images = run.calibration or run.validation
+    return calibrate_few(classifier, images, corrupted=corrupted) if images else None
 
 
 def _evaluate_on_test(

@@ -11,12 +11,18 @@ from helpers.commands import run
 from PIL import Image
 
 from imparfait.core import large_arrays
+from imparfait.core.types import Classifier
+from imparfait.data import splits
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
+from imparfait.data.ood import OOD_SETS
+from imparfait.data.ood.base import OodSet
 from imparfait.data.ood.outlier_exposure import OOD_LABEL
+from imparfait.evaluation.calibration import Calibration, calibrate_few
 from imparfait.evaluation.none_of_these import none_of_these
 from imparfait.inference.predictor import NOT_CALIBRATED, Predictor
 from imparfait.models.metadata import InputFormat, NoneOfThese, Threshold, read_config
+from imparfait.reports import finished_run
 from imparfait.training import pilot
 from imparfait.training.manifest import read_manifest
 from imparfait.training.pilot import run_pilots
@@ -65,6 +71,21 @@ def test_train_says_its_recipe_and_records_the_threshold_that_few_images_can_sho
     assert read_manifest(folder).settings.model == "resnet"
 
 
+def test_photographs_held_out_for_calibration_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Corrupted ones, which its training never saw, would leave a network of photographs without a threshold."""
+    monkeypatch.setattr(splits, "MIN_CALIBRATION_IMAGES", 5)
+    called = list[tuple[int, bool]]()
+
+    def spy(classifier: Classifier, data: LabelledImages, *, corrupted: bool) -> Calibration:
+        called.append((len(data), corrupted))
+        return calibrate_few(classifier, data, corrupted=corrupted)
+
+    monkeypatch.setattr(finished_run, "calibrate_few", spy)
+    data = write_folder(tmp_path / "bars", 60)
+    run("train", "--data", data, *QUICK, "--out", tmp_path / "runs")
+    assert called == [(7, False)]  # 5 % of 150
+
+
 def test_a_final_run_takes_the_calibration_of_its_run_with_validation(tmp_path: Path) -> None:
     data = write_folder(tmp_path / "bars" / "train", 40)
     write_folder(tmp_path / "bars" / "test", 4)
@@ -92,6 +113,19 @@ def test_images_of_one_orientation_are_stretched_and_of_several_padded(
         for path in sorted((tmp_path / "bars" / "flat").iterdir()):
             Image.open(path).rotate(90, expand=True).save(path)
     assert load_data(tmp_path / "bars", 16).train.normalization == normalization
+
+
+def test_an_ood_set_from_the_data_s_own_folder_is_none() -> None:
+    drawn = OodSet(OOD_SETS["noise"].make, "testing", "of the data", ("/some/bars/test.gz",))
+    data = replace(draw_bars(120), name="bars")
+    classifier = lambda images: np.tile(np.float32([1, 0, 0]), (len(images), 1))  # noqa: E731
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OOD_SETS, "mine", drawn)
+        for name, is_left_out in (("bars", True), ("others", False)):
+            found = none_of_these(classifier, replace(data, name=name))
+            assert found
+            assert ("mine" not in found.caught) == is_left_out
+            assert drawn.is_from(name) == is_left_out
 
 
 def predictor(**parts) -> Predictor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,10 @@ class OodSet:
     purpose: Literal["fitting", "testing"]
     description: str
     made_from: tuple[str, ...] = ()
+
+    def is_from(self, data: str) -> bool:
+        """Whether it is made from files of the folder that the data set of this name is in: then it is no OOD set."""
+        return bool(data) and any(Path(file).parent.name == data for file in self.made_from)
 
     def draw(self, n: int, height: int, width: int, channels: int, seed: int) -> Pixels | None:
         """`n` ≥ 1 images, light on dark, equal in all channels; None if their source files are not installed.
