@@ -56,8 +56,8 @@ def load_data(
     A path is a folder of images (`train|val|test/<class>/…`, or `<class>/…`), a CSV or Parquet table (`image_path`,
     `label`, and perhaps `split` and `group`), a CSV file with pixels in its rows, IDX files, an .npz file, a folder of
     .npy files, SVHN's .mat files, or a zip archive of any of these. Folders and tables of image files can be added to
-    each other: my_images+labels.csv. In memory: `(images, labels)` as arrays, a
-    sequence of `(image, label)`, or a dictionary of these by split. The test images are read when they are opened.
+    each other: my_images+labels.csv. In memory: `(images, labels)` as arrays, a sequence of `(image, label)`, a pandas
+    table, or a dictionary of these by split. The test images are read when they are opened.
 
     `size` brings images of files to size × size pixels, `file_size` too where no `size` is given; other formats are of
     the size they are. `normalize` names the normalization of image files, in

@@ -21,16 +21,17 @@ from imparfait.data.split_dataset import Dataset
 from imparfait.data.table_files import Encoded
 
 NAME = "images"  # of a data set that has no path
-EXPECTED = "arrays (images, labels), or a sequence of (image, label), or a dictionary of these by split"
+EXPECTED = "arrays (images, labels), a sequence of (image, label), a table, or a dictionary of these by split"
 
 
 def from_memory(data: Any, wanted: Wanted, watch: Watch) -> Dataset:
     """The data set in `data`: `(images, labels)` as arrays, a sequence of `(image, label)`, or these by split.
 
-    An image is Pillow's, an array or a path. Rows may be dictionaries, as of Hugging Face's `datasets`.
+    An image is Pillow's, an array or a path. Rows may be dictionaries, as of Hugging Face's `datasets`, or those of a
+    pandas table, whose column `split` may say where each belongs.
     """
     by_split: dict[Split, Any] = {}
-    for key, value in (data if isinstance(data, Mapping) else {"train": data}).items():
+    for key, value in (data if isinstance(data, Mapping) else _split_table(data) or {"train": data}).items():
         split = split_named(str(key))
         if split is None:
             raise UserError(f"a split called {key!r}", expected="train, validation or test")
@@ -104,7 +105,20 @@ def _arrays(images: Any, labels: Any) -> Arrays:
     return images, labels
 
 
+def _is_table(data: Any) -> bool:
+    """Whether it is a pandas table, without importing pandas."""
+    return hasattr(data, "columns") and hasattr(data, "to_dict")
+
+
+def _split_table(data: Any) -> dict[str, Any] | None:
+    """The rows of a table by its column `split`, if it has one."""
+    if not _is_table(data) or (column := columns_of(list(map(str, data.columns))).get("split")) is None:
+        return None
+    return {str(name): rows for name, rows in data.groupby(column, sort=False)}
+
+
 def _listed(split: Split, data: Any, group: str | None) -> ImageFiles:
+    data = data.to_dict("records") if _is_table(data) else data
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__") or isinstance(data, str | bytes):
         raise UserError(f"a {type(data).__name__} as {split} images", expected=EXPECTED)
     if isinstance(data, np.ndarray):

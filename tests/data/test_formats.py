@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -637,35 +636,3 @@ def test_a_model_of_grey_images_is_given_grey(tmp_path: Path) -> None:
     assert images_of(arrays.train)[0][0] in {pixels for pixels, _ in images_of(files.train)}
     assert "colour turned to grey" in arrays.remark
     assert "12 in colour turned to grey" in files.remark
-
-
-def test_data_sets_in_memory(tmp_path: Path) -> None:
-    pixels, labels = TRAIN.pixels, TRAIN.labels
-    names = [CLASSES[label] for label in labels]
-    paths = [save(tmp_path / f"{number}.png", image) for number, image in enumerate(pixels)]
-    images = [Image.fromarray(image[0]) for image in pixels]
-    for data in (
-        (pixels, labels), (pixels[:, 0], labels.tolist()), (pixels.transpose(0, 2, 3, 1), labels),
-        (pixels / np.float32(255), np.array(names)), [(pixels, labels)][0],
-        list(zip(images, labels, strict=True)), list(zip(paths, names, strict=True)),
-        [[image, name] for image, name in zip(pixels, names, strict=True)],
-        [{"image": image, "label": int(label)} for image, label in zip(images, labels, strict=True)],
-        {"train": (pixels, labels)}, {"train": list(zip(paths, labels, strict=True))},
-    ):  # fmt: skip
-        found = load_data(data).train
-        assert sorted(image.tobytes() for image in found.pixels) == sorted(image.tobytes() for image in pixels)
-        assert len(found.classes) == 3
-    dataset = load_data({split: (data.pixels, data.labels) for split, data in SPLITS.items()})
-    assert dataset.validation is not None
-    assert dataset.sealed
-
-
-@pytest.mark.parametrize("data", [
-    [], 3, None, [1, 2], [("a.png", "x")] * 4, np.zeros((4, 8, 8)), [(object(), "a")], [(np.zeros((8, 8)), None)],
-    {"train": []}, {"holdout": []}, {}, {"test": [("a.png", "b")]}, (np.zeros((4, 8, 8), np.uint8), [0, 1, 0]),
-    (np.full((4, 8, 8), 300), [0, 1, 0, 1]), [{"pixels": 1, "label": 2}], (np.zeros((2, 8, 8), np.uint8), [None, "a"]),
-], ids=lambda data: re.sub("0x[0-9a-f]*", "", str(data))[:30])  # fmt: skip
-def test_other_things_in_memory_are_user_errors(data: object) -> None:
-    with pytest.raises(UserError) as error:
-        load_data(data)
-    assert "\n" not in str(error.value)
