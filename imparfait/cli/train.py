@@ -157,6 +157,7 @@ def train(
             watch=console.watch("choosing the augmentation"),
             backbone=pretrained,
             frozen=bool(pretrained) and not fine_tune,
+            out=out,
         )
     except KeyboardInterrupt as error:
         raise Stopped("stopped before the training: the same command starts again", 128 + signal.SIGINT) from error

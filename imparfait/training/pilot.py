@@ -1,14 +1,19 @@
 """Short trainings that find which augmentation the classes of photographs allow, instead of assuming it."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.special import stdtr
 
+from imparfait.core.code_digest import package_digest
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
+from imparfait.core.storage import fingerprint, get, put
 from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import plainly
@@ -26,6 +31,7 @@ HELD_OUT_SHARE = 1 / 4
 CHANGES = ("mirrored", "recoloured")
 LEVEL = 0.05
 MIN_HELD_OUT = 40  # images; fewer show nothing
+PILOTS_FOLDER, SUFFIX = ".pilots", ".json"  # in the folder of the runs, where their results are kept
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,17 @@ class Pilot:
         )
 
 
-def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = plainly) -> Pilot | None:
+def run_pilots(
+    data: LabelledImages, settings: TrainingSettings, watch: Watch = plainly, store: Path | None = None
+) -> Pilot | None:
     """Short trainings of a small network on part of `data`, evaluated on the rest; by group where there are any.
 
     First how strong the augmentation should be: clothes on a plain ground lose by what photographs of meters need.
     Short trainings favour a weak one, so it must be shown to be better (a paired t test at 5 %). With groups it stays
     the strongest: those to come, such as other meters, differ more than a short training can tell. Then what the
     classes allow: a mirrored ant is an ant, a mirrored 2 is no 2; such a change is used where it is more accurate on
-    the held-out images. None where the images are too few to hold some out.
+    the held-out images. None where the images are too few to hold some out. The result is kept in the folder `store`,
+    and equal pilots of the same code are not run again.
     """
     try:
         fit, held_out = split(subsample(data, PILOT_IMAGES), HELD_OUT_SHARE)
@@ -60,6 +69,9 @@ def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = 
         return None
     if len(held_out) < MIN_HELD_OUT:
         return None
+    key = fingerprint("pilot", settings, data.fingerprint(), data.grouping(), package_digest(), torch.__version__)
+    if store and store.exists() and (content := get(store, key, SUFFIX)):
+        return Pilot(**json.loads(content))
     batch = min(PILOT_BATCH, max(MIN_BATCH, len(fit) // 8))
     epochs = max(1, round(PILOT_STEPS * batch / len(fit)))
     small = settings.model_copy(update=PILOT_NETWORK | {"epochs": epochs, "batch_size": batch})
@@ -75,7 +87,11 @@ def run_pilots(data: LabelledImages, settings: TrainingSettings, watch: Watch = 
         found[name] = _accuracies(fit, held_out, small.model_copy(update={"augmentation": name}))
     strength, means = _strength(found), {name: float(each.mean()) for name, each in found.items()}
     changes = {change: means[photo_augmentation(strength, **{change: True})] > means[strength] for change in CHANGES}
-    return Pilot(len(held_out), means, photo_augmentation(strength, **changes))
+    pilot = Pilot(len(held_out), means, photo_augmentation(strength, **changes))
+    if store:
+        store.mkdir(parents=True, exist_ok=True)
+        put(store, key, json.dumps(asdict(pilot)).encode(), SUFFIX)
+    return pilot
 
 
 def _accuracies(fit: LabelledImages, held_out: LabelledImages, settings: TrainingSettings) -> np.ndarray:

@@ -26,7 +26,7 @@ from imparfait.models.registry import check_outputs
 from imparfait.training.backbones import Backbone
 from imparfait.training.loop import Training, network_for
 from imparfait.training.manifest import DataManifest, RunManifest
-from imparfait.training.pilot import Pilot, run_pilots
+from imparfait.training.pilot import PILOTS_FOLDER, Pilot, run_pilots
 from imparfait.training.recipes import RECIPES
 from imparfait.training.seen_images import check_validation_unseen, split_fingerprint
 from imparfait.training.settings import TrainingSettings, enough_steps
@@ -152,13 +152,15 @@ def prepare_run(
     watch: Watch = plainly,
     backbone: Backbone | None = None,
     frozen: bool = False,
+    out: Path | None = None,
 ) -> tuple[Run, nn.Module]:
     """A run on the training images of `dataset`, with `final` on the validation images too, and its initial network.
 
     With 10,000 training images or more, 5 % are held out for calibration. Where the images are few, batches are smaller
     and epochs more, unless `fixed` names these settings or there is a `backbone`. For the augmentation `photo` of a
-    recipe, short trainings find which changes the classes allow; `watch` shows how far they are. Raises UserError as
-    `new_run`, and when the initial weights or a teacher were trained on the validation images.
+    recipe, short trainings find which changes the classes allow; `watch` shows how far they are, and what they found is
+    kept in `out`, the folder of the runs. Raises UserError as `new_run`, and when the initial weights or a teacher were
+    trained on the validation images.
     """
     from imparfait.training.distillation import load_teachers
 
@@ -171,7 +173,7 @@ def prepare_run(
         for origin in (*([weights.path] if weights else []), *map(find_model, teachers)):
             check_validation_unseen(origin, dataset)
     wants_pilot = settings.augmentation == "photo" and "augmentation" not in fixed
-    pilot = run_pilots(fit, settings, watch) if wants_pilot else None
+    pilot = run_pilots(fit, settings, watch, out / PILOTS_FOLDER if out else None) if wants_pilot else None
     if pilot:
         settings = settings.model_copy(update={"augmentation": pilot.augmentation})
     run, model = new_run(

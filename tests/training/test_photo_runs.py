@@ -166,6 +166,30 @@ def test_the_rule_for_none_of_these_keeps_its_rate_and_measures_what_it_catches(
     assert none_of_these(by_brightness, draw_bars(99)) is None
 
 
+def test_the_same_command_finds_its_pilots_instead_of_running_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilot, "PILOT_STEPS", 1)
+    run_once = pilot._accuracies
+    calls = list[str]()
+
+    def counted(fit: LabelledImages, held_out: LabelledImages, settings: TrainingSettings) -> np.ndarray:
+        calls.append(settings.augmentation)
+        return run_once(fit, held_out, settings)
+
+    monkeypatch.setattr(pilot, "_accuracies", counted)
+    data, settings = draw_bars(180, channels=3), TrainingSettings(model="resnet", augmentation="photo")
+    first = run_pilots(data, settings, store=tmp_path / "kept")
+    after_first = len(calls)
+    assert run_pilots(data, settings, store=tmp_path / "kept") == first
+    assert len(calls) == after_first > 0
+    run_pilots(data.select(np.arange(170)), settings, store=tmp_path / "kept")  # other images
+    assert len(calls) == 2 * after_first
+    monkeypatch.setattr(pilot, "package_digest", lambda: "other code")
+    run_pilots(data, settings, store=tmp_path / "kept")
+    assert len(calls) == 3 * after_first
+
+
 def test_pilots_refuse_a_change_that_exchanges_classes() -> None:
     """The class is the side on which a bar is: mirrored images are of the other class. Light or dark says nothing."""
     random = np.random.default_rng(0)
