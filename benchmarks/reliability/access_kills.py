@@ -114,7 +114,7 @@ def main() -> None:
                 "--epochs",
                 "1",
                 "--augmentation",
-                "none",
+                "clean",
                 "--final",
             ],
             "evaluate --split test": ["evaluate", own, *data, *spec, "--suite", "core", "--split", "test"],
@@ -136,6 +136,8 @@ def main() -> None:
             name: run([*words, "--out", str(folder / f"usual{number}")], folder / "usual.txt", None)
             for number, (name, words) in enumerate(commands.items())
         }
+        if len((folder / "usual.txt").read_text().splitlines()) < len(commands):
+            raise SystemExit("a command did not use the test images; expected all to")
         for number in range(options.kills):
             name = list(commands)[number % len(commands)]
             out, notes = folder / f"out{number}", folder / f"notes{number}.txt"
