@@ -4,8 +4,8 @@ python benchmarks/reliability/hostile_images.py [--out FOLDER]
 
 Over forty kinds: bombs of every format, extreme shapes, thousands of pieces, spirals, many scans, many pages. For each
 and for both endpoints: seconds, processor time and memory of the process that has the image, and how long drawings
-waited meanwhile. Processor time and memory are read from /proc every 20 ms. Memory is without that of the program, which
-the processes share with the one that they are forked from.
+waited meanwhile. Processor time and memory are read from /proc every 20 ms. Memory is without that of the program, as
+the processes share it with the one that they are forked from.
 """
 
 import argparse
