@@ -1,42 +1,130 @@
 """`imparfait list`: the names that the other commands take."""
 
-from collections.abc import Mapping
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
+GAP = 2  # spaces between columns
+MIN_WIDTH = 20  # characters of the last column
 
-@click.command(name="list")
-def list_names() -> None:
-    """List the models, recipes, augmentations, corruptions and data sets."""
+
+def _recipes() -> list[dict[str, str]]:
     from imparfait.training.recipes import RECIPES
 
-    click.echo("recipes: network, training time on 2 cores, core mean on validation images")
-    _print({name: f"{recipe.settings.model}, {recipe.cost}, {recipe.expect}" for name, recipe in RECIPES.items()})
-    try:
-        from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS
-        from imparfait.data.augmentation import AUGMENTATIONS
-        from imparfait.data.load import DATASETS
-        from imparfait.models.registry import MODELS
-        from imparfait.training.backbones import BACKBONES
-    except ModuleNotFoundError as error:
-        click.echo(f"the rest needs {error.name}: pip install 'imparfait[train]'")
-        return
-    tables: dict[str, Mapping[str, Any]] = {
-        "models": MODELS,
-        "backbones": BACKBONES,
-        "augmentations": AUGMENTATIONS,
-        "corruptions of digits": CORRUPTIONS,
-        "corruptions of photographs": PHOTO_CORRUPTIONS,
-        "data": DATASETS,
-    }
-    for kind, table in tables.items():
-        click.echo(kind)
-        _print({name: getattr(entry, "summary", None) or entry.__doc__ or "" for name, entry in table.items()})
+    return [
+        {
+            "recipe": name,
+            "network": recipe.settings.model,
+            "training on 2 cores": recipe.cost,
+            "accuracy": recipe.expect,
+        }
+        for name, recipe in RECIPES.items()
+    ]
 
 
-def _print(summaries: Mapping[str, str]) -> None:
-    """A name per line, with the first line of its summary."""
-    width = max(map(len, summaries))
-    for name, text in summaries.items():
-        click.echo(f"  {name:<{width}}  {text.strip().splitlines()[0]}")
+def _models() -> list[dict[str, str]]:
+    from imparfait.models.registry import MODELS
+
+    return _summaries("model", MODELS)
+
+
+def _backbones() -> list[dict[str, str]]:
+    from imparfait.training.backbones import BACKBONES
+
+    return _summaries("backbone", BACKBONES)
+
+
+def _augmentations() -> list[dict[str, str]]:
+    from imparfait.data.augmentation import AUGMENTATIONS
+
+    return _summaries("augmentation", AUGMENTATIONS)
+
+
+def _corruptions() -> list[dict[str, str]]:
+    from imparfait.corruptions import CORRUPTIONS
+
+    return _summaries("corruption of digits", CORRUPTIONS)
+
+
+def _photo_corruptions() -> list[dict[str, str]]:
+    from imparfait.corruptions import PHOTO_CORRUPTIONS
+
+    return _summaries("corruption of photographs", PHOTO_CORRUPTIONS)
+
+
+def _suites() -> list[dict[str, str]]:
+    from imparfait.evaluation.suite import SUITES
+
+    return [{"suite": name, "conditions": str(len(suite()))} for name, suite in SUITES.items()]
+
+
+def _data() -> list[dict[str, str]]:
+    from imparfait.data.load import DATASETS
+
+    return _summaries("data set", DATASETS)
+
+
+TOPICS: dict[str, Callable[[], list[dict[str, str]]]] = {
+    "recipes": _recipes,
+    "models": _models,
+    "backbones": _backbones,
+    "augmentations": _augmentations,
+    "corruptions": _corruptions,
+    "photo-corruptions": _photo_corruptions,
+    "suites": _suites,
+    "data": _data,
+}
+
+
+@click.command(name="list")
+@click.argument("topics", nargs=-1, type=click.Choice(list(TOPICS)), metavar="[TOPIC]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with a list for each topic.")
+def list_names(topics: tuple[str, ...], as_json: bool) -> None:
+    """List the models, recipes, augmentations, corruptions, suites and data sets.
+
+    TOPIC is recipes, models, backbones, augmentations, corruptions, photo-corruptions, suites or data; all by default.
+
+    \b
+    imparfait list recipes
+    imparfait list corruptions suites --json
+    """
+    found: dict[str, list[dict[str, str]]] = {}
+    missing = ""
+    for topic in topics or TOPICS:
+        try:
+            found[topic] = TOPICS[topic]()
+        except ModuleNotFoundError as error:
+            if topics:
+                raise
+            missing = error.name or ""
+            break
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        click.echo("\n\n".join(_table(rows) for rows in found.values()))
+    if missing:
+        click.echo(f"the rest needs {missing}: pip install 'imparfait[train]'", err=as_json)
+
+
+def _summaries(kind: str, entries: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A row per entry, with the first line of its summary."""
+    texts = {name: getattr(entry, "summary", None) or entry.__doc__ or "" for name, entry in entries.items()}
+    return [{kind: name, "what it is": text.strip().splitlines()[0]} for name, text in texts.items()]
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Aligned columns under headings; on a terminal the last column is wrapped."""
+    cells = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) + GAP for column in range(len(cells[0]) - 1)]
+    room = max(MIN_WIDTH, shutil.get_terminal_size().columns - sum(widths)) if sys.stdout.isatty() else sys.maxsize
+    lines = []
+    for row in cells:
+        first, *others = textwrap.wrap(row[-1], room) or [""]
+        lines.append("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + first)
+        lines += [" " * sum(widths) + other for other in others]
+    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])

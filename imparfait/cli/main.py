@@ -13,27 +13,55 @@ from imparfait.cli.signals import Stopped
 from imparfait.core.errors import UserError
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
-COMMANDS = {
-    "predict": "Classify images.",
-    "read": "Read the numbers on images, line by line (OCR).",
-    "fields": "Draw the fields of a form on an example, in the browser.",
-    "review": "Decide on the unsure fields of forms, in the browser.",
-    "label": "Label the images that a model needs most, in the browser.",
-    "check": "Check a data set: images per class, copies, imbalance.",
-    "train": "Train, calibrate and evaluate a classifier.",
-    "learning-curve": "Find out whether more training images would help.",
-    "evaluate": "Evaluate models on corrupted images, and compare them.",
-    "calibrate-severity": "Find severities of corruptions for your own data.",
-    "gate": "Fail where a model breaks bounds on its accuracy, in CI.",
-    "parity": "Find out why two models that should agree do not.",
-    "compare": "Compare recipes by cross-validation, or two tables of predictions.",
-    "search": "Search for better settings of a recipe.",
-    "study": "Reproduce the study that imparfait began with.",
-    "export": "Export a model to ONNX or Keras.",
-    "corrupt": "Preview corruptions, or write corrupted data sets.",
-    "serve": "Serve an HTTP API and a demo page.",
-    "list": "List models, recipes, augmentations, corruptions and data sets.",
+GROUPS: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
+    "Use a model": (
+        {
+            "predict": "Classify images.",
+            "read": "Read the numbers on images, line by line (OCR).",
+            "serve": "Serve an HTTP API and a page to draw on.",
+            "export": "Export a model to ONNX or Keras.",
+        },
+        ("imparfait predict photo.jpg", "imparfait serve digits --open"),
+    ),
+    "Train on your own images": (
+        {
+            "check": "Check a data set: images per class, copies, imbalance.",
+            "train": "Train, calibrate and evaluate a classifier.",
+            "learning-curve": "Find out whether more training images would help.",
+            "label": "Label the images that a model needs most.",
+        },
+        ("imparfait check my_images", "imparfait train --data my_images --size 32"),
+    ),
+    "Evaluate and compare": (
+        {
+            "evaluate": "Evaluate models on corrupted images, and compare them.",
+            "compare": "Compare recipes, models, or two tables of predictions.",
+            "search": "Search for better settings of a recipe.",
+            "gate": "Fail where a model breaks bounds on its accuracy, in CI.",
+            "parity": "Find out why two models that should agree do not.",
+            "corrupt": "Preview corruptions, or write corrupted data sets.",
+            "calibrate-severity": "Find severities of corruptions for your own data.",
+        },
+        ("imparfait evaluate model.onnx --data my_images", "imparfait compare quick default"),
+    ),
+    "Read forms": (
+        {
+            "fields": "Draw the fields of a form on an example.",
+            "review": "Decide on the unsure fields of forms.",
+        },
+        ("imparfait fields form.jpg", "imparfait read forms/ --fields fields.json --csv"),
+    ),
+    "More": (
+        {
+            "study": "Reproduce the study that imparfait began with.",
+            "list": "List models, recipes, corruptions and data sets.",
+            "cite": "Print BibTeX entries.",
+        },
+        ("imparfait list recipes", "imparfait study --quick"),
+    ),
 }
+"""Commands with one line each, by what they are for, and two examples of each group."""
+COMMANDS = {name: line for group, _ in GROUPS.values() for name, line in group.items()}
 
 
 class LazyGroup(click.Group):
@@ -53,13 +81,17 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of commands in --help."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """The commands in --help, by what they are for."""
+        for heading, (group, examples) in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(group.items()), col_max=max(map(len, COMMANDS)))
+                formatter.write_paragraph()
+                for example in examples:
+                    formatter.write_text(f"$ {example}")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="imparfait", message="%(prog)s %(version)s")
+@click.version_option(None, "-V", "--version", package_name="imparfait", message="%(prog)s %(version)s")
 def commands() -> None:
     """Train, compare and evaluate image classifiers that are robust to corrupted images.
 

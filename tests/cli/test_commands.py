@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ from click.testing import CliRunner
 from helpers.bars import draw_bars, write_idx
 from helpers.commands import SHORT, refused, run
 
-from imparfait.cli.main import commands, main
+from imparfait.cli.cite import WORKS
+from imparfait.cli.list import TOPICS
+from imparfait.cli.main import COMMANDS, GROUPS, commands, main
 from imparfait.evaluation.suite import full_suite
 from imparfait.models.loading import load_classifier
 from imparfait.reports import robustness_summary
+from imparfait.training.recipes import RECIPES
 
 IN_A_RUN = {
     "settings.json", "environment.json", "epochs.csv", "model.safetensors", "config.json", "README.md", "scores.json",
@@ -208,4 +213,40 @@ def test_a_mistake_is_a_user_error_and_leaves_no_file(
 def test_list_prints_every_name() -> None:
     said = run("list")
     for name in ("quick", "default", "petit", "core", "study", "balanced", "clean", "geometric", "shrunk", "mnist"):
-        assert f"  {name} " in said
+        assert f"\n{name} " in said
+
+
+def test_list_prints_topics_and_json() -> None:
+    said = run("list", "suites", "recipes")
+    assert said.startswith("suite ")
+    assert "\ncore " in said
+    assert "petit" in said
+    assert "efficientnet" not in said
+    found = json.loads(run("list", "--json"))
+    assert list(found) == list(TOPICS)
+    assert {row["recipe"] for row in found["recipes"]} == set(RECIPES)
+    assert all(set(rows[0]) == set(row) for rows in found.values() for row in rows)
+
+
+def test_cite_prints_entries_that_can_be_parsed() -> None:
+    said = run("cite")
+    assert version("imparfait") in said
+    assert said.count("@") == len(WORKS) + 1
+    for entry in said.strip().split("\n\n"):
+        assert entry.startswith("@")
+        assert entry.endswith("\n}")
+        assert entry.count("{") == entry.count("}")
+        assert re.search(r"\n  year +=", entry)
+    assert run("cite", "mnist") == WORKS["mnist"] + "\n"
+
+
+def test_help_has_each_command_once_in_groups_with_two_examples() -> None:
+    said = run("--help")
+    for name, line in COMMANDS.items():
+        assert len(line) <= 60
+        assert said.count(f"\n  {name} ") == 1
+    for heading, (_, examples) in GROUPS.items():
+        assert f"\n{heading}:\n" in said
+        for example in examples:
+            assert f"  $ {example}\n" in said
+            assert example.split()[1] in COMMANDS

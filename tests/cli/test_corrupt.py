@@ -121,4 +121,4 @@ def test_a_mistake_is_a_user_error_and_writes_no_file(
 def test_every_model_is_named_by_list() -> None:
     said = run("list")
     for name in MODELS:
-        assert f"  {name} " in said
+        assert f"\n{name} " in said
