@@ -89,7 +89,7 @@ def evaluate(
     from imparfait.models.pretrained import find_models
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
-    from imparfait.core.hardware import tune_malloc
+    from imparfait.core.compute import tune_malloc
     from imparfait.evaluation.severity_scales import read_severities
     from imparfait.inference.open_model import open_model, open_models
     from imparfait.reports.evaluation import evaluate_models

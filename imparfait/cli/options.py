@@ -145,17 +145,20 @@ def executor(command: Command) -> Command:
 
 def suite_executor(command: Command) -> Command:
     """Where the jobs of a suite run."""
-    choices = (
-        click.option(
-            "--executor",
-            metavar="NAME",
-            help="serial, processes or ray: where jobs run, each a condition on a part of the images.  [default: "
-            "serial]",
-        ),
-        address,
-        click.option("--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"),
+    text = "serial, processes or ray: where jobs run, each a condition on a part of the images.  [default: serial]"
+    threads = click.option(
+        "--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"
     )
-    return _with(choices, command)
+    return _with((click.option("--executor", metavar="NAME", help=text), address, threads), command)
+
+
+def predict_executor(command: Command) -> Command:
+    """Where predictions for many files run."""
+    text = "serial, processes or ray: where jobs run, each some of the files.  [default: processes from 1,000 files on]"
+    threads = click.option(
+        "--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores for a run folder, serial]"
+    )
+    return _with((click.option("--executor", metavar="NAME", help=text), address, threads), command)
 
 
 def _with(choices: Sequence[Callable[[Command], Command]], command: Command) -> Command:
