@@ -17,5 +17,13 @@ def children(pid: int) -> list[int]:
 
 
 def workers(driver: int) -> list[int]:
-    """The processes that run jobs: those that the driver's fork server has started."""
-    return [worker for child in children(driver) for worker in children(child)]
+    """The processes that run jobs: those that the driver's fork server has started, and none of a Ray cluster."""
+    servers = [child for child in children(driver) if "multiprocessing.forkserver" in _command(child)]
+    return [worker for server in servers for worker in children(server)]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""  # it has ended
