@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from imparfait.core.compute import ComputeConfig
-from imparfait.core.hardware import environment, tune_malloc
+from imparfait.core.compute import ComputeConfig, tune_malloc
+from imparfait.core.hardware import environment
 from imparfait.core.storage import write_json
 from imparfait.corruptions import PHOTO_CORRUPTIONS
 from imparfait.data.corrupted import corrupt

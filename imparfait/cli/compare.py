@@ -68,7 +68,8 @@ def compare(
     from imparfait.reports import comparison_text as text
     from imparfait.reports.comparison import comparison_json, write_comparison
     from imparfait.selection import cross_validation
-    from imparfait.selection.executors import JOBS_FOLDER, executor_named
+    from imparfait.selection.executors import executor_named
+    from imparfait.selection.job_runner import JOBS_FOLDER
     from imparfait.training.run import prepare_run
 
     runs_on = executor_named(executor, address, threads)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imparfait.data.images.input_format import InputFormat, Normalization
     from imparfait.data.load import Dataset
     from imparfait.evaluation.scores import Scores
-    from imparfait.selection.executors import Progress as JobProgress
+    from imparfait.selection.job_runner import Progress as JobProgress
     from imparfait.training.settings import TrainingSettings
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ def run_jobs(run: "Iterable[JobProgress]", title: str, note: Callable[[], str] =
 
     Raises Stopped on Ctrl-C and SIGTERM; finished jobs are kept.
     """
-    from imparfait.core.hardware import tune_malloc
+    from imparfait.core.compute import tune_malloc
 
     tune_malloc()  # for jobs that run in this process
     last, before = None, signal.signal(signal.SIGTERM, signal.default_int_handler)

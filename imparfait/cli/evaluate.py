@@ -35,17 +35,10 @@ SUITE_REASONS = {
     help="Evaluate on about N of the validation images, drawn by class, always the same ones.  [default: all; at most "
     "4000 with --suite photo]",
 )  # fmt: skip
-@click.option(
-    "--severities", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
-    help="Severities of your own data, from calibrate-severity, instead of the published ones.",
-)  # fmt: skip
+@options.severities
 @options.data
 @options.group
-@click.option(
-    "--url", "urls", multiple=True, metavar="ADDRESS",
-    help="A model behind HTTP: http://host:port/v2/models/NAME/infer (Open Inference Protocol) or "
-    "http://host:port/v1/predict (imparfait serve). Nothing else is contacted.",
-)  # fmt: skip
+@options.url("urls", multiple=True)
 @click.option("--network", help="my_net.py:build, for a run whose network is from a file of yours.")
 @spec_options.input_spec
 @options.device
@@ -89,19 +82,17 @@ def evaluate(
     from imparfait.models.pretrained import find_models
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
-    from imparfait.core.hardware import tune_malloc
+    from imparfait.core.compute import tune_malloc
     from imparfait.evaluation.severity_scales import read_severities
     from imparfait.inference.open_model import open_model, open_models
     from imparfait.reports.evaluation import evaluate_models
     from imparfait.reports.suite_scores import suite_of
     from imparfait.reports.text import evaluation_lines, evaluation_table
-    from imparfait.selection.executors import executor_named
 
     tune_malloc()
     scales = read_severities(severities) if severities else None
     spec.hint()
-    in_this_process = executor in (None, "serial") and not (threads or address)
-    runs_on = None if in_this_process else executor_named(executor or "serial", address, threads or 1)
+    runs_on = options.executor_for_suite(executor, address, threads)
     centre = spec.centre(size)
     known = normalize or (None if size or centre else shared_input_format(paths.values()))
     dataset = console.loaded(
@@ -109,8 +100,8 @@ def evaluate(
     )
     with ExitStack() as stack:
         hint = spec.hint(dataset)
-        opened = stack.enter_context(open_models(models, dataset, device=device, network=network, spec=hint))
-        opened += [stack.enter_context(open_model(url, dataset, spec=hint)) for url in urls]
+        opened = stack.enter_context(open_models(models, dataset, device=device, network=network, spec=hint, out=out))
+        opened += [stack.enter_context(open_model(url, dataset, spec=hint, out=out)) for url in urls]
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)

@@ -36,7 +36,7 @@ class Minimum(click.ParamType[Any]):
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", required=False)
 @options.data
 @options.group
 @click.option("--suite", type=options.SUITE, help="The conditions.  [default: chosen for the model and the data]")
@@ -49,6 +49,7 @@ class Minimum(click.ParamType[Any]):
     "--sample", type=options.NumberOr("all", 20), metavar="N|all", default="all", show_default=True,
     help="Use about N of the validation images, drawn by class, always the same ones.",
 )  # fmt: skip
+@options.severities
 @click.option("--against", type=FILE, metavar="BASELINE", help="Fail on a drop against this baseline.")
 @click.option(
     "--max-drop", type=click.FloatRange(0, 100), default=0.0, show_default=True,
@@ -59,15 +60,18 @@ class Minimum(click.ParamType[Any]):
 @click.option("--junit", type=FILE, help="Write JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write a summary in Markdown.")
 @click.option("--badge", type=FILE, help="Write an SVG badge.")
+@options.url("url", multiple=False)
 @spec_options.input_spec
+@options.suite_executor
 @options.out
 @options.as_json
 def gate(
-    model: str, data: str, size: int | None, normalize: "Normalization | None", group: str | None,
-    skip_unreadable: bool, suite: str | None, split: Literal["validation", "test", "all"],
-    sample: "int | Literal['all']", against: Path | None,
-    max_drop: float, minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None,
-    markdown: Path | None, badge: Path | None, out: Path, as_json: bool, spec: spec_options.SpecFlags,
+    model: str | None, url: str | None, data: str, size: int | None, normalize: "Normalization | None",
+    group: str | None, skip_unreadable: bool, suite: str | None, split: Literal["validation", "test", "all"],
+    sample: "int | Literal['all']", severities: Path | None, against: Path | None, max_drop: float,
+    minimums: tuple[tuple[str, float], ...], save: Path | None, junit: Path | None, markdown: Path | None,
+    badge: Path | None, executor: str | None, address: str | None, threads: int | None, out: Path, as_json: bool,
+    spec: spec_options.SpecFlags,
 ) -> None:  # fmt: skip
     """Check that MODEL keeps to bounds on its accuracy; exit code 1 where one is broken beyond noise.
 
@@ -79,53 +83,70 @@ def gate(
     imparfait gate new.onnx --against baseline.json --max-drop 0.5 --min shrunk=0.9
     """
     from imparfait.core.names import as_file_name
-    from imparfait.core.storage import atomic_write
+    from imparfait.core.storage import atomic_write, fingerprint
     from imparfait.evaluation.gate import baseline_of, read_baseline, write_baseline
     from imparfait.evaluation.gate import gate as check_bounds
 
+    if model is None or url is not None:
+        if model is not None or url is None:
+            raise click.UsageError("expected one model: MODEL, or the --url of one")
+        model = url
     if not (against or minimums or save):
         raise click.UsageError("no bound was given; write --against BASELINE, --min CONDITION=ACCURACY or --save")
     baseline = read_baseline(against) if against else None  # what can be refused is, before the model runs
     from imparfait.evaluation.robustness import SuiteResult
-    from imparfait.evaluation.suite import conditions_for, suite_named
+    from imparfait.evaluation.severity_scales import read_severities
+    from imparfait.evaluation.suite import suite_named
     from imparfait.inference.open_model import open_model
     from imparfait.inference.suite_run import unfinished
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
     from imparfait.reports import gate_text as text
     from imparfait.reports.evaluation import MAX_NAME, UNFINISHED
-    from imparfait.reports.suite_scores import images_of, sampled, scores_on, suite_of
+    from imparfait.reports.suite_scores import (
+        conditions_of,
+        images_of,
+        sampled,
+        scores_on,
+        severities_sentence,
+        suite_of,
+    )
 
     if suite:
         suite_named(suite)  # an unknown one is refused before the images are read
+    scales = read_severities(severities) if severities else None
+    own = fingerprint(scales) if scales else ""
     spec.hint()
+    runs_on = options.executor_for_suite(executor, address, threads)
     centre = spec.centre(size)
-    known = normalize or (None if size or centre else shared_input_format(find_models([model]).values()))
+    known = normalize or (None if size or centre else shared_input_format(find_models([] if url else [model]).values()))
     dataset = console.loaded(
         data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre, whole=split == "all"
     )
-    with open_model(model, dataset, spec=spec.hint(dataset)) as opened:
+    with open_model(model, dataset, spec=spec.hint(dataset), out=out) as opened:
         chosen = suite or suite_of([opened], dataset)
-        conditions = conditions_for(chosen, dataset.train)
+        conditions = conditions_of(chosen, dataset.train, scales)
         drawn = sampled(images_of([opened], dataset, split), dataset, split, sample, chosen)
         progress = SuiteProgress()
         kept = out / f"gate-{as_file_name(f'{opened.name}-{drawn.images.name}-{chosen}', MAX_NAME)}{UNFINISHED}"
         with progress.saved(), unfinished(kept) as store:
             scores, images, access = scores_on(
                 opened, drawn.images, dataset, split, conditions, out,
-                store=store, watch=progress.watch, say=progress.say,
+                executor=runs_on, threads=threads or 1, store=store, watch=progress.watch, say=progress.say,
             )  # fmt: skip
         result, name = SuiteResult(scores), opened.name
     included = "" if access is None else ", those for the test included" if split == "all" else " for the test"
     measured_on = f"{drawn.count(images)} images of {images.name}{included}{drawn.by_class}, suite {chosen}"
+    measured_on += f", {severities_sentence(scales)}" if scales else ""
     if save:
-        write_baseline(save, baseline_of(result, name, images.fingerprint()))
+        write_baseline(save, baseline_of(result, name, images.fingerprint(), own))
     if not (baseline or minimums):
         click.echo(f"{save}: the baseline of {name} on {measured_on}")
         return
     findings = check_bounds(
-        result, images.fingerprint(), baseline=baseline, max_drop=max_drop / 100, minimums=dict(minimums)
-    )
+        result, images.fingerprint(), baseline=baseline, max_drop=max_drop / 100, minimums=dict(minimums),
+        severities=own,
+    )  # fmt: skip
     written = {junit: text.gate_junit(name, findings), badge: text.gate_badge(findings)}
     for path, content in (written | {markdown: text.gate_markdown(name, measured_on, findings)}).items():
         if path:

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
+    from imparfait.selection.executors import Executor
     from imparfait.training.settings import TrainingSettings
 
 Command = Callable[..., None]
@@ -145,17 +146,48 @@ def executor(command: Command) -> Command:
 
 def suite_executor(command: Command) -> Command:
     """Where the jobs of a suite run."""
-    choices = (
-        click.option(
-            "--executor",
-            metavar="NAME",
-            help="serial, processes or ray: where jobs run, each a condition on a part of the images.  [default: "
-            "serial]",
-        ),
-        address,
-        click.option("--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"),
+    text = "serial, processes or ray: where jobs run, each a condition on a part of the images.  [default: serial]"
+    threads = click.option(
+        "--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"
     )
-    return _with(choices, command)
+    return _with((click.option("--executor", metavar="NAME", help=text), address, threads), command)
+
+
+def predict_executor(command: Command) -> Command:
+    """Where predictions for many files run."""
+    text = "serial, processes or ray: where jobs run, each some of the files.  [default: processes from 1,000 files on]"
+    threads = click.option(
+        "--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores for a run folder, serial]"
+    )
+    return _with((click.option("--executor", metavar="NAME", help=text), address, threads), command)
+
+
+severities = click.option(
+    "--severities",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Severities of your own data, from calibrate-severity, instead of the published ones.",
+)
+
+
+def url(name: str, *, multiple: bool) -> Callable[[Command], Command]:
+    """The address of a model behind HTTP, as the argument `name`."""
+    return click.option(
+        "--url",
+        name,
+        multiple=multiple,
+        metavar="ADDRESS",
+        help="A model behind HTTP: http://host:port/v2/models/NAME/infer (Open Inference Protocol) or "
+        "http://host:port/v1/predict (imparfait serve). Nothing else is contacted.",
+    )
+
+
+def executor_for_suite(name: str | None, address: str | None, threads: int | None) -> "Executor | None":
+    """The executor that was asked for by `suite_executor`; None where all runs in this process."""
+    from imparfait.selection.executors import executor_named
+
+    in_this_process = name in (None, "serial") and not (threads or address)
+    return None if in_this_process else executor_named(name or "serial", address, threads or 1)
 
 
 def _with(choices: Sequence[Callable[[Command], Command]], command: Command) -> Command:

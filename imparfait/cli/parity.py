@@ -31,7 +31,8 @@ def parity(
 ) -> None:
     """Find out why OTHER does not predict what REFERENCE does, such as a trained model and its export.
 
-    Both get the same IMAGEs, files or folders of them; labels are not needed. REFERENCE gets them as it was trained to,
+    Both get the same IMAGEs, files or folders of them; labels are not needed. A model is whatever evaluate takes; one
+    behind HTTP is given by its address. REFERENCE gets them as it was trained to,
     or as the flags say. For OTHER, other value ranges, colour orders, inversions, crops and resize kernels are tried,
     and the one that explains the difference is named. Exit code 1 where they differ and nothing explains it.
     """

@@ -25,9 +25,19 @@ SHEET = Path("imparfait-seen.png")
     "--out", type=click.Path(path_type=Path, dir_okay=False),
     help="A .jsonl file for the results; the same command resumes where it stopped.",
 )  # fmt: skip
+@options.predict_executor
 @click.option("--show", is_flag=True, help=f"Draw the model's inputs and predictions into {SHEET}.")
 def predict(
-    images: tuple[Path, ...], model: str, trust: bool, as_json: bool, as_csv: bool, out: Path | None, show: bool
+    images: tuple[Path, ...],
+    model: str,
+    trust: bool,
+    as_json: bool,
+    as_csv: bool,
+    out: Path | None,
+    executor: str | None,
+    address: str | None,
+    threads: int | None,
+    show: bool,
 ) -> None:
     """Classify each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, or a folder of them.
 
@@ -37,12 +47,14 @@ def predict(
     from imparfait.core.storage import printable
     from imparfait.inference import results_file
     from imparfait.inference.batch import Batch, files_in
+    from imparfait.selection.executors import executor_named
 
     if as_json and as_csv:
         raise UserError("--json and --csv", expected="one of them", hint="choose one")
     if show and any(path.resolve() == SHEET.resolve() for path in images):
         raise UserError(f"{SHEET}: is where --show draws", hint="rename this image, or leave --show out")
-    batch, files = Batch(model, trust), list(files_in(images))
+    runs_on = executor_named(executor or "serial", address, threads or 1) if executor or address else None
+    batch, files = Batch(model, trust, executor=runs_on, threads=threads), list(files_in(images))
     if out:
         _write(out, files, batch)
     if as_json or as_csv:

@@ -88,7 +88,7 @@ def complete(
     `track` is the name of a tracker that logs the run too. Raises Stopped, with everything saved, within a step of
     Ctrl-C or SIGTERM.
     """
-    from imparfait.core.hardware import tune_malloc
+    from imparfait.core.compute import tune_malloc
     from imparfait.reports.finished_run import finish_run
     from imparfait.training.checkpoints import has_checkpoint
     from imparfait.training.run_folder import work_folder

@@ -59,7 +59,8 @@ def search(
         read_space(space, start.settings)
     from imparfait.reports import comparison_text as text
     from imparfait.reports.search import BEST, search_json, write_search
-    from imparfait.selection.executors import JOBS_FOLDER, executor_named
+    from imparfait.selection.executors import executor_named
+    from imparfait.selection.job_runner import JOBS_FOLDER
 
     runs_on = executor_named(executor, address, threads)
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)

@@ -1,7 +1,5 @@
 """The hardware at hand: which device, threads and precision to use, and a record of versions and processor."""
 
-import contextlib
-import ctypes
 import os
 import platform
 import subprocess
@@ -16,7 +14,6 @@ from torch import Tensor, nn
 from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError, lookup
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 MAX_THREADS = 8  # small images do not keep more cores busy
 # With other values equal settings gave other weights: they change the order of sums, or the instructions used.
 ARITHMETIC_VARIABLES = (
@@ -94,18 +91,6 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def tune_malloc() -> None:
-    """Make glibc keep freed memory for the next training step instead of returning it to the system; process-wide.
-
-    A step allocates and frees tens of megabytes; fetching them again costs a page fault every 4 KiB.
-    Measured on `cnn`, batch 32, 2 cores: 1,167 → 1,422 images/s in float32, 1,872 → 1,951 in bfloat16.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def environment(compute: ComputeConfig) -> dict[str, str | int]:

@@ -26,10 +26,7 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
 
     Source ids count the images of all splits; those of images that were skipped are left out.
     """
-    opened = wanted.whole and "test" in splits
-    if wanted.whole:
-        splits = _as_one(splits)
-    if "train" not in splits:
+    if "train" not in splits and not wanted.whole:
         raise UserError(
             f"{path}: {' and '.join(splits)} but no train in it",
             expected="train/<class>/… or <class>/…",
@@ -38,9 +35,11 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
     if wanted.group not in (None, NO_GROUPS):
         splits = {split: grouped(files, path, str(wanted.group)) for split, files in splits.items()}
     for added in wanted.added:
-        splits = _as_one(_joined(splits, added)) if wanted.whole else _joined(splits, added)
-        opened = opened or (wanted.whole and "test" in added)
+        splits = _joined(splits, added)
         name = f"{name}+{Path(next(iter(added.values())).path).stem}"
+    opened = wanted.whole and "test" in splits
+    others = sum(len(files) for split, files in splits.items() if split != "test")
+    splits = _as_one(splits) if wanted.whole else splits  # those for the test come last
     train_files = splits["train"]
     classes = tuple(in_order(dict.fromkeys(train_files.labels)))
     _check_classes(splits, classes)
@@ -84,15 +83,16 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
         if broken and not wanted.skip_unreadable:
             raise UnreadableError(splits["test"].path, broken, first - firsts["test"])
 
-    sealed, parts = None, None
+    sealed, parts, for_test = None, None, None
     if opened:
+        for_test = train.sources >= others
         sealed = SealedTest(name, lambda: train)
         remark += ", those for the test included"
     if "test" in splits:
         sealed = SealedTest(name, lambda: read("test", known, watch, splits["test"], firsts["test"])[0])
         parts = read_parts
     files = tuple(shown(source) for split in SPLITS if split in splits for source in splits[split].sources)
-    return Dataset(train, sealed, validation, remark, files, facts, parts)
+    return Dataset(train, sealed, validation, remark, files, facts, for_test, parts)
 
 
 def _as_one(splits: Mapping[Split, ImageFiles]) -> dict[Split, ImageFiles]:

@@ -30,6 +30,8 @@ class Dataset:
     """Of image files, the file of each source id, those of the test images included."""
     facts: Mapping[Split, FileFacts] = field(default_factory=dict)
     """Of image files, what those of each split that was read are."""
+    for_test: np.ndarray | None = field(default=None, repr=False)
+    """Of all images as one split, which ones are for the test, where some are."""
     read_parts: Callable[[Watch], Iterator[tuple[LabelledImages, FileFacts]]] | None = field(default=None, repr=False)
     """The test images again, in parts; only for a data report, which has no model."""
 
@@ -52,6 +54,16 @@ class Dataset:
         """Images to fit on and images to validate on: as the data set has them, else split by us."""
         return (self.train, self.validation) if self.validation else split(self.train)
 
+    def trial_images(self) -> LabelledImages | None:
+        """Images on which it may be tried how a model takes its input: those to validate on, none of them for the test.
+
+        Of all images as one split, those that are not for the test; None where all are.
+        """
+        if self.for_test is None:
+            return self.train_val()[1]
+        others = np.flatnonzero(~self.for_test)
+        return self.train.select(others) if len(others) else None
+
     def train_and_val(self) -> LabelledImages:
         """All images that are not for the test."""
         if not self.validation:
@@ -62,10 +74,11 @@ class Dataset:
         """All images as one split, under seal too where those for the test are among them."""
         if self.sealed is None:
             return replace(self, train=self.train_and_val(), validation=None)
-        everything = _as_one(self.train_and_val(), self.sealed.read_again())
+        everything = _as_one(known := self.train_and_val(), self.sealed.read_again())
+        for_test = np.arange(len(everything)) >= len(known)
         sealed = SealedTest(everything.name, lambda: everything)
         remark = ", ".join(filter(None, (self.remark, "those for the test included")))
-        return replace(self, train=everything, sealed=sealed, validation=None, remark=remark)
+        return replace(self, train=everything, sealed=sealed, validation=None, remark=remark, for_test=for_test)
 
 
 def _as_one(first: LabelledImages, second: LabelledImages) -> LabelledImages:

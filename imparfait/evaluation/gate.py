@@ -35,6 +35,8 @@ class Baseline(BaseModel, frozen=True, extra="forbid"):
     data: str
     """sha256 of the images."""
     images: int
+    severities: str = ""
+    """sha256 of the user's own severities; empty for the published ones."""
     correct: dict[str, str]
     """By corruption, "clean" and "mean": the share of correct copies of each image in 255ths, as bytes, deflated and in
     base 64."""
@@ -78,14 +80,14 @@ def shares_of(suite: SuiteResult) -> dict[str, Float[np.ndarray, " images"]]:
     return found | {MEAN: suite.by_source()}
 
 
-def baseline_of(suite: SuiteResult, model: str, data: str) -> Baseline:
-    """What `gate` compares later models with; `data` is the fingerprint of the images."""
+def baseline_of(suite: SuiteResult, model: str, data: str, severities: str = "") -> Baseline:
+    """What `gate` compares later models with; `data` is the fingerprint of the images, `severities` of own ones."""
     shares = shares_of(suite)
     packed = {
         name: base64.b64encode(zlib.compress(np.rint(each * STEPS).astype(np.uint8).tobytes())).decode()
         for name, each in shares.items()
     }
-    return Baseline(model=model, data=data, images=len(shares[CLEAN]), correct=packed)
+    return Baseline(model=model, data=data, images=len(shares[CLEAN]), severities=severities, correct=packed)
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -115,6 +117,7 @@ def gate(
     baseline: Baseline | None = None,
     max_drop: float = 0.0,
     minimums: Mapping[str, float] | None = None,
+    severities: str = "",
     level: float = SIGNIFICANCE_LEVEL,
 ) -> list[Finding]:
     """Whether a model keeps to its bounds: at most `max_drop` (0..1) under a baseline, and at least `minimums`.
@@ -122,9 +125,16 @@ def gate(
     `suite` is of images whose fingerprint is `data`; keys of `minimums` are corruptions, "clean" or "mean", with or
     without the suite's name before a dot. A bound is broken where a one-sided test shows it at `level`, adjusted over
     all bounds: against a baseline on the same images a paired t test, on others Welch's; for a minimum the exact
-    binomial test, or a t test over images that have several corrupted copies. Raises UserError for an unknown name,
-    and where nothing is compared.
+    binomial test, or a t test over images that have several corrupted copies. `severities` is the fingerprint of the
+    user's own. Raises UserError for an unknown name, for a baseline at other severities, and where nothing is compared.
     """
+    if baseline and baseline.severities != severities:
+        own = "the published severities" if not baseline.severities else "severities of your own"
+        raise UserError(
+            f"a baseline at {own}, and a model at others",
+            expected="the same severities",
+            hint="give the --severities of the baseline, or write it again with --save",
+        )
     now = shares_of(suite)
     tests = [_minimum(name.rpartition(".")[2], now, least) for name, least in (minimums or {}).items()]
     if baseline:

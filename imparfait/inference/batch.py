@@ -1,53 +1,29 @@
-"""Predictions for image files and folders of them, in one process or in several."""
+"""Predictions for image files and folders of them, in this process or on an executor."""
 
-import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from imparfait.core.compute import exit_with_parent, usable_cores
+from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.images.decode import SUFFIXES, page_of
-from imparfait.data.images.normalize import NormalizedImage, normalize, read_normalized
+from imparfait.data.images.normalize import normalize, read_normalized
+from imparfait.inference.file_results import FileResult, file_results
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.loading import load_predictor
+from imparfait.inference.predict_jobs import PredictJob, PredictorSource, threads_of, versions_here
 from imparfait.inference.predictor import Prediction, Predictor
+from imparfait.selection.executors import Executor, executor_named, run_in_order
 
 CHUNK_FILES = 64  # files decoded before the model runs on all of them
 MANY_FILES = 1000  # from which on more processes are worth the second that each takes to start
 
 KEPT_RESULTS = 1000  # for a drawing
-
-
-@dataclass(frozen=True, eq=False)
-class FileResult:
-    """The prediction for one page of a file, or why the file could not be decoded."""
-
-    file: str
-    prediction: Prediction | None = None
-    preprocessing: str = ""
-    """How the image was normalised."""
-    page: int | None = None
-    """From 1, of a file with several."""
-    error: str | None = None
-
-    def to_json(self, model: str) -> dict[str, Any]:
-        """One line of `predict --json`."""
-        content: dict[str, Any] = {"file": self.file}
-        if self.page:
-            content["page"] = self.page
-        if self.prediction:
-            return {**content, "model": model, **self.prediction.to_json(), "preprocessing": self.preprocessing}
-        return {**content, "model": model, "error": self.error}
 
 
 def predict(
@@ -88,99 +64,64 @@ def predict_files(files: Iterable[str], predictor: Predictor) -> Iterator[FileRe
     waiting = iter(files)
     with ImageWorkers() as workers:
         while chunk := list(islice(waiting, CHUNK_FILES)):
-            yield from _of_chunk(chunk, predictor, workers)
+            yield from file_results(chunk, predictor, workers)
 
 
-def predict_many(
-    files: Iterable[str], model: str, processes: int | None = None, trust: bool = False
-) -> Iterator[FileResult]:
-    """As `predict_files`, in as many processes as there are cores, in order; memory does not grow with the files.
+def predict_on(
+    executor: Executor, files: Iterable[str], source: PredictorSource, threads: int = 1
+) -> Generator[FileResult, None, None]:
+    """As `predict_files`, where `executor` runs jobs of CHUNK_FILES files on `threads` threads; in order.
 
-    Raises UserError when a process is killed.
+    Memory does not grow with the files. The chunk of a worker that is killed is predicted again. Raises UserError
+    where the model fails, or other versions predict elsewhere.
     """
-    workers = processes or usable_cores()
-    context = multiprocessing.get_context("spawn")
-    waiting = iter(files)
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, context, _begin, (model, trust))
-    under_way: deque[Future[list[FileResult]]] = deque()
-    try:
-        for chunk in iter(lambda: list(islice(waiting, CHUNK_FILES)), []):
-            under_way.append(pool.submit(_work, chunk))
-            if len(under_way) > 4 * workers:
-                yield from under_way.popleft().result()
-        while under_way:
-            yield from under_way.popleft().result()
-    except BrokenProcessPool as error:
-        raise UserError("a process was killed, perhaps for lack of memory; give fewer or smaller images") from error
-    except BaseException:  # Ctrl-C, or no more results are wanted: what is under way is not waited for
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.kill()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    compute, waiting = ComputeConfig(threads=threads), iter(files)
+
+    def jobs() -> Iterator[PredictJob]:
+        for number in count():
+            if not (chunk := tuple(islice(waiting, CHUNK_FILES))):
+                return
+            yield PredictJob(number, source.sha256, chunk, compute)
+
+    for _, found in run_in_order(jobs(), source, executor):
+        yield from found.checked(versions_here(source.is_run))
 
 
 class Batch:
-    """Predictions for many files by one model, in several processes from MANY_FILES on; remembers what failed.
+    """Predictions for many files by one model; remembers what failed.
 
-    `model` and `trust` are as `load_predictor` takes them.
+    `model` and `trust` are as `load_predictor` takes them. Without an `executor` it predicts in this process, and from
+    MANY_FILES files on in several. `threads` are those of each job, by default 1; in this process PyTorch then has all.
     """
 
-    def __init__(self, model: str, trust: bool = False) -> None:
-        self.model, self.trust = model, trust
-        self.predictor = load_predictor(model, trust=trust)
+    def __init__(
+        self, model: str, trust: bool = False, *, executor: Executor | None = None, threads: int | None = None
+    ) -> None:
+        self.predictor = load_predictor(model, threads or 1, trust)
+        self.model, self.trust, self.executor, self.threads = model, trust, executor, threads
         self.failed: list[FileResult] = []
         self.first: list[FileResult] = []
         """The first KEPT_RESULTS, of images and of files that failed."""
 
-    def predict(self, files: Sequence[str]) -> Iterator[FileResult]:
+    def predict(self, files: Sequence[str]) -> Generator[FileResult, None, None]:
         """The result for each page of each file, in order."""
-        in_one = len(files) < MANY_FILES
-        results = predict_files(files, self.predictor) if in_one else predict_many(files, self.model, trust=self.trust)
-        for result in results:
+        for result in self._results(files):
             if result.error is not None:
                 self.failed.append(result)
             if len(self.first) < KEPT_RESULTS:
                 self.first.append(result)
             yield result
 
+    def _results(self, files: Sequence[str]) -> Iterator[FileResult]:
+        executor = self.executor
+        if executor is None and len(files) >= MANY_FILES:
+            executor = executor_named(threads=self.threads or 1)
+        if executor is None or executor.name == "serial":
+            with threads_of(self.model, self.threads):
+                yield from predict_files(files, self.predictor)
+        else:
+            yield from predict_on(executor, files, PredictorSource.of(self.model, self.trust), self.threads or 1)
+
     def to_json(self, result: FileResult) -> dict[str, Any]:
         """One line of `predict --json`."""
         return result.to_json(self.predictor.name)
-
-
-def _of_chunk(files: list[str], predictor: Predictor, workers: ImageWorkers) -> list[FileResult]:
-    results: list[FileResult] = []
-    images: list[NormalizedImage] = []
-    for file in files:
-        pages: list[NormalizedImage] = []
-        error = None
-        try:
-            pages.extend(workers.normalized(file, predictor.input_format))
-        except UserError as problem:  # of one file among many; pages before a broken one are kept
-            error = str(problem).removeprefix(f"{file}: ")
-        several = len(pages) > 1 or bool(pages and error)
-        for number, image in enumerate(pages, 1):
-            results.append(FileResult(file, None, image.preprocessing, number if several else None))
-        images += pages
-        if error is not None:
-            results.append(FileResult(file, error=error))
-    predictions = iter(predictor.predict(images))
-    return [result if result.error else replace(result, prediction=next(predictions)) for result in results]
-
-
-_predictor: Predictor | None = None
-_workers: ImageWorkers | None = None
-
-
-def _begin(model: str, trust: bool) -> None:
-    global _predictor, _workers
-    exit_with_parent()
-    _predictor, _workers = load_predictor(model, trust=trust), ImageWorkers()
-
-
-def _work(files: list[str]) -> list[FileResult]:
-    assert _predictor is not None
-    assert _workers is not None
-    return _of_chunk(files, _predictor, _workers)

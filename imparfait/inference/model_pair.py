@@ -20,6 +20,7 @@ from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.input_spec import MEAN_AND_STD, Function, InputSpec, SpecHint, apply_spec
 from imparfait.evaluation.external.load import open_external
 from imparfait.evaluation.external.preprocessing import Explanation, Pages, explain, input_shape
+from imparfait.evaluation.external.remote import RemoteModel, is_url
 from imparfait.evaluation.external.resampling import bring_to
 from imparfait.inference.predictor import Predictor
 from imparfait.models.pretrained import PRETRAINED
@@ -50,8 +51,9 @@ def compare_pair(
 ) -> PairResult:
     """Find the preprocessing with which `other` gives the predictions of `reference` for these image files.
 
-    Either is a run folder, a pretrained model's name, or a model file, which runs in a sandbox. A run takes
-    images as in its training. How a file takes them is stated by `hint`, `centre` and `size`, for the reference only.
+    Either is a run folder, a pretrained model's name, a model file, which runs in a sandbox, my_model.py:predict or
+    the address of a model behind HTTP. A run takes images as in its training. How others take them is stated by `hint`,
+    `centre` and `size`, for the reference only.
     Raises UserError where a model or an image cannot be read, and where the two have other classes.
     """
     with ExitStack() as stack:
@@ -86,7 +88,8 @@ def _reference(
     levels = [page.pixels for page in _pages(files)]
     kept = [centre.of(each) for each in levels] if centre else levels
     side = (size, size) if size else kept[0].shape[:2]
-    layout, shape = input_shape(declared, (3, *side))
+    channels = 3 if declared.shape else max(each.shape[2] for each in kept)
+    layout, shape = input_shape(declared, (channels, *side))
     spec = InputSpec(
         hint.layout or layout,
         str(hint.value_range or (MEAN_AND_STD if hint.mean else declared.value_range or "1")),
@@ -120,9 +123,19 @@ def _predictor(model: str) -> Predictor:
 
 def _function(stack: ExitStack, model: str) -> tuple[Function, DeclaredSpec]:
     """A model as a function of arrays, and what is known of its input."""
+    if is_url(model):
+        remote = stack.enter_context(RemoteModel(model))
+        return remote, remote.declared
+    if ".py:" in model:
+        from imparfait.inference.open_model import function_in
+
+        return function_in(model), DeclaredSpec()
     if not _is_own(model):
         if not Path(model).exists():
-            raise UserError(f"{model}: no such model", expected="a run folder, digits, or a model file")
+            raise UserError(
+                f"{model}: no such model",
+                expected="a run folder, digits, a model file, my_model.py:predict or an address",
+            )
         external = stack.enter_context(open_external(model, threads=usable_cores()))
         return external, external.declared
     predictor = _predictor(model)

@@ -14,7 +14,9 @@ from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError
 from imparfait.core.storage import fingerprint
 from imparfait.core.types import Classifier, Logits
+from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import Dataset, load_data
+from imparfait.data.sealed_test import LEDGER
 from imparfait.evaluation.evaluate import wrap_external
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.infer_spec import InferredSpec
@@ -88,6 +90,7 @@ def open_model(
     device: str = "auto",
     network: str | None = None,
     spec: SpecHint | None = None,
+    out: str | Path = "runs",
 ) -> LoadedModel:
     """The model at the path `model` (a run folder, a model file), of this pretrained name, or a function.
 
@@ -95,20 +98,20 @@ def open_model(
     Or it is the address of a model behind HTTP: http://host:port/v2/models/NAME/infer or http://host:port/v1/predict.
 
     `data` are the images it is meant for: their classes must be the model's. The validation images show how an
-    external model takes its input where neither `spec` nor the file says (default: MNIST). A file runs in a sandbox
-    process until `close`. `network` is my_net.py:build, for a run whose network is from a file of yours.
+    external model takes its input where neither `spec` nor the file says (default: MNIST). Where all images are for the
+    test, the ledger in `out` records that before. A file runs in a sandbox process until `close`. `network` is
+    my_net.py:build, for a run whose network is from a file of yours.
     Raises UserError when there is no such model, and when it does not fit the data.
     """
     if is_url(model):
-        return _from_url(str(model), data, name, spec)
+        return _from_url(str(model), data, name, spec, out)
     if not isinstance(model, str | Path):
-        return _from_function(model, data, name or str(getattr(model, "__name__", "model")), spec)
+        return _from_function(model, data, name or str(getattr(model, "__name__", "model")), spec, out)
     if is_custom(str(model)):
-        function: Function = load_custom(str(model), "one from a batch of images to predictions")
-        return _from_function(_staying(function, model), data, name or Path(model).name, spec or SpecHint())
+        return _from_function(function_in(str(model)), data, name or Path(model).name, spec or SpecHint(), out)
     path = find_model(model)
     name = name or path.resolve().name
-    return _from_run(path, data, name, device, network) if path.is_dir() else _from_file(path, data, name, spec)
+    return _from_run(path, data, name, device, network) if path.is_dir() else _from_file(path, data, name, spec, out)
 
 
 @contextmanager
@@ -119,6 +122,7 @@ def open_models(
     device: str = "auto",
     network: str | None = None,
     spec: SpecHint | None = None,
+    out: str | Path = "runs",
 ) -> Iterator[list[LoadedModel]]:
     """Several models, opened as `open_model` does, with names that differ; the sandboxes end with the `with` block.
 
@@ -126,7 +130,7 @@ def open_models(
     """
     with ExitStack() as stack:
         yield [
-            stack.enter_context(open_model(path, data, name=name, device=device, network=network, spec=spec))
+            stack.enter_context(open_model(path, data, name=name, device=device, network=network, spec=spec, out=out))
             for name, path in find_models(models).items()
         ]
 
@@ -151,10 +155,25 @@ def _from_run(path: Path, data: Dataset | None, name: str, device: str, network:
     return LoadedModel(name, classifier, config.classes, compute, config, manifest, source=source)
 
 
-def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | None) -> LoadedModel:
-    _, validation = (data or load_data("mnist")).train_val()
+@contextmanager
+def _trial_images(data: Dataset | None, name: str, out: str | Path) -> Iterator[LabelledImages]:
+    """Images on which it is tried how a model takes its input.
+
+    Where all are for the test, a line is in the ledger before they are used.
+    """
+    data = data or load_data("mnist")
+    images = data.trial_images()
+    if images is not None:
+        yield images
+        return
+    with data.test.open(Path(out) / LEDGER, fingerprint(name, "input")) as access:
+        yield access.images
+        access.result = "tried how the model takes its input"
+
+
+def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | None, out: str | Path) -> LoadedModel:
     compute = ComputeConfig(threads=usable_cores())
-    with ExitStack() as stack:
+    with ExitStack() as stack, _trial_images(data, name, out) as validation:
         external = stack.enter_context(open_external(path, threads=compute.threads))
         of_files = bool(data and data.files)
         classifier, spec = wrap_external(external, external.declared, validation, hint or SpecHint(), of_files=of_files)
@@ -164,8 +183,9 @@ def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | Non
         )
 
 
-def _staying(function: Function, model: str | Path) -> Function:
-    """A user's function, whose sys.exit() is an error of it and does not end this program."""
+def function_in(model: str) -> Function:
+    """The function that my_model.py:predict names, whose sys.exit() is an error of it and does not end this program."""
+    function: Function = load_custom(model, "one from a batch of images to predictions")
 
     def predict(images: np.ndarray) -> Any:
         try:
@@ -178,9 +198,8 @@ def _staying(function: Function, model: str | Path) -> Function:
     return predict
 
 
-def _from_url(url: str, data: Dataset | None, name: str | None, hint: SpecHint | None) -> LoadedModel:
-    _, validation = (data or load_data("mnist")).train_val()
-    with ExitStack() as stack:
+def _from_url(url: str, data: Dataset | None, name: str | None, hint: SpecHint | None, out: str | Path) -> LoadedModel:
+    with ExitStack() as stack, _trial_images(data, name or url, out) as validation:
         remote = stack.enter_context(RemoteModel(url))
         classifier, spec = wrap_external(remote, remote.declared, validation, hint or SpecHint())
         compute = ComputeConfig(threads=usable_cores())
@@ -189,10 +208,12 @@ def _from_url(url: str, data: Dataset | None, name: str | None, hint: SpecHint |
         )
 
 
-def _from_function(function: Function, data: Dataset | None, name: str, hint: SpecHint | None) -> LoadedModel:
+def _from_function(
+    function: Function, data: Dataset | None, name: str, hint: SpecHint | None, out: str | Path
+) -> LoadedModel:
     compute = ComputeConfig(threads=torch.get_num_threads())
     if hint is None:
         return LoadedModel(name, function, data.train.classes if data else None, compute)
-    _, validation = (data or load_data("mnist")).train_val()
-    classifier, spec = wrap_external(function, DeclaredSpec(), validation, hint)
+    with _trial_images(data, name, out) as validation:
+        classifier, spec = wrap_external(function, DeclaredSpec(), validation, hint)
     return LoadedModel(name, classifier, validation.classes, compute, spec=spec)

@@ -12,7 +12,8 @@ from typing import IO, Any
 from imparfait.core.errors import UserError
 from imparfait.core.names import as_cell
 from imparfait.core.storage import lock, open_to_append, printable
-from imparfait.inference.batch import Batch, FileResult
+from imparfait.inference.batch import Batch
+from imparfait.inference.file_results import FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, TOP
 
 COLUMNS = (

@@ -1,7 +1,7 @@
 """Running a suite: its jobs on any executor, finished ones kept until the report is written, and joined to scores."""
 
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def _in_this_process(model: LoadedModel, conditions: Sequence[Condition]) -> Exe
     """The executor of the model as it is open here."""
     named = {(each.corruption, each.severity): each for each in conditions}
 
-    def run(jobs: Sequence[SuiteJob], data: SuiteImages) -> Finished[SuiteJob]:
+    def run(jobs: Iterable[SuiteJob], data: SuiteImages) -> Finished[SuiteJob]:
         for job in jobs:
             condition = named[job.condition]
             yield job, ShardResult(shard_probabilities(model.classifier, data.images, condition, job.start, job.stop))

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from imparfait.core.storage import printable
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.normalize import NormalizedImage, normalize
-from imparfait.inference.batch import FileResult
+from imparfait.inference.file_results import FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
 
 MAX_IMAGES = 60  # on a sheet

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imparfait.core.errors import UserError, lookup
+from imparfait.core.errors import lookup
 from imparfait.core.hardware import environment
 from imparfait.core.names import as_file_name
-from imparfait.core.storage import atomic_directory, fingerprint, printable, write_json
+from imparfait.core.storage import atomic_directory, fingerprint, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.dataset import LabelledImages
@@ -23,11 +23,20 @@ from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
 from imparfait.evaluation.severity_scales import SeverityFile
-from imparfait.evaluation.suite import SUITES, Condition, apply_conditions, conditions_for
+from imparfait.evaluation.suite import SUITES, Condition, apply_conditions
 from imparfait.inference.open_model import LoadedModel
 from imparfait.inference.suite_run import unfinished
 from imparfait.reports import robustness, run
-from imparfait.reports.suite_scores import DrawnImages, EvaluatedSplit, Sample, images_of, sampled, scores_on
+from imparfait.reports.suite_scores import (
+    DrawnImages,
+    EvaluatedSplit,
+    Sample,
+    conditions_of,
+    images_of,
+    sampled,
+    scores_on,
+    severities_sentence,
+)
 from imparfait.reports.text import (
     UNKNOWN_TRAINING,
     access_sentence,
@@ -88,15 +97,12 @@ def evaluate_models(
     result of each condition. `say` gets sentences about what was finished earlier.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
-    if severities and suite == "core":
-        raise UserError("severities of your own for the suite core", expected="the suite digits or photo")
     out = Path(out)
     drawn = sampled(images_of(models, dataset, split), dataset, split, sample, suite)
     images = drawn.images
     if drawn.is_sample:
         say(f"{drawn.count(images)} images{drawn.by_class}; --sample all uses all")
-    conditions = conditions_for(suite, images)
-    conditions = severities.scaled(conditions) if severities else conditions
+    conditions = conditions_of(suite, images, severities)
     names = as_file_name("-and-".join(model.name for model in models), MAX_NAME)
     data_name = as_file_name(images.name, MAX_NAME)
     folder = out / f"evaluate-{names}-{data_name}{'' if suite == 'core' else _suffix(suite)}-{split}"
@@ -117,7 +123,7 @@ def evaluate_models(
             )  # fmt: skip
             suites[model.name] = SuiteResult(found)
         measured_on = _measured_on(drawn, images, split, access)
-        measured_on += f"; {_scales(severities)}" if severities else ""
+        measured_on += f"; {severities_sentence(severities)}" if severities else ""
         known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
         report = _written(folder, models, suites, images, conditions, measured_on, 0 if split == "all" else known)
     for key in keys.values():
@@ -163,14 +169,6 @@ def _written(
         else:
             scores = _write_short_report(partial, first, suites[first.name], images, conditions, circumstances, notes)
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
-
-
-def _scales(file: SeverityFile) -> str:
-    """Whose severities are used, instead of the published ones."""
-    return (
-        f"severities of {printable(file.model)} on {file.images:,} validation images of {printable(file.data)}, "
-        f"which keeps {100 * file.kept:g} % of its clean accuracy at severity 1"
-    )
 
 
 def _suffix(suite: Suite) -> str:

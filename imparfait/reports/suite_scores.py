@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from imparfait.core.errors import UserError
+from imparfait.core.storage import printable
 from imparfait.core.types import Watch
 from imparfait.data.corrupted import CLEAN_SUITE
 from imparfait.data.dataset import LabelledImages
@@ -16,7 +17,8 @@ from imparfait.evaluation.evaluate import Suite
 from imparfait.evaluation.kept_scores import score_on_test
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.suite import SAMPLES, Condition, default_suite
+from imparfait.evaluation.severity_scales import SeverityFile
+from imparfait.evaluation.suite import SAMPLES, Condition, conditions_for, default_suite
 from imparfait.inference.open_model import LoadedModel
 from imparfait.inference.suite_run import run_suite
 from imparfait.reports.text import suite_summary
@@ -69,6 +71,22 @@ def sampled(
     if sample is None and isinstance(suite, str):
         sample = SAMPLES.get(suite)
     return DrawnImages(draw(images, sample) if isinstance(sample, int) else images, len(images))
+
+
+def conditions_of(suite: Suite, images: LabelledImages, severities: SeverityFile | None) -> Sequence[Condition]:
+    """The conditions of a suite, at the published severities or at those of a file; raises UserError."""
+    if severities and suite == "core":
+        raise UserError("severities of your own for the suite core", expected="the suite digits or photo")
+    conditions = conditions_for(suite, images)
+    return severities.scaled(conditions) if severities else conditions
+
+
+def severities_sentence(file: SeverityFile) -> str:
+    """Whose severities are used, instead of the published ones."""
+    return (
+        f"severities of {printable(file.model)} on {file.images:,} validation images of {printable(file.data)}, "
+        f"which keeps {100 * file.kept:g} % of its clean accuracy at severity 1"
+    )
 
 
 def scores_on(

@@ -17,7 +17,8 @@ from imparfait.evaluation.suite import conditions_for
 from imparfait.models.custom import custom_fingerprint
 from imparfait.selection.candidates import Candidate, candidates_from
 from imparfait.selection.comparison import Comparison
-from imparfait.selection.executors import Executor, JobRunner, Progress, executor_named, locked
+from imparfait.selection.executors import Executor, executor_named
+from imparfait.selection.job_runner import JobRunner, Progress, locked
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot, make_plan
 from imparfait.training.settings import TrainingSettings, enough_steps

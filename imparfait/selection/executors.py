@@ -4,28 +4,28 @@ import importlib.util
 import logging
 import multiprocessing
 import socket
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imparfait.core.compute import exit_with_parent, usable_cores
+from imparfait.core.compute import exit_with_parent, tune_malloc, usable_cores
 from imparfait.core.errors import UserError, lookup
-from imparfait.core.hardware import tune_malloc
-from imparfait.core.storage import delete, exclusive_lock, get, put
-from imparfait.data.dataset import LabelledImages
-from imparfait.selection.jobs import AnyJob, Job, JobResult
+from imparfait.core.storage import delete, get, put
+from imparfait.selection.any_job import AnyJob, KeptJob
 
 SUFFIX = ".job"
-JOBS_FOLDER = "jobs"  # of finished jobs, in the folder of runs
 ATTEMPTS = 3  # per job whose worker is killed: a third time is not by chance
+AHEAD = 4  # jobs per worker that may be under way, or wait for an earlier one, where results are wanted in order
 CONNECT_SECONDS = 1.0  # time limit for connecting to a Ray cluster's address
 
 J = TypeVar("J", bound=AnyJob)
+K = TypeVar("K", bound=KeptJob)
 Finished = Iterator[tuple[J, Any]]
 """Jobs with their results, in the order in which they finish."""
 
@@ -35,11 +35,12 @@ class Executor:
     """Where jobs run, and how many at once."""
 
     name: str
-    run: Callable[[Sequence[Any], Any], Finished[Any]]
+    run: Callable[[Iterable[Any], Any], Finished[Any]]
+    """Jobs are taken one by one, when a worker is free; None instead of one says: none until another has finished."""
     workers: int = 1
 
 
-def run_jobs(jobs: Sequence[J], data: Any, executor: Executor, store: Path | None = None) -> Finished[J]:
+def run_jobs(jobs: Sequence[K], data: Any, executor: Executor, store: Path | None = None) -> Finished[K]:
     """Each of `jobs` with its result: first those in `store`, then the others as `executor` finishes them.
 
     A result is on disk before it is yielded, and its job never runs again. Only failures for lack of memory or a lost
@@ -66,7 +67,7 @@ def run_jobs(jobs: Sequence[J], data: Any, executor: Executor, store: Path | Non
         yield job, result
 
 
-def stored_result(job: AnyJob, store: Path) -> Any:
+def stored_result(job: KeptJob, store: Path) -> Any:
     """The result of a job in `store`; None where there is none, and one that is corrupted or to retry is removed."""
     content = get(store, job.key, SUFFIX)
     result = job.read(content) if content else None
@@ -76,96 +77,63 @@ def stored_result(job: AnyJob, store: Path) -> Any:
     return None
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One more finished job of a comparison or search, and how much work is done."""
+def run_in_order(jobs: Iterable[J], data: Any, executor: Executor) -> Finished[J]:
+    """Each of `jobs`, no two of them equal, with its result, in order; only a few are made and kept at a time.
 
-    stage: str
-    job: Job
-    result: JobResult
-    done: int
-    """Finished jobs, of `total`."""
-    total: int
-    seconds: float
-    """Predicted duration of the finished jobs, one after the other, of `total_seconds`."""
-    total_seconds: float
+    So memory does not grow with the number of jobs, where `jobs` makes them one by one.
+    """
+    order, results = deque[J](), dict[J, Any]()
 
+    def source() -> Iterator[J | None]:
+        for job in jobs:
+            while len(order) >= AHEAD * executor.workers:
+                yield None
+            order.append(job)
+            yield job
 
-Steps = Generator[Progress, None, list[JobResult]]
-"""Progress as jobs finish; returns their results in the order of the jobs."""
-
-
-@dataclass
-class JobRunner:
-    """Runs lists of jobs on the same data and executor, and counts them."""
-
-    data: LabelledImages
-    executor: Executor
-    store: Path | None
-    total: int
-    total_seconds: float
-    done: int = 0
-    seconds: float = 0.0
-
-    def run(self, stage: str, jobs: Sequence[Job], seconds: Sequence[float]) -> Steps:
-        """Run jobs whose predicted durations are `seconds`; equal jobs run once and count for all of them."""
-        counts, predicted = Counter[str](), defaultdict[str, float](float)
-        for job, duration in zip(jobs, seconds, strict=True):
-            counts[job.key] += 1
-            predicted[job.key] += duration
-        results: dict[str, JobResult] = {}
-        for job, result in run_jobs(jobs, self.data, self.executor, self.store):
-            results[job.key] = result
-            self.done += counts[job.key]
-            self.seconds += predicted[job.key]
-            yield Progress(stage, job, result, self.done, self.total, self.seconds, self.total_seconds)
-        return [results[job.key] for job in jobs]
+    with closing(executor.run(source(), data)) as finished:  # type: ignore[type-var]
+        for job, result in finished:
+            results[job] = result
+            while order and order[0] in results:
+                first = order.popleft()
+                yield first, results.pop(first)
 
 
-@contextmanager
-def locked(store: Path | None) -> Iterator[None]:
-    """Be the only process that adds jobs to `store`; raises UserError while there is another one."""
-    if not store:
-        yield
-        return
-    store.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(store, "running jobs"):
-        yield
-
-
-def serial(jobs: Sequence[J], data: Any) -> Finished[J]:
+def serial(jobs: Iterable[J | None], data: Any) -> Finished[J]:
     """One job after the other, in this process."""
     for job in jobs:
-        yield job, job.run(data)
+        if job is not None:
+            yield job, job.run(data)
 
 
-def processes(jobs: Sequence[J], data: Any, workers: int | None = None) -> Finished[J]:
+def processes(jobs: Iterable[J | None], data: Any, workers: int | None = None) -> Finished[J]:
     """Jobs in parallel, by default in as many processes as there are cores for; each worker loads the images once.
 
     A job whose worker is killed runs again in a new one, up to three times. Each worker is a pool of its own, so that
     it is known which job a lost one had, and the others continue.
     """
+    waiting = iter(jobs)
+    if (job := next(waiting, None)) is None:
+        return
+    waiting = chain([job], waiting)
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    context.set_forkserver_preload([__name__, type(jobs[0]).__module__])  # imported once, not once per worker
-    threads = max(job.compute.threads for job in jobs)
-    workers = min(workers or max(1, usable_cores() // threads), len(jobs))
-
-    def start_worker() -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, context, _start, (data,))
-
-    waiting, lost = deque(jobs), Counter[str]()
-    idle = [start_worker() for _ in range(workers)]
+    context.set_forkserver_preload([__name__, type(job).__module__])  # imported once, not once per worker
+    workers = workers or max(1, usable_cores() // job.compute.threads)
+    again, lost = deque[J](), Counter[str]()
+    idle: list[ProcessPoolExecutor] = []
     busy: dict[Future[Any], tuple[ProcessPoolExecutor, J]] = {}
     try:
-        while waiting or busy:
-            while waiting and idle:
-                worker, job = idle.pop(), waiting.popleft()
+        while True:
+            while len(busy) < workers and (job := again.popleft() if again else next(waiting, None)) is not None:
+                worker = idle.pop() if idle else ProcessPoolExecutor(1, context, _start, (data,))
                 try:
                     busy[worker.submit(_work, job)] = worker, job
                 except BrokenProcessPool:  # killed while idle
-                    idle.append(start_worker())
-                    waiting.appendleft(job)
+                    worker.shutdown()
+                    again.appendleft(job)
+            if not busy:
+                return
             done, _ = wait(busy, return_when=FIRST_COMPLETED)
             for future in done:
                 worker, job = busy.pop(future)
@@ -173,10 +141,9 @@ def processes(jobs: Sequence[J], data: Any, workers: int | None = None) -> Finis
                     result = future.result()
                 except BrokenProcessPool:
                     worker.shutdown()
-                    idle.append(start_worker())
                     lost[job.key] += 1
                     if lost[job.key] < ATTEMPTS:
-                        waiting.appendleft(job)
+                        again.appendleft(job)
                         continue
                     result = job.failed(f"its worker was killed {ATTEMPTS} times, perhaps for lack of memory")
                 else:
@@ -208,7 +175,7 @@ def _run(job: AnyJob, data: Any) -> Any:
     return job.run(data)
 
 
-def on_ray(jobs: Sequence[J], data: Any) -> Finished[J]:
+def on_ray(jobs: Iterable[J | None], data: Any) -> Finished[J]:
     """Jobs on the Ray cluster that this process has joined; the jobs of a lost node run elsewhere.
 
     Ray places the jobs, holds the images once per node, and retries what was lost.
@@ -217,9 +184,13 @@ def on_ray(jobs: Sequence[J], data: Any) -> Finished[J]:
 
     images = ray.put(data)
     remote = ray.remote(max_retries=ATTEMPTS - 1)(_run)
-    running = {remote.options(num_cpus=job.compute.threads).remote(job, images): job for job in jobs}
+    waiting, running = iter(jobs), dict[Any, J]()
     try:
-        while running:
+        while True:
+            while (job := next(waiting, None)) is not None:
+                running[remote.options(num_cpus=job.compute.threads).remote(job, images)] = job
+            if not running:
+                return
             (done, *_), _ = ray.wait(list(running))
             job = running.pop(done)
             try:

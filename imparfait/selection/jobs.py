@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -31,40 +31,6 @@ from imparfait.training.loop import network_for, train
 from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(__file__).parents[1]
-
-
-@runtime_checkable
-class AnyJob(Protocol):
-    """A job of any kind, as executors run it: a frozen value which, with the images, decides its result."""
-
-    @property
-    def data(self) -> str:
-        """sha256 of the images."""
-
-    @property
-    def groups(self) -> str:
-        """sha256 of their groups; empty without groups."""
-
-    @property
-    def compute(self) -> ComputeConfig:
-        """Device, threads and precision."""
-
-    @property
-    def key(self) -> str:
-        """sha256 of all that decides the result."""
-
-    @property
-    def provenance(self) -> "Provenance":
-        """Where a result of this process is computed."""
-
-    def run(self, data: Any) -> Any:
-        """The result: a pure function of the job and of `data`."""
-
-    def failed(self, cause: str) -> Any:
-        """The result of a job that no worker could run; not a permanent one."""
-
-    def read(self, content: bytes) -> Any:
-        """The result that its `to_bytes` wrote."""
 
 
 class Job(BaseModel, frozen=True, extra="forbid"):

@@ -15,7 +15,8 @@ from imparfait.data.group_splits import count_folds
 from imparfait.data.splits import fold, subsample
 from imparfait.models.custom import custom_fingerprint
 from imparfait.selection.candidates import Candidate, candidate_named
-from imparfait.selection.executors import Executor, JobRunner, Progress, Steps, executor_named, locked
+from imparfait.selection.executors import Executor, executor_named
+from imparfait.selection.job_runner import JobRunner, Progress, Steps, locked
 from imparfait.selection.jobs import Job
 from imparfait.selection.plan import parallel_seconds
 from imparfait.selection.profiling import (

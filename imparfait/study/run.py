@@ -12,7 +12,8 @@ from imparfait.core.storage import atomic_write
 from imparfait.data.load import Dataset
 from imparfait.data.splits import split, split_calibration, subsample
 from imparfait.selection.comparison import Comparison
-from imparfait.selection.executors import JOBS_FOLDER, Executor, JobRunner, Progress, locked
+from imparfait.selection.executors import Executor
+from imparfait.selection.job_runner import JOBS_FOLDER, JobRunner, Progress, locked
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot
 from imparfait.selection.search import SearchRun

@@ -15,7 +15,7 @@ from PIL import Image
 from imparfait.inference.batch import MANY_FILES
 
 FILES = MANY_FILES + 3000
-WORDS = [sys.executable, "-m", "imparfait", "predict", "images", "--out", "results.jsonl"]
+WORDS = [sys.executable, "-m", "imparfait", "predict", "images", "--out", "results.jsonl", "--executor", "processes"]
 
 
 @pytest.fixture(scope="module")

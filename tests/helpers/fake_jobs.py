@@ -8,7 +8,7 @@ import numpy as np
 from imparfait.core.compute import ComputeConfig
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection.comparison import Comparison
-from imparfait.selection.executors import Progress, Steps
+from imparfait.selection.job_runner import Progress, Steps
 from imparfait.selection.jobs import Job, JobResult, Provenance
 from imparfait.selection.plan import Plan
 from imparfait.selection.profiling import CandidateProfile

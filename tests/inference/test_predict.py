@@ -23,8 +23,8 @@ from imparfait.core.errors import UserError
 from imparfait.data.images.decode import SUFFIXES
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import read_normalized
-from imparfait.inference.batch import FileResult, files_in, predict_files, predict_many
-from imparfait.inference.loading import load_predictor
+from imparfait.inference.batch import files_in, predict_files
+from imparfait.inference.file_results import FileResult
 from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, pooled, predictor_from_onnx
 from imparfait.inference.results_file import COLUMNS, ResultsWriter
 from imparfait.models.loading import load_weights
@@ -292,16 +292,6 @@ def test_the_first_columns_are_the_file_and_its_label() -> None:
     assert COLUMNS[:6] == ("file", "page", "model", "label", "score", "confident")
 
 
-def test_several_processes_give_the_same_results_in_the_same_order(folder: Path) -> None:
-    files = list(files_in([folder])) * 40
-    alone = list(predict_files(files, load_predictor("digits")))
-    together = list(predict_many(files, "digits", processes=2))
-    about = [[(each.file, each.page, each.preprocessing) for each in results] for results in (alone, together)]
-    assert about[0] == about[1]
-    scores = ([each.prediction.score for each in side if each.prediction] for side in (alone, together))
-    assert np.allclose(*scores, rtol=0, atol=1e-5)
-
-
 def test_the_model_inputs_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
     run_predict(folder, "--show")
@@ -310,15 +300,17 @@ def test_the_model_inputs_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert len(sheet.getcolors(1 << 20) or ()) > 50
 
 
-def test_predict_imports_light_packages_only(folder: Path) -> None:
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_predict_imports_light_packages_only(folder: Path, executor: str) -> None:
     code = (
-        "import sys; sys.argv = ['imparfait', 'predict', sys.argv[1]]\n"
+        "import sys; sys.argv = ['imparfait', 'predict', *sys.argv[1:]]\n"
         "from imparfait.cli.main import main\n"
         "main()\n"
         "heavy = {'torch', 'scipy.ndimage', 'matplotlib', 'sklearn', 'pandas', 'onnx', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(folder / "a.png")], check=True, capture_output=True)
+    words = [sys.executable, "-c", code, str(folder / "a.png"), "--executor", executor]
+    subprocess.run(words, check=True, capture_output=True)
 
 
 def test_the_pretrained_models_are_small_and_match_their_metadata() -> None:

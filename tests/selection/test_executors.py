@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from helpers.bars import draw_bars, write_idx
 from helpers.fake_jobs import SMALL, small_job, write_settings
+from helpers.workers import workers
 
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
@@ -22,7 +23,8 @@ from imparfait.data.load import load_data
 from imparfait.reports.comparison import comparison_json
 from imparfait.selection import executors, profiling
 from imparfait.selection.cross_validation import ComparisonRun, compare
-from imparfait.selection.executors import JOBS_FOLDER, SUFFIX, Executor, executor_named, run_jobs
+from imparfait.selection.executors import SUFFIX, Executor, executor_named, run_jobs
+from imparfait.selection.job_runner import JOBS_FOLDER, JobRunner
 from imparfait.selection.jobs import Job, JobResult, failure, provenance_here, run_job
 
 pytestmark = pytest.mark.usefixtures("all_cores")
@@ -51,23 +53,6 @@ def counted(ran: list[str]) -> Executor:
             yield job, result
 
     return Executor("serial", runs)
-
-
-def children(pid: int) -> list[int]:
-    pids = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended
-        if int(after_name[1]) == pid and after_name[0] != "Z":
-            pids.append(int(stat.parent.name))
-    return pids
-
-
-def workers(driver: int) -> list[int]:
-    """The processes that run jobs: those that the driver's fork server has started."""
-    return [worker for child in children(driver) for worker in children(child)]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 600) -> None:
@@ -148,7 +133,7 @@ def test_progress_counts_equal_jobs_and_returns_results_in_order() -> None:
     data = draw_bars(60)
     one, two = some_jobs(data, 2)
     backwards = Executor("backwards", lambda jobs, data: ((job, run_job(job, data)) for job in reversed(jobs)))
-    runner = executors.JobRunner(data, backwards, None, total=4, total_seconds=10.0)
+    runner = JobRunner(data, backwards, None, total=4, total_seconds=10.0)
     steps, seen = runner.run("stage", [one, two, one], [1.0, 2.0, 3.0]), []
     with pytest.raises(StopIteration) as end:  # noqa: PT012 - its value is what the steps return
         while True:
@@ -195,6 +180,7 @@ def test_jobs_on_a_ray_cluster_survive_the_loss_of_a_node() -> None:
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert "6 jobs, a node lost after 2 of them: the same results as in this process" in result.stdout
+    assert "120 images, a node lost after the first: the same predictions as in this process" in result.stdout
 
 
 @pytest.mark.parametrize(

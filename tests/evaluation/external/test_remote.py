@@ -1,17 +1,15 @@
 """Models behind HTTP: their outputs are those of the model, and whatever else a server does is one sentence."""
 
-import contextlib
 import io
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.http_models import Answer, Server, running_server
 from PIL import Image
 
 from imparfait.core.errors import UserError
@@ -43,52 +41,14 @@ def predict(body: bytes) -> Any:
     return {"pages": [{"probabilities": dict(zip("ab", (weights / weights.sum()).tolist(), strict=True))}]}
 
 
-Answer = Callable[[bytes], Any]
-
-
-class Server(ThreadingHTTPServer):
-    answers: dict[str, Answer]
-    paths: list[str]
-
-
-class Handler(BaseHTTPRequestHandler):
-    wbufsize = -1  # headers and body in one packet
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_POST(self) -> None:
-        self.server.paths.append(self.path)
-        answer = self.server.answers.get(self.path)
-        content = answer(self.rfile.read(int(self.headers.get("Content-Length", 0)))) if answer else None
-        status, content = content if isinstance(content, tuple) else (200 if answer else 404, content)
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Location", "http://elsewhere.invalid/")
-        self.send_header("Retry-After", "0")
-        self.end_headers()
-        with contextlib.suppress(OSError):  # a client that waits no longer
-            self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        self.do_POST()
-
-    def log_message(self, *arguments: object) -> None: ...
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.answers, running.paths = {}, []
+    with running_server() as running:
         running.answers["/v2/models/net"] = lambda body: METADATA
         running.answers["/v2/models/net/infer"] = infer
         running.answers["/v1/model"] = lambda body: {"classes": ["a", "b"], "input": {}}
         running.answers["/v1/predict"] = predict
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def address(server: Server, path: str = "/v2/models/net/infer") -> str:
