@@ -2,10 +2,9 @@
 
 import threading
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from imparfait.serving.scoreboard import Key, Region
+from imparfait.serving.scoreboard import Counts, Key, Region
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -44,7 +43,7 @@ class Metrics:
         self._region.add((*key, str(bisect_left(limits, value))))
 
 
-def metrics_text(counts: Counter[Key], gauges: Mapping[str, float]) -> str:
+def metrics_text(counts: Counts, gauges: Mapping[str, float]) -> str:
     """The counts that `Metrics` has made, of all processes together, and the values of GAUGES."""
     lines = _heading("imparfait_requests_total", "counter", "Responses by method, route and status.")
     for _, method, route, status in _of(counts, "requests"):
@@ -72,7 +71,7 @@ def _of(counts: Iterable[Key], kind: str) -> list[Key]:
 
 
 def _histogram(
-    name: str, labels: Mapping[str, str], counts: Counter[Key], key: Key, limits: tuple[float, ...]
+    name: str, labels: Mapping[str, str], counts: Counts, key: Key, limits: tuple[float, ...]
 ) -> Iterable[str]:
     total = 0.0
     for number, limit in enumerate((*map(str, limits), "+Inf")):

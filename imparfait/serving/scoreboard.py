@@ -5,10 +5,11 @@ import mmap
 import os
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from enum import IntEnum
 
 Key = tuple[str, ...]
+Counts = defaultdict[Key, float]
 KEYS = 1 << 14  # different counts of a process; later ones are not counted
 KEY_BYTES = 2 << 20  # the text of their keys
 FIELDS = 4  # of a process, before its counts
@@ -67,9 +68,9 @@ class Region:
                 return
         self._values[place] += amount
 
-    def counts(self) -> Counter[Key]:
+    def counts(self) -> dict[Key, float]:
         """All counts."""
-        return Counter({key: self._values[place] for place, key in enumerate(self._keys(), FIELDS)})
+        return {key: self._values[place] for place, key in enumerate(self._keys(), FIELDS)}
 
     def _keys(self) -> list[Key]:
         text = bytes(self._text[: int(self._values[3])]).decode("ascii")
@@ -96,11 +97,12 @@ class Scoreboard:
         self.regions = [Region(self._memory, REGION_BYTES * number) for number in range(workers)]
         self.supervisor = Region(self._memory, REGION_BYTES * workers)
 
-    def counts(self) -> Counter[Key]:
+    def counts(self) -> Counts:
         """The counts of all processes together."""
-        total: Counter[Key] = Counter()
+        total: Counts = defaultdict(float)
         for region in (*self.regions, self.supervisor):
-            total.update(region.counts())
+            for key, count in region.counts().items():
+                total[key] += count
         return total
 
     @property
