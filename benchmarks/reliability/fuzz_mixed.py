@@ -3,7 +3,7 @@
 python benchmarks/reliability/fuzz_mixed.py --requests 100000 --out results/malformed-inputs/mixed
 
 Connections carry several requests, pipelined or one after the other, in pieces of any size. Some end early, and some
-end with a damaged request. Each valid request has its own id and an expected answer. Faults: another answer or none to a
+end with a damaged request. Each valid request has an id and an expected answer. Faults: another answer or none to a
 valid request, a response that nobody asked for, an undocumented 5xx, a damaged request without a response.
 """
 

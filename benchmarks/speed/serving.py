@@ -53,7 +53,7 @@ def running_server(*arguments: str):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            port = int(process.stdout.readline().split()[3].rpartition(":")[2])
+            port = int(process.stdout.readline().split(" (")[0].rpartition(":")[2])
             for _ in range(200):
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5)

@@ -31,8 +31,12 @@ class DrainingTransport:
 
     def __init__(self, connection: "Connection"):
         self.connection = connection
-        self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; of a client that has left they are dropped, where uvloop would raise an error to be logged."""
+        if not self.is_closing():
+            self.connection.transport.write(data)
 
     def close(self) -> None:
         """Close the connection once the client has read the response."""
@@ -69,6 +73,8 @@ class Connection(HttpToolsProtocol):
         self.over_limit = self.too_many = self.failed = self.counted = False
         self.lingering = False
         """Whether the last response is written, and the rest of a request is read only to be dropped."""
+        self.truncated = False
+        """Whether the client has ended in the middle of a head, with responses still due."""
         self.parse_error = MALFORMED
         self.slot: RequestSlot | None = None
 
@@ -127,8 +133,11 @@ class Connection(HttpToolsProtocol):
             if self.receiving and not self.lingering and not self.rejected:
                 self._send_error(MALFORMED, close=True)
             return None
+        if self.receiving and self.in_head:
+            self.truncated = True
+            return True
         self.cycle.keep_alive = False
-        if self.receiving and not self.in_head:
+        if self.receiving:
             self._fail_body(MALFORMED)
         return True
 
@@ -191,6 +200,9 @@ class Connection(HttpToolsProtocol):
         self.phase_start = self.loop.time()
         if not self.lingering:
             super().on_response_complete()
+            if self.truncated and not self.responding and not self.transport.is_closing():
+                self.receiving = False  # nothing comes any more
+                self._send_error(MALFORMED, close=True)
 
     def close_gracefully(self) -> None:
         """Close the connection after its last response.

@@ -22,7 +22,7 @@ DAMAGED_HEADERS = (
     b"\r\n".join([b"A: b"] * 150), b"Content-Length: " + b"9" * 5000, b" folded: line", b"X: a\rb",
     b"Host: evil.example",
 )  # fmt: skip
-HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n(?:[^\r\n]*\r\n)*\r\n")
+HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 
 
 @dataclass(frozen=True)
