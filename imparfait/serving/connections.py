@@ -63,8 +63,7 @@ class Connection(HttpToolsProtocol):
         self.limiter, self.settings = limiter, settings
         self.phase_start = self.loop.time()
         """When the connection became idle, began to receive, or began to wait for a response."""
-        self.receiving = False
-        """Whether a request has arrived in part."""
+        self.receiving = False  # whether a request has arrived in part
         self.in_head = True
         self.head_bytes = self.complete_heads = self.complete_messages = 0
         self.heads_when_idle = -1
@@ -72,7 +71,7 @@ class Connection(HttpToolsProtocol):
         """Whether the request being received has had its error response already."""
         self.over_limit = self.too_many = self.failed = self.counted = False
         self.lingering = False
-        """Whether the last response is written, and the rest of a request is read only to be dropped."""
+        """Whether the last response is written, and further bytes are dropped."""
         self.truncated = False
         """Whether the client has ended in the middle of a head, with responses still due."""
         self.parse_error = MALFORMED

@@ -13,11 +13,10 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
-from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.predictor import Predictor
 from imparfait.serving import schemas, self_test
-from imparfait.serving.access_log import AccessLog, image_statistics
+from imparfait.serving.access_log import AccessLog, observation
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
@@ -209,7 +208,9 @@ class Service:
             best = result.prediction
             self.metrics.count_prediction(best.label, best.score, best.confident)
         if observed is not None and self.log.is_on:
-            observed["pages"] = [_observation(*pair) for pair in zip(results, pages, strict=True)]
+            observed["pages"] = [
+                observation(result.prediction, page) for result, page in zip(results, pages, strict=True)
+            ]
         classes = self.predictor.classes
         response: dict[str, Any] = {
             "model": self.predictor.name,
@@ -244,7 +245,7 @@ class Service:
         for sweep in sweeps:
             end = start + len(sweep.severities)
             curves = {
-                role: _severity_curve(of_model[start:end], sweep.severities, of_model[0].prediction.label)
+                role: schemas.severity_curve(of_model[start:end], sweep.severities, of_model[0].prediction.label)
                 for role, of_model in results.items()
             }
             rows.append({**sweep.corruption.model_dump(), "severities": sweep.severities, **curves})
@@ -289,26 +290,5 @@ def can_corrupt() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def _observation(result: BatchResult, page: NormalizedImage) -> dict[str, Any]:
-    """What the access log tells of a page: the prediction, and statistics of the model's input."""
-    best = result.prediction
-    return {
-        "label": best.label,
-        "score": round(best.score, 4),
-        "confident": best.confident,
-        "image": image_statistics(page),
-    }
-
-
 def _prediction_json(batcher: Batcher, result: BatchResult) -> dict[str, Any]:
     return {"model": batcher.predictor.name, **schemas.prediction_json(result, batcher.predictor.classes)}
-
-
-def _severity_curve(results: list[BatchResult], severities: tuple[float, ...], clean_label: str) -> dict[str, Any]:
-    labels = [result.prediction.label for result in results]
-    failures = (severity for severity, label in zip(severities, labels, strict=True) if label != clean_label)
-    return {
-        "labels": labels,
-        "scores": [round(result.prediction.score, 6) for result in results],
-        "first_failure": next(failures, None),
-    }
