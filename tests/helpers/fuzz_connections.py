@@ -211,6 +211,9 @@ def play(port: int, talk: Conversation) -> tuple[Counter[str], list[str]]:
                         client.closed = True
             answer = client.response(exchange.head_only or exchange.status == 0)
             fault, closing = judged(exchange, answer, counts)
+            if closing and number + 1 < len(talk.exchanges) and exchange.status not in (0, 413):
+                needless = talk.exchanges[number + 1].status != 0  # a damaged request that has arrived ends all
+                fault = fault or ("the connection is closed before the next request" if needless else "")
             if fault:
                 faults.append(f"request {number + 1} of {len(talk.exchanges)}: {fault}")
             if answer is None or closing or exchange.status == 0:
