@@ -27,6 +27,9 @@ DRAIN_IDLE_SECONDS = 0.3  # an idle connection is closed after this time during 
 DRAIN_ACCEPT_SECONDS = 1.0  # at shutdown, time to accept clients whom the kernel has connected already
 DRAIN_TICK_SECONDS = 0.02
 SPARE_FILES = 64  # open files besides the connections
+# uvicorn's own limit of idle connections, which `Connection` has too. uvicorn's does not see that a part of the next
+# request has arrived with the one before, and closes the connection without a response.
+NEVER_SECONDS = 86_400
 # Python's default of 5 ms lets the event loop, busy with rejections at ten times the capacity, starve the decoding
 # threads: 560 to 640 predictions a second instead of 720 to 1,010.
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -136,6 +139,7 @@ def make_server(service: Service) -> Server:
         lifespan="off",
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=NEVER_SECONDS,
     )
     return Server(config, service)
 
