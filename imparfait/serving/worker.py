@@ -22,7 +22,7 @@ MAX_SENTENCE = 2000  # characters of a message to the supervisor
 
 
 class WorkerStart(BaseModel, frozen=True, extra="forbid"):
-    """What a worker is told first."""
+    """The first message to a worker."""
 
     number: int
     """0 for the first worker."""
