@@ -102,7 +102,8 @@ def photo_corruptions() -> str:
 def endpoints() -> str:
     """The paths of the HTTP API."""
     from imparfait.serving.app import make_app
-    from imparfait.serving.service import Service, models_for
+    from imparfait.serving.models import models_for
+    from imparfait.serving.service import Service
     from imparfait.serving.settings import ServingSettings
 
     service = Service(models_for("digits"), ServingSettings())

@@ -133,7 +133,7 @@ def running_server(*arguments: str):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            yield process, int(process.stdout.readline().split()[3].rpartition(":")[2])
+            yield process, int(process.stdout.readline().split(" (")[0].rpartition(":")[2])
         finally:
             process.terminate()
 

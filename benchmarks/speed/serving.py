@@ -1,6 +1,7 @@
 """Latency, capacity and overload behaviour of the HTTP server, and requests lost at shutdown.
 
 python benchmarks/speed/serving.py --out results/serving-load        # 2 minutes, on an idle machine
+python benchmarks/speed/serving.py --workers 2 --out results/serving-load-2-workers
 
 The load comes from its own process (load.py) on the same machine, over raw sockets. Requests are sent at random moments
 at a fixed mean rate, whatever became of earlier ones, and timed from the moment they were due. Capacity is what 16
@@ -53,7 +54,7 @@ def running_server(*arguments: str):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            port = int(process.stdout.readline().split()[3].rpartition(":")[2])
+            port = int(process.stdout.readline().split(" (")[0].rpartition(":")[2])
             for _ in range(200):
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5)
@@ -77,8 +78,12 @@ def run_load(port: int, folder: Path, *arguments: object) -> dict[str, object]:
 
 
 def memory(process: subprocess.Popen[str], what: str) -> int:
-    """MiB a process uses now (VmRSS) or used at capacity_rate (VmHWM)."""
-    return int(Path(f"/proc/{process.pid}/status").read_text().split(f"{what}:")[1].split()[0]) // 1024
+    """MiB that a server and its workers use now (VmRSS) or used at most (VmHWM), without image workers."""
+    task = Path(f"/proc/{process.pid}/task/{process.pid}")
+    children = (task / "children").read_text().split()
+    serving = [pid for pid in children if "imparfait.serving.worker" in Path(f"/proc/{pid}/cmdline").read_text()]
+    status = [Path(f"/proc/{pid}/status").read_text() for pid in (process.pid, *serving)]
+    return sum(int(text.split(f"{what}:")[1].split()[0]) for text in status) // 1024
 
 
 def timed(port: int, path: str, image: bytes, times: int) -> dict[str, float]:
@@ -92,11 +97,11 @@ def timed(port: int, path: str, image: bytes, times: int) -> dict[str, float]:
     return {"first": round(1000 * seconds[0], 1), "median": round(1000 * float(np.median(seconds[1:])), 1)}
 
 
-def measure_load(folder: Path, seconds: float) -> dict[str, object]:
+def measure_load(folder: Path, seconds: float, flags: list[str]) -> dict[str, object]:
     """Latency, capacity, overload and shutdown with these images."""
     results: dict[str, object] = {}
     image = next(iter(sorted(folder.iterdir()))).read_bytes()
-    with running_server() as (process, port):
+    with running_server(*flags) as (process, port):
         results["memory_MiB_at_start"] = memory(process, "VmRSS")
         run_load(port, folder, "--at-once", 16, "--seconds", 2)  # warm-up
         capacity = run_load(port, folder, "--at-once", 16, "--seconds", seconds)
@@ -113,7 +118,7 @@ def measure_load(folder: Path, seconds: float) -> dict[str, object]:
             port, folder, "--rate", 0.7 * capacity_rate, "--seconds", seconds, "--term", process.pid
         )
         results["exit_code"] = process.wait(30)
-    with running_server() as (process, port):
+    with running_server(*flags) as (process, port):
         results["sigterm_at_10_times_capacity"] = run_load(
             port, folder, "--rate", 10 * capacity_rate, "--seconds", seconds, "--term", process.pid
         )
@@ -121,10 +126,10 @@ def measure_load(folder: Path, seconds: float) -> dict[str, object]:
     return results
 
 
-def measure_page(folder: Path) -> dict[str, object]:
+def measure_page(folder: Path, flags: list[str]) -> dict[str, object]:
     """Latency of the requests that the web page sends while somebody draws."""
     image = next(iter(sorted(folder.iterdir()))).read_bytes()
-    with running_server() as (process, port):
+    with running_server(*flags) as (process, port):
         results: dict[str, object] = {
             "predict_with_baseline": timed(port, "/v1/predict?baseline=1", image, 50),
             "corrupt": timed(port, "/v1/corrupt?name=rotate&severity=0.5", image, 50),
@@ -139,16 +144,19 @@ def measure_page(folder: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="duration of each load [default: 8]")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the server [default: 1]")
+    parser.add_argument("--threads", type=int, default=0, help="threads of each; 0: cores / workers [default: 0]")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    summary: dict[str, object] = {}
+    flags = ["--workers", str(options.workers), "--threads", str(options.threads)]
+    summary: dict[str, object] = {"flags": flags}
     with tempfile.TemporaryDirectory() as name:
         for kind in ("stored", "drawn"):
             folder = Path(name) / kind
             folder.mkdir()
             write_images(folder, kind == "drawn")
-            summary[kind] = measure_load(folder, options.seconds)
-        summary["page_ms"] = measure_page(Path(name) / "drawn")
+            summary[kind] = measure_load(folder, options.seconds, flags)
+        summary["page_ms"] = measure_page(Path(name) / "drawn", flags)
     if options.out:
         write_claim(options.out, summary)
     print(json.dumps(summary, indent=2))

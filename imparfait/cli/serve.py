@@ -1,8 +1,6 @@
 """`imparfait serve`: an HTTP API and a demo page."""
 
 import importlib.util
-import os
-import threading
 import webbrowser
 
 import click
@@ -39,18 +37,10 @@ def serve(model: str, trust: bool, show: bool, **flags: str) -> None:
     for name in ("fastapi", "uvicorn", "httptools"):
         if importlib.util.find_spec(name) is None:
             raise UserError(f"serve needs {name}, which is not installed", hint="write: pip install 'imparfait[serve]'")
-    from imparfait.serving.image_work import make_workers
-    from imparfait.serving.server import listen, make_server, run, tune_process
-    from imparfait.serving.service import Service, models_for
+    from imparfait.serving.listener import listen
 
     limits = settings_from(flags)
-    tune_process(limits)
-    with listen(limits) as listener, make_workers(limits) as workers:
-        starting = threading.Thread(target=workers.start)  # while the model is loaded
-        starting.start()
-        server = make_server(Service(models_for(model, trust), limits, workers))
-        starting.join()
-        server.reload = lambda: models_for(model, trust)
+    with listen(limits) as listener:
         url = limits.unix
         if not url:
             host, port = listener.getsockname()[:2]
@@ -61,7 +51,11 @@ def serve(model: str, trust: bool, show: bool, **flags: str) -> None:
             if show:
                 webbrowser.open(url)
 
-        run(server, listener, started)
-        workers.close()
-        if server.service.jobs.busy:  # with an image nobody waits for any more, for which Python would wait
-            os._exit(0)
+        if limits.workers > 1:  # the supervisor imports neither the server nor ONNX Runtime
+            from imparfait.serving.supervisor import Supervisor
+
+            Supervisor(model, trust, limits, listener).run(started)
+        else:
+            from imparfait.serving.process import serve_model
+
+            serve_model(model, trust, limits, listener, lambda server: started())

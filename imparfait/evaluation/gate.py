@@ -40,6 +40,12 @@ class Baseline(BaseModel, frozen=True, extra="forbid"):
     correct: dict[str, str]
     """By corruption, "clean" and "mean": the share of correct copies of each image in 255ths, as bytes, deflated and in
     base 64."""
+    accuracies: dict[str, float] = {}
+    """The mean of each of these before it was rounded; empty in files of earlier versions."""
+
+    def accuracy(self, name: str) -> float:
+        """The accuracy, 0..1."""
+        return self.accuracies.get(name, float(self.shares(name).mean()))
 
     def shares(self, name: str) -> Float[np.ndarray, " images"]:
         """The share of correct copies of each image, 0..1; raises UserError where it is damaged."""
@@ -87,7 +93,10 @@ def baseline_of(suite: SuiteResult, model: str, data: str, severities: str = "")
         name: base64.b64encode(zlib.compress(np.rint(each * STEPS).astype(np.uint8).tobytes())).decode()
         for name, each in shares.items()
     }
-    return Baseline(model=model, data=data, images=len(shares[CLEAN]), severities=severities, correct=packed)
+    return Baseline(
+        model=model, data=data, images=len(shares[CLEAN]), severities=severities, correct=packed,
+        accuracies={name: float(each.mean()) for name, each in shares.items()},
+    )  # fmt: skip
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -141,7 +150,7 @@ def gate(
         for name in [each for each in now if each in baseline.correct]:
             before = baseline.shares(name)
             paired = baseline.data == data and len(before) == len(now[name])
-            tests.append(_drop(name, now[name], before, max_drop, paired))
+            tests.append(_drop(name, now[name], before, baseline.accuracy(name), max_drop, paired))
     if not tests:
         raise UserError(
             "no bound was given",
@@ -175,9 +184,14 @@ def _minimum(name: str, now: Mapping[str, Float[np.ndarray, " n"]], least: float
 
 
 def _drop(
-    name: str, now: Float[np.ndarray, " n"], before: Float[np.ndarray, " m"], max_drop: float, paired: bool
+    name: str,
+    now: Float[np.ndarray, " n"],
+    before: Float[np.ndarray, " m"],
+    accuracy: float,
+    max_drop: float,
+    paired: bool,
 ) -> _Test:
-    bound = float(before.mean()) - max_drop
+    bound = accuracy - max_drop
     if paired:
         error, freedom = float((now - before).std(ddof=1)) / len(now) ** 0.5, float(len(now) - 1)
     else:
@@ -185,9 +199,7 @@ def _drop(
         error = sum(parts) ** 0.5
         spread = sum(part**2 / (len(each) - 1) for part, each in zip(parts, (now, before), strict=True))
         freedom = error**4 / spread if spread else 1.0
-    return _Test(
-        name, bound, float(before.mean()), _one_sided(float(now.mean()) - bound, error, freedom), error, freedom
-    )
+    return _Test(name, bound, accuracy, _one_sided(float(now.mean()) - bound, error, freedom), error, freedom)
 
 
 def _one_sided(above: float, error: float, freedom: float) -> float:

@@ -11,12 +11,16 @@ from imparfait.core.errors import UserError
 from imparfait.core.storage import printable
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.evaluation.image_properties import PROPERTIES, image_property
+from imparfait.inference.predictor import Prediction
 
 MAX_PATH = 200  # characters of a path that are logged
 
 
 class AccessLog:
-    """A file of JSON lines, or stderr; lines are complete also where several processes write."""
+    """A file of JSON lines, or stderr.
+
+    Each line is one write at the file's end, so that the lines of several workers do not mix.
+    """
 
     def __init__(self, target: str) -> None:
         """`target`: a file, "-" for stderr, or empty for no log. Raises UserError where it cannot be written."""
@@ -57,6 +61,16 @@ class AccessLog:
 def logged_path(path: str) -> str:
     """A path as it is logged: one line, of limited length."""
     return printable(path)[:MAX_PATH]
+
+
+def observation(prediction: Prediction, page: NormalizedImage) -> dict[str, Any]:
+    """What the log tells of a page: the prediction, and statistics of the model's input."""
+    return {
+        "label": prediction.label,
+        "score": round(prediction.score, 4),
+        "confident": prediction.confident,
+        "image": image_statistics(page),
+    }
 
 
 def image_statistics(page: NormalizedImage) -> dict[str, float]:

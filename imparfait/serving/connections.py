@@ -31,8 +31,12 @@ class DrainingTransport:
 
     def __init__(self, connection: "Connection"):
         self.connection = connection
-        self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; of a client that has left they are dropped, where uvloop would raise an error to be logged."""
+        if not self.is_closing():
+            self.connection.transport.write(data)
 
     def close(self) -> None:
         """Close the connection once the client has read the response."""
@@ -59,8 +63,7 @@ class Connection(HttpToolsProtocol):
         self.limiter, self.settings = limiter, settings
         self.phase_start = self.loop.time()
         """When the connection became idle, began to receive, or began to wait for a response."""
-        self.receiving = False
-        """Whether a request has arrived in part."""
+        self.receiving = False  # whether a request has arrived in part
         self.in_head = True
         self.head_bytes = self.complete_heads = self.complete_messages = 0
         self.heads_when_idle = -1
@@ -68,7 +71,9 @@ class Connection(HttpToolsProtocol):
         """Whether the request being received has had its error response already."""
         self.over_limit = self.too_many = self.failed = self.counted = False
         self.lingering = False
-        """Whether the last response is written, and the rest of a request is read only to be dropped."""
+        """Whether the last response is written, and further bytes are dropped."""
+        self.truncated = False
+        """Whether the client has ended in the middle of a head, with responses still due."""
         self.parse_error = MALFORMED
         self.slot: RequestSlot | None = None
 
@@ -127,8 +132,11 @@ class Connection(HttpToolsProtocol):
             if self.receiving and not self.lingering and not self.rejected:
                 self._send_error(MALFORMED, close=True)
             return None
+        if self.receiving and self.in_head:
+            self.truncated = True
+            return True
         self.cycle.keep_alive = False
-        if self.receiving and not self.in_head:
+        if self.receiving:
             self._fail_body(MALFORMED)
         return True
 
@@ -191,6 +199,9 @@ class Connection(HttpToolsProtocol):
         self.phase_start = self.loop.time()
         if not self.lingering:
             super().on_response_complete()
+            if self.truncated and not self.responding and not self.transport.is_closing():
+                self.receiving = False  # nothing comes any more
+                self._send_error(MALFORMED, close=True)
 
     def close_gracefully(self) -> None:
         """Close the connection after its last response.

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from imparfait.serving import static
 from imparfait.serving.app import add_error_handlers
 from imparfait.serving.errors import ApiError, error_response
+from imparfait.serving.listener import listen
 from imparfait.serving.security import secured
-from imparfait.serving.server import listen
 from imparfait.serving.settings import ServingSettings
 
 HOST = "127.0.0.1"

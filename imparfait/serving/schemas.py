@@ -249,3 +249,14 @@ def png(pixels: UInt8[np.ndarray, "channels height width"]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def severity_curve(results: list[BatchResult], severities: tuple[float, ...], clean_label: str) -> dict[str, Any]:
+    """The labels and scores of an image at each severity, and the first severity with another label."""
+    labels = [result.prediction.label for result in results]
+    failures = (severity for severity, label in zip(severities, labels, strict=True) if label != clean_label)
+    return {
+        "labels": labels,
+        "scores": [round(result.prediction.score, 6) for result in results],
+        "first_failure": next(failures, None),
+    }

@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -18,60 +17,22 @@ import uvicorn
 from imparfait.core.errors import UserError
 from imparfait.serving.app import make_app
 from imparfait.serving.connections import Connection
+from imparfait.serving.models import LoadedModel
 from imparfait.serving.observation import observed
 from imparfait.serving.security import secured
-from imparfait.serving.service import LoadedModel, Service
+from imparfait.serving.service import Service
 from imparfait.serving.settings import ServingSettings, read_token
 
-BACKLOG = 512  # connections waiting to be accepted
 DRAIN_IDLE_SECONDS = 0.3  # an idle connection is closed after this time during shutdown
 DRAIN_ACCEPT_SECONDS = 1.0  # at shutdown, time to accept clients whom the kernel has connected already
 DRAIN_TICK_SECONDS = 0.02
 SPARE_FILES = 64  # open files besides the connections
+# uvicorn's own limit of idle connections, which `Connection` has too. uvicorn's does not see that a part of the next
+# request has arrived with the one before, and closes the connection without a response.
+NEVER_SECONDS = 86_400
 # Python's default of 5 ms lets the event loop, busy with rejections at ten times the capacity, starve the decoding
 # threads: 560 to 640 predictions a second instead of 720 to 1,010.
 SWITCH_INTERVAL_SECONDS = 0.0005
-
-
-def listen(settings: ServingSettings) -> socket.socket:
-    """A listening socket; raises UserError if the address is in use or not of this computer."""
-    if settings.unix:
-        return _listen_unix(settings.unix)
-    host, port = settings.host, settings.port
-    listener = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it. Without it the body of a response waits 40 ms for the acknowledgement of its head.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-        return listener
-    except OSError as error:
-        if listener:
-            listener.close()
-        raise UserError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}",
-            hint="write another --port, or 0 for a free one",
-        ) from error
-
-
-def _listen_unix(path: str) -> socket.socket:
-    """A listening Unix socket; one that nobody listens on any more is replaced."""
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            if Path(path).is_socket() and listener.connect_ex(path):
-                Path(path).unlink()
-        listener.close()
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen(BACKLOG)
-        return listener
-    except OSError as error:
-        listener.close()
-        raise UserError(f"cannot listen on {path}: {error.strerror or error}", hint="write another --unix") from error
 
 
 class Server(uvicorn.Server):
@@ -82,39 +43,58 @@ class Server(uvicorn.Server):
         self.service = service
         self.on_started: Callable[[], None] = lambda: None
         """Called once the server listens and handles signals."""
-        self.reload: Callable[[], dict[str, LoadedModel]] | None = None
+        self.load: Callable[[], dict[str, LoadedModel]] | None = None
         """Loads the models again, for SIGHUP."""
+        self.supervised = False
+        """Whether a supervisor ends the server; a second signal then does not end it at once."""
 
     def start_reload(self) -> None:
         """Load the model again, as on SIGHUP; what became of it is logged."""
         self._reloading = asyncio.create_task(self._reload())
 
     async def _reload(self) -> None:
-        if self.reload:
-            failure = await self.service.reload(self.reload)
-            self.service.log.write(event="reload", error=failure or None)
-            print(f"imparfait: not reloaded: {failure}" if failure else "imparfait: reloaded", file=sys.stderr)
+        failure = await self.load_again()
+        self.finish_reload(failure)
+        print(f"imparfait: not reloaded: {failure}" if failure else "imparfait: reloaded", file=sys.stderr)
+
+    async def load_again(self) -> str:
+        """Load the models again; why they cannot replace the present ones, or an empty string."""
+        assert self.load
+        return await self.service.load_again(self.load)
+
+    def finish_reload(self, failure: str) -> None:
+        """Replace the models if there was no failure, and log what became of it."""
+        if not failure:
+            self.service.replace_models()
+        self.service.log.write(event="reload", error=failure or None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Shut down gracefully on the first signal, at once on the second; the exit code of the process stays 0."""
-        self.force_exit = self.should_exit
+        self.force_exit = self.should_exit and not self.supervised
         self.should_exit = True
+
+    def exit_at_once(self) -> None:
+        """Shut down without finishing the requests in progress."""
+        self.should_exit = self.force_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
         await super().startup(sockets)
+        self.service.report()
         self.on_started()
 
     async def on_tick(self, counter: int) -> bool:
         """Enforce the time limits; uvicorn calls it ten times a second."""
         for connection in self._connections():
             connection.enforce_timeouts(asyncio.get_running_loop().time())
+        self.service.report()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no new clients, respond to the present ones, and end within the grace period."""
         loop = asyncio.get_running_loop()
         self.service.drain()
+        self.service.report()
         end = loop.time() + DRAIN_ACCEPT_SECONDS
         while any(map(_has_pending_client, sockets or [])) and loop.time() < end:
             await asyncio.sleep(0)  # uvloop accepts one client in each turn of its loop
@@ -159,6 +139,7 @@ def make_server(service: Service) -> Server:
         lifespan="off",
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=NEVER_SECONDS,
     )
     return Server(config, service)
 
@@ -173,7 +154,11 @@ def run(server: Server, listener: socket.socket, on_started: Callable[[], None] 
 
 async def _serve(server: Server, listener: socket.socket) -> None:
     self_test = asyncio.create_task(server.service.run_self_test())
-    if server.reload and threading.current_thread() is threading.main_thread():
+    if server.supervised:  # the other workers have connections to lose, and the supervisor says why there is one less
+        await self_test
+        if server.service.state != "ready":
+            raise UserError(server.service.not_ready_reason)
+    elif server.load and threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.start_reload)
     await server.serve([listener])
     self_test.cancel()  # of a model that does not answer; its thread is not waited for either

@@ -13,42 +13,26 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
-from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.image_workers.client import ImageWorkers
-from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.predictor import Predictor
-from imparfait.models.metadata import ExportMetadata
-from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test
-from imparfait.serving.access_log import AccessLog, image_statistics
+from imparfait.serving.access_log import AccessLog, observation
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
 from imparfait.serving.image_work import ImageWork
 from imparfait.serving.jobs import Jobs
-from imparfait.serving.metrics import Metrics
+from imparfait.serving.metrics import Metrics, metrics_text
+from imparfait.serving.models import LoadedModel
+from imparfait.serving.scoreboard import Scoreboard
+from imparfait.serving.scoreboard import State as WorkerState
 from imparfait.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining"]
 T = TypeVar("T")
-BASELINES = {"digits": "digits-clean"}
-"""The model that each model is compared with."""
 BUFFERED_BODIES = 8  # bodies of the maximum size that may be in memory at once
-LoadedModel = tuple[Predictor, ExportMetadata | None]
 NEEDS_TORCH = "corrupting images needs PyTorch; write: pip install 'imparfait[train]'"
-
-
-def models_for(model: str, trust: bool = False) -> dict[str, LoadedModel]:
-    """The model of this name as "model", and its baseline, if it has one, as "baseline".
-
-    `trust` is as in `load_predictor`. Raises UserError if there is no such model.
-    """
-    models = {"model": load_predictor_with_metadata(model, trust=trust)}
-    baseline = BASELINES.get(model)
-    if baseline and (PRETRAINED[baseline].folder / "model.onnx").exists():
-        models["baseline"] = load_predictor_with_metadata(baseline)
-    return models
 
 
 class Service:
@@ -58,14 +42,23 @@ class Service:
     """
 
     def __init__(
-        self, models: Mapping[str, LoadedModel], settings: ServingSettings, workers: ImageWorkers | None = None
+        self,
+        models: Mapping[str, LoadedModel],
+        settings: ServingSettings,
+        workers: ImageWorkers | None = None,
+        scoreboard: Scoreboard | None = None,
+        number: int = 0,
     ):
-        """`workers`: for images that are not small; None for workers of its own."""
-        self.settings = settings
+        """`workers`: for images that are not small; None for workers of its own.
+
+        `scoreboard` and `number`: those of this process among several that serve.
+        """
+        self.settings, self.number = settings, number
+        self.scoreboard = scoreboard or Scoreboard()
         self.state: State = "starting"
         self.not_ready_reason = "the self-test has not finished"
         self._tested = asyncio.Event()
-        self.metrics, self.log = Metrics(), AccessLog(settings.log)
+        self.metrics, self.log = Metrics(self.scoreboard.regions[number]), AccessLog(settings.log)
         self.jobs = Jobs(settings.answer_seconds)
         self._images = ImageWork(settings, self.jobs, workers)
         self._predict_executor = ThreadPoolExecutor(len(models), "predict")
@@ -77,6 +70,7 @@ class Service:
         self.metadata = {role: metadata for role, (_, metadata) in models.items()}
         max_bytes = BUFFERED_BODIES * settings.max_body_bytes
         self.limiter = ConcurrencyLimiter(settings.waiting, max_bytes, settings.each_client)
+        self._loaded: Mapping[str, LoadedModel] | None = None
 
     @property
     def predictor(self) -> Predictor:
@@ -90,10 +84,21 @@ class Service:
 
     @property
     def not_ready(self) -> ApiError | None:
-        """Why the server should get no requests: its state, or a stuck thread; None where it is ready."""
+        """Why the server should get no requests: its state, or a stuck thread; None where all processes are ready."""
+        others = self.scoreboard.not_ready_reason(self.number)
+        return self._not_ready or (ApiError(503, others, "worker") if others else None)
+
+    @property
+    def _not_ready(self) -> ApiError | None:
         if self.state != "ready":
             return ApiError(503, self.not_ready_reason, self.state)
         return ApiError(503, self.jobs.stuck, "stuck") if self.jobs.stuck else None
+
+    def report(self) -> None:
+        """Tell the other processes the state of this one."""
+        state = WorkerState.NOT_READY if self._not_ready else WorkerState.READY
+        state = WorkerState.ABSENT if self.state == "draining" else state
+        self.scoreboard.regions[self.number].report(state, self.limiter.active)
 
     async def run_self_test(self) -> None:
         """Test each model with the self-test image; the service is ready if all pass."""
@@ -132,11 +137,9 @@ class Service:
         for executor in (self._predict_executor, self._corruption_executor, self._reload_executor):
             executor.shutdown(wait=False, cancel_futures=True)
 
-    async def reload(self, load: Callable[[], dict[str, LoadedModel]]) -> str:
-        """Replace the models by newly loaded ones once they pass the self-test; why not, or an empty string.
-
-        Requests are answered by the old ones until then.
-        """
+    async def load_again(self, load: Callable[[], dict[str, LoadedModel]]) -> str:
+        """Load the models again and test them; why they cannot replace the present ones, or an empty string."""
+        self._loaded = None
         try:
             loaded = await self.jobs.run(self._reload_executor, load, watched=False)
             for predictor, metadata in loaded.values():
@@ -145,14 +148,24 @@ class Service:
                     return failure
         except UserError as error:
             return str(error)
-        self.batchers = {role: Batcher(each, self._predict_executor, self.jobs) for role, (each, _) in loaded.items()}
-        self.metadata = {role: metadata for role, (_, metadata) in loaded.items()}
+        self._loaded = loaded
         return ""
 
+    def replace_models(self) -> None:
+        """Answer new requests with the models that `load_again` has loaded."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            self.batchers = {
+                role: Batcher(each, self._predict_executor, self.jobs) for role, (each, _) in loaded.items()
+            }
+            self.metadata = {role: metadata for role, (_, metadata) in loaded.items()}
+
     def metrics_text(self) -> str:
-        """The counts of this server for Prometheus."""
-        gauges = {"requests_in_progress": self.limiter.active, "ready": float(self.not_ready is None)}
-        return self.metrics.text(gauges)
+        """The counts of all processes of this server for Prometheus."""
+        self.report()
+        board = self.scoreboard
+        gauges = {"requests_in_progress": board.active, "ready": self.not_ready is None, "workers": board.present}
+        return metrics_text(board.counts(), gauges)
 
     async def with_timeout(self, response: Awaitable[T]) -> T:
         """The awaited response; raises ApiError when it takes too long."""
@@ -195,7 +208,9 @@ class Service:
             best = result.prediction
             self.metrics.count_prediction(best.label, best.score, best.confident)
         if observed is not None and self.log.is_on:
-            observed["pages"] = [_observation(*pair) for pair in zip(results, pages, strict=True)]
+            observed["pages"] = [
+                observation(result.prediction, page) for result, page in zip(results, pages, strict=True)
+            ]
         classes = self.predictor.classes
         response: dict[str, Any] = {
             "model": self.predictor.name,
@@ -230,7 +245,7 @@ class Service:
         for sweep in sweeps:
             end = start + len(sweep.severities)
             curves = {
-                role: _severity_curve(of_model[start:end], sweep.severities, of_model[0].prediction.label)
+                role: schemas.severity_curve(of_model[start:end], sweep.severities, of_model[0].prediction.label)
                 for role, of_model in results.items()
             }
             rows.append({**sweep.corruption.model_dump(), "severities": sweep.severities, **curves})
@@ -275,26 +290,5 @@ def can_corrupt() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def _observation(result: BatchResult, page: NormalizedImage) -> dict[str, Any]:
-    """What the access log tells of a page: the prediction, and statistics of the model's input."""
-    best = result.prediction
-    return {
-        "label": best.label,
-        "score": round(best.score, 4),
-        "confident": best.confident,
-        "image": image_statistics(page),
-    }
-
-
 def _prediction_json(batcher: Batcher, result: BatchResult) -> dict[str, Any]:
     return {"model": batcher.predictor.name, **schemas.prediction_json(result, batcher.predictor.classes)}
-
-
-def _severity_curve(results: list[BatchResult], severities: tuple[float, ...], clean_label: str) -> dict[str, Any]:
-    labels = [result.prediction.label for result in results]
-    failures = (severity for severity, label in zip(severities, labels, strict=True) if label != clean_label)
-    return {
-        "labels": labels,
-        "scores": [round(result.prediction.score, 6) for result in results],
-        "first_failure": next(failures, None),
-    }

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 
 from helpers.server import serving
-from imparfait.serving.service import models_for
+from imparfait.serving.models import models_for
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 FLAGS = [

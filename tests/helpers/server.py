@@ -22,10 +22,12 @@ from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.image_workers.worker import WorkerLimits
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Threshold
+from imparfait.serving.listener import listen
 from imparfait.serving.local_app import LocalServer
+from imparfait.serving.models import LoadedModel
 from imparfait.serving.schemas import png
-from imparfait.serving.server import Server, listen, make_server, run
-from imparfait.serving.service import LoadedModel, Service
+from imparfait.serving.server import Server, make_server, run
+from imparfait.serving.service import Service
 from imparfait.serving.settings import ServingSettings
 
 INPUT = InputFormat(channels=1, height=8, width=8, normalization="digit")

@@ -18,7 +18,7 @@ from imparfait.cli import serve
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.serving.connections import MAX_HEAD_BYTES
-from imparfait.serving.server import listen
+from imparfait.serving.listener import listen
 from imparfait.serving.settings import ServingSettings
 
 STRICT = {"receive_seconds": 0.3, "connections": 8}

@@ -18,7 +18,7 @@ from helpers.server import Response, RunningServer, brightness, grey, serving
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.serving.access_log import AccessLog, image_statistics
-from imparfait.serving.server import listen
+from imparfait.serving.listener import listen
 from imparfait.serving.settings import MIN_TOKEN, ServingSettings, read_token
 
 TOKEN = "t0" * MIN_TOKEN

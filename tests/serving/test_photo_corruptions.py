@@ -12,7 +12,7 @@ from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS
 from imparfait.data.images.input_format import InputFormat, Normalization
 from imparfait.inference.predictor import Predictor
 from imparfait.serving import schemas
-from imparfait.serving.service import LoadedModel
+from imparfait.serving.models import LoadedModel
 
 pytest_plugins = ("helpers.browser",)
 

@@ -21,7 +21,7 @@ from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test, static
 from imparfait.serving.errors import CODES
-from imparfait.serving.service import models_for
+from imparfait.serving.models import models_for
 
 
 def encode(image: np.ndarray, kind: str = "PNG") -> bytes:
