@@ -46,6 +46,23 @@ def test_the_same_model_passes_against_its_own_baseline() -> None:
     assert gate_sentence(findings).startswith("passing: 4 bounds kept")
 
 
+def test_a_model_equals_its_own_baseline_also_where_shares_are_rounded() -> None:
+    conditions = [("clean", 0.0), *(("mine", number / 10) for number in range(1, 8))]  # a seventh is no 255th
+    truths, sources = np.zeros(40, np.int64), np.arange(40)
+    for seed in range(20):
+        right = np.random.default_rng(seed).random((len(conditions), 40)) < 0.7
+        found = SuiteResult(
+            Scores(
+                tuple(
+                    ConditionResult(*condition, sources, truths, np.stack([each, ~each], 1).astype(np.float32))
+                    for condition, each in zip(conditions, right, strict=True)
+                ),
+                ("a", "b"),
+            )
+        )
+        assert {each.outcome for each in gate(found, "data", baseline=baseline_of(found, "it", "data"))} == {"ok"}
+
+
 def test_a_large_drop_is_broken_and_a_small_one_within_noise() -> None:
     baseline = baseline_of(GOOD, "good", "data")
     worse = result(drawn(0.949, seed=1), drawn(0.9), drawn(0.6, seed=1))
