@@ -32,6 +32,7 @@ COMMANDS = {
     "export": "Export a model to ONNX or Keras.",
     "corrupt": "Preview corruptions, or write corrupted data sets.",
     "serve": "Serve an HTTP API and a demo page.",
+    "drift": "Find out what changed since training, from the server's log.",
     "list": "List models, recipes, augmentations, corruptions and data sets.",
 }
 

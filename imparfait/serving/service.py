@@ -13,14 +13,13 @@ import numpy as np
 
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
-from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import ExportMetadata
 from imparfait.models.pretrained import PRETRAINED
 from imparfait.serving import schemas, self_test
-from imparfait.serving.access_log import AccessLog, image_statistics
+from imparfait.serving.access_log import AccessLog, page_entry
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
@@ -195,7 +194,8 @@ class Service:
             best = result.prediction
             self.metrics.count_prediction(best.label, best.score, best.confident)
         if observed is not None and self.log.is_on:
-            observed["pages"] = [_observation(*pair) for pair in zip(results, pages, strict=True)]
+            observed["model"] = self.predictor.name
+            observed["pages"] = [page_entry(result.prediction, page) for result, page in zip(results, pages, strict=True)]
         classes = self.predictor.classes
         response: dict[str, Any] = {
             "model": self.predictor.name,
@@ -273,17 +273,6 @@ def _import_corruptions() -> ModuleType:
 def can_corrupt() -> bool:
     """Whether PyTorch is installed; it is not imported."""
     return importlib.util.find_spec("torch") is not None
-
-
-def _observation(result: BatchResult, page: NormalizedImage) -> dict[str, Any]:
-    """What the access log tells of a page: the prediction, and statistics of the model's input."""
-    best = result.prediction
-    return {
-        "label": best.label,
-        "score": round(best.score, 4),
-        "confident": best.confident,
-        "image": image_statistics(page),
-    }
 
 
 def _prediction_json(batcher: Batcher, result: BatchResult) -> dict[str, Any]:

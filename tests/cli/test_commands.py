@@ -19,7 +19,7 @@ from imparfait.reports import robustness_summary
 IN_A_RUN = {
     "settings.json", "environment.json", "epochs.csv", "model.safetensors", "config.json", "README.md", "scores.json",
     "predictions.csv", "accuracy_loss.png", "confusion_clean.png", "confusion_geometric.png", "confusion_shrunk.png",
-    "mistakes.png", "corruptions.png", "report.html",
+    "mistakes.png", "corruptions.png", "report.html", "reference.json",
 }  # fmt: skip
 
 
