@@ -1,5 +1,6 @@
 """`imparfait drift`: what changed in the images that a server gets, from its log."""
 
+import shlex
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from imparfait.serving.logged_images import LogContent, LoggedImages
 
 CHANGED_EXIT = 1
+MAX_NAME = 40  # characters of the model's name in that of the report's folder
 
 
 @click.command()
@@ -74,29 +76,27 @@ def drift(
     if content.unreadable:
         remarks.append(f"{counted(content.unreadable, 'line')} left out, cut off or not of such a log")
     sentences = text.drift_sentences(result, other.side, other.on_black)
-    verdict = text.verdict_sentence(result)
-    name = f"drift-{as_file_name(found.model or 'model', 40)}-{fingerprint(*map(str, logs), str(reference), str(since))[:6]}"
-    folder = out / name
+    sentences += filter(None, [text.verdict_sentence(result)])
+    key = fingerprint(*map(str, logs), str(reference), str(since), str(data))
+    folder = out / f"drift-{as_file_name(found.model or 'model', MAX_NAME)}-{key[:6]}"
     facts = {
         "model": found.model, "images": found.images, "requests": content.requests, "from": found.first,
         "to": found.last, "reference": other.name, "block": found.block, "unreadable_lines": content.unreadable,
-        "sentences": [*sentences, *filter(None, [verdict])],
+        "sentences": sentences,
     }  # fmt: skip
     as_numbers = text.drift_json(result, facts)
     from imparfait.reports.drift import write_drift
 
-    write_drift(
-        folder, name, result, other.observations, now, (other.side, "now"), facts["sentences"], remarks, as_numbers
-    )
+    sides = (other.side, "now")
+    write_drift(folder, folder.name, result, other.observations, now, sides, sentences, remarks, as_numbers)
     if as_json:
         console.print_json(as_numbers, folder)
     else:
         console.table(text.HEADINGS, text.drift_rows(result))
-        for line in [*sentences, *filter(None, [verdict]), *remarks, f"report: {folder / 'report.html'}"]:
+        for line in [*sentences, *remarks, f"report: {folder / 'report.html'}"]:
             click.echo(console.plain(line))
         if result.changed:
-            of_model = ["--model", other.model] if other.model else []
-            command = " ".join(["imparfait", "label", "FOLDER", *of_model])
+            command = shlex.join(["imparfait", "label", "FOLDER", "--model", other.model])
             console.next_step(command, "with a FOLDER of such images, labels those that the model needs; then train")
     if result.changed and fail:
         sys.exit(CHANGED_EXIT)
@@ -109,7 +109,7 @@ class _Reference:
     """In words."""
     side: str
     """Such as "in training"."""
-    model: str = ""
+    model: str
     """The model to label with."""
     on_black: bool = False
     """Whether its images are drawn on black."""
@@ -139,9 +139,7 @@ def _reference_of(
     from imparfait.models.pretrained import PRETRAINED
 
     if reference is None:
-        if found.model not in content.earlier:
-            raise UserError("no prediction before --since", hint="write a later --since, or --reference RUN")
-        return _of_log(content.earlier[found.model], "the log before", "before")
+        return _of_log(content.earlier, found.model, "the log before")
     path = Path(reference)
     if path.is_dir() or (reference in PRETRAINED and not path.exists()) or path.suffix == ".onnx":
         return _of_model(reference, found, data, group)
@@ -151,16 +149,21 @@ def _reference_of(
         raise UserError(f"{reference}: no such file or folder", expected="a run folder, a model, or an earlier log")
     from imparfait.serving.logged_images import read_logs
 
-    earlier = read_logs([path]).images
-    chosen = earlier.get(found.model) or max(earlier.values(), key=lambda each: each.last)
-    return _of_log(chosen, str(path), "before")
+    return _of_log(read_logs([path]).images, found.model, str(path))
 
 
-def _of_log(images: "LoggedImages", name: str, side: str) -> _Reference:
+def _of_log(earlier: "dict[str, LoggedImages]", model: str, name: str) -> _Reference:
+    """The earlier images of the same model. Raises UserError where there are none."""
+    from imparfait.models.pretrained import PRETRAINED
     from imparfait.reports.drift_text import span_text
 
+    if model not in earlier:
+        others = f", only by {', '.join(sorted(earlier))}" if earlier else ""
+        raise UserError(f"{name}: has no prediction by {model or 'this model'}{others}", hint="write --reference RUN")
+    images = earlier[model]
     said = f"{counted(images.images, 'image')} of {name}, {span_text(images.first, images.last)}"
-    return _Reference(images.observations, said, side, images.model)
+    known = model if model in PRETRAINED else "RUN"  # the log has the name only
+    return _Reference(images.observations, said, "before", known)
 
 
 def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | None) -> _Reference:
@@ -189,7 +192,9 @@ def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | 
         dataset = console.loaded(data, None, predictor.input_format, group=group)
         observations = reference_from_data(predictor, dataset, console.watch("predicting validation images"))
         classes, on_black = predictor.classes, predictor.input_format.normalization == "digit"
-        name = f"{counted(len(observations), 'validation image')} of {dataset.train.name}, predicted by {predictor.name}"
+        name = (
+            f"{counted(len(observations), 'validation image')} of {dataset.train.name}, predicted by {predictor.name}"
+        )
     unknown = sorted({*found.observations.labels} - {*classes})
     if unknown:
         raise UserError(

@@ -130,7 +130,7 @@ def _test_number(name: str, before: _Side, now: _Side, level: float) -> Change:
     gap = float(np.abs(shares[1] - shares[0]).max())
     counted, effects, ranks = [], [], []
     for side in (before, now):
-        ends = [np.searchsorted(pooled, side.values, end) for end in ("left", "right")]  # type: ignore[call-overload]
+        ends = [np.searchsorted(pooled, side.values, end) for end in ("left", "right")]
         rank = (ends[0] + ends[1]) / 2 / len(pooled)
         effects.append(design_effect([rank, np.abs(rank - 0.5)], side.blocks, level))
         counted.append(len(rank) / effects[-1])
@@ -189,7 +189,7 @@ def _class_changes(before: Observations, now: Observations, level: float) -> tup
                 for part, side in zip(parts, (before, now), strict=True)
             ]
             p = min(1.0, len(names) * _two_shares_p(shares[:, at].tolist(), counted))
-        changes.append(ClassChange(str(names[at]), *shares[:, at].tolist(), p))
+        changes.append(ClassChange(str(names[at]), float(shares[0, at]), float(shares[1, at]), p))
     return tuple(changes)
 
 
@@ -241,7 +241,7 @@ def _design_effect_of_classes(
         return 1.0
     freedom = max(1.0, n**2 / float((sizes.astype(float) ** 2).sum()) - 1)
     mean = n * float((variances[seen] / shares[seen]).sum()) / (seen.sum() - 1)
-    return min(float(n), max(1.0, mean * _inflation(freedom, level)))
+    return float(min(n, max(1.0, mean * _inflation(freedom, level))))
 
 
 def homogeneity_p(counts: Float64[np.ndarray, "2 classes"]) -> float:
@@ -254,20 +254,22 @@ def homogeneity_p(counts: Float64[np.ndarray, "2 classes"]) -> float:
     if kept.shape[1] < 2:
         return 1.0
     if float((kept.sum(1)[:, None] * total / total.sum()).min()) >= SMALL_COUNT:
-        return float(chdtrc(len(total) - 1, _chi_square(kept)))
+        return float(chdtrc(len(total) - 1, _chi_square(kept[None])[0]))
     rows = np.rint(kept.sum(1)).astype(int).clip(1)
     colours = _rounded(total, int(rows.sum()))
-    statistic, random = _chi_square(kept), np.random.default_rng(0)
+    statistic, random = _chi_square(kept[None])[0], np.random.default_rng(0)
     repeats = int(np.clip(DRAWN_COUNTS // len(total), *PERMUTATIONS))
     second = random.multivariate_hypergeometric(colours, int(rows[1]), repeats, method="marginals")
     drawn = np.stack([colours - second, second], 1).astype(float)
-    return float((1 + (_chi_square(drawn) >= statistic * (1 - 1e-9)).sum()) / (1 + repeats))
+    return float((1 + float((_chi_square(drawn) >= statistic * (1 - 1e-9)).sum())) / (1 + repeats))
 
 
-def _chi_square(counts: np.ndarray) -> np.ndarray:
-    """Pearson's statistic of tables [..., 2, classes]."""
-    expected = counts.sum(-1, keepdims=True) * counts.sum(-2, keepdims=True) / counts.sum((-1, -2), keepdims=True)
-    return np.asarray((np.divide((counts - expected) ** 2, expected, where=expected > 0, out=0 * counts)).sum((-1, -2)))
+def _chi_square(counts: np.ndarray) -> Values:
+    """Pearson's statistic of each of the tables [n, 2, classes]."""
+    expected = counts.sum(2, keepdims=True) * counts.sum(1, keepdims=True) / counts.sum((1, 2), keepdims=True)
+    parts = np.divide((counts - expected) ** 2, expected, where=expected > 0, out=np.zeros_like(expected))
+    found: Values = parts.sum((1, 2))
+    return found
 
 
 def _rounded(amounts: Values, total: int) -> Int64[np.ndarray, " classes"]:

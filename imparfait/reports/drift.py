@@ -1,11 +1,11 @@
 """The report on drift: a page with distributions before and now, predicted classes, and both over time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -77,14 +77,15 @@ def _figures(found: Drift, before: Observations, now: Observations, sides: tuple
             lambda theme: _classes(found, sides, theme),
         ),
     ]
-    if now.times is not None and np.ptp(now.times) > HOUR:
+    times = np.concatenate([each.times for each in (before, now) if each.times is not None])
+    if len(times) and np.ptp(times) > HOUR:
         shown = [change.name for change in found.changed if change.name != CLASSES] or [CONFIDENCE]
-        span, unit = (HOUR, "hour") if np.ptp(now.times) < FEW_DAYS * DAY else (DAY, "day")
+        span, unit = (HOUR, "hour") if np.ptp(times) < FEW_DAYS * DAY else (DAY, "day")
         figures.append(
             PageFigure(
                 "over_time",
                 "Over time",
-                f"Medians by {unit}, in UTC; of unsure, the share. Dashed: {sides[0]}.",
+                f"Medians by {unit}, in UTC; of unsure, the share. Dashed: all images {sides[0]}.",
                 lambda theme: _over_time(shown, before, now, span, theme),
             )
         )
@@ -106,7 +107,7 @@ def _distributions(
     for axes, name in zip(figure.axes, names, strict=False):
         values = [each[np.isfinite(each)] for each in (values_of(before, name), values_of(now, name))]
         low, high = np.quantile(np.concatenate(values), [0.002, 0.998])
-        edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+        edges = np.linspace(low, high if high > low else low + 1, BINS + 1).tolist()
         for index, (each, side) in enumerate(zip(values, sides, strict=True)):
             weights = np.full(len(each), 100 / len(each))
             colour = theme.series[index]
@@ -143,22 +144,28 @@ def _classes(found: Drift, sides: tuple[str, str], theme: Theme) -> Figure:
 
 
 def _over_time(names: Sequence[str], before: Observations, now: Observations, span: int, theme: Theme) -> Figure:
-    assert now.times is not None
     figure, _ = figure_on(theme, 8.6, 1.9 * len(names), 1, len(names))
-    slots, members = np.unique(now.times // span, return_inverse=True)
     for axes, name in zip(figure.axes, names, strict=True):
-        values, points = values_of(now, name), []
         middle = np.mean if name == UNSURE else np.median
-        for number, slot in enumerate(slots):
-            own = values[(members == number) & np.isfinite(values)]
-            if len(own) >= MIN_IMAGES:
-                points.append(((slot + 0.5) * span, float(middle(own))))
-        dates = [np.datetime64(int(at), "s") for at, _ in points]
-        axes.plot(dates, [value for _, value in points], "o-", color=theme.series[1], markersize=4)
-        reference = values_of(before, name)
-        axes.axhline(float(middle(reference[np.isfinite(reference)])), color=theme.series[0], linestyle="--")
+        for index, side in enumerate((before, now)):
+            values = values_of(side, name)
+            known = np.isfinite(values)
+            if index == 0:
+                axes.axhline(float(middle(values[known])), color=theme.series[0], linestyle="--", linewidth=1.2)
+            if side.times is not None:
+                points = _points(side.times[known] // span, values[known], middle)
+                dates = [np.datetime64(int((slot + 0.5) * span), "s") for slot in points]
+                axes.plot(dates, [*points.values()], "o-", color=theme.series[index], markersize=4)
         axes.set_title(name)
-        locator = mpl.dates.AutoDateLocator(maxticks=8)
+        locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(mpl.dates.ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.xaxis.get_offset_text().set_color(theme.ink)
     return figure
+
+
+def _points(slots: np.ndarray, values: np.ndarray, middle: Callable[[np.ndarray], np.floating]) -> dict[float, float]:
+    """The mean or median of each hour or day that has enough images."""
+    names, members, sizes = np.unique(slots, return_inverse=True, return_counts=True)
+    order = np.split(values[np.argsort(members, kind="stable")], np.cumsum(sizes)[:-1])
+    return {float(slot): float(middle(own)) for slot, own in zip(names, order, strict=True) if len(own) >= MIN_IMAGES}

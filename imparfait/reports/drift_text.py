@@ -84,9 +84,7 @@ def _how_often(change: ClassChange, before: str) -> str:
     figures = f"{_share(change.now)} of images, {_share(change.before)} {before}"
     if change.before == 0 or change.now == 0:
         return f"for {figures}"
-    if change.now >= change.before:
-        return f"{change.now / change.before:.1f} times as often: {figures}"
-    return f"{change.before / change.now:.1f} times less often: {figures}"
+    return f"{change.now / change.before:.2g} times as often: {figures}"
 
 
 def drift_rows(found: Drift) -> list[tuple[str, ...]]:
@@ -112,9 +110,7 @@ def _cell(change: Change, value: float) -> str:
 
 def class_rows(found: Drift) -> list[tuple[str, str, str]]:
     """A table row for each class, the most changed first: its share before and now."""
-    return [
-        (printable(each.name, 40), _share(each.before), _share(each.now)) for each in found.classes[:SHOWN_CLASSES]
-    ]
+    return [(printable(each.name, 40), _share(each.before), _share(each.now)) for each in found.classes[:SHOWN_CLASSES]]
 
 
 def how_to_read() -> str:

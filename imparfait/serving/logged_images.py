@@ -5,12 +5,13 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 from random import Random
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -22,7 +23,7 @@ from imparfait.core.storage import open_regular, printable
 from imparfait.evaluation.image_properties import PROPERTIES
 from imparfait.evaluation.observations import ZOOM, Observations
 
-MOST_IMAGES = 100_000  # that are kept of a model, drawn at random: more would change no conclusion
+MOST_REQUESTS = 20_000  # that are kept of a model, drawn at random: a share is then known to within 1 point
 MAX_LINE = 1 << 16  # bytes
 MAX_NAMES = 100_000  # of addresses and classes that are told apart
 MAX_MODELS = 20
@@ -103,35 +104,31 @@ class _Reader:
         """Add the lines of a file; raises UserError where none is of a server's log."""
         before = self.requests, self.unreadable
         for line in _lines(file):
-            entry = _entry(line)
-            if entry is None:
+            try:
+                self._add(line)
+                self.requests += 1
+            except (KeyError, TypeError, ValueError):
                 self.unreadable += 1
-                continue
-            self.requests += 1
-            if "pages" in entry:
-                self._add(entry)
         if self.unreadable > before[1] and self.requests == before[0]:
             raise UserError(f"{file}: no line is of a server's log", expected=EXPECTED)
 
-    def _add(self, entry: dict[str, Any]) -> None:
-        try:
-            time = datetime.fromisoformat(entry["time"]).timestamp()
-            address = _numbered(self.addresses, str(entry.get("address", "")))
-            model = printable(str(entry.get("model", "")))
-            rows = [
-                [time, address, self.requests, self._label(page["label"]), *_values(page)]
-                for page in entry["pages"]
-            ]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            self.unreadable += 1
-            self.requests -= 1
+    def _add(self, line: bytes) -> None:
+        """Count a line, and keep its images if they are drawn; raises an error of Python for any other line."""
+        seen = _glance(line) or _parsed(line)
+        if not seen.images:
             return
-        side = (model, self.since is None or time >= self.since)
+        time = datetime.fromisoformat(seen.time).timestamp()
+        side = (seen.model, self.since is None or time >= self.since)
         if side not in self.kept and len(self.kept) >= 2 * MAX_MODELS:
             raise UserError(f"the log has more than {MAX_MODELS} models", hint="keep a log of each server")
         reservoir = self.kept.setdefault(side, _Reservoir())
-        for row in rows:
-            reservoir.add(row)
+        slot = reservoir.slot()
+        if slot is not None:  # only these are parsed in full
+            entry = _entry(line)
+            start = [time, _numbered(self.addresses, str(entry.get("address", ""))), self.requests]
+            rows = [[*start, self._label(page["label"]), *_values(page)] for page in entry["pages"]]
+            reservoir.keep(slot, rows)
+        reservoir.count(time, seen.images)
 
     def _label(self, name: Any) -> int:
         if not isinstance(name, str) or (name not in self.labels and len(self.labels) >= MAX_NAMES):
@@ -163,22 +160,54 @@ def _values(page: dict[str, Any]) -> list[float]:
     return [float(score), 1.0 - bool(page["confident"]), *values]
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
-    """The entry of a line; None where it is no line of the server's log."""
-    try:
-        entry = from_json(line)
-    except ValueError:
+class _Seen(NamedTuple):
+    """What decides whether a line is drawn."""
+
+    time: str = ""
+    model: str = ""
+    images: int = 0
+
+
+def _glance(line: bytes) -> _Seen | None:
+    """What a line tells that is written as `AccessLog` writes it, without parsing all of it; None for any other.
+
+    No string of JSON has an unescaped quote, so the keys that are searched for are keys.
+    """
+    if not (line.startswith(b'{"time":"') and line.endswith(b"}\n") and b',"status":' in line):
         return None
-    is_ours = isinstance(entry, dict) and {"time", "path", "status"} <= entry.keys()
-    return entry if is_ours else None
+    pages = line.find(b',"pages":[{')
+    if pages < 0:
+        return None if b'"pages"' in line else _Seen()
+    model = line.rfind(b',"model":"', 0, pages)
+    name = line[model + 10 : pages - 1] if model >= 0 else b""
+    if b"\\" in name or b'"' in name:
+        return None
+    time = line[9 : line.index(b'"', 9)]
+    return _Seen(time.decode(), name.decode(), line.count(b'"label":', pages))
+
+
+def _parsed(line: bytes) -> _Seen:
+    """The same, from a line in any form of JSON; raises ValueError where it is none of the server's log."""
+    entry = _entry(line)
+    pages = entry.get("pages", [])
+    return _Seen(str(entry["time"]), printable(str(entry.get("model", ""))), len(pages))
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    entry = from_json(line)
+    if not (isinstance(entry, dict) and {"time", "path", "status"} <= entry.keys()):
+        raise ValueError
+    return entry
 
 
 def _lines(file: Path) -> Iterator[bytes]:
     """The lines of a file, without empty ones; one that is too long is cut off, as is a gzip file that ends early."""
-    with os.fdopen(open_regular(file, EXPECTED), "rb") as raw:
+    with ExitStack() as stack:
+        raw = stack.enter_context(os.fdopen(open_regular(file, EXPECTED), "rb"))
         assert isinstance(raw, BufferedReader)
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
-        source: IO[bytes] = gzip.open(raw) if packed else raw  # type: ignore[assignment]
+        source: BufferedReader | gzip.GzipFile = raw
+        if raw.peek(2)[:2] == b"\x1f\x8b":
+            source = stack.enter_context(gzip.GzipFile(fileobj=raw))
         try:
             while line := source.readline(MAX_LINE):
                 whole = line
@@ -191,27 +220,35 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 
 class _Reservoir:
-    """A random sample of rows, of constant size (Vitter's algorithm R), and the times of the first and last."""
+    """A random sample of requests, of constant size (Vitter's algorithm R), and counts of all."""
 
     def __init__(self) -> None:
-        self.rows = np.empty((256, len(COLUMNS)))
-        self.seen, self.first, self.last = 0, math.inf, -math.inf
-        self.random = Random(0)  # noqa: S311  a sample
+        self.rows: list[list[list[float]]] = []
+        self.requests = self.images = 0
+        self.first, self.last = math.inf, -math.inf
+        self.random = Random(0)
 
-    def add(self, row: list[float]) -> None:
-        """Keep the row, or not."""
-        self.first, self.last = min(self.first, row[0]), max(self.last, row[0])
-        at = self.seen if self.seen < MOST_IMAGES else int(self.random.random() * (self.seen + 1))
-        self.seen += 1
-        if at >= MOST_IMAGES:
-            return
-        if at == len(self.rows):
-            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
-        self.rows[at] = row
+    def slot(self) -> int | None:
+        """Where the next request is kept; None where it is not drawn."""
+        if self.requests < MOST_REQUESTS:
+            return len(self.rows)
+        at = int(self.random.random() * (self.requests + 1))
+        return at if at < MOST_REQUESTS else None
+
+    def keep(self, slot: int, rows: list[list[float]]) -> None:
+        """Keep the images of a request."""
+        self.rows[slot : slot + 1] = [rows]
+
+    def count(self, time: float, images: int) -> None:
+        """Count a request, drawn or not."""
+        self.requests += 1
+        self.images += images
+        self.first, self.last = min(self.first, time), max(self.last, time)
 
     def logged(self, model: str, labels: np.ndarray) -> LoggedImages:
         """The sample as observations."""
-        columns = dict(zip(COLUMNS, self.rows[: min(self.seen, MOST_IMAGES)].T, strict=True))
+        table = np.array([row for rows in self.rows for row in rows], float).reshape(-1, len(COLUMNS))
+        columns = dict(zip(COLUMNS, table.T, strict=True))
         block, blocks = blocks_of(columns["time"], columns["address"], columns["request"])
         observations = Observations(
             properties={name: columns[name] for name in VALUES},
@@ -221,7 +258,7 @@ class _Reservoir:
             blocks=blocks,
             times=columns["time"],
         )
-        return LoggedImages(model, observations, self.seen, self.first, self.last, block)
+        return LoggedImages(model, observations, self.images, self.first, self.last, block)
 
 
 def blocks_of(

@@ -195,7 +195,9 @@ class Service:
             self.metrics.count_prediction(best.label, best.score, best.confident)
         if observed is not None and self.log.is_on:
             observed["model"] = self.predictor.name
-            observed["pages"] = [page_entry(result.prediction, page) for result, page in zip(results, pages, strict=True)]
+            observed["pages"] = [
+                page_entry(result.prediction, page) for result, page in zip(results, pages, strict=True)
+            ]
         classes = self.predictor.classes
         response: dict[str, Any] = {
             "model": self.predictor.name,
