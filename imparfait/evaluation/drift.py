@@ -275,7 +275,7 @@ def _chi_square(counts: np.ndarray) -> Values:
 def _rounded(amounts: Values, total: int) -> Int64[np.ndarray, " classes"]:
     """Whole numbers of this sum that are nearest to the amounts (largest remainders)."""
     amounts = amounts * total / amounts.sum()
-    whole = np.floor(amounts).astype(np.int64)
+    whole: Int64[np.ndarray, " classes"] = np.floor(amounts).astype(np.int64)
     whole[np.argsort(whole - amounts, kind="stable")[: total - int(whole.sum())]] += 1
     return whole
 

@@ -173,12 +173,13 @@ def _glance(line: bytes) -> _Seen | None:
 
     No string of JSON has an unescaped quote, so the keys that are searched for are keys.
     """
-    if not (line.startswith(b'{"time":"') and line.endswith(b"}\n") and b',"status":' in line):
+    status = line.find(b',"status":')
+    if status < 0 or not (line.startswith(b'{"time":"') and line.endswith(b"}\n")):
         return None
-    pages = line.find(b',"pages":[{')
+    pages = line.find(b',"pages":[{', status)
     if pages < 0:
         return None if b'"pages"' in line else _Seen()
-    model = line.rfind(b',"model":"', 0, pages)
+    model = line.find(b',"model":"', status, pages)
     name = line[model + 10 : pages - 1] if model >= 0 else b""
     if b"\\" in name or b'"' in name:
         return None
