@@ -102,19 +102,26 @@ def smaller(pixels: np.ndarray) -> np.ndarray:
     return np.pad(reduced, ((0, 0), (0, 0), *[(first, missing - first)] * 2))
 
 
-def conditions(images: LabelledImages) -> dict[str, np.ndarray]:
-    """Held-out digits under each change."""
+def conditions(images: LabelledImages) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Digits under each change, and the row of the image that each was made from; -1 for none."""
     few = images.select(np.arange(CORRUPTED))
     letters = OOD_SETS["letters"].draw(CORRUPTED // 5, 28, 28, 1, seed=0)
     assert letters is not None
-    return {
+    rows, digits = np.arange(CORRUPTED), CORRUPTED - len(letters)
+    ones_and_sevens = np.flatnonzero(np.isin(images.labels, (1, 7)))
+    changed = {
         "darker, at 0.6": (few.pixels * 0.6).astype(np.uint8),
         "darker, at 0.95": (few.pixels * 0.95).astype(np.uint8),
         "blurred, defocus at 0.4": corrupt(few, "defocus_blur", 0.4).pixels,
         "smaller, at 0.7": smaller(few.pixels),
         "moved, by 3 pixels": np.roll(few.pixels, (3, 3), (2, 3)),
-        "only 1 and 7": images.pixels[np.isin(images.labels, (1, 7))],
-        "a fifth is letters": np.concatenate([few.pixels[: CORRUPTED - len(letters)], letters]),
+    }
+    return {name: (pixels, rows) for name, pixels in changed.items()} | {
+        "only 1 and 7": (images.pixels[ones_and_sevens], ones_and_sevens),
+        "a fifth is letters": (
+            np.concatenate([few.pixels[:digits], letters]),
+            np.where(rows < digits, rows, -1),
+        ),
     }
 
 
@@ -167,15 +174,18 @@ def main() -> None:
 
                 name = f"none, bursts of {median}{'' if with_blocks else ', no blocks'}"
                 add(condition=name, n=n, **rate(options.repeats, clean, draw))
-    for name, pixels in conditions(images).items():
+    for name, (pixels, sources) in conditions(images).items():
         changed = observed(pixels, predictor)
         for n in SIZES:
-            drawn = rate(
-                options.repeats // 4,
-                clean,
-                lambda _, random, n=n, changed=changed: rows_of(changed, random.choice(len(changed), n)),  # type: ignore[misc]
-            )
-            add(condition=name, n=n, **drawn)
+
+            def draw_changed(
+                pool: np.ndarray, random: np.random.Generator, n: int = n, sources: np.ndarray = sources,
+                changed: Observations = changed,
+            ) -> Observations:  # fmt: skip
+                others = np.flatnonzero(np.isin(sources, pool) | (sources < 0))  # none that the reference has
+                return rows_of(changed, random.choice(others, n))
+
+            add(condition=name, n=n, **rate(options.repeats // 4, clean, draw_changed))
     if options.out:
         write_claim(options.out, {"model": MODEL, "reference": REFERENCE, "rows": rows})
 

@@ -168,6 +168,7 @@ def _of_log(earlier: "dict[str, LoggedImages]", model: str, name: str) -> _Refer
 
 def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | None) -> _Reference:
     """The validation images of a run, from its reference.json, or predicted again."""
+    from imparfait.core.storage import printable
     from imparfait.evaluation.observations import FILE, least_confidence, read_reference
     from imparfait.models.metadata import read_config
 
@@ -198,7 +199,7 @@ def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | 
     unknown = sorted({*found.observations.labels} - {*classes})
     if unknown:
         raise UserError(
-            f"the log has predictions of {unknown[0]!r}, which is no class of {model}",
+            f"the log has predictions of {printable(str(unknown[0]))!r}, which is no class of {model}",
             expected="a log of this model",
             hint="write the --reference of the model that was served",
         )

@@ -184,7 +184,8 @@ def _glance(line: bytes) -> _Seen | None:
     if b"\\" in name or b'"' in name:
         return None
     time = line[9 : line.index(b'"', 9)]
-    return _Seen(time.decode(), name.decode(), line.count(b'"label":', pages))
+    images = line.count(b'"label":', pages)
+    return _Seen(time.decode(), name.decode(), images) if images else None
 
 
 def _parsed(line: bytes) -> _Seen:
