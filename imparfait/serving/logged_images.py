@@ -25,7 +25,7 @@ from imparfait.evaluation.observations import ZOOM, Observations
 
 MOST_REQUESTS = 20_000  # that are kept of a model, drawn at random: a share is then known to within 1 point
 MAX_LINE = 1 << 16  # bytes
-MAX_NAMES = 100_000  # of addresses and classes that are told apart
+MAX_NAMES = 100_000  # of addresses and classes that are kept apart
 MAX_MODELS = 20
 MIN_BLOCKS = 10  # effective number, from which on the variance over blocks is estimated
 SPANS = {"address and day": 86_400, "address and hour": 3600, "address and minute": 60}  # seconds
@@ -91,7 +91,7 @@ def _named(files: Sequence[Path]) -> str:
 
 
 class _Reader:
-    """The state of reading: names told apart, a reservoir by model and side of `since`, and counts."""
+    """The state of reading: numbered names, a reservoir by model and side of `since`, and counts."""
 
     def __init__(self, since: float | None) -> None:
         self.since = since
