@@ -6,7 +6,7 @@ MNIST's validation images are written as PNG files and normalised and predicted 
 them, drawn anew each time, are the reference; the log is drawn from others. Without a change the requests are
 independent, or come in bursts of one client: in each, 70 % of the images are like the first one, in brightness, in
 sharpness or by class. `no blocks` counts each image as independent. Each number is a share of repeats in which at least
-one change is called. About 6 minutes.
+one change is called. About 10 minutes.
 """
 
 import argparse
