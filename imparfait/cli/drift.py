@@ -171,6 +171,7 @@ def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | 
     from imparfait.core.storage import printable
     from imparfait.evaluation.observations import FILE, least_confidence, read_reference
     from imparfait.models.metadata import read_config
+    from imparfait.training.manifest import read_manifest
 
     path = Path(model)
     kept = None if data or not path.is_dir() else read_reference(path)
@@ -179,6 +180,11 @@ def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | 
         classes, least = kept.classes, least_confidence(config.threshold, config.none_of_these)
         observations, on_black = kept.observations(least), kept.normalization == "digit"
         name = f"{len(observations):,} of {counted(kept.images, f'{kept.split} image')} of {path.name}"
+    elif (path / "settings.json").is_file() and read_manifest(path).final:
+        raise UserError(
+            f"{model}: was trained on its validation images too, so they are no reference",
+            hint="write its run without --final as --reference, or an earlier log",
+        )
     elif not data:
         raise UserError(
             f"{model}: has no {FILE} to compare with",

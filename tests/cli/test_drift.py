@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,6 +135,15 @@ def test_a_model_without_a_reference_takes_its_data(home: Path) -> None:
     of_file = json.loads((home / "run" / "reference.json").read_text())["properties"]["contrast"]
     contrast = next(change for change in found["changes"] if change["name"] == "contrast")
     assert contrast["before"] == pytest.approx(float(np.median(of_file)))
+
+
+def test_a_final_run_is_no_reference_but_for_images_held_out(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "run", tmp_path / "final", ignore=shutil.ignore_patterns("reference.json"))
+    settings = tmp_path / "final" / "settings.json"
+    settings.write_text(settings.read_text().replace('"final": false', '"final": true'))
+    for words in ((), ("--data", home / "mine")):
+        message = refused("drift", home / "usual.log", "--reference", tmp_path / "final", *words)
+        assert "was trained on its validation images too, so they are no reference; write its run without" in message
 
 
 REFUSED = (
