@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
             "parity": "Find out why two models that should agree do not.",
             "corrupt": "Preview corruptions, or write corrupted data sets.",
             "calibrate-severity": "Find severities of corruptions for your own data.",
+            "drift": "Find what changed since training, in a server's log.",
         },
         ("imparfait evaluate model.onnx --data my_images", "imparfait compare quick default"),
     ),

@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+from scipy.special import softmax
 from torch import nn
 
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import environment, torch_threads
 from imparfait.core.storage import atomic_directory, fingerprint, printable
-from imparfait.core.types import Classifier, Watch
+from imparfait.core.types import Classifier, Pixels, Probabilities, Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.corrupted import CLEAN_SUITE, CORE_SUITE, conditions_of
 from imparfait.data.dataset import ConditionImages, LabelledImages
@@ -20,12 +23,15 @@ from imparfait.data.splits import shared_groups
 from imparfait.evaluation.calibration import Calibration, calibrate, calibrate_few
 from imparfait.evaluation.kept_scores import forget_scores, score_on_test
 from imparfait.evaluation.none_of_these import none_of_these
-from imparfait.evaluation.scores import Scores, score_conditions
+from imparfait.evaluation.observations import write_reference
+from imparfait.evaluation.scores import ConditionResult, Scores, score_conditions
 from imparfait.evaluation.scores_file import write_scores
 from imparfait.evaluation.suspect_labels import SuspectLabel, suspect_labels, write_suspects
 from imparfait.evaluation.weak_slices import weak_slices, write_weak_slices
+from imparfait.inference.predictor import Predictor
+from imparfait.inference.reference import reference_of
 from imparfait.models.classifier import as_classifier
-from imparfait.models.metadata import ModelConfig
+from imparfait.models.metadata import ModelConfig, read_config
 from imparfait.reports.data_text import none_sentence, slices_sentence
 from imparfait.reports.doubtful_images import copies_figure, suspects_figure
 from imparfait.reports.model_card import write_card
@@ -119,6 +125,7 @@ def finish_run(
         none = none_of_these(classifier, wants_none, held_out_classes) if wants_none else None
         found = none_sentence(none) if none else ""
         write_run(unfinished, run, model, epochs, calibration, none)
+        _write_reference(unfinished, run, classifier, None if test else scores.conditions[0])
         if summary:
             write_summary(unfinished, summary)
         write_scores(unfinished, scores, run.files)
@@ -165,6 +172,26 @@ def _evaluate_on_test(
 
     scores, access = score_on_test(scored, test, out, run.hash, key, described)
     return scores, conditions_of(access.images, suite_for(run.settings)), access_sentence(access)
+
+
+def _write_reference(folder: Path, run: Run, classifier: Classifier, clean: ConditionResult | None) -> None:
+    """Write what `imparfait drift` compares later images with; `clean` are predictions of the validation images.
+
+    None is written for a final run without images that it was not trained on.
+    """
+    images = run.validation or run.calibration
+    if images is None:
+        return
+    config = read_config(folder)
+
+    def predicted(pixels: Pixels) -> Probabilities:
+        return softmax(classifier(pixels.astype(np.float32) / 255), 1)
+
+    rules = config.threshold, predicted, config.none_of_these
+    predictor = Predictor(run.name, config.classes, config.input, *rules)
+    known = clean.probabilities if clean and run.validation else None
+    split: Literal["validation", "calibration"] = "validation" if run.validation else "calibration"
+    write_reference(folder, reference_of(predictor, images, split, known))
 
 
 def _write_report(

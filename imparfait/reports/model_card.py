@@ -42,6 +42,7 @@ classifier = imparfait.load_classifier({literal})  # float32 [n, channels, heigh
 - `model.safetensors`, `config.json`: the weights; the network, its input and its classes
 - `settings.json`, `environment.json`: settings and training images; machine and versions
 - `epochs.csv`: loss and accuracy by epoch; `scores.json`: counts; `predictions.csv`: every prediction
+- `reference.json`: properties and predictions of validation images, for `imparfait drift`
 - `report.html`: all of it on one page
 """
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.evaluation.image_properties import PROPERTIES, image_property
+from imparfait.evaluation.observations import PROPERTY_DIGITS, SCORE_DIGITS, ZOOM, properties_of
 from imparfait.inference.predictor import Prediction
 
 MAX_PATH = 200  # characters of a path that are logged
@@ -63,20 +63,20 @@ def logged_path(path: str) -> str:
     return printable(path)[:MAX_PATH]
 
 
-def observation(prediction: Prediction, page: NormalizedImage) -> dict[str, Any]:
-    """What the log tells of a page: the prediction, and statistics of the model's input."""
-    return {
-        "label": prediction.label,
-        "score": round(prediction.score, 4),
-        "confident": prediction.confident,
-        "image": image_statistics(page),
-    }
-
-
 def image_statistics(page: NormalizedImage) -> dict[str, float]:
     """The properties of a model's input by which weak slices and drift are found; no image can be drawn from them.
 
     `zoom` is the pixels of the input for one of the image's.
     """
-    found = {name: float(image_property(page.pixels[None], name)[0]) for name in PROPERTIES}
-    return {name: round(value, 5) for name, value in (found | {"zoom": float(page.scale)}).items()}
+    found = {name: float(values[0]) for name, values in properties_of(page.pixels[None]).items()}
+    return found | {ZOOM: round(float(page.scale), PROPERTY_DIGITS)}
+
+
+def page_entry(prediction: Prediction, page: NormalizedImage) -> dict[str, Any]:
+    """What the log tells of a page: the prediction, and statistics of the model's input."""
+    return {
+        "label": prediction.label,
+        "score": round(prediction.score, SCORE_DIGITS),
+        "confident": prediction.confident,
+        "image": image_statistics(page),
+    }

@@ -16,7 +16,7 @@ from imparfait.core.types import Pixels
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.predictor import Predictor
 from imparfait.serving import schemas, self_test
-from imparfait.serving.access_log import AccessLog, observation
+from imparfait.serving.access_log import AccessLog, page_entry
 from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
@@ -208,8 +208,9 @@ class Service:
             best = result.prediction
             self.metrics.count_prediction(best.label, best.score, best.confident)
         if observed is not None and self.log.is_on:
+            observed["model"] = self.predictor.name
             observed["pages"] = [
-                observation(result.prediction, page) for result, page in zip(results, pages, strict=True)
+                page_entry(result.prediction, page) for result, page in zip(results, pages, strict=True)
             ]
         classes = self.predictor.classes
         response: dict[str, Any] = {
