@@ -22,7 +22,7 @@ from helpers.server import serving
 from PIL import Image
 
 from imparfait.cli.main import commands
-from imparfait.serving.service import models_for
+from imparfait.serving.models import models_for
 
 EASY = ("--recipe", "quick", "--epochs", 3, "--batch-size", 16, "--augmentation", "clean")
 
