@@ -145,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="duration of each load [default: 8]")
     parser.add_argument("--workers", type=int, default=1, help="processes of the server [default: 1]")
-    parser.add_argument("--threads", type=int, default=0, help="threads of each; 0: cores / workers [default: 0]")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each [default: 1]")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     flags = ["--workers", str(options.workers), "--threads", str(options.threads)]

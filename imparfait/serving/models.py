@@ -1,11 +1,9 @@
 """The models that a server loads: the served one, and the baseline it is compared with."""
 
-from imparfait.core.compute import usable_cores
 from imparfait.inference.loading import load_predictor_with_metadata
 from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import ExportMetadata
 from imparfait.models.pretrained import PRETRAINED
-from imparfait.serving.settings import ServingSettings
 
 BASELINES = {"digits": "digits-clean"}
 """The model that each model is compared with."""
@@ -22,8 +20,3 @@ def models_for(model: str, trust: bool = False, threads: int = 1) -> dict[str, L
     if baseline and (PRETRAINED[baseline].folder / "model.onnx").exists():
         models["baseline"] = load_predictor_with_metadata(baseline, threads)
     return models
-
-
-def threads_of(settings: ServingSettings) -> int:
-    """The threads with which each worker predicts."""
-    return settings.threads or max(1, usable_cores() // settings.workers)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from imparfait.serving.image_work import make_workers
-from imparfait.serving.models import models_for, threads_of
+from imparfait.serving.models import models_for
 from imparfait.serving.scoreboard import Scoreboard
 from imparfait.serving.server import Server, make_server, run, tune_process
 from imparfait.serving.service import Service
@@ -31,11 +31,11 @@ def serve_model(
         starting = threading.Thread(target=workers.start)  # while the model is loaded
         starting.start()
         try:
-            models = models_for(model, trust, threads_of(settings))
+            models = models_for(model, trust, settings.threads)
         finally:
             starting.join()
         server = make_server(Service(models, settings, workers, scoreboard, number))
-        server.load = lambda: models_for(model, trust, threads_of(settings))
+        server.load = lambda: models_for(model, trust, settings.threads)
         server.supervised = scoreboard is not None
         run(server, listener, lambda: on_started(server))
     if server.service.jobs.busy:  # with an image nobody waits for any more, for which Python would wait

@@ -27,7 +27,7 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fals
     token_file: str = Field("", description="file with a token that every request but health checks must send")
     log: str = Field("", description="file for a line of JSON per request, without images; - for stderr")
     workers: PositiveInt = Field(1, le=256, description="server processes, each with the model")
-    threads: NonNegativeInt = Field(0, description="threads of a worker to predict; 0: cores / workers")
+    threads: PositiveInt = Field(1, description="threads of a worker to predict; one is fastest for small images")
     port: int = Field(8000, ge=0, le=65_535, description="port; 0 chooses a free one")
     megabytes: PositiveInt = Field(20, le=1000, description="maximum size of an image file in MB")
     megapixels: PositiveInt = Field(50, description="maximum size of a page in megapixels")
