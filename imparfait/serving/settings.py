@@ -34,7 +34,7 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fals
     pages: PositiveInt = Field(10, description="maximum number of pages in a file")
     receive_seconds: PositiveFloat = Field(10.0, description="time limit for a client to send its request")
     answer_seconds: PositiveFloat = Field(10.0, description="time limit for a response")
-    image_seconds: PositiveFloat = Field(2.0, description="processor time limit to decode or read an image file")
+    image_seconds: PositiveFloat = Field(1.8, description="processor time limit to decode or read an image file")
     image_mebibytes: PositiveInt = Field(300, description="memory limit to decode or read an image file, in MiB")
     image_workers: PositiveInt = Field(2, description="processes for images that are not small, and for pages")
     waiting: PositiveInt = Field(32, description="maximum number of images in progress or queued; above it, 503")
