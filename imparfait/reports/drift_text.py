@@ -64,7 +64,7 @@ def verdict_sentence(found: Drift) -> str:
 
 def _number_sentence(change: Change, before: str, on_black: bool) -> str:
     figures = f"{number(change.now)}, {number(change.before)} {before} ({p_text(change.p)})"
-    if abs(change.direction) < SMALL_DIRECTION:
+    if abs(change.direction) < SMALL_DIRECTION or number(change.now) == number(change.before):
         return f"{change.name} is spread differently: median {figures}; see the figure"
     ends = (DIGIT_ENDS if on_black else {}).get(change.name, ENDS[change.name])
     return f"images are {ends[change.direction > 0]}: median {change.name} {figures}"
@@ -84,7 +84,8 @@ def _how_often(change: ClassChange, before: str) -> str:
     figures = f"{_share(change.now)} of images, {_share(change.before)} {before}"
     if change.before == 0 or change.now == 0:
         return f"for {figures}"
-    return f"{change.now / change.before:.2g} times as often: {figures}"
+    times = change.now / change.before
+    return f"{f'{times:.2g} times as' if times > 1 else 'less'} often: {figures}"
 
 
 def drift_rows(found: Drift) -> list[tuple[str, ...]]:
