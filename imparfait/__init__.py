@@ -30,7 +30,9 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        said = f"imparfait.{name} needs PyTorch, which is not installed; write: pip install 'imparfait[train]'"
+        from imparfait.core.install import install_hint
+
+        said = f"imparfait.{name} needs PyTorch, which is not installed; {install_hint('train')}"
         raise ModuleNotFoundError(said, name="torch") from error
 
 

@@ -1,5 +1,6 @@
 """The wheel in an empty environment: small, and useful without torch."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from helpers.photos import a_seven
 from PIL import Image
+
+from imparfait.core.install import install_hint
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,7 +75,7 @@ def test_without_torch_it_imports_helps_and_lists(empty_environment: Path) -> No
     listed = call(binaries / "imparfait", "list", cwd=empty_environment)
     assert listed.returncode == 0
     assert "default" in listed.stdout
-    assert "pip install 'imparfait[train]'" in listed.stdout
+    assert install_hint("train") in listed.stdout
 
 
 def test_without_torch_it_classifies_an_image(empty_environment: Path) -> None:
@@ -82,11 +85,22 @@ def test_without_torch_it_classifies_an_image(empty_environment: Path) -> None:
     assert result.stdout.split()[0] == "7"
 
 
+def test_nothing_says_to_install_a_name_that_is_not_ours_on_the_index() -> None:
+    """Whoever takes it there would run code at everyone who follows the message."""
+    texts = [*(ROOT / "imparfait").rglob("*.py"), *(ROOT / "imparfait/serving/web").iterdir()]
+    texts += [ROOT / "README.md", ROOT / "README.fr.md", *(ROOT / "docs").glob("*.md")]
+    from_index = re.compile(r"pip install(?![^\n]*(?:--no-index|--require-hashes))[^\n`]*\bimparfait\b")
+    found = [f"{path}: {line}" for path in texts for line in path.read_text(encoding="utf-8").splitlines()
+             if from_index.search(line)]  # fmt: skip
+    assert found == []
+    assert from_index.search("pip install 'imparfait[train]'")
+
+
 def test_commands_that_need_torch_name_the_extra_to_install(empty_environment: Path) -> None:
     for words in (["train"], ["evaluate", "digits"]):
         result = call(empty_environment / "venv/bin/imparfait", *words, cwd=empty_environment)
         assert result.returncode == 2
-        assert result.stderr.strip().endswith("write: pip install 'imparfait[train]'")
+        assert result.stderr.strip().endswith(install_hint("train"))
         assert len(result.stderr.strip().splitlines()) == 1
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 import pytest
 
 import imparfait
+from imparfait.core.install import install_hint
 
 NAMES = [
     "AUGMENTATIONS", "CORRUPTIONS", "MODELS", "PHOTO_CORRUPTIONS", "RECIPES",
@@ -82,7 +83,7 @@ def test_a_name_that_needs_pytorch_says_so_without_it() -> None:
         "except ModuleNotFoundError as error:\n"
         "    print(error)\n"
     )
-    said = "imparfait.load_classifier needs PyTorch, which is not installed; write: pip install 'imparfait[train]'"
+    said = f"imparfait.load_classifier needs PyTorch, which is not installed; {install_hint('train')}"
     assert python(program) == said
 
 

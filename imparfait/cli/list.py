@@ -108,7 +108,9 @@ def list_names(topics: tuple[str, ...], as_json: bool) -> None:
     else:
         click.echo("\n\n".join(_table(rows) for rows in found.values()))
     if missing:
-        click.echo(f"the rest needs {missing}: pip install 'imparfait[train]'", err=as_json)
+        from imparfait.core.install import install_hint
+
+        click.echo(f"the rest needs {missing}; {install_hint('train')}", err=as_json)
 
 
 def _summaries(kind: str, entries: Mapping[str, Any]) -> list[dict[str, str]]:

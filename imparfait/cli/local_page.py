@@ -10,6 +10,7 @@ import click
 
 from imparfait.cli.options import Command
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,9 +29,7 @@ def check_installed(command: str) -> None:
     """Raise UserError where a package that serves pages is missing."""
     for name in ("fastapi", "uvicorn", "httptools"):
         if importlib.util.find_spec(name) is None:
-            raise UserError(
-                f"{command} needs {name}, which is not installed", hint="write: pip install 'imparfait[serve]'"
-            )
+            raise UserError(f"{command} needs {name}, which is not installed", hint=install_hint("serve"))
 
 
 def show(app: "FastAPI", token: str, port: int, no_open: bool, title: str) -> None:

@@ -11,6 +11,7 @@ import click
 
 from imparfait.cli.signals import Stopped
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 GROUPS: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
@@ -129,7 +130,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("imparfait"):
             raise
-        _stop(f"this needs {error.name}, which is not installed; write: pip install 'imparfait[train]'", 2)
+        _stop(f"this needs {error.name}, which is not installed; {install_hint('train')}", 2)
     except OSError as error:
         full = "; free some space and give the same command again: what is finished is kept"
         cause = f"{error.strerror or error}{full if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''}"

@@ -8,6 +8,7 @@ import click
 from imparfait.cli import options
 from imparfait.cli.options import Command
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.serving.settings import ServingSettings, settings_from
 
 
@@ -36,7 +37,7 @@ def serve(model: str, trust: bool, show: bool, **flags: str) -> None:
     """
     for name in ("fastapi", "uvicorn", "httptools"):
         if importlib.util.find_spec(name) is None:
-            raise UserError(f"serve needs {name}, which is not installed", hint="write: pip install 'imparfait[serve]'")
+            raise UserError(f"serve needs {name}, which is not installed", hint=install_hint("serve"))
     from imparfait.serving.listener import listen
 
     limits = settings_from(flags)

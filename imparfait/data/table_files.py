@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 DELIMITERS = ",;\t"
@@ -111,7 +112,7 @@ def _parquet(path: Path) -> Any:
         from pyarrow import ArrowException, parquet
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{path}: Parquet needs pyarrow, which is not installed", hint="write: pip install 'imparfait[parquet]'"
+            f"{path}: Parquet needs pyarrow, which is not installed", hint=install_hint("parquet")
         ) from error
     try:
         return parquet.ParquetFile(path)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
+from imparfait.core.install import install_hint
 from imparfait.core.storage import atomic_write, printable
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.models.metadata import ExportMetadata, ModelConfig, Parity, read_config
@@ -162,7 +163,7 @@ def _exporter(to: str, path: Path) -> ModuleType:
     """The module that writes a format: `serialize`, `with_metadata`, `load`. Raises UserError without its packages."""
     for package in FORMATS[to].packages:
         if importlib.util.find_spec(package) is None:
-            hint = f"write: pip install 'imparfait[{FORMATS[to].extra}]'"
+            hint = install_hint(FORMATS[to].extra)
             raise UserError(f"{path}: to write it, {package} must be installed", hint=hint)
     if to == "keras":
         os.environ.setdefault("KERAS_BACKEND", "torch")  # installed with imparfait; a backend already chosen stays

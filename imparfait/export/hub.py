@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.core.names import as_yaml
 from imparfait.core.storage import atomic_write
 from imparfait.evaluation.scores_file import read_scores
@@ -54,9 +55,7 @@ def _api() -> Any:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise UserError(
-            "to upload, huggingface_hub must be installed", hint="write: pip install 'imparfait[hub]'"
-        ) from error
+        raise UserError("to upload, huggingface_hub must be installed", hint=install_hint("hub")) from error
     return HfApi(library_name="imparfait")
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from imparfait.core.compute import images_at_once
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.core.rng import CounterRng
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.corruptions import CORRUPTIONS
@@ -41,7 +42,7 @@ def measure_parity(original: PredictProba, exported: PredictProba, form: InputFo
             f"{name}: not written, because its predictions differ from the run's: a probability by {largest:.2g}, the "
             f"label on {images - same_label:,} of {images:,} images",
             expected=f"at most {MAX_DIFFERENCE:g}",
-            hint="install versions that agree: pip install -c constraints.txt 'imparfait[train]'",
+            hint=f"for versions that agree, {install_hint('train')}",
         )
     return Parity(images=images, same_label=same_label, largest=largest)
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.core.tensors import Images
 
 PREFIX = "timm:"
@@ -83,7 +84,7 @@ def _config(model: str) -> Any:
         raise UserError(
             f"{model}: timm cannot be imported here: {' '.join(str(error).split())[:200]}",
             expected="the package timm",
-            hint="write: pip install 'imparfait[timm]'",
+            hint=install_hint("timm"),
         ) from error
     if not NAME.fullmatch(name) or not timm.is_model(name):
         raise UserError(

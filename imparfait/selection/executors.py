@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from imparfait.core.compute import exit_with_parent, tune_malloc, usable_cores
 from imparfait.core.errors import UserError, lookup
+from imparfait.core.install import install_hint
 from imparfait.core.storage import delete, get, put
 from imparfait.selection.any_job import AnyJob, KeptJob
 
@@ -219,7 +220,7 @@ def executor_named(name: str | None = None, address: str | None = None, threads:
     if name != "ray":
         return Executor(name, run, 1 if name == "serial" else fitting)
     if not importlib.util.find_spec("ray"):
-        raise UserError("--executor ray: Ray is not installed", hint="write: pip install 'imparfait[ray]'")
+        raise UserError("--executor ray: Ray is not installed", hint=install_hint("ray"))
     if address:
         _check_address(address)
     return Executor(name, run, max(1, _join(address) // threads))

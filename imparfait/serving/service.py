@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.core.types import Pixels
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.predictor import Predictor
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining"]
 T = TypeVar("T")
 BUFFERED_BODIES = 8  # bodies of the maximum size that may be in memory at once
-NEEDS_TORCH = "corrupting images needs PyTorch; write: pip install 'imparfait[train]'"
+NEEDS_TORCH = f"corrupting images needs PyTorch; {install_hint('train')}"
 
 
 class Service:

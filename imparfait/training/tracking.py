@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imparfait.core.errors import UserError, lookup
+from imparfait.core.install import install_hint
 from imparfait.evaluation.scores import Scores
 from imparfait.training.checkpoints import Epoch
 from imparfait.training.run import Run
@@ -124,6 +125,4 @@ def check_tracker(name: str) -> None:
     """Raise UserError where a package is missing that the tracker `name` needs."""
     for package in lookup("tracker", name, TRACKERS).packages:
         if importlib.util.find_spec(package) is None:
-            raise UserError(
-                f"--track {name}: {package} is not installed", hint=f"write: pip install 'imparfait[{name}]'"
-            )
+            raise UserError(f"--track {name}: {package} is not installed", hint=install_hint(name))

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import Dataset, load_data
 
@@ -491,9 +493,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "labels.parquet").write_bytes(b"PAR1")
-    with pytest.raises(
-        UserError, match=r"needs pyarrow, which is not installed; write: pip install 'imparfait\[parquet\]'"
-    ):
+    with pytest.raises(UserError, match=f"needs pyarrow, which is not installed; {re.escape(install_hint('parquet'))}"):
         load_data(tmp_path / "labels.parquet")
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from helpers.fake_jobs import SMALL, small_job, write_settings
 from helpers.workers import workers
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
 from imparfait.reports.comparison import comparison_json
@@ -202,7 +204,7 @@ def test_an_unavailable_executor_is_rejected_at_once(words: tuple[str, ...], exp
 
 def test_an_executor_that_is_not_installed_is_named_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"not installed; write: pip install 'imparfait\[ray\]'"):
+    with pytest.raises(UserError, match=f"not installed; {re.escape(install_hint('ray'))}"):
         executor_named("ray")
 
 

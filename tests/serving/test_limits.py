@@ -17,6 +17,7 @@ from helpers.server import BlockingModel, RunningServer, blocked, fake_model, gr
 from imparfait.cli import serve
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.serving.connections import MAX_HEAD_BYTES
 from imparfait.serving.listener import listen
 from imparfait.serving.settings import ServingSettings
@@ -313,7 +314,7 @@ def test_invalid_settings_are_reported_before_the_start(monkeypatch: pytest.Monk
     assert error("--name", "*").startswith("--name was given as '*'")
     assert "digits, digits-clean" in error("digitz")
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
-    assert "pip install 'imparfait[serve]'" in error()
+    assert install_hint("serve") in error()
 
 
 def test_the_default_address_is_reachable_from_this_computer_only() -> None:

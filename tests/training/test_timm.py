@@ -14,6 +14,7 @@ from torch import nn
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.models import timm_network
 from imparfait.models.registry import build
 from imparfait.training import linear_probe
@@ -147,7 +148,7 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "timm", None)  # type: ignore[arg-type]
     with pytest.raises(UserError) as error:
         load_backbone("timm:resnet18")
-    assert error.value.hint == "write: pip install 'imparfait[timm]'"
+    assert error.value.hint == install_hint("timm")
 
 
 @pytest.fixture(scope="session")

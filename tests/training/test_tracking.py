@@ -10,6 +10,7 @@ from helpers.commands import refused, run
 from PIL import Image
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.training import tracking
 from imparfait.training.tracking import TRACKERS, Tracked, Tracker, check_tracker
 
@@ -74,7 +75,7 @@ def test_a_missing_package_is_said_before_the_training(name: str, monkeypatch: p
     said = refused("train", "--data", "/nowhere", "--track", name)
     assert f"--track {name}: " in said
     assert "is not installed" in said
-    assert f"pip install 'imparfait[{name}]'" in said
+    assert install_hint(name) in said
 
 
 def test_an_unknown_tracker_is_refused() -> None:

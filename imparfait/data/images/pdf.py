@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.data.images.decode import Page, page_of, read_content, read_pages
 from imparfait.data.images.limits import Limits
 
@@ -33,9 +34,7 @@ def read_document(source: bytes | str | Path, name: str | None = None, limits: L
 
 def _pdf_pages(content: bytes, name: str, limits: Limits) -> Iterator[Page]:
     if importlib.util.find_spec("pypdfium2") is None:
-        raise UserError(
-            f"{name}: is a PDF, for which pypdfium2 is not installed", hint="write: pip install 'imparfait[pdf]'"
-        )
+        raise UserError(f"{name}: is a PDF, for which pypdfium2 is not installed", hint=install_hint("pdf"))
     import pypdfium2
 
     if len(content) > limits.bytes:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.core.rng import CounterRng
 from imparfait.data.ood.base import Grey
 
@@ -37,6 +38,6 @@ def _grey(photograph: str) -> Image.Image:
     spec = find_spec(package)  # found, not imported
     file = Path(spec.origin).parent / path if spec and spec.origin else None
     if not file or not file.exists():
-        raise UserError(f"{photograph} is not installed", hint="pip install 'imparfait[train]'")
+        raise UserError(f"{photograph} is not installed", hint=install_hint("train"))
     with Image.open(file) as image:
         return image.convert("L")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from imparfait.core.compute import images_at_once
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.core.storage import MAX_MODEL_BYTES, open_regular
 from imparfait.evaluation.external.base import BATCH_SIZE, DeclaredSpec
 from imparfait.evaluation.external.sandbox.client import OutOfMemoryError, SandboxLimits, sandbox_for
@@ -127,7 +128,7 @@ def open_external(
     model_format = format_of(path)
     for package in model_format.packages:
         if importlib.util.find_spec(package) is None:
-            hint = f"write: pip install 'imparfait[{model_format.extra}]'"
+            hint = install_hint(model_format.extra)
             name = package.replace("_", "-")
             raise UserError(f"{path}: to load it, {name} must be installed", hint=hint)
     with sandbox_for(model_format.loader).open(path, limits, threads) as function:

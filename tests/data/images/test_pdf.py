@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.data.images.decode import read_pages
 from imparfait.data.images.limits import Limits
 from imparfait.data.images.pdf import DPI, read_document
@@ -123,7 +124,7 @@ def test_without_pypdfium2_the_sentence_says_what_to_install(monkeypatch: pytest
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError) as error:
         list(read_document(scanned(square()), "form.pdf"))
-    assert error.value.hint == "write: pip install 'imparfait[pdf]'"
+    assert error.value.hint == install_hint("pdf")
 
 
 def test_what_the_http_service_reads_takes_no_pdf() -> None:

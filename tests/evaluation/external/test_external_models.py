@@ -29,6 +29,7 @@ from helpers.model_files import (
 from onnx import TensorProto, helper
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.load import FORMATS, LISTED_FORMATS, UNSUPPORTED, format_of, open_external
 from imparfait.evaluation.external.sandbox.client import SandboxLimits
@@ -329,7 +330,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
 ) -> None:
     path = written(tmp_path / "model.keras", keras_file())
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert refused(path) == "to load it, keras must be installed; write: pip install 'imparfait[keras]'"
+    assert refused(path) == f"to load it, keras must be installed; {install_hint('keras')}"
     assert format_of(path) == FORMATS[".keras"]
 
 

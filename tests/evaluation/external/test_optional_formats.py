@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.evaluation.external.load import open_external
 
 OPTIONAL = {".tflite": ("ai_edge_litert", "ai-edge-litert", "litert"), ".skops": ("skops", "skops", "skops")}
@@ -27,6 +28,4 @@ def test_a_format_whose_package_is_missing_says_what_to_install(
     path.write_bytes(b"\x1c\0\0\0TFL3" if suffix == ".tflite" else b"PK\x03\x04")
     with pytest.raises(UserError) as error, open_external(path):
         pass
-    assert str(error.value) == (
-        f"{path}: to load it, {package} must be installed; write: pip install 'imparfait[{extra}]'"
-    )
+    assert str(error.value) == (f"{path}: to load it, {package} must be installed; {install_hint(extra)}")
