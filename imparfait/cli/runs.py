@@ -1,8 +1,10 @@
 """A run behind progress bars, for the commands that train: resumed, saved on Ctrl-C, reported."""
 
+import math
 import shlex
 import shutil
 import signal
+import time
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from imparfait.training.tracking import Tracked
 
 
+LOSS_INERTIA = 0.98  # of the loss that is shown: a mean over the last fifty steps, more or less
 NOT_CALIBRATED_FINAL = (
     "not calibrated: no images were held out; train without --final too, then give this command again"
 )
@@ -194,7 +197,7 @@ def _train(run: "Run", training: "Training", folder: Path, tracked: "Tracked | N
         asked_to_stop() as stop,
         closing(checkpointed(training, folder, run.hash)) as steps,
     ):
-        logged = 0
+        logged, first, begun, loss = 0, started, time.monotonic(), math.nan
         for step in steps:
             epochs = training.progress.epochs
             if tracked and logged < len(epochs):  # after an interruption all those before it
@@ -207,7 +210,11 @@ def _train(run: "Run", training: "Training", folder: Path, tracked: "Tracked | N
             elif epochs:
                 accuracy = f"{percent(epochs[-1].accuracy)} of training images"
             epoch = f"epoch {min(len(epochs) + 1, run.settings.epochs)} of {run.settings.epochs}"
-            progress.update(task, completed=step.number, description=f"{epoch}  {accuracy}")
+            loss = step.loss if math.isnan(loss) else LOSS_INERTIA * loss + (1 - LOSS_INERTIA) * step.loss
+            done = (step.number - first) * training.images_an_epoch / training.steps_an_epoch
+            speed = f"{done / max(time.monotonic() - begun, 1e-3):,.0f} images/s"
+            said = "  ".join(filter(None, (epoch, "" if math.isnan(loss) else f"loss {loss:.3f}", speed, accuracy)))
+            progress.update(task, completed=step.number, description=said)
             if stop.signal:
                 steps.close()  # saves
                 raise Stopped(

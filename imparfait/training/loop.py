@@ -110,8 +110,8 @@ class Training:
         )
         self.pixels = resident(pixels, self.compute.device)
         self._weights = class_weights(self.labels, self.classes, settings.class_balance).to(self.compute.device)
-        images = len(self.augmentation.rows(settings.seed, 0, self.sources))
-        self.steps_an_epoch = _count_batches(images, settings.batch_size)
+        self.images_an_epoch = len(self.augmentation.rows(settings.seed, 0, self.sources))
+        self.steps_an_epoch = _count_batches(self.images_an_epoch, settings.batch_size)
         self.steps = settings.epochs * self.steps_an_epoch
         self.optimizer = make_optimizer(model, settings)
         self.average = Average(model, self.steps) if settings.schedule == "one_cycle" else None
