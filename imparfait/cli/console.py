@@ -39,8 +39,14 @@ def bar(title: str, total: float | None) -> "Iterator[tuple[Progress, TaskID]]":
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
-    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+    with Progress(*columns, console=console, refresh_per_second=4, disable=is_quiet()) as progress:
         yield progress, progress.add_task(title, total=total)
+
+
+def is_quiet() -> bool:
+    """Whether the command was given as `imparfait -q`."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().params.get("quiet"))
 
 
 @contextmanager
@@ -238,4 +244,5 @@ def _plain(cell: str) -> "Text":
 
 def next_step(command: str, why: str) -> None:
     """Print the next command to type, on stderr so that results can be piped."""
-    click.echo(f"next: {command}   ({why})", err=True)
+    if not is_quiet():
+        click.echo(f"next: {command}   ({why})", err=True)

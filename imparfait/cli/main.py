@@ -94,7 +94,8 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(None, "-V", "--version", package_name="imparfait", message="%(prog)s %(version)s")
-def commands() -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress bars and no next steps.")
+def commands(quiet: bool) -> None:
     """Train, compare and evaluate image classifiers that are robust to corrupted images.
 
     Start with: imparfait train --recipe quick

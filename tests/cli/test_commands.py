@@ -241,6 +241,15 @@ def test_cite_prints_entries_that_can_be_parsed() -> None:
     assert run("cite", "mnist") == WORKS["mnist"] + "\n"
 
 
+@pytest.mark.parametrize("quiet", [True, False])
+def test_quiet_shows_results_but_no_bars_and_no_next_steps(folder: Path, tmp_path: Path, quiet: bool) -> None:
+    words = [*(["-q"] if quiet else []), "train", "--data", str(folder), *SHORT, "--out", str(tmp_path)]
+    result = CliRunner().invoke(commands, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "report: " in result.stdout
+    assert ("images/s" in result.stderr) == ("next: " in result.stderr) == (not quiet)
+
+
 def test_help_has_each_command_once_in_groups_with_two_examples() -> None:
     said = run("--help")
     for name, line in COMMANDS.items():
