@@ -83,7 +83,7 @@ def gate(
     imparfait gate new.onnx --against baseline.json --max-drop 0.5 --min shrunk=0.9
     """
     from imparfait.core.names import as_file_name
-    from imparfait.core.storage import atomic_write, fingerprint
+    from imparfait.core.storage import atomic_write, check_writable, fingerprint
     from imparfait.evaluation.gate import baseline_of, read_baseline, write_baseline
     from imparfait.evaluation.gate import gate as check_bounds
 
@@ -94,6 +94,8 @@ def gate(
     if not (against or minimums or save):
         raise click.UsageError("no bound was given; write --against BASELINE, --min CONDITION=ACCURACY or --save")
     baseline = read_baseline(against) if against else None  # what can be refused is, before the model runs
+    for wanted in filter(None, (save, junit, markdown, badge)):
+        check_writable(wanted)
     from imparfait.evaluation.robustness import SuiteResult
     from imparfait.evaluation.severity_scales import read_severities
     from imparfait.evaluation.suite import suite_named

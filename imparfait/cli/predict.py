@@ -76,7 +76,9 @@ def predict(
     if len(batch.failed) == 1 == len(files):
         raise UserError(f"{batch.failed[0].file}: {batch.failed[0].error}")
     if batch.failed:
-        raise UserError(f"{len(batch.failed)} of {len(files)} could not be read; the first was {batch.failed[0].file}")
+        again = f"to try them again, take their lines out of {out}" if out else ""
+        said = f"{len(batch.failed)} of {len(files)} could not be read; the first was {batch.failed[0].file}"
+        raise UserError(said, hint=again)
 
 
 def _write(out: Path, files: list[str], batch: "Batch") -> None:

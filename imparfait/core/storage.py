@@ -253,7 +253,20 @@ def open_to_append(path: Path) -> IO[bytes]:
     """A file of results to add to; raises UserError for a pipe, a device or a folder."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: is not a regular file", expected="a file for the results", hint="name another file")
-    return path.open("a+b")
+    try:
+        return path.open("a+b")
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"{path}: {error.strerror}", expected="a file in a folder that can be written to") from error
+
+
+def check_writable(file: Path) -> None:
+    """Raise UserError for a file that could not be written later: before the work whose result it is for."""
+    folder = file.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        said = "is a folder" if file.is_dir() else f"nothing can be written in {folder}"
+        raise UserError(f"{file}: {said}", expected="a file in a folder that can be written to")
 
 
 def read_regular(file: Path, most: int, expected: str = "the one that a training wrote", hint: str = "") -> bytes:

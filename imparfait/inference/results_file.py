@@ -1,5 +1,6 @@
 """Results of predictions as text, as rows of CSV, and as JSON lines that can be resumed."""
 
+import contextlib
 import csv
 import io
 import json
@@ -91,6 +92,8 @@ class ResultsWriter:
                 hint="for CSV write: imparfait predict … --csv > results.csv",
             )
         self.path, self.model, self.done = path, model, set[str]()
+        self.failed: dict[str, str] = {}
+        """The files in `done` that could not be read, and why."""
         self._file: IO[bytes] = open_to_append(path)
         try:
             lock(self._file.fileno(), path, "writing results")
@@ -105,13 +108,18 @@ class ResultsWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk, which `add` has raised
+            self._file.close()
 
     def add(self, results: Sequence[FileResult]) -> None:
         """Write these results; they are in the file when this returns."""
-        for result in results:
-            self._file.write(json_line(result.to_json(self.model)).encode() + b"\n")
-        self._file.flush()
+        try:
+            for result in results:
+                self._file.write(json_line(result.to_json(self.model)).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            error.filename = str(self.path)  # a write does not know its name
+            raise
 
     def _resume(self) -> int:
         """Fill `done`; the byte at which to go on: before the last file's first line, for it may lack a page."""
@@ -127,8 +135,11 @@ class ResultsWriter:
                     hint="name another file",
                 )
             self.done.add(result["file"])
+            if result.get("error"):
+                self.failed.setdefault(result["file"], str(result["error"]))
             end += len(line)
         self.done.discard(last or "")
+        self.failed.pop(last or "", None)
         return start
 
     def _lines(self, content: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
@@ -148,13 +159,15 @@ class ResultsWriter:
 def resume_results(path: Path, files: Sequence[str], batch: Batch) -> Iterator[int]:
     """Append the results of those of `files` that are not in `path` yet; leaving the loop loses none.
 
-    Yields the number of files done: first those of an earlier command. Raises UserError as `ResultsWriter` does, and
-    when `path` is one of the files.
+    Yields the number of files done: first those of an earlier command, whose errors count again. Raises UserError as
+    `ResultsWriter` does, and when `path` is one of the files.
     """
     if any(Path(file).resolve() == path.resolve() for file in files):
         raise UserError(f"{path}: is one of the images", hint="name another file for the results")
     with ResultsWriter(path, batch.predictor.name) as writer:
         waiting = [file for file in files if file not in writer.done]
+        earlier = (file for file in files if file in writer.failed)
+        batch.failed += [FileResult(file, error=writer.failed[file]) for file in earlier]
         done = len(files) - len(waiting)
         yield done
         results = batch.predict(waiting)

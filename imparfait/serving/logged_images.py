@@ -27,6 +27,7 @@ MOST_REQUESTS = 20_000  # that are kept of a model, drawn at random: a share is 
 MAX_LINE = 1 << 16  # bytes
 MAX_NAMES = 100_000  # of addresses and classes that are kept apart
 MAX_MODELS = 20
+MOST, LATEST = 1e6, 32_503_680_000.0  # of a property, and in seconds since 1970: the year 3000
 MIN_BLOCKS = 10  # effective number, from which on the variance over blocks is estimated
 SPANS = {"address and day": 86_400, "address and hour": 3600, "address and minute": 60}  # seconds
 REQUEST = "request"
@@ -107,7 +108,7 @@ class _Reader:
             try:
                 self._add(line)
                 self.requests += 1
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 self.unreadable += 1
         if self.unreadable > before[1] and self.requests == before[0]:
             raise UserError(f"{file}: no line is of a server's log", expected=EXPECTED)
@@ -118,10 +119,12 @@ class _Reader:
         if not seen.images:
             return
         time = datetime.fromisoformat(seen.time).timestamp()
+        if not 0 <= time <= LATEST:
+            raise ValueError
         side = (seen.model, self.since is None or time >= self.since)
         if side not in self.kept and len(self.kept) >= 2 * MAX_MODELS:
             raise UserError(f"the log has more than {MAX_MODELS} models", hint="keep a log of each server")
-        reservoir = self.kept.setdefault(side, _Reservoir())
+        reservoir = self.kept.get(side) or _Reservoir()
         slot = reservoir.slot()
         if slot is not None:  # only these are parsed in full
             entry = _entry(line)
@@ -129,6 +132,7 @@ class _Reader:
             rows = [[*start, self._label(page["label"]), *_values(page)] for page in entry["pages"]]
             reservoir.keep(slot, rows)
         reservoir.count(time, seen.images)
+        self.kept[side] = reservoir
 
     def _label(self, name: Any) -> int:
         if not isinstance(name, str) or (name not in self.labels and len(self.labels) >= MAX_NAMES):
@@ -155,7 +159,7 @@ def _values(page: dict[str, Any]) -> list[float]:
     """The score, whether the model abstains, and the properties; NaN for those that are not there."""
     score, image = page["score"], page["image"]
     values = [float(image.get(name, math.nan)) for name in VALUES]
-    if not 0 <= score <= 1 or any(map(math.isinf, values)):
+    if not 0 <= score <= 1 or any(abs(value) > MOST for value in values):
         raise ValueError
     return [float(score), 1.0 - bool(page["confident"]), *values]
 

@@ -99,7 +99,12 @@ DAMAGED = (
     json.dumps(entry())[:-9], json.dumps(entry(time="yesterday")), json.dumps(entry(pages=[{}])),
     json.dumps(entry(pages=[{**PAGE, "score": 3}])), json.dumps(entry(pages=[{**PAGE, "label": 7}])),
     json.dumps(entry(pages=[{**PAGE, "image": {"brightness": float("inf")}}])), json.dumps(entry(pages=7)),
-    json.dumps(entry(pages=[{**PAGE, "image": {"brightness": "dark"}}])), "\0\0", "x" * (logged_images.MAX_LINE + 5),
+    json.dumps(entry(pages=[{**PAGE, "image": {"brightness": "dark"}}])), "\0\0",
+    json.dumps(entry(pages=[{**PAGE, "image": None}])), json.dumps(entry(pages=[{**PAGE, "image": "x"}])),
+    json.dumps(entry(pages=[{**PAGE, "image": {"brightness": 10**400}}])),
+    json.dumps(entry(pages=[{**PAGE, "image": {"brightness": -1e308}}])),
+    json.dumps(entry(time="9999-12-31T23:59:59.999999+00:00")), json.dumps(entry(time="9999-12-31T23:59:59-23:59")),
+    "x" * (logged_images.MAX_LINE + 5),
 )  # fmt: skip
 
 
@@ -111,6 +116,13 @@ def test_a_damaged_line_is_counted_and_left_out(line: str, compact: bool, tmp_pa
     (tmp_path / "log").write_text(f"{good}\n{line}\n{good}")
     found = read_logs([tmp_path / "log"])
     assert (found.images["digits"].images, found.unreadable, found.requests) == (2, 1, 2)
+
+
+def test_a_model_whose_lines_are_all_damaged_is_none(tmp_path: Path) -> None:
+    bad = [entry(model=f"m{number}", pages=[{**PAGE, "score": 5}]) for number in range(60)]
+    found = read_logs([write(tmp_path / "log", [*bad, entry()])])
+    assert list(found.images) == ["digits"]
+    assert found.unreadable == 60
 
 
 def test_a_gzip_file_that_ends_early_is_read_to_there(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from helpers.server import Response, RunningServer, brightness, grey, serving
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.serving.access_log import AccessLog, image_statistics
+from imparfait.serving.access_log import image_statistics
 from imparfait.serving.listener import listen
 from imparfait.serving.settings import MIN_TOKEN, ServingSettings, read_token
 
@@ -274,8 +274,3 @@ def test_names_of_other_hosts_are_refused_on_every_address(host: str) -> None:
         with server.connect() as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
             assert b" 403 " in connection.recv(1000)[:20]
-
-
-def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="expected a file to write to"):
-        AccessLog(str(tmp_path / "none" / "log"))
