@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import chdir
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from PIL import Image, ImageDraw
 from imparfait.cli.main import COMMANDS, commands
 from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS
 from imparfait.data.load import load_data
+from imparfait.evaluation.image_properties import PROPERTIES
 from imparfait.training.backbones import BACKBONES
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +66,18 @@ def commands_of(text: str) -> list[str]:
     return [re.split(r"\s{2,}#", line)[0] for line in lines if line.startswith("imparfait ")]
 
 
+def write_log(path: Path) -> None:
+    """A server's log of two weeks."""
+    random, now = np.random.default_rng(0), datetime.now(UTC)
+    with path.open("w") as file:
+        for number in range(120):
+            image = {name: random.random() for name in PROPERTIES}
+            page = {"label": str(number % 10), "score": 0.9, "confident": True, "image": image}
+            when = (now - timedelta(days=14 - number / 9)).isoformat(timespec="milliseconds")
+            entry = {"time": when, "address": f"10.0.0.{number % 7}", "path": "/v1/predict", "status": 200}
+            file.write(json.dumps({**entry, "model": "quick", "pages": [page]}) + "\n")
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with what the pages speak of: `small` and `tiny` are parts of MNIST."""
@@ -87,6 +101,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         path = home / "my_images" / mine.classes[label] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[0]).save(path)
+    write_log(home / "access.log")
     lines = [f"{path.relative_to(home)},{path.parent.name}" for path in sorted((home / "my_images").rglob("*.png"))]
     (home / "labels.csv").write_text("\n".join(["image_path,label", *lines]))
     (home / "names.json").write_text(json.dumps([*mine.classes, *"3456789"]))

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.bars import draw_bars
-from helpers.browser import WITHOUT_TORCH
-from helpers.commands import refused, run
+from helpers.commands import WITHOUT_TORCH, refused, run
 from helpers.server import serving
 from PIL import Image
 

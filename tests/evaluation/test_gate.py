@@ -176,3 +176,11 @@ def test_the_command_saves_a_baseline_keeps_to_it_and_fails_under_a_minimum(
     assert [found["outcome"] for found in printed["findings"]] == ["broken", "ok", "ok", "ok", "ok"]
     assert printed["passing"] is False
     assert junit.read_text().count("<failure") == 1
+
+
+@pytest.mark.parametrize("option", ["--junit", "--markdown", "--badge", "--save"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_model_runs(option: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = str(tmp_path / "file" / "x")
+    with pytest.raises(UserError, match="expected a file in a folder"):
+        commands.main(["gate", "no such model", "--min", "clean=0.9", option, path], standalone_mode=False)

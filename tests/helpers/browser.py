@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 
+from helpers.commands import WITHOUT_TORCH
 from helpers.server import serving
 from imparfait.serving.models import models_for
 
@@ -17,7 +18,6 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from imparfait.cli.main import main; main()"
 expect.set_options(timeout=20_000)
 
 

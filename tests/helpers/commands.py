@@ -11,6 +11,8 @@ from imparfait.core.errors import UserError
 SMALL = ["--recipe", "default", "--augmentation", "core", "--ood-fraction", "0"]
 """The recipe `default` without what takes longest, for tests of what does not depend on it."""
 SHORT = ["--epochs", "2", "--batch-size", "20", "--learning-rate", "0.003", *SMALL]
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from imparfait.cli.main import main; main()"
+"""The program `imparfait` where PyTorch is not installed."""
 
 
 def run(*words: str | Path) -> str:

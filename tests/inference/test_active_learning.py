@@ -23,7 +23,7 @@ def brightness(monkeypatch: pytest.MonkeyPatch) -> Batch:
     """A model that is most uncertain of images of medium brightness."""
     run = fake_model()["model"][0].run
     fake = Predictor("fake", ("dark", "bright", "x"), FORM, None, run)
-    monkeypatch.setattr(batch, "load_predictor", lambda _, trust: fake)
+    monkeypatch.setattr(batch, "load_predictor", lambda *_, **options: fake)
     return Batch("fake")
 
 

@@ -1,5 +1,6 @@
 """Trackers: each gets settings, every epoch and the final scores; offline, and only where its package is installed."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +118,11 @@ def test_wandb_is_offline(data: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv("WANDB_MODE", raising=False)
     trained(data, tmp_path, "wandb")
     [found] = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    names = METRICS | FINAL | {"augmentation"}
+    for _ in range(300):  # its own process writes the file
+        if all(name.encode() in found.read_bytes() for name in names):
+            break
+        time.sleep(0.1)
     content = found.read_bytes()
-    for name in METRICS | FINAL | {"augmentation"}:
+    for name in names:
         assert name.encode() in content
