@@ -57,7 +57,8 @@ def duration(seconds: float) -> str:
 def verdict_sentence(verdict: Verdict) -> str:
     """Which of a pair is better, and by how much; or that no difference is shown, and which would have been."""
     found = verdict.difference
-    interval = found.interval if found.mean >= 0 else (-found.interval[1], -found.interval[0])
+    low, high = found.interval if found.mean >= 0 else (-found.interval[1], -found.interval[0])
+    interval = max(low, -1.0), min(high, 1.0)  # the t test does not know that accuracies end at 0 and 1
     pair, ahead = f"{verdict.better} and {verdict.other}", f"{100 * abs(found.mean):.2f} points"
     if verdict.is_significant:
         sentence = f"{verdict.better} is better than {verdict.other} by {ahead} (95 %: {points(interval)})"
@@ -68,8 +69,9 @@ def verdict_sentence(verdict: Verdict) -> str:
         after = f" after correction for {verdict.pairs} pairs" if interval[0] > 0 else ""
         sentence = (
             f"{pair}: no difference shown{after}: {ahead} (95 %: {points(interval)}); "
-            f"more than {100 * verdict.detectable:.2f} would have been significant"
-        )
+            + (f"more than {100 * verdict.detectable:.2f} would have been significant" if verdict.detectable < 1
+               else "with so little data no difference would have been significant")
+        )  # fmt: skip
     if len(verdict.single_runs) == 2:
         return f"{sentence}; each is a single training run, so this says nothing about their recipes"
     if verdict.single_runs:

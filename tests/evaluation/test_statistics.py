@@ -144,6 +144,12 @@ def test_equal_differences_on_all_folds_are_not_significant(difference: float) -
     )
 
 
+def test_no_sentence_speaks_of_more_than_a_hundred_points() -> None:
+    """Two of three files right against three: the interval of the t test is wider than what is possible."""
+    said = verdict_sentence(verdict_of(("one", "other"), np.array([0.0, 0.0, 1.0]), 0.0))
+    assert "33.33 points (95 %: −100.00 to 100.00); with so little data no difference would have been" in said
+
+
 @pytest.mark.parametrize(("mean", "groups"), [(0.9, 4), (0.9, 16), (0.97, 40)])
 def test_intervals_over_groups_cover_the_accuracy_on_new_groups(mean: float, groups: int) -> None:
     """Groups of different accuracies and sizes; intervals over images would cover a third of the time."""
