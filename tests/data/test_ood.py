@@ -1,6 +1,7 @@
 """Out-of-distribution images: reproducible, and the sets for training share nothing with those for testing."""
 
 import ast
+import re
 from dataclasses import replace
 from pathlib import Path
 from string import ascii_letters
@@ -12,6 +13,7 @@ from helpers.bars import draw_bars
 from PIL import ImageFont
 
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood import LIKE, OOD_SETS, base, draw_outliers, glyphs, held_out, scrambled, synthetic
 from imparfait.data.ood.outlier_exposure import LETTERS
@@ -99,7 +101,7 @@ def test_the_photographs_are_installed(photograph: str) -> None:
 
 @pytest.mark.parametrize("photograph", ["sklearn/datasets/images/none.jpg", "no_such_package/none.jpg"])
 def test_a_missing_photograph_is_a_user_error(photograph: str) -> None:
-    with pytest.raises(UserError, match=r"none.jpg is not installed; pip install .imparfait\[train\]"):
+    with pytest.raises(UserError, match=f"none.jpg is not installed; {re.escape(install_hint('train'))}"):
         _grey(photograph)
 
 
