@@ -1,6 +1,5 @@
 """`imparfait calibrate-severity`: severities that cost a model on your data what published ones cost on digits."""
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -66,17 +65,12 @@ def calibrate_severity(
     That becomes severity 1 of your data, and levels 1 to 5 are its fifths. The model should have been trained on your
     data with the corruptions as augmentation, as the published scale was made. Measured on validation images.
     """
+    from imparfait.core.storage import atomic_write, check_writable
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
 
     paths = find_models([model])
-    if not save.parent.is_dir():
-        raise UserError(f"{save}: there is no folder {save.parent}", expected="the path of a file to write")
-    if save.exists() and not save.is_file():
-        raise UserError(f"{save}: is no regular file", expected="the path of a file to write")
-    if not os.access(save.parent, os.W_OK):
-        raise UserError(f"{save.parent}: no right to write there", expected="the path of a file to write")
-    from imparfait.core.storage import atomic_write
+    check_writable(save)
     from imparfait.core.types import Classifier
     from imparfait.data.dataset import LabelledImages
     from imparfait.data.splits import sample as draw

@@ -95,7 +95,7 @@ def gate(
         raise click.UsageError("no bound was given; write --against BASELINE, --min CONDITION=ACCURACY or --save")
     baseline = read_baseline(against) if against else None  # what can be refused is, before the model runs
     for wanted in filter(None, (save, junit, markdown, badge)):
-        check_writable(wanted)
+        check_writable(wanted, makes_folder=True)
     from imparfait.evaluation.robustness import SuiteResult
     from imparfait.evaluation.severity_scales import read_severities
     from imparfait.evaluation.suite import suite_named

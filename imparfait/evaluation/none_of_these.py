@@ -34,7 +34,7 @@ def none_of_these(
     digits = is_of_digits(data.classes)
     caught: dict[str, float] = {}
     for name, ood in OOD_SETS.items():
-        if ood.purpose != "testing" or name in ("blank", LIKE) or ood.is_from(data.name):
+        if ood.purpose != "testing" or name in ("blank", LIKE) or ood.data == data.name:
             continue
         if digits or name != "letters":
             pixels = ood.draw(OOD_IMAGES, height, width, channels, seed=0)

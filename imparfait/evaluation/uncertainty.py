@@ -135,7 +135,7 @@ def ood_reports(
     known = np.concatenate([suite.conditions[level].confidence for level in levels])
     reports = []
     for name, ood_set in OOD_SETS.items():
-        if ood_set.purpose != "testing" or ood_set.is_from(data):
+        if ood_set.purpose != "testing" or (data and ood_set.data == data):
             continue
         if suite.is_of_photos and name not in OOD_OF_PHOTOS:
             continue

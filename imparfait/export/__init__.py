@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.install import install_hint
-from imparfait.core.storage import atomic_write, printable
+from imparfait.core.storage import atomic_write, check_writable, printable
 from imparfait.core.types import Pixels, Probabilities
 from imparfait.models.metadata import ExportMetadata, ModelConfig, Parity, read_config
 from imparfait.models.pretrained import PRETRAINED
@@ -153,9 +153,7 @@ def _writable(path: Path, export_format: ExportFormat) -> Path:
         other = next((name for name, entry in FORMATS.items() if entry.suffix == path.suffix.lower()), None)
         received = f"{path}: programs recognise the file by its suffix"
         raise UserError(received, expected=export_format.suffix, hint=f"or write --to {other}" if other else "")
-    if path.is_dir() or not path.parent.is_dir():
-        problem = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise UserError(f"{path}: {problem}", expected="the path of a file to write")
+    check_writable(path)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -27,10 +26,8 @@ class OodSet:
     purpose: Literal["fitting", "testing"]
     description: str
     made_from: tuple[str, ...] = ()
-
-    def is_from(self, data: str) -> bool:
-        """Whether it is made from files of the folder that the data set of this name is in: then it is no OOD set."""
-        return bool(data) and any(Path(file).parent.name == data for file in self.made_from)
+    data: str = ""
+    """The name of the data set whose images these are: for a model of that data they are not OOD."""
 
     def draw(self, n: int, height: int, width: int, channels: int, seed: int) -> Pixels | None:
         """`n` ≥ 1 images, light on dark, equal in all channels; None if their source files are not installed.

@@ -11,7 +11,13 @@ OOD_SETS: dict[str, OodSet] = {
     "noise": OodSet(held_out.noise, "testing", "uniform noise, Gaussian noise and smooth random fields"),
     "letters": OodSet(held_out.letters, "testing", "letters unlike any digit, in STIX and CM", held_out.FONTS),
     LIKE: OodSet(held_out.letters_like_digits, "testing", "letters shaped like digits, in STIX and CM", held_out.FONTS),
-    "fashion": OodSet(held_out.fashion, "testing", "clothes from Fashion-MNIST's test set", (str(held_out.FASHION),)),
+    "fashion": OodSet(
+        held_out.fashion,
+        "testing",
+        "clothes from Fashion-MNIST's test set",
+        (str(held_out.FASHION),),
+        data=held_out.FASHION.parent.name,
+    ),
     "photographs": OodSet(
         held_out.photographs, "testing", "grey crops of photographs of a temple and a flower", held_out.PHOTOGRAPHS
     ),
