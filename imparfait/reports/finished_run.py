@@ -143,10 +143,18 @@ def finish_run(
             hint="the same command draws it again, without training and without another test access",
         ) from failed
     forget_scores(out, key)
-    is_calibrated = bool(calibration and calibration.threshold)
-    rate = calibration.error_rate if isinstance(calibration, Calibration) else None
     return FinishedRun(
-        folder, scores, measured_on, summary, over_groups, recalls, is_calibrated, rate, doubts, found, less
+        folder,
+        scores,
+        measured_on,
+        robustness=summary,
+        over_groups=over_groups,
+        recalls=recalls,
+        calibrated=bool(calibration and calibration.threshold),
+        error_rate=calibration.error_rate if isinstance(calibration, Calibration) else None,
+        suspects=doubts,
+        none_of_these=found,
+        weak_slices=less,
     )
 
 
