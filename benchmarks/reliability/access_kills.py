@@ -11,6 +11,7 @@ import argparse
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -20,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tools.claims import write_claim
+
 from imparfait.cli.main import main as imparfait
-from imparfait.core.compute import ComputeConfig
-from imparfait.core.hardware import environment
-from imparfait.core.storage import write_json
 from imparfait.data import sealed_test
 from imparfait.evaluation import kept_scores
 from imparfait.inference import open_model  # noqa: F401  imported once, before the forks
@@ -68,8 +70,6 @@ def run(words: list[str], notes: Path, kill_after: float | None) -> float:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
         note_uses(notes)
-        import sys
-
         sys.argv = ["imparfait", *words]
         try:
             imparfait()
@@ -156,8 +156,7 @@ def main() -> None:
     for name, count in counts.items():
         print(f"{count:5}  {name}")
     if options.out:
-        write_json(options.out / "scores.json", {"seconds": usual, "counts": dict(counts)})
-        write_json(options.out / "environment.json", environment(ComputeConfig()))
+        write_claim(options.out, {"seconds": usual, "counts": dict(counts)})
 
 
 if __name__ == "__main__":
