@@ -5,7 +5,8 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from importlib import import_module
 
 import click
 
@@ -27,57 +28,32 @@ def _recipes() -> list[dict[str, str]]:
     ]
 
 
-def _models() -> list[dict[str, str]]:
-    from imparfait.models.registry import MODELS
-
-    return _summaries("model", MODELS)
-
-
-def _backbones() -> list[dict[str, str]]:
-    from imparfait.training.backbones import BACKBONES
-
-    return _summaries("backbone", BACKBONES)
-
-
-def _augmentations() -> list[dict[str, str]]:
-    from imparfait.data.augmentation import AUGMENTATIONS
-
-    return _summaries("augmentation", AUGMENTATIONS)
-
-
-def _corruptions() -> list[dict[str, str]]:
-    from imparfait.corruptions import CORRUPTIONS
-
-    return _summaries("corruption of digits", CORRUPTIONS)
-
-
-def _photo_corruptions() -> list[dict[str, str]]:
-    from imparfait.corruptions import PHOTO_CORRUPTIONS
-
-    return _summaries("corruption of photographs", PHOTO_CORRUPTIONS)
-
-
 def _suites() -> list[dict[str, str]]:
     from imparfait.evaluation.suite import SUITES
 
     return [{"suite": name, "conditions": str(len(suite()))} for name, suite in SUITES.items()]
 
 
-def _data() -> list[dict[str, str]]:
-    from imparfait.data.load import DATASETS
+def _summaries(heading: str, module: str, name: str) -> list[dict[str, str]]:
+    """A row per entry of a table, with the first line of its summary."""
+    entries = getattr(import_module(module), name)
+    texts = {key: getattr(entry, "summary", None) or entry.__doc__ or "" for key, entry in entries.items()}
+    return [{heading: key, "what it is": text.strip().splitlines()[0]} for key, text in texts.items()]
 
-    return _summaries("data set", DATASETS)
 
-
+# The table of each topic: its heading, its module and its name there.
+TABLES = {
+    "models": ("model", "imparfait.models.registry", "MODELS"),
+    "backbones": ("backbone", "imparfait.training.backbones", "BACKBONES"),
+    "augmentations": ("augmentation", "imparfait.data.augmentation", "AUGMENTATIONS"),
+    "corruptions": ("corruption of digits", "imparfait.corruptions", "CORRUPTIONS"),
+    "photo-corruptions": ("corruption of photographs", "imparfait.corruptions", "PHOTO_CORRUPTIONS"),
+    "data": ("data set", "imparfait.data.load", "DATASETS"),
+}
 TOPICS: dict[str, Callable[[], list[dict[str, str]]]] = {
     "recipes": _recipes,
-    "models": _models,
-    "backbones": _backbones,
-    "augmentations": _augmentations,
-    "corruptions": _corruptions,
-    "photo-corruptions": _photo_corruptions,
+    **{topic: partial(_summaries, *table) for topic, table in TABLES.items()},
     "suites": _suites,
-    "data": _data,
 }
 
 
@@ -87,7 +63,7 @@ TOPICS: dict[str, Callable[[], list[dict[str, str]]]] = {
 def list_names(topics: tuple[str, ...], as_json: bool) -> None:
     """List the models, recipes, augmentations, corruptions, suites and data sets.
 
-    TOPIC is recipes, models, backbones, augmentations, corruptions, photo-corruptions, suites or data; all by default.
+    TOPIC is recipes, models, backbones, augmentations, corruptions, photo-corruptions, data or suites; all by default.
 
     \b
     imparfait list recipes
@@ -111,12 +87,6 @@ def list_names(topics: tuple[str, ...], as_json: bool) -> None:
         from imparfait.core.install import install_hint
 
         click.echo(f"the rest needs {missing}; {install_hint('train')}", err=as_json)
-
-
-def _summaries(kind: str, entries: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A row per entry, with the first line of its summary."""
-    texts = {name: getattr(entry, "summary", None) or entry.__doc__ or "" for name, entry in entries.items()}
-    return [{kind: name, "what it is": text.strip().splitlines()[0]} for name, text in texts.items()]
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:

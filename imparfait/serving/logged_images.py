@@ -27,7 +27,7 @@ MOST_REQUESTS = 20_000  # that are kept of a model, drawn at random: a share is 
 MAX_LINE = 1 << 16  # bytes
 MAX_NAMES = 100_000  # of addresses and classes that are kept apart
 MAX_MODELS = 20
-MOST, LATEST = 1e6, 32_503_680_000.0  # of a property, and in seconds since 1970: the year 3000
+MAX_PROPERTY, YEAR_3000 = 1e6, 32_503_680_000.0  # the latter in seconds since 1970
 MIN_BLOCKS = 10  # effective number, from which on the variance over blocks is estimated
 SPANS = {"address and day": 86_400, "address and hour": 3600, "address and minute": 60}  # seconds
 REQUEST = "request"
@@ -119,7 +119,7 @@ class _Reader:
         if not seen.images:
             return
         time = datetime.fromisoformat(seen.time).timestamp()
-        if not 0 <= time <= LATEST:
+        if not 0 <= time <= YEAR_3000:
             raise ValueError
         side = (seen.model, self.since is None or time >= self.since)
         if side not in self.kept and len(self.kept) >= 2 * MAX_MODELS:
@@ -159,7 +159,7 @@ def _values(page: dict[str, Any]) -> list[float]:
     """The score, whether the model abstains, and the properties; NaN for those that are not there."""
     score, image = page["score"], page["image"]
     values = [float(image.get(name, math.nan)) for name in VALUES]
-    if not 0 <= score <= 1 or any(abs(value) > MOST for value in values):
+    if not 0 <= score <= 1 or any(abs(value) > MAX_PROPERTY for value in values):
         raise ValueError
     return [float(score), 1.0 - bool(page["confident"]), *values]
 
