@@ -123,7 +123,7 @@ def test_mistakes_are_said_first(words: list[str], said: str, client: StandIn, t
 def test_without_the_package_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.chdir(tmp_path)
-    assert "imparfait[hub]" in refused("export", "digits", "--push-to-hub", "me/x")
+    assert install_hint("hub") in refused("export", "digits", "--push-to-hub", "me/x")
     assert list(tmp_path.iterdir()) == []
 
 
