@@ -17,7 +17,8 @@ from evaluation import test_statistics as simulations
 from selection import test_false_positive_rate as false_positives
 from tools.claims import write_claim
 
-from imparfait.evaluation.statistics import bootstrap_interval, corrected_difference, wilson_interval
+from imparfait.evaluation.intervals import bootstrap_interval, wilson_interval
+from imparfait.evaluation.statistics import corrected_difference
 
 
 def main() -> None:

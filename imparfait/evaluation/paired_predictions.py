@@ -7,20 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from imparfait.core.errors import UserError
+from imparfait.evaluation.intervals import GroupInterval, Interval, group_error, group_interval, wilson_interval
 from imparfait.evaluation.metrics import calibration_error, log_loss, max_probability
 from imparfait.evaluation.prediction_files import Predictions, same_names
-from imparfait.evaluation.statistics import (
-    Difference,
-    Discordance,
-    GroupInterval,
-    Interval,
-    Verdict,
-    group_error,
-    group_interval,
-    holm,
-    mcnemar,
-    wilson_interval,
-)
+from imparfait.evaluation.statistics import Difference, Discordance, Verdict, holm, mcnemar
 
 MIN_FILES = 2
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.reports.figures.drawing import Theme, figure_on
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, percent_range

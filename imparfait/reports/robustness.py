@@ -8,8 +8,9 @@ import numpy as np
 
 from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.intervals import mean_interval
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
-from imparfait.evaluation.robustness import CorruptionSummary, normal_interval
+from imparfait.evaluation.robustness import CorruptionSummary
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import Condition
 from imparfait.reports.page import write_page
@@ -153,7 +154,7 @@ def _ordered(summaries: Sequence[CorruptionSummary]) -> list[CorruptionSummary]:
 
 def _overview(model: ModelGroup) -> tuple[str, ...]:
     """The headline numbers: name, mean, interval, sd over seeds, clean, core mean, MNIST-C or ImageNet-C mean."""
-    interval = percent_range(normal_interval(model.mean, model.by_source()))
+    interval = percent_range(mean_interval(model.by_source(), len(model.seeds) * len(model.seeds[0].conditions)))
     clean = float(np.mean([suite.clean.score.accuracy for suite in model.seeds]))
     spread = NONE if model.spread is None else f"{100 * model.spread:.2f}"
     published = imagenet_c_mean(model) if model.seeds[0].is_of_photos else mnist_c_mean(model)

@@ -10,9 +10,10 @@ import numpy as np
 
 from imparfait.core.storage import printable
 from imparfait.data.corrupted import CORE_SUITE
+from imparfait.evaluation.intervals import GroupInterval, Interval
 from imparfait.evaluation.robustness import CROSSING_ACCURACY, CROSSING_SHARE, CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.statistics import GroupInterval, Interval, Verdict
+from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suspect_labels import SuspectLabel
 
 if TYPE_CHECKING:

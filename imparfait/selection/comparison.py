@@ -10,15 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from imparfait.core.types import Labels, Sources
-from imparfait.evaluation.statistics import (
-    AdjustedDifference,
-    Difference,
-    Interval,
-    Verdict,
-    bootstrap_interval,
-    corrected_difference,
-    holm,
-)
+from imparfait.evaluation.intervals import Interval, difference_interval
+from imparfait.evaluation.statistics import AdjustedDifference, Difference, Verdict, corrected_difference, holm
 from imparfait.evaluation.suite import CLEAN, is_full, levels_of, weights
 from imparfait.selection.intervals import AllImages, all_images, by_group
 from imparfait.selection.jobs import JobResult
@@ -94,7 +87,7 @@ class Comparison:
                 verdicts.append(
                     replace(
                         verdict,
-                        by_source=self._bootstrap_by_source(*verdict.names),
+                        by_source=self._interval_by_source(*verdict.names),
                         corruptions=self._corruption_tests(*verdict.names) if self.is_full else {},
                     )
                 )
@@ -111,8 +104,8 @@ class Comparison:
         """
         return paired_differences(self.finished(one), self.finished(other))
 
-    def _bootstrap_by_source(self, one: str, other: str) -> Interval | None:
-        """A bootstrap over source images, each with all its seeds and corruptions; None where jobs failed."""
+    def _interval_by_source(self, one: str, other: str) -> Interval | None:
+        """The interval over source images, each with all its seeds and corruptions; None where jobs failed."""
         if min(len(self.finished(one)), len(self.finished(other))) < self.planned:
             return None
         mine, theirs = self.out_of_fold(one).correct, self.out_of_fold(other).correct
@@ -120,7 +113,7 @@ class Comparison:
         ahead = np.zeros(mine.shape[2], np.int64)
         for row, weight in enumerate(row_weights):  # row by row: as int64, a full suite would take a gigabyte
             ahead += weight * (mine[:, row].sum(0, dtype=np.int64) - theirs[:, row].sum(0, dtype=np.int64))
-        return bootstrap_interval(ahead, copies=len(mine) * int(row_weights.sum()))
+        return difference_interval(ahead / (len(mine) * int(row_weights.sum())))
 
     def by_corruption(self, name: str) -> dict[str, float]:
         """A candidate's accuracy on clean images and under each corruption: the mean over its jobs."""
@@ -230,7 +223,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         **_difference_json(verdict.difference, verdict.p),
         "pairs": verdict.pairs,
         "jobs": verdict.jobs,
-        "bootstrap_by_source": verdict.by_source,
+        "interval_by_source": verdict.by_source,
     } | ({"corruptions": tests} if tests else {})
 
 

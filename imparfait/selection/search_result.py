@@ -9,7 +9,8 @@ import optuna
 from jaxtyping import Float
 
 from imparfait.core.compute import ComputeConfig
-from imparfait.evaluation.statistics import Difference, Interval, Verdict
+from imparfait.evaluation.intervals import Interval
+from imparfait.evaluation.statistics import Difference, Verdict
 from imparfait.selection.comparison import mean_of, verdict_json, verdict_of
 from imparfait.selection.intervals import AllImages, all_images, by_group, source_interval
 from imparfait.selection.jobs import JobResult

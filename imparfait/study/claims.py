@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from imparfait.evaluation.statistics import Interval, Verdict
+from imparfait.evaluation.intervals import Interval
+from imparfait.evaluation.statistics import Verdict
 from imparfait.selection.comparison import Comparison, adjust, verdict_json, verdict_of
 from imparfait.selection.profiling import CandidateProfile
 from imparfait.selection.search_result import SearchResult

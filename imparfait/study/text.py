@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from imparfait.evaluation.statistics import Interval, Verdict
+from imparfait.evaluation.intervals import Interval
+from imparfait.evaluation.statistics import Verdict
 from imparfait.reports.text import duration, percent, percent_range, verdict_sentence
 from imparfait.study.claims import SIMILAR, Claim, Study
 from imparfait.study.plan import Stage, StudyPlan

@@ -14,9 +14,9 @@ from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS
 from imparfait.corruptions.base import SEVERITY_LEVELS
 from imparfait.data.corrupted import CORE_SUITE, corrupt
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.evaluation.robustness import SuiteResult, published_baseline
 from imparfait.evaluation.scores import Score
-from imparfait.evaluation.statistics import wilson_interval
 from imparfait.evaluation.suite import (
     CLEAN,
     CUSTOM,

@@ -16,6 +16,7 @@ from PIL import Image
 
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
+from imparfait.core.install import install_hint
 from imparfait.export import hub
 from imparfait.export.hub import check_repository, push_folder, results_of
 

@@ -11,7 +11,7 @@ from helpers.fake_jobs import made_up_result, plan_of
 
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.models.registry import MODELS
 from imparfait.study.claims import Claim, Study
 from imparfait.study.final_runs import FinalRun, report_of
