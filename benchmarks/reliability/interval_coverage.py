@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def bootstrap(shares: np.ndarray, random: np.random.Generator) -> Interval:
     return float(low), float(high)
 
 
-def coverage(population: Population, n: int, random: np.random.Generator) -> dict[str, object]:
+def coverage(population: Population, n: int, random: np.random.Generator) -> dict[str, Any]:
     """A row of the result: how often the intervals of samples of `n` sources cover the population's mean."""
     name, shares, copies = population
     truth = float(shares.mean())
@@ -88,7 +89,7 @@ def coverage(population: Population, n: int, random: np.random.Generator) -> dic
         found["interval"].append(mean_interval(sample, copies))
         if number < SAMPLES // 4:
             found["bootstrap"].append(bootstrap(sample, random))
-    row: dict[str, object] = {"population": name, "accuracy": round(truth, 5), "copies": copies, "sources": n}
+    row: dict[str, Any] = {"population": name, "accuracy": round(truth, 5), "copies": copies, "sources": n}
     for method, intervals in found.items():
         low, high = np.array(intervals).T
         row[method] = {
