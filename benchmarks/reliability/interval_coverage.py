@@ -66,8 +66,8 @@ def populations(correct: dict[str, np.ndarray]) -> Iterator[Population]:
     random = np.random.default_rng(0)
     for copies, correlation in ((copies, each) for copies in (3, 32) for each in CORRELATIONS):
         for accuracy in (0.9, 0.97, 0.99, 0.995, 0.999):
-            ends = np.array([accuracy, 1 - accuracy]) * (1 / correlation - 1)
-            shares = random.binomial(copies, random.beta(*ends, 200_000)) / copies
+            scale = 1 / correlation - 1
+            shares = random.binomial(copies, random.beta(scale * accuracy, scale * (1 - accuracy), 200_000)) / copies
             yield f"drawn, {copies} copies, correlation {correlation}", shares, copies
 
 
