@@ -230,7 +230,7 @@ def suite_summary(suite: SuiteResult) -> str:
 
 def access_sentence(access: TestAccess) -> str:
     """How often the test set has been used."""
-    return f"test access {access.times} to these images, according to the ledger"
+    return f"test access {access.times} to these images, according to the ledger {access.ledger}"
 
 
 def spec_sentence(spec: InferredSpec) -> str:
