@@ -143,7 +143,7 @@ def rounds_to(value: float, text: str) -> bool:
     """Whether `value`, rounded to the digits of `text`, is that number."""
     number, decimals = float(text.replace(",", "")), len(text.partition(".")[2])
     zeros = len(text) - len(text.rstrip("0")) if "," in text and not decimals else 0  # 19,700 is rounded to hundreds
-    return abs(value - number) <= 0.5 * 10 ** (zeros - decimals) + 1e-9
+    return bool(abs(value - number) <= 0.5 * 10 ** (zeros - decimals) + 1e-9)
 
 
 def is_stored(text: str, folders: tuple[str, ...]) -> bool:
