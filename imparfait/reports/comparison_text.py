@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.evaluation.suite import CLEAN
 from imparfait.reports.text import duration, group_sentence, percent, points, signed_points, verdict_sentence
 from imparfait.selection.comparison import Comparison
@@ -104,9 +105,22 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
     for profile in plan.profiles:
         causes = Counter(comparison.causes(profile.name))
         remarks += [f"{profile.name}: {_counted(n, 'job')} failed: {cause}" for cause, n in causes.items()]
+    remarks += _failure_rates(comparison)
     if len(comparison.verdicts) > 1:
         remarks.append(f"the verdicts are adjusted for {len(comparison.verdicts)} pairs (Holm)")
     return remarks
+
+
+def _failure_rates(comparison: Comparison) -> list[str]:
+    """How often trainings failed, apart from the accuracies of the others; nothing where none did."""
+    failed = {profile.name: len(comparison.causes(profile.name)) for profile in comparison.plan.profiles}
+    if not any(failed.values()):
+        return []
+    planned = comparison.planned
+    rates = ", ".join(
+        f"{name} {n} of {planned} (95 %: {points(wilson_interval(n, planned))} %)" for name, n in failed.items()
+    )
+    return [f"failed trainings are counted apart, and accuracies compared where both trained: {rates}"]
 
 
 def comparison_sentences(comparison: Comparison) -> list[str]:

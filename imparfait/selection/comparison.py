@@ -17,6 +17,10 @@ from imparfait.selection.intervals import AllImages, all_images, by_group
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot
 
+FAILED_POINTS = 0.05  # so far below the median of its candidate's jobs, a training has failed, …
+FAILED_SPREADS = 5.0  # … where that is also as many median deviations, and as many standard errors of its accuracy
+FEWEST_JOBS = 5  # with fewer, a median says too little
+
 Results = Mapping[tuple[int, int], JobResult]
 """Finished jobs of a candidate, by seed and fold."""
 
@@ -55,11 +59,38 @@ class Comparison:
 
     def finished(self, name: str) -> Results:
         """The results of a candidate's jobs that did not fail."""
-        return {(s, f): r for (candidate, s, f), r in self.results.items() if candidate == name and not r.cause}
+        failed = self.failures(name)
+        return {slot: result for slot, result in self._of(name).items() if slot not in failed}
+
+    def failures(self, name: str) -> dict[tuple[int, int], str]:
+        """Why jobs of a candidate failed, by seed and fold.
+
+        One rule for all: a training whose loss is no number, and one that ends far below the others, have failed. They
+        are counted apart and not compared; else whoever fails harder would lose less by it. With folds of groups only
+        errors count, as the accuracy on a group may be low for its images.
+        """
+        results = self._of(name)
+        causes = {slot: result.cause for slot, result in results.items() if result.cause}
+        means = {slot: result.mean for slot, result in results.items() if result.mean is not None}
+        if self.plan.groups or len(means) < FEWEST_JOBS:
+            return causes
+        median = float(np.median(list(means.values())))
+        spread = float(np.median([abs(mean - median) for mean in means.values()]))
+        images = min(len(results[slot].sources) for slot in means)
+        error = (median * (1 - median) / images) ** 0.5
+        lowest = median - max(FAILED_POINTS, FAILED_SPREADS * spread, FAILED_SPREADS * error)
+        return causes | {
+            slot: f"it ended at {100 * mean:.2f} %, where the median of its jobs is {100 * median:.2f} %"
+            for slot, mean in means.items()
+            if mean < lowest
+        }
 
     def causes(self, name: str) -> list[str]:
         """Why jobs of a candidate failed."""
-        return [r.cause for (candidate, _, _), r in sorted(self.results.items()) if candidate == name and r.cause]
+        return [cause for _, cause in sorted(self.failures(name).items())]
+
+    def _of(self, name: str) -> Results:
+        return {(seed, fold): result for (candidate, seed, fold), result in self.results.items() if candidate == name}
 
     def mean(self, name: str) -> float | None:
         """The mean accuracy of a candidate's jobs; None if none finished."""
