@@ -1,7 +1,9 @@
 """Request bodies within their limits, and JSON responses."""
 
+import asyncio
 import json
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 
@@ -9,6 +11,8 @@ from imparfait.serving import schemas
 from imparfait.serving.concurrency import RequestSlot
 from imparfait.serving.errors import CODES, ApiError
 
+T = TypeVar("T")
+CLIENT_GONE = ApiError(400, "the client closed the connection before the response")
 IMAGE_TYPES = ("image/", "application/octet-stream")
 MAX_LENGTH_DIGITS = 18  # of a Content-Length; Python refuses to parse 4,300 digits
 
@@ -42,6 +46,22 @@ async def receive_body(request: Request, max_bytes: int, kinds: tuple[str, ...] 
         if size > max_bytes:
             raise too_large
     return b"".join(parts)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work; it is cancelled as soon as the client has closed the connection.
+
+    Raises ApiError then, which nobody receives. For requests whose body is complete.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CLIENT_GONE
+        return await working
+    finally:
+        for task in (working, gone):
+            task.cancel()
 
 
 def json_response(content: Any) -> Response:
