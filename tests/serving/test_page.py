@@ -3,7 +3,16 @@
 import re
 
 from helpers.page import (
-    ONE, SEVEN, OpenPage, draw_with_finger, draw_with_mouse, expect_label, file, overflow, send, tap,
+    ONE,
+    SEVEN,
+    OpenPage,
+    draw_with_finger,
+    draw_with_mouse,
+    expect_label,
+    file,
+    overflow,
+    send,
+    tap,
 )  # fmt: skip
 from playwright.sync_api import FilePayload, expect
 
@@ -77,7 +86,7 @@ def test_without_a_camera_the_page_says_so_and_what_to_do(open_page: OpenPage, a
     page = open_page(address)
     page.evaluate(NO_CAMERA)
     page.locator("#use-camera").click()
-    expect(page.locator("#error")).to_have_text("No camera found; choose an image instead")
+    expect(page.locator("#error-text")).to_have_text("No camera found; choose an image instead")
     expect(page.locator("#camera")).not_to_be_visible()
 
 

@@ -1,4 +1,4 @@
-"""The examination on the demo page in headless Chromium: corruptions, the slider, the gallery, and what is cancelled."""
+"""The examination on the demo page in headless Chromium: corruptions, slider, gallery, cancelled sweeps."""
 
 import json
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_a_new_stroke_ends_the_sweep_of_the_old_drawing(open_page: OpenPage, add
     page = open_page(address)
     sweeps: list[Route] = []
     ended: list[str] = []
-    page.route("**/v1/robustness", sweeps.append)
+    page.route("**/v1/robustness", lambda route: sweeps.append(route))
     page.on("requestfailed", lambda request: ended.append(request.url))
     draw_with_mouse(page, SEVEN)
     expect_label(page, "7")

@@ -66,7 +66,8 @@ export function createExamination(classes, hasBaseline, onChange) {
 
   let sweepTimer;
   function scheduleSweep() {
-    cancel();
+    clearTimeout(sweepTimer);
+    requestRobustness.cancel();
     if (!corruptions || !state.subject) return;
     list.setStale(true);
     sweepTimer = setTimeout(() => state.subject && requestRobustness(state.subject), SWEEP_DELAY_MS);
@@ -151,7 +152,7 @@ export function createExamination(classes, hasBaseline, onChange) {
       updateCorrupted();
       slider.scrollIntoView();
     },
-    /** What screen readers are told of the slider panel; empty where nothing is corrupted. */
+    /** The slider panel for screen readers; empty where nothing is corrupted. */
     spoken() {
       const { corruption, severity } = state;
       if (!shown || !corruption || !severity) return "";
@@ -176,7 +177,9 @@ export function createExamination(classes, hasBaseline, onChange) {
         choose(name);
       });
       draw();
-      if (state.prediction) scheduleSweep();
+      if (!state.prediction) return;
+      updateCorrupted();
+      scheduleSweep();
     },
   };
 }

@@ -251,15 +251,17 @@ async function loadGallery() {
 }
 
 function showFirstSheet() {
-  const shared = sharedStrokes();
+  let isBroken = false;
+  const shared = sharedStrokes(() => (isBroken = true));
   const kept = shared ? null : keptSheet();
   if (kept?.image) placeImage(kept.image);
-  else if (shared ?? kept?.strokes?.length) drawing.placeStrokes(shared ?? kept.strokes);
+  else if (shared || kept?.strokes?.length) drawing.placeStrokes(shared ?? kept.strokes);
   else drawing.redraw();
+  if (isBroken) showNotice(t("share.badLink"));
 }
 
 addEventListener("hashchange", () => {
-  const shared = sharedStrokes();
+  const shared = sharedStrokes(() => showNotice(t("share.badLink")));
   if (shared) drawing.placeStrokes(shared);
 });
 showFirstSheet();

@@ -1,25 +1,24 @@
 /** Sharing: the sheet with its answer as a PNG file, and a link that holds the strokes. */
 
 import { t } from "./i18n.js";
-import { showNotice } from "./notices.js";
 import { decodeStrokes, encodeStrokes } from "./stroke_code.js";
 
 const PREFIX = "#s=";
 const [SHEET, CAPTION, MARGIN] = [840, 150, 40]; // pixels of the PNG
 
-/** The strokes in the page's address, which is cleared of them; null without. */
-export function sharedStrokes() {
+/** The strokes in the page's address, which is cleared of them; null without. `onBroken` is called for a broken link. */
+export function sharedStrokes(onBroken) {
   if (!location.hash.startsWith(PREFIX)) return null;
   const strokes = decodeStrokes(location.hash.slice(PREFIX.length));
   history.replaceState(null, "", location.pathname + location.search);
-  if (!strokes) showNotice(t("share.badLink"));
+  if (!strokes) onBroken();
   return strokes;
 }
 
 /** Opens the dialog with `button`. `answer()` is a line of text for the PNG; empty without an answer. */
 export function createSharing({ button, dialog, drawing, answer }) {
   const find = (selector) => dialog.querySelector(selector);
-  const say = (text) => (find(".said").textContent = text);
+  const say = (text) => (find(".outcome").textContent = text);
   button.addEventListener("click", () => {
     say("");
     find(".link").value = linkTo(drawing.strokes()) ?? "";
