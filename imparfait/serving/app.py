@@ -47,14 +47,14 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
     inference = errors(400, 403, 408, 413, 415, 422, 429, 503)
     corruption = inference | errors(501)
 
-    async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
+    async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]], both_sides: bool = False) -> Response:
         body = await receive_body(request, service.settings.max_body_bytes)
 
         async def answer() -> Any:
             await service.check_ready()
             return await work(body)
 
-        return json_response(await while_connected(request, service.with_timeout(answer())))
+        return json_response(await while_connected(request, service.with_timeout(answer()), both_sides))
 
     @app.post("/v1/predict", responses=inference, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
     async def predict(request: Request, query: Annotated[schemas.PredictQuery, Query()]) -> Response:
@@ -86,7 +86,7 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
     async def robustness(request: Request, query: NoQuery) -> Response:
         """Classify an image under every corruption and severity; returns the first severity that changes the label."""
         await service.robustness.corruptions()
-        return await respond(request, service.robustness.sweep)
+        return await respond(request, service.robustness.sweep, both_sides=True)
 
 
 def _add_metadata_routes(app: FastAPI, service: Service) -> None:

@@ -48,12 +48,13 @@ async def receive_body(request: Request, max_bytes: int, kinds: tuple[str, ...] 
     return b"".join(parts)
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work; it is cancelled as soon as the client has closed the connection.
+async def while_connected(request: Request, work: Coroutine[Any, Any, T], both_sides: bool = False) -> T:
+    """The result of the work; it is cancelled when the client has closed the connection. For complete requests.
 
-    Raises ApiError then, which nobody receives. For requests whose body is complete.
+    A client that has only ended its side may wait for its response: it counts as gone with `both_sides`, as browsers
+    end an aborted request that way. Raises ApiError then, which nobody receives.
     """
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_client_gone(request, both_sides))
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -62,6 +63,12 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     finally:
         for task in (working, gone):
             task.cancel()
+
+
+async def _client_gone(request: Request, both_sides: bool) -> None:
+    slot: RequestSlot = request.scope["slot"]
+    while not (both_sides and slot.ended) and (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def json_response(content: Any) -> Response:

@@ -156,7 +156,8 @@ def test_nothing_is_clipped_or_overhangs(open_page: OpenPage, address: str) -> N
         clipped = page.evaluate(
             """() => [...document.querySelectorAll("main span, main p, main button, main b")]
                 .filter((each) => each.checkVisibility() && !each.closest(".visually-hidden, .columns, .curve, .boxes"))
-                .filter((each) => getComputedStyle(each).display !== "inline" && each.scrollWidth > each.clientWidth + 1)
+                .filter((each) => getComputedStyle(each).display !== "inline")
+                .filter((each) => each.scrollWidth > each.clientWidth + 1)
                 .map((each) => each.outerHTML.slice(0, 120))"""
         )
         assert clipped == []
