@@ -35,14 +35,15 @@ QUIET_MS = 1500  # between measurements, so that nothing of the one before is le
 WATCH = """(expected) => new Promise((resolve) => {
     const label = document.querySelector("#prediction .label");
     let released = null;
-    document.getElementById("canvas").addEventListener("pointerup", () => (released = performance.now()), { once: true });
+    const canvas = document.getElementById("canvas");
+    canvas.addEventListener("pointerup", () => (released = performance.now()), { once: true });
     const done = () => requestAnimationFrame(() => resolve(performance.now() - released));
     const look = () => released !== null && label.textContent === expected && (observer.disconnect(), done());
     const observer = new MutationObserver(look);
     observer.observe(document.querySelector("#prediction"), { subtree: true, childList: true, characterData: true });
-    document.getElementById("canvas").addEventListener("pointerup", () => setTimeout(look, 0), { once: true });
+    canvas.addEventListener("pointerup", () => setTimeout(look, 0), { once: true });
 })"""
-SWEPT = "!document.querySelector('#corruptions').matches('.stale, .empty')"
+SWEPT = "#corruptions:not(.stale):not(.empty) .row"
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def measure(page: Page, strokes: int) -> dict[str, list[float]]:
         clear(page)
         draw(page, SEVEN, "7")
         started = page.evaluate("performance.now()")
-        page.wait_for_function(SWEPT)
+        page.locator(SWEPT).first.wait_for()
         times["sweep"].append((page.evaluate("performance.now()") - started) / 1000)
     return times
 
@@ -116,7 +117,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM) if CHROMIUM.exists() else None, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 860}, locale="en")
         page.goto(address)
-        page.wait_for_function(SWEPT)  # of the example: everything is imported
+        page.locator(SWEPT).first.wait_for()  # of the example: everything is imported
         times = measure(page, options.strokes)
         browser.close()
     results = {name: summary(seconds) for name, seconds in times.items()}
