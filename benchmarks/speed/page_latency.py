@@ -9,6 +9,7 @@ The server runs in a process of its own, as `imparfait serve` starts it. Needs C
 """
 
 import argparse
+import math
 import re
 import statistics
 import subprocess
@@ -103,7 +104,7 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {
         "n": len(ordered),
         "seconds_median": round(statistics.median(ordered), 3),
-        "seconds_p95": round(ordered[int(0.95 * (len(ordered) - 1))], 3),
+        "seconds_p95": round(ordered[math.ceil(0.95 * len(ordered)) - 1], 3),
         "seconds_max": round(ordered[-1], 3),
     }
 
