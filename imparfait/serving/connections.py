@@ -67,13 +67,10 @@ class Connection(HttpToolsProtocol):
         self.in_head = True
         self.head_bytes = self.complete_heads = self.complete_messages = 0
         self.heads_when_idle = -1
-        self.rejected = False
-        """Whether the request being received has had its error response already."""
+        self.rejected = False  # whether the request being received has had its error response already
         self.over_limit = self.too_many = self.failed = self.counted = False
-        self.lingering = False
-        """Whether the last response is written, and further bytes are dropped."""
-        self.truncated = False
-        """Whether the client has ended in the middle of a head, with responses still due."""
+        self.lingering = False  # whether the last response is written, and further bytes are dropped
+        self.truncated = False  # whether the client has ended in the middle of a head, with responses still due
         self.parse_error = MALFORMED
         self.slot: RequestSlot | None = None
 
@@ -138,6 +135,9 @@ class Connection(HttpToolsProtocol):
         self.cycle.keep_alive = False
         if self.receiving:
             self._fail_body(MALFORMED)
+        else:
+            self.cycle.scope["slot"].ended = True  # type: ignore[typeddict-item]
+            self.cycle.message_event.set()  # for who waits for the client's end
         return True
 
     def on_message_begin(self) -> None:
