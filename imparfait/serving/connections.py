@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self.receiving: Exchange | None = None
         """The request whose body arrives; None also where a body is dropped."""
         self.fault: ApiError | None = None
-        """What the client is told last, after the responses that are due."""
+        """The error that the client gets last, after the responses that are due."""
         self.refusal: ApiError | None = None
         """Why this connection is one too many."""
         self.ended = False

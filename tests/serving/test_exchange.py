@@ -203,6 +203,9 @@ def test_100_continue_is_sent_when_the_app_wants_the_body_and_the_connection_sta
         full = Peer(echo, slots=0)
         assert statuses(await full.send(expecting)) == [503]
         assert full.wire.ended
+        full = Peer(echo, slots=0)
+        assert statuses(await full.send(expecting + b"abc" + GET)) == [503]  # nothing after a response that closes
+        assert full.wire.closing
         old = Peer(echo)
         assert not await old.send(expecting.replace(b"1.1", b"1.0"))  # RFC 9110, 10.1.1: to be ignored
 
@@ -231,6 +234,26 @@ def test_a_client_that_does_not_read_makes_the_app_wait_and_an_app_that_does_not
         assert statuses(await peer.send(bytes(100_000))) == [200]
 
     asyncio.run(run())
+
+
+def test_the_last_response_says_that_the_connection_is_closed_and_others_do_not() -> None:
+    closing = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    wire = talk(echo, GET + closing + GET)
+    first, second = wire.sent.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert b"connection: close\r\n" not in first
+    assert b"connection: close\r\n" in second
+
+    async def ending(pieces: list[bytes]) -> Peer:
+        peer = Peer(echo)
+        peer.limiter.closing = True
+        await peer.send(*pieces)
+        return peer
+
+    for pieces in ([GET + GET], [GET + GET[:9], GET[9:]]):  # nothing accepted is lost where the server ends
+        peer = asyncio.run(ending(pieces))
+        assert statuses(peer.wire.sent) == [200, 200]
+        assert peer.wire.sent.count(b"connection: close\r\n") == 1
+        assert peer.wire.closing
 
 
 def test_a_rejected_request_costs_no_task_and_the_next_one_is_served() -> None:
