@@ -1,6 +1,5 @@
 """Operating the server: counts, request ids, the access log, tokens, sockets, reloading, inference protocol."""
 
-import asyncio
 import http.client
 import json
 import re
@@ -10,20 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from helpers.exported import onnx_of
 from helpers.server import Response, RunningServer, brightness, grey, serving
-from starlette.types import Message, Receive, Scope, Send
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.serving.access_log import AccessLog, image_statistics
+from imparfait.serving.access_log import image_statistics
 from imparfait.serving.listener import listen
-from imparfait.serving.metrics import Metrics
-from imparfait.serving.observation import observed
 from imparfait.serving.settings import MIN_TOKEN, ServingSettings, read_token
 
 TOKEN = "t0" * MIN_TOKEN
@@ -64,27 +59,6 @@ def test_metrics_count_requests_labels_and_abstentions(server: RunningServer) ->
     assert sample(text, "imparfait_ready") == 1
     for line in text.splitlines():
         assert re.fullmatch(r"# (HELP|TYPE) imparfait_\w+ .+|imparfait_\w+(\{.*\})? [0-9.e+-]+", line), line
-
-
-def test_a_request_is_counted_once_and_before_its_client_has_the_response() -> None:
-    events: list[str] = []
-    metrics = Mock(spec=Metrics, count_request=lambda *_: events.append("counted"))
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for body, more in ((b"a", True), (b"b", False)):
-            await send({"type": "http.response.body", "body": body, "more_body": more})
-
-    async def send(message: Message) -> None:
-        events.append(message["type"] + str(message.get("body", "")))
-
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-
-    async def run() -> None:
-        await observed(app, metrics, AccessLog(""))(scope, Mock(), send)
-
-    asyncio.run(run())
-    assert events == ["http.response.start", "http.response.bodyb'a'", "counted", "http.response.bodyb'b'"]
 
 
 def test_each_response_has_a_request_id(server: RunningServer) -> None:
