@@ -18,6 +18,8 @@ from imparfait.study.quick import QuickStudy
 from imparfait.study.quick_text import conditions_sentence, quick_summary
 from imparfait.training.manifest import read_manifest
 
+OWN_COLUMNS = 3  # of the table: name, augmentation and epochs are in the sentences above
+
 
 def write_quick_study(folder: Path, title: str, study: QuickStudy, held_out: LabelledImages) -> None:
     """Write `folder`, whole or not at all: `report.html`, its figures, and `scores.json`.
@@ -42,7 +44,7 @@ def write_quick_study(folder: Path, title: str, study: QuickStudy, held_out: Lab
             | {"compute": environment(read_manifest(study.clean.folder).compute)},
             summary=quick_summary(study),
             conditions=conditions_sentence(study),
-            rows=[final_row(final) for final in study.finals.values()],
+            rows=[(name, *final_row(final)[OWN_COLUMNS:]) for name, final in study.finals.items()],
         )
 
 
@@ -59,7 +61,7 @@ def _examples(study: QuickStudy, held_out: LabelledImages) -> PageFigure:
     predicted = {}
     for name, final in study.finals.items():
         scored = score_conditions(load_classifier(final.folder), conditions).conditions
-        predicted[name] = {
+        predicted[name.removeprefix("cnn, ")] = {
             condition.corruption: [study.classes[one] for one in of_condition.predicted]
             for condition, of_condition in zip(conditions, scored, strict=True)
         }
@@ -67,8 +69,8 @@ def _examples(study: QuickStudy, held_out: LabelledImages) -> PageFigure:
     return PageFigure(
         "predictions",
         "The same digits, clean and corrupted",
-        "The first validation image of each class, as it is and corrupted. Below each image: the class that each "
-        "network predicts. ✗ marks a mistake.",
+        "The first validation image of each class, as it is and corrupted. Below each image: the class predicted "
+        "by each network, named by the digits that it was trained on. ✗ marks a mistake.",
         lambda theme: predictions(sheet, predicted, truths, theme),
         section="examples",
     )

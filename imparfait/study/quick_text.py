@@ -12,7 +12,7 @@ def quick_summary(study: QuickStudy) -> tuple[str, str]:
     """The result in two sentences."""
     return (
         f"Trained on clean digits only, the CNN classifies {_accuracies(study.clean)} correctly.",
-        f"Trained on clean and corrupted digits, the same network reaches {_accuracies(study.corrupted)}.",
+        f"Trained on clean and corrupted digits, the same network classifies {_accuracies(study.corrupted)}.",
     )
 
 

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from imparfait.core.types import Pixels
 from imparfait.reports.figures.drawing import LIGHT, Theme, figure_on, montage, shown_name
 
-COLUMN_INCHES = 0.82  # width of an image
+COLUMN_INCHES = 0.72  # width of an image
 LINE = 0.34  # height of a line of predictions, in image heights
-NAMES_INCHES = 2.0  # for the names on the left
+NAMES_INCHES = 1.6  # for the names on the left
 
 
 def predictions(
@@ -31,16 +31,18 @@ def predictions(
         row, column = divmod(index, len(truths))
         condition = list(sheet)[row]
         if column == 0:
-            axes.text(-0.2 * width, bottom - height / 2, shown_name(condition), ha="right", va="center", weight="bold")
+            axes.text(-0.2 * width, bottom - height / 2, shown_name(condition), ha="right", va="center", weight="bold",
+                color=theme.ink,
+            )  # fmt: skip
         for line, (model, of_model) in enumerate(predicted.items()):
             level = bottom + LINE * (line + 0.5) * height
             if column == 0:
-                axes.text(-0.2 * width, level, shown_name(model), ha="right", va="center", fontsize=8, color=theme.ink)
+                axes.text(-0.2 * width, level, shown_name(model), ha="right", va="center", fontsize=9, color=theme.ink)
             answer = of_model[condition][column]
             wrong = answer != truths[column]
             axes.text(
                 left + width / 2, level, f"{shown_name(answer)} ✗" if wrong else shown_name(answer), ha="center",
-                va="center", fontsize=8.5, color=theme.series[1] if wrong else theme.ink,
+                va="center", fontsize=10, color=theme.series[1] if wrong else theme.ink,
                 weight="bold" if wrong else "normal",
             )  # fmt: skip
     return figure
