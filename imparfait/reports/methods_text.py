@@ -42,9 +42,9 @@ def _training(manifest: RunManifest) -> str:
     more = "".join(f", {part}" for part in added if part)
     return (
         f"We trained the network {settings.model}{started} on {manifest.data.images:,} images of {manifest.data.name} "
-        f"for {settings.epochs} epoch{'s' * (settings.epochs > 1)} with the augmentation {settings.augmentation}, "
-        f"AdamW (batches of {settings.batch_size}, learning rate {settings.learning_rate:g}, weight decay "
-        f"{settings.weight_decay:g}), {SCHEDULES[settings.schedule]}{more}, and seed {settings.seed}."
+        f"for {settings.epochs} epoch{'s' * (settings.epochs > 1)} with the augmentation {settings.augmentation} and seed "
+        f"{settings.seed}. The optimizer was AdamW (batches of {settings.batch_size}, learning rate "
+        f"{settings.learning_rate:g}, weight decay {settings.weight_decay:g}), with {SCHEDULES[settings.schedule]}{more}."
     )
 
 

@@ -44,7 +44,7 @@ def test_it_has_the_data_the_settings_the_versions_and_the_result(tmp_path: Path
     for part in (
         "trained the network petit on 47,500 images of mnist for 2 epochs with the augmentation core",
         "batches of 128, learning rate 0.012, weight decay 0.02",
-        "seed 0",
+        "core and seed 0.",
         "imparfait 1.2.3 and PyTorch 2.13.0",
         "1,000 validation images was: clean 99.00 %, geometric (severity 0.5) 98.00 %, shrunk (severity 1) 97.00 %",
         "mean 98.00 % (95 % interval over images: 97.50 – 98.50 %); the test set was not used.",
@@ -58,8 +58,8 @@ def test_it_has_the_data_the_settings_the_versions_and_the_result(tmp_path: Path
         ({"final": True}, "1,000 test images"),
         ({"conditions": 1}, "On 1,000 validation images the accuracy was 98.00 %"),
         ({"epochs": 1}, "for 1 epoch with"),
-        ({"label_smoothing": 0.05}, ", label smoothing of 0.05,"),
-        ({"ood_fraction": 0.1}, ", 10 % out-of-distribution images,"),
+        ({"label_smoothing": 0.05}, ", label smoothing of 0.05."),
+        ({"ood_fraction": 0.1}, ", 10 % out-of-distribution images."),
         ({"schedule": "constant"}, "a constant learning rate"),
     ],
 )
