@@ -42,9 +42,10 @@ def _training(manifest: RunManifest) -> str:
     more = "".join(f", {part}" for part in added if part)
     return (
         f"We trained the network {settings.model}{started} on {manifest.data.images:,} images of {manifest.data.name} "
-        f"for {settings.epochs} epoch{'s' * (settings.epochs > 1)} with the augmentation {settings.augmentation} and seed "
-        f"{settings.seed}. The optimizer was AdamW (batches of {settings.batch_size}, learning rate "
-        f"{settings.learning_rate:g}, weight decay {settings.weight_decay:g}), with {SCHEDULES[settings.schedule]}{more}."
+        f"for {settings.epochs} epoch{'s' * (settings.epochs > 1)} with the augmentation {settings.augmentation} and "
+        f"seed {settings.seed}. The optimizer was AdamW (batches of {settings.batch_size}, learning rate "
+        f"{settings.learning_rate:g}, weight decay {settings.weight_decay:g}), with {SCHEDULES[settings.schedule]}"
+        f"{more}."
     )
 
 

@@ -8,7 +8,7 @@
 # # Petits chiffres, grosses erreurs
 #
 # Un réseau apprend des chiffres manuscrits. Ensuite, vous abîmez les chiffres. Exécutez chaque cellule avec Maj+Entrée,
-# de haut en bas. Six trous sont à remplir : remplacez `...` après le signe égal. La cellule vous dit si c'est juste.
+# de haut en bas. Six trous sont à remplir : remplacez `...` après le signe égal. La cellule vous dit si c'est juste.
 
 # %%
 import os
@@ -29,7 +29,7 @@ def check(blank, answer, expected):
         raise ValueError(f"blank {blank} is still empty / le trou {blank} est encore vide")
     if not np.array_equal(answer, expected):
         raise ValueError(f"blank {blank} is not right yet / le trou {blank} n'est pas encore juste")
-    print(f"blank {blank}: correct / trou {blank} : juste")
+    print(f"blank {blank}: correct / trou {blank} : juste")
 
 
 def show(pixels, captions):
@@ -52,9 +52,9 @@ def show(pixels, captions):
 # %% [markdown] lang="fr"
 # ## 1. Une image, ce sont des nombres
 #
-# `train.pixels.shape` contient quatre nombres : images, canaux (1 pour le gris), hauteur et largeur.
+# `train.pixels.shape` contient quatre nombres : images, canaux (1 pour le gris), hauteur et largeur.
 #
-# **Trou 1.** Combien de nombres y a-t-il dans une image ? Multipliez canaux, hauteur et largeur.
+# **Trou 1.** Combien de nombres y a-t-il dans une image ? Multipliez canaux, hauteur et largeur.
 
 # %%
 train, validation = imparfait.load_data("mnist").train_val()
@@ -81,7 +81,7 @@ show(validation.pixels[:8], validation.labels[:8])
 # Le réseau a trois convolutions, qui repèrent les traits, et une dernière couche avec une sortie par chiffre.
 #
 # **Trou 2.** L'exactitude est la part des images dont la prédiction est égale à l'étiquette. `predicted` et
-# `validation.labels` sont des tableaux : `==` les compare, et `np.mean` calcule la moyenne.
+# `validation.labels` sont des tableaux : `==` les compare, et `np.mean` calcule la moyenne.
 
 
 # %%
@@ -116,10 +116,10 @@ print(f"clean digits: {100 * accuracy:.1f} %")
 # %% [markdown] lang="fr"
 # ## 3. Abîmez les chiffres vous-mêmes
 #
-# **Trou 3.** Décalez chaque image de 5 pixels vers la droite : `np.roll(tableau, décalage, axis=3)`. L'axe 3 est la
+# **Trou 3.** Décalez chaque image de 5 pixels vers la droite : `np.roll(tableau, décalage, axis=3)`. L'axe 3 est la
 # largeur.
 #
-# *Avant d'exécuter la cellule : à quelle exactitude vous attendez-vous ?*
+# *Avant d'exécuter la cellule : à quelle exactitude vous attendez-vous ?*
 
 # %%
 moved_pixels = np.roll(validation.pixels, 5, axis=3)  # blank 3
@@ -144,10 +144,10 @@ print(f"moved digits: {100 * np.mean(predicted == moved.labels):.1f} %")
 # %% [markdown] lang="fr"
 # ## 4. Des chiffres rétrécis
 #
-# *Shrunk* (rétréci) : le chiffre est posé au hasard sur un canevas deux fois plus grand, qui est ensuite réduit. Il
+# *Shrunk* (rétréci) : le chiffre est posé au hasard sur un canevas deux fois plus grand, qui est ensuite réduit. Il
 # devient petit et fin.
 #
-# **Trou 4.** Dégradez les images de validation : `imparfait.corrupt(données, nom, sévérité)` avec `"shrunk"` et `1.0`.
+# **Trou 4.** Dégradez les images de validation : `imparfait.corrupt(données, nom, sévérité)` avec `"shrunk"` et `1.0`.
 
 # %%
 shrunk = imparfait.corrupt(validation, "shrunk", 1.0)  # blank 4
@@ -194,9 +194,9 @@ plt.show()
 # `shrunk.labels`.
 
 # %% [markdown] lang="fr"
-# ## 6. Quelles erreurs restent ?
+# ## 6. Quelles erreurs restent ?
 #
-# **Trou 6.** Un tableau qui vaut `True` là où la prédiction diffère de l'étiquette : utilisez `!=` avec `predicted` et
+# **Trou 6.** Un tableau qui vaut `True` là où la prédiction diffère de l'étiquette : utilisez `!=` avec `predicted` et
 # `shrunk.labels`.
 
 # %%
@@ -220,8 +220,8 @@ print(f"{wrong.sum()} of {len(wrong)} are wrong")
 # %% [markdown] lang="fr"
 # ## Questions
 #
-# 1. Les deux réseaux ont les mêmes couches. Qu'est-ce qui diffère ?
-# 2. Quels chiffres le premier réseau prédit-il pour la plupart des images rétrécies, et pourquoi ?
-# 3. Sauriez-vous lire, *vous*, les images encore mal classées ?
-# 4. Mettez les chiffres à l'envers : `np.rot90(validation.pixels, 2, axes=(2, 3))`. Pourquoi un réseau ne doit-il pas
-#    apprendre cela ?
+# 1. Les deux réseaux ont les mêmes couches. Qu'est-ce qui diffère ?
+# 2. Quels chiffres le premier réseau prédit-il pour la plupart des images rétrécies, et pourquoi ?
+# 3. Sauriez-vous lire, *vous*, les images encore mal classées ?
+# 4. Mettez les chiffres à l'envers : `np.rot90(validation.pixels, 2, axes=(2, 3))`. Pourquoi un réseau ne doit-il pas
+#    apprendre cela ?
