@@ -65,12 +65,17 @@ def _examples(study: QuickStudy, held_out: LabelledImages) -> PageFigure:
             condition.corruption: [study.classes[one] for one in of_condition.predicted]
             for condition, of_condition in zip(conditions, scored, strict=True)
         }
+    accuracies = {
+        name.removeprefix("cnn, "): {condition: final.accuracy(condition) for condition in sheet}
+        for name, final in study.finals.items()
+    }
     truths = [study.classes[label] for label in firsts.labels]
     return PageFigure(
         "predictions",
         "The same digits, clean and corrupted",
-        "The first validation image of each class, as it is and corrupted. Below each image: the class predicted "
-        "by each network, named by the digits that it was trained on. ✗ marks a mistake.",
-        lambda theme: predictions(sheet, predicted, truths, theme),
+        "The first validation image of each class, as it is and corrupted. Below each image: the class predicted by "
+        "each network, named by the digits that it was trained on, with its accuracy on all validation images. "
+        "✗ marks a mistake.",
+        lambda theme: predictions(sheet, predicted, truths, accuracies, theme),
         section="examples",
     )

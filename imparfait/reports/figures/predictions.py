@@ -9,18 +9,20 @@ from imparfait.reports.figures.drawing import LIGHT, Theme, figure_on, montage, 
 
 COLUMN_INCHES = 0.72  # width of an image
 LINE = 0.34  # height of a line of predictions, in image heights
-NAMES_INCHES = 1.6  # for the names on the left
+NAMES_INCHES = 2.0  # for the names on the left
 
 
 def predictions(
     sheet: Mapping[str, Pixels],
     predicted: Mapping[str, Mapping[str, Sequence[str]]],
     truths: Sequence[str],
+    accuracies: Mapping[str, Mapping[str, float]],
     theme: Theme = LIGHT,
 ) -> Figure:
     """Rows of images by condition, and below each row what each model predicts: a mistake is bold, red and crossed.
 
-    `predicted` is by model and condition; `truths` are the classes of a row's images.
+    `predicted` is by model and condition, and so are `accuracies`, as shares of all images, of which the sheet is a
+    part; `truths` are the classes of a row's images.
     """
     lines = len(predicted)
     height, width = next(iter(sheet.values())).shape[-2:]
@@ -37,7 +39,8 @@ def predictions(
         for line, (model, of_model) in enumerate(predicted.items()):
             level = bottom + LINE * (line + 0.5) * height
             if column == 0:
-                axes.text(-0.2 * width, level, shown_name(model), ha="right", va="center", fontsize=9, color=theme.ink)
+                name = f"{shown_name(model)}: {100 * accuracies[model][condition]:.1f} %"
+                axes.text(-0.2 * width, level, name, ha="right", va="center", fontsize=9, color=theme.ink)
             answer = of_model[condition][column]
             wrong = answer != truths[column]
             axes.text(
