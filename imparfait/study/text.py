@@ -6,6 +6,7 @@ from imparfait.evaluation.intervals import Interval
 from imparfait.evaluation.statistics import Verdict
 from imparfait.reports.text import duration, percent, percent_range, verdict_sentence
 from imparfait.study.claims import SIMILAR, Claim, Study
+from imparfait.study.final_runs import FinalRun
 from imparfait.study.plan import Stage, StudyPlan
 
 STATEMENTS: Mapping[Claim, str] = {
@@ -39,16 +40,16 @@ def claim_rows(study: Study) -> list[tuple[str, str, str]]:
     return [(STATEMENTS[claim], outcome, evidence[claim]) for claim, outcome in study.outcomes().items()]
 
 
-def final_rows(study: Study) -> list[tuple[str, ...]]:
+def final_rows(finals: Mapping[str, FinalRun]) -> list[tuple[str, ...]]:
     """For each final network its accuracies, their mean, and the duration of its training."""
     return [
         (
             final.name,
             *(percent(final.accuracy(corruption)) for corruption in final.confusion),
             percent(final.mean),
-            f"{final.seconds:,.0f} s",
+            duration(final.seconds),
         )
-        for final in study.finals.values()
+        for final in finals.values()
     ]
 
 

@@ -16,6 +16,7 @@ from helpers.commands import SHORT, refused, run
 from imparfait.cli.cite import WORKS
 from imparfait.cli.list import TOPICS
 from imparfait.cli.main import COMMANDS, GROUPS, commands, main
+from imparfait.core.errors import UserError
 from imparfait.evaluation.suite import full_suite
 from imparfait.models.loading import load_classifier
 from imparfait.reports import robustness_summary
@@ -239,6 +240,12 @@ def test_cite_prints_entries_that_can_be_parsed() -> None:
         assert entry.count("{") == entry.count("}")
         assert re.search(r"\n  year +=", entry)
     assert run("cite", "mnist") == WORKS["mnist"] + "\n"
+
+
+def test_cite_names_the_works_when_it_is_given_something_else() -> None:
+    result = CliRunner().invoke(commands, ["cite", "minst"])
+    assert isinstance(result.exception, UserError)
+    assert "mnist" in str(result.exception)
 
 
 @pytest.mark.parametrize("quiet", [True, False])
