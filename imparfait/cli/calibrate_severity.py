@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ OUTCOMES = {
 
 
 @click.command(name="calibrate-severity")
-@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
+@click.argument("model", type=parameters.Model(as_path=True), metavar="MODEL")
 @click.option(
     "--suite", type=click.Choice(["digits", "photo"]),
     help="Whose corruptions.  [default: digits for images framed as digits, photo for others]",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", metavar="CANDIDATE...", nargs=-1)
+@click.argument("names", metavar="CANDIDATE...", nargs=-1, shell_complete=parameters.candidates)
 @options.data
 @options.group
 @click.option(
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--seconds", type=click.FloatRange(1), help="Train each for about this many seconds, in whole epochs.")
 @options.images
 @click.option(
-    "--suite", type=options.SUITE, default="core", show_default=True,
+    "--suite", type=parameters.SUITE, default="core", show_default=True,
     help="What folds are evaluated on. core: clean, geometric, shrunk; digits or photo: every corruption of digits or "
     "of photographs, at every severity.",
 )  # fmt: skip

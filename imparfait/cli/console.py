@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from imparfait.cli.general import is_quiet
 from imparfait.cli.signals import Stopped, asked_to_stop
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
@@ -41,12 +42,6 @@ def bar(title: str, total: float | None) -> "Iterator[tuple[Progress, TaskID]]":
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
     with Progress(*columns, console=console, refresh_per_second=4, disable=is_quiet()) as progress:
         yield progress, progress.add_task(title, total=total)
-
-
-def is_quiet() -> bool:
-    """Whether the command was given as `imparfait -q`."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.find_root().params.get("quiet"))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")
 
 
 @click.command()
-@click.argument("corruptions", nargs=-1)
+@click.argument("corruptions", nargs=-1, type=parameters.CORRUPTION)
 @click.option(
     "--suite", type=click.Choice(["digits", "photo"]),
     help="Whose corruptions to use if none is named.  [default: photo for a sheet of photographs, else digits]",

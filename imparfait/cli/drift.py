@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
@@ -24,7 +24,7 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="LOG...")
 @click.option(
-    "--reference", metavar="RUN|LOG",
+    "--reference", type=parameters.Model(), metavar="RUN|LOG",
     help="What to compare with: the run folder of the model, a model with --data, or an earlier log.  [default: the "
     "log before --since]",
 )  # fmt: skip
@@ -32,7 +32,7 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
     "--since", metavar="TIME", help="Only later predictions, such as 7d, 12h, 2026-11-30 or 2026-11-30T08:00 (UTC)."
 )
 @click.option(
-    "--data", metavar="DATA",
+    "--data", type=parameters.DATA, metavar="DATA",
     help="The data that the model was trained on, for a model without reference.json: its validation images are "
     "predicted again.",
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
 from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ SUITE_REASONS = {
 
 
 @click.command()
-@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.argument("models", nargs=-1, type=parameters.Model(as_path=True), metavar="MODEL...")
 @click.option(
-    "--suite", type=options.SUITE,
+    "--suite", type=parameters.SUITE,
     help="core: clean, geometric, shrunk; digits or photo: every corruption of digits or of photographs at every "
     "severity, calibration and OOD detection.  [default: core for models of digits, photo for others]",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
 from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ class Minimum(click.ParamType[Any]):
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("model", required=False, type=parameters.Model())
 @options.data
 @options.group
-@click.option("--suite", type=options.SUITE, help="The conditions.  [default: chosen for the model and the data]")
+@click.option("--suite", type=parameters.SUITE, help="The conditions.  [default: chosen for the model and the data]")
 @click.option(
     "--split", type=click.Choice(["validation", "test", "all"]), default="validation", show_default=True,
     help="test: the sealed test set; all: every image, those for the test included, for a model that was trained on "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
 from imparfait.cli.signals import Stopped
 from imparfait.core.counts import counted
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="learning-curve")
-@click.option("--recipe", help="Named settings.  [default: chosen for the data]")
+@click.option("--recipe", type=parameters.RECIPE, help="Named settings.  [default: chosen for the data]")
 @options.data
 @options.group
 @options.device

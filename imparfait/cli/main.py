@@ -4,15 +4,27 @@ import errno
 import io
 import os
 import sys
+import traceback
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
+from imparfait.cli.general import (
+    add_general_options,
+    general_options,
+    help_command,
+    variables_set,
+    version_command,
+)
 from imparfait.cli.signals import Stopped
 from imparfait.core.errors import UserError
 from imparfait.core.install import install_hint
 
+MISTAKE = 2
+REPORT = "please report it, with the lines above and those of: imparfait -v version"
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 GROUPS: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
     "Use a model": (
@@ -75,12 +87,12 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, from the module of this name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = cmd_name.replace("-", "_")
-        command = getattr(import_module(f"imparfait.cli.{module}"), "list_names" if cmd_name == "list" else module)
-        assert isinstance(command, click.Command)
-        return command
+        return HIDDEN.get(cmd_name) or (_loaded(cmd_name) if cmd_name in COMMANDS else None)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, none of them imported."""
+        named = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands in --help, by what they are for."""
@@ -92,10 +104,22 @@ class LazyGroup(click.Group):
                     formatter.write_text(f"$ {example}")
 
 
+@cache
+def _loaded(name: str) -> click.Command:
+    module = name.replace("-", "_")
+    command = getattr(import_module(f"imparfait.cli.{module}"), "list_names" if name == "list" else module)
+    assert isinstance(command, click.Command)
+    return add_general_options(command)
+
+
+HIDDEN = {"help": help_command, "version": version_command}
+"""Commands by which other programs are asked for what -h and -V print."""
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(None, "-V", "--version", package_name="imparfait", message="%(prog)s %(version)s")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress bars and no next steps.")
-def commands(quiet: bool) -> None:
+@general_options
+def commands() -> None:
     """Train, compare and evaluate image classifiers that are robust to corrupted images.
 
     Start with: imparfait train --recipe quick
@@ -113,6 +137,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        _run()
+    except KeyboardInterrupt:  # a second Ctrl-C, while the first is answered
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    try:
         commands.main(prog_name="imparfait", standalone_mode=False)
     except click.UsageError as error:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -125,13 +156,13 @@ def main() -> None:
         print(*map(_plain, shown.getvalue().splitlines()), sep="\n", file=sys.stderr)
         sys.exit(error.exit_code)
     except UserError as error:
-        _stop(str(error), 2)
+        _stop(str(error), MISTAKE)
     except Stopped as error:
         _stop(str(error), error.code)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("imparfait"):
             raise
-        _stop(f"this needs {error.name}, which is not installed; {install_hint('train')}", 2)
+        _stop(f"this needs {error.name}, which is not installed; {install_hint('train')}", MISTAKE)
     except OSError as error:
         full = "; free some space and give the same command again: what is finished is kept"
         cause = f"{error.strerror or error}{full if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''}"
@@ -142,6 +173,10 @@ def main() -> None:
         for process in multiprocessing.active_children():  # a pool would wait for them when Python ends
             process.kill()
         _stop("stopped at once; what was written before is kept", INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it should be reported
+        traceback.print_exc()
+        print(f"imparfait: an error of its own, {type(error).__name__}; {REPORT}", file=sys.stderr)
+        sys.exit(1)
 
 
 def usage_sentence(error: click.UsageError) -> str:
@@ -154,6 +189,10 @@ def usage_sentence(error: click.UsageError) -> str:
 
 
 def _stop(sentence: str, code: int) -> None:
+    if "-v" in sys.argv or "--verbose" in sys.argv:
+        traceback.print_exc()
+    if code == MISTAKE and (variables := variables_set()):
+        sentence += f"; the environment sets {', '.join(variables)}"
     print(f"imparfait: {_plain(sentence)}", file=sys.stderr)
     sys.exit(code)
 

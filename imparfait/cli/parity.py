@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
 
 if TYPE_CHECKING:
     from imparfait.evaluation.external.preprocessing import Agreement
 
 
 @click.command()
-@click.argument("reference")
-@click.argument("other")
+@click.argument("reference", type=parameters.Model())
+@click.argument("other", type=parameters.Model())
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option(
     "--size", type=spec_options.SIDE, help="Side in pixels of the input of REFERENCE, where its file leaves it open."

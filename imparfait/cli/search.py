@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options
-from imparfait.core.errors import UserError, lookup
+from imparfait.cli import console, options, parameters
+from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=parameters.candidates)
 @click.option(
-    "--method", "methods", multiple=True, default=("bayes",), show_default=True, metavar="METHOD",
+    "--method", "methods", type=parameters.METHOD, multiple=True, default=("bayes",), show_default=True, metavar="METHOD",
     help="random or bayes; repeat the option to run both, at equal cost.",
 )  # fmt: skip
 @click.option("--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials per search.")
@@ -51,10 +51,7 @@ def search(
     start = candidate_named(model)  # what can be refused is, before the rest is imported
     from imparfait.selection import search
     from imparfait.selection.search_space import read_space
-    from imparfait.selection.trials import METHODS
 
-    for method in methods:
-        lookup("method", method, METHODS)
     if space:
         read_space(space, start.settings)
     from imparfait.reports import comparison_text as text

@@ -4,15 +4,21 @@ from pathlib import Path
 
 import click
 
-from imparfait.cli import console, options
-from imparfait.core.errors import UserError, lookup
+from imparfait.cli import console, names, options, parameters
+from imparfait.cli.checks import check_out
+from imparfait.core.errors import UserError
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Every stage on few images, in under 3 minutes; the numbers mean nothing.")
 @click.option("--larger", is_flag=True, help="More seeds, epochs and trials, and one more final network: days.")
 @click.option("--stages", is_flag=True, help="Print the stages and their predicted duration, then exit.")
-@click.option("--stage", metavar="NAME", help="Run only this stage, then exit.")
+@click.option(
+    "--stage",
+    metavar="NAME",
+    shell_complete=parameters.values_of(names.LARGER_STAGES),
+    help="Run only this stage, then exit.",
+)
 @options.executor
 @options.out
 @options.as_json
@@ -30,13 +36,11 @@ def study(
         raise UserError("--quick and --larger name different scales", hint="leave one out")
     if threads != 1:
         raise UserError(f"--threads {threads}", expected="1: each job of the study has one thread", hint="leave it out")
-    from imparfait.selection.executors import executor_named
-    from imparfait.study.plan import stage_names
-    from imparfait.study.scales import SCALES
-
     scale = "quick" if quick else "larger" if larger else "full"
-    if stage:
-        lookup("stage", stage, dict.fromkeys(stage_names(SCALES[scale])))  # before anything is measured
+    names.check_name("stage", stage, names.LARGER_STAGES if larger else names.STAGES)  # before anything is measured
+    check_out(out)
+    from imparfait.selection.executors import executor_named
+
     runs_on = executor_named(executor, address, 1)
     from imparfait.cli.study_stages import run_stage, train_in_parallel
     from imparfait.study.report import study_json, write_study
