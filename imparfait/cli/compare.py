@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_candidates, check_out
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,13 +55,21 @@ def compare(
     truth or --truth. Options of a training are refused then.
     """
     from imparfait.evaluation.prediction_files import is_predictions
+    from imparfait.selection.executors import executor_named
 
     if any(map(is_predictions, names)):
         options.refuse_typed("two tables of predictions", but=("names", "truth", "as_json"))
         compare_files(names, truth, as_json)
         return
     if truth:
-        raise UserError(f"--truth {truth} with {', '.join(names)}", expected="two tables of predictions with it")
+        raise UserError(
+            f"--truth {truth} with {', '.join(names)}",
+            expected="two tables of predictions with it",
+            hint="leave it out",
+        )
+    check_candidates(names)
+    check_out(out)
+    runs_on = executor_named(executor, address, threads)
     from imparfait.selection.candidates import candidates_from
 
     candidates = candidates_from(names)  # what can be refused is, before the rest is imported
@@ -68,11 +77,9 @@ def compare(
     from imparfait.reports import comparison_text as text
     from imparfait.reports.comparison import comparison_json, write_comparison
     from imparfait.selection import cross_validation
-    from imparfait.selection.executors import executor_named
     from imparfait.selection.job_runner import JOBS_FOLDER
     from imparfait.training.run import prepare_run
 
-    runs_on = executor_named(executor, address, threads)
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     click.echo("planning: the throughput of each candidate is measured", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_out
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
@@ -59,6 +60,7 @@ def drift(
         raise click.UsageError("nothing to compare with; write --reference RUN, or --since 7d for the log before")
     if data and not reference:
         raise click.UsageError("--data without --reference; write the model that predicts its images")
+    check_out(out)
     from imparfait.core.names import as_file_name
     from imparfait.core.storage import fingerprint
     from imparfait.evaluation.drift import drift as compare

@@ -13,6 +13,7 @@ import click
 from imparfait.cli import console, local_page, options, parameters
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
+from imparfait.core.storage import check_writable
 
 if TYPE_CHECKING:
     from imparfait.inference.active_learning import Candidate
@@ -57,6 +58,7 @@ def label(
     from imparfait.inference.batch import Batch, files_in
     from imparfait.inference.label_session import LabelSession
 
+    check_writable(out)
     if not only_list:
         local_page.check_installed("label")
     files, others = list(files_in(images)), list(_files_of(data)) if data else []

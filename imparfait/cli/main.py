@@ -5,7 +5,6 @@ import io
 import os
 import sys
 import traceback
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 
@@ -20,6 +19,7 @@ from imparfait.cli.general import (
     version_command,
 )
 from imparfait.cli.signals import Stopped
+from imparfait.cli.usage import usage_sentence
 from imparfait.core.errors import UserError
 from imparfait.core.install import install_hint
 
@@ -149,7 +149,7 @@ def _run() -> None:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
             sys.exit(error.exit_code)
-        _stop(usage_sentence(error), error.exit_code)
+        _stop(usage_sentence(error, COMMANDS), error.exit_code)
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
@@ -173,19 +173,10 @@ def _run() -> None:
         for process in multiprocessing.active_children():  # a pool would wait for them when Python ends
             process.kill()
         _stop("stopped at once; what was written before is kept", INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it should be reported
+    except Exception as error:  # whatever it is, it should be reported
         traceback.print_exc()
         print(f"imparfait: an error of its own, {type(error).__name__}; {REPORT}", file=sys.stderr)
         sys.exit(1)
-
-
-def usage_sentence(error: click.UsageError) -> str:
-    """What click says of a wrong option, argument or command, with what was probably meant or where to find it."""
-    near = getattr(error, "possibilities", None) or get_close_matches(getattr(error, "command_name", ""), COMMANDS, n=1)
-    said = (error.message if near else error.format_message()).rstrip(".").replace(". ", "; ")
-    path = error.ctx.command_path if error.ctx else "imparfait"
-    hint = f"did you mean {' or '.join(near)}?" if near else f"see {path} --help"
-    return f"{said[:1].lower()}{said[1:]}; {hint}"
 
 
 def _stop(sentence: str, code: int) -> None:

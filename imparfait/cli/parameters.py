@@ -1,4 +1,4 @@
-"""Types of arguments and options: wrong names are refused at once, right ones complete in the shell, without PyTorch."""
+"""Types of arguments and options: they refuse wrong names at once, and complete right ones in the shell."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

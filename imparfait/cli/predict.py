@@ -1,5 +1,7 @@
 """`imparfait predict`: the label of each image."""
 
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,10 +89,10 @@ def _write(out: Path, files: list[str], batch: "Batch") -> None:
     from imparfait.core.counts import counted
     from imparfait.inference.results_file import resume_results
 
-    earlier = None
-    with asked_to_stop() as stop, bar("predicting", len(files)) as (progress, task):
-        for done in resume_results(out, files, batch):
-            earlier = done if earlier is None else earlier
+    steps = resume_results(out, files, batch)
+    earlier = next(steps)  # what can be refused is, before the bar
+    with asked_to_stop() as stop, closing(steps), bar("predicting", len(files)) as (progress, task):
+        for done in chain([earlier], steps):
             progress.update(task, completed=done)
             if stop.signal:
                 again = options.again()

@@ -10,6 +10,7 @@ from imparfait.cli import console, options
 from imparfait.cli.read_forms import read_forms
 from imparfait.cli.read_tables import read_tables
 from imparfait.core.errors import UserError
+from imparfait.core.storage import check_writable_folder
 
 if TYPE_CHECKING:
     from imparfait.inference.ocr.constraints import Constraint
@@ -61,6 +62,8 @@ def read(
         return
     if csv:
         raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
+    if review:
+        check_writable_folder(review)
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
     predictor = load_predictor(model, trust=trust)

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_out, check_runs
 from imparfait.cli.signals import Stopped
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def train(
 
         check_tracker(track)
     options.changed(choose_settings(recipe, settings_file, flags["model"])[1], flags)  # errors before images are read
+    check_out(out)
+    check_runs(init_from, *teachers)
 
     from imparfait.cli.runs import train_and_report
     from imparfait.data.load import DATASETS

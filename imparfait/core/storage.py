@@ -280,7 +280,7 @@ def check_writable_folder(path: Path) -> None:
     if refusal:
         done = "written to" if folder == path else f"made in {folder}"
         raise UserError(
-            f"{path}: cannot be {done}: {refusal}", expected="a folder to write to", hint="write another --out"
+            f"{path}: cannot be {done}: {refusal}", expected="a folder to write to", hint="write another folder"
         )
 
 

@@ -110,9 +110,7 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
             expected="<class>/… with two classes or more, or a .csv file with columns image_path and label",
         )
     if found is None:
-        raise UserError(
-            f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}"
-        )
+        raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
     return found
 
 

@@ -4,7 +4,7 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -156,7 +156,7 @@ class ResultsWriter:
             yield line, result
 
 
-def resume_results(path: Path, files: Sequence[str], batch: Batch) -> Iterator[int]:
+def resume_results(path: Path, files: Sequence[str], batch: Batch) -> Generator[int, None, None]:
     """Append the results of those of `files` that are not in `path` yet; leaving the loop loses none.
 
     Yields the number of files done: first those of an earlier command, whose errors count again. Raises UserError as

@@ -212,7 +212,7 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         if isinstance(error, AssertionError):
             reason = "its parts do not fit together"
         raise UserError(
-            f"{name}: a broken image ({reason or type(error).__name__}); its first bytes are {content[:4].hex()}"
+            f"{name}: a broken image ({reason or type(error).__name__})", hint="save or copy it again"
         ) from error
 
 
