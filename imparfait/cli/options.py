@@ -27,7 +27,19 @@ class NumberOr(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number as an int, or the word."""
-        return value if value == self.word else click.IntRange(self.least).convert(value, param, ctx)
+        if value == self.word:
+            return value
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.least - 1
+        if number < self.least:
+            self.fail(f"{value!r}; expected {self.least} or more, or {self.word}", param, ctx)
+        return number
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> parameters.Completions:
+        """The word."""
+        return parameters.beginning(incomplete, [self.word])
 
 
 device = click.option(

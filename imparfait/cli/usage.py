@@ -10,8 +10,9 @@ FROM_ELSEWHERE = {
     "--lr": "--learning-rate", "--learning_rate": "--learning-rate", "--batch": "--batch-size", "--epoch": "--epochs",
     "--bs": "--batch-size", "--optimiser": "--optimizer", "--dataset": "--data", "--output": "--out", "-o": "--out",
     "--gpu": "--device cuda", "--imgsz": "--size", "--image-size": "--size", "--weights": "--init-from",
-    "--pretrained": "--init-from", "--from": "--init-from", "--mixture": "--augmentation", "--augment": "--augmentation",
-    "--test": "--split test", "--normalise": "--normalize", "--workers": "--executor processes", "--wd": "--weight-decay",
+    "--pretrained": "--init-from", "--from": "--init-from", "--mixture": "--augmentation",
+    "--augment": "--augmentation", "--wd": "--weight-decay",
+    "--test": "--split test", "--normalise": "--normalize", "--workers": "--executor processes",
     "--config": "--settings", "--format": "--to", "--network": "--model",
 }  # fmt: skip
 """Options of other programs and of earlier versions, and what they are called here."""
@@ -20,7 +21,7 @@ COMMANDS_ELSEWHERE = {"alter": "corrupt", "test": "evaluate", "eval": "evaluate"
 NEAR = 0.65  # similarity of an option that is probably meant; at 0.3, as in click, --lr is near to --help
 RANGE = re.compile(r"(?P<value>\S+) is not in the range (?P<range>[^.;]*\S)")
 LIMITS = re.compile(r"(?:(?P<low>[-\d.]+)(?P<above><=?))?x(?:(?P<below><=?|>=?)(?P<high>[-\d.]+))?")
-CHOICE = re.compile(r"'(?P<value>.*)' is not one of (?P<known>'.*')")
+CHOICE = re.compile(r"'(?P<value>[^']*)' is not one of (?P<known>'.*')")
 
 
 def usage_sentence(error: click.UsageError, commands: Iterable[str]) -> str:
@@ -30,9 +31,12 @@ def usage_sentence(error: click.UsageError, commands: Iterable[str]) -> str:
     if choice := CHOICE.search(said):
         known = re.findall(r"'([^']*)'", choice["known"])
         meant = get_close_matches(choice["value"], known, n=1)
+        expected = " or ".join([", ".join(known[:-1]), known[-1]])
         hint = f"; did you mean {meant[0]!r}?" if meant else ""
-        said = f"{said[: choice.start()]}{choice['value']!r}; expected {' or '.join([', '.join(known[:-1]), known[-1]])}{hint}"
+        said = f"{said[: choice.start()]}{choice['value']!r}; expected {expected}{hint}"
         return _lower(said)
+    if isinstance(error, click.BadOptionUsage) and "requires an argument" in said:
+        return f"{_lower(said)}; write {error.option_name} VALUE"
     path = error.ctx.command_path if error.ctx else "imparfait"
     near = _near(error, commands)
     return f"{_lower(said)}; {f'did you mean {near}?' if near else f'see {path} --help'}"
@@ -45,9 +49,9 @@ def _near(error: click.UsageError, commands: Iterable[str]) -> str:
         elsewhere = FROM_ELSEWHERE.get(error.option_name, "")
         if elsewhere.split(" ")[0] in known:
             return elsewhere
-        return " or ".join(get_close_matches(error.option_name, known, n=2, cutoff=NEAR))
+        return "".join(get_close_matches(error.option_name, known, n=1, cutoff=NEAR))
     name = getattr(error, "command_name", "")
-    return COMMANDS_ELSEWHERE.get(name) or " or ".join(get_close_matches(name, commands, n=1))
+    return COMMANDS_ELSEWHERE.get(name) or "".join(get_close_matches(name, commands, n=1))
 
 
 def _in_words(found: re.Match[str]) -> str:
@@ -61,7 +65,7 @@ def _in_words(found: re.Match[str]) -> str:
     else:
         above = limits["above"] == "<"
     parts = [f"{'above' if above else 'from'} {low}"] if low else []
-    parts += [f"{'below' if below == '<' else 'to'} {high}"] if high else []
+    parts += [f"{'and below' if below == '<' else 'to'} {high}"] if high else []
     words = " ".join(parts) if high else f"above {low}" if above else f"{low} or more"
     return f"{found['value']}; expected {words}"
 

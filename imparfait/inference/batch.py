@@ -46,7 +46,8 @@ def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iter
         if not path.is_dir():
             if not path.exists():
                 if path.parts[0] in ("http:", "https:"):
-                    raise UserError(f"{path}: is an address", hint="download the image, and name its file")
+                    address = str(path).replace(":/", "://", 1)
+                    raise UserError(f"{address}: is an address", hint="download the image, and name its file")
                 raise UserError(f"{path}: there is no such file", expected="images, or folders with images")
             yield str(path)
             continue
