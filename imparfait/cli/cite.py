@@ -49,10 +49,6 @@ def cite(works: tuple[str, ...]) -> None:
 
     WORK is imparfait, mnist, mnist-c (corruptions of digits), imagenet-c (corruptions of photographs) or calibration
     (temperature scaling and ECE); all by default.
-
-    \b
-    imparfait cite > references.bib
-    imparfait cite imparfait imagenet-c
     """
     from importlib.metadata import version
 

@@ -51,10 +51,6 @@ def drift(
     The log is what `imparfait serve --log LOG` writes: statistics and predictions, never images. It may be in several
     files, plain or .gz. Each change is a sentence: darker, blurrier, smaller or moved images, other classes, more
     unsure predictions. A change counts where a test shows it, adjusted for all tests, and where it is large enough.
-
-    \b
-    imparfait drift access.log --reference runs/default-1a2b3c
-    imparfait drift access.log* --since 7d
     """
     if not (reference or since):
         raise click.UsageError("nothing to compare with; write --reference RUN, or --since 7d for the log before")

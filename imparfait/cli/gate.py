@@ -82,10 +82,6 @@ def gate(
 
     A bound is a drop against a baseline, or a minimum. It is broken where a one-sided test shows it at 5 %, adjusted
     for the number of bounds: a lower accuracy alone is not enough. The test images stay sealed by default.
-
-    \b
-    imparfait gate runs/default-1a2b3c --save baseline.json
-    imparfait gate new.onnx --against baseline.json --max-drop 0.5 --min shrunk=0.9
     """
     if model is None or url is not None:
         if model is not None or url is None:

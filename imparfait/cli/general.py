@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 PACKAGES = ("torch", "onnxruntime", "numpy", "pillow")  # whose versions change numbers
 QUIET, VERBOSE = "quiet", "verbose"
-PREFIX, NOTEBOOKS = "IMPARFAIT_", "IMPARFAIT_QUICK"  # of environment variables; the second is for the notebooks
+PREFIX = "IMPARFAIT_"  # of environment variables
 NEVER_FROM_ENVIRONMENT = ("split", "final", "trust", "public", "push_to_hub")
 """What is to be typed each time: the test set, files run without the sandbox, and what is published."""
 
@@ -47,9 +47,10 @@ def variable_of(command: str, option: click.Parameter) -> str:
     return f"{PREFIX}{command}_{option.opts[0].removeprefix('--')}".upper().replace("-", "_")
 
 
-def variables_set() -> list[str]:
-    """The environment variables that may have set an option."""
-    return sorted(name for name in os.environ if name.startswith(PREFIX) and name != NOTEBOOKS)
+def variables_set(words: Sequence[str]) -> list[str]:
+    """The environment variables that may have set an option of the command that is one of `words`."""
+    begins = tuple(f"{PREFIX}{word}_".upper().replace("-", "_") for word in words if not word.startswith("-"))
+    return sorted(name for name in os.environ if name.startswith(begins))
 
 
 def is_quiet() -> bool:

@@ -64,10 +64,6 @@ def list_names(topics: tuple[str, ...], as_json: bool) -> None:
     """List the models, recipes, augmentations, corruptions, suites and data sets.
 
     TOPIC is recipes, models, backbones, augmentations, corruptions, photo-corruptions, data or suites; all by default.
-
-    \b
-    imparfait list recipes
-    imparfait list corruptions suites --json
     """
     found: dict[str, list[dict[str, str]]] = {}
     missing = ""

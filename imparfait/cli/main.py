@@ -11,6 +11,7 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
+from imparfait.cli.examples import epilog
 from imparfait.cli.general import (
     add_general_options,
     general_options,
@@ -63,7 +64,7 @@ GROUPS: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
             "fields": "Draw the fields of a form on an example.",
             "review": "Decide on the unsure fields of forms.",
         },
-        ("imparfait fields form.jpg", "imparfait read forms/ --fields fields.json --csv"),
+        ("imparfait fields form.jpg", "imparfait read forms/ --fields fields.json --csv forms.csv"),
     ),
     "More": (
         {
@@ -109,6 +110,7 @@ def _loaded(name: str) -> click.Command:
     module = name.replace("-", "_")
     command = getattr(import_module(f"imparfait.cli.{module}"), "list_names" if name == "list" else module)
     assert isinstance(command, click.Command)
+    command.epilog = epilog(name)
     return add_general_options(command)
 
 
@@ -182,7 +184,7 @@ def _run() -> None:
 def _stop(sentence: str, code: int) -> None:
     if "-v" in sys.argv or "--verbose" in sys.argv:
         traceback.print_exc()
-    if code == MISTAKE and (variables := variables_set()):
+    if code == MISTAKE and (variables := variables_set(sys.argv[1:])):
         sentence += f"; the environment sets {', '.join(variables)}"
     print(f"imparfait: {_plain(sentence)}", file=sys.stderr)
     sys.exit(code)

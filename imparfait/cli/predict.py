@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import options
+from imparfait.cli.general import is_verbose
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def predict(
     elif not out:
         for result in batch.predict(files):
             if result.error is None:
-                click.echo(results_file.result_text(result))
+                click.echo(results_file.result_text(result, is_verbose()))
             elif len(files) > 1:  # the error of a single file ends the command
                 click.echo(printable(f"{result.file}: {result.error}", MAX_ERROR), err=True)
     if show:

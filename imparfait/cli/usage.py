@@ -26,7 +26,8 @@ CHOICE = re.compile(r"'(?P<value>[^']*)' is not one of (?P<known>'.*')")
 
 def usage_sentence(error: click.UsageError, commands: Iterable[str]) -> str:
     """What click says of a mistake, with what was probably meant or where to find it; `commands` are all there are."""
-    said = (error.message if _near(error, commands) else error.format_message()).rstrip(".").replace(". ", "; ")
+    unknown = isinstance(error, click.NoSuchOption) or hasattr(error, "command_name")
+    said = (error.message if unknown else error.format_message()).rstrip(".").replace(". ", "; ")
     said = RANGE.sub(_in_words, said)
     if choice := CHOICE.search(said):
         known = re.findall(r"'([^']*)'", choice["known"])

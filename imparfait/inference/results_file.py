@@ -26,8 +26,11 @@ WRITTEN_TOGETHER = 256  # results
 LONGEST_NAME = 4096  # characters of a file's name or label that are printed
 
 
-def result_text(result: FileResult) -> str:
-    """A result for people: label, probability, file and other labels; below, the preprocessing."""
+def result_text(result: FileResult, verbose: bool = False) -> str:
+    """A result for people: label, probability, file and other labels; below, why it is unsure.
+
+    The preprocessing is shown where it may explain an unsure prediction, and always if `verbose`.
+    """
     prediction = result.prediction
     assert prediction
     labels = [(printable(label, LONGEST_NAME), score) for label, score in prediction.predictions]
@@ -36,9 +39,11 @@ def result_text(result: FileResult) -> str:
     if prediction.reason == BLANK_MESSAGE:
         return f"{'–':>4}  {'':6}  {name}\n       unsure: {BLANK_MESSAGE}"
     label = labels[0][0] if prediction.confident else f"({labels[0][0]})"
+    shown = verbose or not prediction.confident
+    preprocessing = f"\n       {result.preprocessing}" if shown else ""
     doubt = "" if prediction.confident else f"\n       {prediction.doubt}"
     others = f"   or {others}" if others else ""
-    return f"{label:>4}  {prediction.score:6.1%}  {name}{others}\n       {result.preprocessing}{doubt}"
+    return f"{label:>4}  {prediction.score:6.1%}  {name}{others}{preprocessing}{doubt}"
 
 
 def json_line(content: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ train --model nope.py:build | nope.py: there is no such file | write my_net.py:b
 train --device gpu --data bars | no device is called 'gpu' | did you mean 'cpu'?
 train --optimizer adam | --optimizer was given as 'adam' | expected adamw or keras
 train --optimiser adamw | no such option '--optimiser' | did you mean --optimizer?
+train --recipee quick | no such option '--recipee' | did you mean --recipe?
+train --xyz 1 | no such option '--xyz' | see imparfait train --help
 train --lr 0.1 | no such option '--lr' | did you mean --learning-rate?
 train --gpu | no such option '--gpu' | did you mean --device cuda?
 train --from digits | no such option '--from' | did you mean --init-from?
@@ -89,7 +91,7 @@ corrupt --dataset zip | '--dataset': 'zip' | expected folders or idx
 corrupt --manifest nope.json | 'nope.json' does not exist | see imparfait corrupt --help
 corrupt --images 0 | '--images': 0 | expected from 1 to 64
 study --stage nope | no stage is called 'nope' | choose from 'search cnn', 'search cnn_gru'
-study --stage 'final cnn_gru, balanced' | no stage is called 'final cnn_gru, balanced' | did you mean 'final cnn, balanced'?
+study --stage 'final cnn_gru, balanced' | no stage is called 'final cnn_gru, | did you mean 'final cnn, balanced'?
 study --quick --larger | --quick and --larger name different scales | leave one out
 study --out /proc/x | /proc/x: cannot be made in /proc | write another folder
 study --threads 4 | --threads 4 | leave it out
