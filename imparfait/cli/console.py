@@ -153,7 +153,7 @@ def report_data(dataset: "Dataset") -> None:
 def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", images: int, name: str = "") -> None:
     """Print how the settings differ from the recipe's because the images are few."""
     if (settings.epochs, settings.batch_size) != (recipe.epochs, recipe.batch_size):
-        steps = f"{settings.epochs} epoch{'s' * (settings.epochs > 1)}, in batches of {settings.batch_size}"
+        steps = f"{counted(settings.epochs, 'epoch')}, in batches of {settings.batch_size}"
         if settings.model_args != recipe.model_args:
             steps += f", {', '.join(f'{count} {argument}' for argument, count in settings.model_args.items())}"
         click.echo(

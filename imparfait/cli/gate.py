@@ -92,9 +92,9 @@ def gate(
         raise click.UsageError("no bound was given; write --against BASELINE, --min CONDITION=ACCURACY or --save")
     from imparfait.models.pretrained import find_models
 
-    paths = find_models([] if url else [model])  # what can be refused is, before the model runs
+    check_out(out, save, junit, markdown, badge)  # what can be refused is, before the model runs
+    paths = find_models([] if url else [model])
     check_models(paths.values())
-    check_out(out, save, junit, markdown, badge)
     if against:
         check_baseline(against)
     spec.hint()

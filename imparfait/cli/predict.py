@@ -99,4 +99,5 @@ def _write(out: Path, files: list[str], batch: "Batch") -> None:
                 again = options.again()
                 raise Stopped(f"stopped; the results so far are in {out}; to resume: {again}", stop.code)
     before = f", {earlier:,} of them from before" if earlier else ""
+    before = ", all of them from before" if earlier == len(files) else before
     click.echo(f"{counted(len(files), 'image')}{before}: {out}", err=True)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ValidationError
 from scipy.special import bdtr, stdtr, stdtrit
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import atomic_write
 from imparfait.evaluation.robustness import SuiteResult
@@ -58,7 +59,7 @@ class Baseline(BaseModel, frozen=True, extra="forbid"):
             raise UserError(f"the baseline's {name} is damaged: {error}", hint="write it again with --save") from error
         if len(content) != self.images:
             raise UserError(
-                f"the baseline's {name} is damaged: {len(content)} images", hint="write it again with --save"
+                f"the baseline's {name} is damaged: {counted(len(content), 'image')}", hint="write it again with --save"
             )
         return np.frombuffer(content, np.uint8) / STEPS
 

@@ -127,9 +127,9 @@ class ResultsWriter:
             raise
 
     def _resume(self) -> int:
-        """Fill `done`; the byte at which to go on: before the last file's first line, for it may lack a page."""
+        """Fill `done`; the byte at which to go on: before the last file's first line, where it may lack a page."""
         start = end = 0
-        last = None
+        last, may_lack_a_page = None, False
         self._file.seek(0)
         for line, result in self._lines(self._file):
             if result["file"] != last:
@@ -140,9 +140,12 @@ class ResultsWriter:
                     hint="name another file",
                 )
             self.done.add(result["file"])
+            may_lack_a_page = "page" in result
             if result.get("error"):
                 self.failed.setdefault(result["file"], str(result["error"]))
             end += len(line)
+        if not may_lack_a_page:
+            return end
         self.done.discard(last or "")
         self.failed.pop(last or "", None)
         return start
