@@ -88,9 +88,9 @@ def compare(
         suite=suite, minutes=minutes, executor=runs_on, threads=threads, store=out / JOBS_FOLDER,
     )  # fmt: skip
     click.echo("\n".join(text.plan_lines(run.plan)), err=True)
-    console.run_jobs(run, "comparing")
-    comparison, folder = run.result, out / run.name
-    write_comparison(folder, run.name, comparison, run.data)
+    folder = out / run.name
+    console.run_jobs(run, "comparing", report=lambda: write_comparison(folder, run.name, run.result, run.data))
+    comparison = run.result
     if as_json:
         console.print_json(comparison_json(comparison), folder)
     else:

@@ -34,14 +34,11 @@ MAX_CELL = 1000  # characters of a table cell
 
 @contextmanager
 def bar(title: str, total: float | None) -> "Iterator[tuple[Progress, TaskID]]":
-    """A progress bar with the time left, on stderr; where that is no terminal, only its last line."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    """A progress bar, as in `imparfait.cli.progress`, which imports rich."""
+    from imparfait.cli.progress import bar as shown
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
-    with Progress(*columns, console=console, refresh_per_second=4, disable=is_quiet()) as progress:
-        yield progress, progress.add_task(title, total=total)
+    with shown(title, total) as both:
+        yield both
 
 
 @contextmanager
@@ -162,21 +159,29 @@ def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", image
         )
 
 
-def run_jobs(run: "Iterable[JobProgress]", title: str, note: Callable[[], str] = str) -> None:
-    """Run a comparison or search behind a bar, to which `note` adds words.
+def run_jobs(
+    run: "Iterable[JobProgress]", title: str, note: Callable[[], str] = str, report: Callable[[], object] | None = None
+) -> None:
+    """Run a comparison or search behind a bar, to which `note` adds words; `report` draws what is written at the end.
 
     Raises Stopped on Ctrl-C and SIGTERM; finished jobs are kept.
     """
+    from imparfait.cli.progress import REPORT_SHARE
     from imparfait.core.compute import tune_malloc
 
     tune_malloc()  # for jobs that run in this process
     last, before = None, signal.signal(signal.SIGTERM, signal.default_int_handler)
+    whole = 1 + REPORT_SHARE * bool(report)
     try:
         with bar(title, None) as (progress, task):
             for last in run:
-                jobs = f"{title}: {last.done} of {last.total} jobs"
+                jobs = f"{title}: {last.done} of {counted(last.total, 'job')}"
                 description = ", ".join(filter(None, (jobs, note())))
-                progress.update(task, completed=last.seconds, total=last.total_seconds, description=description)
+                total = whole * last.total_seconds
+                progress.update(task, completed=last.seconds, total=total, description=description)
+            if report:
+                progress.update(task, description=f"{title}: drawing the report")
+                report()
     except KeyboardInterrupt as error:
         finished = f"{last.done} of {last.total} jobs are finished and kept" if last else "finished jobs are kept"
         raise Stopped(f"stopped; {finished}, {CONTINUES}", 128 + signal.SIGINT) from error

@@ -109,7 +109,7 @@ def evaluate(
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
-        progress = SuiteProgress()
+        progress = SuiteProgress(len(opened), report=True)
         with progress.saved():
             report = evaluate_models(
                 opened,

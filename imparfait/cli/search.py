@@ -75,9 +75,11 @@ def search(
         store=out / JOBS_FOLDER,
     )  # fmt: skip
     click.echo(text.search_plan(run), err=True)
-    console.run_jobs(run, "searching", lambda: text.best_so_far(run))
-    result, folder = run.result, out / run.name
-    write_search(folder, run.name, result)
+    folder = out / run.name
+    console.run_jobs(
+        run, "searching", lambda: text.best_so_far(run), report=lambda: write_search(folder, run.name, run.result)
+    )
+    result = run.result
     if as_json:
         console.print_json(search_json(result), folder)
     else:

@@ -62,7 +62,8 @@ def study(
             run_stage(run, one)
     train_in_parallel(run, scale)
     result, folder = run.result, out / ("study" if scale == "full" else f"study-{scale}")
-    exported = write_study(folder, folder.name, result, run.data, run.held_out)
+    with console.bar("drawing the report", None):
+        exported = write_study(folder, folder.name, result, run.data, run.held_out)
     if as_json:
         console.print_json(study_json(result), folder)
         return
