@@ -44,7 +44,7 @@ def predict(
 ) -> None:
     """Classify each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, or a folder of them.
 
-    Each image is normalised as the model's training images were, and the output tells how. A model of digits finds
+    Each image is normalised as the model's training images were; with -v the output tells how. A model of digits finds
     the digit, dark on light or light on dark, and crops it. An unsure prediction tells why. Needs no torch.
     """
     from imparfait.core.storage import printable

@@ -207,6 +207,18 @@ def test_list_prints_topics_and_json() -> None:
     assert all(set(rows[0]) == set(row) for rows in found.values() for row in rows)
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_list_fits_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    commands.main(["list"], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(line.startswith("quick ") for line in lines)
+
+
 def test_cite_prints_entries_that_can_be_parsed() -> None:
     said = run("cite")
     assert version("imparfait") in said
