@@ -183,6 +183,8 @@ def _sentences(function: Any) -> str:
 
 
 def _command(command: click.Command, context: click.Context) -> str:
+    from imparfait.cli.examples import EXAMPLES
+
     usage = " ".join(["imparfait", context.info_name or "", *command.collect_usage_pieces(context)])
     rows = []
     for parameter in command.params:
@@ -190,7 +192,8 @@ def _command(command: click.Command, context: click.Context) -> str:
         if record:
             rows.append((f"`{record[0]}`", record[1]))
     does = inspect.cleandoc(command.help or "")
-    return f"    {usage}\n\n{does}\n\n{table(('option', 'meaning'), rows)}"
+    examples = "\n".join(f"    {example}" for example in EXAMPLES[context.info_name or ""])
+    return f"    {usage}\n\n{does}\n\n{table(('option', 'meaning'), rows)}\n{examples}\n"
 
 
 def _member(name: str, member: Any) -> str:

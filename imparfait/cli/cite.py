@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from imparfait.cli import parameters
 from imparfait.core.errors import UserError
 from imparfait.core.storage import printable
 
@@ -48,16 +49,12 @@ WORKS = {
 
 
 @click.command()
-@click.argument("works", nargs=-1, metavar="[WORK|RUN]...")
+@click.argument("works", nargs=-1, metavar="[WORK|RUN]...", shell_complete=parameters.values_of(["imparfait", *WORKS]))
 def cite(works: tuple[str, ...]) -> None:
     """Print BibTeX entries, and the methods paragraph of a run.
 
     WORK is imparfait, mnist, mnist-c (corruptions of digits), imagenet-c (corruptions of photographs) or calibration
     (temperature scaling and ECE); all by default. RUN is a run folder: a paragraph on how it was trained and evaluated.
-
-    \b
-    imparfait cite > references.bib
-    imparfait cite imparfait imagenet-c
     """
     from importlib.metadata import version
 

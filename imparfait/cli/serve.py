@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from imparfait.cli import options
+from imparfait.cli import options, parameters
 from imparfait.cli.options import Command
 from imparfait.core.errors import UserError
 from imparfait.core.install import install_hint
@@ -25,7 +25,7 @@ def settings(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("model", default="digits")
+@click.argument("model", type=parameters.Model(), default="digits")
 @options.trust
 @settings
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
-from imparfait.core.errors import UserError, lookup
+from imparfait.cli import console, names, options, parameters
+from imparfait.cli.checks import check_out
+from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.load import Dataset
@@ -24,7 +25,12 @@ FINAL_HEADINGS = ("final network", "clean", "geometric", "shrunk", "core mean", 
 )
 @click.option("--larger", is_flag=True, help="More seeds, epochs and trials, and one more final network: days.")
 @click.option("--stages", is_flag=True, help="Print the stages and their predicted duration, then exit.")
-@click.option("--stage", metavar="NAME", help="Run only this stage, then exit.")
+@click.option(
+    "--stage",
+    metavar="NAME",
+    shell_complete=parameters.values_of(names.LARGER_STAGES),
+    help="Run only this stage, then exit.",
+)
 @options.executor
 @options.out
 @options.as_json
@@ -43,13 +49,10 @@ def study(
         raise UserError("--quick and --larger name different scales", hint="leave one out")
     if threads != 1:
         raise UserError(f"--threads {threads}", expected="1: each job of the study has one thread", hint="leave it out")
-    from imparfait.study.plan import stage_names
-    from imparfait.study.quick import quick_stage_names
-    from imparfait.study.scales import SCALES
-
     scale = "quick" if quick else "larger" if larger else "full"
-    if stage:  # before anything is measured
-        lookup("stage", stage, dict.fromkeys(quick_stage_names() if quick else stage_names(SCALES[scale])))
+    known = names.QUICK_STAGES if quick else names.LARGER_STAGES if larger else names.STAGES
+    names.check_name("stage", stage, known)  # before anything is measured
+    check_out(out)
     from imparfait.selection.executors import executor_named
 
     runs_on = executor_named(executor, address, 1)
@@ -79,7 +82,8 @@ def _quick(dataset: "Dataset", workers: int, stages: bool, stage: str | None, ou
         return
     train_in_parallel(run.finals, planned, "quick", workers)
     result, folder = run.result, out / "study-quick"
-    write_quick_study(folder, folder.name, result, run.finals.held_out)
+    with console.bar("drawing the report", None):
+        write_quick_study(folder, folder.name, result, run.finals.held_out)
     if as_json:
         console.print_json(quick_json(result), folder)
         return
@@ -113,7 +117,8 @@ def _whole(
             console.run_jobs(run.run(one), one.name)
     train_in_parallel(run.finals, [one for one in run.stages if one.kind == "final"], scale, executor.workers)
     result, folder = run.result, out / ("study" if scale == "full" else f"study-{scale}")
-    exported = write_study(folder, folder.name, result, run.data, run.finals.held_out)
+    with console.bar("drawing the report", None):
+        exported = write_study(folder, folder.name, result, run.data, run.finals.held_out)
     if as_json:
         console.print_json(study_json(result), folder)
         return

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from imparfait.core.counts import counted
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Family, Severity
@@ -93,7 +94,7 @@ def describe_overlap(augmentation: Augmentation) -> str:
         return "No corruption was seen in training" + (", only mild changes of photographs." if mild else ".")
     if len(names) > 3:
         unseen = [name for name in CORRUPTIONS if name not in names]
-        seen = f"{len(names)} corruptions were seen in training"
+        seen = f"{counted(len(names), 'corruption')} {'was' if len(names) == 1 else 'were'} seen in training"
         return f"{seen}: all but {', '.join(unseen)}." if unseen else f"{seen}: all of them."
     return f"Seen in training: {' and '.join(names)}; these numbers say nothing about other corruptions."
 

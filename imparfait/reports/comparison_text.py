@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.evaluation.intervals import wilson_interval
 from imparfait.evaluation.suite import CLEAN
 from imparfait.reports.text import duration, group_sentence, percent, points, signed_points, verdict_sentence
@@ -91,7 +92,9 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
         remarks += [f"{name}: {_on_all_images(own)}" for name, own in found.items() if own]
     if comparison.is_full:
         n = len({name for name, _ in plan.corruptions} - {CLEAN})
-        remarks.append(f"the mean is over {n} corruptions, each averaged over its severities; clean is not included")
+        remarks.append(
+            f"the mean is over {counted(n, 'corruption')}, each averaged over its severities; clean is not included"
+        )
     differing = [n for n in PIXEL_SETTINGS if len({getattr(p.settings, n) for p in plan.profiles}) > 1]
     remarks.append(
         f"not trained on identical pixels: the candidates differ in {' and '.join(differing)}"
@@ -133,7 +136,7 @@ def search_plan(run: SearchRun) -> str:
     search = run.searches[0]
     start = f"{_counted(search.start.epochs, 'epoch')} and batch size {search.start.batch_size} at the start"
     varied = ", ".join(search.space)
-    jobs = f"{run.num_jobs} jobs × about {run.job_seconds:.1f} s, {run.executor.workers} at once"
+    jobs = f"{counted(run.num_jobs, 'job')} × about {run.job_seconds:.1f} s, {run.executor.workers} at once"
     return f"{run.profile.name} ({start}), varying {varied}: {jobs}: {duration(run.seconds)}"
 
 

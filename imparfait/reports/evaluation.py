@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import lookup
 from imparfait.core.hardware import environment
 from imparfait.core.names import as_file_name
@@ -223,7 +224,7 @@ def _write_report(
     robustness.write_report(
         folder,
         title=f"{', '.join(model.name for model in evaluation.models)} on {images.name}",
-        circumstances=f"{len(models)} network{'s' * (len(models) > 1)} on {measured_on}.",
+        circumstances=f"{counted(len(models), 'network')} on {measured_on}.",
         overlap=" ".join(overlaps),
         evaluation=evaluation,
         data=images,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from imparfait.core.counts import counted
 from imparfait.evaluation.intervals import Interval
 from imparfait.evaluation.statistics import Verdict
 from imparfait.reports.text import duration, percent, percent_range, verdict_sentence
@@ -59,7 +60,7 @@ def stage_lines(plan: StudyPlan, stages: Sequence[Stage]) -> list[str]:
         f"  {stage.name:36}{stage.jobs:>5} job{'s' * (stage.jobs != 1):1}{duration(stage.seconds):>10}"
         for stage in stages
     ]
-    at_once = f"{plan.pair.workers} job{'s' * (plan.pair.workers > 1)} at once"
+    at_once = f"{counted(plan.pair.workers, 'job')} at once"
     return [
         f"predicted from measured throughput, {at_once}; finished work is not repeated:",
         *rows,
