@@ -1,6 +1,5 @@
 """How to install what is missing: from the repository, as the package is on no index yet."""
 
-
 WITH_TORCH = ("train", "keras", "timm")  # extras that bring PyTorch, of which pip takes a build with CUDA on Linux
 
 
