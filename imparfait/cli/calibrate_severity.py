@@ -66,7 +66,8 @@ def calibrate_severity(
     That becomes severity 1 of your data, and levels 1 to 5 are its fifths. The model should have been trained on your
     data with the corruptions as augmentation, as the published scale was made. Measured on validation images.
     """
-    from imparfait.core.storage import atomic_write, check_writable
+    from imparfait.core.storage import atomic_write
+    from imparfait.core.writable import check_writable
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from imparfait.cli.names import NETWORKS, OWN_NETWORK, check_name
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
-from imparfait.core.storage import check_writable, check_writable_folder
+from imparfait.core.writable import check_writable, check_writable_folder
 
 
 def check_models(paths: Iterable[Path]) -> None:

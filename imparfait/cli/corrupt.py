@@ -7,7 +7,7 @@ import click
 
 from imparfait.cli import console, options, parameters
 from imparfait.core.errors import UserError
-from imparfait.core.storage import check_writable, check_writable_folder
+from imparfait.core.writable import check_writable, check_writable_folder
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization

@@ -7,7 +7,7 @@ import click
 
 from imparfait.cli import console, local_page, options
 from imparfait.core.counts import counted
-from imparfait.core.storage import check_writable
+from imparfait.core.writable import check_writable
 
 
 @click.command()

@@ -13,7 +13,7 @@ import click
 from imparfait.cli import console, local_page, options, parameters
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
-from imparfait.core.storage import check_writable
+from imparfait.core.writable import check_writable
 
 if TYPE_CHECKING:
     from imparfait.inference.active_learning import Candidate

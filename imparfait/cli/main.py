@@ -115,7 +115,7 @@ def _loaded(name: str) -> click.Command:
 
 
 HIDDEN = {"help": help_command, "version": version_command}
-"""Commands by which other programs are asked for what -h and -V print."""
+"""Commands that print what -h and -V print, as in other programs; --help does not list them."""
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -1,7 +1,6 @@
-"""Names that arguments and options take, without importing what they name: PyTorch takes seconds to import.
+"""Names that arguments and options take, known without importing what they name, which takes seconds."""
 
-They complete in the shell, and a wrong one is refused at once. A test compares them with what they name.
-"""
+# They complete in the shell, and a wrong one is refused at once. A test compares them with what they name.
 
 from collections.abc import Collection
 from pathlib import Path

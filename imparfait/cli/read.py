@@ -11,7 +11,7 @@ from imparfait.cli.read_forms import read_forms
 from imparfait.cli.read_tables import read_tables
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
-from imparfait.core.storage import check_writable_folder
+from imparfait.core.writable import check_writable_folder
 
 if TYPE_CHECKING:
     from imparfait.inference.ocr.constraints import Constraint
