@@ -83,7 +83,7 @@ def compare(
     click.echo("\n".join(text.plan_lines(run.plan)), err=True)
     console.run_jobs(run, "comparing")
     comparison, folder = run.result, out / run.name
-    write_comparison(folder, run.name, comparison, run.data)
+    write_comparison(folder, f"Comparison: {', '.join(comparison.ranked)} on {run.data.name}", comparison, run.data)
     if as_json:
         console.print_json(comparison_json(comparison), folder)
     else:

@@ -72,7 +72,7 @@ def search(
     click.echo(text.search_plan(run), err=True)
     console.run_jobs(run, "searching", lambda: text.best_so_far(run))
     result, folder = run.result, out / run.name
-    write_search(folder, run.name, result)
+    write_search(folder, f"Hyperparameter search: {result.name}", result)
     if as_json:
         console.print_json(search_json(result), folder)
     else:

@@ -7,6 +7,12 @@ import click
 from imparfait.cli import console, options
 from imparfait.core.errors import UserError, lookup
 
+TITLES = {
+    "full": "The founding study, repeated",
+    "quick": "The founding study, quick run on few images",
+    "larger": "The founding study, repeated on more seeds and epochs",
+}
+
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Every stage on few images, in under 3 minutes; the numbers mean nothing.")
@@ -58,7 +64,7 @@ def study(
             run_stage(run, one)
     train_in_parallel(run, scale)
     result, folder = run.result, out / ("study" if scale == "full" else f"study-{scale}")
-    exported = write_study(folder, folder.name, result, run.data, run.held_out)
+    exported = write_study(folder, TITLES[scale], result, run.data, run.held_out)
     if as_json:
         console.print_json(study_json(result), folder)
         return

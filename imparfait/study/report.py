@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
@@ -18,6 +19,7 @@ from imparfait.reports.comparison import accuracy_seconds_figure, comparison_jso
 from imparfait.reports.comparison_text import comparison_headings, comparison_rows, search_rows
 from imparfait.reports.figures.comparisons import paired_differences
 from imparfait.reports.figures.runs import accuracy_loss, confusion, errors, mistakes
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.search import search_json, write_search
 from imparfait.reports.text import percent, percent_range, verdict_sentence
@@ -26,6 +28,9 @@ from imparfait.study.claims import Study
 from imparfait.study.final_runs import FinalRun, report_of
 from imparfait.study.text import claim_rows, summary
 
+FINAL_HEADINGS = (
+    "network", "augmentation", "epochs", "clean", "geometric", "shrunk", "core mean", "95 %", "seconds",
+)  # fmt: skip
 EXAMPLES = 16  # digits that the network trained on clean ones gets wrong
 COMPARISONS = {"cross-validation": "pair", "ablations": "ablations"}
 """Folder and attribute of each comparison, which has a report of its own."""
@@ -41,9 +46,12 @@ def write_study(folder: Path, title: str, study: Study, data: LabelledImages, he
     """
     with atomic_directory(folder) as unfinished:
         for name, attribute in COMPARISONS.items():
-            write_comparison(unfinished / name, name, getattr(study, attribute), data)
+            comparison = getattr(study, attribute)
+            write_comparison(
+                unfinished / name, f"{name.capitalize()}: {', '.join(comparison.ranked)}", comparison, data
+            )
         for name, result in study.searches.items():
-            write_search(unfinished / f"search-{name}", f"search for {name}", result)
+            write_search(unfinished / f"search-{name}", f"Hyperparameter search: {name}", result)
         write_json(unfinished / "scores.json", study_json(study))
         cnn = study.finals["cnn"]
         for number, counts in ((1, cnn.confusion["clean"]), (2, cnn.corrupted)):
@@ -79,6 +87,7 @@ def _export_keras(study: Study, path: Path) -> str:
 
 def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages) -> None:
     cnn = study.finals["cnn"]
+    finals = [_row(final) for final in study.finals.values()]
     write_page(
         folder,
         "study.html",
@@ -96,7 +105,20 @@ def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages
         training_images=f"{cnn.images:,}",
         summary=summary(study),
         claims=claim_rows(study),
-        rows=[_row(final) for final in study.finals.values()],
+        final_headings=FINAL_HEADINGS,
+        rows=finals,
+        latex=[
+            LatexTable(
+                f"{title} claims", f"{title}: claims.", ("claim", "outcome", "measured"), claim_rows(study), left=3
+            ),
+            LatexTable(f"{title} networks", f"{title}: final networks.", FINAL_HEADINGS, finals, left=2),
+            LatexTable(
+                f"{title} ablations",
+                f"{title}: ablations.",
+                comparison_headings(study.ablations),
+                comparison_rows(study.ablations),
+            ),
+        ],
         ablation_headings=comparison_headings(study.ablations),
         ablation_rows=comparison_rows(study.ablations),
         verdicts=list(map(verdict_sentence, [study.verdict, *study.ablation_verdicts()])),
@@ -147,7 +169,8 @@ def _failures(study: Study, held_out: LabelledImages) -> list[PageFigure]:
             "failure",
             "The failure that started the study",
             "Corrupted images of the validation set: the true class, the class predicted by cnn trained on clean "
-            "digits, and its confidence. Trained on the study's augmentation, it gets all of these right.",
+            "digits, and its confidence. Trained on the study's augmentation, it classifies these correctly; the table "
+            "below has its accuracy on all images.",
             lambda theme: mistakes(pixels, captions, theme),
             section="failure",
         )
@@ -184,8 +207,8 @@ def _networks(study: Study) -> list[PageFigure]:
         ),
         accuracy_seconds_figure(
             study.ablations,
-            f"After {epochs} epochs: higher and further left is better. Bars: one standard deviation over folds. Time: "
-            "one training on one thread.",
+            f"After {counted(epochs, 'epoch')}: higher and further left is better. Bars: one standard deviation over "
+            "folds. Time: one training on one thread.",
             section="networks",
         ),
     ]
@@ -211,7 +234,7 @@ def _confusion(final: FinalRun) -> list[PageFigure]:
             f"Confusion matrix of {final.name}: {images}",
             "A row per true class, a column per predicted class; mistakes are off the diagonal.",
             partial(confusion, counts, final.classes),
-            square=True,
+            beside=True,
             section="cnn",
         )
         for number, images, counts in matrices
