@@ -40,8 +40,8 @@ TERMS = (
     ),
     Term(
         "NLL (negative log-likelihood, log loss)",
-        "The mean of −log of the probability given to the true class; 0 is perfect. Being sure and wrong costs most. "
-        "Equal probabilities for 10 classes give 2.30.",
+        "The mean of −log of the probability given to the true class; 0 is perfect. Being confident and wrong costs "
+        "most. Equal probabilities for 10 classes give 2.30.",
         r"\bNLL\b|\blog loss\b", "nll",
     ),
     Term(
@@ -53,7 +53,7 @@ TERMS = (
     Term(
         "ECE (expected calibration error)",
         "The mean distance between confidence and accuracy, over groups of images with similar confidence. 0 is "
-        "perfect.",
+        "perfect. Its interval allows for the error that few images add, so it may lie below the value.",
         r"\bECE\b", "ece",
     ),
     Term(

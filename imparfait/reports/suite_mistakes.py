@@ -119,6 +119,7 @@ def mistake_figures(suite: SuiteResult, summaries: Sequence[CorruptionSummary], 
             family,
             "",
             lambda theme, rows=rows: rows_of_mistakes(rows, MISTAKES_PER_CORRUPTION, theme),  # type: ignore[misc]
+            beside=True,
             section="mistakes",
         )
         for family, rows in families.items()

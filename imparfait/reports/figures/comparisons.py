@@ -83,7 +83,7 @@ def slices(
         n for n in (3, 4, 2, 1) if n <= len(tried) and (len(tried) % n != 1 or n == 1)
     )  # none alone in a row
     rows = -(-len(tried) // columns)
-    figure, _ = figure_on(theme, 3.1 * columns, 2.5 * rows, columns=columns, rows=rows)
+    figure, _ = figure_on(theme, 9.4, 2.4 * rows, columns=columns, rows=rows)
     floor = float(np.quantile(accuracy, 0.2))
     for index, (axes, (name, (values, log))) in enumerate(zip(figure.axes, tried.items(), strict=False)):
         axes.plot(values, 100 * accuracy, "o", color=theme.series[0], markersize=4, alpha=0.6, markeredgewidth=0)
