@@ -89,7 +89,12 @@ def compare(
     )  # fmt: skip
     click.echo("\n".join(text.plan_lines(run.plan)), err=True)
     folder = out / run.name
-    console.run_jobs(run, "comparing", report=lambda: write_comparison(folder, run.name, run.result, run.data))
+
+    def report() -> None:
+        title = f"Comparison: {', '.join(run.result.ranked)} on {run.data.name}"
+        write_comparison(folder, title, run.result, run.data)
+
+    console.run_jobs(run, "comparing", report=report)
     comparison = run.result
     if as_json:
         console.print_json(comparison_json(comparison), folder)

@@ -86,7 +86,17 @@ def drift(
     from imparfait.reports.drift import write_drift
 
     sides = (other.side, "now")
-    write_drift(folder, folder.name, result, other.observations, now, sides, sentences, remarks, as_numbers)
+    write_drift(
+        folder,
+        f"Drift: images of {found.model or 'a model'} {other.side} and now",
+        result,
+        other.observations,
+        now,
+        sides,
+        sentences,
+        remarks,
+        as_numbers,
+    )
     if as_json:
         console.print_json(as_numbers, folder)
     else:

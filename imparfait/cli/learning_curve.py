@@ -61,7 +61,7 @@ def learning_curve(
         for each, recall, count in neediest(curve, held_out, counts)
     ]
     sentences = [sentence(curve), "classes with the lowest recall: " + "; ".join(needy)]
-    write_curve(folder, folder.name, curve, sentences)
+    write_curve(folder, f"Learning curve: {name} on {fit.name}", curve, sentences)
     if as_json:
         more = curve.extrapolate()
         content = {"images": curve.images, "accuracies": curve.accuracies, "twice": more.__dict__}

@@ -76,9 +76,11 @@ def search(
     )  # fmt: skip
     click.echo(text.search_plan(run), err=True)
     folder = out / run.name
-    console.run_jobs(
-        run, "searching", lambda: text.best_so_far(run), report=lambda: write_search(folder, run.name, run.result)
-    )
+
+    def report() -> None:
+        write_search(folder, f"Hyperparameter search: {run.result.name}", run.result)
+
+    console.run_jobs(run, "searching", lambda: text.best_so_far(run), report=report)
     result = run.result
     if as_json:
         console.print_json(search_json(result), folder)

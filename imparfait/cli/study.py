@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 PLANNING = "planning: the throughput of each network is measured"
 FINAL_HEADINGS = ("final network", "clean", "geometric", "shrunk", "core mean", "training")
 
+TITLES = {
+    "full": "The founding study, repeated",
+    "larger": "The founding study, repeated on more seeds and epochs",
+}
+
 
 @click.command()
 @click.option(
@@ -83,7 +88,7 @@ def _quick(dataset: "Dataset", workers: int, stages: bool, stage: str | None, ou
     train_in_parallel(run.finals, planned, "quick", workers)
     result, folder = run.result, out / "study-quick"
     with console.bar("drawing the report", None):
-        write_quick_study(folder, folder.name, result, run.finals.held_out)
+        write_quick_study(folder, "The point of the founding study", result, run.finals.held_out)
     if as_json:
         console.print_json(quick_json(result), folder)
         return
@@ -118,7 +123,7 @@ def _whole(
     train_in_parallel(run.finals, [one for one in run.stages if one.kind == "final"], scale, executor.workers)
     result, folder = run.result, out / ("study" if scale == "full" else f"study-{scale}")
     with console.bar("drawing the report", None):
-        exported = write_study(folder, folder.name, result, run.data, run.finals.held_out)
+        exported = write_study(folder, TITLES[scale], result, run.data, run.finals.held_out)
     if as_json:
         console.print_json(study_json(result), folder)
         return

@@ -51,7 +51,7 @@ def mean_name(comparison: Comparison) -> str:
 
 def comparison_headings(comparison: Comparison) -> tuple[str, ...]:
     """Column headings of `comparison_rows`."""
-    return "", mean_name(comparison), "sd", "jobs", "training", "images/s", "parameters"
+    return "candidate", mean_name(comparison), "sd", "jobs", "training", "images/s", "parameters"
 
 
 def comparison_rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -148,7 +148,7 @@ def best_so_far(run: SearchRun) -> str:
 
 def search_headings(result: SearchResult) -> tuple[str, str, str]:
     """Column headings of `search_rows`."""
-    return "setting", result.name, "found"
+    return "setting", f"at the start ({result.name})", "found"
 
 
 def search_rows(result: SearchResult) -> list[tuple[str, str, str]]:

@@ -229,11 +229,16 @@ def _write_report(
     write_card(folder, run, scores, f"{circumstances} {overlap}")
     write_report(
         folder,
-        title=run.name,
+        title=f"Training: {run.recipe} on {run.data.name}, seed {run.settings.seed}",
         circumstances=circumstances,
         overlap=overlap,
         scores=scores,
+        conditions=conditions,
         figures=[training_figure(epochs), *prediction_figures(scores, conditions), *doubtful],
-        facts={"settings": run.settings.model_dump(), "compute": environment(run.compute)},
+        facts={
+            "run": {"name": run.name, "hash": run.hash},
+            "settings": run.settings.model_dump(),
+            "compute": environment(run.compute),
+        },
         for_papers=epochs[-1].seconds >= LONG_TRAINING,  # they take three seconds
     )

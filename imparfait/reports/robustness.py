@@ -13,6 +13,7 @@ from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import Condition
+from imparfait.reports.gallery import suite_gallery
 from imparfait.reports.page import write_page
 from imparfait.reports.suite_confidence import (
     CALIBRATION_HEADINGS,
@@ -111,6 +112,7 @@ def write_report(
         verdicts=verdicts,
         sentences=list(map(verdict_sentence, verdicts)),
         overview=[_overview(model) for model in models],
+        gallery=suite_gallery(suite, images),
         breaking={model.name: breaking_sentences(summaries[model.name]) for model in models},
         headings=headings[:columns],
         is_of_photos=suite.is_of_photos,

@@ -81,11 +81,16 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def corruption_label(corruption: str) -> str:
-    """A corruption's name in reports: without "photo.", and "fog-like" where it only resembles the published one."""
+    """A corruption's name in words: "glass blur (similar)" where it only resembles the published one.
+
+    One of the user's own keeps its name.
+    """
     from imparfait.corruptions import ALL_CORRUPTIONS, PHOTO
 
     known = ALL_CORRUPTIONS.get(corruption)
-    return f"{corruption.removeprefix(PHOTO)}{'-like' if known and known.in_kind else ''}"
+    if known is None:
+        return corruption
+    return f"{corruption.removeprefix(PHOTO).replace('_', ' ')}{' (similar)' if known.in_kind else ''}"
 
 
 def severity_number(corruption: str, severity: float) -> str:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
@@ -13,6 +14,7 @@ from imparfait.reports.comparison import accuracy_seconds_figure, comparison_jso
 from imparfait.reports.comparison_text import comparison_headings, comparison_rows, search_rows
 from imparfait.reports.figures.comparisons import paired_differences
 from imparfait.reports.figures.runs import confusion
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.search import search_json, write_search
 from imparfait.reports.text import percent, verdict_sentence
@@ -22,6 +24,9 @@ from imparfait.study.figures import augmentation_figure, failure_figure, final_r
 from imparfait.study.final_runs import FinalRun, report_of
 from imparfait.study.text import claim_rows, summary
 
+FINAL_HEADINGS = (
+    "network", "augmentation", "epochs", "clean", "geometric", "shrunk", "core mean", "95 %", "training",
+)  # fmt: skip
 COMPARISONS = {"cross-validation": "pair", "ablations": "ablations"}
 """Folder and attribute of each comparison, which has a report of its own."""
 KERAS_FILE = Path("model") / "mon_model.keras"
@@ -36,9 +41,12 @@ def write_study(folder: Path, title: str, study: Study, data: LabelledImages, he
     """
     with atomic_directory(folder) as unfinished:
         for name, attribute in COMPARISONS.items():
-            write_comparison(unfinished / name, name, getattr(study, attribute), data)
+            comparison = getattr(study, attribute)
+            write_comparison(
+                unfinished / name, f"{name.capitalize()}: {', '.join(comparison.ranked)}", comparison, data
+            )
         for name, result in study.searches.items():
-            write_search(unfinished / f"search-{name}", f"search for {name}", result)
+            write_search(unfinished / f"search-{name}", f"Hyperparameter search: {name}", result)
         write_json(unfinished / "scores.json", study_json(study))
         cnn = study.finals["cnn"]
         for number, counts in ((1, cnn.confusion["clean"]), (2, cnn.corrupted)):
@@ -74,6 +82,7 @@ def _export_keras(study: Study, path: Path) -> str:
 
 def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages) -> None:
     cnn = study.finals["cnn"]
+    finals = [final_row(final) for final in study.finals.values()]
     write_page(
         folder,
         "study.html",
@@ -91,7 +100,20 @@ def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages
         training_images=f"{cnn.images:,}",
         summary=summary(study),
         claims=claim_rows(study),
-        rows=[final_row(final) for final in study.finals.values()],
+        final_headings=FINAL_HEADINGS,
+        rows=finals,
+        latex=[
+            LatexTable(
+                f"{title} claims", f"{title}: claims.", ("claim", "outcome", "measured"), claim_rows(study), left=3
+            ),
+            LatexTable(f"{title} networks", f"{title}: final networks.", FINAL_HEADINGS, finals, left=2),
+            LatexTable(
+                f"{title} ablations",
+                f"{title}: ablations.",
+                comparison_headings(study.ablations),
+                comparison_rows(study.ablations),
+            ),
+        ],
         ablation_headings=comparison_headings(study.ablations),
         ablation_rows=comparison_rows(study.ablations),
         verdicts=list(map(verdict_sentence, [study.verdict, *study.ablation_verdicts()])),
@@ -123,8 +145,8 @@ def _networks(study: Study) -> list[PageFigure]:
         ),
         accuracy_seconds_figure(
             study.ablations,
-            f"After {epochs} epoch{'s' * (epochs > 1)}: higher and further left is better. Bars: one standard "
-            "deviation over folds. Time: one training on one thread.",
+            f"After {counted(epochs, 'epoch')}: higher and further left is better. Bars: one standard deviation over "
+            "folds. Time: one training on one thread.",
             section="networks",
         ),
     ]
@@ -138,7 +160,7 @@ def _confusion(final: FinalRun) -> list[PageFigure]:
             f"Confusion matrix of {final.name}: {images}",
             "A row per true class, a column per predicted class; mistakes are off the diagonal.",
             partial(confusion, counts, final.classes),
-            square=True,
+            beside=True,
             section="cnn",
         )
         for number, images, counts in matrices

@@ -275,10 +275,11 @@ def test_the_baseline_has_every_level_of_every_corruption() -> None:
 
 
 def test_a_corruption_that_only_resembles_mnist_c_is_labelled_so() -> None:
-    names = {name: f"{name}-like" if known.in_kind else name for name, known in CORRUPTIONS.items()}
+    names = {name: name.replace("_", " ") + " (similar)" * known.in_kind for name, known in CORRUPTIONS.items()}
     suite = suite_of({(name, known.levels[-1]): [1, 0] for name, known in CORRUPTIONS.items()})
     assert {row.corruption: corruption_label(row.corruption) for row in suite.corruptions} == names
-    assert names["fog"] == "fog-like"
+    assert names["fog"] == "fog (similar)"
+    assert names["shot_noise"].startswith("shot noise")
 
 
 def test_the_order_of_conditions_does_not_matter() -> None:
