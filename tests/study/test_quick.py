@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from imparfait.cli.main import commands
-from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.study import quick
 from imparfait.study.final_runs import FinalRun
 from imparfait.study.quick import CLEAN, CORRUPTED, QuickStudy, quick_settings, quick_stage_names
