@@ -78,7 +78,7 @@ def write_page(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters["tight"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" – ", NARROW_RANGE)
-    environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}."
+    environment.filters["sentence"] = _as_sentence
     environment.filters["id"] = lambda name: NOT_IN_AN_ID.sub("-", name)
     body = environment.get_template(template).render(
         title=title, figures=rendered, facts=facts, numbered=numbered_classes(classes), **values
@@ -108,6 +108,12 @@ def _rendered(folder: Path, figure: PageFigure, vectors: bool) -> dict[str, Any]
     size = {"width": width, "height": height, "inches": f"{width / DPI:.2f}"}
     images = {"light": light["png"], "dark": dark}
     return {"about": figure} | size | {name: base64.b64encode(png).decode() for name, png in images.items()}
+
+
+def _as_sentence(text: str, names: Sequence[str] = ()) -> str:
+    """Text with a capital and a full stop; one of `names` at its beginning stays as it is."""
+    is_name = any(text.startswith((f"{name} ", f"{name}:", f"{name},")) for name in names)
+    return f"{text if is_name else text[:1].upper() + text[1:]}."
 
 
 def _css_string(text: str) -> str:

@@ -99,8 +99,7 @@ def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) ->
         PageFigure(
             f"confusion_{result.corruption}",
             f"Confusion matrix: {result.corruption}",
-            "A row per true class, a column per predicted class; off the diagonal are mistakes: the stronger "
-            "the colour, the more frequent.",
+            "Rows: true class. Columns: predicted class. Coloured: mistakes.",
             lambda theme, result=result: confusion(result.confusion(), scores.classes, theme),  # type: ignore[misc]
             beside=True,
         )

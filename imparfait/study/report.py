@@ -158,7 +158,7 @@ def _confusion(final: FinalRun) -> list[PageFigure]:
         PageFigure(
             f"matrice_conf_{number}",
             f"Confusion matrix of {final.name}: {images}",
-            "A row per true class, a column per predicted class; mistakes are off the diagonal.",
+            "Rows: true class. Columns: predicted class. Coloured: mistakes.",
             partial(confusion, counts, final.classes),
             beside=True,
             section="cnn",

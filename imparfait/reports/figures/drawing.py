@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from imparfait.core.storage import printable
 
@@ -128,12 +129,12 @@ def few_log_ticks(axes: Axes) -> None:
     """Make the x axis of `axes`, whose range is set, logarithmic, with two to six plain numbers at its ticks."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    for subs in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10)), tuple(np.arange(10, 100, 2) / 10)):
-        powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-        ticks = np.unique((powers[:, None] * np.array(subs)).round(12))
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    choices = ((powers[:, None] * np.array(subs)).ravel() for subs in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))))
+    for ticks in (*choices, MaxNLocator(4).tick_values(low, high)):
         ticks = ticks[(ticks >= low) & (ticks <= high)]
         if len(ticks) > 1:
             break
-    ticks = ticks[:: -(-len(ticks) // MOST_LOG_TICKS)] if len(ticks) else np.array([low, high])
+    ticks = ticks[:: -(-len(ticks) // MOST_LOG_TICKS)]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)

@@ -84,8 +84,13 @@ def accuracy_loss(
 ) -> Figure:
     """The loss and the accuracies after each epoch; `validation` may be empty.
 
-    `parts` are mean losses within each epoch, drawn as a fine line. Accuracies of a single epoch are rows of dots.
+    `parts` are mean losses within each epoch, drawn as a fine line; without them, a single epoch has no curve of its
+    loss. Accuracies of a single epoch are rows of dots.
     """
+    if len(loss) == 1 and not any(parts):  # a dot is no curve
+        figure, axes = figure_on(theme, 5.6, 1.2 + 0.4 * (1 + len(validation)))
+        _accuracies_of_one_epoch(axes, training[0], {name: values[0] for name, values in validation.items()}, theme)
+        return figure
     figure, left = figure_on(theme, 9.6, 3.6, columns=2)
     right = figure.axes[1]
     epochs = np.arange(1, len(loss) + 1)
