@@ -70,7 +70,7 @@ def corrupt(
     elif (out or SHEET).suffix != ".png":
         raise UserError(f"--out {out}: a contact sheet is a PNG", hint="write a name that ends in .png")
     else:
-        check_writable(out or SHEET)
+        check_writable(out or SHEET, makes_folder=True)
     from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS, known_names
 
     names = known_names(corruptions or (tuple(PHOTO_CORRUPTIONS) if suite == "photo" else ()))

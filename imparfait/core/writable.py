@@ -13,7 +13,7 @@ def check_writable(file: Path, *, makes_folder: bool = False) -> None:
     if file.exists() and not file.is_file():
         problem = f"is {'a folder' if file.is_dir() else 'no regular file'}"
     elif not folder.is_dir():
-        problem = f"there is no folder {folder}" if not folder.exists() else f"{folder} is no folder"
+        problem = f"there is no folder {folder}"
     elif refusal := _refusal(folder):
         problem = f"cannot write in {folder}: {refusal}"
     if problem:
