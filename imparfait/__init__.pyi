@@ -19,6 +19,8 @@ from .evaluation.scores import Scores as Scores
 from .evaluation.suite import full_suite as full_suite
 from .export import export as export
 from .inference.batch import predict as predict
+from .inference.explanation import Explanation as Explanation
+from .inference.explanation import explain as explain
 from .inference.ocr import read as read
 from .inference.open_model import open_model as open_model
 from .inference.predictor import Prediction as Prediction

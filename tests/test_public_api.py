@@ -11,9 +11,10 @@ from imparfait.core.install import install_hint
 
 NAMES = [
     "AUGMENTATIONS", "CORRUPTIONS", "MODELS", "PHOTO_CORRUPTIONS", "RECIPES",
-    "ComputeConfig", "ConditionImages", "Corruption", "CounterRng", "ImageClassifier",
+    "ComputeConfig", "ConditionImages", "Corruption", "CounterRng", "Explanation",
+    "ImageClassifier",
     "Job", "JobResult", "LabelledImages", "Prediction", "Predictor", "Scores", "TrainingSettings", "UserError",
-    "as_classifier", "build", "compare", "core_suite", "corrupt", "ensemble", "evaluate", "export", "fold",
+    "as_classifier", "build", "compare", "core_suite", "corrupt", "ensemble", "evaluate", "explain", "export", "fold",
     "full_suite", "load_classifier", "load_data", "open_model", "plot_scores", "predict", "read", "run_job",
     "save_run", "search", "split", "train",
 ]  # fmt: skip
