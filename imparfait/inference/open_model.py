@@ -1,5 +1,7 @@
 """Any model as a classifier: a run folder, a pretrained model, a model file, a function, an address."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -97,7 +99,7 @@ class LoadedModel:
         """End the sandbox process of a model file; nothing to do for other models."""
         self._resources.close()
 
-    def __enter__(self) -> "LoadedModel":
+    def __enter__(self) -> LoadedModel:
         return self
 
     def __exit__(
@@ -126,6 +128,9 @@ def open_model(
     test, the ledger in `out` records that before. A file runs in a sandbox process until `close`. `network` is
     my_net.py:build, for a run whose network is from a file of yours.
     Raises UserError when there is no such model, and when it does not fit the data.
+
+    >>> imparfait.open_model("digits").classes
+    ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
     """
     if is_url(model):
         return _from_url(str(model), data, name, spec, out)

@@ -133,12 +133,21 @@ def page_of(image: Image.Image | np.ndarray) -> Page:
     elif planes.dtype.kind == "f" and planes.min() >= 0 and planes.max() <= 1:
         levels = planes
     else:
-        raise UserError(f"an array of {image.dtype}{_range(planes)}", expected="uint8, or floats in 0..1")
+        raise UserError(
+            f"an array of {image.dtype}{_range(planes)}",
+            expected="uint8, or floats in 0..1",
+            hint="write image.astype('uint8')" if planes.dtype.kind in "iuf" and _are_bytes(planes) else "",
+        )
     levels = np.ascontiguousarray(np.moveaxis(levels, 0, 2), np.float32)
     if levels.shape[2] == 4:
         return page_of(Image.fromarray(np.asarray(np.rint(levels * 255), np.uint8), "RGBA"))
     levels = levels[..., :1] if is_grey(levels) else levels
     return Page(levels, levels.shape[:2], 1, 1, 1, "array", str(image.dtype), 1, None)
+
+
+def _are_bytes(values: np.ndarray) -> bool:
+    """Whether all are in 0..255."""
+    return bool(((values >= 0) & (values <= 255)).all())
 
 
 def _range(values: np.ndarray) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,24 @@ from imparfait.core.errors import UserError
 from imparfait.data.images.decode import Page, page_of, read_pages
 from imparfait.data.images.limits import Limits
 
-OneImage: TypeAlias = "str | Path | bytes | IO[bytes] | Image.Image | np.ndarray"
+
+@runtime_checkable
+class OpenFile(Protocol):
+    """A file that was opened to read bytes, or bytes in memory."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many bytes from where it stands."""
+
+
+@runtime_checkable
+class Tensor(Protocol):
+    """A tensor of another library."""
+
+    def __array__(self) -> np.ndarray:
+        """As an array."""
+
+
+OneImage: TypeAlias = "str | Path | bytes | OpenFile | Image.Image | np.ndarray | Tensor"
 """A file or its path, its bytes, Pillow's image, or an array as `page_of` takes it."""
 
 ImageSource: TypeAlias = "OneImage | Sequence[OneImage]"
@@ -49,12 +66,12 @@ def content_of(source: OneImage, limits: Limits) -> str | bytes | Image.Image | 
         return source
     if isinstance(source, os.PathLike):
         return os.fspath(source)
-    if hasattr(source, "read"):
+    if isinstance(source, OpenFile):
         content = source.read(limits.bytes + 1)
         if not isinstance(content, bytes):
             raise UserError("a file that was opened as text", expected="bytes", hint="write open(path, 'rb')")
         return content
-    if hasattr(source, "__array__"):  # a tensor
+    if isinstance(source, Tensor):
         return np.asarray(source)
     raise UserError(f"a value of type {type(source).__name__}", expected=EXPECTED)
 
