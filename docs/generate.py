@@ -183,8 +183,6 @@ def _sentences(function: Any) -> str:
 
 
 def _command(command: click.Command, context: click.Context) -> str:
-    from imparfait.cli.examples import EXAMPLES
-
     usage = " ".join(["imparfait", context.info_name or "", *command.collect_usage_pieces(context)])
     rows = []
     for parameter in command.params:
@@ -192,8 +190,7 @@ def _command(command: click.Command, context: click.Context) -> str:
         if record:
             rows.append((f"`{record[0]}`", record[1]))
     does = inspect.cleandoc(command.help or "")
-    examples = "\n".join(f"    {example}" for example in EXAMPLES[context.info_name or ""])
-    return f"    {usage}\n\n{does}\n\n{table(('option', 'meaning'), rows)}\n{examples}\n"
+    return f"    {usage}\n\n{does}\n\n{table(('option', 'meaning'), rows)}"
 
 
 def _member(name: str, member: Any) -> str:

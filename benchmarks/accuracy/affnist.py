@@ -30,7 +30,7 @@ from imparfait.corruptions.geometry import resample
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.load import Dataset
-from imparfait.data.test_ledger import LEDGER
+from imparfait.data.sealed_test import LEDGER
 from imparfait.reports.figures.drawing import as_png
 from imparfait.reports.figures.runs import contact_sheet
 

@@ -27,7 +27,7 @@ import imparfait
 from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
-from imparfait.data.test_ledger import LEDGER
+from imparfait.data.sealed_test import LEDGER
 
 CORE_SUITE = ("clean", "geometric", "shrunk")
 Probabilities = dict[str, np.ndarray]

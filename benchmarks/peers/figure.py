@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
-from imparfait.evaluation.intervals import difference_interval
+from imparfait.evaluation.statistics import bootstrap_interval
 from imparfait.reports.figures.drawing import THEMES, Theme, as_png, figure_on
 
 CORE_SUITE = ("clean", "geometric", "shrunk")
@@ -109,7 +109,7 @@ def lead(ours: PeerResult, theirs: PeerResult) -> tuple[float, tuple[float, floa
         return None
     difference = sum(mine.sum(0).astype(int) - correct.sum(0) for mine, correct in pairs)
     each = len(CORE_SUITE) * len(pairs)
-    low, high = difference_interval(difference / each)
+    low, high = bootstrap_interval(difference, each)
     return 100 * float(difference.mean() / each), (100 * low, 100 * high)
 
 

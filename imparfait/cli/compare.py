@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options, parameters
-from imparfait.cli.checks import check_candidates, check_out
+from imparfait.cli import console, options
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", metavar="CANDIDATE...", nargs=-1, shell_complete=parameters.candidates)
+@click.argument("names", metavar="CANDIDATE...", nargs=-1)
 @options.data
 @options.group
 @click.option(
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--seconds", type=click.FloatRange(1), help="Train each for about this many seconds, in whole epochs.")
 @options.images
 @click.option(
-    "--suite", type=parameters.SUITE, default="core", show_default=True,
+    "--suite", type=options.SUITE, default="core", show_default=True,
     help="What folds are evaluated on. core: clean, geometric, shrunk; digits or photo: every corruption of digits or "
     "of photographs, at every severity.",
 )  # fmt: skip
@@ -55,21 +54,13 @@ def compare(
     truth or --truth. Options of a training are refused then.
     """
     from imparfait.evaluation.prediction_files import is_predictions
-    from imparfait.selection.executors import executor_named
 
     if any(map(is_predictions, names)):
         options.refuse_typed("two tables of predictions", but=("names", "truth", "as_json"))
         compare_files(names, truth, as_json)
         return
     if truth:
-        raise UserError(
-            f"--truth {truth} with {', '.join(names)}",
-            expected="two tables of predictions with it",
-            hint="leave it out",
-        )
-    check_candidates(names)
-    check_out(out)
-    runs_on = executor_named(executor, address, threads)
+        raise UserError(f"--truth {truth} with {', '.join(names)}", expected="two tables of predictions with it")
     from imparfait.selection.candidates import candidates_from
 
     candidates = candidates_from(names)  # what can be refused is, before the rest is imported
@@ -77,9 +68,11 @@ def compare(
     from imparfait.reports import comparison_text as text
     from imparfait.reports.comparison import comparison_json, write_comparison
     from imparfait.selection import cross_validation
+    from imparfait.selection.executors import executor_named
     from imparfait.selection.job_runner import JOBS_FOLDER
     from imparfait.training.run import prepare_run
 
+    runs_on = executor_named(executor, address, threads)
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     click.echo("planning: the throughput of each candidate is measured", err=True)
@@ -88,14 +81,9 @@ def compare(
         suite=suite, minutes=minutes, executor=runs_on, threads=threads, store=out / JOBS_FOLDER,
     )  # fmt: skip
     click.echo("\n".join(text.plan_lines(run.plan)), err=True)
-    folder = out / run.name
-
-    def report() -> None:
-        title = f"Comparison: {', '.join(run.result.ranked)} on {run.data.name}"
-        write_comparison(folder, title, run.result, run.data)
-
-    console.run_jobs(run, "comparing", report=report)
-    comparison = run.result
+    console.run_jobs(run, "comparing")
+    comparison, folder = run.result, out / run.name
+    write_comparison(folder, run.name, comparison, run.data)
     if as_json:
         console.print_json(comparison_json(comparison), folder)
     else:

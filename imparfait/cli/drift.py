@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options, parameters
-from imparfait.cli.checks import check_out
+from imparfait.cli import console, options
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
@@ -25,7 +24,7 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="LOG...")
 @click.option(
-    "--reference", type=parameters.Model(), metavar="RUN|LOG",
+    "--reference", metavar="RUN|LOG",
     help="What to compare with: the run folder of the model, a model with --data, or an earlier log.  [default: the "
     "log before --since]",
 )  # fmt: skip
@@ -33,7 +32,7 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
     "--since", metavar="TIME", help="Only later predictions, such as 7d, 12h, 2026-11-30 or 2026-11-30T08:00 (UTC)."
 )
 @click.option(
-    "--data", type=parameters.DATA, metavar="DATA",
+    "--data", metavar="DATA",
     help="The data that the model was trained on, for a model without reference.json: its validation images are "
     "predicted again.",
 )  # fmt: skip
@@ -51,12 +50,15 @@ def drift(
     The log is what `imparfait serve --log LOG` writes: statistics and predictions, never images. It may be in several
     files, plain or .gz. Each change is a sentence: darker, blurrier, smaller or moved images, other classes, more
     unsure predictions. A change counts where a test shows it, adjusted for all tests, and where it is large enough.
+
+    \b
+    imparfait drift access.log --reference runs/default-1a2b3c
+    imparfait drift access.log* --since 7d
     """
     if not (reference or since):
         raise click.UsageError("nothing to compare with; write --reference RUN, or --since 7d for the log before")
     if data and not reference:
         raise click.UsageError("--data without --reference; write the model that predicts its images")
-    check_out(out)
     from imparfait.core.names import as_file_name
     from imparfait.core.storage import fingerprint
     from imparfait.evaluation.drift import drift as compare
@@ -86,17 +88,7 @@ def drift(
     from imparfait.reports.drift import write_drift
 
     sides = (other.side, "now")
-    write_drift(
-        folder,
-        f"Drift: images of {found.model or 'a model'} {other.side} and now",
-        result,
-        other.observations,
-        now,
-        sides,
-        sentences,
-        remarks,
-        as_numbers,
-    )
+    write_drift(folder, folder.name, result, other.observations, now, sides, sentences, remarks, as_numbers)
     if as_json:
         console.print_json(as_numbers, folder)
     else:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options, parameters, spec_options
-from imparfait.cli.checks import check_addresses, check_models, check_out
+from imparfait.cli import console, options, spec_options
 from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ SUITE_REASONS = {
 
 
 @click.command()
-@click.argument("models", nargs=-1, type=parameters.Model(as_path=True), metavar="MODEL...")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option(
-    "--suite", type=parameters.SUITE,
+    "--suite", type=options.SUITE,
     help="core: clean, geometric, shrunk; digits or photo: every corruption of digits or of photographs at every "
     "severity, calibration and OOD detection.  [default: core for models of digits, photo for others]",
 )  # fmt: skip
@@ -83,12 +82,6 @@ def evaluate(
     from imparfait.models.pretrained import find_models
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
-    check_models(paths.values())
-    check_addresses(urls)
-    check_out(out)
-    spec.hint()
-    runs_on = options.executor_for_suite(executor, address, threads)
-    centre = spec.centre(size)
     from imparfait.core.compute import tune_malloc
     from imparfait.evaluation.severity_scales import read_severities
     from imparfait.inference.open_model import open_model, open_models
@@ -98,6 +91,9 @@ def evaluate(
 
     tune_malloc()
     scales = read_severities(severities) if severities else None
+    spec.hint()
+    runs_on = options.executor_for_suite(executor, address, threads)
+    centre = spec.centre(size)
     known = normalize or (None if size or centre else shared_input_format(paths.values()))
     dataset = console.loaded(
         data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre, whole=split == "all"
@@ -109,7 +105,7 @@ def evaluate(
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
-        progress = SuiteProgress(len(opened), report=True)
+        progress = SuiteProgress()
         with progress.saved():
             report = evaluate_models(
                 opened,

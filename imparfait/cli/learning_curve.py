@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options, parameters
-from imparfait.cli.checks import check_out
+from imparfait.cli import console, options
 from imparfait.cli.signals import Stopped
 from imparfait.core.counts import counted
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="learning-curve")
-@click.option("--recipe", type=parameters.RECIPE, help="Named settings.  [default: chosen for the data]")
+@click.option("--recipe", help="Named settings.  [default: chosen for the data]")
 @options.data
 @options.group
 @options.device
@@ -38,12 +37,13 @@ def learning_curve(
     Each is evaluated on the same validation images; the test images stay sealed. Takes about two and a half trainings.
     Finished ones are kept: the same command continues.
     """
-    check_out(out)
+    from imparfait.training.recipes import choose_settings
+
+    choose_settings(recipe)  # an unknown recipe is refused before the images are read
     from imparfait.core.storage import fingerprint
     from imparfait.reports.learning_curve import HEADINGS, curve_rows, write_curve
     from imparfait.training.learning_curve import SHARES, check_enough, neediest, sentence
     from imparfait.training.learning_curve import learning_curve as curves
-    from imparfait.training.recipes import choose_settings
 
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     fit, held_out = dataset.train_val()
@@ -61,7 +61,7 @@ def learning_curve(
         for each, recall, count in neediest(curve, held_out, counts)
     ]
     sentences = [sentence(curve), "classes with the lowest recall: " + "; ".join(needy)]
-    write_curve(folder, f"Learning curve: {name} on {fit.name}", curve, sentences)
+    write_curve(folder, folder.name, curve, sentences)
     if as_json:
         more = curve.extrapolate()
         content = {"images": curve.images, "accuracies": curve.accuracies, "twice": more.__dict__}

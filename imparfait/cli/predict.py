@@ -1,14 +1,11 @@
 """`imparfait predict`: the label of each image."""
 
-from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from imparfait.cli import options
-from imparfait.cli.general import is_verbose
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ def predict(
 ) -> None:
     """Classify each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, or a folder of them.
 
-    Each image is normalised as the model's training images were; with -v the output tells how. A model of digits finds
+    Each image is normalised as the model's training images were, and the output tells how. A model of digits finds
     the digit, dark on light or light on dark, and crops it. An unsure prediction tells why. Needs no torch.
     """
     from imparfait.core.storage import printable
@@ -67,7 +64,7 @@ def predict(
     elif not out:
         for result in batch.predict(files):
             if result.error is None:
-                click.echo(results_file.result_text(result, is_verbose()))
+                click.echo(results_file.result_text(result))
             elif len(files) > 1:  # the error of a single file ends the command
                 click.echo(printable(f"{result.file}: {result.error}", MAX_ERROR), err=True)
     if show:
@@ -90,14 +87,13 @@ def _write(out: Path, files: list[str], batch: "Batch") -> None:
     from imparfait.core.counts import counted
     from imparfait.inference.results_file import resume_results
 
-    steps = resume_results(out, files, batch)
-    earlier = next(steps)  # what can be refused is, before the bar
-    with asked_to_stop() as stop, closing(steps), bar("predicting", len(files)) as (progress, task):
-        for done in chain([earlier], steps):
+    earlier = None
+    with asked_to_stop() as stop, bar("predicting", len(files)) as (progress, task):
+        for done in resume_results(out, files, batch):
+            earlier = done if earlier is None else earlier
             progress.update(task, completed=done)
             if stop.signal:
                 again = options.again()
                 raise Stopped(f"stopped; the results so far are in {out}; to resume: {again}", stop.code)
     before = f", {earlier:,} of them from before" if earlier else ""
-    before = ", all of them from before" if earlier == len(files) else before
     click.echo(f"{counted(len(files), 'image')}{before}: {out}", err=True)

@@ -9,9 +9,7 @@ import click
 from imparfait.cli import console, options
 from imparfait.cli.read_forms import read_forms
 from imparfait.cli.read_tables import read_tables
-from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
-from imparfait.core.writable import check_writable_folder
 
 if TYPE_CHECKING:
     from imparfait.inference.ocr.constraints import Constraint
@@ -63,8 +61,6 @@ def read(
         return
     if csv:
         raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
-    if review:
-        check_writable_folder(review)
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
     predictor = load_predictor(model, trust=trust)
@@ -98,14 +94,12 @@ def read(
             if review:
                 crops += ocr.write_crops(review, Path(file).stem, page, reading)
     if unsure:
-        click.echo(f"unsure of {unsure} of {counted(numbers, 'number')}; check the digits in parentheses", err=True)
+        click.echo(f"unsure of {unsure} of {numbers} numbers; check the digits in parentheses", err=True)
     if review and not crops:
         click.echo(f"nothing to review: {'every digit is confident' if numbers else 'no digits were found'}", err=True)
     elif review:
         first, last = review / predictor.classes[0], review / predictor.classes[-1]
-        click.echo(
-            f"{counted(crops, 'digit')} to review: {review}; sort them into the folders {first} … {last}", err=True
-        )
+        click.echo(f"{crops} digits to review: {review}; sort them into the folders {first} … {last}", err=True)
         console.next_step(f"imparfait train --data {review} --init-from {model}", "train on them, once sorted")
     elif unsure:
         console.next_step(options.again("--review", "review"), "write the unsure digits to a folder")

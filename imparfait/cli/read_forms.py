@@ -94,11 +94,11 @@ def _watched(
             for result in results:
                 yield result
                 done = result.finished
-                progress.update(task, completed=done, description=f"reading forms: {counted(done, 'file')}")
+                progress.update(task, completed=done, description=f"reading forms: {done:,} files")
                 if stop.signal:
                     again = options.again()
                     raise Stopped(f"stopped; the forms so far are in {store.csv}; to resume: {again}", stop.code)
-            progress.update(task, completed=len(files), description=f"reading forms: {counted(len(files), 'file')}")
+            progress.update(task, completed=len(files), description=f"reading forms: {len(files):,} files")
 
 
 def _count(result: "FormResult", counts: Counter[str]) -> None:

@@ -170,9 +170,7 @@ def _fit_head(run: "Run", model: "nn.Module") -> "tuple[Epoch, ...]":
             if step.doing != doing and not step.epoch:
                 bars.close()
                 doing = step.doing
-                progress, task = bars.enter_context(
-                    console.bar(f"{doing}, {counted(len(run.data), 'image')}", step.total)
-                )
+                progress, task = bars.enter_context(console.bar(f"{doing}, {len(run.data):,} images", step.total))
             if progress is not None and task is not None:
                 progress.update(task, completed=step.done)
             if step.epoch:
@@ -195,7 +193,7 @@ def _train(run: "Run", training: "Training", folder: Path, tracked: "Tracked | N
     if started := training.progress.step:
         click.echo(f"continuing from step {started:,} of {training.steps:,}", err=True)
     with (
-        console.bar(f"{run.recipe}, {counted(len(run.data), 'image')}", training.steps) as (progress, task),
+        console.bar(f"{run.recipe}, {len(run.data):,} images", training.steps) as (progress, task),
         asked_to_stop() as stop,
         closing(checkpointed(training, folder, run.hash)) as steps,
     ):

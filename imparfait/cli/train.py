@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from imparfait.cli import console, options, parameters
-from imparfait.cli.checks import check_out, check_runs
+from imparfait.cli import console, options
 from imparfait.cli.signals import Stopped
 
 if TYPE_CHECKING:
@@ -21,11 +20,7 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 
 
 @click.command()
-@click.option(
-    "--recipe",
-    type=parameters.RECIPE,
-    help="Named settings; `imparfait list` prints them.  [default: the model's own recipe]",
-)
+@click.option("--recipe", help="Named settings; `imparfait list` prints them.  [default: the model's own recipe]")
 @click.option(
     "--settings", "settings_file", type=click.Path(path_type=Path),
     help="TOML file of settings instead of a recipe, such as the best.toml of a search.",
@@ -34,11 +29,11 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 @options.group
 @options.settings
 @click.option(
-    "--init-from", type=parameters.Model(as_path=True), metavar="RUN",
+    "--init-from", type=click.Path(path_type=Path), metavar="RUN",
     help="Initial weights: a run folder or a pretrained model, such as digits.",
 )  # fmt: skip
 @click.option(
-    "--teacher", "teachers", type=parameters.Model(as_path=True), multiple=True, metavar="RUN",
+    "--teacher", "teachers", type=click.Path(path_type=Path), multiple=True, metavar="RUN",
     help="Train by knowledge distillation from this run instead of the labels; repeat for an ensemble.",
 )  # fmt: skip
 @options.backbone
@@ -46,7 +41,7 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 @options.out
 @click.option("--final", is_flag=True, help="Train on the validation images too, then evaluate on the test set, once.")
 @click.option(
-    "--suite", type=parameters.SUITE, default="core", show_default=True,
+    "--suite", type=options.SUITE, default="core", show_default=True,
     help="digits or photo: also that suite's mean and three worst corruptions, on 500 validation images.",
 )  # fmt: skip
 @click.option(
@@ -101,8 +96,6 @@ def train(
 
         check_tracker(track)
     options.changed(choose_settings(recipe, settings_file, flags["model"])[1], flags)  # errors before images are read
-    check_out(out)
-    check_runs(init_from, *teachers)
 
     from imparfait.cli.runs import train_and_report
     from imparfait.data.load import DATASETS

@@ -13,8 +13,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, PositiveInt
 
-from imparfait.core.counts import counted
-
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
 
@@ -26,7 +24,7 @@ class ComputeConfig(BaseModel, frozen=True, extra="forbid"):
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __str__(self) -> str:
-        return f"{counted(self.threads, 'thread')} ({self.device}, {self.precision})"
+        return f"{self.threads} thread{'s' * (self.threads > 1)} ({self.device}, {self.precision})"
 
 
 MODEL_VALUES, ARRAY_VALUES = 1 << 21, 1 << 23

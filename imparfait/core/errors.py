@@ -25,6 +25,5 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=1)
-    names = map(repr, table) if any(" " in each for each in table) else table
-    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}"
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(table)}"
     raise UserError(f"no {kind} is called {name!r}", hint=hint)

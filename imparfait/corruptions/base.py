@@ -34,7 +34,7 @@ class Corruption:
     mnist_c: float | None = None
     """The severity that equals MNIST-C's published parameters, for its 15 corruptions."""
     in_kind: bool = False
-    """Whether it only resembles the published corruption of that name; reports then append "(similar)"."""
+    """Whether it only resembles the published corruption of that name; reports then append "-like"."""
     protocol: float | None = None
     """The severity in the core suite, for the two corruptions that belong to it."""
     levels: tuple[float, ...] = SEVERITY_LEVELS

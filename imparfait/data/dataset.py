@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from imparfait.core.counts import counted
 from imparfait.core.large_arrays import rows_of
 from imparfait.core.types import Groups, Labels, Pixels, Sources
 from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
@@ -38,7 +37,7 @@ class LabelledImages:
 
     def __repr__(self) -> str:
         _, channels, height, width = self.pixels.shape
-        size = f"{height}×{width}, {counted(channels, 'channel')}, {counted(len(self.classes), 'class', 'classes')}"
+        size = f"{height}×{width}, {channels} channel{'s' * (channels > 1)}, {len(self.classes)} classes"
         return f"<{len(self):,} {self.split} images of {self.name}: {size}>"
 
     @property

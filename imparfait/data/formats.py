@@ -19,6 +19,8 @@ from imparfait.data.pixel_table import is_pixel_table
 from imparfait.data.split_dataset import Dataset
 from imparfait.data.table_dataset import TableFile, from_pixel_tables, from_tables, split_tables, tables_in
 
+KINDS = "class folders of images, a .csv or .parquet table, IDX or .npy files, or an .npz, .mat or .zip file"
+
 
 def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
     """The data set in a file, a folder or an archive; None where it has none of the formats."""

@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imparfait.core.counts import counted
-from imparfait.core.errors import UserError
+from imparfait.core.errors import UserError, lookup
 from imparfait.core.types import Watch
 from imparfait.data.arrays import from_arrays
 from imparfait.data.dataset import Split
@@ -17,8 +18,6 @@ from imparfait.data.idx import as_idx, read_idx
 from imparfait.data.image_files import Wanted
 from imparfait.data.images.centre_crop import CentreCrop
 from imparfait.data.images.input_format import InputFormat, Normalization
-from imparfait.data.locate import KINDS, no_data
-from imparfait.data.locate import parts_of as parts_of
 from imparfait.data.split_dataset import Dataset as Dataset  # where others look for it
 
 MNIST = Path(__file__).parent / "mnist"
@@ -100,9 +99,12 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     if str(data) in DATASETS or not path.exists():
         if str(data) not in DATASETS and (inside := formats.read_inside(path, wanted, watch)):
             return inside
-        if str(data) not in DATASETS:
-            raise no_data(str(data))
-        return DATASETS[str(data)](wanted)
+        is_path = path.suffix or len(path.parts) > 1 or not get_close_matches(str(data), DATASETS)
+        if is_path and str(data) not in DATASETS:
+            raise UserError(
+                f"{data}: no such file or folder; --data wants {formats.KINDS}, or one of {', '.join(DATASETS)}"
+            )
+        return lookup("data set", str(data), DATASETS)(wanted)
     found = formats.read_path(path, wanted, watch)
     if found is None and (images := formats.count_images(path)):
         raise UserError(
@@ -110,8 +112,24 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
             expected="<class>/… with two classes or more, or a .csv file with columns image_path and label",
         )
     if found is None:
-        raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
+        raise UserError(
+            f"{data}: nothing to learn from in it; --data wants {formats.KINDS}, or one of {', '.join(DATASETS)}"
+        )
     return found
+
+
+def parts_of(data: str) -> list[str]:
+    """The names and paths in `data`, of which there are several with + between them; raises UserError."""
+    parts = data.split("+")
+    if len(parts) == 1 or Path(data).exists():
+        return [data]
+    for part in parts:
+        if not part or (part not in DATASETS and not Path(part).exists()):
+            raise UserError(
+                f"{data}: no such file or folder as {part!r}",
+                expected="folders of images and tables with + between them",
+            )
+    return parts
 
 
 def mnist(wanted: Wanted) -> Dataset:

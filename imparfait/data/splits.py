@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
 from imparfait.data.dataset import LabelledImages
@@ -30,7 +29,7 @@ def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[Labell
     mask = np.isin(data.sources, _share_of_each_class(data, share, "validation"))
     if not mask.any():
         raise UserError(
-            f"{data.name}: {counted(len(data), 'image')}, too few to hold out a validation set",
+            f"{data.name}: {len(data)} images are too few to hold out a validation set",
             expected="at least 2 images per class",
         )
     return data.select(~mask), data.select(mask, "validation")
@@ -91,8 +90,7 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
     for label, members in enumerate(_by_class(data, "folds", partition)):
         if len(members) < folds:
             raise UserError(
-                f"{data.name}: class {data.classes[label]} has {counted(len(members), 'image')}, "
-                f"fewer than the {folds} folds",
+                f"{data.name}: class {data.classes[label]} has {len(members)} images, fewer than the {folds} folds",
                 hint=f"write --folds {max(2, len(members))} or add images",
             )
         held_out.append(members[(np.arange(len(members)) + dealt) % folds == number])
@@ -112,7 +110,7 @@ def check_apart(fit: LabelledImages, held_out: LabelledImages) -> None:
     shared = shared_groups(fit, held_out)
     if shared:
         raise UserError(
-            f"leakage: {counted(shared, 'held-out group')} {'are' if shared > 1 else 'is'} also trained on",
+            f"leakage: {shared} held-out group{'s' * (shared > 1)} {'are' if shared > 1 else 'is'} also trained on",
             hint="keep all images of a group on one side",
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from imparfait.evaluation.intervals import Interval
+from imparfait.evaluation.statistics import Interval
 
 Probabilities = Float[np.ndarray, "n classes"]
 """Each row adds up to 1. The most probable class is the prediction, its probability the confidence."""

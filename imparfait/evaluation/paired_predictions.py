@@ -6,12 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
-from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
-from imparfait.evaluation.intervals import GroupInterval, Interval, group_error, group_interval, wilson_interval
 from imparfait.evaluation.metrics import calibration_error, log_loss, max_probability
 from imparfait.evaluation.prediction_files import Predictions, same_names
-from imparfait.evaluation.statistics import Difference, Discordance, Verdict, holm, mcnemar
+from imparfait.evaluation.statistics import (
+    Difference,
+    Discordance,
+    GroupInterval,
+    Interval,
+    Verdict,
+    group_error,
+    group_interval,
+    holm,
+    mcnemar,
+    wilson_interval,
+)
 
 MIN_FILES = 2
 
@@ -154,9 +163,7 @@ def _truths(
         found = _by_file(first, rows, given)
         missing = [first.files[row] for row, label in zip(rows, found, strict=True) if label is None]
         if missing:
-            raise UserError(
-                f"{counted(len(missing), 'file')} without a truth, such as {missing[0]}", expected="one for each file"
-            )
+            raise UserError(f"{len(missing)} files without a truth, such as {missing[0]}", expected="one for each file")
         return np.array(found)
     own, other = (
         None if table.truths is None else np.array(table.truths)[places]

@@ -15,8 +15,8 @@ from imparfait.core.compute import ARRAY_VALUES, images_at_once
 from imparfait.core.errors import UserError
 from imparfait.core.types import Classifier, Groups, Labels, Pixels, Probabilities, Sources
 from imparfait.data.dataset import ConditionImages
-from imparfait.evaluation.intervals import GroupInterval, Interval, group_interval, mean_interval, wilson_interval
 from imparfait.evaluation.metrics import max_probability
+from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval, wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +100,9 @@ class Scores:
 
     @property
     def mean_interval(self) -> Interval:
-        """The 95 % interval of the mean, over source images with all their corrupted copies.
+        """The 95 % interval of the mean, a bootstrap over source images with all their corrupted copies.
 
+        Where all source images have as many correct copies, Wilson's for as many images: there is nothing to resample.
         Raises UserError where the conditions have different source images.
         """
         first = self.conditions[0].sources
@@ -109,8 +110,10 @@ class Scores:
             raise UserError(
                 "conditions with different source images", expected="the same ones: else their mean has no interval"
             )
-        shares = np.mean([condition.correct for condition in self.conditions], axis=0)
-        return mean_interval(shares, copies=len(self.conditions))
+        correct = np.sum([condition.correct for condition in self.conditions], axis=0)
+        if correct.min() == correct.max():
+            return wilson_interval(round(self.mean * len(correct)), len(correct))
+        return bootstrap_interval(correct, copies=len(self.conditions))
 
     @property
     def mean_group_interval(self) -> GroupInterval | None:

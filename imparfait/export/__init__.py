@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.install import install_hint
-from imparfait.core.storage import atomic_write, printable
+from imparfait.core.storage import atomic_write, check_writable, printable
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.core.writable import check_writable
 from imparfait.models.metadata import ExportMetadata, ModelConfig, Parity, read_config
 from imparfait.models.pretrained import PRETRAINED
 

@@ -8,7 +8,6 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float, Int64
 
-from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities, Watch
 from imparfait.data.images.normalize import NormalizedImage, read_normalized
@@ -60,7 +59,7 @@ def choose_images(files: Sequence[str], batch: Batch, count: int, watch: Watch) 
     candidates = list(candidates_of([file for _, _, file in sorted(pool, reverse=True)], batch.predictor))
     if not candidates:
         why = f"; {batch.failed[0].file}: {batch.failed[0].error}" if batch.failed else ""
-        raise UserError(f"no image to label among {counted(len(files), 'file')}: all are blank or cannot be read{why}")
+        raise UserError(f"no image to label among {len(files):,} files: all are blank or cannot be read{why}")
     probabilities = np.stack([each.probabilities for each in candidates])
     features = np.stack([each.features for each in candidates])
     return [candidates[row] for row in spread_out(uncertainties(probabilities), features, count)]

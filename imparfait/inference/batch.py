@@ -45,10 +45,7 @@ def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iter
     for path in paths:
         if not path.is_dir():
             if not path.exists():
-                if path.parts[0] in ("http:", "https:"):
-                    address = str(path).replace(":/", "://", 1)
-                    raise UserError(f"{address}: is an address", hint="download the image, and name its file")
-                raise UserError(f"{path}: there is no such file", expected="images, or folders with images")
+                raise UserError(f"{path}: there is no such file; expected images, or folders with images")
             yield str(path)
             continue
         found = False
@@ -59,7 +56,7 @@ def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iter
                     found = True
                     yield os.path.join(folder, name)  # noqa: PTH118
         if not found:
-            raise UserError(f"{path}: no images in there", expected=f"files that end in {', '.join(sorted(suffixes))}")
+            raise UserError(f"{path}: no images in there; expected files that end in {', '.join(sorted(suffixes))}")
 
 
 def predict_files(files: Iterable[str], predictor: Predictor) -> Iterator[FileResult]:

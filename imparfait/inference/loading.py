@@ -10,7 +10,7 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.inference.exported_model import sandboxed_predictor
 from imparfait.inference.predictor import Predictor, checked, predictor_from_onnx
 from imparfait.models.metadata import ExportMetadata, read_config
-from imparfait.models.pretrained import PRETRAINED, no_model
+from imparfait.models.pretrained import PRETRAINED
 
 
 def load_predictor(model: str, threads: int = 1, trust: bool = False) -> Predictor:
@@ -42,22 +42,19 @@ def _loaded(model: str, threads: int, trust: bool) -> tuple[Predictor, ExportMet
         )
     if path.is_dir():
         return _from_run(path), None
-    if not path.exists():
-        raise no_model(model, "a run folder, an .onnx file that imparfait exported, or ")
     raise UserError(
-        f"{model}: is no model of imparfait",
-        expected=f"a run folder, an .onnx file that imparfait exported, or {' or '.join(PRETRAINED)}",
-        hint=f"models of others are measured: imparfait evaluate {model}",
+        f"{model}: no such model",
+        expected=f"one of {', '.join(PRETRAINED)}, an .onnx file that imparfait exported, or a run folder",
+        hint="such as runs/default-s0-…",
     )
 
 
 def _from_run(folder: Path) -> Predictor:
-    config = read_config(folder)  # before what takes seconds to import
-
     from scipy.special import softmax
 
     from imparfait.models.loading import load_classifier
 
+    config = read_config(folder)
     classifier = load_classifier(folder, precision="float32")  # as its ONNX file, to within rounding
 
     def run(pixels: Pixels) -> Probabilities:

@@ -16,7 +16,7 @@ from imparfait.core.storage import fingerprint
 from imparfait.core.types import Classifier, Logits
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import Dataset, load_data
-from imparfait.data.test_ledger import ledger_for
+from imparfait.data.sealed_test import LEDGER
 from imparfait.evaluation.evaluate import wrap_external
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.infer_spec import InferredSpec
@@ -166,7 +166,7 @@ def _trial_images(data: Dataset | None, name: str, out: str | Path) -> Iterator[
     if images is not None:
         yield images
         return
-    with data.test.open(ledger_for(Path(out)), fingerprint(name, "input")) as access:
+    with data.test.open(Path(out) / LEDGER, fingerprint(name, "input")) as access:
         yield access.images
         access.result = "tried how the model takes its input"
 

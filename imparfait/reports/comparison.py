@@ -11,7 +11,6 @@ from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.intervals import Interval
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import CLEAN
 from imparfait.reports.comparison_text import (
@@ -23,12 +22,10 @@ from imparfait.reports.comparison_text import (
 )
 from imparfait.reports.figures.comparisons import accuracy_against_seconds, paired_differences
 from imparfait.reports.figures.runs import mistakes
-from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import corruption_label, percent, points, severity_number, signed_points, verdict_sentence
 from imparfait.selection.comparison import Comparison
 
-TEST_HEADINGS = ("pair", "points", "95 %", "p, adjusted", "jobs", "over source images only, 95 %")
 EXAMPLES = 16  # images that only one of two candidates classifies correctly, each way
 
 
@@ -46,7 +43,6 @@ def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImage
     figures = [accuracy_seconds_figure(comparison)]
     if comparison.verdicts:
         figures = [_differences(comparison), *figures, *_disagreements(comparison, data)]
-    test_rows, by_corruption = list(map(_test_row, comparison.verdicts)), _by_corruption(comparison)
     facts: dict[str, dict[str, Any]] = {profile.name: profile.settings.model_dump() for profile in plan.profiles}
     write_page(
         folder,
@@ -61,26 +57,8 @@ def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImage
         reductions=list(map(reduction_sentence, plan.reductions)),
         mean_name=mean_name(comparison),
         verdict_sentence=verdict_sentence,
-        test_headings=TEST_HEADINGS,
-        test_rows=test_rows,
-        by_corruption=by_corruption,
-        latex=[
-            LatexTable(
-                f"{title} accuracies",
-                f"{title}: {mean_name(comparison)}, standard deviation over jobs and training time.",
-                comparison_headings(comparison),
-                comparison_rows(comparison),
-            ),
-            LatexTable(
-                f"{title} tests",
-                f"{title}: differences in percentage points, with p adjusted by Holm.",
-                TEST_HEADINGS,
-                test_rows,
-            ),
-            LatexTable(
-                f"{title} by corruption", f"{title}: accuracy by corruption.", by_corruption[0], by_corruption[1:]
-            ),
-        ],
+        points=points,
+        by_corruption=_by_corruption(comparison),
         tests=[(verdict, _corruption_tests(verdict)) for verdict in comparison.verdicts if verdict.corruptions],
         by_class=_by_class(comparison),
     )
@@ -195,38 +173,18 @@ def correct_by_one(comparison: Comparison, one: str, two: str, data: LabelledIma
         classes = comparison.classes
         truth, predicted = classes[mine.truths[column]], classes[theirs.predicted[0, row, column]]
         at = f", {severity_number(name, severity)}" if comparison.is_full and severity else ""
-        captions.append(f"{truth} → {predicted}{at}\n{corruption_label(name)}")
+        captions.append(f"{truth} → {predicted}{at}\n{name}")
     return np.stack(pixels) if pixels else data.pixels[:0], captions
-
-
-def _test_row(verdict: Verdict) -> tuple[str, ...]:
-    """The numbers of one verdict, under TEST_HEADINGS."""
-    return (
-        f"{verdict.better} minus {verdict.other}",
-        signed_points(abs(verdict.difference.mean)),
-        points(_ahead(verdict)),
-        f"{verdict.p:.2g}",
-        f"{verdict.jobs}",
-        points(verdict.by_source) if verdict.by_source else "–",
-    )
-
-
-def _ahead(verdict: Verdict) -> Interval:
-    """The interval of the difference in the direction of the better one, as its sentence has it."""
-    low, high = verdict.difference.interval
-    low, high = (low, high) if verdict.difference.mean >= 0 else (-high, -low)
-    return max(low, -1.0), min(high, 1.0)
 
 
 def _by_corruption(comparison: Comparison) -> list[tuple[str, ...]]:
     """Accuracies with headings: a row per candidate and a column per corruption; transposed for the full suite."""
     names = list(dict.fromkeys(name for name, _ in comparison.plan.corruptions))
-    table = [("candidate", *names)]
+    table = [("", *names)]
     for candidate in comparison.ranked:
         shares = comparison.by_corruption(candidate)
         table.append((candidate, *(percent(shares[name]) if name in shares else "-" for name in names)))
-    table[0] = (table[0][0], *map(corruption_label, names))
-    return list(zip(*table, strict=True)) if comparison.is_full else table
+    return list(zip(map(corruption_label, table[0]), *table[1:], strict=True)) if comparison.is_full else table
 
 
 def _corruption_tests(verdict: Verdict) -> list[tuple[str, ...]]:

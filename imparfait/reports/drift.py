@@ -13,9 +13,8 @@ from imparfait.core.storage import atomic_directory, write_json
 from imparfait.evaluation.drift import CLASSES, CONFIDENCE, UNSURE, Drift
 from imparfait.evaluation.observations import Observations
 from imparfait.reports.drift_text import HEADINGS, class_rows, drift_rows, how_to_read
-from imparfait.reports.figures.drawing import MIN_POINTS, Theme, figure_on
+from imparfait.reports.figures.drawing import Theme, figure_on
 from imparfait.reports.figures.fonts import shown_classes
-from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 
 BINS = 30
@@ -56,15 +55,7 @@ def write_drift(
             rows=drift_rows(found),
             how_to_read=how_to_read(),
             class_rows=class_rows(found),
-            latex=[
-                LatexTable(f"{title} changes", f"{title}: what changed.", HEADINGS, drift_rows(found)),
-                LatexTable(
-                    f"{title} classes",
-                    f"{title}: shares of the predicted classes.",
-                    ("class", *sides),
-                    class_rows(found),
-                ),
-            ],
+            vectors=False,
             sides=sides,
         )
 
@@ -132,7 +123,7 @@ def _distributions(
         axes.set_visible(False)
     for row in range(rows):
         figure.axes[row * COLUMNS].set_ylabel("images in %")
-    figure.axes[0].legend(frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS)
+    figure.axes[0].legend(frameon=False, labelcolor=theme.ink, fontsize=8)
     return figure
 
 
@@ -148,7 +139,7 @@ def _classes(found: Drift, sides: tuple[str, str], theme: Theme) -> Figure:
     axes.set_yticks(rows, shown_classes([each.name for each in chosen]))
     axes.invert_yaxis()
     axes.set_xlabel("images in %")
-    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS)
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
     return figure
 
 

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imparfait.core.counts import counted
 from imparfait.core.errors import lookup
 from imparfait.core.hardware import environment
 from imparfait.core.names import as_file_name
 from imparfait.core.storage import atomic_directory, fingerprint, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
-from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
@@ -23,7 +21,6 @@ from imparfait.evaluation.evaluation_file import EvaluationFile
 from imparfait.evaluation.kept_scores import forget_scores
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
-from imparfait.evaluation.scores import Scores
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
 from imparfait.evaluation.severity_scales import SeverityFile
 from imparfait.evaluation.suite import SUITES, Condition, apply_conditions
@@ -198,16 +195,14 @@ def _write_short_report(
     notes: Mapping[str, str],
 ) -> ScoresFile:
     write_scores(folder, suite.scores)
-    shown = list(apply_conditions(images, conditions))
     note = f" Input: {notes[model.name]}." if model.name in notes else ""
     run.write_report(
         folder,
-        title=f"Evaluation: {model.name} on {images.name}, {_suite_title(suite.scores)}",
+        title=f"{model.name} on {images.name}",
         circumstances=f"{model.name} on {measured_on}.{note}",
         overlap=_overlap(model),
         scores=suite.scores,
-        conditions=shown,
-        figures=run.prediction_figures(suite.scores, shown),
+        figures=run.prediction_figures(suite.scores, list(apply_conditions(images, conditions))),
         facts={"settings": _settings(model), "compute": environment(model.compute)},
     )
     return ScoresFile.of(suite.scores)
@@ -227,8 +222,8 @@ def _write_report(
     overlaps = [f"{model.name}: {_overlap(model)}" for model in models] if len(models) > 1 else [_overlap(models[0])]
     robustness.write_report(
         folder,
-        title=f"Evaluation: {', '.join(model.name for model in evaluation.models)} on {images.name}, corruption suite",
-        circumstances=f"{counted(len(models), 'network')} on {measured_on}.",
+        title=f"{', '.join(model.name for model in evaluation.models)} on {images.name}",
+        circumstances=f"{len(models)} network{'s' * (len(models) > 1)} on {measured_on}.",
         overlap=" ".join(overlaps),
         evaluation=evaluation,
         data=images,
@@ -240,12 +235,6 @@ def _write_report(
         | {"compute": environment(models[0].compute)},
     )
     return scores
-
-
-def _suite_title(scores: Scores) -> str:
-    """The conditions of an evaluation, for its title."""
-    names = [(score.corruption, score.severity) for score in scores.scores]
-    return "core suite" if tuple(names) == CORE_SUITE else counted(len(names), "condition")
 
 
 def _overlap(model: LoadedModel) -> str:

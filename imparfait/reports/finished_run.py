@@ -229,16 +229,11 @@ def _write_report(
     write_card(folder, run, scores, f"{circumstances} {overlap}")
     write_report(
         folder,
-        title=f"Training: {run.recipe} on {run.data.name}, seed {run.settings.seed}",
+        title=run.name,
         circumstances=circumstances,
         overlap=overlap,
         scores=scores,
-        conditions=conditions,
         figures=[training_figure(epochs), *prediction_figures(scores, conditions), *doubtful],
-        facts={
-            "run": {"name": run.name, "hash": run.hash},
-            "settings": run.settings.model_dump(),
-            "compute": environment(run.compute),
-        },
+        facts={"settings": run.settings.model_dump(), "compute": environment(run.compute)},
         for_papers=epochs[-1].seconds >= LONG_TRAINING,  # they take three seconds
     )

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from imparfait.evaluation.intervals import wilson_interval
+from imparfait.evaluation.statistics import wilson_interval
 from imparfait.reports.figures.drawing import Theme, figure_on
-from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, percent_range
 from imparfait.training.learning_curve import LearningCurve
@@ -45,7 +44,6 @@ def write_curve(folder: Path, name: str, curve: LearningCurve, sentences: list[s
         sentences=sentences,
         headings=HEADINGS,
         rows=curve_rows(curve),
-        latex=[LatexTable(name, f"{name}: accuracy on the same held-out images.", HEADINGS, curve_rows(curve))],
     )
 
 
@@ -62,13 +60,8 @@ def _figure(curve: LearningCurve, theme: Theme) -> Figure:
     axes.fill_between(
         at, [100 * each.low for each in more], [100 * each.high for each in more], color=theme.series[1], alpha=0.2
     )
-    axes.set_xscale("log")
-    ends = [curve.images[0], curve.images[-1]]
-    while ends[1] / ends[0] > 3:  # halvings of all images, down to the fewest, and its doublings
-        ends.insert(1, ends[1] // 2)
-    ends += [ends[-1] * 2, ends[-1] * 4]
-    axes.set_xticks(ends, [f"{images:,}" for images in ends])
-    axes.set_xticks([], minor=True)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda images, _: f"{images:,.0f}")
     axes.set_xlabel("training images")
     axes.set_ylabel("accuracy on held-out images in %")
     return figure

@@ -8,12 +8,10 @@ import numpy as np
 
 from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.intervals import mean_interval
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
-from imparfait.evaluation.robustness import CorruptionSummary
+from imparfait.evaluation.robustness import CorruptionSummary, normal_interval
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import Condition
-from imparfait.reports.gallery import suite_gallery
 from imparfait.reports.page import write_page
 from imparfait.reports.suite_confidence import (
     CALIBRATION_HEADINGS,
@@ -112,7 +110,6 @@ def write_report(
         verdicts=verdicts,
         sentences=list(map(verdict_sentence, verdicts)),
         overview=[_overview(model) for model in models],
-        gallery=suite_gallery(suite, images),
         breaking={model.name: breaking_sentences(summaries[model.name]) for model in models},
         headings=headings[:columns],
         is_of_photos=suite.is_of_photos,
@@ -156,7 +153,7 @@ def _ordered(summaries: Sequence[CorruptionSummary]) -> list[CorruptionSummary]:
 
 def _overview(model: ModelGroup) -> tuple[str, ...]:
     """The headline numbers: name, mean, interval, sd over seeds, clean, core mean, MNIST-C or ImageNet-C mean."""
-    interval = percent_range(mean_interval(model.by_source(), len(model.seeds) * len(model.seeds[0].conditions)))
+    interval = percent_range(normal_interval(model.mean, model.by_source()))
     clean = float(np.mean([suite.clean.score.accuracy for suite in model.seeds]))
     spread = NONE if model.spread is None else f"{100 * model.spread:.2f}"
     published = imagenet_c_mean(model) if model.seeds[0].is_of_photos else mnist_c_mean(model)

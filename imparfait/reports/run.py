@@ -12,14 +12,12 @@ from imparfait.evaluation.scores import ConditionResult, Scores
 from imparfait.reports.figures.drawing import shown_name
 from imparfait.reports.figures.fonts import shown_classes
 from imparfait.reports.figures.runs import accuracy_loss, confusion, contact_sheet, mistakes
-from imparfait.reports.gallery import Gallery, run_gallery
-from imparfait.reports.latex import LatexTable
+from imparfait.reports.latex import NEEDS, latex_table
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
 from imparfait.training.checkpoints import Epoch
 
 SHOWN_MISTAKES = 32
-BY_CLASS_HEADINGS = ("class", "precision", "recall", "F1", "images")
 IMAGES_PER_ROW = 12  # of the contact sheet
 
 
@@ -32,17 +30,16 @@ def write_report(
     scores: Scores,
     figures: Sequence[PageFigure],
     facts: Mapping[str, Mapping[str, Any]],
-    conditions: Sequence[ConditionImages] = (),
     for_papers: bool = True,
 ) -> None:
     """Write `report.html` in `folder` and its figures as PNG files; `for_papers` as SVG and PDF too, and `table.tex`.
 
     `circumstances` says what was evaluated on which images, `overlap` what its training had in common with them.
-    `conditions` are the images, of which the page shows all that are misclassified, or some hundreds.
     """
     rows = scores_rows(scores)
-    by_class = {result.corruption: _by_class(result, scores.classes) for result in scores.conditions}
-    caption = f"{title}: accuracy and 95 % interval. {circumstances}"
+    if for_papers:
+        latex = latex_table(title, SCORES_HEADINGS, rows, left=1, total=len(rows) > 1)
+        (folder / "table.tex").write_text(f"{NEEDS}\n\n{latex}\n", encoding="utf-8")
     write_page(
         folder,
         "run.html",
@@ -51,22 +48,13 @@ def write_report(
         facts=facts,
         classes=scores.classes,
         vectors=for_papers,
-        latex=[
-            LatexTable(f"{title} accuracy", caption, SCORES_HEADINGS, rows, total=len(rows) > 1),
-            *(
-                LatexTable(f"{title} by class {name}", f"{title}: by class, {name}.", BY_CLASS_HEADINGS, lines)
-                for name, lines in by_class.items()
-            ),
-        ],
         mean=percent(scores.mean),
         images_per_mistake=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
         circumstances=circumstances,
         overlap=overlap,
         headings=SCORES_HEADINGS,
         rows=rows,
-        by_class_headings=BY_CLASS_HEADINGS,
-        by_class=by_class,
-        gallery=run_gallery(scores, conditions) if conditions else Gallery(),
+        by_class={result.corruption: _by_class(result, scores.classes) for result in scores.conditions},
     )
 
 
@@ -79,11 +67,9 @@ def training_figure(epochs: Sequence[Epoch]) -> PageFigure:
     return PageFigure(
         "accuracy_loss",
         "Training",
-        "The loss should fall and level off; the fine line is its mean over parts of each epoch. Training accuracy is "
-        "measured on augmented images while the weights still change, so it may lie below validation accuracy.",
-        lambda theme: accuracy_loss(
-            [e.loss for e in epochs], [e.accuracy for e in epochs], lines, theme, [e.part_losses for e in epochs]
-        ),
+        "The loss should fall and level off. Training accuracy is measured on augmented images while the weights still "
+        "change, so it may lie below validation accuracy.",
+        lambda theme: accuracy_loss([e.loss for e in epochs], [e.accuracy for e in epochs], lines, theme),
     )
 
 
@@ -99,9 +85,10 @@ def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) ->
         PageFigure(
             f"confusion_{result.corruption}",
             f"Confusion matrix: {result.corruption}",
-            "Rows: true class. Columns: predicted class. Coloured: mistakes.",
+            "A row per true class, a column per predicted class; off the diagonal are mistakes: the stronger "
+            "the colour, the more frequent.",
             lambda theme, result=result: confusion(result.confusion(), scores.classes, theme),  # type: ignore[misc]
-            beside=True,
+            square=True,
         )
         for result in scores.conditions
     ]

@@ -10,7 +10,6 @@ from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
 from imparfait.reports.comparison_text import method_sentence, search_headings, search_rows, search_sentences
 from imparfait.reports.figures.comparisons import best_so_far, shares, slices
-from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, verdict_sentence
 from imparfait.selection.search_result import SearchResult
@@ -18,7 +17,6 @@ from imparfait.selection.search_space import Range
 from imparfait.training.settings import as_toml
 
 BEST = "best.toml"
-SEARCH_HEADINGS = ("method", "repeat", "trials", "failed", "seconds", "accuracy in the search", "on fresh splits")
 
 
 def write_search(folder: Path, title: str, result: SearchResult) -> None:
@@ -35,7 +33,6 @@ def _write(folder: Path, title: str, result: SearchResult) -> None:
     _write_trials(folder / "trials.csv", result)
     if result.best:
         (folder / BEST).write_text(as_toml(result.best[1].settings), encoding="utf-8")
-    searches = [_search_row(one) for one in result.to_json()["searches"]]
     write_page(
         folder,
         "search.html",
@@ -50,36 +47,8 @@ def _write(folder: Path, title: str, result: SearchResult) -> None:
         headings=search_headings(result),
         rows=search_rows(result),
         sentences=search_sentences(result),
-        search_headings=SEARCH_HEADINGS,
-        search_rows=searches,
+        searches=result.to_json()["searches"],
         percent=percent,
-        too_few_trials=result.trials_for_importances if not result.importances() else 0,
-        latex=[
-            LatexTable(
-                f"{title} settings",
-                f"{title}: settings at the start and found.",
-                search_headings(result),
-                search_rows(result),
-            ),
-            LatexTable(
-                f"{title} searches",
-                f"{title}: every search, and its winner on fresh splits.",
-                SEARCH_HEADINGS,
-                searches,
-            ),
-        ],
-    )
-
-
-def _search_row(search: dict[str, Any]) -> tuple[str, ...]:
-    """One search under SEARCH_HEADINGS."""
-    confirmed = [accuracy for accuracy in search["confirmed"] if accuracy is not None]
-    seen = search["search_mean"]
-    return (
-        *(str(search[name]) for name in ("method", "repeat", "trials", "failed")),
-        f"{search['seconds']:.0f}",
-        "–" if seen is None else percent(seen),
-        percent(sum(confirmed) / len(confirmed)) if confirmed else "–",
     )
 
 

@@ -60,6 +60,7 @@ def accuracy_maps(summaries: Summaries) -> list[PageFigure]:
                 if not start
                 else "",
                 lambda theme, pair=pair: heat_map(families, columns, pair, theme, bold=not is_of_photos),  # type: ignore[misc]
+                square=len(pair) == 1,
                 section="map",
             )
         )
@@ -72,6 +73,7 @@ def accuracy_maps(summaries: Summaries) -> list[PageFigure]:
                 f"In percentage points: blue where {names[0]} is ahead, orange where {names[1]} is. Cells are not "
                 "tested; the table of tests shows which corruptions differ significantly.",
                 lambda theme: heat_map(families, columns, difference, theme, signed=True),
+                square=True,
                 section="map",
             )
         )
@@ -111,11 +113,7 @@ def severity_curves(models: Sequence[ModelGroup], summaries: Summaries) -> PageF
         "curves",
         "Accuracy over level" if is_of_photos else "Accuracy over severity",
         "In %, from clean images at 0. Bands are 95 % intervals (Wilson)"
-        + (
-            "."
-            if is_of_photos
-            else ", the fine line is at 95 %. Diamonds: corruptions with one level, with nothing known between."
-        )
+        + ("." if is_of_photos else ", the fine line is at 95 %. Dotted: corruptions with one level.")
         + (" For several seeds, their mean." if any(len(model.seeds) > 1 for model in models) else "")
         + (f" The first {MAX_CURVES} models." if len(models) > MAX_CURVES else ""),
         lambda theme: curves(

@@ -10,10 +10,9 @@ import numpy as np
 
 from imparfait.core.storage import printable
 from imparfait.data.corrupted import CORE_SUITE
-from imparfait.evaluation.intervals import GroupInterval, Interval
 from imparfait.evaluation.robustness import CROSSING_ACCURACY, CROSSING_SHARE, CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.statistics import Verdict
+from imparfait.evaluation.statistics import GroupInterval, Interval, Verdict
 from imparfait.evaluation.suspect_labels import SuspectLabel
 
 if TYPE_CHECKING:
@@ -81,16 +80,11 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def corruption_label(corruption: str) -> str:
-    """A corruption's name in words: "glass blur (similar)" where it only resembles the published one.
-
-    One of the user's own keeps its name.
-    """
+    """A corruption's name in reports: without "photo.", and "fog-like" where it only resembles the published one."""
     from imparfait.corruptions import ALL_CORRUPTIONS, PHOTO
 
     known = ALL_CORRUPTIONS.get(corruption)
-    if known is None:
-        return corruption
-    return f"{corruption.removeprefix(PHOTO).replace('_', ' ')}{' (similar)' if known.in_kind else ''}"
+    return f"{corruption.removeprefix(PHOTO)}{'-like' if known and known.in_kind else ''}"
 
 
 def severity_number(corruption: str, severity: float) -> str:
@@ -235,7 +229,7 @@ def suite_summary(suite: SuiteResult) -> str:
 
 def access_sentence(access: TestAccess) -> str:
     """How often the test set has been used."""
-    return f"test access {access.times} to these images, according to the ledger {access.ledger}"
+    return f"test access {access.times} to these images, according to the ledger"
 
 
 def spec_sentence(spec: InferredSpec) -> str:

@@ -7,8 +7,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from imparfait.core.errors import UserError
-from imparfait.core.types import Pixels
-from imparfait.data.images.decode import Page
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.limits import Limits, TooLargeError
 from imparfait.data.images.normalize import NormalizedImage
@@ -53,20 +51,12 @@ class ImageWork:
                 return [small]
         return await self._in_worker(lambda: list(self.workers.normalized(content, form, NAME, self._limits)))
 
-    async def readings(
-        self, content: bytes, predictor: Predictor, with_inputs: bool
-    ) -> list[tuple[dict[str, Any], list[Pixels]]]:
-        """The digits on each page of an image file, and on request the model's input for each of them.
+    async def readings(self, content: bytes, predictor: Predictor) -> list[dict[str, Any]]:
+        """The digits on each page of an image file.
 
         Raises ApiError for what is no image or takes too much time or memory, and where too many requests wait.
         """
-        return await self._in_worker(
-            lambda: list(self.workers.readings_json(content, predictor, NAME, self._limits, with_inputs))
-        )
-
-    async def upright(self, content: bytes) -> Page:
-        """The first page of an image file as a person sees it. Raises ApiError as `readings` does."""
-        return await self._in_worker(lambda: next(iter(self.workers.pages(content, NAME, self._limits))))
+        return await self._in_worker(lambda: list(self.workers.readings_json(content, predictor, NAME, self._limits)))
 
     def end(self) -> None:
         """End the workers, and the threads without waiting for running jobs."""

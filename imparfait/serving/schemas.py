@@ -10,14 +10,10 @@ from jaxtyping import UInt8
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from imparfait.core.types import Pixels
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import NormalizedImage
-from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Parity, Threshold
 from imparfait.serving.batching import BatchResult
-
-Box = tuple[int, int, int, int]
 
 
 class NoQuery(BaseModel, extra="forbid"):
@@ -36,27 +32,6 @@ class CorruptQuery(BaseModel, extra="forbid"):
     name: str = Field(min_length=1, max_length=100, description="a corruption listed by /v1/corruptions")
     severity: float = Field(ge=0, le=1, description="0 leaves the image unchanged")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the corruption's random numbers")
-
-
-class ReadQuery(BaseModel, extra="forbid"):
-    """Query parameters of /v1/read."""
-
-    inputs: bool = Field(False, description="also return each digit as the model receives it")
-
-
-class CollectQuery(BaseModel, extra="forbid"):
-    """Query parameters of /v1/collect."""
-
-    label: str = Field(min_length=1, max_length=1000, description="the true class: one of the model's")
-
-
-class CollectResponse(BaseModel):
-    """The response of /v1/collect."""
-
-    label: str
-    saved: bool = Field(description="false: the folder has this image in this class already")
-    images: int = Field(description="images in the folder")
-    command: str = Field(description="what trains on them")
 
 
 class Prediction(BaseModel):
@@ -85,11 +60,6 @@ class PagePrediction(BaseModel):
     reason: str | None = None
     model_input: str = Field(description="the image as the model receives it: a PNG as a data URL")
     preprocessing: str = Field(description="how the image was normalised")
-    box: list[int] = Field(
-        min_length=4,
-        max_length=4,
-        description="what the model's input shows: left, top, right and bottom in pixels of the upright image",
-    )
 
 
 class PredictResponse(BaseModel):
@@ -102,6 +72,9 @@ class PredictResponse(BaseModel):
     )
 
 
+Box = tuple[int, int, int, int]
+
+
 class ReadDigit(BaseModel):
     """A digit on a page."""
 
@@ -109,9 +82,6 @@ class ReadDigit(BaseModel):
     score: float
     confident: bool
     box: Box = Field(description="left, top, right and bottom in pixels of the upright image")
-    model_input: str | None = Field(
-        None, description="on request: the digit as the model receives it, a PNG as a data URL"
-    )
 
 
 class ReadField(BaseModel):
@@ -218,7 +188,6 @@ class ModelInfo(BaseModel):
     weights: str | None = Field(None, description="sha256 of the weights")
     baseline: str | None = Field(None, description="the model that /v1/predict?baseline=1 runs too")
     corruptions: CorruptionSupport
-    collects: bool = Field(False, description="whether /v1/collect saves corrected images")
 
 
 class GalleryImage(BaseModel):
@@ -261,27 +230,13 @@ def prediction_json(result: BatchResult, classes: Sequence[str]) -> dict[str, An
     return {"predictions": content.pop("predictions"), "probabilities": by_class, **content}
 
 
-def model_prediction_json(predictor: Predictor, result: BatchResult) -> dict[str, Any]:
-    """A model's prediction as JSON, with its name."""
-    return {"model": predictor.name, **prediction_json(result, predictor.classes)}
-
-
 def page_json(result: BatchResult, classes: Sequence[str], page: NormalizedImage) -> dict[str, Any]:
     """The prediction for a page as JSON, with the model's input."""
     return {
         **prediction_json(result, classes),
         "model_input": data_url(page.pixels),
         "preprocessing": page.preprocessing,
-        "box": list(page.box),
     }
-
-
-def reading_json(reading: dict[str, Any], inputs: Sequence[Pixels]) -> dict[str, Any]:
-    """A page's digits as JSON, each with the model's input where `inputs` has them."""
-    digits = [digit for line in reading["lines"] for field in line["fields"] for digit in field["digits"]]
-    for digit, pixels in zip(digits, inputs, strict=False):
-        digit["model_input"] = data_url(pixels[0])
-    return reading
 
 
 def data_url(pixels: UInt8[np.ndarray, "channels height width"]) -> str:
@@ -294,3 +249,14 @@ def png(pixels: UInt8[np.ndarray, "channels height width"]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def severity_curve(results: list[BatchResult], severities: tuple[float, ...], clean_label: str) -> dict[str, Any]:
+    """The labels and scores of an image at each severity, and the first severity with another label."""
+    labels = [result.prediction.label for result in results]
+    failures = (severity for severity, label in zip(severities, labels, strict=True) if label != clean_label)
+    return {
+        "labels": labels,
+        "scores": [round(result.prediction.score, 6) for result in results],
+        "first_failure": next(failures, None),
+    }

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from imparfait.core.counts import counted
-from imparfait.evaluation.intervals import Interval
-from imparfait.evaluation.statistics import Verdict
+from imparfait.evaluation.statistics import Interval, Verdict
 from imparfait.reports.text import duration, percent, percent_range, verdict_sentence
 from imparfait.study.claims import SIMILAR, Claim, Study
-from imparfait.study.final_runs import FinalRun
 from imparfait.study.plan import Stage, StudyPlan
 
 STATEMENTS: Mapping[Claim, str] = {
@@ -41,16 +38,16 @@ def claim_rows(study: Study) -> list[tuple[str, str, str]]:
     return [(STATEMENTS[claim], outcome, evidence[claim]) for claim, outcome in study.outcomes().items()]
 
 
-def final_rows(finals: Mapping[str, FinalRun]) -> list[tuple[str, ...]]:
+def final_rows(study: Study) -> list[tuple[str, ...]]:
     """For each final network its accuracies, their mean, and the duration of its training."""
     return [
         (
             final.name,
             *(percent(final.accuracy(corruption)) for corruption in final.confusion),
             percent(final.mean),
-            duration(final.seconds),
+            f"{final.seconds:,.0f} s",
         )
-        for final in finals.values()
+        for final in study.finals.values()
     ]
 
 
@@ -60,7 +57,7 @@ def stage_lines(plan: StudyPlan, stages: Sequence[Stage]) -> list[str]:
         f"  {stage.name:36}{stage.jobs:>5} job{'s' * (stage.jobs != 1):1}{duration(stage.seconds):>10}"
         for stage in stages
     ]
-    at_once = f"{counted(plan.pair.workers, 'job')} at once"
+    at_once = f"{plan.pair.workers} job{'s' * (plan.pair.workers > 1)} at once"
     return [
         f"predicted from measured throughput, {at_once}; finished work is not repeated:",
         *rows,

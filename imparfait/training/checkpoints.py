@@ -32,8 +32,6 @@ class Epoch:
     """Training time since the first epoch began, without validation and the caller's work between epochs."""
     validation: tuple[Score, ...] = ()
     """Of the core suite on the validation images, if there are any."""
-    part_losses: tuple[float, ...] = ()
-    """Mean losses of up to 20 equal parts of the epoch, in their order; none where they were not kept."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,6 @@ class Progress:
     """Of the unfinished epoch, as is `correct`."""
     correct: int = 0
     epochs: tuple[Epoch, ...] = ()
-    parts: tuple[tuple[float, int], ...] = ()
-    """Of the unfinished epoch: the sum of losses and the number of images of each part."""
 
     @staticmethod
     def from_json(text: str) -> "Progress":
@@ -55,10 +51,7 @@ class Progress:
         values = json.loads(text)
         for epoch in values["epochs"]:
             epoch["validation"] = tuple(Score(**score) for score in epoch["validation"])
-            epoch["part_losses"] = tuple(epoch.get("part_losses", ()))
-        epochs = tuple(Epoch(**epoch) for epoch in values["epochs"])
-        parts = tuple((loss_sum, images) for loss_sum, images in values.get("parts", ()))
-        return Progress(**values | {"epochs": epochs, "parts": parts})
+        return Progress(**values | {"epochs": tuple(Epoch(**epoch) for epoch in values["epochs"])})
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,8 +136,7 @@ class Training:
         while (done := self.progress).step < self.steps:
             epoch, first = divmod(done.step, self.steps_an_epoch)
             rows = self.augmentation.rows(self.settings.seed, epoch, self.sources)
-            number = done.step
-            self._running = running = RunningLoss(done.loss_sum, done.correct, self.steps_an_epoch, list(done.parts))
+            number, self._running = done.step, (running := RunningLoss(done.loss_sum, done.correct))
             for source, images in self._batches(epoch, rows.tensor_split(self.steps_an_epoch)[first:]):
                 running.add(number, len(source), *self._step(number, source, images))
                 number += 1
@@ -145,15 +144,13 @@ class Training:
                     self._read()
                 seconds = self.progress.seconds + time.perf_counter() - started
                 if number % self.steps_an_epoch:
-                    self.progress = Progress(
-                        number, seconds, running.loss_sum, running.correct, done.epochs, tuple(running.parts)
-                    )
+                    self.progress = Progress(number, seconds, running.loss_sum, running.correct, done.epochs)
                     yield Step(number, self.steps, running.latest)
                 else:
                     in_distribution = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
                     self._use_average()
                     means = running.loss_sum / len(rows), running.correct / in_distribution
-                    finished = Epoch(epoch + 1, *means, len(rows), seconds, self._validate(), running.part_means)
+                    finished = Epoch(epoch + 1, *means, len(rows), seconds, self._validate())
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
                     yield Step(number, self.steps, running.latest, finished)
                     if number < self.steps:  # at the end the caller keeps the average

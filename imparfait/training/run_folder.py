@@ -135,7 +135,7 @@ def write_run(
         rows = []
         for epoch in epochs:
             row = asdict(epoch)
-            del row["validation"], row["part_losses"]
+            del row["validation"]
             rows.append(row | {f"validation_{score.corruption}": score.accuracy for score in epoch.validation})
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

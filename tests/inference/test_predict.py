@@ -213,7 +213,7 @@ def test_folders_are_searched_for_the_suffixes_of_class_folders(tmp_path: Path) 
     [
         (["nowhere.png"], "nowhere.png: there is no such file"),
         (["empty"], "empty: no images in there"),
-        (["a.png", "--model", "digitz"], "digitz: no such model; expected a run folder, an .onnx file"),
+        (["a.png", "--model", "digitz"], "digitz: no such model; expected one of digits, digits-clean"),
         (["a.png", "--model", "a.onnx"], "a.onnx: is no ONNX file, or a broken one"),
         (["a.png", "--out", "results.csv"], "results.csv: results can be resumed only as JSON lines"),
         (["a.png", "--out", "other.jsonl"], "other.jsonl: holds something else than results"),

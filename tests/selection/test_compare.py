@@ -102,7 +102,7 @@ def test_final_trains_the_best_on_all_images_and_accesses_the_test_set_once(home
     for _ in range(2):
         compare("--final")
     with (home / "runs" / "TEST_LEDGER.csv").open(newline="") as file:
-        assert len({row["date"] for row in csv.DictReader(file)}) == 1
+        assert len(list(csv.DictReader(file))) == 1
     [run] = (home / "runs").glob("*-s0-*")
     manifest = json.loads((run / "settings.json").read_text())
     assert manifest["final"]

@@ -187,7 +187,7 @@ def test_the_served_model_is_described(digits: RunningServer) -> None:
 
 def test_openapi_describes_image_bodies_and_every_error(fake: RunningServer) -> None:
     paths = fake.request("GET", "/openapi.json").json["paths"]
-    inference = {"/v1/predict", "/v1/read", "/v1/corrupt", "/v1/robustness", "/v1/collect"}
+    inference = {"/v1/predict", "/v1/read", "/v1/corrupt", "/v1/robustness"}
     protocol = {path for path in paths if path.startswith("/v2")}
     assert len(protocol) == 6
     assert set(paths) - protocol - {"/metrics"} == {

@@ -212,7 +212,7 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         if isinstance(error, AssertionError):
             reason = "its parts do not fit together"
         raise UserError(
-            f"{name}: a broken image ({reason or type(error).__name__})", hint="save or copy it again"
+            f"{name}: a broken image ({reason or type(error).__name__}); its first bytes are {content[:4].hex()}"
         ) from error
 
 
@@ -221,13 +221,13 @@ def read_content(path: str | Path, limits: Limits) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for ever
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}", expected="an image file") from error
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{path}: is no regular file", expected="an image file")
+            raise UserError(f"{path}: is no regular file; expected an image")
         if status.st_size > limits.bytes:
-            raise UserError(f"{path}: has {status.st_size:,} bytes", expected=f"at most {limits.bytes:,}")
+            raise UserError(f"{path}: has {status.st_size:,} bytes; expected at most {limits.bytes:,}")
         content = os.read(handle, min(status.st_size, limits.bytes) + 1)  # as many are allocated
         if len(content) == status.st_size:
             return content

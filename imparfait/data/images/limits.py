@@ -81,15 +81,8 @@ def format_of(content: bytes, name: str) -> str:
         what = f"an {BRANDS[content[8:12]]} image; export it as JPEG or PNG"
     if what:
         raise UserError(f"{name}: is {what}")
-    formats = list(dict.fromkeys(SIGNATURES.values()))
-    first = "it is empty" if not content else "it looks like text" if _is_text(content) else "its content is of none"
-    raise UserError(f"{name}: is no image; {first}", expected=f"{', '.join(formats[:-1])} or {formats[-1]}")
-
-
-def _is_text(content: bytes) -> bool:
-    """Whether the first bytes are letters, signs and spaces."""
-    start = content[:64].decode("utf-8", "ignore")
-    return bool(start) and all(letter.isprintable() or letter.isspace() for letter in start)
+    first = f"its first bytes are {content[:4].hex()}" if content else "it is empty"
+    raise UserError(f"{name}: no image in one of the formats {', '.join(dict.fromkeys(SIGNATURES.values()))}; {first}")
 
 
 def count_pages(content: bytes, limits: Limits) -> int:

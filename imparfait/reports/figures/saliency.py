@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from imparfait.core.types import Pixels
-from imparfait.reports.figures.drawing import LIGHT, MIN_POINTS, Theme, figure_on, montage
+from imparfait.reports.figures.drawing import LIGHT, Theme, figure_on, montage
 
 PAIR_INCHES = 2.1  # width of two images side by side
 DIMMED = 0.45  # of an image's contrast, below the colours
@@ -33,7 +33,7 @@ def explained(
     scale = (2 * width + gap) / PAIR_INCHES  # pixels per inch
     positions = montage(axes, rows, gap=(0.5 * scale, 0.14 * scale), theme=theme)
     for (left, bottom), caption in zip(positions, captions, strict=True):
-        axes.text(left - 0.5, bottom + 0.03 * scale, caption, va="top", fontsize=MIN_POINTS, color=theme.ink)
+        axes.text(left - 0.5, bottom + 0.03 * scale, caption, va="top", fontsize=8, color=theme.ink)
     return figure
 
 

@@ -1,21 +1,21 @@
 /** The gallery: corrupted digits on which the baseline is confident and wrong. */
 
-import { element, localized, percent } from "./format.js";
-import { displayName, t } from "./i18n.js";
-import { rove } from "./roving.js";
+import { displayName, element, percent } from "./format.js";
 
-/** Draws the gallery's images into a list, as one tab stop; `onChoose` is called with one. */
+/** Draws the gallery's images into a list; `onChoose` is called with one. */
 export function drawGallery(list, images, onChoose) {
   list.replaceChildren(
     ...images.map((entry) => {
       const { truth, corruption, severity, baseline } = entry;
-      const [{ label: wrong, score }] = baseline.predictions;
+      const wrong = baseline.predictions[0];
       const button = Object.assign(element("button"), { type: "button" });
-      const values = { truth, wrong, corruption: displayName(corruption), score: percent(score) };
-      button.setAttribute("aria-label", t("gallery.item", { ...values, severity: localized(String(severity)) }));
+      button.setAttribute(
+        "aria-label",
+        `${truth}, ${displayName(corruption)} ${severity}: ${baseline.model} predicts ${wrong.label}, ${percent(wrong.score)}`,
+      );
       const thumbnail = Object.assign(element("img"), { src: entry.corrupted, alt: "", width: 28, height: 28 });
       const caption = element("span", "caption");
-      caption.append(element("b", "correct", truth), ` ${t("gallery.caption")} `, element("b", "wrong", wrong));
+      caption.append(element("b", "correct", truth), " not ", element("b", "wrong", wrong.label));
       button.append(thumbnail, caption);
       button.addEventListener("click", () => onChoose(entry));
       const item = element("li");
@@ -23,5 +23,4 @@ export function drawGallery(list, images, onChoose) {
       return item;
     }),
   );
-  rove(list).reset();
 }

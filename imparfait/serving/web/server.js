@@ -14,15 +14,14 @@ const RETRY_MS = 400; // a busy server is tried once more after this time
 /** The JSON at `path`; throws ApiError. */
 export const get = (path) => request(path);
 
-/** The JSON response of `path` to an image (a Blob); throws ApiError, with the code "aborted" after `signal`. */
-export async function post(path, image, signal) {
-  const options = { method: "POST", body: image, headers: { "Content-Type": "application/octet-stream" }, signal };
+/** The JSON response of `path` to an image (a Blob); throws ApiError. */
+export async function post(path, image) {
+  const options = { method: "POST", body: image, headers: { "Content-Type": "application/octet-stream" } };
   try {
     return await request(path, options);
   } catch (error) {
     if (error.status !== BUSY) throw error;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    if (signal?.aborted) throw new ApiError("aborted", "");
     return request(path, options);
   }
 }
@@ -37,7 +36,6 @@ async function request(path, options) {
     response = await fetch(path, options);
     content = await response.json();
   } catch {
-    if (options?.signal?.aborted) throw new ApiError("aborted", "");
     throw new ApiError("unreachable", "The server does not respond; is the command still running?");
   }
   if (response.ok) return content;
@@ -48,34 +46,25 @@ async function request(path, options) {
 /**
  * Runs one request at a time; of those that arrive meanwhile, only the last is sent next.
  *
- * So a moving slider shows as many predictions as there is time for, and ends with the current one. `send` gets a
- * subject and an AbortSignal. The result's `cancel` ends the request in progress: then neither function is called.
+ * So a moving slider shows as many predictions as there is time for, and ends with the current one.
  */
 export function latest(send, show, fail) {
   let next = null;
-  let running = null; // the AbortController of the request in progress
-
-  async function run(subject) {
+  let busy = false;
+  return async (subject) => {
     next = { subject };
-    if (running) return;
+    if (busy) return;
+    busy = true;
     while (next) {
       const { subject: current } = next;
       next = null;
-      running = new AbortController();
       try {
-        show(await send(current, running.signal), current);
+        show(await send(current), current);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (error.code !== "aborted") fail(error, current);
-      } finally {
-        running = null;
+        fail(error, current);
       }
     }
-  }
-
-  run.cancel = () => {
-    next = null;
-    running?.abort();
+    busy = false;
   };
-  return run;
 }
