@@ -158,7 +158,7 @@ def test_a_range_of_severities_is_sampled_per_image() -> None:
 
 def test_an_augmentation_lists_its_corruptions() -> None:
     assert describe_overlap(AUGMENTATIONS["everything"]).endswith("all of them.")
-    assert "all but shot_noise, impulse_noise, gaussian_noise" in describe_overlap(AUGMENTATIONS["without_noise"])
+    assert "all but shot noise, impulse noise, gaussian noise" in describe_overlap(AUGMENTATIONS["without_noise"])
     assert describe_overlap(AUGMENTATIONS["core"]).startswith("Seen in training: geometric and shrunk;")
     assert describe_overlap(AUGMENTATIONS["clean"]) == "No corruption was seen in training."
 

@@ -312,7 +312,7 @@ def test_invalid_settings_are_reported_before_the_start(monkeypatch: pytest.Monk
     assert error("--port", "70000").startswith("--port was given as '70000'; expected a whole number from 0 to 65,535")
     assert "no.such.host.invalid" in error("--host", "no.such.host.invalid")
     assert error("--name", "*").startswith("--name was given as '*'")
-    assert "digits, digits-clean" in error("digitz")
+    assert "digits or digits-clean" in error("digitz")
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
     assert install_hint("serve") in error()
 

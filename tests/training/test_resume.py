@@ -199,7 +199,7 @@ def test_an_unwritable_folder_is_rejected_before_training(
     (tmp_path / "file").write_text("in the way")
     out = tmp_path / "file" / "runs"
     code, said = call(monkeypatch, capsys, *TRAINING, "--data", folder, "--out", out)
-    assert code == 1
+    assert code == 2
     assert str(tmp_path / "file") in said
 
 
