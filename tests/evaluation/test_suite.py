@@ -175,7 +175,7 @@ def test_the_mean_and_its_interval_are_over_sources() -> None:
     assert suite.by_source() == pytest.approx(each)
     assert suite.by_source("rotate") == pytest.approx([1 / 5, 3 / 5, 1, 1])
     assert suite.mean == pytest.approx(sum(each) / 4)
-    assert suite.mean_interval == mean_interval(np.array(each), copies=len(suite.conditions))
+    assert suite.mean_interval == pytest.approx(mean_interval(np.array(each), copies=len(suite.conditions)))
 
 
 def test_the_interval_of_the_mean_covers_the_truth() -> None:

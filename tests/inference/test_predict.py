@@ -261,8 +261,8 @@ def test_any_name_of_a_file_comes_back(tmp_path: Path) -> None:
     with ResultsWriter(path, "m") as writer:
         writer.add([FileResult(name, error="made up") for name in names])
     with ResultsWriter(path, "m") as writer:
-        assert writer.done == set(names[:-1])  # the last one might have had further pages
-    assert len(path.read_text(encoding="utf-8").splitlines()) == len(names) - 1
+        assert writer.done == set(names)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(names)
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path: Path) 
     Image.fromarray(SEVEN).save(path)
     shown = run_predict(path).stdout
     assert "\x1b" not in shown
-    assert len(shown.splitlines()) == 2
+    assert len(shown.splitlines()) == 1
 
 
 def test_results_of_another_model_are_not_continued(tmp_path: Path) -> None:
