@@ -1,9 +1,7 @@
 """Options of every command: -q and -v, before the command's name or after it; and the commands `help` and `version`."""
 
 import functools
-import importlib.metadata
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -124,11 +122,14 @@ def _from_environment(context: click.Context) -> list[str]:
 
 def _versions() -> str:
     """The versions of this package and of what its numbers depend on, without importing any."""
-    found = [f"imparfait {importlib.metadata.version('imparfait')}"]
+    import platform  # late, for the start of every command
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = [f"imparfait {version('imparfait')}"]
     for package in PACKAGES:
         try:
-            found.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
             found.append(f"no {package}")
     return f"{', '.join(found)}; Python {platform.python_version()}, {platform.platform()}"
 
@@ -152,4 +153,5 @@ def help_command(context: click.Context, command: str | None) -> None:
 @click.command("version", hidden=True)
 def version_command() -> None:
     """Print the version; with -v those of Python and of what numbers depend on too."""
-    click.echo(_versions() if is_verbose() else f"imparfait {importlib.metadata.version('imparfait')}")
+    versions = _versions()
+    click.echo(versions if is_verbose() else versions.partition(",")[0])
