@@ -3,10 +3,12 @@
 import errno
 import io
 import os
+import signal
 import sys
 import traceback
 from functools import cache
 from importlib import import_module
+from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -26,6 +28,7 @@ from imparfait.core.install import install_hint
 
 MISTAKE = 2
 REPORT = "please report it, with the lines above and those of: imparfait -v version"
+SIGNALLED = 128  # exit codes above it: the number of the signal is added
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 GROUPS: dict[str, tuple[dict[str, str], tuple[str, str]]] = {
     "Use a model": (
@@ -141,7 +144,7 @@ def main() -> None:
     try:
         _run()
     except KeyboardInterrupt:  # a second Ctrl-C, while the first is answered
-        sys.exit(INTERRUPTED)
+        _end(INTERRUPTED)
 
 
 def _run() -> None:
@@ -181,12 +184,19 @@ def _run() -> None:
         sys.exit(1)
 
 
-def _stop(sentence: str, code: int) -> None:
+def _stop(sentence: str, code: int) -> NoReturn:
     if "-v" in sys.argv or "--verbose" in sys.argv:
         traceback.print_exc()
     if code == MISTAKE and (variables := variables_set(sys.argv[1:])):
         sentence += f"; the environment sets {', '.join(variables)}"
     print(f"imparfait: {_plain(sentence)}", file=sys.stderr)
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """Exit; after Ctrl-C a further one changes nothing: at its end Python takes its own handler away."""
+    if code > SIGNALLED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -116,11 +117,14 @@ def test_a_second_ctrl_c_while_the_first_is_answered_gives_the_same_exit_code(mo
     def interrupt(*words: object, **options: object) -> None:
         raise KeyboardInterrupt
 
+    ignored = []
+    monkeypatch.setattr(signal, "signal", lambda *given: ignored.append(given))
     monkeypatch.setattr(commands, "main", interrupt)
     monkeypatch.setattr("multiprocessing.active_children", interrupt)
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 130
+    assert ignored == [(signal.SIGINT, signal.SIG_IGN)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
