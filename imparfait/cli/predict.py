@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_ERROR = 1000  # characters of one file's error
 SHEET = Path("imparfait-seen.png")
+EXPLAINED = Path("imparfait-explained.png")
 
 
 @click.command()
@@ -30,6 +31,7 @@ SHEET = Path("imparfait-seen.png")
 )  # fmt: skip
 @options.predict_executor
 @click.option("--show", is_flag=True, help=f"Draw the model's inputs and predictions into {SHEET}.")
+@click.option("--explain", is_flag=True, help=f"Draw which parts each prediction depends on into {EXPLAINED}.")
 def predict(
     images: tuple[Path, ...],
     model: str,
@@ -41,6 +43,7 @@ def predict(
     address: str | None,
     threads: int | None,
     show: bool,
+    explain: bool,
 ) -> None:
     """Classify each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file, or a folder of them.
 
@@ -54,8 +57,9 @@ def predict(
 
     if as_json and as_csv:
         raise UserError("--json and --csv", expected="one of them", hint="choose one")
-    if show and any(path.resolve() == SHEET.resolve() for path in images):
-        raise UserError(f"{SHEET}: is where --show draws", hint="rename this image, or leave --show out")
+    for wanted, flag, file in ((show, "--show", SHEET), (explain, "--explain", EXPLAINED)):
+        if wanted and any(path.resolve() == file.resolve() for path in images):
+            raise UserError(f"{file}: is where {flag} draws", hint=f"rename this image, or leave {flag} out")
     runs_on = executor_named(executor or "serial", address, threads or 1) if executor or address else None
     batch, files = Batch(model, trust, executor=runs_on, threads=threads), list(files_in(images))
     if out:
@@ -76,12 +80,26 @@ def predict(
         sheet(batch.first, batch.predictor).save(SHEET)
         first = f" (the first {MAX_IMAGES})" if sum(result.error is None for result in batch.first) > MAX_IMAGES else ""
         click.echo(f"the model's inputs{first}: {SHEET}", err=True)
+    if explain:
+        _explain(batch)
     if len(batch.failed) == 1 == len(files):
         raise UserError(f"{batch.failed[0].file}: {batch.failed[0].error}")
     if batch.failed:
         again = f"to try them again, take their lines out of {out}" if out else ""
         said = f"{len(batch.failed)} of {len(files)} could not be read; the first was {batch.failed[0].file}"
         raise UserError(said, hint=again)
+
+
+def _explain(batch: "Batch") -> None:
+    from imparfait.inference.explanation import explain
+    from imparfait.inference.explanation_sheet import MOST, explanations_image
+
+    found = [result for result in batch.first if result.error is None]
+    if found:
+        explained = [explain(each.file, batch.predictor, page=each.page or 1) for each in found[:MOST]]
+        explanations_image(explained).save(EXPLAINED)
+        first = f" (the first {MOST})" if len(found) > MOST else ""
+        click.echo(f"what the predictions depend on{first}: {EXPLAINED}", err=True)
 
 
 def _write(out: Path, files: list[str], batch: "Batch") -> None:

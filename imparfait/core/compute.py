@@ -1,5 +1,7 @@
 """Device, threads and precision of a computation, and the cores, memory and worker processes it has."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import math

@@ -1,5 +1,7 @@
 """Errors that a person can act on: what came, what was expected, what to write instead."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Mapping
 from typing import TypeVar

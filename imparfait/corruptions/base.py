@@ -1,5 +1,7 @@
 """The registry entry of a corruption: its function, family and severities."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,7 +91,7 @@ def on_device(constant: Tensor, like: Tensor) -> Tensor:
     return constant.to(like.device, non_blocking=True)
 
 
-def constants(values: Any, like: Tensor) -> Float[Tensor, "..."]:
+def constants(values: Any, like: Tensor) -> Float[Tensor, ...]:
     """Numbers in the precision and on the device of `like`."""
     return on_device(torch.tensor(values, dtype=like.dtype), like)
 

@@ -1,6 +1,9 @@
 """Labelled images, with the source id of each; in memory, or mapped into it where they are many."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -57,8 +60,9 @@ class LabelledImages:
         _, channels, height, width = self.pixels.shape
         return InputFormat(channels=channels, height=height, width=width, normalization=self.normalization)
 
-    def select(self, rows: np.ndarray, split: Split | None = None) -> "LabelledImages":
-        """The images at `rows`, by index or mask."""
+    def select(self, rows: np.ndarray | Sequence[int] | slice, split: Split | None = None) -> LabelledImages:
+        """The images at `rows`: indices, a range, a slice, or a mask."""
+        rows = np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows)
         return replace(
             self,
             pixels=rows_of(self.pixels, rows),

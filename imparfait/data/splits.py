@@ -1,5 +1,7 @@
 """Splits of the source images: validation, calibration, cross-validation folds, subsamples."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,6 +24,11 @@ def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[Labell
     The sources of each class with the smallest random numbers are the validation set, so all copies of a source stay
     together. For MNIST this is the project's validation set. Images with groups are split by group instead, as close
     to the share and as stratified as the groups allow.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(60))
+    >>> train, validation = imparfait.split(few, share=0.25)
+    >>> len(train), len(validation)
+    (45, 15)
     """
     if data.groups is not None:
         _check_split(data)
@@ -81,6 +88,11 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
 
     Each `partition` is another random division into folds; with as many folds as groups, each group is held out once.
     Raises UserError when a class has fewer sources than folds, or when there are too few groups.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(60))
+    >>> train, held_out = imparfait.fold(few, folds=3, number=0, partition=0)
+    >>> len(train), len(held_out)
+    (40, 20)
     """
     if data.groups is not None:
         _check_split(data)

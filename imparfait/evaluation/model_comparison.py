@@ -1,17 +1,27 @@
 """Comparison of several models on one suite: seeds of a recipe are one model, and each pair gets one verdict."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
+from imparfait.core.optional import frame_of
 from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.result_plots import plot_models
 from imparfait.evaluation.robustness import SuiteResult, published_baseline
 from imparfait.evaluation.statistics import AdjustedDifference, Difference, Discordance, Verdict, holm, mcnemar
+from imparfait.evaluation.suite import CLEAN
 from imparfait.evaluation.uncertainty import CalibrationReport, OodReport, calibration_by_family, ood_reports
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +64,26 @@ class Evaluation:
     ood: dict[str, list[OodReport]]
     corruption_errors: dict[str, dict[str, float]]
     """By model and corruption, relative to the package's baseline."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas row per model, seed and condition, then the columns of `SuiteResult.to_frame`."""
+        rows = [
+            {"model": model.name, "seed": number, **row}
+            for model in self.models
+            for number, suite in enumerate(model.seeds)
+            for row in suite.rows()
+        ]
+        return frame_of(rows)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The accuracy of each model on clean images and under each corruption, and the means, in matplotlib axes."""
+        names = [summary.corruption for summary in self.models[0].seeds[0].corruptions]
+        values = {}
+        for model in self.models:
+            clean = [float(suite.clean.correct.mean()) for suite in model.seeds]
+            under = [float(model.by_source(name).mean()) for name in names]
+            values[model.name] = [float(np.mean(clean)), *under, model.mean]
+        return plot_models(ax, [CLEAN, *names, "mean"], values)
 
 
 def assess(

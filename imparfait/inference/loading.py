@@ -1,6 +1,9 @@
 """Predictors by name or path: a pretrained model, an exported .onnx file, a run folder."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -11,6 +14,33 @@ from imparfait.inference.exported_model import sandboxed_predictor
 from imparfait.inference.predictor import Predictor, checked, predictor_from_onnx
 from imparfait.models.metadata import ExportMetadata, read_config
 from imparfait.models.pretrained import PRETRAINED, no_model
+
+
+@runtime_checkable
+class OpenedModel(Protocol):
+    """A model of `open_model`, external ones included."""
+
+    def to_predictor(self) -> Predictor:
+        """As a predictor of image files."""
+
+
+Model: TypeAlias = "str | Path | Predictor | OpenedModel"
+"""A pretrained model's name, an .onnx file that imparfait exported, a run folder, or a model that is open."""
+
+
+def as_predictor(model: Model) -> Predictor:
+    """The predictor for a model. Raises UserError where there is none."""
+    if isinstance(model, Predictor):
+        return model
+    if isinstance(model, str | Path):
+        return load_predictor(str(model))
+    if isinstance(model, OpenedModel):
+        return model.to_predictor()
+    raise UserError(
+        f"a model of type {type(model).__name__}",
+        expected=f"one of {', '.join(PRETRAINED)}, an .onnx file, a run folder, or a model of open_model",
+        hint="for a function, write: imparfait.open_model(function, imparfait.load_data(…))",
+    )
 
 
 def load_predictor(model: str, threads: int = 1, trust: bool = False) -> Predictor:

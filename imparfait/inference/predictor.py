@@ -1,5 +1,7 @@
 """Classifiers that predict from uint8 images: labels with calibrated probabilities, or an abstention and why."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

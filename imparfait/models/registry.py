@@ -1,5 +1,7 @@
 """Registry of networks: build one for the channels and classes of the data."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -52,6 +54,10 @@ def build(
 
     `model_args` replace its defaults. Raises UserError when it needs an image size and none is given, or has no such
     argument.
+
+    >>> model = imparfait.build("petit", channels=1, classes=10)
+    >>> sum(weight.numel() for weight in model.parameters()) > 10_000
+    True
     """
     name = model if isinstance(model, str) else getattr(model, "__name__", "the network")
     factory = _factory(model)

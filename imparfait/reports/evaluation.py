@@ -207,7 +207,7 @@ def _write_short_report(
         overlap=_overlap(model),
         scores=suite.scores,
         conditions=shown,
-        figures=run.prediction_figures(suite.scores, shown),
+        figures=run.prediction_figures(suite.scores, shown, model.classifier),
         facts={"settings": _settings(model), "compute": environment(model.compute)},
     )
     return ScoresFile.of(suite.scores)

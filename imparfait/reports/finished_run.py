@@ -132,7 +132,7 @@ def finish_run(
         said = "; ".join(filter(None, (measured_on, over_groups, recalls, less, found, doubts)))
         failed = None
         try:
-            _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects)
+            _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects, classifier)
         except (UserError, OSError):
             raise
         except Exception as error:  # of a library that draws: the run itself is complete
@@ -212,6 +212,7 @@ def _write_report(
     measured_on: str,
     summary: RobustnessSummary | None,
     suspects: Sequence[SuspectLabel],
+    classifier: Classifier,
 ) -> None:
     trained = f"trained for {epochs[-1].seconds:.0f} s on {counted(len(run.data), 'image')}"
     if isinstance(calibration, Calibration):
@@ -234,7 +235,7 @@ def _write_report(
         overlap=overlap,
         scores=scores,
         conditions=conditions,
-        figures=[training_figure(epochs), *prediction_figures(scores, conditions), *doubtful],
+        figures=[training_figure(epochs), *prediction_figures(scores, conditions, classifier), *doubtful],
         facts={
             "run": {"name": run.name, "hash": run.hash},
             "settings": run.settings.model_dump(),

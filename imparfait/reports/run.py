@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import classification_report
 
+from imparfait.core.types import Classifier
 from imparfait.data.dataset import ConditionImages
 from imparfait.evaluation.scores import ConditionResult, Scores
+from imparfait.reports.explained_mistakes import explained_figure
 from imparfait.reports.figures.drawing import shown_name
 from imparfait.reports.figures.fonts import shown_classes
 from imparfait.reports.figures.runs import accuracy_loss, confusion, contact_sheet, mistakes
@@ -19,6 +21,8 @@ from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
 from imparfait.training.checkpoints import Epoch
 
 SHOWN_MISTAKES = 32
+EXPLAINED_MISTAKES = 12  # of these, with occlusion maps
+CAPTIONS = "Captions: true class → prediction, confidence"
 BY_CLASS_HEADINGS = ("class", "precision", "recall", "F1", "images")
 IMAGES_PER_ROW = 12  # of the contact sheet
 
@@ -87,8 +91,13 @@ def training_figure(epochs: Sequence[Epoch]) -> PageFigure:
     )
 
 
-def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) -> list[PageFigure]:
-    """The images of each condition, the confusion matrices, and the most confident mistakes."""
+def prediction_figures(
+    scores: Scores, conditions: Sequence[ConditionImages], classifier: Classifier | None = None
+) -> list[PageFigure]:
+    """The images of each condition, the confusion matrices, and the most confident mistakes.
+
+    With the `classifier`, which predicts again, the worst mistakes have occlusion maps.
+    """
     sheet = PageFigure(
         "corruptions",
         "Evaluated images",
@@ -105,19 +114,13 @@ def prediction_figures(scores: Scores, conditions: Sequence[ConditionImages]) ->
         )
         for result in scores.conditions
     ]
-    pixels, captions = _confident_mistakes(scores, conditions)
-    worst = PageFigure(
-        "mistakes",
-        "Most confident mistakes",
-        "Captions: true class → prediction, confidence, condition."
-        if captions
-        else "No mistakes on these images. With real data that is a reason to look for a leak.",
-        lambda theme: mistakes(pixels, captions, theme),
-    )
-    return [sheet, *matrices, worst]
+    return [sheet, *matrices, *_mistake_figures(scores, conditions, classifier)]
 
 
-def _confident_mistakes(scores: Scores, conditions: Sequence[ConditionImages]) -> tuple[np.ndarray, list[str]]:
+def _mistake_figures(
+    scores: Scores, conditions: Sequence[ConditionImages], classifier: Classifier | None
+) -> list[PageFigure]:
+    """The most confident mistakes; with a `classifier`, the first of them with occlusion maps, in their own figure."""
     wrong = []
     classes = shown_classes(scores.classes)
     for condition, result in zip(conditions, scores.conditions, strict=True):
@@ -125,10 +128,31 @@ def _confident_mistakes(scores: Scores, conditions: Sequence[ConditionImages]) -
         for row in np.flatnonzero(~result.correct):
             confidence = float(result.probabilities[row, predicted[row]])
             caption = f"{classes[result.truths[row]]} → {classes[predicted[row]]}  {100 * confidence:.0f} %"
-            wrong.append((confidence, condition.data.pixels[row], f"{caption}\n{shown_name(condition.corruption)}"))
+            lines = (caption, shown_name(condition.corruption))
+            wrong.append((confidence, condition.data.pixels[row], int(predicted[row]), lines))
     worst = sorted(wrong, key=lambda mistake: -mistake[0])[:SHOWN_MISTAKES]
-    pixels = [image for _, image, _ in worst]
-    return np.stack(pixels) if pixels else conditions[0].data.pixels[:0], [caption for *_, caption in worst]
+    if not worst:
+        said = "No mistakes on these images. With real data that is a reason to look for a leak."
+        none = conditions[0].data.pixels[:0]
+        return [PageFigure("mistakes", "Most confident mistakes", said, lambda theme: mistakes(none, [], theme))]
+    pixels = np.stack([image for _, image, *_ in worst])
+    captions = [lines for *_, lines in worst]
+    first = EXPLAINED_MISTAKES if classifier else 0
+    figures = []
+    if classifier:
+        indices = np.array([index for _, _, index, _ in worst[:first]])
+        figures.append(
+            explained_figure(
+                "mistakes", "Most confident mistakes", CAPTIONS, pixels[:first], indices, captions[:first],
+                len(classes), classifier,
+            )
+        )  # fmt: skip
+    if len(worst) > first:
+        name, title = ("more_mistakes", "More mistakes") if first else ("mistakes", "Most confident mistakes")
+        texts = ["\n".join(lines) for lines in captions[first:]]
+        rest = pixels[first:]
+        figures.append(PageFigure(name, title, f"{CAPTIONS}, condition.", lambda theme: mistakes(rest, texts, theme)))
+    return figures
 
 
 def _by_class(result: ConditionResult, classes: Sequence[str]) -> list[tuple[str, str, str, str, int]]:

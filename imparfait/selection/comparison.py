@@ -1,21 +1,29 @@
 """The result of a comparison: accuracies out of fold, and one verdict for each pair of candidates."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from imparfait.core.optional import frame_of
 from imparfait.core.types import Labels, Sources
 from imparfait.evaluation.intervals import Interval, difference_interval
+from imparfait.evaluation.result_plots import plot_accuracies
 from imparfait.evaluation.statistics import AdjustedDifference, Difference, Verdict, corrected_difference, holm
 from imparfait.evaluation.suite import CLEAN, is_full, levels_of, weights
 from imparfait.selection.intervals import AllImages, all_images, by_group
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 FAILED_POINTS = 0.05  # so far below the median of its candidate's jobs, a training has failed, …
 FAILED_SPREADS = 5.0  # … where that is also as many median deviations, and as many standard errors of its accuracy
@@ -180,6 +188,26 @@ class Comparison:
             order = np.argsort(sources, kind="stable")
             rows.append(np.concatenate([fold.predicted for fold in folds], 1)[:, order])
         return OutOfFold(sources[order], truths[order], np.stack(rows))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas row per candidate, the best first: mean accuracy (0..1), its spread over jobs, jobs, parameters."""
+        left_out = ("corruptions", "all_images", "failed")
+        return frame_of(
+            [
+                {key: value for key, value in row.items() if key not in left_out} | {"failed": len(row["failed"])}
+                for row in self.to_json()["candidates"]
+            ]
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The mean accuracy of each candidate, the best first, ± the standard deviation over its jobs."""
+        ranked = [name for name in self.ranked if self.mean(name) is not None]
+        means, spreads = [self.mean(name) or 0.0 for name in ranked], [self.spread(name) for name in ranked]
+        ends = [
+            None if spread is None else (mean - spread, mean + spread)
+            for mean, spread in zip(means, spreads, strict=True)
+        ]
+        return plot_accuracies(ax, ranked, means, ends, "mean accuracy in %, ± standard deviation over jobs")
 
     def to_json(self) -> dict[str, Any]:
         """Candidates and verdicts, as numbers."""

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from imparfait.core.errors import UserError
-from imparfait.serving import schemas, static
+from imparfait.serving import explanations, schemas, static
 from imparfait.serving.errors import ApiError, error_response
 from imparfait.serving.inference_protocol import add_inference_protocol
 from imparfait.serving.metrics import MEDIA_TYPE
@@ -61,6 +61,11 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
         """Classify an image. The body is an image file: PNG, JPEG, BMP, GIF, WebP or TIFF."""
         observed = request.scope.get("observed")
         return await respond(request, lambda body: service.predict(body, query.baseline, observed))
+
+    @app.post("/v1/explain", responses=inference, response_model=explanations.ExplainResponse, openapi_extra=IMAGE_BODY)
+    async def explain(request: Request, query: Annotated[explanations.ExplainQuery, Query()]) -> Response:
+        """Show which parts of an image its prediction depends on: an occlusion map of the first page."""
+        return await respond(request, lambda body: service.explain(body, query.label))
 
     @app.post("/v1/read", responses=inference, response_model=schemas.ReadResponse, openapi_extra=IMAGE_BODY)
     async def read(request: Request, query: Annotated[schemas.ReadQuery, Query()]) -> Response:

@@ -18,6 +18,7 @@ from imparfait.serving.batching import Batcher, BatchResult
 from imparfait.serving.collection import Collection
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
+from imparfait.serving.explanations import explanation_response
 from imparfait.serving.image_work import ImageWork
 from imparfait.serving.jobs import Jobs
 from imparfait.serving.metrics import Metrics, metrics_text
@@ -221,6 +222,11 @@ class Service:
         if baseline:
             response["baseline"] = schemas.model_prediction_json(baseline.predictor, of_baseline[0])
         return response
+
+    async def explain(self, content: bytes, label: str | None) -> dict[str, Any]:
+        """The response of /v1/explain, for the first page."""
+        pages = await self.images.normalized(content, self.predictor.input_format)
+        return await explanation_response(pages[0], self.batchers["model"], label)
 
     async def read(self, content: bytes, with_inputs: bool = False) -> dict[str, Any]:
         """The response of /v1/read."""

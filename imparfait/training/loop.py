@@ -1,7 +1,6 @@
-"""The training loop: `train`, and `Training` with every step of it."""
+"""The training loop: `Training`, with every step of it."""
 
 import time
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from imparfait.core.compute import ComputeConfig, images_at_once
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import choose_compute, torch_threads
-from imparfait.core.storage import exclusive_lock, fingerprint
 from imparfait.corruptions.base import on_device
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.corrupted import conditions_of
@@ -44,41 +42,8 @@ CHECKPOINT_SECONDS = 10.0  # between two checkpoints, at least
 CHECKPOINT_SHARE = 50  # and at least so many times the duration of saving one
 
 
-def train(
-    model: nn.Module,
-    data: LabelledImages,
-    settings: TrainingSettings,
-    compute: ComputeConfig | None = None,
-    *,
-    checkpoint_dir: str | Path | None = None,
-    validation: LabelledImages | None = None,
-) -> Iterator[Epoch]:
-    """Train `model` in place, yielding after each epoch; to stop, leave the loop.
-
-    At each yield and at the end the model has the weights to evaluate or save (with `one_cycle` an average of recent
-    ones). `validation` images are evaluated after each epoch, clean and corrupted. With `checkpoint_dir` the training
-    is saved every ten seconds and when the loop is left. The same call continues from there: it yields the finished
-    epochs first, and ends with the same weights, bit for bit, on the same machine with the same versions.
-
-    Raises UserError for test images, for logits of the wrong shape, for a loss that is not finite, and for checkpoints
-    of another training. Warns of a corrupted checkpoint, and uses the one before it.
-    """
-    training = Training(model, data, settings, compute, validation=validation)
-    if checkpoint_dir is None:
-        yield from (step.epoch for step in training if step.epoch)
-        return
-    folder = Path(checkpoint_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(folder, "training"):
-        identity = fingerprint(settings, training.compute, data.fingerprint())
-        for path in resume(training, folder, identity):
-            warnings.warn(f"{path}: corrupted; continuing from the checkpoint before it", stacklevel=2)
-        yield from training.progress.epochs
-        yield from (step.epoch for step in checkpointed(training, folder, identity) if step.epoch)
-
-
 class Training:
-    """`train`, step by step: for progress bars, for stopping within an epoch, and for continuing from a state.
+    """A training, step by step: for progress bars, for stopping within an epoch, and for continuing from a state.
 
     PyTorch uses `compute.threads` threads during each step, and the caller's number between steps. A training that
     continues from `state()` ends with the weights of one that never stopped, bit for bit, on the same machine.

@@ -1,5 +1,7 @@
 """Run folders: where a run works, and what it leaves behind."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import json
@@ -101,6 +103,13 @@ def save_run(
     `data`, `settings` and `compute` are what `train` was given, `epochs` what it yielded. `final` records that the
     validation images were among `data`. A run already at `folder` is replaced. Raises UserError without epochs, for
     logits of the wrong shape, and when `folder` is something other than a run.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(64))
+    >>> settings = imparfait.TrainingSettings(epochs=1, batch_size=32)
+    >>> model = imparfait.build(settings.model, channels=few.channels, classes=len(few.classes))
+    >>> epochs = list(imparfait.train(model, few, settings))
+    >>> imparfait.save_run("my_run", model, few, settings, epochs).name
+    'my_run'
     """
     folder = Path(folder)
     if not epochs:

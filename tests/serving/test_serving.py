@@ -194,6 +194,7 @@ def test_openapi_describes_image_bodies_and_every_error(fake: RunningServer) -> 
         *inference,
         "/v1/model",
         "/v1/corruptions",
+        "/v1/explain",
         "/v1/gallery",
         "/health/live",
         "/health/ready",

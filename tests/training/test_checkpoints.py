@@ -16,7 +16,8 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.models.registry import MODELS, build
 from imparfait.training import checkpoints
 from imparfait.training.checkpoints import load_checkpoint, save_checkpoint
-from imparfait.training.loop import Training, resume, train
+from imparfait.training.history import train
+from imparfait.training.loop import Training, resume
 from imparfait.training.optim import SCHEDULES
 from imparfait.training.settings import TrainingSettings
 

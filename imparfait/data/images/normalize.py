@@ -54,6 +54,8 @@ class NormalizedImage:
     """What was done, as a sentence."""
     whole: UInt8[np.ndarray, "1 height width"] | None = None
     """The whole page as a second view, for models of two views; None where `pixels` are the file's own."""
+    page_size: tuple[int, int] = (0, 0)
+    """Height and width of the image that `box` is in."""
 
 
 def read_normalized(
@@ -232,4 +234,5 @@ def _normalized(
     backdrop = f"; {page.backdrop} behind transparent pixels" if page.backdrop else ""
     pixels = np.rint(planes * 255).astype(np.uint8)
     whole = (0, 0, page.size[1], page.size[0])
-    return NormalizedImage(pixels, polarity, box or whole, scale, unchanged, empty, said + turned + backdrop)
+    said += turned + backdrop
+    return NormalizedImage(pixels, polarity, box or whole, scale, unchanged, empty, said, page_size=page.size)

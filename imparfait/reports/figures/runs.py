@@ -1,5 +1,7 @@
 """Figures of one run: training curves, confusion matrix, images with captions, accuracies."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -214,8 +216,13 @@ def contact_sheet(sheet: Mapping[str, Pixels], theme: Theme = LIGHT) -> Figure:
     return figure
 
 
-def plot_scores(scores: Scores, theme: Theme = LIGHT) -> Figure:
-    """The accuracy of each condition and their mean, with 95 % intervals, as a matplotlib figure."""
+def plot_scores(scores: Scores, theme: Theme | None = None) -> Figure:
+    """The accuracy of each condition and their mean, with 95 % intervals, as a matplotlib figure.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(30))
+    >>> figure = imparfait.plot_scores(imparfait.evaluate(imparfait.load_classifier("digits"), few))
+    >>> figure.savefig("scores.png")
+    """
     names = [score.corruption for score in scores.scores]
     labels = [
         f"{s.corruption} {s.severity:g}" if names.count(s.corruption) > 1 else s.corruption for s in scores.scores
@@ -223,4 +230,4 @@ def plot_scores(scores: Scores, theme: Theme = LIGHT) -> Figure:
     values = {label: score.accuracy for label, score in zip(labels, scores.scores, strict=True)}
     intervals = {label: score.interval for label, score in zip(labels, scores.scores, strict=True)}
     with mpl.rc_context({"text.parse_math": False}):
-        return accuracies(values | {"mean": scores.mean}, intervals | {"mean": scores.mean_interval}, theme)
+        return accuracies(values | {"mean": scores.mean}, intervals | {"mean": scores.mean_interval}, theme or LIGHT)

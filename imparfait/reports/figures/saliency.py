@@ -8,11 +8,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from imparfait.core.types import Pixels
+from imparfait.inference.explanation_sheet import coloured
 from imparfait.reports.figures.drawing import LIGHT, MIN_POINTS, Theme, figure_on, montage
 
 PAIR_INCHES = 2.1  # width of two images side by side
-DIMMED = 0.45  # of an image's contrast, below the colours
-FAINTEST = 0.02  # of probability: a smaller drop anywhere in an image is not coloured at full strength
 
 
 def explained(
@@ -44,8 +43,5 @@ def _pair(
     paper = np.broadcast_to((255 * np.array(to_rgb(theme.paper))).astype(np.uint8)[:, None, None], colours.shape)
     if drop is None:
         return np.concatenate([colours, paper[..., :gap], paper], 2)
-    grey = DIMMED * colours.mean(0, keepdims=True) + 255 * (1 - DIMMED) / 2
-    strength = (drop / max(FAINTEST, float(drop.max()))).clip(0, 1)[None]
-    hue = 255 * np.array(to_rgb(theme.series[1]))[:, None, None]
-    coloured = (grey + 0.85 * strength * (hue - grey)).round().astype(np.uint8)
-    return np.concatenate([colours, paper[..., :gap], coloured], 2)
+    heat = coloured(image, drop, theme.series[1], theme.series[0])
+    return np.concatenate([colours, paper[..., :gap], heat], 2)

@@ -5,6 +5,7 @@ import { acceptCamera } from "./camera.js";
 import { createCorrection } from "./correction.js";
 import { createDrawing } from "./drawing.js";
 import { createExamination, spoken } from "./examination.js";
+import { createExplanation } from "./explanation.js";
 import { percent } from "./format.js";
 import { drawGallery } from "./gallery.js";
 import { chooseLanguage, counted, language, t, translate } from "./i18n.js";
@@ -53,6 +54,7 @@ for (const side of ["model", "baseline"]) {
 const examination = createExamination(classes, Boolean(info.baseline), drawAll);
 const boxes = createBoxes(find("boxes"), find("frame"), chooseDigit);
 const drawing = createDrawing(find("canvas"), { change: onDrawing, tap: onTap }, isOfDigits ? SAMPLE : null);
+const explanation = createExplanation(document.querySelector(".model-input"));
 const correction = info.collects ? createCorrection(find("correction"), classes, () => state.subject) : null;
 
 // What is on the sheet
@@ -183,6 +185,7 @@ function drawAll() {
   const place = drawing.placement();
   drawAnswer(state, { classes, threshold }, examination.truth());
   drawModelInput(prediction, kindOf(subject, prediction));
+  explanation.show(prediction && subject);
   boxes.draw(state.reading?.digits ?? [], chosen, place);
   const single = prediction && !sheet?.drawn && !state.reading && !isWhole(prediction);
   boxes.drawFrame(single ? prediction.box : null, place);

@@ -56,6 +56,13 @@ export default {
   "saw.whole": "The whole image, scaled to the model's size.",
   "saw.digit": "The chosen digit, cropped and centred.",
   "saw.pages": "Page 1 of {count}.",
+  "why.toggle": "Why?",
+  "why.waiting": "Covering one part after the other…",
+  "why.alt": "What the model saw; coloured where covering a part changes the probability of {label}",
+  "why.legend": "Orange: covering this part lowers the probability of {label}, from {score} at most to {lowest}. Blue: covering it raises it.",
+  "why.nothing": "No single part matters much: covering any changes the probability of {label} by less than 2 points.",
+  "why.raises": "raises by {points} points",
+  "why.lowers": "lowers by {points} points",
 
   "correct.title": "Wrong? It is a",
   "correct.label": "True label of the image, to save it",

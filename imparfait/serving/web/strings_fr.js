@@ -56,6 +56,13 @@ export default {
   "saw.whole": "L’image entière, à la taille du modèle.",
   "saw.digit": "Le chiffre choisi, recadré et centré.",
   "saw.pages": "Page 1 sur {count}.",
+  "why.toggle": "Pourquoi\u00a0?",
+  "why.waiting": "Chaque partie est masquée l’une après l’autre…",
+  "why.alt": "Ce que le modèle a vu\u00a0; coloré là où masquer une partie change la probabilité de {label}",
+  "why.legend": "Orange\u00a0: masquer cette partie abaisse la probabilité de {label}, de {score} à {lowest} au plus bas. Bleu\u00a0: la masquer l’augmente.",
+  "why.nothing": "Aucune partie ne compte beaucoup à elle seule\u00a0: en masquer une change la probabilité de {label} de moins de 2 points.",
+  "why.raises": "augmente de {points} points",
+  "why.lowers": "baisse de {points} points",
 
   "correct.title": "Faux\u00a0? C’est un",
   "correct.label": "Vraie classe de l’image, pour l’enregistrer",
