@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 from imparfait.data.corrupted import core_suite
 from imparfait.evaluation.scores import score_conditions
 from imparfait.reports import origin, run
+from imparfait.reports import page as page_module
 from imparfait.reports.figures.drawing import LIGHT, MIN_POINTS, few_log_ticks, figure_on
 from imparfait.reports.figures.runs import accuracy_loss, confusion
 from imparfait.reports.figures.suites import confidence, curves
@@ -114,6 +115,25 @@ def test_every_box_that_scrolls_is_reached_by_keyboard_and_has_a_name(page: str)
     boxes = re.findall(r'<(?:div|pre) class="(?:scroll|command)"([^>]*)>', page)
     assert len(boxes) > 5
     assert all('tabindex="0"' in box and re.search(r'aria-label="[^"]+"', box) for box in boxes)
+
+
+def test_a_sentence_has_a_capital_but_a_name_at_its_beginning_keeps_its_case() -> None:
+    as_sentence = page_module._as_sentence
+    assert as_sentence("no difference shown") == "No difference shown."
+    assert as_sentence("quick: 2 jobs failed", ["quick"]) == "quick: 2 jobs failed."
+    assert as_sentence("quickly done", ["quick"]) == "Quickly done."
+    assert as_sentence("") == "."
+
+
+def test_print_has_page_numbers_title_and_date_and_keeps_headings_with_their_figures(page: str) -> None:
+    assert 'content: counter(page) " / " counter(pages)' in page
+    foot = re.search(r"@bottom-left \{ content: (.*?); \}", page)
+    assert foot
+    letters = re.sub(r"\\([0-9a-f]+) ", lambda code: chr(int(code[1], 16)), foot[1])
+    assert "Training: tiny on bars" in letters
+    assert re.search(r"20\d\d", letters)
+    assert page.count('<div class="figure">') == page.count("<figure")
+    assert re.search(r"\.figure,[^{]*\{ break-inside: avoid; \}", page)
 
 
 def test_no_table_heading_is_empty() -> None:
