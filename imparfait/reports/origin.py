@@ -81,7 +81,7 @@ def _author() -> str:
 def _documentation() -> str:
     """The address of GUIDE from the package's metadata: of its documentation, else in its repository."""
     try:
-        urls = metadata(PACKAGE).get_all("Project-URL") or []
+        urls: list[str] = metadata(PACKAGE).get_all("Project-URL") or []
     except PackageNotFoundError:
         return ""
     by_name = {name.strip().lower(): url.strip() for name, _, url in (each.partition(",") for each in urls)}

@@ -81,10 +81,7 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def corruption_label(corruption: str) -> str:
-    """A corruption's name in words: "glass blur (similar)" where it only resembles the published one.
-
-    One of the user's own keeps its name.
-    """
+    """A name in words: "glass blur (similar)" where it only resembles the published one; the user's own as it is."""
     from imparfait.corruptions import ALL_CORRUPTIONS, PHOTO
 
     known = ALL_CORRUPTIONS.get(corruption)

@@ -12,12 +12,14 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.scores import score_conditions
 from imparfait.models.loading import load_classifier
 from imparfait.reports.figures.predictions import predictions
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.study.figures import augmentation_figure, failure_figure, final_row, training_figure
 from imparfait.study.quick import QuickStudy
 from imparfait.study.quick_text import conditions_sentence, quick_summary
 from imparfait.training.manifest import read_manifest
 
+HEADINGS = ("network", "clean", "geometric", "shrunk", "core mean", "95 %", "training")
 OWN_COLUMNS = 3  # of the table: name, augmentation and epochs are in the sentences above
 
 
@@ -28,6 +30,7 @@ def write_quick_study(folder: Path, title: str, study: QuickStudy, held_out: Lab
     """
     with atomic_directory(folder) as unfinished:
         write_json(unfinished / "scores.json", quick_json(study))
+        rows = [(name, *final_row(final)[OWN_COLUMNS:]) for name, final in study.finals.items()]
         failing = failure_figure(study.clean, study.corrupted, study.classes, held_out)
         write_page(
             unfinished,
@@ -44,7 +47,9 @@ def write_quick_study(folder: Path, title: str, study: QuickStudy, held_out: Lab
             | {"compute": environment(read_manifest(study.clean.folder).compute)},
             summary=quick_summary(study),
             conditions=conditions_sentence(study),
-            rows=[(name, *final_row(final)[OWN_COLUMNS:]) for name, final in study.finals.items()],
+            headings=HEADINGS,
+            rows=rows,
+            latex=[LatexTable(title, f"{title}: accuracies on validation images.", HEADINGS, rows)],
         )
 
 

@@ -109,15 +109,14 @@ class Training:
                 if running.is_due or number % self.steps_an_epoch == 0:
                     self._read()
                 seconds = self.progress.seconds + time.perf_counter() - started
+                sums = running.loss_sum, running.correct
                 if number % self.steps_an_epoch:
-                    self.progress = Progress(
-                        number, seconds, running.loss_sum, running.correct, done.epochs, tuple(running.parts)
-                    )
+                    self.progress = Progress(number, seconds, *sums, done.epochs, tuple(running.parts))
                     yield Step(number, self.steps, running.latest)
                 else:
                     in_distribution = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
                     self._use_average()
-                    means = running.loss_sum / len(rows), running.correct / in_distribution
+                    means = sums[0] / len(rows), sums[1] / in_distribution
                     finished = Epoch(epoch + 1, *means, len(rows), seconds, self._validate(), running.part_means)
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
                     yield Step(number, self.steps, running.latest, finished)

@@ -97,6 +97,9 @@ def test_darker_images_are_said_and_on_the_page(home: Path) -> None:
     page = Path(report[1]).read_text(encoding="utf-8")
     assert "Images are darker" in page
     assert "Distributions" in page
+    assert "\\label{tab:drift-" in Path(report[1]).with_name("table.tex").read_text(encoding="utf-8")
+    figures = {path.name for path in (Path(report[1]).parent / "figures").iterdir()}
+    assert figures >= {"distributions.svg", "distributions.pdf", "classes.svg", "classes.pdf"}
     assert drift(home, home / "dark.log", "--reference", home / "run", "--fail", code=1) == said
 
 

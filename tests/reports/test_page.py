@@ -3,20 +3,23 @@
 import re
 from html import unescape
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from helpers.bars import draw_bars
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from playwright.sync_api import Browser
 
 from imparfait.data.corrupted import core_suite
 from imparfait.evaluation.scores import score_conditions
 from imparfait.reports import origin, run
+from imparfait.reports import page as page_module
 from imparfait.reports.figures.drawing import LIGHT, MIN_POINTS, few_log_ticks, figure_on
 from imparfait.reports.figures.runs import accuracy_loss, confusion
 from imparfait.reports.figures.suites import confidence, curves
-from imparfait.reports.glossary import TERMS, terms_in
+from imparfait.reports.glossary import TERMS, Term, terms_in
 from imparfait.reports.page import TEMPLATES
 from imparfait.training.checkpoints import Epoch
 
@@ -94,7 +97,7 @@ def test_the_glossary_has_the_metrics_of_the_page_and_no_others(page: str) -> No
 
 
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: term.anchor)
-def test_every_metric_is_explained_with_a_drawing(term) -> None:
+def test_every_metric_is_explained_with_a_drawing(term: Term) -> None:
     docs = Path(origin.__file__).parents[2] / "docs"
     text = " ".join((docs / "metrics.md").read_text(encoding="utf-8").split())
     assert f"## {term.name} ![{term.name}](img/metrics/{term.anchor}.svg) {term.meaning}" in text
@@ -112,6 +115,25 @@ def test_every_box_that_scrolls_is_reached_by_keyboard_and_has_a_name(page: str)
     boxes = re.findall(r'<(?:div|pre) class="(?:scroll|command)"([^>]*)>', page)
     assert len(boxes) > 5
     assert all('tabindex="0"' in box and re.search(r'aria-label="[^"]+"', box) for box in boxes)
+
+
+def test_a_sentence_has_a_capital_but_a_name_at_its_beginning_keeps_its_case() -> None:
+    as_sentence = page_module._as_sentence
+    assert as_sentence("no difference shown") == "No difference shown."
+    assert as_sentence("quick: 2 jobs failed", ["quick"]) == "quick: 2 jobs failed."
+    assert as_sentence("quickly done", ["quick"]) == "Quickly done."
+    assert as_sentence("") == "."
+
+
+def test_print_has_page_numbers_title_and_date_and_keeps_headings_with_their_figures(page: str) -> None:
+    assert 'content: counter(page) " / " counter(pages)' in page
+    foot = re.search(r"@bottom-left \{ content: (.*?); \}", page)
+    assert foot
+    letters = re.sub(r"\\([0-9a-f]+) ", lambda code: chr(int(code[1], 16)), foot[1])
+    assert "Training: tiny on bars" in letters
+    assert re.search(r"20\d\d", letters)
+    assert page.count('<div class="figure">') == page.count("<figure")
+    assert re.search(r"\.figure,[^{]*\{ break-inside: avoid; \}", page)
 
 
 def test_no_table_heading_is_empty() -> None:
@@ -144,13 +166,13 @@ def test_letters_in_figures_are_at_least_11_pixels_high() -> None:
         figure.canvas.draw()
         texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
         assert len(texts) > 5, name
-        assert min(text.get_fontsize() for text in texts) >= MIN_POINTS, name
+        assert min(float(text.get_fontsize()) for text in texts) >= MIN_POINTS, name
     assert MIN_POINTS / 72 * least >= 11
 
 
 def test_a_single_epoch_is_drawn_by_its_steps_and_without_an_empty_axis() -> None:
     left, right = figures()["one epoch"].axes
-    assert [len(line.get_xdata()) for line in left.lines] == [2, 1]
+    assert [np.size(line.get_xdata()) for line in left.lines] == [2, 1]
     assert right.lines[0].get_xdata() == pytest.approx([80, 90])
     assert [label.get_text() for label in right.get_yticklabels()] == ["training", "validation, clean"]
 
@@ -158,7 +180,7 @@ def test_a_single_epoch_is_drawn_by_its_steps_and_without_an_empty_axis() -> Non
 def test_a_corruption_of_one_level_is_a_mark_without_a_line_from_clean() -> None:
     axes = figures()["curves"].axes[0]
     (mark,) = [line for line in axes.lines if line.get_label() == "invert"]
-    assert list(mark.get_xdata()) == [1]
+    assert np.array_equal(mark.get_xdata(), [1])
     assert mark.get_linestyle() == "None"
 
 
@@ -180,7 +202,7 @@ def test_reliability_gives_near_perfect_bins_room() -> None:
     figure = confidence({"a": np.array([[0.99, 0.999], [0.985, 1.0]])}, {"a": np.array([[0.1, 1], [0, 0.1]])})
     left = figure.axes[0]
     low, high = left.get_xlim()
-    first, last = left.lines[0].get_xdata()
+    first, last = np.asarray(left.lines[0].get_xdata(), float)
     assert last - first > 0.4 * (high - low)
 
 
@@ -195,7 +217,9 @@ def test_logarithmic_axes_have_two_to_six_ticks(limits: tuple[float, float]) -> 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_has_no_accessibility_violations(browser, folder: Path, width: int, scheme: str) -> None:
+def test_the_page_has_no_accessibility_violations(
+    browser: Browser, folder: Path, width: int, scheme: Literal["light", "dark"]
+) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
@@ -207,7 +231,7 @@ def test_the_page_has_no_accessibility_violations(browser, folder: Path, width: 
     context.close()
 
 
-def test_a_box_that_goes_on_has_a_hint_and_one_that_fits_has_none(browser, folder: Path) -> None:
+def test_a_box_that_goes_on_has_a_hint_and_one_that_fits_has_none(browser: Browser, folder: Path) -> None:
     shown = """figure => getComputedStyle(figure, '::after').opacity"""
     opacities = {}
     for width in (1280, 390):

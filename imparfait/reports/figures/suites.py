@@ -224,12 +224,9 @@ def confidence(
     ticks = [share for share in (0, 0.5, 0.8, 0.9, 0.98, 0.99, 0.998, 0.999) if _stretched(np.array([share]))[0] >= low]
     high = -float(np.log10(LEAST_ERROR))
     left.plot([low, high], [low, high], color=theme.ink, linewidth=0.8, linestyle=":")
-    places, names = (
-        [*_stretched(np.array(ticks, float)).tolist(), high],
-        [*(f"{100 * tick:g}" for tick in ticks), "100"],
-    )
-    left.set_xticks(places, names)
-    left.set_yticks(places, names)
+    at, names = [*_stretched(np.array(ticks, float)).tolist(), high], [*(f"{100 * tick:g}" for tick in ticks), "100"]
+    left.set_xticks(at, names)
+    left.set_yticks(at, names)
     left.set(xlim=(low, high + 0.1), ylim=(low, high + 0.1))
     left.set(title="accuracy by confidence", xlabel="mean confidence in %", ylabel="accuracy in %")
     right.set(title="error rate when abstaining", xlabel="coverage in %", ylabel="error rate in % of accepted")
