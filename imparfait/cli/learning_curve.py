@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @options.data
 @options.group
 @options.device
+@options.threads
 @options.out
 @options.as_json
 def learning_curve(
@@ -30,6 +31,7 @@ def learning_curve(
     group: str | None,
     skip_unreadable: bool,
     device: str,
+    threads: int | None,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -52,7 +54,9 @@ def learning_curve(
     folder = out / f"learning-curve-{name}-{fingerprint(settings, fit.fingerprint())[:6]}"
     watch = console.watch(f"{name}, on a quarter to all of {len(fit):,} images")
     try:
-        *_, curve = watch(curves(fit, held_out, settings, name, cache=folder / "fits", device=device), len(SHARES))
+        *_, curve = watch(
+            curves(fit, held_out, settings, name, cache=folder / "fits", device=device, threads=threads), len(SHARES)
+        )
     except KeyboardInterrupt as error:
         raise Stopped(f"stopped; finished trainings are kept, {console.CONTINUES}", 128 + signal.SIGINT) from error
     counts = [int((fit.labels == label).sum()) for label in range(len(fit.classes))]

@@ -49,6 +49,9 @@ device = click.option(
     show_default=True,
     help="auto, cpu, cuda or mps (only cpu is tested).",
 )
+threads = click.option(
+    "--threads", type=click.IntRange(1), help="Threads to compute on.  [default: one per core, at most 8]"
+)
 images = click.option(
     "--images", type=click.IntRange(20), help="Number of training images to use, approximately.  [default: all]"
 )

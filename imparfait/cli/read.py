@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @options.model
 @options.trust
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads to predict on.  [default: 1; all cores for a run folder]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per page.")
 @click.option("--show", is_flag=True, help="Draw the recognised digits into IMAGE-read.png.")
 @click.option(
@@ -42,8 +45,8 @@ if TYPE_CHECKING:
     help="With --fields: write a row per page; the same command resumes where it stopped.",
 )  # fmt: skip
 def read(
-    images: tuple[Path, ...], model: str, trust: bool, as_json: bool, show: bool, out: Path | None, review: Path | None,
-    table: bool, fields: Path | None, csv: Path | None, **allowed: str | None,
+    images: tuple[Path, ...], model: str, trust: bool, threads: int | None, as_json: bool, show: bool, out: Path | None,
+    review: Path | None, table: bool, fields: Path | None, csv: Path | None, **allowed: str | None,
 ) -> None:  # fmt: skip
     """Read the numbers on each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF, PPM or PDF file, or a folder of them.
 
@@ -55,11 +58,12 @@ def read(
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr import NO_DIGITS_MESSAGE
     from imparfait.inference.ocr import output as ocr
+    from imparfait.inference.predict_jobs import threads_of
     from imparfait.inference.results_file import json_line
 
     if fields:
         _check_alone("--fields", "--csv, --json and --model", show=show, out=out, review=review, table=table, **allowed)
-        read_forms(images, fields, csv, model, trust, as_json)
+        read_forms(images, fields, csv, model, trust, threads, as_json)
         return
     if csv:
         raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
@@ -67,7 +71,7 @@ def read(
         check_writable_folder(review)
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
-    predictor = load_predictor(model, trust=trust)
+    predictor = load_predictor(model, threads or 1, trust)
     constraints = _constraints(allowed, predictor.classes)
     if table:
         _check_alone("--table", "--json, --model and constraints", show=show, out=out, review=review)
@@ -79,7 +83,7 @@ def read(
         folder.mkdir(parents=True, exist_ok=True)
     failed: list[str] = []
     numbers = unsure = crops = 0
-    with ImageWorkers() as workers:
+    with ImageWorkers() as workers, threads_of(model, threads):
         readings_of = partial(workers.readings, predictor=predictor, constraints=constraints)
         for file, (page, reading) in console.each_result(files, readings_of, predictor.name, as_json, failed):
             if as_json:

@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 
 
 def read_forms(
-    images: tuple[Path, ...], fields: Path, csv: Path | None, model: str, trust: bool, as_json: bool
+    images: tuple[Path, ...],
+    fields: Path,
+    csv: Path | None,
+    model: str,
+    trust: bool,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Read the fields of each page; with `csv`, those that are not in there yet."""
     from imparfait.inference.forms.fields_file import load_form
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr.output import files_to_read
 
-    predictor = load_predictor(model, trust=trust)
+    predictor = load_predictor(model, threads or 1, trust)
     form = load_form(fields, predictor.classes)
     files = files_to_read(images)
     counts: Counter[str] = Counter()

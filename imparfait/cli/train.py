@@ -43,6 +43,7 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 )  # fmt: skip
 @options.backbone
 @options.device
+@options.threads
 @options.out
 @click.option("--final", is_flag=True, help="Train on the validation images too, then evaluate on the test set, once.")
 @click.option(
@@ -72,6 +73,7 @@ def train(
     backbone: str | None,
     fine_tune: bool,
     device: str,
+    threads: int | None,
     out: Path,
     final: bool,
     suite: str,
@@ -158,6 +160,7 @@ def train(
             name,
             final=final,
             device=device,
+            threads=threads,
             weights=weights,
             teachers=teachers,
             fixed=fixed,

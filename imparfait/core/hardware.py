@@ -27,18 +27,22 @@ IS_AVAILABLE: dict[str, Callable[[], bool]] = {
 }
 
 
-def choose_compute(model: nn.Module, images: Tensor, device: str = "auto") -> ComputeConfig:
+def choose_compute(model: nn.Module, images: Tensor, device: str = "auto", threads: int | None = None) -> ComputeConfig:
     """The device, threads and precision of a run: always the same on the same computer.
 
-    Device: the first available of cuda, mps and cpu (only cpu is tested). Threads: one per usable core, at most 8.
+    Device: the first available of cuda, mps and cpu (only cpu is tested). Threads: one per usable core,
+    at most 8, unless `threads` says otherwise.
     Precision: bfloat16 on a CPU with bf16 units if `model` gives the same logits on `images` as in float32, up to
     rounding; float32 otherwise, because bf16 is slower on a CPU without such units.
     """
     device = choose_device(device)
-    threads = min(usable_cores(), MAX_THREADS)
     fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
     return ComputeConfig.model_validate(
-        {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
+        {
+            "device": device,
+            "threads": threads or min(usable_cores(), MAX_THREADS),
+            "precision": "bfloat16" if fast else "float32",
+        }
     )
 
 

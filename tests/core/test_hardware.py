@@ -1,9 +1,10 @@
 """The record of the machine that a run was computed on."""
 
 import pytest
+import torch
 
-from imparfait.core.compute import ComputeConfig
-from imparfait.core.hardware import ARITHMETIC_VARIABLES, environment
+from imparfait.core.compute import ComputeConfig, usable_cores
+from imparfait.core.hardware import ARITHMETIC_VARIABLES, MAX_THREADS, choose_compute, environment
 
 
 @pytest.mark.parametrize("name", ARITHMETIC_VARIABLES)
@@ -14,3 +15,12 @@ def test_a_variable_that_changes_arithmetic_is_recorded_where_it_is_set(
     assert name not in environment(ComputeConfig())
     monkeypatch.setenv(name, "1")
     assert environment(ComputeConfig())[name] == "1"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_user_chooses_the_threads_and_by_default_every_core_has_one(threads: int) -> None:
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    images = torch.zeros(1, 1, 4, 4)
+
+    assert choose_compute(model, images, "cpu", threads).threads == threads
+    assert choose_compute(model, images, "cpu").threads == min(usable_cores(), MAX_THREADS)
