@@ -1,6 +1,7 @@
 """Actions on the demo page in a browser: strokes, files, events."""
 
 import io
+import time
 from collections.abc import Callable
 
 from PIL import Image, ImageDraw
@@ -110,3 +111,11 @@ def digits(text: str, side: int = 160) -> FilePayload:
     content = io.BytesIO()
     image.save(content, "PNG")
     return FilePayload(name="digits.png", mimeType="image/png", buffer=content.getvalue())
+
+
+def wait_until(page: Page, condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Let the page work until the condition holds, for what is seen on its routes rather than on it."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)

@@ -10,6 +10,9 @@ export function createCorrection(form, classes, subject) {
   const result = form.querySelector(".result-text");
   select.replaceChildren(...classes.map((name) => new Option(name, name)));
 
+  let isChosen = false; // by the visitor: the answer to a last stroke, still under way, must not choose another
+  select.addEventListener("change", () => (isChosen = true));
+
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const saved = subject();
@@ -17,6 +20,7 @@ export function createCorrection(form, classes, subject) {
     try {
       const path = `v1/collect?label=${encodeURIComponent(select.value)}`;
       const answer = await withBusySign(post(path, await saved.content()));
+      isChosen = false;
       result.replaceChildren(...richText(t(answer.saved ? "correct.saved" : "correct.known", answer)));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -29,11 +33,12 @@ export function createCorrection(form, classes, subject) {
     /** Offers the correction for what is shown, the most probable other label first; null hides it. */
     draw(subjectShown, prediction) {
       form.hidden = !subjectShown || !prediction;
+      if (form.hidden) isChosen = false;
       if (subjectShown === shown) return;
       shown = subjectShown;
       result.replaceChildren();
       const other = prediction?.predictions[1]?.label;
-      if (other) select.value = other;
+      if (other && !isChosen) select.value = other;
     },
   };
 }
