@@ -23,9 +23,15 @@ from imparfait.evaluation.suite import SAMPLES, SUITES, Condition, apply_conditi
 from imparfait.inference import suite_jobs
 from imparfait.inference.suite_jobs import SHARD_IMAGES, shards_of
 from imparfait.inference.suite_run import run_suite, unfinished
+from imparfait.reports import explained_mistakes
 from imparfait.reports.evaluation import UNFINISHED, evaluate_models
 from imparfait.reports.suite_scores import sampled
 from imparfait.selection.executors import SUFFIX
+
+
+def no_maps(*_: object, **__: object) -> list[object]:
+    """In place of the report's occlusion maps, for which the classifier predicts mistakes again."""
+    return []
 
 
 def interrupted_after(conditions: int, data: LabelledImages, store: Path, **changes: object) -> None:
@@ -136,7 +142,10 @@ def test_a_second_evaluation_of_the_same_does_not_mix_with_the_first(tmp_path: P
     assert not (tmp_path / "kept").exists()  # nothing was finished
 
 
-def test_finished_conditions_of_the_test_set_are_kept_and_each_access_has_its_line(tmp_path: Path) -> None:
+def test_finished_conditions_of_the_test_set_are_kept_and_each_access_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explained_mistakes, "occlusion_maps", no_maps)
     dataset = load_data(write_idx(tmp_path / "bars", draw_bars(60), draw_bars(30, first_source=60)))
     classifier = Counting()
     classifier.until = 60
@@ -155,6 +164,7 @@ def test_finished_conditions_of_the_test_set_are_kept_and_each_access_has_its_li
 def test_a_failed_report_loses_no_condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imparfait.reports import evaluation
 
+    monkeypatch.setattr(explained_mistakes, "occlusion_maps", no_maps)
     dataset = load_data(write_idx(tmp_path / "bars", draw_bars(60), None))
     with monkeypatch.context() as patched:
         patched.setattr(evaluation, "_write_short_report", lambda *_: 1 / 0)
