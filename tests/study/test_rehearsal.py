@@ -35,7 +35,7 @@ def test_the_study_leaves_its_page_its_figures_and_a_keras_file_that_loads(study
     figures = {"accuracy_loss", "matrice_conf_1", "matrice_conf_2", "differences", "accuracy_seconds"}
     assert figures <= {path.stem for path in folder.glob("*.png")}
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    assert {claim["outcome"] for claim in scores["claims"]} == {"not tried"}
+    assert {claim["outcome"] for claim in scores["claims"]} <= {"not decided", "not tried"}
     assert len(scores["finals"]) == 4
     assert "After 1 epoch:" in (folder / "report.html").read_text(encoding="utf-8")
     assert "macro avg" in (folder / "classification_report_2.txt").read_text(encoding="utf-8")
