@@ -1,18 +1,15 @@
 """axe-core finds nothing on the pages: light and dark, empty, drawn and with several digits, in both languages."""
 
-# axe-core is not shipped: `npm install axe-core` in the repository's root, or AXE_CORE=path/to/axe.min.js.
-
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from helpers.axe import violations
 from helpers.commands import run
 from helpers.forms import file_bytes, region, sheet, write, write_fields
 from helpers.page import SEVEN, OpenPage, digits, draw_with_mouse, expect_label
 from helpers.server import local_page
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from imparfait.inference.active_learning import Candidate
 from imparfait.inference.forms.fields_editor import FieldsEditor
@@ -24,15 +21,6 @@ from imparfait.serving.label import Labelling, make_label_app
 from imparfait.serving.review import make_review_app
 
 pytest_plugins = ("helpers.browser",)
-AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"))
-pytestmark = pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm install axe-core")
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core objects to: a rule and an element for each."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: dict[str, Any] = page.evaluate("axe.run()")
-    return [f"{rule['id']}: {node['html'][:150]}" for rule in found["violations"] for node in rule["nodes"]]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
