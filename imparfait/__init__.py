@@ -15,6 +15,9 @@ NO_TELEMETRY = {
 }
 for _variable, _value in NO_TELEMETRY.items():
     os.environ.setdefault(_variable, _value)
+# OpenMP reads it when PyTorch is imported. Threads that spin while they wait took from other programs, and from each
+# other, the cores that they waited for: training beside other work was up to eight times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # The public names are listed in __init__.pyi; each is imported when it is first used, PyTorch with it.
 _public, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)

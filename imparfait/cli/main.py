@@ -133,9 +133,6 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command; exit 2 after a mistake of the user, 1 after an error of the disk or the system."""
-    # OpenMP reads it when PyTorch is imported. Threads that spin while they wait took from other programs, and from
-    # each other, the cores that they waited for: training beside other work was up to eight times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # NumPy's matrices are small here: a second thread that waits for them doubled the processor time of an image.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):  # a file's name may hold what is no UTF-8

@@ -1,5 +1,9 @@
 """The record of the machine that a run was computed on."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -24,3 +28,15 @@ def test_a_user_chooses_the_threads_and_by_default_every_core_has_one(threads: i
 
     assert choose_compute(model, images, "cpu", threads).threads == threads
     assert choose_compute(model, images, "cpu").threads == min(usable_cores(), MAX_THREADS)
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_waiting_threads_leave_the_cores_to_others_unless_the_user_wants_it(
+    given: dict[str, str], expected: str
+) -> None:
+    program = "import imparfait, os; print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.strip() == expected
