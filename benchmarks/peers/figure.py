@@ -20,7 +20,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from imparfait.evaluation.intervals import difference_interval
-from imparfait.reports.figures.drawing import THEMES, Theme, as_png, figure_on
+from imparfait.reports.figures.drawing import THEMES, Theme, as_file, figure_on
 
 CORE_SUITE = ("clean", "geometric", "shrunk")
 NAMES = {
@@ -190,7 +190,7 @@ def draw(results: Sequence[PeerResult], theme: Theme) -> bytes:
         color=theme.ink,
     )
     label_ends(axes, ends, theme)
-    return as_png(figure)
+    return as_file(figure, "png")
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[PeerResult, float, float, str]], theme: Theme) -> None:
