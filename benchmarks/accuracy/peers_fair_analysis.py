@@ -74,7 +74,7 @@ def analyse(rows: Sequence[Row], trials: Sequence[Row]) -> tuple[dict[str, Any],
         groups.setdefault((row["arm"], row["budget"]), []).append(row)
     scores: dict[str, Any] = {"primary": primary(groups.get(PRIMARY, [])), "parts": []}
     lines = [
-        "| images | seconds | contestant | seeds | clean | geometric | shrunk | core mean (sd) | less `default` (95 %) |",
+        "| images | seconds | contestant | seeds | clean | geometric | shrunk | core mean (sd) | minus `default` |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (arm, budget), own in sorted(groups.items(), key=lambda each: (each[0][0] != "stream", each[0][1])):

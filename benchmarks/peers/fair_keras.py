@@ -1,7 +1,7 @@
 """The Keras contestant of peers_fair.py: the founding study's CNN, in its own code (study_in_keras.py).
 
-One `fit` for the whole budget, which a callback ends. tf.data's tuning is off: its thread sleeps for up to a minute, and
-each `fit` waits for it. Threads are set before TensorFlow starts.
+One `fit` for the whole budget, which a callback ends. tf.data's tuning is off: its thread sleeps for up to a minute,
+and each `fit` waits for it. Threads are set before TensorFlow starts.
 """
 
 import itertools

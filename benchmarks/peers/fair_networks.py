@@ -105,7 +105,7 @@ def lasso(model: nn.Module) -> Tensor:
 
 
 def resnet18(channels: int, classes: int, side: int) -> nn.Module:
-    """timm's resnet18 with the stem for small images: a 3×3 convolution of stride 1, and no pooling (He et al. 2016)."""
+    """timm's resnet18 with the stem for small images (He et al. 2016): a 3×3 convolution of stride 1, no pooling."""
     import torchvision_cpu  # noqa: F401 - before timm, which imports torchvision
     from timm import create_model
 
@@ -136,7 +136,7 @@ def deskew(pixels: np.ndarray) -> np.ndarray:
     middle = np.array([height - 1, width - 1]) / 2
     for index in range(n):
         matrix = step[index] * np.array([[1.0, 0.0], [slant[index], 1.0]])
-        offset = middle + [row[index], column[index]] - matrix @ middle
+        offset = middle + np.array([row[index], column[index]]) - matrix @ middle
         for channel, image in enumerate(pixels[index]):
             affine_transform(image, matrix, offset, output=found[index, channel], order=1)
     return found

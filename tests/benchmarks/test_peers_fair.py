@@ -15,7 +15,8 @@ import torch
 from helpers.bars import draw_bars
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "peers"), str(BENCHMARKS / "accuracy")]
+sys.path.insert(0, str(BENCHMARKS / "peers"))
+sys.path.insert(0, str(BENCHMARKS / "accuracy"))
 
 import fair_worker
 import peers_fair
@@ -161,7 +162,7 @@ def test_a_missing_package_says_what_to_install(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -I "$@"\n')  # without any installed package
     python.chmod(0o755)
-    with pytest.raises(SystemExit, match="has no tensorflow; expected benchmarks/peers/keras.txt"):
+    with pytest.raises(SystemExit, match=r"has no tensorflow; expected benchmarks/peers/keras\.txt"):
         peers_fair.check_packages(["keras-cnn"], {"keras-cnn": str(python)})
 
 
