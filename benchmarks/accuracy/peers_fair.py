@@ -39,7 +39,7 @@ from imparfait import load_data, split
 from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.hardware import environment, has_bf16_units
 from imparfait.core.storage import write_json
-from imparfait.data.splits import fold, subsample
+from imparfait.data.splits import fold, sample
 
 WORKER = Path(__file__).parents[1] / "peers" / "fair_worker.py"
 NEEDS = {"keras-cnn": ("tensorflow", "keras.txt"), "resnet18": ("timm", "timm.txt")}
@@ -195,7 +195,7 @@ def work(command: str, options: argparse.Namespace) -> None:
     check_packages([job["contestant"] for job in left], pythons)
     rest, validation = split(load_data().train)
     train, score = fold(rest, FOLDS, 0, PARTITION)
-    saved = save_images(train, subsample(validation, TUNING_IMAGES), score, options.runs)
+    saved = save_images(train, sample(validation, TUNING_IMAGES), score, options.runs)
     part = "tune" if command == "tune" else "score"
     labels = np.load(saved / f"{part}-labels.npy")
     failed = []

@@ -14,9 +14,8 @@ import pytest
 import torch
 from helpers.bars import draw_bars
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS / "peers"))
-sys.path.insert(0, str(BENCHMARKS / "accuracy"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "peers"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "accuracy"))
 
 import fair_worker
 import peers_fair
@@ -26,6 +25,7 @@ from peers_fair_analysis import analyse, crossed_mean
 
 from imparfait.core.hardware import torch_threads
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIDE = 28
 ALL = (*CONTESTANTS, *fair_worker.KERAS)
 
