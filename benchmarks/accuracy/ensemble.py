@@ -105,7 +105,12 @@ def main() -> None:
     else:
         scores = evaluate_ensemble([validation_run(run) for run in options.models], imparfait.split(dataset.train)[1])
     write_claim(options.out, scores)
-    print(json.dumps({key: scores[key] for key in ("mean_alone", "together", "jackknife_over_members", "error_over_images")}, indent=2))
+    print(
+        json.dumps(
+            {key: scores[key] for key in ("mean_alone", "together", "jackknife_over_members", "error_over_images")},
+            indent=2,
+        )
+    )
 
 
 if __name__ == "__main__":

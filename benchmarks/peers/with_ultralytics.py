@@ -2,8 +2,9 @@
 
 Random initial weights, images read from PNG folders, all other settings at their defaults: batches of 16, automatic
 optimizer, RandAugment, flips, erasing and crops. On the mixture, which is corrupted already, no augmentation. It gets
-the time limit (`time`), by which it plans its steps; its first three epochs are a warm-up of the learning rate. Its averaged weights are scored after each epoch. It would choose
-its best epoch on validation images; here validation is off.
+the time limit (`time`), by which it plans its steps; the first three epochs are a warm-up of the learning rate. Its
+averaged weights are scored after each epoch. It would choose its best epoch on validation images; here validation is
+off.
 """
 
 import os
