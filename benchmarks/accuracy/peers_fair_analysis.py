@@ -102,8 +102,11 @@ def analyse(rows: Sequence[Row], trials: Sequence[Row]) -> tuple[dict[str, Any],
             scores["parts"].append(part)
             lines.append(line_of(part, spread))
     edges = edge_factors(trials)
-    scores["tuned_at_the_edge"] = edges
-    notes = [f"Tuned to the end of the grid: {', '.join(edges) or 'none'}."]
+    scores |= {"tuned_at_the_edge": edges, "disturbed": (disturbed := disturbed_jobs(rows))}
+    notes = [
+        f"Tuned to the end of the grid: {', '.join(edges) or 'none'}.",
+        f"Disturbed by other work: {', '.join(disturbed) or 'none'}.",
+    ]
     return scores, "\n".join([*lines, "", *notes, ""])
 
 
@@ -131,6 +134,15 @@ def primary(rows: Sequence[Row]) -> dict[str, Any]:
         name: {"mean": each.mean, "interval": each.interval(), "p": each.p, "p_holm": p, "seeds": seeds}
         for (name, (each, seeds)), p in zip(found.items(), adjusted, strict=True)
     }
+
+
+def disturbed_jobs(rows: Sequence[Row]) -> list[str]:
+    """Jobs in which the machine had more to do than their threads and one more."""
+    return sorted(
+        f"{row['arm']}-{row['contestant']}-{row['budget']:g}s-s{row['seed']}"
+        for row in rows
+        if max(row["load_average"]) > row["threads_inside"] + 1
+    )
 
 
 def edge_factors(trials: Sequence[Row]) -> list[str]:

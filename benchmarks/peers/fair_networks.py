@@ -1,8 +1,8 @@
 """Networks of peers_fair.py that are no recipe of ours, and moment deskewing with SciPy.
 
 Deotte's and Matuzas's are rebuilt from their published descriptions: layers, widths and Keras's initial weights. The
-code is ours. Keras's batch normalisation moves its statistics by a hundredth each step, which some hundred steps are too
-few for; PyTorch's tenth is used, in their favour.
+code is ours. Keras's batch normalisation moves its statistics by a hundredth each step, for which some hundred steps
+are too few; PyTorch's tenth is used, in their favour.
 """
 
 import numpy as np

@@ -23,8 +23,8 @@ def paired_table(comparison: PairedComparison) -> tuple[Sequence[str], list[tupl
         ("95 % interval", [percent_range(each.interval) for each in models]),
         ("over groups", [percent_range(each.over_groups.interval) if each.over_groups else "" for each in models]),
         ("log loss", [_number(each.log_loss) for each in models]),
-        ("calibration error", [_percent(each.calibration_error) for each in models]),
-        ("by chance, under", [_percent(each.calibration_error_by_chance) for each in models]),
+        ("ECE", [_percent(each.calibration_error) for each in models]),
+        ("by chance", [_percent(each.calibration_error_by_chance) for each in models]),
     ]
     kept = [(heading, values) for heading, values in columns if any(values)]
     rows = [tuple(values[row] or NONE for _, values in kept) for row in range(len(models))]

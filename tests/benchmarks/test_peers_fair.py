@@ -163,7 +163,9 @@ def options(**given: Any) -> argparse.Namespace:
 
 def test_the_plan_runs_seed_by_seed_and_takes_at_most_fourteen_hours() -> None:
     train, tune = [*peers_fair.jobs_of("train", options())], [*peers_fair.jobs_of("tune", options())]
-    assert peers_fair.hours(train) + peers_fair.hours(tune) <= 14
+    assert peers_fair.hours("train", train) + peers_fair.hours("tune", tune) <= 14
+    cut = options(budgets=[10, 60])
+    assert sum(peers_fair.hours(name, [*peers_fair.jobs_of(name, cut)]) for name in ("train", "tune")) <= 2.5
     seeds = [job["seed"] for job in train]
     assert seeds == sorted(seeds)
     names = [peers_fair.file_of("train", job, Path()) for job in train]
@@ -186,11 +188,11 @@ def test_training_without_trials_says_what_to_run(tmp_path: Path) -> None:
 
 def test_the_most_accurate_trial_is_chosen_and_the_nearest_to_its_own_among_equals(tmp_path: Path) -> None:
     for factor in peers_fair.FACTORS:
-        job = {"arm": "stream", "contestant": "best", "budget": 20.0, "factor": factor}
+        job = {"arm": "stream", "contestant": "default", "budget": 20.0, "factor": factor}
         path = peers_fair.file_of("tune", job, tmp_path)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"core_mean": 0.9 if factor in (2, 8) else 0.5}))
-    assert peers_fair.tuned_factor("best-no-jitter", 10, tmp_path) == 2
+    assert peers_fair.tuned_factor("default-no-jitter", 10, tmp_path) == 2
 
 
 def finished(contestant: str, seed: int, accuracy: float, rng: np.random.Generator) -> dict[str, Any]:
