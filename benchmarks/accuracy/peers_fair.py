@@ -50,7 +50,7 @@ FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 TUNED_FOR = {20.0: (10.0, 60.0), 60.0: (300.0, 1800.0)}
 """Seconds of a tuning trial, and the budgets whose learning rate it gives."""
 STREAM_EPOCHS = 40  # then the stream starts again
-SLACK_SECONDS = 900  # for imports, the first steps and scoring; then a job is ended
+SLACK_SECONDS = 1800  # for imports, the first steps and scoring; then a job is ended
 OTHERS = ("plain", "deskew", "deotte", "keras-cnn")
 STILL = ("default-no-jitter", "default")
 

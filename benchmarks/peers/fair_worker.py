@@ -68,13 +68,13 @@ def batches(job: Job, size: int) -> Batches:
                 rows = order[start : start + size]
                 yield pixels[rows], labels[rows], rows
             number += 1
-    epochs = [(np.load(f"{path}-pixels.npy", mmap_mode="r"), np.load(f"{path}-labels.npy")) for path in job["stream"]]
+    epochs = [(np.load(f"{path}-pixels.npy"), np.load(f"{path}-labels.npy")) for path in job["stream"]]
     size = min(size, len(epochs[0][1]))
     while True:
         for pixels, labels in epochs:
             for start in range(0, len(labels) - size + 1, size):
                 rows = slice(start, start + size)
-                yield np.array(pixels[rows]), labels[rows], np.arange(start, start + size)
+                yield pixels[rows], labels[rows], np.arange(start, start + size)
 
 
 def scored(job: Job) -> dict[str, np.ndarray]:

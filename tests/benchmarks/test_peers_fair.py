@@ -195,6 +195,40 @@ def test_the_most_accurate_trial_is_chosen_and_the_nearest_to_its_own_among_equa
     assert peers_fair.tuned_factor("default-no-jitter", 10, tmp_path) == 2
 
 
+def test_a_finished_job_never_runs_twice_and_a_failed_one_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = (peers_fair.Part("stream", 10, ("quick", "plain"), 2), peers_fair.Part("fixed", 10, ("quick",), 1))
+    monkeypatch.setattr(peers_fair, "PLAN", parts)
+    monkeypatch.setattr(peers_fair, "FACTORS", (1.0, 2.0))
+    data = argparse.Namespace(train=draw_bars(900, SMALL_SIDE))
+    monkeypatch.setattr(peers_fair, "load_data", lambda: data)
+    ran: list[str] = []
+    broken = {"plain"}
+
+    def run_job(job: dict[str, Any], labels: np.ndarray, python: str) -> dict[str, Any]:
+        ran.append(f"{job['arm']} {job['contestant']} {job['factor']:g}")
+        if job["contestant"] in broken:
+            raise RuntimeError("broken")
+        return {"core_mean": job["factor"] / 10, "steps": 1}
+
+    monkeypatch.setattr(peers_fair, "run_job", run_job)
+    given = options(runs=tmp_path, dry_run=False, python=[], untuned=False, threads=1, precision="float32")
+    with pytest.raises(SystemExit, match="2 of 4 jobs failed"):
+        peers_fair.work("tune", given)
+    assert ran == ["stream quick 1", "stream plain 1", "stream quick 2", "stream plain 2"]
+    broken.clear()
+    ran.clear()
+    peers_fair.work("tune", given)
+    assert ran == ["stream plain 1", "stream plain 2"]
+    ran.clear()
+    peers_fair.work("train", given)
+    assert ran == ["stream quick 2", "stream plain 2", "fixed quick 2", "stream quick 2", "stream plain 2"]
+    peers_fair.work("train", given)
+    assert len(ran) == 5
+    assert not [path.name for path in (tmp_path / "train").iterdir() if path.suffix != ".json"]
+
+
 def finished(contestant: str, seed: int, accuracy: float, rng: np.random.Generator) -> dict[str, Any]:
     """A finished job with random correct predictions of 400 images."""
     bits = {name: rng.random(400) < accuracy for name in ("clean", "geometric", "shrunk")}
