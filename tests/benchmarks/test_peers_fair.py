@@ -3,7 +3,6 @@
 import argparse
 import importlib.util
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,6 @@ from peers_fair_analysis import analyse, crossed_mean
 
 from imparfait.core.hardware import torch_threads
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIDE, SMALL_SIDE = 28, 16
 BUILT_FOR_SIDE = ("deotte", "keras-cnn")
 ALL = (*CONTESTANTS, *fair_worker.KERAS)
@@ -270,11 +268,3 @@ def test_the_interval_covers_new_seeds_and_new_images(simulated: Iterator[np.nda
     intervals = [crossed_mean(values).interval() for values in simulated]
     covered = np.mean([low <= 0 <= high for low, high in intervals])
     assert 0.92 <= covered <= 0.99
-
-
-def test_help_comes_without_a_job() -> None:
-    shown = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "accuracy" / "peers_fair.py"), "--help"], capture_output=True, text=True
-    )
-    assert shown.returncode == 0
-    assert "--budgets" in shown.stdout
