@@ -65,7 +65,14 @@ def train(job: Job, clock: Clock) -> tuple[Callable[[np.ndarray], np.ndarray], d
     options = tensorflow.data.Options()
     options.autotune.enabled = False
     budget = Budget(clock)
-    model.fit(data.with_options(options), epochs=1_000_000, steps_per_epoch=STEPS, verbose=0, callbacks=[budget])
+    model.fit(
+        data.with_options(options),
+        epochs=1_000_000,
+        steps_per_epoch=STEPS,
+        shuffle=False,
+        verbose=0,
+        callbacks=[budget],
+    )
 
     def predict(pixels: np.ndarray) -> np.ndarray:
         return model.predict(as_images(pixels), batch_size=500, verbose=0).argmax(1)

@@ -85,7 +85,7 @@ def main() -> None:
             if arguments[0] not in data:  # copying the images into TensorFlow is not training
                 data[arguments[0]] = shuffled(x[subset], y[subset])
             start = time.perf_counter()
-            model.fit(data[arguments[0]], verbose=0)
+            model.fit(data[arguments[0]], shuffle=False, verbose=0)
             reply = {"seconds": time.perf_counter() - start, "images": len(y[subset])}
         elif command == "score":
             for name, images in scored.items():

@@ -32,7 +32,9 @@ def main() -> None:
             if not worker.after_epoch(predict):
                 self.model.stop_training = True
 
-    model.fit(shuffled(images, worker.y), epochs=worker.epochs or 10, verbose=0, callbacks=[AfterEpoch()])
+    model.fit(
+        shuffled(images, worker.y), epochs=worker.epochs or 10, shuffle=False, verbose=0, callbacks=[AfterEpoch()]
+    )
 
 
 if __name__ == "__main__":
