@@ -240,13 +240,13 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
     from imparfait.reports.data_text import none_sentence, slices_sentence
     from imparfait.reports.robustness_summary import read_summary
     from imparfait.reports.text import percent
-    from imparfait.training.run_folder import other_code
+    from imparfait.training.run_folder import trained_otherwise
 
     scores, summary, rule = read_scores(folder), read_summary(folder), read_config(folder).none_of_these
-    if code := other_code(folder):
+    if otherwise := trained_otherwise(folder):
         click.echo(
-            f"{folder}: was trained by other code of imparfait (digest {code}); its weights may not be what this code "
-            "would give; to train again, write another --out",
+            f"{folder}: was trained with {otherwise}; its weights may not be those of a training now; to train again, "
+            "write another --out",
             err=True,
         )
     if as_json:

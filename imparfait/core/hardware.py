@@ -97,6 +97,11 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def arithmetic_variables() -> dict[str, str]:
+    """The environment variables that change arithmetic, as they are set here."""
+    return {name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ}
+
+
 def environment(compute: ComputeConfig) -> dict[str, str | int]:
     """Versions, processor, compute configuration, variables that change arithmetic, and commit: to repeat a run."""
     packages = ("imparfait", "torch", "numpy", "optuna", "scikit-learn", "scipy", "matplotlib")
@@ -107,7 +112,7 @@ def environment(compute: ComputeConfig) -> dict[str, str | int]:
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         **compute.model_dump(),
-        **{name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ},
+        **arithmetic_variables(),
         "commit": _commit(),
     }
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 from imparfait.core.code_digest import digest_of
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
-from imparfait.core.hardware import torch_threads
+from imparfait.core.hardware import arithmetic_variables, torch_threads
 from imparfait.core.storage import fingerprint
 from imparfait.core.types import Groups, Labels, Sources
 from imparfait.data.corrupted import CORE_SUITE
@@ -64,8 +64,9 @@ class Job(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def key(self) -> str:
-        """sha256 of the job, of the code that computes it and of PyTorch's version."""
-        return fingerprint(self, code_digest(), torch.__version__)
+        """sha256 of the job, of the code that computes it, PyTorch's version and variables that change arithmetic."""
+        variables = (f"{name}={value}" for name, value in arithmetic_variables().items())
+        return fingerprint(self, code_digest(), torch.__version__, *variables)
 
     @property
     def provenance(self) -> Provenance:
@@ -106,7 +107,7 @@ class Provenance:
 
 def code_digest(package: Path = PACKAGE) -> str:
     """sha256 of the code that a job's result can depend on: this module and everything it imports from the package."""
-    return digest_of(package / "selection" / "jobs.py", package)
+    return digest_of(package / "selection" / "jobs.py", package=package)
 
 
 @cache

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.metadata import CONFIG, MAX_JSON_BYTES, ModelConfig, NoneOfThese, read_config
 from imparfait.models.registry import check_outputs
-from imparfait.training.checkpoints import Epoch, has_checkpoint, portable, training_code
+from imparfait.training.checkpoints import Epoch, changed_variables, has_checkpoint, portable, training_code
 from imparfait.training.manifest import RunManifest, read_manifest
 from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
@@ -161,13 +162,21 @@ def write_run(
     write_json(folder / CONFIG, config.model_dump())
 
 
-def other_code(folder: Path) -> str:
-    """The digest of the code that trained a finished run, where it is not this package's; "unknown" of earlier runs."""
+def trained_otherwise(folder: Path) -> str:
+    """What trained a finished run, where it was not this code with these versions: in words, or an empty string."""
     try:
-        recorded = json.loads(read_regular(folder / "environment.json", MAX_JSON_BYTES)).get("code", "unknown")
+        recorded = json.loads(read_regular(folder / "environment.json", MAX_JSON_BYTES))
+        known = {name: str(value) for name, value in recorded.items()}
     except (UserError, ValueError, AttributeError):
-        recorded = "unknown"
-    return "" if recorded == training_code() else printable(str(recorded))
+        known = {}
+    code, here = known.get("code", "unknown"), version("torch")
+    pytorch, (variables, _) = known.get("torch", here), changed_variables(known)
+    others = [
+        f"other code of imparfait (digest {code})" if code != training_code() else "",
+        f"PyTorch {pytorch}" if pytorch != here else "",
+        variables,
+    ]
+    return printable(" and ".join(filter(None, others)))
 
 
 def calibrated_before(run: Run, out: Path) -> ModelConfig | None:

@@ -129,7 +129,11 @@ def test_an_equal_run_that_was_trained_by_other_code_is_named_as_such(
     monkeypatch.setattr(run_folder, "training_code", lambda: "c0de")
     again = CliRunner().invoke(commands, words, catch_exceptions=False)
     assert "already trained" in again.stdout
-    assert "was trained by other code of imparfait" in again.stderr
+    assert "was trained with other code of imparfait" in again.stderr
+    monkeypatch.undo()
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    again = CliRunner().invoke(commands, words, catch_exceptions=False)
+    assert "was trained with ATEN_CPU_CAPABILITY not set; " in again.stderr
 
 
 @pytest.mark.parametrize("name", SHOWN)
