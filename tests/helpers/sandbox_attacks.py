@@ -25,7 +25,7 @@ PRLIMIT, TGKILL, CHMOD, CHOWN, SETXATTR = LIBC.prlimit, LIBC.tgkill, LIBC.chmod,
 UTIME, TRUNCATE, SHMGET, MSGGET, SEMGET = LIBC.utimensat, LIBC.truncate, LIBC.shmget, LIBC.msgget, LIBC.semget
 SETPRIORITY, INOTIFY, AFFINITY, MKFIFO = LIBC.setpriority, LIBC.inotify_init, LIBC.sched_setaffinity, LIBC.mkfifo
 OLD_LIMIT = ctypes.create_string_buffer(16)  # made here, for the hook refuses it later
-IPC_PRIVATE, IPC_CREAT, RLIMIT_CPU, PRIO_PROCESS, AT_FDCWD = 0, 0o1600, 0, 0, -100
+IPC_PRIVATE, IPC_CREAT, RLIMIT_CPU, PRIO_PROCESS, PRIO_PGRP, AT_FDCWD = 0, 0o1600, 0, 0, 1, -100
 
 
 def prepare() -> None:
@@ -135,6 +135,7 @@ WHILE_LOADING: dict[str, Callable[[str], object]] = {
     "native_signal_to_thread": lambda argument: native(TGKILL(int(argument), int(argument), 0)),
     "native_limit": lambda argument: native(PRLIMIT(int(argument), RLIMIT_CPU, None, OLD_LIMIT)),
     "native_priority": lambda argument: native(SETPRIORITY(PRIO_PROCESS, int(argument), 19)),
+    "native_priority_of_group": lambda _: native(SETPRIORITY(PRIO_PGRP, 0, 19)),
     "native_affinity": lambda argument: native(AFFINITY(int(argument), 8, b"\x01" + bytes(7))),
     "native_chmod": lambda argument: native(CHMOD(argument.encode(), 0o777)),
     "native_chown": lambda argument: native(CHOWN(argument.encode(), -1, -1)),
@@ -151,6 +152,7 @@ WHILE_LOADING |= {
     "own_limit": lambda _: (
         allowed(PRLIMIT(0, RLIMIT_CPU, None, OLD_LIMIT)) or allowed(PRLIMIT(os.getpid(), RLIMIT_CPU, None, bytes(16)))
     ),
+    "own_priority": lambda _: allowed(SETPRIORITY(PRIO_PROCESS, 0, 19)),
     "own_affinity": lambda _: allowed(AFFINITY(0, 8, b"\xff" * 8)),
 }
 

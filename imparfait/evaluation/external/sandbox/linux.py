@@ -29,7 +29,7 @@ SYSTEM_CALLS = {
     "move_pages": (279, 239), "migrate_pages": (256, 238),
     # signals and priorities of other processes
     "kill": (62, 129), "tkill": (200, 130), "pidfd_send_signal": (424, 424), "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240), "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setparam": (142, 118),
+    "rt_tgsigqueueinfo": (297, 240), "ioprio_set": (251, 30), "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
     # metadata of files, which Landlock does not guard
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None),
@@ -48,6 +48,7 @@ SYSTEM_CALLS = {
 }  # fmt: skip
 OF_ITSELF_ONLY = {"prlimit64": (302, 261), "tgkill": (234, 131), "sched_setaffinity": (203, 122)}
 """Calls whose first argument is a process: allowed for this one, and for 0, which means it too."""
+SET_PRIORITY, PRIO_PROCESS = (141, 140), 0  # an image worker lowers its own
 CLONE, CLONE3 = (56, 220), 435
 EPERM, ENOSYS = 1, 38
 
@@ -119,7 +120,12 @@ def _filter(column: int, architecture: int) -> bytes:
     """The filter in classic BPF: each line is an instruction, two jump offsets (true, false) and an operand."""
     load, equal, above, bits, ret = 0x20, 0x15, 0x35, 0x45, 0x06  # <linux/bpf_common.h>
     allow, kill, error = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
-    number, architecture_field, zeroth_argument = 0, 4, 16  # offsets in struct seccomp_data, little-endian
+    number, architecture_field, first_argument, second_argument = (
+        0,
+        4,
+        16,
+        24,
+    )  # offsets in struct seccomp_data, little-endian
 
     lines = [(load, 0, 0, architecture_field), (equal, 1, 0, architecture), (ret, 0, 0, kill), (load, 0, 0, number)]
     if column == 0:  # x86-64 has a second set of system calls, x32
@@ -127,12 +133,14 @@ def _filter(column: int, architecture: int) -> bytes:
     for numbers in SYSTEM_CALLS.values():
         if (call := numbers[column]) is not None:
             lines += [(equal, 0, 1, call), (ret, 0, 0, error | EPERM)]
+    of_itself = [(equal, 1, 0, os.getpid()), (equal, 0, 1, 0), (ret, 0, 0, allow), (ret, 0, 0, error | EPERM)]
     for numbers in OF_ITSELF_ONLY.values():
-        lines += [(equal, 0, 5, numbers[column]), (load, 0, 0, zeroth_argument), (equal, 1, 0, os.getpid())]
-        lines += [(equal, 0, 1, 0), (ret, 0, 0, allow), (ret, 0, 0, error | EPERM)]
+        lines += [(equal, 0, 5, numbers[column]), (load, 0, 0, first_argument), *of_itself]
+    lines += [(equal, 0, 7, SET_PRIORITY[column]), (load, 0, 0, first_argument), (equal, 0, 4, PRIO_PROCESS)]
+    lines += [(load, 0, 0, second_argument), *of_itself]
     # The flags of clone3 are in memory, which a filter cannot read; after ENOSYS libc falls back to clone.
     lines += [(equal, 0, 1, CLONE3), (ret, 0, 0, error | ENOSYS)]
-    lines += [(equal, 0, 3, CLONE[column]), (load, 0, 0, zeroth_argument), (bits, 1, 0, CLONE_THREAD)]
+    lines += [(equal, 0, 3, CLONE[column]), (load, 0, 0, first_argument), (bits, 1, 0, CLONE_THREAD)]
     lines += [(ret, 0, 0, error | EPERM), (ret, 0, 0, allow)]
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
 
