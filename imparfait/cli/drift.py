@@ -4,6 +4,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from imparfait.serving.logged_images import LogContent, LoggedImages
 
 CHANGED_EXIT = 1
+REPORT_NEEDS = ("matplotlib", "jinja2")
 MAX_NAME = 40  # characters of the model's name in that of the report's folder
 
 
@@ -83,25 +85,25 @@ def drift(
         "sentences": sentences,
     }  # fmt: skip
     as_numbers = text.drift_json(result, facts)
-    from imparfait.reports.drift import write_drift
+    if missing := [name for name in REPORT_NEEDS if find_spec(name) is None]:
+        from imparfait.core.install import install_hint
+        from imparfait.core.storage import atomic_directory, write_json
 
-    sides = (other.side, "now")
-    write_drift(
-        folder,
-        f"Drift: images of {found.model or 'a model'} {other.side} and now",
-        result,
-        other.observations,
-        now,
-        sides,
-        sentences,
-        remarks,
-        as_numbers,
-    )
+        with atomic_directory(folder) as unfinished:
+            write_json(unfinished / "drift.json", as_numbers)
+        click.echo(f"no page and figures, which need {missing[0]}; {install_hint('train')}", err=True)
+        written = f"numbers: {folder / 'drift.json'}"
+    else:
+        from imparfait.reports.drift import write_drift
+
+        title, sides = f"Drift: images of {found.model or 'a model'} {other.side} and now", (other.side, "now")
+        write_drift(folder, title, result, other.observations, now, sides, sentences, remarks, as_numbers)
+        written = f"report: {folder / 'report.html'}"
     if as_json:
         console.print_json(as_numbers, folder)
     else:
         console.table(text.HEADINGS, text.drift_rows(result))
-        for line in [*sentences, *remarks, f"report: {folder / 'report.html'}"]:
+        for line in [*sentences, *remarks, written]:
             click.echo(console.plain(line))
         if result.changed:
             command = shlex.join(["imparfait", "label", "FOLDER", "--model", other.model])
@@ -179,15 +181,17 @@ def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | 
     from imparfait.core.storage import printable
     from imparfait.evaluation.observations import FILE, least_confidence, read_reference
     from imparfait.models.metadata import read_config
+    from imparfait.models.pretrained import PRETRAINED, find_model
     from imparfait.training.manifest import read_manifest
 
-    path = Path(model)
+    path = find_model(model)
     kept = None if data or not path.is_dir() else read_reference(path)
     if kept:
         config = read_config(path)
         classes, least = kept.classes, least_confidence(config.threshold, config.none_of_these)
         observations, on_black = kept.observations(least), kept.normalization == "digit"
-        name = f"{len(observations):,} of {counted(kept.images, f'{kept.split} image')} of {path.name}"
+        of = f"{printable(kept.data)} with {model}" if model in PRETRAINED else path.name
+        name = f"{len(observations):,} of {counted(kept.images, f'{kept.split} image')} of {of}"
     elif (path / "settings.json").is_file() and read_manifest(path).final:
         raise UserError(
             f"{model}: was trained on its validation images too, so they are no reference",
