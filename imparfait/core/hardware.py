@@ -128,15 +128,20 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    """The commit of a checkout of imparfait, with "-dirty" where files of it were changed since."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # installed: a repository around it would be another's
         return "unknown"
-    return commit.stdout.strip() or "unknown"
+    commit = _git(root, "rev-parse", "HEAD")
+    # Not `git describe --dirty`, which writes the index, and makes a `git commit` at the same time fail.
+    changed = _git(root, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
+    return "unknown" if commit is None or changed is None else commit + "-dirty" * bool(changed)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """What git prints, None where it fails."""
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
