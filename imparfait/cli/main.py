@@ -168,7 +168,7 @@ def _run() -> None:
     except OSError as error:
         full = "; free some space and give the same command again: what is finished is kept"
         cause = f"{error.strerror or error}{full if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''}"
-        _stop(f"{error.filename or 'the system'}: {cause}", 1)
+        _stop(f"{error.filename or 'the output or a file'}: {cause}", 1)
     except (click.Abort, KeyboardInterrupt):
         import multiprocessing  # late, for the start of every command
 

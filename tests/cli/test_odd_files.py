@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,25 @@ def test_an_odd_file_in_a_data_folder_is_refused(name: str, kind: str, tmp_path:
     (folder / name.removesuffix(".gz")).unlink()
     ODD[kind](folder / name)
     assert name in refused("check", folder)
+
+
+def test_a_length_that_is_true_is_no_length(tmp_path: Path) -> None:
+    text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (True, 2, 2), }\n"
+    array = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(4)
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("x_train.npy", array)
+        archive.writestr("y_train.npy", array)
+    assert "the header says shape (True, 2, 2); expected lengths from 0" in refused("check", tmp_path / "data.npz")
+
+
+def test_of_very_many_names_a_few_are_said(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
+        for number in range(1010):
+            archive.writestr(f"a{number}.npy", b"")
+    said = refused("check", tmp_path / "data.npz")
+    assert "no training images in it (a0, a1, a10, " in said
+    assert " … and 1,000 more)" in said
+    assert len(said) < 300
 
 
 @pytest.mark.parametrize("kind", ODD)

@@ -175,7 +175,7 @@ def test_the_kernel_refuses_native_calls_that_the_hook_cannot_see(error_of: Call
 @LINUX
 def test_a_native_call_about_its_own_process_is_allowed(sandbox: SandboxServer, tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
-    for attack in ("own_limit", "own_priority", "own_affinity"):
+    for attack in sandbox_attacks.OF_ITS_OWN_PROCESS:
         file.write_text(attack)
         with sandbox.open(file) as function:
             assert function(IMAGES).shape == (2, 3)
