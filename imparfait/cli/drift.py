@@ -15,6 +15,7 @@ from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
+    from imparfait.reports.translation import Language
     from imparfait.evaluation.observations import Observations
     from imparfait.serving.logged_images import LogContent, LoggedImages
 
@@ -41,10 +42,11 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
 @click.option("--model", metavar="NAME", help="The model, if the log has several.  [default: the newest]")
 @click.option("--fail", is_flag=True, help="Exit code 1 where something changed.")
 @options.out
+@options.language
 @options.as_json
 def drift(
     logs: tuple[Path, ...], reference: str | None, since: str | None, data: str | None, group: str | None,
-    model: str | None, fail: bool, out: Path, as_json: bool,
+    model: str | None, fail: bool, out: Path, language: "Language", as_json: bool,
 ) -> None:  # fmt: skip
     """Compare the images in a server's LOG with those that the model was trained for.
 
@@ -96,6 +98,7 @@ def drift(
         sentences,
         remarks,
         as_numbers,
+        language,
     )
     if as_json:
         console.print_json(as_numbers, folder)

@@ -26,19 +26,22 @@ from imparfait.reports.figures.runs import mistakes
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import corruption_label, percent, points, severity_number, signed_points, verdict_sentence
+from imparfait.reports.translation import Language
 from imparfait.selection.comparison import Comparison
 
 TEST_HEADINGS = ("pair", "points", "95 %", "p, adjusted", "jobs", "over source images only, 95 %")
 EXAMPLES = 16  # images that only one of two candidates classifies correctly, each way
 
 
-def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
+def write_comparison(
+    folder: Path, title: str, comparison: Comparison, data: LabelledImages, language: Language = "en"
+) -> None:
     """Write `folder`, whole or not at all: `report.html`, figures, `comparison.json`, `plan.json` and `jobs.csv`."""
     with atomic_directory(folder) as unfinished:
-        _write(unfinished, title, comparison, data)
+        _write(unfinished, title, comparison, data, language)
 
 
-def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
+def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImages, language: Language) -> None:
     plan = comparison.plan
     (folder / "plan.json").write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     write_json(folder / "comparison.json", comparison_json(comparison))
@@ -54,6 +57,9 @@ def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImage
         title=title,
         figures=figures,
         facts=facts | {"compute": environment(plan.profiles[0].compute)},
+        language=language,
+        classes=comparison.classes,
+        names=comparison.ranked,
         comparison=comparison,
         headings=comparison_headings(comparison),
         rows=comparison_rows(comparison),

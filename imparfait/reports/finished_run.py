@@ -87,6 +87,7 @@ def finish_run(
     watch: Watch = plainly,
     suite: str = "core",
     held_out_classes: Mapping[str, float] | None = None,
+    language: Language = "en",
 ) -> FinishedRun:
     """Calibrate and evaluate the trained `model`, and write the folder of its run in `out`.
 
@@ -132,7 +133,9 @@ def finish_run(
         said = "; ".join(filter(None, (measured_on, over_groups, recalls, less, found, doubts)))
         failed = None
         try:
-            _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects, classifier)
+            _write_report(
+                unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects, classifier, language
+            )
         except (UserError, OSError):
             raise
         except Exception as error:  # of a library that draws: the run itself is complete
@@ -213,6 +216,7 @@ def _write_report(
     summary: RobustnessSummary | None,
     suspects: Sequence[SuspectLabel],
     classifier: Classifier,
+    language: Language,
 ) -> None:
     trained = f"trained for {epochs[-1].seconds:.0f} s on {counted(len(run.data), 'image')}"
     if isinstance(calibration, Calibration):
@@ -241,5 +245,7 @@ def _write_report(
             "settings": run.settings.model_dump(),
             "compute": environment(run.compute),
         },
+        language=language,
+        names=[run.recipe, run.data.name],
         for_papers=epochs[-1].seconds >= LONG_TRAINING,  # they take three seconds
     )

@@ -54,6 +54,7 @@ from imparfait.reports.text import (
     signed_points,
     verdict_sentence,
 )
+from imparfait.reports.translation import Language
 
 
 def write_report(
@@ -69,6 +70,7 @@ def write_report(
     classifier: Classifier | None = None,
     notes: Mapping[str, str] | None = None,
     without_label_errors: Mapping[str, tuple[float, float]] | None = None,
+    language: Language = "en",
 ) -> None:
     """Write `report.html`, its figures, `table.csv`, `table.tex` and `scores.csv` in `folder`.
 
@@ -106,6 +108,8 @@ def write_report(
             *disagreement_figures(models, images),
         ],
         facts=facts,
+        language=language,
+        names={model.name for model in models} | images.functions.keys(),
         circumstances=circumstances,
         overlap=overlap,
         models=models,

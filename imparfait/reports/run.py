@@ -1,6 +1,6 @@
 """The report of one model on the core suite: training curves, accuracy, confusion matrices and mistakes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from imparfait.reports.gallery import Gallery, run_gallery
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
+from imparfait.reports.translation import Language
 from imparfait.training.checkpoints import Epoch
 
 SHOWN_MISTAKES = 32
@@ -38,11 +39,14 @@ def write_report(
     facts: Mapping[str, Mapping[str, Any]],
     conditions: Sequence[ConditionImages] = (),
     for_papers: bool = True,
+    language: Language = "en",
+    names: Collection[str] = (),
 ) -> None:
     """Write `report.html` in `folder` and its figures as PNG files; `for_papers` as SVG and PDF too, and `table.tex`.
 
     `circumstances` says what was evaluated on which images, `overlap` what its training had in common with them.
-    `conditions` are the images, of which the page shows all that are misclassified, or some hundreds.
+    `conditions` are the images, of which the page shows all that are misclassified, or some hundreds. `names` stay as
+    they are in every `language`.
     """
     rows = scores_rows(scores)
     by_class = {result.corruption: _by_class(result, scores.classes) for result in scores.conditions}
@@ -55,6 +59,8 @@ def write_report(
         facts=facts,
         classes=scores.classes,
         vectors=for_papers,
+        language=language,
+        names=names,
         latex=[
             LatexTable(f"{title} accuracy", caption, SCORES_HEADINGS, rows, total=len(rows) > 1),
             *(
