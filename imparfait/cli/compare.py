@@ -46,8 +46,8 @@ def compare(
     names: tuple[str, ...], data: str, size: int | None, normalize: "Normalization | None",
     group: str | None, skip_unreadable: bool, folds: "int | Literal['groups']", seeds: int,
     epochs: int | None, seconds: float | None, images: int | None, suite: str, minutes: float | None,
-    executor: str | None, address: str | None, threads: int, out: Path, truth: Path | None, final: bool, language: "Language",
-    as_json: bool,
+    executor: str | None, address: str | None, threads: int, out: Path, truth: Path | None, final: bool,
+    language: "Language", as_json: bool,
 ) -> None:  # fmt: skip
     """Compare CANDIDATEs: recipes, models (each with its own recipe) or TOML files of settings.
 

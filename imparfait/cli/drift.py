@@ -15,8 +15,8 @@ from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
-    from imparfait.reports.translation import Language
     from imparfait.evaluation.observations import Observations
+    from imparfait.reports.translation import Language
     from imparfait.serving.logged_images import LogContent, LoggedImages
 
 CHANGED_EXIT = 1

@@ -45,6 +45,7 @@ from imparfait.reports.text import (
     recall_sentence,
     suspects_sentence,
 )
+from imparfait.reports.translation import Language
 from imparfait.training.checkpoints import Epoch
 from imparfait.training.recipes import suite_for
 from imparfait.training.run import Run

@@ -76,8 +76,8 @@ def write_page(
 
     A figure is a PNG file in `folder`, and with `vectors` an SVG and a PDF file for papers in `folder`/figures, with
     the tables `latex` in `folder`/table.tex. `facts` are tables of settings and environment for the end of the page.
-    `classes` are names: the page says how figures show those whose letters no font has. `names`, such as those of models,
-    are the same in every `language`, as classes are.
+    `classes` are names: the page says how figures show those whose letters no font has. They and `names`, such as those
+    of models, are the same in every `language`.
     """
     translator = None if language == "en" else Translator(language, {*classes, *names})
     if vectors:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from helpers.bars import draw_bars
 from helpers.fake_jobs import NOWHERE, SMALL, made_up_result, plan_of, with_settings
 from helpers.rehearsal import REHEARSAL
-
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
