@@ -254,10 +254,8 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str, language:
             err=True,
         )
     if language != language_of(folder / "report.html"):
-        evaluate = shlex.join(
-            ["imparfait", "evaluate", str(folder), "--language", language, *options.given("data", "group")]
-        )
-        click.echo(f"its report stays as it is; in another language: {evaluate}", err=True)
+        words = ["imparfait", "evaluate", str(folder), *options.given("language", "data", "group", "out")]
+        click.echo(f"its report stays as it is; another one: {shlex.join(words)}", err=True)
     if as_json:
         more = {"robustness": summary.model_dump()} if summary else {}
         more |= {"none_of_these": rule.model_dump()} if rule else {}

@@ -312,7 +312,8 @@ def curve_report(folder: Path, language: Language) -> None:
     """Four trainings on more and more images."""
     correct = np.random.default_rng(0).random((4, 300)) < np.array([[0.7], [0.8], [0.85], [0.87]])
     curve = LearningCurve((100, 200, 300, 400), correct)
-    needy = "classes with the lowest recall: flat: recall 61.0 %, 130 training images; steep: recall 90.0 %, 1 training image"
+    needy = "classes with the lowest recall: flat: recall 61.0 %, 130 training images; steep: recall 90.0 %, "
+    needy += "1 training image"
     write_curve(folder, "Learning curve: default on bars", curve, [sentence(curve), needy], language, DATA.classes)
 
 
