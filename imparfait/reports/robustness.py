@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.types import Classifier
+from imparfait.corruptions import ALL_CORRUPTIONS
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.intervals import mean_interval
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
@@ -109,7 +110,7 @@ def write_report(
         ],
         facts=facts,
         language=language,
-        names={model.name for model in models} | images.functions.keys(),
+        names={model.name for model in models} | images.functions.keys() - ALL_CORRUPTIONS.keys(),
         circumstances=circumstances,
         overlap=overlap,
         models=models,

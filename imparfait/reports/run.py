@@ -23,6 +23,7 @@ from imparfait.training.checkpoints import Epoch
 
 SHOWN_MISTAKES = 32
 EXPLAINED_MISTAKES = 12  # of these, with occlusion maps
+MIN_ACCURACY = 2 / 3  # accuracy below which "one mistake in so many images" tells nothing
 CAPTIONS = "Captions: true class → prediction, confidence"
 BY_CLASS_HEADINGS = ("class", "precision", "recall", "F1", "images")
 IMAGES_PER_ROW = 12  # of the contact sheet
@@ -69,7 +70,7 @@ def write_report(
             ),
         ],
         mean=percent(scores.mean),
-        images_per_mistake=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
+        images_per_mistake=round(1 / (1 - scores.mean)) if MIN_ACCURACY <= scores.mean < 1 else None,
         circumstances=circumstances,
         overlap=overlap,
         headings=SCORES_HEADINGS,

@@ -20,10 +20,10 @@ Language = Literal["en", "fr"]
 CATALOGUES: Mapping[str, Path] = {"fr": Path(__file__).with_name("french.toml")}
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 NUMBER = r"[+\-\N{MINUS SIGN}]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
-KINDS = {"": ".+?", "n": NUMBER, "t": ".+?", "w": r"\S+"}
-"""Of placeholders: `{name}` is any text and stays as it is, `{name:n}` is a number, `{name:t}` is translated, and
-`{name:w}` is a word that stays as it is."""
-PLACEHOLDER = re.compile(r"\{(\w+):?([ntw]?)\}")
+KINDS = {"": ".+?", "n": NUMBER, "t": ".+?", "o": ".+?", "k": ".+?", "w": r"\S+"}
+"""Of placeholders: `{name}` is any text and stays as it is, `{name:n}` is a number, `{name:t}` is translated,
+`{name:o}` is translated where it is known, `{name:k}` is a name of the report, `{name:w}` a word that stays as it is."""
+PLACEHOLDER = re.compile(r"\{(\w+):?([ntokw]?)\}")
 LETTER = re.compile(r"[^\W\d_]")
 GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?!,?\d)")
 DECIMAL = re.compile(r"(?<![\d.])(\d+)\.(\d+)(?!\.?\d)")
@@ -43,6 +43,7 @@ class Sentence:
     pattern: re.Pattern[str]
     kinds: Mapping[str, str]
     translation: str
+    english: str
     length: int
     """Letters outside placeholders: of several that fit, the longest is meant."""
 
@@ -116,13 +117,12 @@ class Translator:
             return text
         if not LETTER.search(text) or re.fullmatch(NUMBER, text):
             return french_numbers(text)
-        is_capital = text[:1].isupper()
-        plain = f"{text[:1].lower()}{text[1:]}"
         if text.endswith(".") and not text.endswith(".."):
             found = self._found(text[:-1])
             return None if found is None else f"{found}."
-        found = self.texts.get(plain) or self._all(text, SENTENCES) or self._all(text, CLAUSES) or self._filled(text)
-        return f"{found[0].upper()}{found[1:]}" if found and is_capital else found
+        if known := self.texts.get(_small(text)):
+            return _as_begun(known[1], known[0][:1], text[:1])
+        return self._all(text, SENTENCES) or self._all(text, CLAUSES) or self._filled(text)
 
     def _all(self, text: str, between: re.Pattern[str], words: Mapping[str, str] = {"; ": f"{NARROW}; "}) -> str | None:
         """The parts between separators, if all of them are known."""
@@ -138,14 +138,19 @@ class Translator:
             if match := sentence.pattern.fullmatch(text):
                 values = {name: self._value(value, sentence.kinds[name]) for name, value in match.groupdict().items()}
                 if None not in values.values():
-                    return sentence.translation.format(**values)
+                    filled = sentence.translation.format(**values)
+                    return _as_begun(filled, sentence.english[:1], text[:1])
         return None
 
     def _value(self, value: str, kind: str) -> str | None:
         if kind == "n":
             return french_numbers(value)
-        if kind == "t":
-            return self._found(value) or self._all(value, ITEMS, {" and ": " et "})
+        if kind == "k":
+            return value if value in self.names else None
+        if kind in ("t", "o"):
+            items = None if _small(value) in self.texts else self._all(value, ITEMS, {" and ": " et "})
+            found = items or self._found(value)
+            return value if found is None and kind == "o" else found
         return value
 
 
@@ -158,13 +163,13 @@ class _Ticks(Formatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
         return self.translate(self.formatter(x, pos))
 
-    def format_ticks(self, values: Sequence[float]) -> list[str]:  # type: ignore[override]
+    def format_ticks(self, values: list[float]) -> list[str]:
         return [self.translate(each) for each in self.formatter.format_ticks(values)]
 
     def get_offset(self) -> str:
         return self.translate(self.formatter.get_offset())
 
-    def set_locs(self, locs: Sequence[float]) -> None:  # type: ignore[override]
+    def set_locs(self, locs: list[float]) -> None:
         self.formatter.set_locs(locs)
 
 
@@ -188,9 +193,20 @@ def spaced(text: str) -> str:
     return BEFORE_SIGN.sub(lambda found: f"{NARROW}{found[1] or found[2]}", text).replace("« ", f"«{NARROW}")
 
 
+def _small(text: str) -> str:
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+def _as_begun(translation: str, in_catalogue: str, in_text: str) -> str:
+    """The translation with a capital or small first letter where the English text differs so from the catalogue."""
+    if in_catalogue.islower() and in_text.isupper():
+        return f"{translation[:1].upper()}{translation[1:]}"
+    return _small(translation) if in_catalogue.isupper() and in_text.islower() else translation
+
+
 @cache
-def catalogue(language: str) -> tuple[Mapping[str, str], Sequence[Sentence]]:
-    """Texts, by their English with a small first letter, and sentences with placeholders, the longest first."""
+def catalogue(language: str) -> tuple[Mapping[str, tuple[str, str]], Sequence[Sentence]]:
+    """Texts and their translations, by the text with a small first letter; sentences with placeholders, longest first."""
     texts, sentences = {}, []
     for part in tomllib.loads(CATALOGUES[language].read_text(encoding="utf-8")).values():
         for english, translation in part.items():
@@ -198,7 +214,7 @@ def catalogue(language: str) -> tuple[Mapping[str, str], Sequence[Sentence]]:
             if PLACEHOLDER.search(english):
                 sentences.append(_sentence(english, translation))
             else:
-                texts[f"{english[:1].lower()}{english[1:]}"] = translation
+                texts[_small(english)] = english, translation
     return texts, sorted(sentences, key=lambda one: -one.length)
 
 
@@ -213,4 +229,4 @@ def _sentence(english: str, translation: str) -> Sentence:
     first = english[:1]
     if first.isalpha():
         pattern = f"[{first.lower()}{first.upper()}]{pattern[1:]}"
-    return Sentence(re.compile(pattern), kinds, translation, sum(map(len, literal[::3])))
+    return Sentence(re.compile(pattern), kinds, translation, english, sum(map(len, literal[::3])))
