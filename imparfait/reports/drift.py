@@ -54,6 +54,7 @@ def write_drift(
             figures=_figures(found, before, now, sides),
             facts={"comparison": {name: value for name, value in content.items() if not isinstance(value, list)}},
             classes=[each.name for each in found.classes[:MOST_CLASSES]],
+            class_names=[each.name for each in found.classes],
             sentences=sentences,
             remarks=remarks,
             headings=HEADINGS,

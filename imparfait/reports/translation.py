@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from html import escape, unescape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -65,11 +65,9 @@ class Translator:
         self._known: dict[str, str | None] = {}
 
     def text(self, text: str) -> str:
-        """A text in the language, with the spaces at its ends; line by line where it is not known as a whole."""
+        """A text in the language, with the spaces at its ends."""
         plain = SPACES.sub(" ", text).strip()
         found = self._found(plain)
-        if found is None and "\n" in text:
-            return "\n".join(map(self.text, text.split("\n")))
         if found is None:
             self.missing.add(plain)
             return text
@@ -99,7 +97,7 @@ class Translator:
                 axis.set_major_formatter(_Ticks(axis.get_major_formatter(), self.text))
         for text in figure.findobj(Text):
             assert isinstance(text, Text)
-            text.set_text(self.text(text.get_text()))
+            text.set_text("\n".join(map(self.text, text.get_text().split("\n"))))
 
     def table(self, table: LatexTable) -> LatexTable:
         """A table for papers; its label stays the same."""
@@ -155,21 +153,21 @@ class Translator:
 
 
 class _Ticks(Formatter):
-    """The texts of an axis, translated."""
+    """The texts of an axis, translated; matplotlib passes lists and arrays of any numbers."""
 
     def __init__(self, formatter: Formatter, translate: Callable[[str], str]) -> None:
         self.formatter, self.translate = formatter, translate
 
-    def __call__(self, x: float, pos: int | None = None) -> str:
+    def __call__(self, x: Any, pos: int | None = None) -> str:
         return self.translate(self.formatter(x, pos))
 
-    def format_ticks(self, values: list[float]) -> list[str]:
+    def format_ticks(self, values: Any) -> list[str]:
         return [self.translate(each) for each in self.formatter.format_ticks(values)]
 
     def get_offset(self) -> str:
         return self.translate(self.formatter.get_offset())
 
-    def set_locs(self, locs: list[float]) -> None:
+    def set_locs(self, locs: Any) -> None:
         self.formatter.set_locs(locs)
 
 

@@ -50,7 +50,6 @@ def write_quick_study(
             | {"compute": environment(read_manifest(study.clean.folder).compute)},
             language=language,
             classes=study.classes,
-            names={*study.finals, *(final.settings.augmentation for final in study.finals.values())},
             summary=quick_summary(study),
             conditions=conditions_sentence(study),
             headings=HEADINGS,

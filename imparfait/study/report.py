@@ -135,9 +135,8 @@ def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages
 
 def _names(study: Study) -> set[str]:
     """Names of networks and settings, which are the same in every language."""
-    found = {*study.finals, *study.searches, *study.pair.ranked, *study.ablations.ranked}
     settings = {cell for result in study.searches.values() for row in search_rows(result) for cell in row}
-    return found | settings | {final.settings.augmentation for final in study.finals.values()}
+    return {*study.searches, *study.pair.ranked, *study.ablations.ranked} | settings
 
 
 def _search(name: str, result: SearchResult) -> dict[str, Any]:
