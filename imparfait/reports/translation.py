@@ -28,6 +28,7 @@ LETTER = re.compile(r"[^\W\d_]")
 GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?!,?\d)")
 DECIMAL = re.compile(r"(?<![\d.])(\d+)\.(\d+)(?!\.?\d)")
 BEFORE_SIGN = re.compile(r"[ \N{NO-BREAK SPACE}]?([;:!?])(?= |$)|[ \N{NO-BREAK SPACE}]([%»])")
+THOUSANDS = re.compile(r"(?<=\d) (?=\d{3}\b)")
 SPACES = re.compile(r"\s+")
 PIECES = re.compile(r"(<style\b.*?</style>|<[^>]*>)", re.S)
 TAG = re.compile(r"<(/?)(\w+)")
@@ -208,7 +209,7 @@ def catalogue(language: str) -> tuple[Mapping[str, tuple[str, str]], Sequence[Se
     texts, sentences = {}, []
     for part in tomllib.loads(CATALOGUES[language].read_text(encoding="utf-8")).values():
         for english, translation in part.items():
-            translation = spaced(translation)
+            translation = spaced(THOUSANDS.sub(NARROW, translation))
             if PLACEHOLDER.search(english):
                 sentences.append(_sentence(english, translation))
             else:

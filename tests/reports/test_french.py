@@ -1,8 +1,10 @@
 """Reports in French: every sentence of every kind, with the same numbers, and names as they are."""
 
+import ast
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -211,3 +213,51 @@ def test_every_command_that_writes_a_report_can_write_it_in_french(word: str) ->
     assert command
     [option] = [one for one in command.params if one.name == "language"]
     assert (option.default, option.type.choices) == ("en", ("en", "fr"))  # type: ignore[attr-defined]
+
+
+REPORTS = Path(page_module.__file__).parent
+ELSEWHERE = {  # modules and functions whose words are in no report, but on the command line, in a model card or a file
+    *("model_card.py", "methods_text.py", "paired_text.py", "gate_text.py", "latex.py", "origin.py", "translation.py"),
+    *("plan_lines", "search_plan", "evaluation_lines", "quick_plan_lines", "stage_lines", "spec_sentence", "_overlap"),
+    *("data_table", "data_lines", "data_warnings", "_images", "_sizes", "_modes", "_export_keras", "evaluate_models"),
+    *("pair_text.py", "corruption_sheet.py", "fonts.py"),
+}
+SOURCES = [
+    path
+    for folder in (REPORTS, REPORTS / "figures", REPORTS.parent / "study")
+    for path in folder.glob("*.py")
+    if path.name not in ELSEWHERE and (folder.name != "study" or path.stem.endswith(("text", "figures", "report")))
+]
+NOT_SAID = {
+    *("best so far", "colour with transparency", "black and white"),  # on the command line
+    *("channels height width", "outside upper left", "Glyph .* missing from font"),  # to libraries
+}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *(REPORTS / "templates").glob("*.html")], ids=lambda path: path.name)
+def test_every_sentence_in_the_source_is_in_the_catalogue(path: Path) -> None:
+    """Those of three words or more, whether or not the small reports above have them."""
+    known = "\n".join(PLACEHOLDER.sub("\0", english) for english in ENTRIES).lower()
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".html":
+        texts = re.split(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", source, flags=re.S)
+    else:
+        texts = list(_strings(ast.parse(source)))
+    clauses = (
+        " ".join(clause.split()).strip(" ,:().;") for text in texts for clause in re.split(r"; |\. ", unescape(text))
+    )
+    said = {clause.strip(" ,:().;") for clause in clauses if re.search(r"[A-Za-z]{2,}( [A-Za-z]{2,}){2}", clause)}
+    assert [
+        clause for clause in said - NOT_SAID if clause.replace("\N{NO-BREAK SPACE}", " ").lower() not in known
+    ] == []
+
+
+def _strings(node: ast.AST) -> Iterator[str]:
+    """The strings below a node, in their parts around values, without docstrings and what errors say."""
+    if getattr(node, "name", "") in ELSEWHERE or isinstance(node, ast.Raise | ast.Assert):
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+            yield from _strings(child)
