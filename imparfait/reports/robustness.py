@@ -23,7 +23,7 @@ from imparfait.reports.suite_confidence import (
     confidence_figure,
     ood_rows,
 )
-from imparfait.reports.suite_figures import accuracy_maps, hardest, severity_curves
+from imparfait.reports.suite_figures import accuracy_maps, confusion_figures, hardest, severity_curves
 from imparfait.reports.suite_mistakes import (
     MISTAKES_PER_CORRUPTION,
     ImageMaker,
@@ -107,6 +107,7 @@ def write_report(
             *([worst] if worst else []),
             *mistake_figures(suite, drawn[first.name], images),
             *disagreement_figures(models, images),
+            *confusion_figures(models),
         ],
         facts=facts,
         language=language,

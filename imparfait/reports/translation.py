@@ -22,7 +22,7 @@ NARROW = "\N{NARROW NO-BREAK SPACE}"
 NUMBER = r"[+\-\N{MINUS SIGN}]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
 KINDS = {"": ".+?", "n": NUMBER, "t": ".+?", "o": ".+?", "k": ".+?", "w": r"\S+"}
 """Of placeholders: `{name}` is any text and stays as it is, `{name:n}` is a number, `{name:t}` is translated,
-`{name:o}` is translated where it is known, `{name:k}` is a name of the report, `{name:w}` a word that stays as it is."""
+`{name:o}` is translated where it is known, `{name:k}` is a name of the report, `{name:w}` is one word that stays."""
 PLACEHOLDER = re.compile(r"\{(\w+):?([ntokw]?)\}")
 LETTER = re.compile(r"[^\W\d_]")
 GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?!,?\d)")
@@ -205,7 +205,7 @@ def _as_begun(translation: str, in_catalogue: str, in_text: str) -> str:
 
 @cache
 def catalogue(language: str) -> tuple[Mapping[str, tuple[str, str]], Sequence[Sentence]]:
-    """Texts and their translations, by the text with a small first letter; sentences with placeholders, longest first."""
+    """Texts with their translations, by the text with a small first letter; then sentences, the longest first."""
     texts, sentences = {}, []
     for part in tomllib.loads(CATALOGUES[language].read_text(encoding="utf-8")).values():
         for english, translation in part.items():

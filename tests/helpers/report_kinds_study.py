@@ -36,7 +36,7 @@ from imparfait.training.settings import TrainingSettings
 SPACE: Space = {"learning_rate": Range(low=1e-3, high=0.1, log=True), "batch_size": Range(low=8, high=64, step=8)}
 
 
-def _compared(*names: str, full: bool = False, **changes: object) -> Comparison:
+def compared(*names: str, full: bool = False, **changes: object) -> Comparison:
     """Candidates of which each is a little less accurate than the one before it."""
     random = np.random.default_rng(0)
     corruptions = [(one.corruption, one.severity) for one in full_suite(DIGITS[:4])] if full else []
@@ -49,7 +49,7 @@ def _compared(*names: str, full: bool = False, **changes: object) -> Comparison:
 def comparison_report(folder: Path, language: Language) -> None:
     """Three candidates on the core suite, of which some jobs failed, in a reduced plan."""
     reduction = Reduction(what="seeds", wanted=(5,), planned=(3,))
-    found = _compared("a", "b", "lost", reductions=(reduction,))
+    found = compared("a", "b", "lost", reductions=(reduction,))
     results = {slot: failure("NaN loss") if slot[0] == "lost" else one for slot, one in found.results.items()}
     left = Comparison(found.plan, found.classes, results)
     write_comparison(folder / "report", "Comparison: a, b, lost on bars", left, DATA, language)
@@ -57,7 +57,7 @@ def comparison_report(folder: Path, language: Language) -> None:
 
 def full_comparison_report(folder: Path, language: Language) -> None:
     """Two candidates on a suite with severities."""
-    write_comparison(folder / "report", "Comparison: a, b on bars", _compared("a", "b", full=True), DATA, language)
+    write_comparison(folder / "report", "Comparison: a, b on bars", compared("a", "b", full=True), DATA, language)
 
 
 def _jobs(accuracy: float) -> tuple[JobResult, ...]:
@@ -160,7 +160,7 @@ def study_report(folder: Path, language: Language) -> None:
         for name, (_, settings) in REHEARSAL.finals().items()
     }
     searches = {name: searched(name, 4) for name in PAIR}
-    pair, ablations = _compared(*PAIR), _compared(*PAIR, *ABLATIONS)
+    pair, ablations = compared(*PAIR), compared(*PAIR, *ABLATIONS)
     study = Study(REHEARSAL, DATA.classes, searches, pair, ablations, finals)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "load_classifier", _classifiers)
