@@ -75,6 +75,10 @@ class Translator:
         start = text[: len(text) - len(text.lstrip())]
         return f"{start}{found}{text[len(text.rstrip()) :]}" if plain else text
 
+    def lines(self, text: str) -> str:
+        """A text line by line, as figures have them."""
+        return "\n".join(map(self.text, text.split("\n")))
+
     def page(self, page: str) -> str:
         """An HTML page; styles, commands, code and elements with translate="no" stay as they are."""
         pieces, kept, depth = [], "", 0
@@ -95,10 +99,10 @@ class Translator:
         """All texts of a figure, and the numbers at its axes."""
         for axes in figure.axes:
             for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_formatter(_Ticks(axis.get_major_formatter(), self.text))
+                axis.set_major_formatter(_Ticks(axis.get_major_formatter(), self.lines))
         for text in figure.findobj(Text):
             assert isinstance(text, Text)
-            text.set_text("\n".join(map(self.text, text.get_text().split("\n"))))
+            text.set_text(self.lines(text.get_text()))
 
     def table(self, table: LatexTable) -> LatexTable:
         """A table for papers; its label stays the same."""

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import click
+import matplotlib as mpl
 import pytest
 from helpers.report_kinds_study import KINDS
 
 from imparfait.cli.main import commands
 from imparfait.reports import page as page_module
 from imparfait.reports.figures.drawing import LIGHT, figure_on
+from imparfait.reports.latex import LatexTable, latex_table
 from imparfait.reports.page import PageFigure
 from imparfait.reports.translation import (
     CATALOGUES,
@@ -51,7 +53,11 @@ class Noted(Translator):
 def _without_image(folder: Path, figure: PageFigure, vectors: bool, translator: Translator | None) -> dict[str, Any]:
     """What a template shows of a figure that is not drawn; what it says is looked up all the same."""
     if translator:
-        figure.files(LIGHT, ("png",), translator)
+        with mpl.rc_context({"text.parse_math": False}):
+            drawn = figure.draw(LIGHT)
+            translator.figure(drawn)
+            for axes in drawn.axes:
+                axes.get_xticklabels(), axes.get_yticklabels()  # formats the ticks
     return {"about": figure, "width": 1, "height": 1, "inches": "1", "light": "", "dark": ""}
 
 
@@ -64,7 +70,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page_module, "Translator", Noted)
-        patch.setattr(page_module, "as_file", lambda figure, kind: b"")
         patch.setattr(page_module, "_rendered", _without_image)
         for kind, write in KINDS.items():
             Noted.made.clear()
@@ -187,6 +192,17 @@ def test_figures_have_french_words_line_by_line_and_decimal_commas_at_their_axes
     assert axes.get_xlabel() == "sévérité"
     assert axes.get_title() == f"a → b 98{NARROW}%\nverre dépoli (semblable)"
     assert {"0,3", "0,7"} <= {label.get_text() for label in axes.get_yticklabels()}
+
+
+def test_tables_for_papers_are_french_and_their_spaces_latex() -> None:
+    table = LatexTable(
+        "x by corruption", "x: accuracy by corruption, in percent.", ("class", "images"), [("a", "1,200")]
+    )
+    written = latex_table(Translator("fr", ["x", "a"]).table(table))
+    assert r"\caption{x\,: exactitude par corruption, en pour cent.}" in written
+    assert r"classe & images \\" in written
+    assert r"a & 1\,200 \\" in written
+    assert r"\label{tab:x-by-corruption}" in written
 
 
 def test_both_sides_of_the_catalogue_have_the_same_placeholders_and_one_sentence() -> None:
