@@ -1,4 +1,4 @@
-"""`--language fr`: a training writes a French report, and a finished one says how to get a report in another language."""
+"""`--language fr`: a training writes a French report, and a finished one says how to get another report."""
 
 from pathlib import Path
 

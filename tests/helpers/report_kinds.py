@@ -9,6 +9,7 @@ from helpers.bars import draw_bars
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.core.types import Classifier
+from imparfait.corruptions.base import Severity
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
 from imparfait.data.corrupted import core_suite
 from imparfait.evaluation.drift import drift
@@ -99,7 +100,7 @@ def one_epoch_report(folder: Path, language: Language) -> None:
     )
 
 
-def _own(images: Images, severity: float, rng: CounterRng) -> Images:
+def _own(images: Images, severity: Severity, rng: CounterRng) -> Images:
     return images * (1 - severity / 2)
 
 

@@ -40,7 +40,8 @@ def compared(*names: str, full: bool = False, **changes: object) -> Comparison:
     """Candidates of which each is a little less accurate than the one before it."""
     random = np.random.default_rng(0)
     corruptions = [(one.corruption, one.severity) for one in full_suite(DIGITS[:4])] if full else []
-    plan = plan_of(*names, sources=60, **{**({"corruptions": corruptions} if full else {}), **changes})
+    changes |= {"corruptions": corruptions} if full else {}
+    plan = plan_of(*names, sources=60, **changes)  # type: ignore[arg-type]
     plan = with_settings(plan, names[-1], epochs=3)
     n = len(plan.corruptions)
     return made_up_result(plan, lambda name, _: random.random((n, 60)) < 0.9 - 0.06 * names.index(name))

@@ -76,7 +76,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
             texts = []
             for language in ("en", "fr"):
                 folder = tmp_path_factory.mktemp(kind)
-                write(folder, language)  # type: ignore[arg-type]
+                write(folder, language)
                 texts.append([path.read_text(encoding="utf-8") for path in sorted(folder.rglob("report.html"))])
             missing = {text for one in Noted.made for text in one.missing}
             found[kind] = (texts[0], texts[1], missing, {name for one in Noted.made for name in one.names})
