@@ -12,6 +12,7 @@ from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 
 @click.command()
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     help="Of two tables of predictions: image_path and label.  [default: their column truth]",
 )  # fmt: skip
 @click.option("--final", is_flag=True, help="Then train the best on all training images; evaluate it on the test set.")
+@options.language
 @options.as_json
 def compare(
     names: tuple[str, ...], data: str, size: int | None, normalize: "Normalization | None",
     group: str | None, skip_unreadable: bool, folds: "int | Literal['groups']", seeds: int,
     epochs: int | None, seconds: float | None, images: int | None, suite: str, minutes: float | None,
-    executor: str | None, address: str | None, threads: int, out: Path, truth: Path | None, final: bool, as_json: bool,
+    executor: str | None, address: str | None, threads: int, out: Path, truth: Path | None, final: bool,
+    language: "Language", as_json: bool,
 ) -> None:  # fmt: skip
     """Compare CANDIDATEs: recipes, models (each with its own recipe) or TOML files of settings.
 
@@ -92,7 +95,7 @@ def compare(
 
     def report() -> None:
         title = f"Comparison: {', '.join(run.result.ranked)} on {run.data.name}"
-        write_comparison(folder, title, run.result, run.data)
+        write_comparison(folder, title, run.result, run.data, language)
 
     console.run_jobs(run, "comparing", report=report)
     comparison = run.result
@@ -107,7 +110,7 @@ def compare(
     if final:
         settings = comparison.plan.profile(best).settings
         final_run, model = prepare_run(dataset, settings, best, final=True, fixed=("epochs", "batch_size"))
-        train_and_report(final_run, model, test, out, as_json)
+        train_and_report(final_run, model, test, out, as_json, language=language)
     elif dataset.sealed:
         console.next_step(options.again("--final"), "train the best on all images, then evaluate it on the test set")
 

@@ -17,6 +17,7 @@ from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.evaluation.observations import Observations
+    from imparfait.reports.translation import Language
     from imparfait.serving.logged_images import LogContent, LoggedImages
 
 CHANGED_EXIT = 1
@@ -43,10 +44,11 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
 @click.option("--model", metavar="NAME", help="The model, if the log has several.  [default: the newest]")
 @click.option("--fail", is_flag=True, help="Exit code 1 where something changed.")
 @options.out
+@options.language
 @options.as_json
 def drift(
     logs: tuple[Path, ...], reference: str | None, since: str | None, data: str | None, group: str | None,
-    model: str | None, fail: bool, out: Path, as_json: bool,
+    model: str | None, fail: bool, out: Path, language: "Language", as_json: bool,
 ) -> None:  # fmt: skip
     """Compare the images in a server's LOG with those that the model was trained for.
 
@@ -97,7 +99,7 @@ def drift(
         from imparfait.reports.drift import write_drift
 
         title, sides = f"Drift: images of {found.model or 'a model'} {other.side} and now", (other.side, "now")
-        write_drift(folder, title, result, other.observations, now, sides, sentences, remarks, as_numbers)
+        write_drift(folder, title, result, other.observations, now, sides, sentences, remarks, as_numbers, language)
         written = f"report: {folder / 'report.html'}"
     if as_json:
         console.print_json(as_numbers, folder)

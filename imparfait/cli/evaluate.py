@@ -12,6 +12,7 @@ from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 SUITE_REASONS = {
     "core": "for digits; --suite digits has every corruption at every severity",
@@ -45,6 +46,7 @@ SUITE_REASONS = {
 @options.device
 @options.suite_executor
 @options.out
+@options.language
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
@@ -64,6 +66,7 @@ def evaluate(
     address: str | None,
     threads: int | None,
     out: Path,
+    language: "Language",
     as_json: bool,
     spec: spec_options.SpecFlags,
 ) -> None:
@@ -123,6 +126,7 @@ def evaluate(
                 out=out,
                 watch=progress.watch,
                 say=progress.say,
+                language=language,
             )
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)

@@ -13,6 +13,7 @@ from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 
 @click.command(name="learning-curve")
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @options.device
 @options.threads
 @options.out
+@options.language
 @options.as_json
 def learning_curve(
     recipe: str | None,
@@ -33,6 +35,7 @@ def learning_curve(
     device: str,
     threads: int | None,
     out: Path,
+    language: "Language",
     as_json: bool,
 ) -> None:
     """Train on a quarter, half, three quarters and all of the images, and extrapolate to twice as many.
@@ -65,7 +68,7 @@ def learning_curve(
         for each, recall, count in neediest(curve, held_out, counts)
     ]
     sentences = [sentence(curve), "classes with the lowest recall: " + "; ".join(needy)]
-    write_curve(folder, f"Learning curve: {name} on {fit.name}", curve, sentences)
+    write_curve(folder, f"Learning curve: {name} on {fit.name}", curve, sentences, language, fit.classes)
     if as_json:
         more = curve.extrapolate()
         content = {"images": curve.images, "accuracies": curve.accuracies, "twice": more.__dict__}

@@ -79,6 +79,13 @@ group = click.option(
     "folders inside class folders (parent), or what the regular expression's one group finds in paths; none "
     "for no groups.  [default: the column called group, if any]",
 )
+language = click.option(
+    "--language",
+    type=click.Choice(["en", "fr"]),
+    default="en",
+    show_default=True,
+    help="Language of the report: English or French.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 

@@ -1,5 +1,7 @@
 """`imparfait predict`: the label of each image."""
 
+import contextlib
+import shlex
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -14,6 +16,7 @@ from imparfait.core.errors import UserError
 if TYPE_CHECKING:
     from imparfait.inference.batch import Batch
 
+TRIED = 10  # unsure images in which the reader looks for several digits: it takes longer than a prediction
 MAX_ERROR = 1000  # characters of one file's error
 SHEET = Path("imparfait-seen.png")
 EXPLAINED = Path("imparfait-explained.png")
@@ -69,9 +72,13 @@ def predict(
         for line in results_file.csv_lines(rows) if as_csv else map(results_file.json_line, rows):
             click.echo(line)
     elif not out:
+        tried = 0
         for result in batch.predict(files):
             if result.error is None:
                 click.echo(results_file.result_text(result, is_verbose()))
+                if result.prediction and not result.prediction.confident and not result.page and tried < TRIED:
+                    tried += 1
+                    _report_several(result.file, batch)
             elif len(files) > 1:  # the error of a single file ends the command
                 click.echo(printable(f"{result.file}: {result.error}", MAX_ERROR), err=True)
     if show:
@@ -88,6 +95,20 @@ def predict(
         again = f"to try them again, take their lines out of {out}" if out else ""
         said = f"{len(batch.failed)} of {len(files)} could not be read; the first was {batch.failed[0].file}"
         raise UserError(said, hint=again)
+
+
+def _report_several(file: str, batch: "Batch") -> None:
+    """Say how many digits the reader finds on an image of which the prediction is unsure, where there are several."""
+    if batch.predictor.input_format.normalization != "digit" or not set(batch.predictor.classes) <= set("0123456789"):
+        return
+    from imparfait.inference.image_workers.client import ImageWorkers
+
+    digits = 0
+    with contextlib.suppress(UserError), ImageWorkers() as workers:  # it was just decoded; too long for the reader
+        for _, reading in workers.readings(file, batch.predictor):
+            digits += sum(len(field.digits) for field in reading.fields)
+    if digits > 1:
+        click.echo(f"       {digits} digits found: {shlex.join(['imparfait', 'read', file])} reads them all")
 
 
 def _explain(batch: "Batch") -> None:

@@ -12,6 +12,7 @@ from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 
 @click.command()
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.executor
 @options.out
+@options.language
 @options.as_json
 def search(
     model: str, methods: tuple[str, ...], trials: int, minutes: float | None, repeats: int, space: Path | None,
     data: str, size: int | None, normalize: "Normalization | None",
     group: str | None, skip_unreadable: bool, epochs: int | None, images: int | None, folds: "int | Literal['groups']",
-    executor: str | None, address: str | None, threads: int, out: Path, as_json: bool,
+    executor: str | None, address: str | None, threads: int, out: Path, language: "Language",
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Search settings and model arguments for MODEL: a model, a recipe or a TOML file of settings to start from.
 
@@ -78,7 +81,7 @@ def search(
     folder = out / run.name
 
     def report() -> None:
-        write_search(folder, f"Hyperparameter search: {run.result.name}", run.result)
+        write_search(folder, f"Hyperparameter search: {run.result.name}", run.result, language)
 
     console.run_jobs(run, "searching", lambda: text.best_so_far(run), report=report)
     result = run.result

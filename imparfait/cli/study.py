@@ -11,6 +11,7 @@ from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.load import Dataset
+    from imparfait.reports.translation import Language
     from imparfait.selection.executors import Executor
 
 PLANNING = "planning: the throughput of each network is measured"
@@ -38,10 +39,11 @@ TITLES = {
 )
 @options.executor
 @options.out
+@options.language
 @options.as_json
 def study(
     quick: bool, larger: bool, stages: bool, stage: str | None, executor: str | None, address: str | None, threads: int,
-    out: Path, as_json: bool,
+    out: Path, language: "Language", as_json: bool,
 ) -> None:  # fmt: skip
     """Repeat the founding study: a CNN against a CNN followed by a GRU, on clean and on corrupted digits.
 
@@ -63,12 +65,14 @@ def study(
     runs_on = executor_named(executor, address, 1)
     dataset = console.loaded("mnist")
     if quick:
-        _quick(dataset, runs_on.workers, stages, stage, out, as_json)
+        _quick(dataset, runs_on.workers, stages, stage, out, language, as_json)
     else:
-        _whole(scale, dataset, runs_on, stages, stage, out, as_json)
+        _whole(scale, dataset, runs_on, stages, stage, out, language, as_json)
 
 
-def _quick(dataset: "Dataset", workers: int, stages: bool, stage: str | None, out: Path, as_json: bool) -> None:
+def _quick(
+    dataset: "Dataset", workers: int, stages: bool, stage: str | None, out: Path, language: "Language", as_json: bool
+) -> None:
     from imparfait.cli.study_stages import train, train_in_parallel
     from imparfait.study.quick import QuickRun
     from imparfait.study.quick_report import quick_json, write_quick_study
@@ -88,7 +92,7 @@ def _quick(dataset: "Dataset", workers: int, stages: bool, stage: str | None, ou
     train_in_parallel(run.finals, planned, "quick", workers)
     result, folder = run.result, out / "study-quick"
     with console.bar("drawing the report", None):
-        write_quick_study(folder, "The point of the founding study", result, run.finals.held_out)
+        write_quick_study(folder, "The point of the founding study", result, run.finals.held_out, language)
     if as_json:
         console.print_json(quick_json(result), folder)
         return
@@ -97,7 +101,14 @@ def _quick(dataset: "Dataset", workers: int, stages: bool, stage: str | None, ou
 
 
 def _whole(
-    scale: str, dataset: "Dataset", executor: "Executor", stages: bool, stage: str | None, out: Path, as_json: bool
+    scale: str,
+    dataset: "Dataset",
+    executor: "Executor",
+    stages: bool,
+    stage: str | None,
+    out: Path,
+    language: "Language",
+    as_json: bool,
 ) -> None:
     from imparfait.cli.study_stages import train, train_in_parallel
     from imparfait.study.report import study_json, write_study
@@ -123,7 +134,7 @@ def _whole(
     train_in_parallel(run.finals, [one for one in run.stages if one.kind == "final"], scale, executor.workers)
     result, folder = run.result, out / ("study" if scale == "full" else f"study-{scale}")
     with console.bar("drawing the report", None):
-        exported = write_study(folder, TITLES[scale], result, run.data, run.finals.held_out)
+        exported = write_study(folder, TITLES[scale], result, run.data, run.finals.held_out, language)
     if as_json:
         console.print_json(study_json(result), folder)
         return

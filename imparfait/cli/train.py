@@ -14,6 +14,7 @@ from imparfait.cli.signals import Stopped
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
     from imparfait.training.backbones import Backbone
 
 FEW_OF_EACH = 20  # training images of a class, below which all weights are more than they can fit; not measured
@@ -59,6 +60,7 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
     "--track", type=click.Choice(["mlflow", "tensorboard", "wandb"]),
     help="Also log settings, loss and accuracy to a tracker of experiments, in --out; nothing is sent.",
 )  # fmt: skip
+@options.language
 @options.as_json
 def train(
     recipe: str | None,
@@ -79,6 +81,7 @@ def train(
     suite: str,
     held_out_classes: bool,
     track: str | None,
+    language: "Language",
     as_json: bool,
     **flags: str | None,
 ) -> None:
@@ -174,7 +177,7 @@ def train(
     if run.pilot:
         click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))
-    is_new = train_and_report(run, model, test, out, as_json, suite, held_out_classes, track)
+    is_new = train_and_report(run, model, test, out, as_json, suite, held_out_classes, track, language)
     if not final and dataset.sealed:
         console.next_step(
             options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"

@@ -22,30 +22,33 @@ from imparfait.reports.comparison_text import (
     reduction_sentence,
 )
 from imparfait.reports.figures.comparisons import accuracy_against_seconds, paired_differences
-from imparfait.reports.figures.runs import mistakes
+from imparfait.reports.figures.runs import confusion, mistakes
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import corruption_label, percent, points, severity_number, signed_points, verdict_sentence
+from imparfait.reports.translation import Language
 from imparfait.selection.comparison import Comparison
 
 TEST_HEADINGS = ("pair", "points", "95 %", "p, adjusted", "jobs", "over source images only, 95 %")
 EXAMPLES = 16  # images that only one of two candidates classifies correctly, each way
 
 
-def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
+def write_comparison(
+    folder: Path, title: str, comparison: Comparison, data: LabelledImages, language: Language = "en"
+) -> None:
     """Write `folder`, whole or not at all: `report.html`, figures, `comparison.json`, `plan.json` and `jobs.csv`."""
     with atomic_directory(folder) as unfinished:
-        _write(unfinished, title, comparison, data)
+        _write(unfinished, title, comparison, data, language)
 
 
-def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
+def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImages, language: Language) -> None:
     plan = comparison.plan
     (folder / "plan.json").write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     write_json(folder / "comparison.json", comparison_json(comparison))
     _write_jobs(folder / "jobs.csv", comparison)
     figures = [accuracy_seconds_figure(comparison)]
     if comparison.verdicts:
-        figures = [_differences(comparison), *figures, *_disagreements(comparison, data)]
+        figures = [_differences(comparison), *figures, *_of_the_best_two(comparison, data)]
     test_rows, by_corruption = list(map(_test_row, comparison.verdicts)), _by_corruption(comparison)
     facts: dict[str, dict[str, Any]] = {profile.name: profile.settings.model_dump() for profile in plan.profiles}
     write_page(
@@ -54,6 +57,9 @@ def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImage
         title=title,
         figures=figures,
         facts=facts | {"compute": environment(plan.profiles[0].compute)},
+        language=language,
+        classes=comparison.classes,
+        names=comparison.ranked,
         comparison=comparison,
         headings=comparison_headings(comparison),
         rows=comparison_rows(comparison),
@@ -157,11 +163,36 @@ def accuracy_seconds_figure(comparison: Comparison, caption: str = "", section: 
     )
 
 
-def _disagreements(comparison: Comparison, data: LabelledImages) -> list[PageFigure]:
-    """Images that one of the two best candidates classifies correctly with every seed and the other with none."""
+def _of_the_best_two(comparison: Comparison, data: LabelledImages) -> list[PageFigure]:
+    """Their confusion matrices, and images that one of them gets right; nothing where one of their jobs failed."""
     best, other = comparison.ranked[:2]
     if min(len(comparison.finished(best)), len(comparison.finished(other))) < comparison.planned:
         return []
+    return [*confusion_figures(comparison, (best, other)), *_disagreements(comparison, best, other, data)]
+
+
+def confusion_figures(comparison: Comparison, names: tuple[str, str]) -> list[PageFigure]:
+    """The confusion matrices of two candidates, side by side."""
+    figures = []
+    for number, name in enumerate(names):
+        found, n = comparison.out_of_fold(name), len(comparison.classes)
+        places = found.truths * n + found.predicted.astype(np.int64)  # seeds, corruptions, n
+        counts = np.bincount(places.ravel(), minlength=n * n).reshape(n, n)
+        figures.append(
+            PageFigure(
+                f"confusion_{number}",
+                f"Confusion matrix: {name}",
+                "Rows: true class. Columns: predicted class. Coloured: mistakes. All held-out images, clean and "
+                "corrupted, with every seed.",
+                partial(confusion, counts, comparison.classes),
+                beside=True,
+            )
+        )
+    return figures
+
+
+def _disagreements(comparison: Comparison, best: str, other: str, data: LabelledImages) -> list[PageFigure]:
+    """Images that one of the two best candidates classifies correctly with every seed and the other with none."""
     figures = []
     for one, two in ((best, other), (other, best)):
         pixels, captions = correct_by_one(comparison, one, two, data)

@@ -17,6 +17,7 @@ from imparfait.reports.figures.drawing import MIN_POINTS, Theme, figure_on
 from imparfait.reports.figures.fonts import shown_classes
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.translation import Language
 
 BINS = 30
 COLUMNS = 3  # of histograms
@@ -36,6 +37,7 @@ def write_drift(
     sentences: Sequence[str],
     remarks: Sequence[str],
     content: dict[str, Any],
+    language: Language = "en",
 ) -> None:
     """Write `folder`, whole or not at all: `report.html`, `drift.json` with `content`, and figures.
 
@@ -47,9 +49,12 @@ def write_drift(
             unfinished,
             "drift.html",
             title=title,
+            language=language,
+            names=[str(content.get("model"))],
             figures=_figures(found, before, now, sides),
             facts={"comparison": {name: value for name, value in content.items() if not isinstance(value, list)}},
             classes=[each.name for each in found.classes[:MOST_CLASSES]],
+            class_names=[each.name for each in found.classes],
             sentences=sentences,
             remarks=remarks,
             headings=HEADINGS,

@@ -33,8 +33,8 @@ def explained_figure(
     `about` describes them, without its last full stop.
     """
     maps = list(occlusion_maps(classifier, pixels, predicted, classes, seconds=SECONDS)) if classifier else []
-    lowest = [f", covered {100 * each.lowest:.0f} %" for each in maps] + [""] * (len(pixels) - len(maps))
-    texts = [f"{first}{low}\n{second}" for (first, second), low in zip(captions, lowest, strict=True)]
+    lowest = [f"\ncovered: {100 * each.lowest:.0f} %" for each in maps] + [""] * (len(pixels) - len(maps))
+    texts = [f"{first}\n{second}{low}" for (first, second), low in zip(captions, lowest, strict=True)]
     if maps:
         about += f", its lowest confidence with a part of the image covered. {COLOURS}"
     few = f" Only the first {len(maps)} have a map: the model is slow." if 0 < len(maps) < len(pixels) else ""

@@ -45,6 +45,7 @@ from imparfait.reports.text import (
     recall_sentence,
     suspects_sentence,
 )
+from imparfait.reports.translation import Language
 from imparfait.training.checkpoints import Epoch
 from imparfait.training.recipes import suite_for
 from imparfait.training.run import Run
@@ -87,6 +88,7 @@ def finish_run(
     watch: Watch = plainly,
     suite: str = "core",
     held_out_classes: Mapping[str, float] | None = None,
+    language: Language = "en",
 ) -> FinishedRun:
     """Calibrate and evaluate the trained `model`, and write the folder of its run in `out`.
 
@@ -132,7 +134,9 @@ def finish_run(
         said = "; ".join(filter(None, (measured_on, over_groups, recalls, less, found, doubts)))
         failed = None
         try:
-            _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects, classifier)
+            _write_report(
+                unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects, classifier, language
+            )
         except (UserError, OSError):
             raise
         except Exception as error:  # of a library that draws: the run itself is complete
@@ -213,6 +217,7 @@ def _write_report(
     summary: RobustnessSummary | None,
     suspects: Sequence[SuspectLabel],
     classifier: Classifier,
+    language: Language,
 ) -> None:
     trained = f"trained for {epochs[-1].seconds:.0f} s on {counted(len(run.data), 'image')}"
     if isinstance(calibration, Calibration):
@@ -241,5 +246,7 @@ def _write_report(
             "settings": run.settings.model_dump(),
             "compute": environment(run.compute),
         },
+        language=language,
+        names=[run.recipe, run.data.name],
         for_papers=epochs[-1].seconds >= LONG_TRAINING,  # they take three seconds
     )

@@ -8,10 +8,11 @@ from pathlib import Path
 
 FILE = "table.tex"
 NEEDS = "% needs \\usepackage{booktabs}"
+SPACES = re.compile(r"[ \t\r\n]+")
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "≥": r"$\geq$", "\N{MINUS SIGN}": "$-$",
-    "→": r"$\to$", "×": r"$\times$",
+    "→": r"$\to$", "×": r"$\times$", "\N{NO-BREAK SPACE}": "~", "\N{NARROW NO-BREAK SPACE}": r"\,",
 }  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def _row(cells: Sequence[object]) -> str:
 
 def _escaped(text: str) -> str:
     """Text on one line, with LaTeX's own characters as letters."""
-    return "".join(ESCAPES.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(ESCAPES.get(letter, letter) for letter in SPACES.sub(" ", text).strip())
 
 
 def _label(name: str) -> str:

@@ -1,5 +1,6 @@
 """The learning curve on a page: accuracies, what more images would give, and the classes that lack them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from imparfait.reports.figures.drawing import Theme, figure_on
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, percent_range
+from imparfait.reports.translation import Language
 from imparfait.training.learning_curve import LearningCurve
 
 HEADINGS = ("training images", "correct", "accuracy", "95 % interval")
@@ -27,8 +29,15 @@ def curve_rows(curve: LearningCurve) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def write_curve(folder: Path, name: str, curve: LearningCurve, sentences: list[str]) -> None:
-    """Write `report.html` and `learning_curve.png` in `folder`."""
+def write_curve(
+    folder: Path,
+    name: str,
+    curve: LearningCurve,
+    sentences: list[str],
+    language: Language = "en",
+    classes: Sequence[str] = (),
+) -> None:
+    """Write `report.html` and `learning_curve.png` in `folder`; `classes` are those that `sentences` name."""
     figure = PageFigure(
         "learning_curve",
         "Accuracy by number of training images",
@@ -42,6 +51,8 @@ def write_curve(folder: Path, name: str, curve: LearningCurve, sentences: list[s
         title=name,
         figures=[figure],
         facts={},
+        language=language,
+        classes=classes,
         sentences=sentences,
         headings=HEADINGS,
         rows=curve_rows(curve),

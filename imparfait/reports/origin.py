@@ -35,10 +35,10 @@ class Origin:
     """The address of GUIDE; empty for a package that declares none."""
 
     @property
-    def line(self) -> str:
-        """Date, version and author in one line."""
+    def parts(self) -> list[str]:
+        """Date, version and author in words."""
         parts = (self.date, f"{PACKAGE} {self.version}".strip(), self.author and f"by {self.author}")
-        return " · ".join(filter(None, parts))
+        return list(filter(None, parts))
 
 
 def origin() -> Origin:

@@ -3,7 +3,7 @@
 import base64
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from imparfait.reports.figures.fonts import numbered_classes, use_fonts_with_all
 from imparfait.reports.glossary import terms_in
 from imparfait.reports.latex import LatexTable, write_latex
 from imparfait.reports.origin import GUIDE, origin
+from imparfait.reports.translation import Language, Translator
 
 NARROW_RANGE = "\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -45,10 +46,14 @@ class PageFigure:
         """The figure as the content of a PNG file; `$` in a name is a dollar sign, not mathematics."""
         return self.files(theme, ("png",))["png"]
 
-    def files(self, theme: Theme, kinds: Sequence[FileKind] = FILE_KINDS) -> dict[FileKind, bytes]:
-        """The figure as the content of files, by their suffix; it is drawn once."""
+    def files(
+        self, theme: Theme, kinds: Sequence[FileKind] = FILE_KINDS, translator: Translator | None = None
+    ) -> dict[FileKind, bytes]:
+        """The figure as the content of files, by their suffix, in English or translated; it is drawn once."""
         with mpl.rc_context({"text.parse_math": False}):
             figure = self.draw(theme)
+            if translator:
+                translator.figure(figure)
             use_fonts_with_all_letters(figure)
             return {kind: as_file(figure, kind) for kind in kinds}
 
@@ -63,17 +68,21 @@ def write_page(
     classes: Sequence[str] = (),
     vectors: bool = True,
     latex: Sequence[LatexTable] = (),
+    language: Language = "en",
+    names: Collection[str] = (),
     **values: Any,
 ) -> None:
     """Write `report.html` in `folder`, and each figure beside it; `values` are the template's variables.
 
     A figure is a PNG file in `folder`, and with `vectors` an SVG and a PDF file for papers in `folder`/figures, with
     the tables `latex` in `folder`/table.tex. `facts` are tables of settings and environment for the end of the page.
-    `classes` are names: the page says how figures show those whose letters no font has.
+    `classes` are names: the page says how figures show those whose letters no font has. They and `names`, such as those
+    of models, are the same in every `language`.
     """
+    translator = None if language == "en" else Translator(language, {*classes, *names})
     if vectors:
-        write_latex(folder, latex)
-    rendered = [_rendered(folder, figure, vectors) for figure in figures]
+        write_latex(folder, [translator.table(table) for table in latex] if translator else latex)
+    rendered = [_rendered(folder, figure, vectors, translator) for figure in figures]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
@@ -84,21 +93,25 @@ def write_page(
         title=title, figures=rendered, facts=facts, numbered=numbered_classes(classes), **values
     )
     made = origin()
+    foot = [translator.text(text) if translator else text for text in (title, made.date)]
     page = environment.get_template("frame.html").render(
+        language=language,
         title=title,
         origin=made,
         guide=GUIDE,
         body=Markup(body),
         sections=[(name, Markup(heading)) for name, heading in SECTION.findall(body)],
         terms=terms_in(body),
-        foot=Markup(f"{_css_string(title)} {_css_string(f'  ·  {made.date}')}"),
+        foot=Markup(f"{_css_string(foot[0])} {_css_string(f'  ·  {foot[1]}')}"),
     )
+    page = translator.page(page) if translator else page
     (folder / "report.html").write_text(page, encoding="utf-8")
 
 
-def _rendered(folder: Path, figure: PageFigure, vectors: bool) -> dict[str, Any]:
+def _rendered(folder: Path, figure: PageFigure, vectors: bool, translator: Translator | None) -> dict[str, Any]:
     """What the template shows of a figure, whose files are written."""
-    light, dark = figure.files(LIGHT, FILE_KINDS if vectors else ("png",)), figure.png(DARK)
+    light = figure.files(LIGHT, FILE_KINDS if vectors else ("png",), translator)
+    dark = figure.files(DARK, ("png",), translator)["png"]
     (folder / f"{figure.name}.png").write_bytes(light["png"])
     if vectors:
         (folder / VECTORS).mkdir(exist_ok=True)

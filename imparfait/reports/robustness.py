@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.types import Classifier
+from imparfait.corruptions import ALL_CORRUPTIONS
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.intervals import mean_interval
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
@@ -22,7 +23,7 @@ from imparfait.reports.suite_confidence import (
     confidence_figure,
     ood_rows,
 )
-from imparfait.reports.suite_figures import accuracy_maps, hardest, severity_curves
+from imparfait.reports.suite_figures import accuracy_maps, confusion_figures, hardest, severity_curves
 from imparfait.reports.suite_mistakes import (
     MISTAKES_PER_CORRUPTION,
     ImageMaker,
@@ -54,6 +55,7 @@ from imparfait.reports.text import (
     signed_points,
     verdict_sentence,
 )
+from imparfait.reports.translation import Language
 
 
 def write_report(
@@ -69,6 +71,7 @@ def write_report(
     classifier: Classifier | None = None,
     notes: Mapping[str, str] | None = None,
     without_label_errors: Mapping[str, tuple[float, float]] | None = None,
+    language: Language = "en",
 ) -> None:
     """Write `report.html`, its figures, `table.csv`, `table.tex` and `scores.csv` in `folder`.
 
@@ -104,8 +107,11 @@ def write_report(
             *([worst] if worst else []),
             *mistake_figures(suite, drawn[first.name], images),
             *disagreement_figures(models, images),
+            *confusion_figures(models),
         ],
         facts=facts,
+        language=language,
+        names={model.name for model in models} | images.functions.keys() - ALL_CORRUPTIONS.keys(),
         circumstances=circumstances,
         overlap=overlap,
         models=models,

@@ -1,6 +1,6 @@
 """The report of one model on the core suite: training curves, accuracy, confusion matrices and mistakes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from imparfait.reports.gallery import Gallery, run_gallery
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import SCORES_HEADINGS, percent, scores_rows
+from imparfait.reports.translation import Language
 from imparfait.training.checkpoints import Epoch
 
 SHOWN_MISTAKES = 32
 EXPLAINED_MISTAKES = 12  # of these, with occlusion maps
+MIN_ACCURACY = 2 / 3  # accuracy below which "one mistake in so many images" tells nothing
 CAPTIONS = "Captions: true class → prediction, confidence"
 BY_CLASS_HEADINGS = ("class", "precision", "recall", "F1", "images")
 IMAGES_PER_ROW = 12  # of the contact sheet
@@ -38,11 +40,14 @@ def write_report(
     facts: Mapping[str, Mapping[str, Any]],
     conditions: Sequence[ConditionImages] = (),
     for_papers: bool = True,
+    language: Language = "en",
+    names: Collection[str] = (),
 ) -> None:
     """Write `report.html` in `folder` and its figures as PNG files; `for_papers` as SVG and PDF too, and `table.tex`.
 
     `circumstances` says what was evaluated on which images, `overlap` what its training had in common with them.
-    `conditions` are the images, of which the page shows all that are misclassified, or some hundreds.
+    `conditions` are the images, of which the page shows all that are misclassified, or some hundreds. `names` stay as
+    they are in every `language`.
     """
     rows = scores_rows(scores)
     by_class = {result.corruption: _by_class(result, scores.classes) for result in scores.conditions}
@@ -55,6 +60,8 @@ def write_report(
         facts=facts,
         classes=scores.classes,
         vectors=for_papers,
+        language=language,
+        names=names,
         latex=[
             LatexTable(f"{title} accuracy", caption, SCORES_HEADINGS, rows, total=len(rows) > 1),
             *(
@@ -63,7 +70,7 @@ def write_report(
             ),
         ],
         mean=percent(scores.mean),
-        images_per_mistake=round(1 / (1 - scores.mean)) if scores.mean < 1 else None,
+        images_per_mistake=round(1 / (1 - scores.mean)) if MIN_ACCURACY <= scores.mean < 1 else None,
         circumstances=circumstances,
         overlap=overlap,
         headings=SCORES_HEADINGS,

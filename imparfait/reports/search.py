@@ -9,10 +9,11 @@ import numpy as np
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
 from imparfait.reports.comparison_text import method_sentence, search_headings, search_rows, search_sentences
-from imparfait.reports.figures.comparisons import best_so_far, shares, slices
+from imparfait.reports.figures.comparisons import ARGUMENTS, best_so_far, in_words, shares, slices
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, verdict_sentence
+from imparfait.reports.translation import Language
 from imparfait.selection.search_result import SearchResult
 from imparfait.selection.search_space import Range
 from imparfait.training.settings import as_toml
@@ -21,16 +22,16 @@ BEST = "best.toml"
 SEARCH_HEADINGS = ("method", "repeat", "trials", "failed", "seconds", "accuracy in the search", "on fresh splits")
 
 
-def write_search(folder: Path, title: str, result: SearchResult) -> None:
+def write_search(folder: Path, title: str, result: SearchResult, language: Language = "en") -> None:
     """Write `folder`, whole or not at all: `report.html`, figures, `search.json`, `trials.csv` and `best.toml`.
 
     The latter only if a trial finished.
     """
     with atomic_directory(folder) as unfinished:
-        _write(unfinished, title, result)
+        _write(unfinished, title, result, language)
 
 
-def _write(folder: Path, title: str, result: SearchResult) -> None:
+def _write(folder: Path, title: str, result: SearchResult, language: Language) -> None:
     write_json(folder / "search.json", search_json(result))
     _write_trials(folder / "trials.csv", result)
     if result.best:
@@ -46,6 +47,8 @@ def _write(folder: Path, title: str, result: SearchResult) -> None:
             "starting settings": result.start.model_dump(),
             "compute": environment(result.compute),
         },
+        language=language,
+        names=_names(result),
         result=result,
         headings=search_headings(result),
         rows=search_rows(result),
@@ -69,6 +72,12 @@ def _write(folder: Path, title: str, result: SearchResult) -> None:
             ),
         ],
     )
+
+
+def _names(result: SearchResult) -> set[str]:
+    """The candidate, settings and arguments of its network, as they are written in TOML files."""
+    arguments = {in_words(name) for name in result.space if name.startswith(ARGUMENTS)}
+    return {result.name, *arguments, *(cell for row in search_rows(result) for cell in row)}
 
 
 def _search_row(search: dict[str, Any]) -> tuple[str, ...]:

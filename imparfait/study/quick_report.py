@@ -14,6 +14,7 @@ from imparfait.models.loading import load_classifier
 from imparfait.reports.figures.predictions import predictions
 from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.translation import Language
 from imparfait.study.figures import augmentation_figure, failure_figure, final_row, training_figure
 from imparfait.study.quick import QuickStudy
 from imparfait.study.quick_text import conditions_sentence, quick_summary
@@ -23,7 +24,9 @@ HEADINGS = ("network", "clean", "geometric", "shrunk", "core mean", "95 %", "tra
 OWN_COLUMNS = 3  # of the table: name, augmentation and epochs are in the sentences above
 
 
-def write_quick_study(folder: Path, title: str, study: QuickStudy, held_out: LabelledImages) -> None:
+def write_quick_study(
+    folder: Path, title: str, study: QuickStudy, held_out: LabelledImages, language: Language = "en"
+) -> None:
     """Write `folder`, whole or not at all: `report.html`, its figures, and `scores.json`.
 
     `held_out` are the validation images, which neither network trained on.
@@ -45,6 +48,8 @@ def write_quick_study(folder: Path, title: str, study: QuickStudy, held_out: Lab
             ],
             facts={final.name: final.settings.model_dump() for final in study.finals.values()}
             | {"compute": environment(read_manifest(study.clean.folder).compute)},
+            language=language,
+            classes=study.classes,
             summary=quick_summary(study),
             conditions=conditions_sentence(study),
             headings=HEADINGS,

@@ -18,6 +18,7 @@ from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.search import search_json, write_search
 from imparfait.reports.text import percent, verdict_sentence
+from imparfait.reports.translation import Language
 from imparfait.selection.search_result import SearchResult
 from imparfait.study.claims import Study
 from imparfait.study.figures import augmentation_figure, failure_figure, final_row, training_figure
@@ -33,7 +34,14 @@ KERAS_FILE = Path("model") / "mon_model.keras"
 """The study's CNN, under the name that the study gave it."""
 
 
-def write_study(folder: Path, title: str, study: Study, data: LabelledImages, held_out: LabelledImages) -> str:
+def write_study(
+    folder: Path,
+    title: str,
+    study: Study,
+    data: LabelledImages,
+    held_out: LabelledImages,
+    language: Language = "en",
+) -> str:
     """Write `folder`, whole or not at all: `report.html`, `scores.json`, the study's own figures, reports and model.
 
     `data` are the training images; `held_out` those that no final network trained on. Returns a sentence on the export
@@ -43,16 +51,16 @@ def write_study(folder: Path, title: str, study: Study, data: LabelledImages, he
         for name, attribute in COMPARISONS.items():
             comparison = getattr(study, attribute)
             write_comparison(
-                unfinished / name, f"{name.capitalize()}: {', '.join(comparison.ranked)}", comparison, data
+                unfinished / name, f"{name.capitalize()}: {', '.join(comparison.ranked)}", comparison, data, language
             )
         for name, result in study.searches.items():
-            write_search(unfinished / f"search-{name}", f"Hyperparameter search: {name}", result)
+            write_search(unfinished / f"search-{name}", f"Hyperparameter search: {name}", result, language)
         write_json(unfinished / "scores.json", study_json(study))
         cnn = study.finals["cnn"]
         for number, counts in ((1, cnn.confusion["clean"]), (2, cnn.corrupted)):
             report = report_of(counts, cnn.classes)
             (unfinished / f"classification_report_{number}.txt").write_text(report, encoding="utf-8")
-        _write_page(unfinished, title, study, held_out)
+        _write_page(unfinished, title, study, held_out, language)
         return _export_keras(study, unfinished / KERAS_FILE)
 
 
@@ -80,7 +88,7 @@ def _export_keras(study: Study, path: Path) -> str:
         return f"{KERAS_FILE} is not written: {error}"
 
 
-def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages) -> None:
+def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages, language: Language) -> None:
     cnn = study.finals["cnn"]
     finals = [final_row(final) for final in study.finals.values()]
     write_page(
@@ -96,6 +104,9 @@ def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages
         ],
         facts={final.name: final.settings.model_dump() for final in study.finals.values()}
         | {"compute": environment(study.pair.plan.profiles[0].compute)},
+        language=language,
+        classes=study.classes,
+        names=_names(study),
         uses_test_set=study.scale.uses_test_set,
         training_images=f"{cnn.images:,}",
         summary=summary(study),
@@ -120,6 +131,12 @@ def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages
         searches=[_search(name, result) for name, result in study.searches.items()],
         comparisons=list(COMPARISONS),
     )
+
+
+def _names(study: Study) -> set[str]:
+    """Names of networks and settings, which are the same in every language."""
+    settings = {cell for result in study.searches.values() for row in search_rows(result) for cell in row}
+    return {*study.searches, *study.pair.ranked, *study.ablations.ranked} | settings
 
 
 def _search(name: str, result: SearchResult) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from imparfait.reports.figures.drawing import LIGHT, MARKS, MIN_POINTS, Theme, few_log_ticks, figure_on, shown_name
 
+ARGUMENTS = "model_args."  # before the names of a network's arguments
+
 
 def paired_differences(
     pairs: Mapping[str, tuple[Sequence[float], float, tuple[float, float]]], theme: Theme = LIGHT
@@ -100,7 +102,7 @@ def slices(
 
 def in_words(setting: str) -> str:
     """A setting's name on an axis: `model_args.frame` as "frame", `learning_rate` as "learning rate"."""
-    return setting.removeprefix("model_args.").replace("_", " ")
+    return setting.removeprefix(ARGUMENTS).replace("_", " ")
 
 
 def shares(explained: Mapping[str, float], theme: Theme = LIGHT) -> Figure:

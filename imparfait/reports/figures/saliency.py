@@ -26,11 +26,9 @@ def explained(
     gap = max(1, width // 14)
     wide = [_pair(image, drops[row] if row < len(drops) else None, gap, theme) for row, image in enumerate(pixels)]
     rows = [np.stack(wide[start : start + columns]) for start in range(0, len(wide), columns)]
-    figure, axes = figure_on(
-        theme, PAIR_INCHES * columns, 0.1 + (0.5 * PAIR_INCHES * height / width + 0.55) * len(rows)
-    )
+    figure, axes = figure_on(theme, PAIR_INCHES * columns, 0.1 + (0.5 * PAIR_INCHES * height / width + 0.7) * len(rows))
     scale = (2 * width + gap) / PAIR_INCHES  # pixels per inch
-    positions = montage(axes, rows, gap=(0.5 * scale, 0.14 * scale), theme=theme)
+    positions = montage(axes, rows, gap=(0.65 * scale, 0.14 * scale), theme=theme)
     for (left, bottom), caption in zip(positions, captions, strict=True):
         axes.text(left - 0.5, bottom + 0.03 * scale, caption, va="top", fontsize=MIN_POINTS, color=theme.ink)
     return figure
