@@ -25,9 +25,12 @@ _public, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("imparfait")
+        try:
+            return version("imparfait")
+        except PackageNotFoundError:  # a folder of sources that was not installed
+            return "unknown"
     try:
         return _public(name)
     except ModuleNotFoundError as error:

@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.inference.batch import Batch
+    from imparfait.inference.file_results import FileResult
 
-TRIED = 10  # unsure images in which the reader looks for several digits: it takes longer than a prediction
+TRIED = 10  # images at most, in which the reader looks for several digits: it takes longer than a prediction
 MAX_ERROR = 1000  # characters of one file's error
+FRAMED = ("unchanged", "inverted")  # the preprocessing of an image that one digit fills as in MNIST
 SHEET = Path("imparfait-seen.png")
 EXPLAINED = Path("imparfait-explained.png")
 
@@ -72,13 +75,10 @@ def predict(
         for line in results_file.csv_lines(rows) if as_csv else map(results_file.json_line, rows):
             click.echo(line)
     elif not out:
-        tried = 0
         for result in batch.predict(files):
             if result.error is None:
-                click.echo(results_file.result_text(result, is_verbose()))
-                if result.prediction and not result.prediction.confident and not result.page and tried < TRIED:
-                    tried += 1
-                    _report_several(result.file, batch)
+                shown = _counted_digits(result, batch) if len(files) <= TRIED else result
+                click.echo(results_file.result_text(shown, is_verbose()))
             elif len(files) > 1:  # the error of a single file ends the command
                 click.echo(printable(f"{result.file}: {result.error}", MAX_ERROR), err=True)
     if show:
@@ -97,18 +97,25 @@ def predict(
         raise UserError(said, hint=again)
 
 
-def _report_several(file: str, batch: "Batch") -> None:
-    """Say how many digits the reader finds on an image of which the prediction is unsure, where there are several."""
-    if batch.predictor.input_format.normalization != "digit" or not set(batch.predictor.classes) <= set("0123456789"):
-        return
+def _counted_digits(result: "FileResult", batch: "Batch") -> "FileResult":
+    """The result, unsure where the reader finds several digits on the image: one of them is no answer to it."""
+    of_digits = set(batch.predictor.classes) <= set("0123456789")
+    if not of_digits or batch.predictor.input_format.normalization != "digit" or result.page or not result.prediction:
+        return result
+    if result.prediction.confident and result.preprocessing.startswith(FRAMED):
+        return result
     from imparfait.inference.image_workers.client import ImageWorkers
 
     digits = 0
-    with contextlib.suppress(UserError), ImageWorkers() as workers:  # it was just decoded; too long for the reader
-        for _, reading in workers.readings(file, batch.predictor):
+    with contextlib.suppress(UserError), ImageWorkers() as workers:  # decoded once already; too long for the reader
+        for _, reading in workers.readings(result.file, batch.predictor):
             digits += sum(len(field.digits) for field in reading.fields)
-    if digits > 1:
-        click.echo(f"       {digits} digits found: {shlex.join(['imparfait', 'read', file])} reads them all")
+    if digits < 2:
+        return result
+    reads = shlex.join(["imparfait", "read", result.file])
+    return replace(
+        result, prediction=replace(result.prediction, reason=f"{digits} digits found; {reads} reads them all")
+    )
 
 
 def _explain(batch: "Batch") -> None:

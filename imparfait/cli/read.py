@@ -67,8 +67,8 @@ def read(
         return
     if csv:
         raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
-    if review:
-        check_writable_folder(review)
+    for folder in filter(None, (out, review)):
+        check_writable_folder(folder)
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
     predictor = load_predictor(model, threads or 1, trust)
@@ -79,8 +79,8 @@ def read(
         return
     files = ocr.files_to_read(images)
     drawings = ocr.drawing_paths(files, out) if show else {}
-    for folder in filter(None, (out, review)):
-        folder.mkdir(parents=True, exist_ok=True)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
     failed: list[str] = []
     numbers = unsure = crops = 0
     with ImageWorkers() as workers, threads_of(model, threads):

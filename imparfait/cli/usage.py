@@ -1,8 +1,10 @@
 """Wrong options, arguments and values, in one sentence: what came, what was expected, what to write."""
 
 import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 import click
 
@@ -13,9 +15,11 @@ FROM_ELSEWHERE = {
     "--pretrained": "--init-from", "--from": "--init-from", "--mixture": "--augmentation",
     "--augment": "--augmentation", "--wd": "--weight-decay",
     "--test": "--split test", "--normalise": "--normalize", "--workers": "--executor processes",
+    "--images": "--sample",
     "--config": "--settings", "--format": "--to", "--network": "--model",
 }  # fmt: skip
 """Options of other programs and of earlier versions, and what they are called here."""
+NOT_NEEDED = {"--resume": "the same command resumes by itself; leave --resume out"}
 COMMANDS_ELSEWHERE = {"alter": "corrupt", "test": "evaluate", "eval": "evaluate", "fit": "train", "ocr": "read",
                       "infer": "predict", "classify": "predict", "tune": "search", "validate": "evaluate"}  # fmt: skip
 NEAR = 0.65  # similarity of an option that is probably meant; at 0.3, as in click, --lr is near to --help
@@ -39,6 +43,11 @@ def usage_sentence(error: click.UsageError, commands: Iterable[str]) -> str:
     if isinstance(error, click.BadOptionUsage) and "requires an argument" in said:
         return f"{_lower(said)}; write {error.option_name} VALUE"
     path = error.ctx.command_path if error.ctx else "imparfait"
+    if isinstance(error, click.NoSuchOption):
+        if error.option_name in NOT_NEEDED:
+            return f"{_lower(said)}; {NOT_NEEDED[error.option_name]}"
+        if file := next((word for word in sys.argv[1:] if word.startswith("-") and Path(word).is_file()), None):
+            return f"{_lower(said)}; for the file write ./{file}"
     near = _near(error, commands)
     return f"{_lower(said)}; {f'did you mean {near}?' if near else f'see {path} --help'}"
 

@@ -120,7 +120,8 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     if found is None and (images := formats.count_images(path)):
         raise UserError(
             f"{data}: {counted(images, 'image')}, but neither class folders nor a table of labels",
-            expected="<class>/… with two classes or more, or a .csv file with columns image_path and label",
+            expected="two classes or more",
+            hint=f"put them into {path / '<class>'}/, or add a .csv file with columns image_path and label",
         )
     if found is None:
         raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")

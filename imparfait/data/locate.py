@@ -24,10 +24,24 @@ def parts_of(data: str) -> list[str]:
     return parts
 
 
+ELSEWHERE = {
+    "fashion-mnist": "https://github.com/zalandoresearch/fashion-mnist",
+    "fashionmnist": "https://github.com/zalandoresearch/fashion-mnist",
+    "kmnist": "https://github.com/rois-codh/kmnist",
+    "emnist": "https://www.nist.gov/itl/products-and-services/emnist-dataset",
+    "qmnist": "https://github.com/facebookresearch/qmnist",
+    "svhn": "http://ufldl.stanford.edu/housenumbers",
+}
+"""Data sets that people ask for by name, and where their authors publish them."""
+
+
 def no_data(data: str) -> UserError:
     """The error for data that is not there, with the name that was probably meant."""
     path = Path(data)
     near = [] if path.suffix or len(path.parts) > 1 else get_close_matches(data, NAMES, n=1)
+    if source := ELSEWHERE.get(data.lower().replace("_", "-")):
+        said = f"{data}: does not come with imparfait, and nothing is downloaded"
+        return UserError(said, hint=f"download its files from {source}, and name their folder")
     if near:
         return UserError(f"no data set is called {data!r}", hint=f"did you mean {near[0]!r}?")
     return UserError(f"{data}: no such file or folder; --data wants {KINDS}, or one of {', '.join(NAMES)}")

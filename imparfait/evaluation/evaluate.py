@@ -23,6 +23,7 @@ from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.suite import apply_conditions, conditions_for
 
 Data = LabelledImages | Iterable[ConditionImages] | None
+EXPECTED = "a function from arrays of images to logits"
 Suite = str | Iterable[str | CorruptionFunction]
 
 
@@ -105,6 +106,8 @@ def evaluate(
     if not is_ours:
         known_range = hint.value_range or (None if hint.mean else "1")
         hint = replace(hint, layout=layout or "nchw", value_range=known_range, foreground=foreground or "light")
+    for model in models.values() if isinstance(models, Mapping) else (models,):
+        _check_function(model)
     if isinstance(models, Mapping):
         assert isinstance(data, LabelledImages), "several models are evaluated on images, not on conditions"
         images, conditions = data, conditions_for(suite, data)
@@ -141,3 +144,18 @@ def wrap_external(
     """An external model as a classifier, and its input/output specification: hinted, declared, or tried on `data`."""
     inferred = infer_spec(function, declared, data, hint, of_files=of_files)
     return adapt(function, inferred.spec, data.classes), inferred
+
+
+def _check_function(model: object) -> None:
+    """Raises UserError for a name and for a network of PyTorch, which takes tensors and no arrays."""
+    if isinstance(model, str):
+        hint = f"write load_classifier({model!r}), or open_model({model!r}) for a file of another library"
+        raise UserError(f"evaluate was given the name {model!r}", expected=EXPECTED, hint=hint)
+    if any(f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module" for base in type(model).__mro__):
+        raise UserError(
+            f"evaluate was given {type(model).__name__}, a network of PyTorch",
+            expected=EXPECTED,
+            hint="write as_classifier(model)",
+        )
+    if not callable(model):
+        raise UserError(f"evaluate was given {type(model).__name__}", expected=EXPECTED)

@@ -43,7 +43,12 @@ def result_text(result: FileResult, verbose: bool = False) -> str:
     preprocessing = f"\n       {result.preprocessing}" if shown else ""
     doubt = "" if prediction.confident else f"\n       {prediction.doubt}"
     others = f"   or {others}" if others else ""
-    return f"{label:>4}  {prediction.score:6.1%}  {name}{others}{preprocessing}{doubt}"
+    return f"{label:>4}  {_percent(prediction.score):>6}  {name}{others}{preprocessing}{doubt}"
+
+
+def _percent(probability: float) -> str:
+    """A probability for people: none that leaves room for doubt becomes 100 %."""
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
 
 
 def json_line(content: dict[str, Any]) -> str:

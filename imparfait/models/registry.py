@@ -62,6 +62,8 @@ def build(
     True
     """
     name = model if isinstance(model, str) else getattr(model, "__name__", "the network")
+    if channels < 1 or classes < 1:
+        raise UserError(f"{name}: channels={channels}, classes={classes}", expected="1 or more of both")
     factory = _factory(model)
     given = {"channels": channels, "classes": classes}
     taken = inspect.signature(factory).parameters

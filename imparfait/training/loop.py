@@ -60,8 +60,7 @@ class Training:
         targets: TargetFunction | None = None,
         frozen_statistics: bool = False,
     ):
-        if not isinstance(data, LabelledImages) or data.split == "test":
-            raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
+        check_arguments(data, settings)
         self.augmentation = lookup("augmentation", settings.augmentation, AUGMENTATIONS)
         batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
         check_outputs(model, batch, len(data.classes), settings.model)
@@ -263,3 +262,16 @@ def network_for(settings: TrainingSettings, data: LabelledImages) -> nn.Module:
         model_args=settings.model_args,
         seed=settings.seed,
     )
+
+
+def check_arguments(data: object, settings: object) -> None:
+    """Raise UserError for what is no training images or no settings."""
+    if not isinstance(data, LabelledImages):
+        said = repr(data) if isinstance(data, str) else type(data).__name__
+        raise UserError(f"training was given {said}", expected="LabelledImages", hint="write load_data('mnist').train")
+    if data.split == "test":
+        raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
+    if not isinstance(settings, TrainingSettings):
+        said = repr(settings) if isinstance(settings, str) else type(settings).__name__
+        hint = "write RECIPES['quick'].settings, or TrainingSettings(…)"
+        raise UserError(f"training was given {said} as settings", expected="TrainingSettings", hint=hint)

@@ -41,6 +41,7 @@ read seven.png --pattern ( | the pattern '(' has an empty part | expected digits
 read seven.png --one-of nope.txt | nope.txt: there is no such file | write a text file, or FILE.csv:COLUMN
 read seven.png --table --show | --show does not go with --table | expected --json, --model and constraints
 read seven.png --review /proc/x | /proc/x: cannot be made in /proc | write another folder
+read seven.png --show --out /proc/x | /proc/x: cannot be made in /proc | write another folder
 serve nope | nope: no such model | such as runs/
 serve model.pt | model.pt: is no model of imparfait | imparfait evaluate model.pt
 serve digits --port 99999 | --port was given as '99999' | expected a whole number from 0 to 65,535
@@ -65,6 +66,7 @@ evaluate digits digits | a MODEL is given twice | give each once
 evaluate digits --suite full | the suite full is now digits | write digits, or photo
 evaluate digits --suite digts | '--suite': 'digts' | did you mean 'digits'?
 evaluate digits --split tset | '--split': 'tset' | did you mean 'test'?
+evaluate digits --images 300 | no such option '--images' | did you mean --sample?
 evaluate digits --test | no such option '--test' | did you mean --split test?
 evaluate digits --sample 5 | '--sample': '5' | expected 20 or more, or all
 evaluate digits --data nope | nope: no such file or folder | --data wants class folders of images

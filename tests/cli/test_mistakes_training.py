@@ -18,6 +18,7 @@ train --optimiser adamw | no such option '--optimiser' | did you mean --optimize
 train --recipee quick | no such option '--recipee' | did you mean --recipe?
 train --xyz 1 | no such option '--xyz' | see imparfait train --help
 train --lr 0.1 | no such option '--lr' | did you mean --learning-rate?
+train --resume | no such option '--resume' | the same command resumes by itself
 train --gpu | no such option '--gpu' | did you mean --device cuda?
 train --from digits | no such option '--from' | did you mean --init-from?
 train --epochs ten | --epochs was given as 'ten' | expected a whole number of 1 or more
@@ -28,7 +29,7 @@ train --batch-size 1.5 | --batch-size was given as '1.5' | expected a whole numb
 train --label-smoothing 1 | --label-smoothing was given as '1' | expected a number from 0 and below 1
 train --data nope | nope: no such file or folder | --data wants class folders of images
 train --data mnits | no data set is called 'mnits' | did you mean 'mnist'?
-train --data fashion-mnist | fashion-mnist: no such file or folder | or one of mnist
+train --data fashion-mnist | fashion-mnist: does not come with imparfait | github.com/zalandoresearch/fashion-mnist
 train --data bars+nope | no such file or folder as 'nope' | folders of images and tables with + between them
 train --data bars --size 4 | '--size': 4 | expected from 8 to 1024
 train --data bars --normalize strech | '--normalize': 'strech' | expected none, resize, letterbox or digit
@@ -107,12 +108,12 @@ xyz | no such command 'xyz' | see imparfait --help
 -q -v version | -q and -v contradict each other | leave one out
 """)
 IN_THE_DATA = read_table(r"""
-train --data pics | pics: 60 images, but neither class folders nor a table of labels | expected <class>/…
+train --data pics | pics: 60 images, but neither class folders nor a table of labels | put them into pics/<class>/
 train --data notes.txt | notes.txt: nothing to learn from in it | --data wants class folders of images
 train --data emptyclass | emptyclass/none: a class without an image | remove it
 train --data trainonly --final | trainonly has no test images | leave out --final
 train --backbone resnet18 --data bars | no backbone is called 'resnet18' | choose from efficientnet-lite0, timm:NAME
-check pics | pics: 60 images, but neither class folders nor a table of labels | expected <class>/…
+check pics | pics: 60 images, but neither class folders nor a table of labels | put them into pics/<class>/
 check bars --group nope | --group nope | expected a column of the table, parent, or a regular expression
 compare a.csv | a.csv | write, for example: imparfait compare a.csv b.csv
 compare a.csv nope.csv | nope.csv: no such file | expected a table of predictions

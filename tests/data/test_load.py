@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.bars import draw_bars, write_idx
+from PIL import Image
 
 from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
@@ -207,3 +208,14 @@ def test_each_test_access_is_a_line_in_the_ledger(bars_folder: Path, tmp_path: P
     assert {line["test_images"] for line in lines} == {mark}
     assert count_accesses(ledger, mark) == 3
     assert count_accesses(ledger, "another test set") == 0
+
+
+def test_a_link_that_leads_to_itself_is_no_folder_and_stops_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "bars"
+    for label, name in enumerate(("a", "b")):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            image = Image.new("L", (12, 12), 40 * label + number)
+            image.save(folder / name / f"{number}.png")
+        (folder / name / "loop").symlink_to(folder / name / "loop")
+    assert len(load_data(folder).train) == 8

@@ -25,8 +25,8 @@ from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.batch import files_in, predict_files
 from imparfait.inference.file_results import FileResult
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, pooled, predictor_from_onnx
-from imparfait.inference.results_file import COLUMNS, ResultsWriter
+from imparfait.inference.predictor import BLANK_MESSAGE, Prediction, Predictor, pooled, predictor_from_onnx
+from imparfait.inference.results_file import COLUMNS, ResultsWriter, result_text
 from imparfait.models.loading import load_weights
 from imparfait.models.metadata import Threshold
 from imparfait.models.pretrained import PRETRAINED, find_model
@@ -190,6 +190,23 @@ def test_what_is_no_probability_is_an_error_not_a_label(worst: float) -> None:
     broken = Predictor("broken", CLASSES, DIGIT, None, lambda pixels: np.full((len(pixels), 3), worst, np.float32))
     with pytest.raises(UserError, match="broken: its outputs are no probabilities"):
         broken.predict_pixels(np.zeros((2, 1, 28, 28), np.uint8))
+
+
+def test_an_image_with_several_digits_is_unsure_and_names_the_command_that_reads_them(folder: Path) -> None:
+    page = Image.new("L", (280, 140), 255)
+    for left in (20, 150):
+        page.paste(Image.fromarray(255 - SEVEN).resize((112, 112)), (left, 14))
+    page.save(folder / "two.png")
+    printed = run_predict(folder / "two.png").stdout
+    assert "unsure: 2 digits found; imparfait read" in printed
+    assert "reads them all" in printed
+    assert "digits found" not in run_predict(folder / "a.png").stdout
+
+
+@pytest.mark.parametrize(("score", "shown"), [(1.0, "100.0%"), (0.99999, ">99.9%"), (0.9994, "99.9%"), (0.5, "50.0%")])
+def test_a_probability_that_leaves_doubt_is_not_shown_as_certain(score: float, shown: str) -> None:
+    prediction = Prediction((("a", score), ("b", 1 - score)))
+    assert result_text(FileResult("x.png", prediction)).split()[1] == shown
 
 
 def test_a_broken_file_is_reported_and_the_others_are_predicted(folder: Path) -> None:
