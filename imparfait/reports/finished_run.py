@@ -131,11 +131,21 @@ def finish_run(
         if summary:
             write_summary(unfinished, summary)
         write_scores(unfinished, scores, run.files)
-        said = "; ".join(filter(None, (measured_on, over_groups, recalls, less, found, doubts)))
+        remarks = [each for each in (over_groups, recalls, less, found, doubts, summary and summary.sentence) if each]
         failed = None
         try:
             _write_report(
-                unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects, classifier, language
+                unfinished,
+                run,
+                epochs,
+                calibration,
+                scores,
+                conditions,
+                measured_on,
+                remarks,
+                suspects,
+                classifier,
+                language,
             )
         except (UserError, OSError):
             raise
@@ -214,7 +224,7 @@ def _write_report(
     scores: Scores,
     conditions: list[ConditionImages],
     measured_on: str,
-    summary: RobustnessSummary | None,
+    remarks: Sequence[str],
     suspects: Sequence[SuspectLabel],
     classifier: Classifier,
     language: Language,
@@ -227,16 +237,16 @@ def _write_report(
         trained += ", calibrated as its run with validation images was" if calibration else ", not calibrated"
     overlap = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
     circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
-    if summary:
-        circumstances += f" {summary.sentence[0].upper()}{summary.sentence[1:]}."
     doubtful = [suspects_figure(suspects, conditions[0].data, run.files)] if suspects else []
     if run.files and run.validation and (copies := copies_figure(run.validation, run.data, run.files)):
         doubtful.append(copies)
-    write_card(folder, run, scores, f"{circumstances} {overlap}")
+    sentences = [f"{each[:1].upper()}{each[1:]}." for each in remarks]
+    write_card(folder, run, scores, " ".join([circumstances, *sentences, overlap]))
     write_report(
         folder,
         title=f"Training: {run.recipe} on {run.data.name}, seed {run.settings.seed}",
         circumstances=circumstances,
+        remarks=remarks,
         overlap=overlap,
         scores=scores,
         conditions=conditions,

@@ -34,6 +34,7 @@ def write_report(
     *,
     title: str,
     circumstances: str,
+    remarks: Sequence[str] = (),
     overlap: str,
     scores: Scores,
     figures: Sequence[PageFigure],
@@ -45,7 +46,8 @@ def write_report(
 ) -> None:
     """Write `report.html` in `folder` and its figures as PNG files; `for_papers` as SVG and PDF too, and `table.tex`.
 
-    `circumstances` says what was evaluated on which images, `overlap` what its training had in common with them.
+    `circumstances` says what was evaluated on which images, `remarks` what was found, and `overlap` what its training
+    had in common with them.
     `conditions` are the images, of which the page shows all that are misclassified, or some hundreds. `names` stay as
     they are in every `language`.
     """
@@ -72,6 +74,7 @@ def write_report(
         mean=percent(scores.mean),
         images_per_mistake=round(1 / (1 - scores.mean)) if MIN_ACCURACY <= scores.mean < 1 else None,
         circumstances=circumstances,
+        remarks=remarks,
         overlap=overlap,
         headings=SCORES_HEADINGS,
         rows=rows,

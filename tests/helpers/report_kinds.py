@@ -55,13 +55,19 @@ def run_report(folder: Path, language: Language) -> None:
         folder,
         title="Training: quick on bars, seed 3",
         circumstances="quick, seed 3: trained for 12 s on 1,234 images, calibrated on 60 validation images; on 60 "
-        "validation images; the test images stay sealed; recall by class, clean: 51.67 % in the mean; lowest flat "
-        "5.00 % of 20, steep 50.00 % of 20; no images of zigzag; less accurate on dark images (brightness at most "
-        "0.12): 40.00 % of 30, others 60.00 % of 30; 1.5 to 30.0 points less (95 %, corrected for 4 slices); 12 of "
-        "1,234 training images are like them; none of these: 5 % of the validation images are taken for none of the "
-        "classes; found of others: blank 90 %, letters like digits 12 %; 2 labels are perhaps wrong, such as image 7, "
-        "labelled flat and predicted steep, 97.20 %: see suspect_labels.csv. Suite mean 60.12 %: 32 corruptions at "
-        "every severity, 60 images; worst: glass blur (similar) 12.00 %, fog (similar) 20.10 %.",
+        "validation images; the test images stay sealed.",
+        remarks=[
+            "recall by class, clean: 51.67 % in the mean; lowest flat 5.00 % of 20, steep 50.00 % of 20; no images of "
+            "zigzag",
+            "less accurate on dark images (brightness at most 0.12): 40.00 % of 30, others 60.00 % of 30; 1.5 to 30.0 "
+            "points less (95 %, corrected for 4 slices); 12 of 1,234 training images are like them",
+            "none of these: 5 % of the validation images are taken for none of the classes; found of others: blank "
+            "90 %, letters like digits 12 %",
+            "2 labels are perhaps wrong, such as image 7, labelled flat and predicted steep, 97.20 %: see "
+            "suspect_labels.csv",
+            "suite mean 60.12 %: 32 corruptions at every severity, 60 images; worst: glass blur (similar) 12.00 %, "
+            "fog (similar) 20.10 %",
+        ],
         overlap=describe_overlap(AUGMENTATIONS["unlike_mnist_c"]),
         scores=scores,
         conditions=conditions,
