@@ -174,7 +174,9 @@ def _run() -> None:
 
         for process in multiprocessing.active_children():  # a pool would wait for them when Python ends
             process.kill()
-        _stop("stopped at once; what was written before is kept", INTERRUPTED)
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        # Stopped while it loads, `serve` has written nothing; once it serves, it answers Ctrl-C itself.
+        _stop("stopped" if command == "serve" else "stopped at once; what was written before is kept", INTERRUPTED)
     except Exception as error:  # whatever it is, it should be reported
         traceback.print_exc()
         print(f"imparfait: an error of its own, {type(error).__name__}; {REPORT}", file=sys.stderr)

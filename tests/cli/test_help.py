@@ -127,6 +127,28 @@ def test_a_second_ctrl_c_while_the_first_is_answered_gives_the_same_exit_code(mo
     assert ignored == [(signal.SIGINT, signal.SIG_IGN)]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["serve"], "stopped"),
+        (["-v", "serve", "digits"], "stopped"),
+        (["predict", "serve"], "stopped at once; what was written before is kept"),
+    ],
+)
+def test_ctrl_c_speaks_of_written_results_only_where_a_command_writes_some(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*words: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "main", interrupt)
+    monkeypatch.setattr(signal, "signal", lambda *given: None)
+    monkeypatch.setattr(sys, "argv", ["imparfait", *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.splitlines()[-1] == f"imparfait: {said}"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_option_has_an_environment_variable_but_those_that_are_to_be_typed(name: str) -> None:
     for option in command_named(name).params:

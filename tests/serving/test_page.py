@@ -35,6 +35,7 @@ def test_a_seven_is_predicted_during_and_after_the_stroke_with_all_details(open_
     expect(page.locator("#prediction .certainty")).to_have_text("sure")
     expect(page.locator("#baseline")).to_contain_text("without augmentation: ")
     expect(page.locator("#announcement")).to_contain_text("with augmentation: 7, ")
+    expect(page.locator("#model-info")).not_to_contain_text("recipe")  # a word of those who train
 
 
 def test_images_are_chosen_dropped_and_pasted(open_page: OpenPage, address: str) -> None:

@@ -91,6 +91,15 @@ def test_a_broken_link_is_one_sentence(open_page: OpenPage, address: str, code: 
     expect_label(page, "2")  # the example
 
 
+def test_an_empty_sheet_cannot_be_shared(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    expect(page.locator("#share")).to_be_enabled()  # the example is on the sheet
+    page.keyboard.press("Delete")
+    expect(page.locator("#share")).to_be_disabled()
+    draw_with_mouse(page, SEVEN)
+    expect(page.locator("#share")).to_be_enabled()
+
+
 def test_the_sheet_is_saved_as_a_png_with_its_answer(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     draw_with_mouse(page, SEVEN)

@@ -16,9 +16,8 @@ export function drawModelInfo(info) {
   document.getElementById("privacy").textContent = t(info.collects ? "about.collects" : "about.privacy");
 }
 
-function details({ model, network, recipe, threshold, weights }) {
+function details({ model, threshold, weights }) {
   const parts = [];
-  if (network) parts.push(t("about.network", { network, recipe }));
   if (threshold) {
     parts.push(t("about.threshold", { from: percent(threshold.confidence), rate: rateText(threshold.error_rate) }));
   }

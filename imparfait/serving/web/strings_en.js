@@ -107,7 +107,6 @@ export default {
   "spoken.corrupted": "{corruption} {severity}:",
   "spoken.reading": "{found}: {text}.",
 
-  "about.network": "network {network}, recipe {recipe}",
   "about.threshold": "sure from a probability of {from} (at most {rate} errors)",
   "about.weights": "sha256 of its weights: {weights}…",
   "about.caveat": "MNIST's digits were written by Americans. A European *1* with a long upstroke or a *7* with a bar may be misread. `imparfait train --init-from digits` fine-tunes the model on your own.",

@@ -107,7 +107,6 @@ export default {
   "spoken.corrupted": "{corruption} {severity}\u00a0:",
   "spoken.reading": "{found}\u00a0: {text}.",
 
-  "about.network": "réseau {network}, recette {recipe}",
   "about.threshold": "sûr à partir d’une probabilité de {from} (au plus {rate} d’erreurs)",
   "about.weights": "sha256 de ses poids\u00a0: {weights}…",
   "about.caveat": "Les chiffres de MNIST ont été écrits par des Américains. Un *1* européen à longue attaque ou un *7* barré peuvent être mal lus. `imparfait train --init-from digits` affine le modèle sur les vôtres.",

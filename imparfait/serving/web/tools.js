@@ -17,8 +17,8 @@ export function connectTools(drawing) {
   });
 }
 
-/** Enables what can be undone or cleared. */
+/** Enables what can be undone, cleared or shared. */
 export function drawTools(drawing) {
   find("undo").disabled = !drawing.canUndo();
-  find("clear").disabled = drawing.isEmpty();
+  find("clear").disabled = find("share").disabled = drawing.isEmpty();
 }
