@@ -13,7 +13,7 @@ from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities, Watch
 from imparfait.data.images.normalize import NormalizedImage, read_normalized
 from imparfait.inference.batch import CHUNK_FILES, Batch
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
+from imparfait.inference.predictor import Predictor
 
 POOL = 20  # times as many images as are chosen: the most uncertain ones, among which unlike ones are chosen
 THUMBNAIL = 8  # pixels a side, in grey: enough to tell near-copies from other images
@@ -49,7 +49,7 @@ def choose_images(files: Sequence[str], batch: Batch, count: int, watch: Watch) 
     results = watch(batch.predict(files), len(files))
     for number, result in enumerate(results):
         prediction = result.prediction
-        if prediction is None or result.page not in (None, 1) or prediction.reason == BLANK_MESSAGE:
+        if prediction is None or result.page not in (None, 1) or prediction.blank:
             continue
         scores = [score for _, score in prediction.predictions]
         entry = (1 - (scores[0] - scores[1]), -number, result.file)

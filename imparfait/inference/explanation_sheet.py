@@ -12,7 +12,6 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from imparfait.core.optional import axes_or_new
 from imparfait.core.storage import printable
-from imparfait.inference.predictor import BLANK_MESSAGE
 from imparfait.inference.visualize import FAINT, GAP_PIXELS, PAPER, SIDE_PIXELS, TEXT, UNSURE, framed_page, in_square
 
 if TYPE_CHECKING:
@@ -79,8 +78,8 @@ def explanation_image(explanation: Explanation) -> Image.Image:
 def title_of(explanation: Explanation) -> str:
     """The class and its probability, and whether it is the prediction."""
     prediction, label = explanation.prediction, printable(explanation.label, 40)
-    if prediction.reason == BLANK_MESSAGE:
-        return f"{BLANK_MESSAGE}; {label}  {explanation.score:.1%}"
+    if prediction.blank:
+        return f"{prediction.reason}; {label}  {explanation.score:.1%}"
     if explanation.label != prediction.label:
         other = f"{printable(prediction.label, 40)}  {prediction.score:.1%}"
         return f"{label}  {explanation.score:.1%} (predicted: {other})"

@@ -43,8 +43,10 @@ class Predictions(list[Prediction]):
         ax = axes_or_new(ax, 6.4, 0.9 + 0.32 * len(shown))
         rows = range(len(shown))
         colours = [CONFIDENT if each.confident else UNSURE for _, each in shown]
-        ax.barh(rows, [100 * each.score for _, each in shown], color=colours)
-        labels = [printable(f"{name[-MAX_NAME:]}: {each.label}", 2 * MAX_NAME) for name, each in shown]
+        ax.barh(rows, [0 if each.blank else 100 * each.score for _, each in shown], color=colours)
+        labels = [
+            printable(f"{name[-MAX_NAME:]}: {'–' if each.blank else each.label}", 2 * MAX_NAME) for name, each in shown
+        ]
         ax.set_yticks(rows, [label.replace("$", r"\$") for label in labels])
         ax.invert_yaxis()
         ax.set(xlim=(0, 100), xlabel="probability of the label in %; orange: unsure")

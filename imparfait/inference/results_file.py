@@ -15,7 +15,7 @@ from imparfait.core.names import as_cell
 from imparfait.core.storage import lock, open_to_append, printable
 from imparfait.inference.batch import Batch
 from imparfait.inference.file_results import FileResult
-from imparfait.inference.predictor import BLANK_MESSAGE, TOP
+from imparfait.inference.predictor import TOP
 
 COLUMNS = (
     "file", "page", "model", "label", "score", "confident", "reason",
@@ -36,8 +36,8 @@ def result_text(result: FileResult, verbose: bool = False) -> str:
     labels = [(printable(label, LONGEST_NAME), score) for label, score in prediction.predictions]
     others = ", ".join(f"{label} {score:.1%}" for label, score in labels[1:] if score >= 0.001)
     name = printable(result.file, LONGEST_NAME) + (f", page {result.page}" if result.page else "")
-    if prediction.reason == BLANK_MESSAGE:
-        return f"{'–':>4}  {'':6}  {name}\n       unsure: {BLANK_MESSAGE}"
+    if prediction.blank:
+        return f"{'–':>4}  {'':6}  {name}\n       {prediction.doubt}"
     label = labels[0][0] if prediction.confident else f"({labels[0][0]})"
     shown = verbose or not prediction.confident
     preprocessing = f"\n       {result.preprocessing}" if shown else ""

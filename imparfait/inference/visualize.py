@@ -11,7 +11,7 @@ from imparfait.core.storage import printable
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.normalize import NormalizedImage, normalize
 from imparfait.inference.file_results import FileResult
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
+from imparfait.inference.predictor import Predictor
 
 MAX_IMAGES = 60  # on a sheet
 SIDE_PIXELS, GAP_PIXELS, TEXT_PIXELS = 168, 20, 40  # an image, between images, below a pair
@@ -44,8 +44,8 @@ def sheet(results: Sequence[FileResult], predictor: Predictor) -> Image.Image:
 def _caption(result: FileResult) -> str:
     prediction = result.prediction
     assert prediction
-    if prediction.reason == BLANK_MESSAGE:
-        return BLANK_MESSAGE
+    if prediction.blank and prediction.reason:
+        return prediction.reason
     label = f"{printable(prediction.label)}  {prediction.score:.1%}"
     return label if prediction.confident else f"unsure: {label}"
 

@@ -74,6 +74,7 @@ class ModelPrediction(BaseModel):
     probabilities: dict[str, float] = Field(description="the probability of every class")
     confident: bool = Field(description="false: the model abstains")
     reason: str | None = Field(None, description="why the model abstains; absent if it is confident")
+    blank: bool = Field(False, description="nothing to classify was found: the labels mean nothing; absent if false")
 
 
 class PagePrediction(BaseModel):
@@ -83,6 +84,7 @@ class PagePrediction(BaseModel):
     probabilities: dict[str, float]
     confident: bool
     reason: str | None = None
+    blank: bool = False
     model_input: str = Field(description="the image as the model receives it: a PNG as a data URL")
     preprocessing: str = Field(description="how the image was normalised")
     box: list[int] = Field(

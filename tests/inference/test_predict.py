@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.batch import files_in, predict_files
 from imparfait.inference.file_results import FileResult
-from imparfait.inference.predictor import BLANK_MESSAGE, Prediction, Predictor, pooled, predictor_from_onnx
+from imparfait.inference.predictor import NO_DIGIT, NO_OBJECT, Prediction, Predictor, pooled, predictor_from_onnx
 from imparfait.inference.results_file import COLUMNS, ResultsWriter, result_text
 from imparfait.models.loading import load_weights
 from imparfait.models.metadata import Threshold
@@ -170,8 +171,27 @@ def test_a_blank_image_has_no_label_to_rely_on(tmp_path: Path) -> None:
     Image.new("L", (40, 50), 180).save(tmp_path / "blank.png")
     (result,) = json_lines(tmp_path / "blank.png")
     assert not result["confident"]
-    assert result["reason"] == BLANK_MESSAGE
-    assert run_predict(tmp_path / "blank.png").stdout.split()[0] == "–"
+    assert result["reason"] == NO_DIGIT
+    assert result["blank"]
+    said = run_predict(tmp_path / "blank.png").stdout
+    assert said.split()[0] == "–"
+    assert NO_DIGIT in said
+
+
+@pytest.mark.parametrize(
+    ("normalization", "classes", "reason"),
+    [("digit", ("0", "7"), NO_DIGIT), ("digit", ("a", "b"), NO_OBJECT), ("letterbox", ("0", "7"), NO_OBJECT)],
+)
+def test_a_blank_image_is_described_in_words_that_fit_what_the_model_classifies(
+    normalization: Any, classes: tuple[str, ...], reason: str
+) -> None:
+    form = InputFormat(channels=1, height=28, width=28, normalization=normalization)
+    predictor = Predictor("fake", classes, form, None, lambda pixels: np.full((len(pixels), 2), 0.5, np.float32))
+    noise = np.random.default_rng(1).normal(120, 3, (1, 1, 28, 28)).astype(np.uint8)
+    (prediction,) = predictor.predict_pixels(noise)
+    assert prediction.reason == reason
+    assert prediction.blank
+    assert prediction.label in classes  # as ever, for programs that count on one
 
 
 @pytest.mark.parametrize(("grey", "confident"), [(250, True), (190, False)])

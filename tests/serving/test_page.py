@@ -104,8 +104,14 @@ def test_an_image_the_browser_cannot_show_is_predicted_and_its_model_input_shown
 def test_an_unsure_prediction_has_a_reason_and_is_not_called_correct(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     page.locator("#file").set_input_files(file("PNG", blank=True))
+    expect(page.locator("#reason")).to_have_text("No digit-like ink found on it.")
     expect(page.locator("#prediction .certainty")).to_have_text("not sure")
-    expect(page.locator("#reason")).to_have_text("Nothing is drawn on it.")
+    expect_label(page, "–")
+    expect(page.locator("#prediction .score")).to_have_text("")
+    expect(page.locator("#baseline")).to_have_text("")
+    assert page.locator("#bars .value").all_text_contents() == [""] * 10
+    shown = "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--probability')))"
+    assert page.locator("#bars .bar").evaluate_all(shown) == [0] * 10
     expect(page.locator("#truth option").first).to_have_text("…")
     expect(page.locator("#bars [data-judged=correct]")).to_have_count(0)
 

@@ -186,6 +186,7 @@ export function createExamination(classes, hasBaseline, onChange) {
 
 /** A prediction as a sentence, for screen readers. */
 export function spoken(side, prediction, truth) {
+  if (prediction.blank) return t("spoken.blank", { side: t(`side.${side}`) });
   const [{ label, score }] = prediction.predictions;
   const isWrong = truth != null && label !== truth;
   const values = { side: t(`side.${side}`), label, score: percent(score), certainty: certaintyWord(prediction) };

@@ -27,8 +27,9 @@ export function element(tag, className, text) {
 /** "correct" or "wrong", or "" if the true label is unknown. */
 export const judge = (label, truth) => (truth == null ? "" : label === truth ? "correct" : "wrong");
 
-/** Draws a bar for each class into a list; null empties the bars. */
-export function drawBars(list, classes, prediction, truth) {
+/** Draws a bar for each class into a list; null and a blank image empty the bars. */
+export function drawBars(list, classes, given, truth) {
+  const prediction = given?.blank ? null : given;
   const shown = list.classList.contains("columns") ? mostProbable(classes, prediction) : classes;
   if (list.dataset.classes !== String(shown)) {
     list.dataset.classes = String(shown);

@@ -12,7 +12,7 @@ import { chooseLanguage, counted, language, t, translate } from "./i18n.js";
 import { acceptImages, blobOf, preview } from "./images.js";
 import { drawModelInfo } from "./model_info.js";
 import { announce, showError, showNotice, withBusySign } from "./notices.js";
-import { certaintyWord, drawAnswer, drawModelInput } from "./prediction.js";
+import { certaintyWord, drawAnswer, drawModelInput, reasonText } from "./prediction.js";
 import { readDigits } from "./reading.js";
 import { ApiError, get, latest, post } from "./server.js";
 import { keepSheet, keptSheet } from "./session.js";
@@ -185,7 +185,7 @@ function drawAll() {
   const place = drawing.placement();
   drawAnswer(state, { classes, threshold }, examination.truth());
   drawModelInput(prediction, kindOf(subject, prediction));
-  explanation.show(prediction && subject);
+  explanation.show(prediction && !prediction.blank && subject);
   boxes.draw(state.reading?.digits ?? [], chosen, place);
   const single = prediction && !sheet?.drawn && !state.reading && !isWhole(prediction);
   boxes.drawFrame(single ? prediction.box : null, place);
@@ -228,6 +228,7 @@ function answerText() {
   const { reading: shown, prediction } = state;
   if (shown) return `${shown.text.replaceAll("\n", " ")} – ${t(`certainty.${shown.certainty}`)}`;
   if (!prediction) return "";
+  if (prediction.blank) return reasonText(prediction, threshold);
   const [{ label, score }] = prediction.predictions;
   return `${label} – ${percent(score)}, ${certaintyWord(prediction)}`;
 }

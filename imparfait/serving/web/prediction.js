@@ -9,9 +9,9 @@ const find = (selector) => document.querySelector(selector);
 /** A prediction's certainty in the page's language. */
 export const certaintyWord = (prediction) => t(`certainty.${certainty(prediction)}`);
 
-/** Writes a prediction into a container with a .label, a .score and a .certainty; null clears it. */
+/** Writes a prediction into a container with a .label, a .score and a .certainty; null clears it, a blank image has none. */
 export function showPrediction(container, prediction, truth) {
-  const best = prediction?.predictions[0];
+  const best = prediction?.blank ? undefined : prediction?.predictions[0];
   const label = container.querySelector(".label");
   label.textContent = best?.label ?? "–";
   label.classList.toggle("long", (best?.label.length ?? 0) > 2);
@@ -26,7 +26,7 @@ export function drawAnswer({ prediction, reading, chosen }, { classes, threshold
   showPrediction(find("#prediction"), prediction, truth);
   drawBars(find("#bars"), classes, prediction, truth);
   find("#reason").textContent = prediction ? reasonText(prediction, threshold) : "";
-  find("#baseline").replaceChildren(...(prediction?.baseline ? baselineText(prediction.baseline) : []));
+  find("#baseline").replaceChildren(...(prediction?.baseline && !prediction.baseline.blank ? baselineText(prediction.baseline) : []));
   drawReading(reading, chosen);
 }
 
@@ -60,7 +60,8 @@ function drawReading(reading, chosen) {
   find("#chosen").textContent = t("reading.chosen", { number: chosen + 1, count });
 }
 
-function reasonText(prediction, threshold) {
+/** Why the model is not sure, as a sentence; empty where it is. */
+export function reasonText(prediction, threshold) {
   const reason = doubt(prediction);
   if (!reason) return "";
   const from = threshold ? percent(threshold.confidence) : "";
