@@ -247,6 +247,7 @@ class Problem(BaseModel):
     """An error."""
 
     code: str
+    detail: str | None = None
     message: str
 
 

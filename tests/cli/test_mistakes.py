@@ -13,7 +13,7 @@ predict nope.png | nope.png: there is no such file | expected images, or folders
 predict seven.png nope.png | nope.png: there is no such file | expected images, or folders with images
 predict empty | empty: no images in there | expected files that end in .bmp, .gif, .jpeg
 predict form.pdf | form.pdf: is a PDF | export its pages as PNG
-predict text.png | text.png: is no image; it looks like text | expected PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM
+predict text.png | text.png: is not an image: it looks like text | expected PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM
 predict https://example.org/7.png | https://example.org/7.png: is an address | download the image, and name its file
 predict seven.png --model model.pt | model.pt: is no model of imparfait | imparfait evaluate model.pt
 predict seven.png --model runs | runs: no classifier there; it has 2 runs | name one, such as runs/
@@ -99,7 +99,7 @@ calibrate-severity digits --kept 2 | '--kept': 2.0 | expected above 0 and below 
 calibrate-severity digits --save /proc/x.json | /proc/x.json: cannot write in /proc | expected the path of a file
 fields nope.png | nope.png: cannot be read | expected an image file
 fields seven.png --out /proc/x.json | /proc/x.json: cannot write in /proc | expected the path of a file to write
-fields notes.txt | notes.txt: is no image; it looks like text | expected PNG
+fields notes.txt | notes.txt: is not an image: it looks like text | expected PNG
 review nope.csv | nope.csv: there is no such file | write: imparfait read --fields … --csv nope.csv
 review bars.csv | bars.csv: there are no readings beside it | write: imparfait read --fields … --csv NEW.csv
 """)

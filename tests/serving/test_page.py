@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from helpers.page import (
     ONE,
     SEVEN,
@@ -15,6 +16,8 @@ from helpers.page import (
     tap,
 )  # fmt: skip
 from playwright.sync_api import FilePayload, expect
+
+from imparfait.data.images.limits import ADVICE
 
 pytest_plugins = ("helpers.browser",)
 
@@ -104,7 +107,7 @@ def test_an_image_the_browser_cannot_show_is_predicted_and_its_model_input_shown
 def test_an_unsure_prediction_has_a_reason_and_is_not_called_correct(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     page.locator("#file").set_input_files(file("PNG", blank=True))
-    expect(page.locator("#reason")).to_have_text("No digit-like ink found on it.")
+    expect(page.locator("#reason")).to_have_text("Nothing like a digit found on it.")
     expect(page.locator("#prediction .certainty")).to_have_text("not sure")
     expect_label(page, "–")
     expect(page.locator("#prediction .score")).to_have_text("")
@@ -116,15 +119,49 @@ def test_an_unsure_prediction_has_a_reason_and_is_not_called_correct(open_page: 
     expect(page.locator("#bars [data-judged=correct]")).to_have_count(0)
 
 
-def test_a_file_that_is_no_image_shows_an_error(open_page: OpenPage, address: str) -> None:
-    page = open_page(address, refusals=2)
-    page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=b"no image at all"))
-    expect(page.locator("#error")).to_contain_text("no image")
-    expect(page.locator("#error")).to_be_in_viewport()
-    expect_label(page, "–")
-    draw_with_mouse(page, SEVEN)  # replaces the file
+@pytest.mark.parametrize(
+    ("language", "content", "said"),
+    [
+        ("en", b"no image at all", "The file is not an image: it looks like text; expected PNG, JPEG, BMP, GIF, WEBP,"),
+        ("en", b"%PDF-1.7", "The file is a PDF; export its pages as PNG"),
+        ("en", file("PNG")["buffer"][:60], "The file is a broken image ("),
+        ("fr", b"no image at all", "Ce fichier n’est pas une image\u00a0: on dirait du texte."),
+        ("fr", b"%PDF-1.7", "Ce fichier est un PDF\u00a0; exportez ses pages en PNG."),
+        ("fr", b"<svg/>", "Ce fichier est un dessin SVG\u00a0; exportez-le en PNG."),
+        ("fr", b"", "Ce fichier est vide."),
+        ("fr", file("PNG")["buffer"][:60], "Cette image est abîmée\u00a0; enregistrez-la ou copiez-la de nouveau."),
+    ],
+    ids=["text", "pdf", "broken", "text, fr", "pdf, fr", "svg, fr", "empty, fr", "broken, fr"],
+)
+def test_a_file_that_is_no_image_shows_an_error_with_advice_and_leaves_the_drawing(
+    open_page: OpenPage, address: str, language: str, content: bytes, said: str
+) -> None:
+    page = open_page(address, refusals=2, locale=language)
+    draw_with_mouse(page, SEVEN)
     expect_label(page, "7")
+    page.evaluate(
+        """() => {
+            const label = document.querySelector("#prediction .label");
+            globalThis.seen = [];
+            new MutationObserver(() => globalThis.seen.push(label.textContent)).observe(label, { childList: true });
+        }"""
+    )
+    page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=content))
+    expect(page.locator("#error-text")).to_contain_text(said.replace("\u00a0", " "))
+    expect(page.locator("#error")).to_be_in_viewport()
+    expect_label(page, "7")
+    assert set(page.evaluate("globalThis.seen")) <= {"7"}  # nor was the answer away in between
+    expect(page.locator("#canvas")).to_have_class("strokes")
+    draw_with_mouse(page, ONE)
     expect(page.locator("#error")).to_be_hidden()
+
+
+def test_an_error_names_what_each_kind_of_file_is(open_page: OpenPage, address: str) -> None:
+    """The page has a sentence for every kind that the API tells apart."""
+    page = open_page(address)
+    script = "import('./static/strings_fr.js').then(({ default: strings }) => Object.keys(strings))"
+    told = {key.rpartition(".")[2] for key in page.evaluate(script) if key.startswith("error.unprocessable.")}
+    assert told == {*ADVICE, "broken"}
 
 
 def test_undo_and_clear_work_with_buttons_and_keys(open_page: OpenPage, address: str) -> None:

@@ -43,7 +43,7 @@ def test_pens_have_three_widths_and_the_eraser_takes_strokes_away(open_page: Ope
     assert widths[0] < widths[1] < widths[2]
     choose(page, "eraser")
     draw_with_mouse(page, ONE)
-    expect(page.locator("#reason")).to_have_text("No digit-like ink found on it.")
+    expect(page.locator("#reason")).to_have_text("Nothing like a digit found on it.")
     assert inked(page) < widths[2] / 20
 
 

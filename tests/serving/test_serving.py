@@ -81,7 +81,7 @@ def test_every_page_of_a_file_is_predicted(fake: RunningServer) -> None:
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
     response = fake.post(file.getvalue()).json
     assert [page["confident"] for page in response["pages"]] == [False] * 3
-    assert {page["reason"] for page in response["pages"]} == {"no object found on its plain ground"}
+    assert {page["reason"] for page in response["pages"]} == {"no object found on its plain background"}
 
 
 @pytest.mark.parametrize(

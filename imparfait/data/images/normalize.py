@@ -99,7 +99,7 @@ def _as_digit(page: Page, form: InputFormat) -> NormalizedImage:
     if foreground is None:
         blank = np.zeros((1, form.height, form.width), np.float32)
         scale = min(form.height / page.size[0], form.width / page.size[1])
-        return _normalized(blank, page, "no ink found on its ground", scale=scale, empty=True)
+        return _normalized(blank, page, "no foreground found", scale=scale, empty=True)
     plane, scale = _where_it_is(foreground, page, form) or place(
         foreground.pixels, foreground.edges, form.height, form.width
     )

@@ -1,6 +1,6 @@
 /** How certain a prediction is, in one of three words, by what the API says of it. */
 
-const OF_DIGITS = "no digit-like ink";
+const OF_DIGITS = "nothing like a digit";
 const NONE = "like none of the classes";
 const MORE_LIKELY_THAN_NOT = 0.5; // what "probably" means
 

@@ -28,6 +28,9 @@ const { strings, corruptions } = LANGUAGES[language];
 /** The string of a key; `{name}` in it is replaced by a value. */
 export const t = (key, values = {}) => strings[key].replaceAll(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
+/** Whether there is a string of this key. */
+export const has = (key) => Object.hasOwn(strings, key);
+
 /** As `t`, for a count: the key ends with ".one" or ".many". */
 export const counted = (key, count) => t(`${key}.${count === 1 ? "one" : "many"}`, { count });
 

@@ -1,7 +1,7 @@
 /** What the page says besides answers: errors, a sign that it is computing, and announcements for screen readers. */
 
 import { capitalize } from "./format.js";
-import { richText, t } from "./i18n.js";
+import { has, richText, t } from "./i18n.js";
 
 const BUSY_DELAY_MS = 400; // a faster response needs no sign
 const ANNOUNCE_DELAY_MS = 900; // without a change
@@ -14,9 +14,10 @@ export function showNotice(sentence) {
 }
 
 /** Shows an ApiError in the page's language. */
-export function showError({ code, message }) {
+export function showError({ code, message, detail }) {
   const known = ["unreachable", "unprocessable", "too_large", "unsupported_type", "busy", "timeout", "too_many", "unauthorized", "forbidden"];
-  showNotice(t(`error.${known.includes(code) ? code : "other"}`) || message);
+  const finer = `error.${code}.${detail}`;
+  showNotice(t(has(finer) ? finer : `error.${known.includes(code) ? code : "other"}`) || message);
 }
 
 let waiting = 0;

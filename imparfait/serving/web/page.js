@@ -76,6 +76,7 @@ function onTap(point, isTap) {
 function classify(sheet) {
   examination.cancel();
   cancelReading();
+  placing?.abort();
   state.sheet = sheet;
   showNotice("");
   if (!sheet || !sheet.drawn) Object.assign(state, { ofSheet: null, reading: null, subject: null, prediction: null });
@@ -123,22 +124,41 @@ function scheduleReading(sheet) {
   }, READING_DELAY_MS);
 }
 
+/** The prediction for an image, and the digits on it if it is to be read; throws ApiError. */
+async function answerOf(content, readable, signal) {
+  const [response, found] = await withBusySign(
+    Promise.all([
+      post("v1/predict?baseline=1", content, signal),
+      readable ? readDigits(content, signal).catch(() => null) : null,
+    ]),
+  );
+  return { prediction: predicted(response), found };
+}
+
+let placing = null; // the AbortController of a file that waits for its answer
+/** Places an image file once it has its answer: where it gets none, the drawing and its own answer stay. */
+async function placeImage(blob) {
+  placing?.abort();
+  const { signal } = (placing = new AbortController());
+  showNotice("");
+  try {
+    const [image, answer] = await Promise.all([preview(blob), answerOf(blob, canRead, signal)]);
+    if (!signal.aborted) drawing.place(image, { content: async () => blob, file: blob, answer });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.code !== "aborted") showError(error);
+  }
+}
+
 /** An image is answered once it is known whether one object or several digits are on it. */
 async function classifyImage(sheet) {
   const { signal } = (reading = new AbortController());
   examine(null, null);
   try {
-    const content = await sheet.content();
-    const readable = canRead && !sheet.recorded;
-    const [response, found] = await withBusySign(
-      Promise.all([
-        post("v1/predict?baseline=1", content, signal),
-        readable ? readDigits(content, signal).catch(() => null) : null,
-      ]),
-    );
+    sheet.answer ??= await answerOf(await sheet.content(), canRead && !sheet.recorded, signal);
     if (sheet !== state.sheet) return;
-    state.ofSheet = predicted(response);
-    showReading(found);
+    state.ofSheet = sheet.answer.prediction;
+    showReading(sheet.answer.found);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.code !== "aborted" && sheet === state.sheet) fail(error);
@@ -235,7 +255,6 @@ function answerText() {
 
 // Controls, and what is there at the start
 
-const placeImage = async (blob) => drawing.place(await preview(blob), { content: async () => blob, file: blob });
 connectTools(drawing);
 acceptImages({ button: find("choose"), input: find("file"), overlay: find("drop") }, placeImage);
 acceptCamera({ button: find("use-camera"), dialog: find("camera"), input: find("photo") }, placeImage, showNotice);
@@ -258,7 +277,7 @@ function showFirstSheet() {
   let isBroken = false;
   const shared = sharedStrokes(() => (isBroken = true));
   const kept = shared ? null : keptSheet();
-  if (kept?.image) placeImage(kept.image);
+  if (kept?.image) placeImage(kept.image).then(() => state.sheet ?? drawing.redraw());
   else if (shared || kept?.strokes?.length) drawing.placeStrokes(shared ?? kept.strokes);
   else drawing.redraw();
   if (isBroken) showNotice(t("share.badLink"));

@@ -1,10 +1,11 @@
 /** Requests to the HTTP API. */
 
-/** An error response: `code` for the page, `message` for people. */
+/** An error response: `code` for the page, `detail` where there is a finer one, `message` for people. */
 export class ApiError extends Error {
-  constructor(code, message) {
+  constructor(code, message, detail = "") {
     super(message);
     this.code = code;
+    this.detail = detail;
   }
 }
 
@@ -41,8 +42,8 @@ async function request(path, options) {
     throw new ApiError("unreachable", "The server does not respond; is the command still running?");
   }
   if (response.ok) return content;
-  const { code, message } = content.error ?? { code: "refused", message: response.statusText };
-  throw Object.assign(new ApiError(code, message), { status: response.status });
+  const { code, message, detail } = content.error ?? { code: "refused", message: response.statusText };
+  throw Object.assign(new ApiError(code, message, detail), { status: response.status });
 }
 
 /**

@@ -150,7 +150,7 @@ def test_errors_about_limits_name_the_limit_and_the_value(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "x: is no image; it is empty; expected PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM"),
+        (b"", "x: is empty; expected PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM"),
         (b"hello", "it looks like text"),
         (b"%PDF-1.7", "x: is a PDF; export its pages as PNG"),
         (b"\0\0\0\x18ftypheic", "x: is an HEIC image; export it as JPEG or PNG"),
