@@ -1,5 +1,6 @@
 """Tools of the demo page: pens and eraser, reload, links and PNG, corrections, the gallery's keys, a phone's screen."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -80,6 +81,52 @@ def test_a_link_holds_the_strokes_and_is_sent_to_nobody(open_page: OpenPage, add
     code = link.partition("#s=")[2]
     assert not [url for url in sent if code in url.partition("#")[0]]
     assert "#" not in other.url  # so that a reload does not bring back what was drawn over
+
+
+# The share of the dark pixels of a drawing (index) that change once it was in a link; and the length of its code.
+CHANGED_BY_A_LINK = """async (index) => {
+    const { decodeStrokes, encodeStrokes } = await import("./static/stroke_code.js");
+    const { paper, SAMPLE } = await import("./static/strokes.js");
+    let seed = 7;
+    const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+    const scribble = () => {
+        let [x, y, angle] = [20 + 240 * random(), 20 + 240 * random(), 6.3 * random()];
+        return Array.from({ length: 30 }, () => {
+            angle += random() < 0.05 ? 2.2 : random() - 0.5;
+            [x, y] = [x + 3 * Math.cos(angle), y + 3 * Math.sin(angle)];
+            return [x, y, 14];
+        });
+    };
+    const corner = (i) => (i < 30 ? [80 + 4 * i, 80, 23] : [196 - 2.5 * (i - 29), 80 + 4 * (i - 29), 23]);
+    const drawings = [
+        SAMPLE,
+        [{ erase: false, points: [[140, 140, 34]] }],
+        [{ erase: false, points: Array.from({ length: 60 }, (_, i) => corner(i)) }],
+        Array.from({ length: 25 }, () => ({ erase: false, points: scribble() })),
+    ];
+    const pixels = (strokes) => paper(strokes).getContext("2d").getImageData(0, 0, 280, 280).data;
+    const code = encodeStrokes(drawings[index]);
+    const [before, after] = [pixels(drawings[index]), pixels(decodeStrokes(code))];
+    const differ = before.filter((value, i) => Math.abs(value - after[i]) > 127).length;
+    return [differ / before.filter((value) => value < 128).length, code.length];
+}"""
+
+
+@pytest.mark.parametrize("drawing", range(4), ids=["example", "dot", "corner", "25 strokes"])
+def test_a_drawing_looks_the_same_from_its_link(open_page: OpenPage, address: str, drawing: int) -> None:
+    changed, length = open_page(address).evaluate(CHANGED_BY_A_LINK, drawing)
+    assert changed < 0.01
+    assert length < 2500  # of 4000: there is room for more strokes
+
+
+def test_a_link_with_the_coarser_grid_still_opens(open_page: OpenPage, address: str) -> None:
+    """Long drawings have it, and links of before there were two."""
+    bytes_ = bytes([1, 23, 3, 69, 64, 179, 64, 110, 204])
+    code = base64.urlsafe_b64encode(bytes_).decode().rstrip("=")
+    page = open_page(address)
+    page.goto("about:blank")
+    page.goto(f"{address}/#s={code}")
+    expect_label(page, "7")
 
 
 @pytest.mark.parametrize("code", ["AQ", "xx", "ARcD", "%20", "A" * 5000])

@@ -44,6 +44,23 @@ function paintCurve(context, points, from) {
   context.stroke();
 }
 
+/** Points [x, y] along the curve that `paintStroke` paints through a stroke's points. */
+export function paintedLine(points) {
+  const line = [points[0].slice(0, 2)];
+  for (let i = 1; i < points.length; i++) {
+    const [start, corner] = [line.at(-1), points[i - 1]];
+    const end = [0, 1].map((axis) => (corner[axis] + points[i][axis]) / 2);
+    const parts = Math.max(1, Math.ceil(Math.hypot(end[0] - start[0], end[1] - start[1])));
+    for (let k = 1; k <= parts; k++) {
+      const along = k / parts;
+      const [a, b, c] = [(1 - along) ** 2, 2 * along * (1 - along), along ** 2]; // of a quadratic Bézier curve
+      line.push([0, 1].map((axis) => a * start[axis] + b * corner[axis] + c * end[axis]));
+    }
+  }
+  if (points.length > 1) line.push(points.at(-1).slice(0, 2));
+  return line;
+}
+
 /** A context of `canvas` in which strokes are painted. */
 export function strokeContext(canvas) {
   const context = canvas.getContext("2d");
