@@ -112,6 +112,7 @@ def test_an_unsure_prediction_has_a_reason_and_is_not_called_correct(open_page: 
     expect_label(page, "–")
     expect(page.locator("#prediction .score")).to_have_text("")
     expect(page.locator("#baseline")).to_have_text("")
+    expect(page.locator("#saw")).to_have_text("Nothing was found, so the model got an empty image.")
     assert page.locator("#bars .value").all_text_contents() == [""] * 10
     shown = "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--probability')))"
     assert page.locator("#bars .bar").evaluate_all(shown) == [0] * 10

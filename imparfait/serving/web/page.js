@@ -215,6 +215,7 @@ function drawAll() {
 }
 
 function kindOf(subject, prediction) {
+  if (prediction?.preprocessing.startsWith("no foreground found")) return "blank";
   if (subject?.digit) return "digit";
   if (subject?.drawn) return "strokes";
   return prediction && isWhole(prediction) ? "whole" : "image";

@@ -56,6 +56,7 @@ export default {
   "saw.image": "The framed part, scaled to the model's size.",
   "saw.whole": "The whole image, scaled to the model's size.",
   "saw.digit": "The chosen digit, cropped and centred.",
+  "saw.blank": "Nothing was found, so the model got an empty image.",
   "saw.pages": "Page 1 of {count}.",
   "why.toggle": "Why?",
   "why.waiting": "Covering one part after the other…",

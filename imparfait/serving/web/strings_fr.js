@@ -56,6 +56,7 @@ export default {
   "saw.image": "La partie encadrée, à la taille du modèle.",
   "saw.whole": "L’image entière, à la taille du modèle.",
   "saw.digit": "Le chiffre choisi, recadré et centré.",
+  "saw.blank": "Rien n’a été trouvé\u00a0: le modèle a reçu une image vide.",
   "saw.pages": "Page 1 sur {count}.",
   "why.toggle": "Pourquoi\u00a0?",
   "why.waiting": "Chaque partie est masquée l’une après l’autre…",
