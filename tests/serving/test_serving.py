@@ -292,7 +292,7 @@ def test_broken_images_are_user_errors(fake: RunningServer, fuzz_cases: range) -
         response = fake.post(content)
         if response.status != 200:
             assert response.error in ((422, "unprocessable"), (413, "too_large"))
-            assert response.json["error"]["message"].startswith("the image")
+            assert response.json["error"]["message"].startswith(("the image", "the file"))
 
 
 def test_pretrained_models_pass_the_self_test() -> None:
