@@ -6,6 +6,8 @@ from typing import Any
 
 import lazy_loader
 
+from imparfait.core.openmp import choose_waiting, others_running
+
 # Libraries that this package uses send usage statistics unless these are set before their import. Here, because every
 # entry point and child process imports this file first. Who wants to send them sets the variable to another value.
 NO_TELEMETRY = {
@@ -15,9 +17,7 @@ NO_TELEMETRY = {
 }
 for _variable, _value in NO_TELEMETRY.items():
     os.environ.setdefault(_variable, _value)
-# OpenMP reads it when PyTorch is imported. Threads that spin while they wait took from other programs, and from each
-# other, the cores that they waited for: training beside other work was up to eight times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+choose_waiting(os.environ, others_running(), os.cpu_count() or 1)
 
 # The public names are listed in __init__.pyi; each is imported when it is first used, PyTorch with it.
 _public, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)
