@@ -29,6 +29,7 @@ docs: $(READY)
 
 notebooks: $(READY)
 	cd notebooks && ../$(VENV)/bin/jupytext --to ipynb cnn.py cnn_gru.py
+	$(VENV)/bin/python notebooks/classroom/make.py
 	cd notebooks && ../$(VENV)/bin/jupyter execute --timeout=-1 --inplace cnn.ipynb cnn_gru.ipynb
 
 # Set up again only when the requirements have changed.

@@ -137,12 +137,40 @@ def api() -> str:
     """A section for each public name: its signature and its docstring."""
     import imparfait
 
-    return "\n".join(f"### {name}\n\n{_member(name, getattr(imparfait, name))}" for name in sorted(imparfait.__all__))
+    missing = set(imparfait.__all__).symmetric_difference(name for names in USES.values() for name in names)
+    assert not missing, f"names to add to USES, or to leave out there: {sorted(missing)}"
+    parts = []
+    for use, names in USES.items():
+        members = (f"#### {name}\n\n{_member(name, getattr(imparfait, name))}" for name in names)
+        parts.append(f"### {use}\n\n" + "\n".join(members))
+    return "\n".join(parts)
+
+
+def uses() -> str:
+    """The public names by what they are for, in the order in which they are used."""
+    return table(("to", "use"), [(use.lower(), ", ".join(f"`{name}`" for name in USES[use])) for use in USES])
+
+
+USES: dict[str, tuple[str, ...]] = {
+    "Predict": ("predict", "read", "explain", "open_model", "Prediction", "Explanation", "Predictor", "UserError"),
+    "Load and split data": ("load_data", "split", "fold", "LabelledImages"),
+    "Build and train": (
+        "ImageClassifier", "build", "train", "TrainingSettings", "RECIPES", "MODELS", "AUGMENTATIONS", "ComputeConfig",
+    ),
+    "Save, load, export": ("save_run", "load_classifier", "export"),
+    "Evaluate": ("evaluate", "as_classifier", "ensemble", "Scores", "plot_scores"),
+    "Corrupt images": (
+        "corrupt", "core_suite", "full_suite", "ConditionImages", "CORRUPTIONS", "PHOTO_CORRUPTIONS", "Corruption",
+        "CounterRng",
+    ),
+    "Compare and search": ("compare", "search", "run_job", "Job", "JobResult"),
+}  # fmt: skip
+"""The public names by what they are for."""
 
 
 PARTS: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (recipes, settings, serving, augmentations, corruptions, photo_corruptions, endpoints, cli, api)
+    for each in (recipes, settings, serving, augmentations, corruptions, photo_corruptions, endpoints, cli, uses, api)
 }
 
 
@@ -183,6 +211,8 @@ def _sentences(function: Any) -> str:
 
 
 def _command(command: click.Command, context: click.Context) -> str:
+    from imparfait.cli.examples import EXAMPLES
+
     usage = " ".join(["imparfait", context.info_name or "", *command.collect_usage_pieces(context)])
     rows = []
     for parameter in command.params:
@@ -190,11 +220,18 @@ def _command(command: click.Command, context: click.Context) -> str:
         if record:
             rows.append((f"`{record[0]}`", record[1]))
     does = inspect.cleandoc(command.help or "")
-    return f"    {usage}\n\n{does}\n\n{table(('option', 'meaning'), rows)}"
+    examples = "\n".join(f"    {example}" for example in EXAMPLES[context.info_name or ""])
+    return f"    {usage}\n\n{does}\n\n{table(('option', 'meaning'), rows)}\n{examples}\n"
+
+
+def _with_examples(documentation: str) -> str:
+    """A docstring whose examples are blocks of code."""
+    text, start, examples = documentation.partition("\n>>> ")
+    return f"{text.rstrip()}\n\n```pycon\n>>> {examples.strip()}\n```" if start else documentation
 
 
 def _member(name: str, member: Any) -> str:
-    documentation = inspect.getdoc(member) or ""
+    documentation = _with_examples(inspect.getdoc(member) or "")
     if isinstance(member, dict):
         kinds = ", ".join(f"`{key}`" for key in member)
         return f"A dictionary by name: {kinds}.\n"
@@ -245,6 +282,7 @@ def _signature(function: Any) -> str:
         for each in signature.parameters.values()
     ]
     text = str(signature.replace(parameters=parameters))
+    text = re.sub(r"(: |-> )(['\"])(.*?)\2(?=,| =|\)|$)", r"\1\3", text)  # annotations that are kept as text
     text = re.sub(r"\b(?:imparfait|jaxtyping|collections|pathlib|numpy|torch|typing|PIL)(?:\.\w+)*\.(\w+)", r"\1", text)
     for long, short in ALIASES.items():
         text = text.replace(long, short)

@@ -6,6 +6,8 @@ from typing import Any
 
 import lazy_loader
 
+from imparfait.core.openmp import choose_waiting, others_running
+
 # Libraries that this package uses send usage statistics unless these are set before their import. Here, because every
 # entry point and child process imports this file first. Who wants to send them sets the variable to another value.
 NO_TELEMETRY = {
@@ -15,6 +17,7 @@ NO_TELEMETRY = {
 }
 for _variable, _value in NO_TELEMETRY.items():
     os.environ.setdefault(_variable, _value)
+choose_waiting(os.environ, others_running(), os.cpu_count() or 1)
 
 # The public names are listed in __init__.pyi; each is imported when it is first used, PyTorch with it.
 _public, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)
@@ -22,9 +25,12 @@ _public, _dir, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("imparfait")
+        try:
+            return version("imparfait")
+        except PackageNotFoundError:  # a folder of sources that was not installed
+            return "unknown"
     try:
         return _public(name)
     except ModuleNotFoundError as error:

@@ -19,7 +19,9 @@ from .evaluation.scores import Scores as Scores
 from .evaluation.suite import full_suite as full_suite
 from .export import export as export
 from .inference.batch import predict as predict
-from .inference.ocr import read as read
+from .inference.explanation import Explanation as Explanation
+from .inference.explanation import explain as explain
+from .inference.ocr.readings import read as read
 from .inference.open_model import open_model as open_model
 from .inference.predictor import Prediction as Prediction
 from .inference.predictor import Predictor as Predictor
@@ -35,7 +37,7 @@ from .selection.jobs import JobResult as JobResult
 from .selection.jobs import run_job as run_job
 from .selection.search import search as search
 from .training.estimator import ImageClassifier as ImageClassifier
-from .training.loop import train as train
+from .training.history import train as train
 from .training.recipes import RECIPES as RECIPES
 from .training.run_folder import save_run as save_run
 from .training.settings import TrainingSettings as TrainingSettings

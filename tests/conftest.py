@@ -1,6 +1,7 @@
 """Shared fixtures: small images, jaxtyping checks of shapes and types, --fuzz, figures rendered where they matter."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import helpers.typechecker  # noqa: F401 - the import hook finds it under this name
@@ -100,3 +101,12 @@ def images(bars: LabelledImages) -> torch.Tensor:
 @pytest.fixture
 def bars_folder(tmp_path: Path) -> Path:
     return write_idx(tmp_path / "bars", draw_bars(120), draw_bars(30, first_source=120))
+
+
+@pytest.fixture(autouse=True)
+def _handlers_stay() -> Iterator[None]:
+    """An interrupted command ignores Ctrl-C until its process ends: here the process goes on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

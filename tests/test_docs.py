@@ -52,7 +52,7 @@ SHORT = {
 """Flags added to commands that would take long; one that a command has already stays as it is."""
 READS_DATA = ("train", "compare", "search", "evaluate", "calibrate-severity", "gate", "corrupt")
 LONG = "imparfait study"
-"""Only parsed here; tests/test_readme.py runs the quick study."""
+"""Only parsed here; tests/study/test_quick.py and test_rehearsal.py run it."""
 SERVERS = {"serve": [], "fields": ["--no-open"], "review": ["--no-open"], "label": ["--no-open"]}
 """Commands that end on a signal, and the flags added to them."""
 

@@ -46,6 +46,7 @@ def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> N
         "data/mnist/train-images-idx3-ubyte.xz",
         "data/mnist/LICENSE",
         "models/weights/digits/model.onnx",
+        "models/weights/digits/reference.json",
         "models/weights/reader.onnx",
         "models/weights/digits-clean/model.safetensors",
         "reports/templates/page.html",

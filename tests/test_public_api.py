@@ -1,5 +1,7 @@
 """The public API: its names, that each has a docstring, and that importing it is light."""
 
+import inspect
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,9 +13,10 @@ from imparfait.core.install import install_hint
 
 NAMES = [
     "AUGMENTATIONS", "CORRUPTIONS", "MODELS", "PHOTO_CORRUPTIONS", "RECIPES",
-    "ComputeConfig", "ConditionImages", "Corruption", "CounterRng", "ImageClassifier",
+    "ComputeConfig", "ConditionImages", "Corruption", "CounterRng", "Explanation",
+    "ImageClassifier",
     "Job", "JobResult", "LabelledImages", "Prediction", "Predictor", "Scores", "TrainingSettings", "UserError",
-    "as_classifier", "build", "compare", "core_suite", "corrupt", "ensemble", "evaluate", "export", "fold",
+    "as_classifier", "build", "compare", "core_suite", "corrupt", "ensemble", "evaluate", "explain", "export", "fold",
     "full_suite", "load_classifier", "load_data", "open_model", "plot_scores", "predict", "read", "run_job",
     "save_run", "search", "split", "train",
 ]  # fmt: skip
@@ -42,6 +45,21 @@ def test_a_public_name_exists_and_has_a_docstring_of_its_own(name: str) -> None:
         assert not value.__doc__.startswith(f"{name}(")  # which dataclasses would write themselves
 
 
+FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(imparfait, name))]
+LONGEST = 40  # characters of one parameter with its type and default, where the user reads them on hover
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_signature_is_read_at_a_glance(name: str) -> None:
+    """No shapes of arrays, no names of modules, no default that fills a line."""
+    signature = inspect.signature(getattr(imparfait, name))
+    for parameter in signature.parameters.values():
+        text = str(parameter)
+        assert not re.search(r"jaxtyping|collections|typing\.|imparfait\.|numpy\.|torch\.|<function|object at", text)
+        if parameter.default is inspect.Parameter.empty or name != "full_suite":
+            assert len(text) <= 2 * LONGEST, text
+
+
 def test_the_version_is_that_of_the_package() -> None:
     assert imparfait.__version__ == version("imparfait")
 
@@ -64,9 +82,9 @@ def test_help_works_without_pytorch() -> None:
         "importlib.util.find_spec = lambda name: None if name == 'torch' else found(name)\n"
         "import imparfait, pydoc\n"
         "text = pydoc.plain(pydoc.render_doc(imparfait))\n"
-        "print('class Predictor' in text, 'predict(' in text, 'train(' in text)\n"
+        "print('class Predictor' in text, 'predict(' in text, 'explain(' in text, chr(10) + '    train(' in text)\n"
     )
-    assert python(program) == "True True False"
+    assert python(program) == "True True True False"
 
 
 def test_a_name_that_needs_pytorch_says_so_without_it() -> None:

@@ -1,7 +1,5 @@
-"""README: short, and each of its make and pip lines works; the quick study that it names leaves what it should."""
+"""README: short, and each of its make and pip lines works."""
 
-import json
-import os
 import re
 import shlex
 import subprocess
@@ -22,15 +20,6 @@ LINES = [
     for block in re.findall(r"(?ms)^```sh\n(.*?)^```", text)
     for line in block.splitlines()
 ]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("study")
-    command = [sys.executable, "-m", "imparfait", "study", "--quick"]
-    result = subprocess.run(command, cwd=home, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return home / "runs"
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.fr.md"])
@@ -67,39 +56,3 @@ def test_every_pip_line_can_be_resolved() -> None:
             [sys.executable, "-m", "pip", *words, "--dry-run", "--quiet"], cwd=ROOT, capture_output=True, text=True
         )
         assert result.returncode == 0, f"{line}\n{result.stderr}"
-
-
-def test_the_quick_study_leaves_its_page_its_figures_and_a_keras_file_that_loads(study: Path) -> None:
-    folder = study / "study-quick"
-    figures = {"accuracy_loss", "matrice_conf_1", "matrice_conf_2", "differences", "accuracy_seconds"}
-    assert figures <= {path.stem for path in folder.glob("*.png")}
-    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    assert {claim["outcome"] for claim in scores["claims"]} == {"not tried"}
-    assert len(scores["finals"]) == 4
-    assert "macro avg" in (folder / "classification_report_2.txt").read_text(encoding="utf-8")
-    assert (folder / "cross-validation" / "report.html").exists()
-    ledger = study / "TEST_LEDGER.csv"
-    assert not ledger.exists() or "study" not in ledger.read_text(encoding="utf-8")  # the test set stays sealed
-    program = "import keras; print(keras.saving.load_model('model/mon_model.keras').count_params())"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"KERAS_BACKEND": "torch"},
-        check=True,
-    )
-    assert int(loaded.stdout) > 1_000_000
-
-
-def test_a_finished_study_is_reported_again_without_training(study: Path) -> None:
-    def jobs() -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in study.rglob("*.job")}
-
-    before = jobs()
-    assert before
-    command = [sys.executable, "-m", "imparfait", "study", "--quick", "--json"]
-    again = subprocess.run(command, cwd=study.parent, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["ablations"]["verdicts"]
-    assert jobs() == before

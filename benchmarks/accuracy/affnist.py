@@ -30,8 +30,8 @@ from imparfait.corruptions.geometry import resample
 from imparfait.data.corrupted import corrupt_with
 from imparfait.data.dataset import ConditionImages, LabelledImages
 from imparfait.data.load import Dataset
-from imparfait.data.sealed_test import LEDGER
-from imparfait.reports.figures.drawing import as_png
+from imparfait.data.test_ledger import LEDGER
+from imparfait.reports.figures.drawing import as_file
 from imparfait.reports.figures.runs import contact_sheet
 
 MARGIN = 6  # empty pixels added on each side
@@ -90,7 +90,7 @@ def main() -> None:
     rows = [_evaluate_run(model, dataset, options) for model in options.models]
     _, validation = imparfait.split(dataset.train)
     examples = corrupt_like_affnist(validation.select(slice(0, 20))).data.pixels
-    (options.out / "images.png").write_bytes(as_png(contact_sheet({"affNIST's ranges": examples})))
+    (options.out / "images.png").write_bytes(as_file(contact_sheet({"affNIST's ranges": examples}), "png"))
     write_claim(options.out, rows)
     for row in rows:
         print(row)

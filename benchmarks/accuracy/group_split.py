@@ -24,7 +24,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_folds
 from imparfait.data.load import load_data
 from imparfait.data.splits import fold
-from imparfait.evaluation.statistics import group_interval, wilson_interval
+from imparfait.evaluation.intervals import group_interval, wilson_interval
 from imparfait.selection.executors import executor_named, run_jobs
 from imparfait.selection.intervals import source_interval
 from imparfait.selection.jobs import Job, JobResult

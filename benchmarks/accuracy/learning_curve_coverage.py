@@ -35,7 +35,7 @@ from accuracy.learning_curve_sets import Draw, Rng, sets
 from tools.claims import write_claim
 
 from imparfait.core.hardware import torch_threads
-from imparfait.evaluation.statistics import group_interval
+from imparfait.evaluation.intervals import group_interval
 from imparfait.training.learning_curve import SHARES, LearningCurve
 
 Quantiles = tuple[float, float, float]  # low, expected and high accuracy

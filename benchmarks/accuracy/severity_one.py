@@ -22,7 +22,8 @@ from imparfait.data.dataset import ConditionImages
 from imparfait.data.load import load_data
 from imparfait.evaluation.scores import score_conditions
 from imparfait.models.classifier import as_classifier
-from imparfait.training.loop import network_for, train
+from imparfait.training.history import train
+from imparfait.training.loop import network_for
 from imparfait.training.settings import TrainingSettings
 
 WITNESS = f"{Path(__file__).with_name('witness.py')}:build"

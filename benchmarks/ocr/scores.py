@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scipy.stats import binomtest
 
-from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.intervals import wilson_interval
 
 
 @dataclass(frozen=True)

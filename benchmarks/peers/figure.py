@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
-from imparfait.evaluation.statistics import bootstrap_interval
-from imparfait.reports.figures.drawing import THEMES, Theme, as_png, figure_on
+from imparfait.evaluation.intervals import difference_interval
+from imparfait.reports.figures.drawing import THEMES, Theme, as_file, figure_on
 
 CORE_SUITE = ("clean", "geometric", "shrunk")
 NAMES = {
@@ -109,7 +109,7 @@ def lead(ours: PeerResult, theirs: PeerResult) -> tuple[float, tuple[float, floa
         return None
     difference = sum(mine.sum(0).astype(int) - correct.sum(0) for mine, correct in pairs)
     each = len(CORE_SUITE) * len(pairs)
-    low, high = bootstrap_interval(difference, each)
+    low, high = difference_interval(difference / each)
     return 100 * float(difference.mean() / each), (100 * low, 100 * high)
 
 
@@ -190,7 +190,7 @@ def draw(results: Sequence[PeerResult], theme: Theme) -> bytes:
         color=theme.ink,
     )
     label_ends(axes, ends, theme)
-    return as_png(figure)
+    return as_file(figure, "png")
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[PeerResult, float, float, str]], theme: Theme) -> None:

@@ -154,7 +154,7 @@ def imparfait() -> list[Run]:
     import math
 
     from imparfait.inference.loading import load_predictor
-    from imparfait.inference.ocr import read
+    from imparfait.inference.ocr.readings import read
 
     predictor = load_predictor("digits")
 

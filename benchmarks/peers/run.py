@@ -11,7 +11,8 @@ Each peer is trained by benchmarks/peers/with_<peer>.py, whose first lines descr
 environment (benchmarks/peers/<peer>.txt, with its licence) and is no dependency of the package.
 
 All train on the same 50,000 training images. `clean`: with the peer's usual augmentation. `mixture`: on the 87,500
-images (clean, geometric and shrunk) of the study's augmentation, saved once and not augmented further. After each epoch
+images (clean, geometric and shrunk) of the study's augmentation, saved once. Nobody augments them further, but the
+spatial normaliser of our recipes still jitters in training; peers_fair.py has an arm without that. After each epoch
 the peer predicts the core suite of the 10,000 validation images. It never gets their labels; nobody gets test images.
 `clean` is not equal for all: our recipes augment with the corruptions they are scored on, which is its purpose.
 
@@ -143,7 +144,7 @@ def measure(training: Training, labels: np.ndarray, seconds: float, out: Path) -
         row = {"epoch": epoch, "seconds": round(line["seconds"], 2)}
         row["correct"] = {name: int(each.sum()) for name, each in correct.items()}
         row["core_mean"] = round(100 * sum(row["correct"].values()) / (3 * len(labels)), 3)
-        row["precision"] = line["precision"]
+        row |= {key: line[key] for key in ("precision", "threads_inside")}
         row["memory_GiB"] = round(training.memory(), 3)
         row["load_average"] = round(os.getloadavg()[0], 1)
         np.savez(out / "correct.npz", **{name: np.packbits(each) for name, each in correct.items()})
@@ -204,7 +205,7 @@ def main() -> None:
     scores = {"peer": name, "train_on": options.train_on, "seed": options.seed, "licence": licence, "threads": threads}
     scores |= {"sha256_of_images": (saved / "fingerprint.txt").read_text(), "minutes": options.minutes}
     scores |= {"validation_images": len(labels), "epochs": len(rows)}
-    scores |= {key: rows[-1][key] for key in ("seconds", "correct", "core_mean", "precision")}
+    scores |= {key: rows[-1][key] for key in ("seconds", "correct", "core_mean", "precision", "threads_inside")}
     scores["peak_memory_GiB"] = max(row["memory_GiB"] for row in rows)
     atomic_write(out / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
 

@@ -40,7 +40,7 @@ from imparfait.core.hardware import environment, has_bf16_units
 from imparfait.core.storage import atomic_write, write_json
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.splits import subsample
-from imparfait.evaluation.statistics import bootstrap_interval
+from imparfait.evaluation.intervals import difference_interval
 from imparfait.training.recipes import recipe_of
 
 
@@ -177,7 +177,7 @@ def measure(
             if name in (EXACT, FAST):
                 lead = correct[name].sum(0) - correct["keras"].sum(0)
                 row["lead_over_keras"] = round(100 * float(lead.mean() / 3), 3)
-                row["lead_interval"] = [round(100 * end, 3) for end in bootstrap_interval(lead, copies=3)]
+                row["lead_interval"] = [round(100 * end, 3) for end in difference_interval(lead / 3)]
             if name == EXACT and epoch == system.epochs:  # Keras's network is trained; its weights may be replaced
                 row[DIFFERENCE] = largest_difference(processes, folder)
             yield row

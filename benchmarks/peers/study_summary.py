@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator
 
 from imparfait.core.storage import write_json
-from imparfait.reports.figures.drawing import LIGHT, as_png, figure_on
+from imparfait.reports.figures.drawing import LIGHT, as_file, figure_on
 
 GOAL = 98.0  # percent, core mean
 CORE_SUITE = ("clean", "geometric", "shrunk")
@@ -133,7 +133,7 @@ def draw(courses: Mapping[str, Sequence[Sequence[dict]]]) -> bytes:
         frameon=False, labelcolor=LIGHT.ink, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=title
     )
     axes.get_legend().get_title().set(color=LIGHT.ink, fontsize=9)
-    return as_png(figure)
+    return as_file(figure, "png")
 
 
 def report(out: Path, conditions: dict, systems: Iterable[str], done: Mapping[int, Sequence[dict]]) -> None:

@@ -1,7 +1,8 @@
 """Train one of our recipes for run.py, as `imparfait train` does, for its own number of epochs.
 
 A twentieth of the images is kept out for calibration, as `imparfait train` does; the peers train on all of them. Clean
-images are augmented by the recipe, resampled each epoch. The images of the mixture are not augmented further.
+images are augmented by the recipe, resampled each epoch. The images of the mixture are not augmented further, except by
+the jitter of the spatial normaliser, which is part of the network.
 """
 
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def main() -> None:
     )
     training = Training(model, data, settings)
     assert training.compute.threads == worker.threads
-    worker.precision = training.compute.precision
+    worker.precision, worker.threads_inside = training.compute.precision, training.compute.threads
     classifier = as_classifier(model, training.compute)
 
     def epochs() -> Iterator[Epoch]:

@@ -1,9 +1,12 @@
-"""Train the founding study's CNN for run.py in its own Keras code (study_in_keras.py), without augmentation."""
+"""Train the founding study's CNN for run.py in its own Keras code (study_in_keras.py), without augmentation.
+
+One `fit` for all epochs, which a callback ends; between separate ones Keras would wait for a thread of tf.data.
+"""
 
 import keras
 import numpy as np
 import tensorflow
-from study_in_keras import BATCH, build
+from study_in_keras import build, shuffled
 from worker import Worker
 
 
@@ -23,10 +26,15 @@ def main() -> None:
     def predict(x: np.ndarray) -> np.ndarray:
         return model.predict(as_floats(x), batch_size=500, verbose=0).argmax(1)
 
-    for _ in range(worker.epochs or 10):
-        model.fit(images, worker.y, batch_size=BATCH, verbose=0, shuffle=True)
-        if not worker.after_epoch(predict):
-            break
+    class AfterEpoch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            worker.threads_inside = tensorflow.config.threading.get_intra_op_parallelism_threads()
+            if not worker.after_epoch(predict):
+                self.model.stop_training = True
+
+    model.fit(
+        shuffled(images, worker.y), epochs=worker.epochs or 10, shuffle=False, verbose=0, callbacks=[AfterEpoch()]
+    )
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ def main() -> None:
         with torch.inference_mode():
             return torch.cat([model(part).argmax(1) for part in as_tensor(x).split(1000)]).numpy()
 
+    worker.threads_inside = torch.get_num_threads()
     for _ in range(worker.epochs or 14):
         model.train()
         for batch in torch.randperm(len(labels)).split(64):

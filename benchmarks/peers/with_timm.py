@@ -109,6 +109,7 @@ def main() -> None:
         with torch.inference_mode():
             return torch.cat([model(batch).argmax(1) for batch in images.split(500)]).numpy()
 
+    worker.threads_inside = torch.get_num_threads()
     for epoch in range(epochs):
         epoch_of(model, optimizer, loader)
         schedule.step(epoch + 1)

@@ -2,8 +2,9 @@
 
 Random initial weights, images read from PNG folders, all other settings at their defaults: batches of 16, automatic
 optimizer, RandAugment, flips, erasing and crops. On the mixture, which is corrupted already, no augmentation. It gets
-the time limit (`time`), by which it plans its steps. Its averaged weights are scored after each epoch. It would choose
-its best epoch on validation images; here validation is off.
+the time limit (`time`), by which it plans its steps; the first three epochs are a warm-up of the learning rate. Its
+averaged weights are scored after each epoch. It would choose its best epoch on validation images; here validation is
+off.
 """
 
 import os
@@ -34,11 +35,11 @@ NO_AUGMENTATION = {
 
 def main() -> None:
     worker = Worker()
-    torch.set_num_threads(worker.threads)
     worker.begin()
     transform = classify_transforms(SIZE)
 
     def after(trainer) -> None:
+        worker.threads_inside = torch.get_num_threads()
         model = trainer.ema.ema.eval()
         names = np.array([int(trainer.data["names"][index]) for index in range(10)])
 
@@ -55,6 +56,8 @@ def main() -> None:
         trainer.epoch_time_start += worker.paused
 
     model = YOLO("yolo26n-cls.yaml")
+    # Its device selection, which comes before, sets one thread fewer than there are cores.
+    model.add_callback("on_train_start", lambda trainer: torch.set_num_threads(worker.threads))
     model.add_callback("on_train_epoch_end", after)  # on_fit_epoch_end would run once more at the end
     with tempfile.TemporaryDirectory() as folder:
         model.train(

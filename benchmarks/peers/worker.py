@@ -45,6 +45,8 @@ class Worker:
         """Seconds of the last scoring, for peers with their own clock."""
         self.precision = "float32"
         """Training precision; set it where it differs."""
+        self.threads_inside: int | None = None
+        """Threads that the library says it uses while it trains; set it before `after_epoch`."""
 
     def begin(self) -> None:
         """Start the clock, after all imports; preparation from here on counts as training."""
@@ -67,7 +69,8 @@ class Worker:
             ).tolist()
             for name, images in self._scored.items()
         }
-        self._send({"seconds": self._elapsed, "precision": self.precision, "predictions": predictions})
+        about = {"precision": self.precision, "threads_inside": self.threads_inside}
+        self._send({"seconds": self._elapsed, **about, "predictions": predictions})
         go_on = json.loads(sys.stdin.readline() or "false")
         now = time.perf_counter()
         self.paused = now - stopped

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tools.claims import write_claim
 
-from imparfait.evaluation.statistics import Interval, group_interval
+from imparfait.evaluation.intervals import Interval, group_interval
 
 SETTINGS = ((0.8, 4.0), (0.9, 8.0), (0.97, 20.0))  # mean accuracy, and the beta's a + b
 GROUPS = (3, 6, 16, 40, 100)

@@ -3,6 +3,8 @@
 python benchmarks/tools/build_digit_data.py build/digits --meters METERS --mnist-copies 2
 imparfait train --settings benchmarks/tools/digits.toml --data build/digits/digits.npz --init-from digits
 python benchmarks/tools/build_pretrained.py digits=runs/digits-s0-… --digits build/digits
+python benchmarks/tools/record_self_test.py
+python benchmarks/tools/build_references.py
 
 Each model folder holds the files needed for inference, evaluation and fine-tuning, an ONNX file and a model card.
 With --digits, temperature and abstention threshold are set on images of sources that the model was not trained on: the

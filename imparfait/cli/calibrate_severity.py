@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
+from imparfait.cli.checks import check_models
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ OUTCOMES = {
 
 
 @click.command(name="calibrate-severity")
-@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
+@click.argument("model", type=parameters.Model(as_path=True), metavar="MODEL")
 @click.option(
     "--suite", type=click.Choice(["digits", "photo"]),
     help="Whose corruptions.  [default: digits for images framed as digits, photo for others]",
@@ -65,12 +66,15 @@ def calibrate_severity(
     That becomes severity 1 of your data, and levels 1 to 5 are its fifths. The model should have been trained on your
     data with the corruptions as augmentation, as the published scale was made. Measured on validation images.
     """
-    from imparfait.core.storage import atomic_write, check_writable
+    from imparfait.core.storage import atomic_write
+    from imparfait.core.writable import check_writable
     from imparfait.models.metadata import shared_input_format
     from imparfait.models.pretrained import find_models
 
     paths = find_models([model])
+    check_models(paths.values())
     check_writable(save)
+    spec.hint()
     from imparfait.core.types import Classifier
     from imparfait.data.dataset import LabelledImages
     from imparfait.data.splits import sample as draw
@@ -81,7 +85,6 @@ def calibrate_severity(
     from imparfait.reports.suite_scores import images_of
     from imparfait.reports.text import corruption_label, percent, severity_number
 
-    spec.hint()
     centre = spec.centre(size)
     known = normalize or (None if size or centre else shared_input_format(paths.values()))
     dataset = console.loaded(data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -14,7 +14,7 @@ DEFAULT_SIDE = 64  # pixels, to which images of several sizes are brought to com
 
 
 @click.command()
-@click.argument("data", metavar="DATA")
+@click.argument("data", type=parameters.DATA, metavar="DATA")
 @options.image_options
 @options.group
 @options.as_json

@@ -1,6 +1,12 @@
-"""`imparfait cite`: BibTeX entries of this package, and of the data and methods that its numbers stand on."""
+"""`imparfait cite`: BibTeX entries of this package, its data and methods, and the methods paragraph of a run."""
+
+from pathlib import Path
 
 import click
+
+from imparfait.cli import parameters
+from imparfait.core.errors import UserError
+from imparfait.core.storage import printable
 
 SOFTWARE = """@software{{imparfait,
   title   = {{imparfait: image classifiers that stay accurate on imperfect images}},
@@ -43,18 +49,25 @@ WORKS = {
 
 
 @click.command()
-@click.argument("works", nargs=-1, type=click.Choice(["imparfait", *WORKS]), metavar="[WORK]...")
+@click.argument("works", nargs=-1, metavar="[WORK|RUN]...", shell_complete=parameters.values_of(["imparfait", *WORKS]))
 def cite(works: tuple[str, ...]) -> None:
-    """Print BibTeX entries.
+    """Print BibTeX entries, and the methods paragraph of a run.
 
     WORK is imparfait, mnist, mnist-c (corruptions of digits), imagenet-c (corruptions of photographs) or calibration
-    (temperature scaling and ECE); all by default.
-
-    \b
-    imparfait cite > references.bib
-    imparfait cite imparfait imagenet-c
+    (temperature scaling and ECE); all by default. RUN is a run folder: a paragraph on how it was trained and evaluated.
     """
     from importlib.metadata import version
 
     entries = {"imparfait": SOFTWARE.format(version=version("imparfait"))} | WORKS
-    click.echo("\n\n".join(entries[work] for work in works or entries))
+    click.echo("\n\n".join(entries[work] if work in entries else _methods(work) for work in works or entries))
+
+
+def _methods(run: str) -> str:
+    if not Path(run).is_dir():
+        raise UserError(
+            f"{printable(run)}: not a work that can be cited, nor a run folder",
+            expected=f"{', '.join(['imparfait', *WORKS])}, or a folder in runs/",
+        )
+    from imparfait.reports.methods_text import methods_paragraph
+
+    return methods_paragraph(Path(run))

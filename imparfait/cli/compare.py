@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_candidates, check_out
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 
 @click.command()
-@click.argument("names", metavar="CANDIDATE...", nargs=-1)
+@click.argument("names", metavar="CANDIDATE...", nargs=-1, shell_complete=parameters.candidates)
 @options.data
 @options.group
 @click.option(
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--seconds", type=click.FloatRange(1), help="Train each for about this many seconds, in whole epochs.")
 @options.images
 @click.option(
-    "--suite", type=options.SUITE, default="core", show_default=True,
+    "--suite", type=parameters.SUITE, default="core", show_default=True,
     help="What folds are evaluated on. core: clean, geometric, shrunk; digits or photo: every corruption of digits or "
     "of photographs, at every severity.",
 )  # fmt: skip
@@ -38,12 +40,14 @@ if TYPE_CHECKING:
     help="Of two tables of predictions: image_path and label.  [default: their column truth]",
 )  # fmt: skip
 @click.option("--final", is_flag=True, help="Then train the best on all training images; evaluate it on the test set.")
+@options.language
 @options.as_json
 def compare(
     names: tuple[str, ...], data: str, size: int | None, normalize: "Normalization | None",
     group: str | None, skip_unreadable: bool, folds: "int | Literal['groups']", seeds: int,
     epochs: int | None, seconds: float | None, images: int | None, suite: str, minutes: float | None,
-    executor: str | None, address: str | None, threads: int, out: Path, truth: Path | None, final: bool, as_json: bool,
+    executor: str | None, address: str | None, threads: int, out: Path, truth: Path | None, final: bool,
+    language: "Language", as_json: bool,
 ) -> None:  # fmt: skip
     """Compare CANDIDATEs: recipes, models (each with its own recipe) or TOML files of settings.
 
@@ -54,13 +58,21 @@ def compare(
     truth or --truth. Options of a training are refused then.
     """
     from imparfait.evaluation.prediction_files import is_predictions
+    from imparfait.selection.executors import executor_named
 
     if any(map(is_predictions, names)):
         options.refuse_typed("two tables of predictions", but=("names", "truth", "as_json"))
         compare_files(names, truth, as_json)
         return
     if truth:
-        raise UserError(f"--truth {truth} with {', '.join(names)}", expected="two tables of predictions with it")
+        raise UserError(
+            f"--truth {truth} with {', '.join(names)}",
+            expected="two tables of predictions with it",
+            hint="leave it out",
+        )
+    check_candidates(names)
+    check_out(out)
+    runs_on = executor_named(executor, address, threads)
     from imparfait.selection.candidates import candidates_from
 
     candidates = candidates_from(names)  # what can be refused is, before the rest is imported
@@ -68,11 +80,9 @@ def compare(
     from imparfait.reports import comparison_text as text
     from imparfait.reports.comparison import comparison_json, write_comparison
     from imparfait.selection import cross_validation
-    from imparfait.selection.executors import executor_named
     from imparfait.selection.job_runner import JOBS_FOLDER
     from imparfait.training.run import prepare_run
 
-    runs_on = executor_named(executor, address, threads)
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     test = dataset.test if final else None  # a data set without one is refused before anything is trained
     click.echo("planning: the throughput of each candidate is measured", err=True)
@@ -81,9 +91,14 @@ def compare(
         suite=suite, minutes=minutes, executor=runs_on, threads=threads, store=out / JOBS_FOLDER,
     )  # fmt: skip
     click.echo("\n".join(text.plan_lines(run.plan)), err=True)
-    console.run_jobs(run, "comparing")
-    comparison, folder = run.result, out / run.name
-    write_comparison(folder, run.name, comparison, run.data)
+    folder = out / run.name
+
+    def report() -> None:
+        title = f"Comparison: {', '.join(run.result.ranked)} on {run.data.name}"
+        write_comparison(folder, title, run.result, run.data, language)
+
+    console.run_jobs(run, "comparing", report=report)
+    comparison = run.result
     if as_json:
         console.print_json(comparison_json(comparison), folder)
     else:
@@ -95,7 +110,7 @@ def compare(
     if final:
         settings = comparison.plan.profile(best).settings
         final_run, model = prepare_run(dataset, settings, best, final=True, fixed=("epochs", "batch_size"))
-        train_and_report(final_run, model, test, out, as_json)
+        train_and_report(final_run, model, test, out, as_json, language=language)
     elif dataset.sealed:
         console.next_step(options.again("--final"), "train the best on all images, then evaluate it on the test set")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from imparfait.cli.general import is_quiet
 from imparfait.cli.signals import Stopped, asked_to_stop
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
@@ -33,20 +34,11 @@ MAX_CELL = 1000  # characters of a table cell
 
 @contextmanager
 def bar(title: str, total: float | None) -> "Iterator[tuple[Progress, TaskID]]":
-    """A progress bar with the time left, on stderr; where that is no terminal, only its last line."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    """A progress bar, as in `imparfait.cli.progress`, which imports rich."""
+    from imparfait.cli.progress import bar as shown
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True), TextColumn("left"))
-    with Progress(*columns, console=console, refresh_per_second=4, disable=is_quiet()) as progress:
-        yield progress, progress.add_task(title, total=total)
-
-
-def is_quiet() -> bool:
-    """Whether the command was given as `imparfait -q`."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.find_root().params.get("quiet"))
+    with shown(title, total) as both:
+        yield both
 
 
 @contextmanager
@@ -158,7 +150,7 @@ def report_data(dataset: "Dataset") -> None:
 def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", images: int, name: str = "") -> None:
     """Print how the settings differ from the recipe's because the images are few."""
     if (settings.epochs, settings.batch_size) != (recipe.epochs, recipe.batch_size):
-        steps = f"{settings.epochs} epoch{'s' * (settings.epochs > 1)}, in batches of {settings.batch_size}"
+        steps = f"{counted(settings.epochs, 'epoch')}, in batches of {settings.batch_size}"
         if settings.model_args != recipe.model_args:
             steps += f", {', '.join(f'{count} {argument}' for argument, count in settings.model_args.items())}"
         click.echo(
@@ -167,21 +159,29 @@ def report_steps(recipe: "TrainingSettings", settings: "TrainingSettings", image
         )
 
 
-def run_jobs(run: "Iterable[JobProgress]", title: str, note: Callable[[], str] = str) -> None:
-    """Run a comparison or search behind a bar, to which `note` adds words.
+def run_jobs(
+    run: "Iterable[JobProgress]", title: str, note: Callable[[], str] = str, report: Callable[[], object] | None = None
+) -> None:
+    """Run a comparison or search behind a bar, to which `note` adds words; `report` draws what is written at the end.
 
     Raises Stopped on Ctrl-C and SIGTERM; finished jobs are kept.
     """
+    from imparfait.cli.progress import REPORT_SHARE
     from imparfait.core.compute import tune_malloc
 
     tune_malloc()  # for jobs that run in this process
     last, before = None, signal.signal(signal.SIGTERM, signal.default_int_handler)
+    whole = 1 + REPORT_SHARE * bool(report)
     try:
         with bar(title, None) as (progress, task):
             for last in run:
-                jobs = f"{title}: {last.done} of {last.total} jobs"
+                jobs = f"{title}: {last.done} of {counted(last.total, 'job')}"
                 description = ", ".join(filter(None, (jobs, note())))
-                progress.update(task, completed=last.seconds, total=last.total_seconds, description=description)
+                total = whole * last.total_seconds
+                progress.update(task, completed=last.seconds, total=total, description=description)
+            if report:
+                progress.update(task, description=f"{title}: drawing the report")
+                report()
     except KeyboardInterrupt as error:
         finished = f"{last.done} of {last.total} jobs are finished and kept" if last else "finished jobs are kept"
         raise Stopped(f"stopped; {finished}, {CONTINUES}", 128 + signal.SIGINT) from error

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
 from imparfait.core.errors import UserError
+from imparfait.core.writable import check_writable, check_writable_folder
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -15,7 +16,7 @@ SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")
 
 
 @click.command()
-@click.argument("corruptions", nargs=-1)
+@click.argument("corruptions", nargs=-1, type=parameters.CORRUPTION)
 @click.option(
     "--suite", type=click.Choice(["digits", "photo"]),
     help="Whose corruptions to use if none is named.  [default: photo for a sheet of photographs, else digits]",
@@ -62,6 +63,14 @@ def corrupt(
     A data set goes to --out/<corruption>-<severity>/, for --data; manifest.json in --out describes how to reproduce
     it. Corrupting the test set is a test access, recorded in the ledger beside --out.
     """
+    if form and not severities:
+        raise UserError("--dataset without --severity", hint="write --severity, from 0 (unchanged) to 1")
+    if form or manifest:
+        check_writable_folder(out or FOLDER)
+    elif (out or SHEET).suffix != ".png":
+        raise UserError(f"--out {out}: a contact sheet is a PNG", hint="write a name that ends in .png")
+    else:
+        check_writable(out or SHEET, makes_folder=True)
     from imparfait.corruptions import CORRUPTIONS, PHOTO_CORRUPTIONS, known_names
 
     names = known_names(corruptions or (tuple(PHOTO_CORRUPTIONS) if suite == "photo" else ()))
@@ -71,8 +80,6 @@ def corrupt(
         from imparfait.reports.corruption_sheet import SEVERITIES, write_sheet
 
         out = out or SHEET
-        if out.suffix != ".png":
-            raise UserError(f"--out {out}: a contact sheet is a PNG", hint="write a name that ends in .png")
         shown = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable).train
         if not (corruptions or suite):
             names = tuple(CORRUPTIONS if shown.is_of_digits else PHOTO_CORRUPTIONS)

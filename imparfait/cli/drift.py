@@ -4,27 +4,31 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_out
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.evaluation.observations import Observations
+    from imparfait.reports.translation import Language
     from imparfait.serving.logged_images import LogContent, LoggedImages
 
 CHANGED_EXIT = 1
+REPORT_NEEDS = ("matplotlib", "jinja2")
 MAX_NAME = 40  # characters of the model's name in that of the report's folder
 
 
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="LOG...")
 @click.option(
-    "--reference", metavar="RUN|LOG",
+    "--reference", type=parameters.Model(), metavar="RUN|LOG",
     help="What to compare with: the run folder of the model, a model with --data, or an earlier log.  [default: the "
     "log before --since]",
 )  # fmt: skip
@@ -32,7 +36,7 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
     "--since", metavar="TIME", help="Only later predictions, such as 7d, 12h, 2026-11-30 or 2026-11-30T08:00 (UTC)."
 )
 @click.option(
-    "--data", metavar="DATA",
+    "--data", type=parameters.DATA, metavar="DATA",
     help="The data that the model was trained on, for a model without reference.json: its validation images are "
     "predicted again.",
 )  # fmt: skip
@@ -40,25 +44,23 @@ MAX_NAME = 40  # characters of the model's name in that of the report's folder
 @click.option("--model", metavar="NAME", help="The model, if the log has several.  [default: the newest]")
 @click.option("--fail", is_flag=True, help="Exit code 1 where something changed.")
 @options.out
+@options.language
 @options.as_json
 def drift(
     logs: tuple[Path, ...], reference: str | None, since: str | None, data: str | None, group: str | None,
-    model: str | None, fail: bool, out: Path, as_json: bool,
+    model: str | None, fail: bool, out: Path, language: "Language", as_json: bool,
 ) -> None:  # fmt: skip
     """Compare the images in a server's LOG with those that the model was trained for.
 
     The log is what `imparfait serve --log LOG` writes: statistics and predictions, never images. It may be in several
     files, plain or .gz. Each change is a sentence: darker, blurrier, smaller or moved images, other classes, more
     unsure predictions. A change counts where a test shows it, adjusted for all tests, and where it is large enough.
-
-    \b
-    imparfait drift access.log --reference runs/default-1a2b3c
-    imparfait drift access.log* --since 7d
     """
     if not (reference or since):
         raise click.UsageError("nothing to compare with; write --reference RUN, or --since 7d for the log before")
     if data and not reference:
         raise click.UsageError("--data without --reference; write the model that predicts its images")
+    check_out(out)
     from imparfait.core.names import as_file_name
     from imparfait.core.storage import fingerprint
     from imparfait.evaluation.drift import drift as compare
@@ -85,15 +87,25 @@ def drift(
         "sentences": sentences,
     }  # fmt: skip
     as_numbers = text.drift_json(result, facts)
-    from imparfait.reports.drift import write_drift
+    if missing := [name for name in REPORT_NEEDS if find_spec(name) is None]:
+        from imparfait.core.install import install_hint
+        from imparfait.core.storage import atomic_directory, write_json
 
-    sides = (other.side, "now")
-    write_drift(folder, folder.name, result, other.observations, now, sides, sentences, remarks, as_numbers)
+        with atomic_directory(folder) as unfinished:
+            write_json(unfinished / "drift.json", as_numbers)
+        click.echo(f"no page and figures, which need {missing[0]}; {install_hint('train')}", err=True)
+        written = f"numbers: {folder / 'drift.json'}"
+    else:
+        from imparfait.reports.drift import write_drift
+
+        title, sides = f"Drift: images of {found.model or 'a model'} {other.side} and now", (other.side, "now")
+        write_drift(folder, title, result, other.observations, now, sides, sentences, remarks, as_numbers, language)
+        written = f"report: {folder / 'report.html'}"
     if as_json:
         console.print_json(as_numbers, folder)
     else:
         console.table(text.HEADINGS, text.drift_rows(result))
-        for line in [*sentences, *remarks, f"report: {folder / 'report.html'}"]:
+        for line in [*sentences, *remarks, written]:
             click.echo(console.plain(line))
         if result.changed:
             command = shlex.join(["imparfait", "label", "FOLDER", "--model", other.model])
@@ -171,15 +183,17 @@ def _of_model(model: str, found: "LoggedImages", data: str | None, group: str | 
     from imparfait.core.storage import printable
     from imparfait.evaluation.observations import FILE, least_confidence, read_reference
     from imparfait.models.metadata import read_config
+    from imparfait.models.pretrained import PRETRAINED, find_model
     from imparfait.training.manifest import read_manifest
 
-    path = Path(model)
+    path = find_model(model)
     kept = None if data or not path.is_dir() else read_reference(path)
     if kept:
         config = read_config(path)
         classes, least = kept.classes, least_confidence(config.threshold, config.none_of_these)
         observations, on_black = kept.observations(least), kept.normalization == "digit"
-        name = f"{len(observations):,} of {counted(kept.images, f'{kept.split} image')} of {path.name}"
+        of = f"{printable(kept.data)} with {model}" if model in PRETRAINED else path.name
+        name = f"{len(observations):,} of {counted(kept.images, f'{kept.split} image')} of {of}"
     elif (path / "settings.json").is_file() and read_manifest(path).final:
         raise UserError(
             f"{model}: was trained on its validation images too, so they are no reference",

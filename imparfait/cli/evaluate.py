@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
+from imparfait.cli.checks import check_addresses, check_models, check_out
 from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 SUITE_REASONS = {
     "core": "for digits; --suite digits has every corruption at every severity",
@@ -19,9 +21,9 @@ SUITE_REASONS = {
 
 
 @click.command()
-@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.argument("models", nargs=-1, type=parameters.Model(as_path=True), metavar="MODEL...")
 @click.option(
-    "--suite", type=options.SUITE,
+    "--suite", type=parameters.SUITE,
     help="core: clean, geometric, shrunk; digits or photo: every corruption of digits or of photographs at every "
     "severity, calibration and OOD detection.  [default: core for models of digits, photo for others]",
 )  # fmt: skip
@@ -44,6 +46,7 @@ SUITE_REASONS = {
 @options.device
 @options.suite_executor
 @options.out
+@options.language
 @options.as_json
 def evaluate(
     models: tuple[Path, ...],
@@ -63,6 +66,7 @@ def evaluate(
     address: str | None,
     threads: int | None,
     out: Path,
+    language: "Language",
     as_json: bool,
     spec: spec_options.SpecFlags,
 ) -> None:
@@ -82,6 +86,12 @@ def evaluate(
     from imparfait.models.pretrained import find_models
 
     paths = find_models(models)  # what can be refused is, before the rest is imported
+    check_models(paths.values())
+    check_addresses(urls)
+    check_out(out)
+    spec.hint()
+    runs_on = options.executor_for_suite(executor, address, threads)
+    centre = spec.centre(size)
     from imparfait.core.compute import tune_malloc
     from imparfait.evaluation.severity_scales import read_severities
     from imparfait.inference.open_model import open_model, open_models
@@ -91,9 +101,6 @@ def evaluate(
 
     tune_malloc()
     scales = read_severities(severities) if severities else None
-    spec.hint()
-    runs_on = options.executor_for_suite(executor, address, threads)
-    centre = spec.centre(size)
     known = normalize or (None if size or centre else shared_input_format(paths.values()))
     dataset = console.loaded(
         data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre, whole=split == "all"
@@ -105,7 +112,7 @@ def evaluate(
         if not suite:
             suite = suite_of(opened, dataset)
             click.echo(f"suite {suite}: {SUITE_REASONS[suite]}", err=True)
-        progress = SuiteProgress()
+        progress = SuiteProgress(len(opened), report=True)
         with progress.saved():
             report = evaluate_models(
                 opened,
@@ -119,6 +126,7 @@ def evaluate(
                 out=out,
                 watch=progress.watch,
                 say=progress.say,
+                language=language,
             )
     if as_json:
         console.print_json(report.scores.model_dump(), report.folder)

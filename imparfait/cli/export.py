@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
 from imparfait.core.errors import UserError
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", type=parameters.Model(), metavar="MODEL")
 @click.option(
     "--to", type=click.Choice(["onnx", "keras"]), default="onnx", show_default=True,
     help="File format; keras only for the founding study's networks.",

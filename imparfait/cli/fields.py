@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from imparfait.cli import console, local_page, options
+from imparfait.core.counts import counted
+from imparfait.core.writable import check_writable
 
 
 @click.command()
@@ -27,6 +29,7 @@ def fields(example: Path, out: Path, page: int, model: str, port: int, no_open: 
     from imparfait.inference.loading import load_predictor
 
     local_page.check_installed("fields")
+    check_writable(out)
     editor = FieldsEditor(example, out, load_predictor(model), page)
     from imparfait.serving.fields import make_fields_app
     from imparfait.serving.local_app import new_token
@@ -36,7 +39,7 @@ def fields(example: Path, out: Path, page: int, model: str, port: int, no_open: 
     if not editor.fields:
         click.echo("no fields are saved", err=True)
         return
-    click.echo(f"{len(editor.fields)} field{'s' * (len(editor.fields) > 1)}: {out}", err=True)
+    click.echo(f"{counted(len(editor.fields), 'field')}: {out}", err=True)
     chosen = [*(["--model", model] if model != "digits" else []), "--csv", "forms.csv"]
     folder = str(example.parent)
     console.next_step(shlex.join(["imparfait", "read", "--fields", str(out), folder, *chosen]), "read all forms there")

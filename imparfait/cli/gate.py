@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
+from imparfait.cli.checks import check_addresses, check_baseline, check_models, check_out
 from imparfait.cli.suite_progress import SuiteProgress
 
 if TYPE_CHECKING:
@@ -36,10 +37,14 @@ class Minimum(click.ParamType[Any]):
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("model", required=False, type=parameters.Model())
 @options.data
 @options.group
-@click.option("--suite", type=options.SUITE, help="The conditions.  [default: chosen for the model and the data]")
+@click.option(
+    "--suite",
+    type=parameters.SUITE,
+    help="The conditions.  [default: the baseline's, else chosen for the model and the data]",
+)
 @click.option(
     "--split", type=click.Choice(["validation", "test", "all"]), default="validation", show_default=True,
     help="test: the sealed test set; all: every image, those for the test included, for a model that was trained on "
@@ -77,32 +82,37 @@ def gate(
 
     A bound is a drop against a baseline, or a minimum. It is broken where a one-sided test shows it at 5 %, adjusted
     for the number of bounds: a lower accuracy alone is not enough. The test images stay sealed by default.
-
-    \b
-    imparfait gate runs/default-1a2b3c --save baseline.json
-    imparfait gate new.onnx --against baseline.json --max-drop 0.5 --min shrunk=0.9
     """
-    from imparfait.core.names import as_file_name
-    from imparfait.core.storage import atomic_write, check_writable, fingerprint
-    from imparfait.evaluation.gate import baseline_of, read_baseline, write_baseline
-    from imparfait.evaluation.gate import gate as check_bounds
-
     if model is None or url is not None:
         if model is not None or url is None:
             raise click.UsageError("expected one model: MODEL, or the --url of one")
+        check_addresses([url])
         model = url
     if not (against or minimums or save):
         raise click.UsageError("no bound was given; write --against BASELINE, --min CONDITION=ACCURACY or --save")
-    baseline = read_baseline(against) if against else None  # what can be refused is, before the model runs
-    for wanted in filter(None, (save, junit, markdown, badge)):
-        check_writable(wanted, makes_folder=True)
+    from imparfait.models.pretrained import find_models
+
+    check_out(out, save, junit, markdown, badge)  # what can be refused is, before the model runs
+    paths = find_models([] if url else [model])
+    check_models(paths.values())
+    if against:
+        check_baseline(against)
+    spec.hint()
+    runs_on = options.executor_for_suite(executor, address, threads)
+    from imparfait.core.names import as_file_name
+    from imparfait.core.storage import atomic_write, fingerprint
+    from imparfait.evaluation.gate import baseline_of, check_conditions, read_baseline, write_baseline
+    from imparfait.evaluation.gate import gate as check_bounds
+
+    baseline = read_baseline(against) if against else None
+    if baseline and not suite:
+        suite = baseline.suite or None
     from imparfait.evaluation.robustness import SuiteResult
     from imparfait.evaluation.severity_scales import read_severities
     from imparfait.evaluation.suite import suite_named
     from imparfait.inference.open_model import open_model
     from imparfait.inference.suite_run import unfinished
     from imparfait.models.metadata import shared_input_format
-    from imparfait.models.pretrained import find_models
     from imparfait.reports import gate_text as text
     from imparfait.reports.evaluation import MAX_NAME, UNFINISHED
     from imparfait.reports.suite_scores import (
@@ -115,19 +125,18 @@ def gate(
     )
 
     if suite:
-        suite_named(suite)  # an unknown one is refused before the images are read
+        check_conditions(dict(minimums), suite_named(suite))  # before the images are read
     scales = read_severities(severities) if severities else None
     own = fingerprint(scales) if scales else ""
-    spec.hint()
-    runs_on = options.executor_for_suite(executor, address, threads)
     centre = spec.centre(size)
-    known = normalize or (None if size or centre else shared_input_format(find_models([] if url else [model]).values()))
+    known = normalize or (None if size or centre else shared_input_format(paths.values()))
     dataset = console.loaded(
         data, size, known, skip_unreadable=skip_unreadable, group=group, centre=centre, whole=split == "all"
     )
     with open_model(model, dataset, spec=spec.hint(dataset), out=out) as opened:
         chosen = suite or suite_of([opened], dataset)
         conditions = conditions_of(chosen, dataset.train, scales)
+        check_conditions(dict(minimums), conditions)
         drawn = sampled(images_of([opened], dataset, split), dataset, split, sample, chosen)
         progress = SuiteProgress()
         kept = out / f"gate-{as_file_name(f'{opened.name}-{drawn.images.name}-{chosen}', MAX_NAME)}{UNFINISHED}"
@@ -141,7 +150,7 @@ def gate(
     measured_on = f"{drawn.count(images)} images of {images.name}{included}{drawn.by_class}, suite {chosen}"
     measured_on += f", {severities_sentence(scales)}" if scales else ""
     if save:
-        write_baseline(save, baseline_of(result, name, images.fingerprint(), own))
+        write_baseline(save, baseline_of(result, name, images.fingerprint(), own, chosen))
     if not (baseline or minimums):
         click.echo(f"{save}: the baseline of {name} on {measured_on}")
         return

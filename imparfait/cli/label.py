@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, local_page, options
+from imparfait.cli import console, local_page, options, parameters
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
+from imparfait.core.writable import check_writable
 
 if TYPE_CHECKING:
     from imparfait.inference.active_learning import Candidate
@@ -32,7 +33,7 @@ MIN_OF_EACH = 2  # images of a class that a training needs: one to train on, one
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(1, 5000), default=50, show_default=True, help="Images to choose.")
 @click.option(
-    "--data", metavar="DATA",
+    "--data", type=parameters.DATA, metavar="DATA",
     help="The images that the model was trained on, as train takes them: not chosen again, and in the next command.",
 )  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="Open no page; print the chosen images as CSV.")
@@ -57,6 +58,7 @@ def label(
     from imparfait.inference.batch import Batch, files_in
     from imparfait.inference.label_session import LabelSession
 
+    check_writable(out)
     if not only_list:
         local_page.check_installed("label")
     files, others = list(files_in(images)), list(_files_of(data)) if data else []

@@ -6,20 +6,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_out
 from imparfait.cli.signals import Stopped
 from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 
 @click.command(name="learning-curve")
-@click.option("--recipe", help="Named settings.  [default: chosen for the data]")
+@click.option("--recipe", type=parameters.RECIPE, help="Named settings.  [default: chosen for the data]")
 @options.data
 @options.group
 @options.device
+@options.threads
 @options.out
+@options.language
 @options.as_json
 def learning_curve(
     recipe: str | None,
@@ -29,7 +33,9 @@ def learning_curve(
     group: str | None,
     skip_unreadable: bool,
     device: str,
+    threads: int | None,
     out: Path,
+    language: "Language",
     as_json: bool,
 ) -> None:
     """Train on a quarter, half, three quarters and all of the images, and extrapolate to twice as many.
@@ -37,13 +43,12 @@ def learning_curve(
     Each is evaluated on the same validation images; the test images stay sealed. Takes about two and a half trainings.
     Finished ones are kept: the same command continues.
     """
-    from imparfait.training.recipes import choose_settings
-
-    choose_settings(recipe)  # an unknown recipe is refused before the images are read
+    check_out(out)
     from imparfait.core.storage import fingerprint
     from imparfait.reports.learning_curve import HEADINGS, curve_rows, write_curve
     from imparfait.training.learning_curve import SHARES, check_enough, neediest, sentence
     from imparfait.training.learning_curve import learning_curve as curves
+    from imparfait.training.recipes import choose_settings
 
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     fit, held_out = dataset.train_val()
@@ -52,7 +57,9 @@ def learning_curve(
     folder = out / f"learning-curve-{name}-{fingerprint(settings, fit.fingerprint())[:6]}"
     watch = console.watch(f"{name}, on a quarter to all of {len(fit):,} images")
     try:
-        *_, curve = watch(curves(fit, held_out, settings, name, cache=folder / "fits", device=device), len(SHARES))
+        *_, curve = watch(
+            curves(fit, held_out, settings, name, cache=folder / "fits", device=device, threads=threads), len(SHARES)
+        )
     except KeyboardInterrupt as error:
         raise Stopped(f"stopped; finished trainings are kept, {console.CONTINUES}", 128 + signal.SIGINT) from error
     counts = [int((fit.labels == label).sum()) for label in range(len(fit.classes))]
@@ -61,7 +68,7 @@ def learning_curve(
         for each, recall, count in neediest(curve, held_out, counts)
     ]
     sentences = [sentence(curve), "classes with the lowest recall: " + "; ".join(needy)]
-    write_curve(folder, folder.name, curve, sentences)
+    write_curve(folder, f"Learning curve: {name} on {fit.name}", curve, sentences, language, fit.classes)
     if as_json:
         more = curve.extrapolate()
         content = {"images": curve.images, "accuracies": curve.accuracies, "twice": more.__dict__}

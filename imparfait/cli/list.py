@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from itertools import zip_longest
 
 import click
 
 GAP = 2  # spaces between columns
-MIN_WIDTH = 20  # characters of the last column
+MIN_WIDTH = 12  # characters of a column
 
 
 def _recipes() -> list[dict[str, str]]:
@@ -64,10 +65,6 @@ def list_names(topics: tuple[str, ...], as_json: bool) -> None:
     """List the models, recipes, augmentations, corruptions, suites and data sets.
 
     TOPIC is recipes, models, backbones, augmentations, corruptions, photo-corruptions, data or suites; all by default.
-
-    \b
-    imparfait list recipes
-    imparfait list corruptions suites --json
     """
     found: dict[str, list[dict[str, str]]] = {}
     missing = ""
@@ -90,13 +87,17 @@ def list_names(topics: tuple[str, ...], as_json: bool) -> None:
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Aligned columns under headings; on a terminal the last column is wrapped."""
+    """Aligned columns under headings; on a terminal the widest are wrapped until all fit."""
     cells = [list(rows[0]), *(list(row.values()) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) + GAP for column in range(len(cells[0]) - 1)]
-    room = max(MIN_WIDTH, shutil.get_terminal_size().columns - sum(widths)) if sys.stdout.isatty() else sys.maxsize
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    room = shutil.get_terminal_size().columns - GAP * (len(widths) - 1) if sys.stdout.isatty() else sys.maxsize
+    while sum(widths) > room and max(widths) > MIN_WIDTH:
+        widths[widths.index(max(widths))] -= 1
     lines = []
     for row in cells:
-        first, *others = textwrap.wrap(row[-1], room) or [""]
-        lines.append("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + first)
-        lines += [" " * sum(widths) + other for other in others]
-    return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
+        wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*wrapped, fillvalue=""):
+            padded = (part.ljust(width + GAP) for part, width in zip(parts, widths, strict=True))
+            lines.append("".join(padded).rstrip())
+    heading = max(len(textwrap.wrap(cell, width)) for cell, width in zip(cells[0], widths, strict=True))
+    return "\n".join([*lines[:heading], "─" * max(map(len, lines)), *lines[heading:]])

@@ -3,11 +3,12 @@
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from click.core import ParameterSource
 
+from imparfait.cli import names, parameters
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,24 +27,30 @@ class NumberOr(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number as an int, or the word."""
-        return value if value == self.word else click.IntRange(self.least).convert(value, param, ctx)
+        if value == self.word:
+            return value
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.least - 1
+        if number < self.least:
+            self.fail(f"{value!r}; expected {self.least} or more, or {self.word}", param, ctx)
+        return number
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> parameters.Completions:
+        """The word."""
+        return parameters.beginning(incomplete, [self.word])
 
 
-class SuiteName(click.Choice[str]):
-    """The name of a suite; that of an earlier version is refused with today's."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name; raises UserError for one of an earlier version."""
-        from imparfait.evaluation.suite import RENAMED, refuse_renamed
-
-        if value in RENAMED:
-            refuse_renamed(value)
-        return str(super().convert(value, param, ctx))
-
-
-SUITE = SuiteName(["core", "digits", "photo"])
 device = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps (only cpu is tested)."
+    "--device",
+    type=parameters.DEVICE,
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or mps (only cpu is tested).",
+)
+threads = click.option(
+    "--threads", type=click.IntRange(1), help="Threads to compute on.  [default: one per core, at most 8]"
 )
 images = click.option(
     "--images", type=click.IntRange(20), help="Number of training images to use, approximately.  [default: all]"
@@ -57,6 +64,7 @@ out = click.option(
 )
 model = click.option(
     "--model",
+    type=parameters.Model(),
     default="digits",
     show_default=True,
     help="A pretrained model (digits, digits-clean), an .onnx file that imparfait exported, or a run folder.",
@@ -71,6 +79,13 @@ group = click.option(
     "folders inside class folders (parent), or what the regular expression's one group finds in paths; none "
     "for no groups.  [default: the column called group, if any]",
 )
+language = click.option(
+    "--language",
+    type=click.Choice(["en", "fr"]),
+    default="en",
+    show_default=True,
+    help="Language of the report: English or French.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 
 
@@ -78,6 +93,7 @@ def data(command: Command) -> Command:
     """The data set, and how its image files are read."""
     name = click.option(
         "--data",
+        type=parameters.DATA,
         default="mnist",
         show_default=True,
         help="A data set's name, a folder of class folders, a CSV or Parquet table, or files in another format of "
@@ -108,7 +124,12 @@ def constraints(command: Command) -> Command:
     choices = (
         click.option("--length", metavar="N|N-M", help="Numbers have this many digits."),
         click.option("--one-of", metavar="FILE[:COLUMN]", help="Numbers are in this text file or CSV column."),
-        click.option("--check", metavar="NAME", help="Check digits are correct: luhn, isbn, mod11 or iban:COUNTRY."),
+        click.option(
+            "--check",
+            metavar="NAME",
+            shell_complete=parameters.values_of(names.CHECK_DIGITS),
+            help="Check digits are correct: luhn, isbn, mod11 or iban:COUNTRY.",
+        ),
         click.option("--pattern", metavar="REGEX", help=r"The form of numbers, such as '\d{2}\.\d{2}\.\d{4}'."),
         click.option("--at-least", metavar="NUMBER", help="Numbers have as many digits as this, and are no smaller."),
     )
@@ -121,6 +142,7 @@ def backbone(command: Command) -> Command:
         click.option(
             "--backbone",
             metavar="NAME",
+            shell_complete=parameters.values_of((*names.BACKBONES, names.TIMM)),
             help="Fit a linear layer on the features of a pretrained network: efficientnet-lite0, or timm:NAME for one "
             "of timm. For photographs; image files become 224×224 pixels unless --size says otherwise.",
         ),
@@ -137,7 +159,12 @@ address = click.option("--address", metavar="HOST:PORT", help="Address of a runn
 def executor(command: Command) -> Command:
     """Where jobs run, and on how many threads each."""
     choices = (
-        click.option("--executor", metavar="NAME", help="serial, processes or ray.  [default: processes]"),
+        click.option(
+            "--executor",
+            type=parameters.EXECUTOR,
+            metavar="NAME",
+            help="serial, processes or ray.  [default: processes]",
+        ),
         address,
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per job."),
     )
@@ -150,7 +177,9 @@ def suite_executor(command: Command) -> Command:
     threads = click.option(
         "--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores with serial]"
     )
-    return _with((click.option("--executor", metavar="NAME", help=text), address, threads), command)
+    return _with(
+        (click.option("--executor", type=parameters.EXECUTOR, metavar="NAME", help=text), address, threads), command
+    )
 
 
 def predict_executor(command: Command) -> Command:
@@ -159,7 +188,9 @@ def predict_executor(command: Command) -> Command:
     threads = click.option(
         "--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores for a run folder, serial]"
     )
-    return _with((click.option("--executor", metavar="NAME", help=text), address, threads), command)
+    return _with(
+        (click.option("--executor", type=parameters.EXECUTOR, metavar="NAME", help=text), address, threads), command
+    )
 
 
 severities = click.option(
@@ -204,7 +235,11 @@ def settings(command: Command) -> Command:
     for name, field in reversed(fields.items()):
         text = field.description or ""
         help_text = f"{text[:1].upper()}{text[1:]}.  [default: the recipe's]"
-        command = click.option(f"--{name.replace('_', '-')}", name, metavar="VALUE", help=help_text)(command)
+        command = click.option(
+            f"--{name.replace('_', '-')}", name, metavar="VALUE", help=help_text,
+            type={"model": parameters.NETWORK, "augmentation": parameters.AUGMENTATION}.get(name),
+            shell_complete=parameters.values_of(get_args(field.annotation)) if get_args(field.annotation) else None,
+        )(command)  # fmt: skip
     return command
 
 
@@ -214,7 +249,7 @@ def again(*words: str, but: str = "") -> str:
     typed = ["imparfait", context.info_name or ""]
     for parameter in context.command.params:
         given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-        if given and parameter.opts[0] not in (but, "--json"):
+        if given and parameter.opts[0] not in (but, "--json") and parameter.expose_value:
             value = context.params[parameter.name or ""]
             option = [] if isinstance(parameter, click.Argument) else [parameter.opts[0]]
             if isinstance(value, tuple) and option:
@@ -237,7 +272,11 @@ def refuse_typed(what: str, but: tuple[str, ...]) -> None:
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name not in but and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if (
+            name not in but
+            and parameter.expose_value
+            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ):
             raise UserError(f"{parameter.opts[0]} with {what}, which it does not change", hint="leave it out")
 
 

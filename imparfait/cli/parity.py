@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imparfait.cli import console, options, spec_options
+from imparfait.cli import console, options, parameters, spec_options
+from imparfait.cli.checks import check_models
+from imparfait.cli.names import OWN_NETWORK
 
 if TYPE_CHECKING:
     from imparfait.evaluation.external.preprocessing import Agreement
 
 
 @click.command()
-@click.argument("reference")
-@click.argument("other")
+@click.argument("reference", type=parameters.Model())
+@click.argument("other", type=parameters.Model())
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option(
     "--size", type=spec_options.SIDE, help="Side in pixels of the input of REFERENCE, where its file leaves it open."
@@ -36,7 +38,14 @@ def parity(
     or as the flags say. For OTHER, other value ranges, colour orders, inversions, crops and resize kernels are tried,
     and the one that explains the difference is named. Exit code 1 where they differ and nothing explains it.
     """
+    from imparfait.evaluation.external.remote import is_url
     from imparfait.inference.batch import files_in
+    from imparfait.models.pretrained import find_model
+
+    files, hint = list(files_in(images)), spec.hint()
+    for model in (reference, other):
+        if not (is_url(model) or OWN_NETWORK in model):
+            check_models([find_model(model)])
     from imparfait.inference.model_pair import compare_pair
     from imparfait.inference.results_file import json_line
     from imparfait.reports.pair_text import HEADINGS, pair_rows, pair_sentence
@@ -44,8 +53,8 @@ def parity(
     result = compare_pair(
         reference,
         other,
-        list(files_in(images)),
-        hint=spec.hint(),
+        files,
+        hint=hint,
         centre=spec.centre(size),
         size=size,
         watch=console.watch("trying preprocessings"),

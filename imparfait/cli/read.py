@@ -9,7 +9,9 @@ import click
 from imparfait.cli import console, options
 from imparfait.cli.read_forms import read_forms
 from imparfait.cli.read_tables import read_tables
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
+from imparfait.core.writable import check_writable_folder
 
 if TYPE_CHECKING:
     from imparfait.inference.ocr.constraints import Constraint
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @options.model
 @options.trust
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads to predict on.  [default: 1; all cores for a run folder]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per page.")
 @click.option("--show", is_flag=True, help="Draw the recognised digits into IMAGE-read.png.")
 @click.option(
@@ -40,8 +45,8 @@ if TYPE_CHECKING:
     help="With --fields: write a row per page; the same command resumes where it stopped.",
 )  # fmt: skip
 def read(
-    images: tuple[Path, ...], model: str, trust: bool, as_json: bool, show: bool, out: Path | None, review: Path | None,
-    table: bool, fields: Path | None, csv: Path | None, **allowed: str | None,
+    images: tuple[Path, ...], model: str, trust: bool, threads: int | None, as_json: bool, show: bool, out: Path | None,
+    review: Path | None, table: bool, fields: Path | None, csv: Path | None, **allowed: str | None,
 ) -> None:  # fmt: skip
     """Read the numbers on each IMAGE: a PNG, JPEG, BMP, GIF, WebP, TIFF, PPM or PDF file, or a folder of them.
 
@@ -53,17 +58,20 @@ def read(
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr import NO_DIGITS_MESSAGE
     from imparfait.inference.ocr import output as ocr
+    from imparfait.inference.predict_jobs import threads_of
     from imparfait.inference.results_file import json_line
 
     if fields:
         _check_alone("--fields", "--csv, --json and --model", show=show, out=out, review=review, table=table, **allowed)
-        read_forms(images, fields, csv, model, trust, as_json)
+        read_forms(images, fields, csv, model, trust, threads, as_json)
         return
     if csv:
         raise UserError(f"--csv {csv} is for forms", hint="write --fields fields.json too")
+    for folder in filter(None, (out, review)):
+        check_writable_folder(folder)
     if out and not show:
         raise UserError(f"--out {out} is for the drawings of --show", hint="write --show too, or leave --out out")
-    predictor = load_predictor(model, trust=trust)
+    predictor = load_predictor(model, threads or 1, trust)
     constraints = _constraints(allowed, predictor.classes)
     if table:
         _check_alone("--table", "--json, --model and constraints", show=show, out=out, review=review)
@@ -71,11 +79,11 @@ def read(
         return
     files = ocr.files_to_read(images)
     drawings = ocr.drawing_paths(files, out) if show else {}
-    for folder in filter(None, (out, review)):
-        folder.mkdir(parents=True, exist_ok=True)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
     failed: list[str] = []
     numbers = unsure = crops = 0
-    with ImageWorkers() as workers:
+    with ImageWorkers() as workers, threads_of(model, threads):
         readings_of = partial(workers.readings, predictor=predictor, constraints=constraints)
         for file, (page, reading) in console.each_result(files, readings_of, predictor.name, as_json, failed):
             if as_json:
@@ -94,12 +102,14 @@ def read(
             if review:
                 crops += ocr.write_crops(review, Path(file).stem, page, reading)
     if unsure:
-        click.echo(f"unsure of {unsure} of {numbers} numbers; check the digits in parentheses", err=True)
+        click.echo(f"unsure of {unsure} of {counted(numbers, 'number')}; check the digits in parentheses", err=True)
     if review and not crops:
         click.echo(f"nothing to review: {'every digit is confident' if numbers else 'no digits were found'}", err=True)
     elif review:
         first, last = review / predictor.classes[0], review / predictor.classes[-1]
-        click.echo(f"{crops} digits to review: {review}; sort them into the folders {first} … {last}", err=True)
+        click.echo(
+            f"{counted(crops, 'digit')} to review: {review}; sort them into the folders {first} … {last}", err=True
+        )
         console.next_step(f"imparfait train --data {review} --init-from {model}", "train on them, once sorted")
     elif unsure:
         console.next_step(options.again("--review", "review"), "write the unsure digits to a folder")

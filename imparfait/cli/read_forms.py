@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 
 
 def read_forms(
-    images: tuple[Path, ...], fields: Path, csv: Path | None, model: str, trust: bool, as_json: bool
+    images: tuple[Path, ...],
+    fields: Path,
+    csv: Path | None,
+    model: str,
+    trust: bool,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Read the fields of each page; with `csv`, those that are not in there yet."""
     from imparfait.inference.forms.fields_file import load_form
     from imparfait.inference.loading import load_predictor
     from imparfait.inference.ocr.output import files_to_read
 
-    predictor = load_predictor(model, trust=trust)
+    predictor = load_predictor(model, threads or 1, trust)
     form = load_form(fields, predictor.classes)
     files = files_to_read(images)
     counts: Counter[str] = Counter()
@@ -94,11 +100,11 @@ def _watched(
             for result in results:
                 yield result
                 done = result.finished
-                progress.update(task, completed=done, description=f"reading forms: {done:,} files")
+                progress.update(task, completed=done, description=f"reading forms: {counted(done, 'file')}")
                 if stop.signal:
                     again = options.again()
                     raise Stopped(f"stopped; the forms so far are in {store.csv}; to resume: {again}", stop.code)
-            progress.update(task, completed=len(files), description=f"reading forms: {len(files):,} files")
+            progress.update(task, completed=len(files), description=f"reading forms: {counted(len(files), 'file')}")
 
 
 def _count(result: "FormResult", counts: Counter[str]) -> None:

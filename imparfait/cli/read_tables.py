@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imparfait.cli import console
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def read_tables(
             cells = [cell for row in table.rows for cell in row if cell.field]
             numbers, unsure = numbers + len(cells), unsure + sum(not cell.confident for cell in cells)
     if unsure:
-        click.echo(f"unsure of {unsure} of {numbers} numbers: those in parentheses", err=True)
+        click.echo(f"unsure of {unsure} of {counted(numbers, 'number')}: those in parentheses", err=True)
     console.check_failed(failed, files)
 
 

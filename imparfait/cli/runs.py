@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from imparfait.data.sealed_test import SealedTest
     from imparfait.reports.finished_run import FinishedRun
+    from imparfait.reports.translation import Language
     from imparfait.training.checkpoints import Epoch
     from imparfait.training.loop import Training
     from imparfait.training.run import Run
@@ -42,6 +43,7 @@ def train_and_report(
     suite: str = "core",
     held_out_classes: bool = False,
     track: str | None = None,
+    language: "Language" = "en",
 ) -> bool:
     """Complete the run and print its scores; True. An equal run that is finished is printed instead; False.
 
@@ -57,9 +59,9 @@ def train_and_report(
             _add_held_out_classes(folder, run, out)
         if track:
             click.echo("--track: nothing to log, as the run was finished earlier", err=True)
-        _print_earlier(folder, run.settings.seed, as_json, suite)
+        _print_earlier(folder, run.settings.seed, as_json, suite, language)
         return False
-    finished = complete(run, model, test, out, suite, held_out_classes, track)
+    finished = complete(run, model, test, out, suite, held_out_classes, track, language)
     remarks = ([finished.robustness.sentence] if finished.robustness else []) + [finished.measured_on]
     remarks += [console.plain(finished.recalls)] + ([finished.over_groups] if finished.over_groups else [])
     if not finished.calibrated:
@@ -84,6 +86,7 @@ def complete(
     suite: str = "core",
     held_out_classes: bool = False,
     track: str | None = None,
+    language: "Language" = "en",
 ) -> "FinishedRun":
     """Train from the last checkpoint, if any, calibrate, evaluate, and write the run's folder in `out`.
 
@@ -109,7 +112,7 @@ def complete(
                 epochs = training.progress.epochs
             caught = _caught_when_held_out(run, out) if held_out_classes else None
             watch = console.watch("evaluating")
-            finished = finish_run(run, model, epochs, out, test, watch, suite, caught)
+            finished = finish_run(run, model, epochs, out, test, watch, suite, caught, language)
             if tracked:
                 tracked.scores(finished.scores, len(epochs))
                 click.echo(f"tracked: {tracked.where}", err=True)
@@ -170,7 +173,9 @@ def _fit_head(run: "Run", model: "nn.Module") -> "tuple[Epoch, ...]":
             if step.doing != doing and not step.epoch:
                 bars.close()
                 doing = step.doing
-                progress, task = bars.enter_context(console.bar(f"{doing}, {len(run.data):,} images", step.total))
+                progress, task = bars.enter_context(
+                    console.bar(f"{doing}, {counted(len(run.data), 'image')}", step.total)
+                )
             if progress is not None and task is not None:
                 progress.update(task, completed=step.done)
             if step.epoch:
@@ -193,7 +198,7 @@ def _train(run: "Run", training: "Training", folder: Path, tracked: "Tracked | N
     if started := training.progress.step:
         click.echo(f"continuing from step {started:,} of {training.steps:,}", err=True)
     with (
-        console.bar(f"{run.recipe}, {len(run.data):,} images", training.steps) as (progress, task),
+        console.bar(f"{run.recipe}, {counted(len(run.data), 'image')}", training.steps) as (progress, task),
         asked_to_stop() as stop,
         closing(checkpointed(training, folder, run.hash)) as steps,
     ):
@@ -230,7 +235,7 @@ def _slices_of(folder: Path) -> dict[str, object]:
     return {"weak_slices": slices} if slices else {}
 
 
-def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
+def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str, language: "Language") -> None:
     """The result of an equal run that was finished earlier."""
     from imparfait.evaluation.scores_file import read_scores
     from imparfait.evaluation.weak_slices import read_weak_slices
@@ -238,15 +243,19 @@ def _print_earlier(folder: Path, seed: int, as_json: bool, suite: str) -> None:
     from imparfait.reports.data_text import none_sentence, slices_sentence
     from imparfait.reports.robustness_summary import read_summary
     from imparfait.reports.text import percent
-    from imparfait.training.run_folder import other_code
+    from imparfait.reports.translation import language_of
+    from imparfait.training.run_folder import trained_otherwise
 
     scores, summary, rule = read_scores(folder), read_summary(folder), read_config(folder).none_of_these
-    if code := other_code(folder):
+    if otherwise := trained_otherwise(folder):
         click.echo(
-            f"{folder}: was trained by other code of imparfait (digest {code}); its weights may not be what this code "
-            "would give; to train again, write another --out",
+            f"{folder}: was trained with {otherwise}; its weights may not be those of a training now; to train again, "
+            "write another --out",
             err=True,
         )
+    if language != language_of(folder / "report.html"):
+        words = ["imparfait", "evaluate", str(folder), *options.given("language", "data", "group", "out")]
+        click.echo(f"its report stays as it is; another one: {shlex.join(words)}", err=True)
     if as_json:
         more = {"robustness": summary.model_dump()} if summary else {}
         more |= {"none_of_these": rule.model_dump()} if rule else {}

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from imparfait.cli import console, options
-from imparfait.core.errors import UserError, lookup
+from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_candidates, check_out
+from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=parameters.candidates)
 @click.option(
-    "--method", "methods", multiple=True, default=("bayes",), show_default=True, metavar="METHOD",
-    help="random or bayes; repeat the option to run both, at equal cost.",
+    "--method", "methods", type=parameters.METHOD, multiple=True, default=("bayes",), show_default=True,
+    metavar="METHOD", help="random or bayes; repeat the option to run both, at equal cost.",
 )  # fmt: skip
 @click.option("--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials per search.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time budget; no new trials start after it.")
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.executor
 @options.out
+@options.language
 @options.as_json
 def search(
     model: str, methods: tuple[str, ...], trials: int, minutes: float | None, repeats: int, space: Path | None,
     data: str, size: int | None, normalize: "Normalization | None",
     group: str | None, skip_unreadable: bool, epochs: int | None, images: int | None, folds: "int | Literal['groups']",
-    executor: str | None, address: str | None, threads: int, out: Path, as_json: bool,
+    executor: str | None, address: str | None, threads: int, out: Path, language: "Language",
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Search settings and model arguments for MODEL: a model, a recipe or a TOML file of settings to start from.
 
@@ -46,23 +50,27 @@ def search(
     splits that no trial used, and only that accuracy is reported. The test images stay sealed.
     Ctrl-C keeps finished jobs; the same command continues, with the same proposals.
     """
+    from imparfait.training.settings import read_toml
+
+    check_candidates([model], least=1)
+    if space:
+        read_toml(space)
+    check_out(out)
+    from imparfait.selection.executors import executor_named
+
+    runs_on = executor_named(executor, address, threads)
     from imparfait.selection.candidates import candidate_named
 
     start = candidate_named(model)  # what can be refused is, before the rest is imported
     from imparfait.selection import search
     from imparfait.selection.search_space import read_space
-    from imparfait.selection.trials import METHODS
 
-    for method in methods:
-        lookup("method", method, METHODS)
     if space:
         read_space(space, start.settings)
     from imparfait.reports import comparison_text as text
     from imparfait.reports.search import BEST, search_json, write_search
-    from imparfait.selection.executors import executor_named
     from imparfait.selection.job_runner import JOBS_FOLDER
 
-    runs_on = executor_named(executor, address, threads)
     dataset = console.loaded(data, size, normalize, skip_unreadable=skip_unreadable, group=group)
     run = search.search(
         start, dataset.train_and_val(), methods=methods, trials=trials, minutes=minutes,
@@ -70,9 +78,13 @@ def search(
         store=out / JOBS_FOLDER,
     )  # fmt: skip
     click.echo(text.search_plan(run), err=True)
-    console.run_jobs(run, "searching", lambda: text.best_so_far(run))
-    result, folder = run.result, out / run.name
-    write_search(folder, run.name, result)
+    folder = out / run.name
+
+    def report() -> None:
+        write_search(folder, f"Hyperparameter search: {run.result.name}", run.result, language)
+
+    console.run_jobs(run, "searching", lambda: text.best_so_far(run), report=report)
+    result = run.result
     if as_json:
         console.print_json(search_json(result), folder)
     else:

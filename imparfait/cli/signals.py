@@ -1,10 +1,13 @@
-"""Ctrl-C and SIGTERM as a request to stop after the current step, when everything can be saved."""
+"""Signals as a request to stop after the current step, when everything can be saved."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Of Ctrl-C, of the system, and of a terminal that is closed, which Windows does not have."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -29,9 +32,9 @@ class Stop:
 
 @contextmanager
 def asked_to_stop() -> Iterator[Stop]:
-    """A `Stop` that notes the first Ctrl-C or SIGTERM; the second ends the process as usual."""
+    """A `Stop` that notes the first of SIGNALS; the second ends the process as usual."""
     stop = Stop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.signal = number
@@ -39,7 +42,7 @@ def asked_to_stop() -> Iterator[Stop]:
             signal.signal(known, handler)
 
     for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # a shell starts its background jobs with Ctrl-C ignored: keep that
+        if handler != signal.SIG_IGN:  # as in a shell's background jobs, and of SIGHUP after nohup: keep that
             signal.signal(number, note)
     try:
         yield stop

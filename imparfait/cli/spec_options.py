@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imparfait.cli import names
+from imparfait.cli.parameters import values_of
 from imparfait.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,17 +36,32 @@ class Numbers(click.ParamType[Any]):
 
 
 OPTIONS = (
-    click.option("--layout", help=f"Input layout of a model file: {LAYOUTS}.  [default: inferred]"),
-    click.option("--range", "value_range", help=f"Input range of a model file: {RANGES}.  [default: inferred]"),
+    click.option(
+        "--layout",
+        shell_complete=values_of(names.LAYOUTS),
+        help=f"Input layout of a model file: {LAYOUTS}.  [default: inferred]",
+    ),
+    click.option(
+        "--range",
+        "value_range",
+        shell_complete=values_of(names.VALUE_RANGES),
+        help=f"Input range of a model file: {RANGES}.  [default: inferred]",
+    ),
     click.option("--mean", type=Numbers(), help="Mean per channel of a model file's input, of 0..1 or 0..255."),
     click.option("--std", type=Numbers(), help="Standard deviation per channel of a model file's input."),
     click.option("--color", type=click.Choice(["rgb", "bgr"]), help="Order of colours in a model file's input."),
-    click.option("--foreground", help="Foreground in a model file's input: light or dark.  [default: inferred]"),
+    click.option(
+        "--foreground",
+        shell_complete=values_of(names.FOREGROUNDS),
+        help="Foreground in a model file's input: light or dark.  [default: inferred]",
+    ),
     click.option("--resize", type=SIDE, help="Bring the shorter side of images to this many pixels, before --crop."),
     click.option("--crop", type=SIDE, help="Keep the middle of images, a square of this side."),
     click.option("--pad", type=SIDE, help="Pad images to a square of this side with their background."),
     click.option(
-        "--outputs", help="Output type: logits, probabilities, sigmoid or labels.  [default: inferred]"
+        "--outputs",
+        shell_complete=values_of(names.OUTPUTS),
+        help="Output type: logits, probabilities, sigmoid or labels.  [default: inferred]",
     ),
     click.option(
         "--classes",
@@ -52,7 +69,7 @@ OPTIONS = (
         help="Names of a model file's outputs in order, with commas, or a file of one per line. Outputs that are none "
         "of the data's classes are left out.",
     ),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

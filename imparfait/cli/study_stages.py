@@ -1,43 +1,43 @@
 """The stages of `imparfait study` behind progress bars; final networks are trained in parallel processes."""
 
 import signal
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 from imparfait.cli import console
 from imparfait.cli.runs import complete
 from imparfait.cli.signals import Stopped
 from imparfait.core.compute import usable_cores
+from imparfait.study.final_trainings import FinalTrainings
 from imparfait.study.plan import Stage
 from imparfait.study.processes import StageStopped, run_in_processes
-from imparfait.study.run import StudyRun
 
 
-def run_stage(run: StudyRun, stage: Stage) -> None:
-    """Run a stage; what is finished takes no time. Raises Stopped on Ctrl-C and SIGTERM, with everything saved."""
-    if stage.kind != "final":
-        console.run_jobs(run.run(stage), stage.name)
-    elif not run.is_trained(stage.network):
-        complete(*run.final_run(stage.network), run.test, run.out)
+def train(finals: FinalTrainings, name: str) -> None:
+    """Train a final network; a finished one takes no time. Raises Stopped on Ctrl-C and SIGTERM, with all saved."""
+    if not finals.is_trained(name):
+        complete(*finals.run(name), finals.test, finals.out)
 
 
-def train_in_parallel(run: StudyRun, scale: str) -> None:
-    """Train the final networks that are missing, as many at once as the executor has workers, the longest first."""
-    missing = [stage for stage in run.stages if stage.kind == "final" and not run.is_trained(stage.network)]
-    at_once = min(run.executor.workers, usable_cores())
+def train_in_parallel(finals: FinalTrainings, stages: Sequence[Stage], scale: str, workers: int) -> None:
+    """Train the final networks of `stages` that are missing, as many at once as `workers`, the longest first."""
+    missing = [stage for stage in stages if not finals.is_trained(stage.network)]
+    at_once = min(workers, usable_cores())
     if at_once > 1:
-        _run_processes(run, scale, {stage.name: stage.seconds for stage in missing}, at_once)
+        _run_processes(finals.out, scale, {stage.name: stage.seconds for stage in missing}, at_once)
     else:
         for stage in missing:
-            run_stage(run, stage)
+            train(finals, stage.network)
 
 
-def _run_processes(run: StudyRun, scale: str, stages: dict[str, float], at_once: int) -> None:
+def _run_processes(out: Path, scale: str, stages: dict[str, float], at_once: int) -> None:
     """Run stages, with their predicted seconds, behind one bar. Raises Stopped when stopped, with everything saved."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (
             console.bar("final networks", sum(stages.values())) as (progress, task),
-            closing(run_in_processes(scale, run.out, stages, at_once)) as steps,
+            closing(run_in_processes(scale, out, stages, at_once)) as steps,
         ):
             for running, seconds in steps:
                 names = ", ".join(name.removeprefix("final ") for name in running)

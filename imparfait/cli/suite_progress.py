@@ -1,9 +1,9 @@
-"""How far evaluations on suites are: a bar with the mean accuracy so far, and what Ctrl-C leaves."""
+"""How far evaluations on suites are: a bar to the end of the report, and what Ctrl-C leaves."""
 
 import signal
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -14,31 +14,49 @@ from imparfait.cli.signals import Stopped
 from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from imparfait.core.types import Watch
     from imparfait.evaluation.scores import ConditionResult
 
 
 @dataclass
 class SuiteProgress:
-    """The conditions that are finished, of all models together."""
+    """One bar for the conditions of all models together, and the report that is drawn after them."""
 
+    models: int = 1
+    report: bool = False
+    """Whether a report is drawn inside of `saved`."""
     finished: int = 0
+    _bar: "tuple[Progress, TaskID] | None" = None
+    _open: ExitStack = field(default_factory=ExitStack)
 
     def watch(self, title: str) -> "Watch":
-        """A `Watch` of the results of one model, with a bar."""
+        """A `Watch` of the results of one model, with the bar."""
         from imparfait.reports.text import percent
 
         def over(results: "Iterable[ConditionResult]", total: int) -> "Iterator[ConditionResult]":
-            accuracies = 0.0
-            with console.bar(title, total) as (progress, task):
-                for count, result in enumerate(results, 1):
-                    self.finished += 1
-                    accuracies += result.score.accuracy
-                    said = f"{title}: {percent(accuracies / count)} on {count} of {total} conditions"
-                    progress.update(task, completed=count, description=console.plain(said))
-                    yield result
+            accuracies, shown = 0.0, console.plain(title)
+            progress, task = self._shown(title, total)
+            for count, result in enumerate(results, 1):
+                self.finished += 1
+                accuracies += result.score.accuracy
+                said = f"{shown}: {percent(accuracies / count)} on {count} of {counted(total, 'condition')}"
+                progress.update(task, completed=self.finished, description=said)
+                yield result
+            if self.finished == self.models * total and self.report:
+                progress.update(task, description=f"{shown}: drawing the report")
 
         return over
+
+    def _shown(self, title: str, conditions: int) -> "tuple[Progress, TaskID]":
+        """The bar, which is opened for the first model."""
+        if not self._bar:
+            from imparfait.cli.progress import REPORT_SHARE
+
+            total = self.models * conditions * (1 + REPORT_SHARE * self.report)
+            self._bar = self._open.enter_context(console.bar(title, total))
+        return self._bar
 
     def say(self, sentence: str) -> None:
         """Print it on stderr."""
@@ -55,7 +73,8 @@ class SuiteProgress:
 
         before = signal.signal(signal.SIGTERM, interrupt)
         try:
-            yield
+            with self._open:
+                yield
         except KeyboardInterrupt as error:
             kept = f"{counted(self.finished, 'condition')} finished and kept, {console.CONTINUES}"
             said = kept if self.finished else "no condition was finished"

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from imparfait.cli import console, options
+from imparfait.cli import console, options, parameters
+from imparfait.cli.checks import check_out, check_runs
 from imparfait.cli.signals import Stopped
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
+    from imparfait.reports.translation import Language
     from imparfait.training.backbones import Backbone
 
 FEW_OF_EACH = 20  # training images of a class, below which all weights are more than they can fit; not measured
@@ -20,7 +22,11 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 
 
 @click.command()
-@click.option("--recipe", help="Named settings; `imparfait list` prints them.  [default: the model's own recipe]")
+@click.option(
+    "--recipe",
+    type=parameters.RECIPE,
+    help="Named settings; `imparfait list` prints them.  [default: the model's own recipe]",
+)
 @click.option(
     "--settings", "settings_file", type=click.Path(path_type=Path),
     help="TOML file of settings instead of a recipe, such as the best.toml of a search.",
@@ -29,19 +35,20 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 @options.group
 @options.settings
 @click.option(
-    "--init-from", type=click.Path(path_type=Path), metavar="RUN",
+    "--init-from", type=parameters.Model(as_path=True), metavar="RUN",
     help="Initial weights: a run folder or a pretrained model, such as digits.",
 )  # fmt: skip
 @click.option(
-    "--teacher", "teachers", type=click.Path(path_type=Path), multiple=True, metavar="RUN",
+    "--teacher", "teachers", type=parameters.Model(as_path=True), multiple=True, metavar="RUN",
     help="Train by knowledge distillation from this run instead of the labels; repeat for an ensemble.",
 )  # fmt: skip
 @options.backbone
 @options.device
+@options.threads
 @options.out
 @click.option("--final", is_flag=True, help="Train on the validation images too, then evaluate on the test set, once.")
 @click.option(
-    "--suite", type=options.SUITE, default="core", show_default=True,
+    "--suite", type=parameters.SUITE, default="core", show_default=True,
     help="digits or photo: also that suite's mean and three worst corruptions, on 500 validation images.",
 )  # fmt: skip
 @click.option(
@@ -53,6 +60,7 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
     "--track", type=click.Choice(["mlflow", "tensorboard", "wandb"]),
     help="Also log settings, loss and accuracy to a tracker of experiments, in --out; nothing is sent.",
 )  # fmt: skip
+@options.language
 @options.as_json
 def train(
     recipe: str | None,
@@ -67,11 +75,13 @@ def train(
     backbone: str | None,
     fine_tune: bool,
     device: str,
+    threads: int | None,
     out: Path,
     final: bool,
     suite: str,
     held_out_classes: bool,
     track: str | None,
+    language: "Language",
     as_json: bool,
     **flags: str | None,
 ) -> None:
@@ -96,6 +106,8 @@ def train(
 
         check_tracker(track)
     options.changed(choose_settings(recipe, settings_file, flags["model"])[1], flags)  # errors before images are read
+    check_out(out)
+    check_runs(init_from, *teachers)
 
     from imparfait.cli.runs import train_and_report
     from imparfait.data.load import DATASETS
@@ -151,6 +163,7 @@ def train(
             name,
             final=final,
             device=device,
+            threads=threads,
             weights=weights,
             teachers=teachers,
             fixed=fixed,
@@ -164,7 +177,7 @@ def train(
     if run.pilot:
         click.echo(str(run.pilot), err=True)
     console.report_steps(settings, run.settings, len(run.data))
-    is_new = train_and_report(run, model, test, out, as_json, suite, held_out_classes, track)
+    is_new = train_and_report(run, model, test, out, as_json, suite, held_out_classes, track, language)
     if not final and dataset.sealed:
         console.next_step(
             options.again("--final", but="--suite"), "train on the validation images too and evaluate on the test set"

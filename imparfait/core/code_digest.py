@@ -9,13 +9,13 @@ PACKAGE = Path(__file__).parents[1]
 
 
 @cache
-def digest_of(start: Path, package: Path = PACKAGE) -> str:
-    """sha256 of the module `start` and everything it imports from the package, directly or not.
+def digest_of(*starts: Path, package: Path = PACKAGE) -> str:
+    """sha256 of the modules `starts` and everything they import from the package, directly or not.
 
     Comments, docstrings and layout do not count.
     """
     digest = hashlib.sha256()
-    for _, tree in sorted(import_closure(start, package).items()):
+    for _, tree in sorted(import_closure(*starts, package=package).items()):
         digest.update(ast.dump(_without_docstrings(tree)).encode())
     return digest.hexdigest()
 
@@ -29,9 +29,9 @@ def package_digest(package: Path = PACKAGE) -> str:
     return digest.hexdigest()
 
 
-def import_closure(start: Path, package: Path = PACKAGE) -> dict[Path, ast.Module]:
-    """`start` and all files of the package that it imports, directly or inside functions, with their trees."""
-    closure, pending = dict[Path, ast.Module](), [start]
+def import_closure(*starts: Path, package: Path = PACKAGE) -> dict[Path, ast.Module]:
+    """`starts` and all files of the package that they import, directly or inside functions, with their trees."""
+    closure, pending = dict[Path, ast.Module](), [*starts]
     while pending:
         path = pending.pop()
         if path in closure:

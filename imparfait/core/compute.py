@@ -1,5 +1,7 @@
 """Device, threads and precision of a computation, and the cores, memory and worker processes it has."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import math
@@ -13,6 +15,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, PositiveInt
 
+from imparfait.core.counts import counted
+from imparfait.core.openmp import usable_cores as usable_cores
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
 
@@ -24,7 +29,7 @@ class ComputeConfig(BaseModel, frozen=True, extra="forbid"):
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __str__(self) -> str:
-        return f"{self.threads} thread{'s' * (self.threads > 1)} ({self.device}, {self.precision})"
+        return f"{counted(self.threads, 'thread')} ({self.device}, {self.precision})"
 
 
 MODEL_VALUES, ARRAY_VALUES = 1 << 21, 1 << 23
@@ -34,11 +39,6 @@ MODEL_VALUES, ARRAY_VALUES = 1 << 21, 1 << 23
 def images_at_once(shape: Sequence[int], most: int, values: int = MODEL_VALUES) -> int:
     """How many images of this `shape` to process at once: `most`, or fewer of large images, for memory."""
     return max(1, min(most, values // math.prod(shape)))
-
-
-def usable_cores() -> int:
-    """Number of cores this process may use; in a container often fewer than the computer has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 NO_FOLDER = f"{os.devnull}/none"  # which cannot exist

@@ -1,5 +1,7 @@
 """Errors that a person can act on: what came, what was expected, what to write instead."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Mapping
 from typing import TypeVar
@@ -25,5 +27,6 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(table)}"
+    names = map(repr, table) if any(" " in each for each in table) else table
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}"
     raise UserError(f"no {kind} is called {name!r}", hint=hint)

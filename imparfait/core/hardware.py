@@ -27,18 +27,22 @@ IS_AVAILABLE: dict[str, Callable[[], bool]] = {
 }
 
 
-def choose_compute(model: nn.Module, images: Tensor, device: str = "auto") -> ComputeConfig:
+def choose_compute(model: nn.Module, images: Tensor, device: str = "auto", threads: int | None = None) -> ComputeConfig:
     """The device, threads and precision of a run: always the same on the same computer.
 
-    Device: the first available of cuda, mps and cpu (only cpu is tested). Threads: one per usable core, at most 8.
+    Device: the first available of cuda, mps and cpu (only cpu is tested). Threads: one per usable core,
+    at most 8, unless `threads` says otherwise.
     Precision: bfloat16 on a CPU with bf16 units if `model` gives the same logits on `images` as in float32, up to
     rounding; float32 otherwise, because bf16 is slower on a CPU without such units.
     """
     device = choose_device(device)
-    threads = min(usable_cores(), MAX_THREADS)
     fast = device == "cpu" and has_bf16_units() and bf16_agrees(model, images)
     return ComputeConfig.model_validate(
-        {"device": device, "threads": threads, "precision": "bfloat16" if fast else "float32"}
+        {
+            "device": device,
+            "threads": threads or min(usable_cores(), MAX_THREADS),
+            "precision": "bfloat16" if fast else "float32",
+        }
     )
 
 
@@ -93,6 +97,11 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def arithmetic_variables() -> dict[str, str]:
+    """The environment variables that change arithmetic, as they are set here."""
+    return {name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ}
+
+
 def environment(compute: ComputeConfig) -> dict[str, str | int]:
     """Versions, processor, compute configuration, variables that change arithmetic, and commit: to repeat a run."""
     packages = ("imparfait", "torch", "numpy", "optuna", "scikit-learn", "scipy", "matplotlib")
@@ -103,7 +112,7 @@ def environment(compute: ComputeConfig) -> dict[str, str | int]:
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         **compute.model_dump(),
-        **{name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ},
+        **arithmetic_variables(),
         "commit": _commit(),
     }
 
@@ -119,15 +128,20 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    """The commit of a checkout of imparfait, with "-dirty" where files of it were changed since."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # installed: a repository around it would be another's
         return "unknown"
-    return commit.stdout.strip() or "unknown"
+    commit = _git(root, "rev-parse", "HEAD")
+    # Not `git describe --dirty`, which writes the index, and makes a `git commit` at the same time fail.
+    changed = _git(root, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
+    return "unknown" if commit is None or changed is None else commit + "-dirty" * bool(changed)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """What git prints, None where it fails."""
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

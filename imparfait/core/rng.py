@@ -1,5 +1,7 @@
 """Counter-based random numbers: a function of (seed, purpose, epoch, source id, name), never of a state."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 
@@ -26,7 +28,7 @@ class CounterRng:
     epoch: int
     sources: Int64[Tensor, " n"]
 
-    def bits(self, name: str, *shape: int) -> Int64[Tensor, "..."]:
+    def bits(self, name: str, *shape: int) -> Int64[Tensor, ...]:
         """64 random bits for each entry of `[n, *shape]`, on the device of `sources`: the same on every device."""
         if len(self.sources) == 0:
             return torch.empty(0, *shape, dtype=torch.int64, device=self.sources.device)
@@ -34,23 +36,23 @@ class CounterRng:
         words = _words_on_cpu if tensors.on_cpu(streams) else _words
         return words(streams, torch.Size(shape).numel()).reshape(len(streams), *shape)
 
-    def uniform(self, name: str, *shape: int) -> Float32[Tensor, "..."]:
+    def uniform(self, name: str, *shape: int) -> Float32[Tensor, ...]:
         """Numbers in [0, 1), of shape `[n, *shape]`.
 
         They have 24 bits, so that float32 and float64 arithmetic start from exactly the same numbers.
         """
         return _shift(self.bits(name, *shape), 40).to(torch.float32) * 2.0**-24
 
-    def normal(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, "..."]:
+    def normal(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, ...]:
         """Normally distributed numbers of mean 0 and standard deviation 1, of shape `[n, *shape]`."""
         normal: Tensor = torch.special.ndtri(self.uniform(name, *shape).to(dtype).clamp(min=2.0**-25))
         return normal
 
-    def at(self, rows: Tensor | slice) -> "CounterRng":
+    def at(self, rows: Tensor | slice) -> CounterRng:
         """The generator of some of the images; `rows` are indices, a mask or a slice."""
         return CounterRng(self.seed, self.purpose, self.epoch, self.sources[rows])
 
-    def to(self, device: torch.device) -> "CounterRng":
+    def to(self, device: torch.device) -> CounterRng:
         """The same generator, with its numbers on `device`."""
         return CounterRng(self.seed, self.purpose, self.epoch, self.sources.to(device, non_blocking=True))
 
@@ -75,7 +77,7 @@ def _words(streams: Int64[Tensor, " n"], count: int) -> Int64[Tensor, "n count"]
     return _mix(counter + _mix(streams)[:, None])
 
 
-def _mix(words: Int64[Tensor, "..."]) -> Int64[Tensor, "..."]:
+def _mix(words: Int64[Tensor, ...]) -> Int64[Tensor, ...]:
     for by, factor in ((30, FIRST), (27, SECOND)):
         words = (words ^ _shift(words, by)) * _signed(factor)
     return words ^ _shift(words, 31)

@@ -259,22 +259,6 @@ def open_to_append(path: Path) -> IO[bytes]:
         raise UserError(f"{path}: {error.strerror}", expected="a file in a folder that can be written to") from error
 
 
-def check_writable(file: Path, *, makes_folder: bool = False) -> None:
-    """Raise UserError, before the work, for a file that could not be written after it, its folder made or not."""
-    folder = file.parent
-    while makes_folder and not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    problem = ""
-    if file.exists() and not file.is_file():
-        problem = f"{file}: is {'a folder' if file.is_dir() else 'no regular file'}"
-    elif not folder.is_dir():
-        problem = f"{file}: there is no folder {folder}"
-    elif not os.access(folder, os.W_OK):
-        problem = f"{file}: no right to write in {folder}"
-    if problem:
-        raise UserError(problem, expected="the path of a file to write")
-
-
 def read_regular(file: Path, most: int, expected: str = "the one that a training wrote", hint: str = "") -> bytes:
     """The content of a regular file of at most `most` bytes; raises UserError otherwise (pipe, folder, too large)."""
     with os.fdopen(open_regular(file, expected, hint), "rb") as content:

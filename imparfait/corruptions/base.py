@@ -1,5 +1,7 @@
 """The registry entry of a corruption: its function, family and severities."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,7 +36,7 @@ class Corruption:
     mnist_c: float | None = None
     """The severity that equals MNIST-C's published parameters, for its 15 corruptions."""
     in_kind: bool = False
-    """Whether it only resembles the published corruption of that name; reports then append "-like"."""
+    """Whether it only resembles the published corruption of that name; reports then append "(similar)"."""
     protocol: float | None = None
     """The severity in the core suite, for the two corruptions that belong to it."""
     levels: tuple[float, ...] = SEVERITY_LEVELS
@@ -89,7 +91,7 @@ def on_device(constant: Tensor, like: Tensor) -> Tensor:
     return constant.to(like.device, non_blocking=True)
 
 
-def constants(values: Any, like: Tensor) -> Float[Tensor, "..."]:
+def constants(values: Any, like: Tensor) -> Float[Tensor, ...]:
     """Numbers in the precision and on the device of `like`."""
     return on_device(torch.tensor(values, dtype=like.dtype), like)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.names import check_names
 from imparfait.data.dataset import LabelledImages, Split
@@ -53,7 +54,8 @@ def from_arrays(
     if len(values) < 2 or counts.min() < 2:
         few = values[counts.argmin()]
         raise UserError(
-            f"{path}: the train labels have {len(values)} classes, {few} with {counts.min()} image(s); "
+            f"{path}: the train labels have {counted(len(values), 'class', 'classes')}, {few} with "
+            f"{counted(int(counts.min()), 'image')}; "
             "expected two classes or more, of two images each or more"
         )
     planes = planes_of(path, "train", images)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from imparfait.core.counts import counted
 from imparfait.core.rng import CounterRng
 from imparfait.core.tensors import Images
 from imparfait.corruptions import CORRUPTIONS, CorruptionFunction, Family, Severity
@@ -85,6 +86,10 @@ def _severities(severity: float | tuple[float, float], rng: CounterRng) -> Sever
     return least + (most - least) * rng.uniform("severity")
 
 
+def _in_words(corruption: str) -> str:
+    return corruption.replace("_", " ")
+
+
 def describe_overlap(augmentation: Augmentation) -> str:
     """A sentence on which corruptions `augmentation` contains: accuracies on others are a different claim."""
     names = [share.corruption for share in augmentation.shares if share.corruption in CORRUPTIONS]
@@ -93,9 +98,11 @@ def describe_overlap(augmentation: Augmentation) -> str:
         return "No corruption was seen in training" + (", only mild changes of photographs." if mild else ".")
     if len(names) > 3:
         unseen = [name for name in CORRUPTIONS if name not in names]
-        seen = f"{len(names)} corruptions were seen in training"
-        return f"{seen}: all but {', '.join(unseen)}." if unseen else f"{seen}: all of them."
-    return f"Seen in training: {' and '.join(names)}; these numbers say nothing about other corruptions."
+        seen = f"{counted(len(names), 'corruption')} {'was' if len(names) == 1 else 'were'} seen in training"
+        return f"{seen}: all but {', '.join(map(_in_words, unseen))}." if unseen else f"{seen}: all of them."
+    return (
+        f"Seen in training: {' and '.join(map(_in_words, names))}; these numbers say nothing about other corruptions."
+    )
 
 
 CLEAN = AugmentationShare("clean", 0.0, 1.0)

@@ -1,5 +1,7 @@
 """Corrupted images for evaluation: the same pixels for everyone, so computed on the CPU on every computer."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -27,7 +29,12 @@ HALF = torch.tensor(0.5)
 
 
 def core_suite(data: LabelledImages) -> list[ConditionImages]:
-    """`data` under the conditions of the core suite: clean, geometric and shrunk."""
+    """`data` under the conditions of the core suite: clean, geometric and shrunk.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(60))
+    >>> [(each.corruption, each.severity) for each in imparfait.core_suite(few)]
+    [('clean', 0.0), ('geometric', 0.5), ('shrunk', 1.0)]
+    """
     return conditions_of(data, CORE_SUITE)
 
 
@@ -41,6 +48,10 @@ def corrupt(data: LabelledImages, corruption: str, severity: float, seed: int = 
 
     Corruptions of digits are computed in float64, those of photographs (photo.NAME) in float32.
     Seed 0 gives the published pixels of the evaluation suites. Raises UserError for an unknown corruption.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(60))
+    >>> imparfait.corrupt(few, "rotate", 0.4).pixels.shape
+    (60, 1, 28, 28)
     """
     if corruption == "clean":
         return data

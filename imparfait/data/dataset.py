@@ -1,11 +1,15 @@
 """Labelled images, with the source id of each; in memory, or mapped into it where they are many."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.large_arrays import rows_of
 from imparfait.core.types import Groups, Labels, Pixels, Sources
 from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
@@ -37,7 +41,7 @@ class LabelledImages:
 
     def __repr__(self) -> str:
         _, channels, height, width = self.pixels.shape
-        size = f"{height}×{width}, {channels} channel{'s' * (channels > 1)}, {len(self.classes)} classes"
+        size = f"{height}×{width}, {counted(channels, 'channel')}, {counted(len(self.classes), 'class', 'classes')}"
         return f"<{len(self):,} {self.split} images of {self.name}: {size}>"
 
     @property
@@ -56,8 +60,9 @@ class LabelledImages:
         _, channels, height, width = self.pixels.shape
         return InputFormat(channels=channels, height=height, width=width, normalization=self.normalization)
 
-    def select(self, rows: np.ndarray, split: Split | None = None) -> "LabelledImages":
-        """The images at `rows`, by index or mask."""
+    def select(self, rows: np.ndarray | Sequence[int] | slice, split: Split | None = None) -> LabelledImages:
+        """The images at `rows`: indices, a range, a slice, or a mask."""
+        rows = np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows)
         return replace(
             self,
             pixels=rows_of(self.pixels, rows),

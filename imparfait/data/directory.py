@@ -129,7 +129,7 @@ def _list_folder(path: Path) -> Directory:
         if count > MAX_FILES:
             raise UserError(f"{path}: more than {MAX_FILES:,} files", hint="name the folder of the data set itself")
         for entry in in_order:
-            if not entry.is_dir():
+            if not _leads_to_folder(entry):
                 found.files[entry.name] = entry.path
                 continue
             status = os.stat(entry.path)  # noqa: PTH116 - of what a link leads to
@@ -140,6 +140,13 @@ def _list_folder(path: Path) -> Directory:
 
     status = path.stat()
     return listed(str(path), frozenset({(status.st_dev, status.st_ino)}))
+
+
+def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: named where it is read, if it is an image
+        return False
 
 
 def _list_archive(path: Path) -> Directory:

@@ -12,14 +12,12 @@ from imparfait.data.directory import Directory, list_directory, on_disk
 from imparfait.data.group_names import NO_GROUPS
 from imparfait.data.idx import PARTS, TRANSPOSED, find_sets, read_idx, read_mapping
 from imparfait.data.image_dataset import from_images, grouped
-from imparfait.data.image_files import ImageFiles, Wanted
+from imparfait.data.image_files import MAX_NAMED, ImageFiles, Wanted
 from imparfait.data.image_folder import MAX_WRAPPERS, SPLITS, find_class_folders, images_in, split_named
 from imparfait.data.image_table import read_image_table
 from imparfait.data.pixel_table import is_pixel_table
 from imparfait.data.split_dataset import Dataset
 from imparfait.data.table_dataset import TableFile, from_pixel_tables, from_tables, split_tables, tables_in
-
-KINDS = "class folders of images, a .csv or .parquet table, IDX or .npy files, or an .npz, .mat or .zip file"
 
 
 def read_path(path: Path, wanted: Wanted, watch: Watch) -> Dataset | None:
@@ -178,8 +176,9 @@ def _from_named_arrays(directory: Directory, files: Sequence[str], inner: str, n
         names = npz.names_in(folder / inner)
     pairs = {split: pair for split in SPLITS if (pair := npz.find_arrays(names, split))}
     if "train" not in pairs:
+        more = f" … and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
         raise UserError(
-            f"{shown}: no training images in it ({', '.join(sorted(names)) or 'nothing'})",
+            f"{shown}: no training images in it ({', '.join(sorted(names)[:MAX_NAMED]) or 'nothing'}{more})",
             expected="x_train and y_train, or train_images and train_labels",
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
 from imparfait.data.dataset import LabelledImages
@@ -78,7 +79,7 @@ def _check_groups(data: LabelledImages, counts: Int64[np.ndarray, "groups classe
         else:
             hint = f"write --folds {len(counts)}, or --folds groups to hold out one group at a time"
         raise UserError(
-            f"{data.name}: {len(counts)} group{'s' * (len(counts) != 1)}",
+            f"{data.name}: {counted(len(counts), 'group')}",
             expected=f"at least {folds}, one for each side of the split" if folds == 2 else f"one for each of {folds}",
             hint=hint,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.names import check_names
 from imparfait.core.types import Watch
@@ -142,7 +143,6 @@ def _check_fewest(path: str, classes: tuple[str, ...], fewest: int, counts: Mapp
     if len(classes) < 2 or fewest < 2:
         least = min(classes, key=lambda name: counts[name])
         raise UserError(
-            f"{path}: {len(classes)} class{'es' * (len(classes) > 1)}, {least!r} with {counts[least]} "
-            f"image{'s' * (counts[least] != 1)}",
+            f"{path}: {counted(len(classes), 'class', 'classes')}, {least!r} with {counted(counts[least], 'image')}",
             expected="two classes or more, of two images each or more",
         )

@@ -21,7 +21,7 @@ from imparfait.data.images.normalize import normalize
 from imparfait.data.table_files import Encoded
 
 MNIST_SIDE = 28  # pixels, for `digit` where no size is given
-MAX_NAMED = 10  # unreadable files in one error
+MAX_NAMED = 10  # unreadable files, or names, in one error
 SHAPES_READ = 50  # image files whose shapes decide how all are brought to one size
 SQUARE_LOG_RATIO = 0.1  # of width to height, within which an image counts as square
 SAME_ORIENTATION_SHARE = 0.9

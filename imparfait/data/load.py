@@ -1,16 +1,18 @@
 """Data sets by name, by file or by folder, or from memory."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imparfait.core.counts import counted
-from imparfait.core.errors import UserError, lookup
+from imparfait.core.errors import UserError
+from imparfait.core.progress import ShowProgress, watch_with
 from imparfait.core.types import Watch
 from imparfait.data.arrays import from_arrays
 from imparfait.data.dataset import Split
@@ -18,6 +20,8 @@ from imparfait.data.idx import as_idx, read_idx
 from imparfait.data.image_files import Wanted
 from imparfait.data.images.centre_crop import CentreCrop
 from imparfait.data.images.input_format import InputFormat, Normalization
+from imparfait.data.locate import KINDS, no_data
+from imparfait.data.locate import parts_of as parts_of
 from imparfait.data.split_dataset import Dataset as Dataset  # where others look for it
 
 MNIST = Path(__file__).parent / "mnist"
@@ -42,7 +46,7 @@ def load_data(
     data: Any = "mnist",
     size: int | None = None,
     normalize: Normalization | InputFormat | None = None,
-    watch: Watch = plainly,
+    watch: Watch | None = None,
     *,
     channels: int | None = None,
     skip_unreadable: bool = False,
@@ -50,6 +54,7 @@ def load_data(
     file_size: int | None = None,
     centre: CentreCrop | None = None,
     whole: bool = False,
+    progress: ShowProgress = False,
 ) -> Dataset:
     """The data set called `data`, the one at the path `data`, or the images and labels that `data` holds.
 
@@ -68,9 +73,18 @@ def load_data(
     `group` tells which images stay on one side of every split: a column of the table, "parent" for the folder that an
     image is in, or a regular expression with one group, searched in its path; "none" for no groups. By default it is a
     column called group. `centre` resizes and crops image files before anything else. `whole` makes one split of all
-    images, those for the test included, to evaluate a model that was trained on none of them.
+    images, those for the test included, to evaluate a model that was trained on none of them. `progress` True draws a
+    bar over image files; a function is called with how many are read and the total. `watch` may show it otherwise.
     Raises UserError when a file is not what it says.
+
+    >>> data = imparfait.load_data("mnist")
+    >>> data.train
+    <60,000 train images of mnist: 28×28, 1 channel, 10 classes>
+    >>> import numpy as np
+    >>> imparfait.load_data((np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2)).train.classes
+    ('0', '1')
     """
+    watch = watch or watch_with(progress, "reading images")
     known = normalize if isinstance(normalize, InputFormat) else None
     declared = None if isinstance(normalize, InputFormat) else normalize
     channels = known.channels if known else channels
@@ -99,37 +113,19 @@ def _at(data: str | Path, wanted: Wanted, watch: Watch) -> Dataset:
     if str(data) in DATASETS or not path.exists():
         if str(data) not in DATASETS and (inside := formats.read_inside(path, wanted, watch)):
             return inside
-        is_path = path.suffix or len(path.parts) > 1 or not get_close_matches(str(data), DATASETS)
-        if is_path and str(data) not in DATASETS:
-            raise UserError(
-                f"{data}: no such file or folder; --data wants {formats.KINDS}, or one of {', '.join(DATASETS)}"
-            )
-        return lookup("data set", str(data), DATASETS)(wanted)
+        if str(data) not in DATASETS:
+            raise no_data(str(data))
+        return DATASETS[str(data)](wanted)
     found = formats.read_path(path, wanted, watch)
     if found is None and (images := formats.count_images(path)):
         raise UserError(
             f"{data}: {counted(images, 'image')}, but neither class folders nor a table of labels",
-            expected="<class>/… with two classes or more, or a .csv file with columns image_path and label",
+            expected="two classes or more",
+            hint=f"put them into {path / '<class>'}/, or add a .csv file with columns image_path and label",
         )
     if found is None:
-        raise UserError(
-            f"{data}: nothing to learn from in it; --data wants {formats.KINDS}, or one of {', '.join(DATASETS)}"
-        )
+        raise UserError(f"{data}: nothing to learn from in it; --data wants {KINDS}, or one of {', '.join(DATASETS)}")
     return found
-
-
-def parts_of(data: str) -> list[str]:
-    """The names and paths in `data`, of which there are several with + between them; raises UserError."""
-    parts = data.split("+")
-    if len(parts) == 1 or Path(data).exists():
-        return [data]
-    for part in parts:
-        if not part or (part not in DATASETS and not Path(part).exists()):
-            raise UserError(
-                f"{data}: no such file or folder as {part!r}",
-                expected="folders of images and tables with + between them",
-            )
-    return parts
 
 
 def mnist(wanted: Wanted) -> Dataset:

@@ -105,7 +105,7 @@ def _read(path: Path, stream: Readable, size: int, or_text: bool) -> np.ndarray:
         raise UserError(f"{path}: its values are {kind}; expected {wanted}")
     if is_text and not kind.itemsize:
         raise UserError(f"{path}: all its values are empty", expected="whole numbers, or text")
-    if any(not isinstance(length, int) or length < 0 for length in shape):
+    if any(type(length) is not int or length < 0 for length in shape):  # True is an int too
         raise UserError(f"{path}: the header says shape {shape}; expected lengths from 0")
     expected = math.prod(shape) * kind.itemsize
     described = f"{' x '.join(map(str, shape))} of {kind}"

@@ -42,7 +42,11 @@ class Dataset:
     def test(self) -> SealedTest:
         """The sealed test images; raises UserError where the data set has none."""
         if self.sealed is None:
-            raise UserError(f"{self.train.name} has no test images (such as {' and '.join(PARTS['test'])}, or test/)")
+            raise UserError(
+                f"{self.train.name} has no test images",
+                expected=f"{' and '.join(PARTS['test'])}, or a folder test/",
+                hint="evaluate on the validation images: leave out --final, or --split test",
+            )
         return self.sealed
 
     @property

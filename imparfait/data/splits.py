@@ -1,5 +1,7 @@
 """Splits of the source images: validation, calibration, cross-validation folds, subsamples."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -7,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
 from imparfait.data.dataset import LabelledImages
@@ -21,6 +24,11 @@ def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[Labell
     The sources of each class with the smallest random numbers are the validation set, so all copies of a source stay
     together. For MNIST this is the project's validation set. Images with groups are split by group instead, as close
     to the share and as stratified as the groups allow.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(60))
+    >>> train, validation = imparfait.split(few, share=0.25)
+    >>> len(train), len(validation)
+    (45, 15)
     """
     if data.groups is not None:
         _check_split(data)
@@ -29,7 +37,7 @@ def split(data: LabelledImages, share: float = VALIDATION_SHARE) -> tuple[Labell
     mask = np.isin(data.sources, _share_of_each_class(data, share, "validation"))
     if not mask.any():
         raise UserError(
-            f"{data.name}: {len(data)} images are too few to hold out a validation set",
+            f"{data.name}: {counted(len(data), 'image')}, too few to hold out a validation set",
             expected="at least 2 images per class",
         )
     return data.select(~mask), data.select(mask, "validation")
@@ -80,6 +88,11 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
 
     Each `partition` is another random division into folds; with as many folds as groups, each group is held out once.
     Raises UserError when a class has fewer sources than folds, or when there are too few groups.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(60))
+    >>> train, held_out = imparfait.fold(few, folds=3, number=0, partition=0)
+    >>> len(train), len(held_out)
+    (40, 20)
     """
     if data.groups is not None:
         _check_split(data)
@@ -90,7 +103,8 @@ def fold(data: LabelledImages, folds: int, number: int, partition: int) -> tuple
     for label, members in enumerate(_by_class(data, "folds", partition)):
         if len(members) < folds:
             raise UserError(
-                f"{data.name}: class {data.classes[label]} has {len(members)} images, fewer than the {folds} folds",
+                f"{data.name}: class {data.classes[label]} has {counted(len(members), 'image')}, "
+                f"fewer than the {folds} folds",
                 hint=f"write --folds {max(2, len(members))} or add images",
             )
         held_out.append(members[(np.arange(len(members)) + dealt) % folds == number])
@@ -110,7 +124,7 @@ def check_apart(fit: LabelledImages, held_out: LabelledImages) -> None:
     shared = shared_groups(fit, held_out)
     if shared:
         raise UserError(
-            f"leakage: {shared} held-out group{'s' * (shared > 1)} {'are' if shared > 1 else 'is'} also trained on",
+            f"leakage: {counted(shared, 'held-out group')} {'are' if shared > 1 else 'is'} also trained on",
             hint="keep all images of a group on one side",
         )
 

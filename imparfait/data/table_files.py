@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from imparfait.core.errors import UserError
 from imparfait.core.install import install_hint
@@ -14,7 +14,7 @@ from imparfait.core.install import install_hint
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 DELIMITERS = ",;\t"
 MAX_ROWS = 20_000_000
-MAX_ROW = 1 << 22  # characters of a CSV file's first row
+MAX_ROW = 1 << 22  # characters of a line of text
 ROWS_AT_A_TIME = 1000  # of a Parquet file
 MAX_PARQUET_BYTES = 8 << 30  # of columns, uncompressed
 
@@ -76,33 +76,47 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
     """The rows of a CSV file; the first tells which delimiter it has."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(MAX_ROW)
-            if len(first) == MAX_ROW:
-                raise csv.Error(f"its first row has more than {MAX_ROW:,} characters")
+            first = next(_lines(file), "")
             file.seek(0)
             delimiter = max(DELIMITERS, key=first.count)
-            for row in csv.reader(file, delimiter=delimiter):
+            for row in csv.reader(_lines(file), delimiter=delimiter):
                 if row:
                     yield row
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}: not text in UTF-8 ({error.reason} at byte {error.start:,})", hint="save it as UTF-8"
         ) from error
-    except csv.Error as error:
+    except (csv.Error, _TooLongError) as error:
         raise UserError(f"{path}: not a CSV file: {error}") from error
+
+
+class _TooLongError(ValueError):
+    """A line of a text file is over MAX_ROW."""
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines of a text file, none of them over MAX_ROW: a file without line breaks would fill the memory."""
+    number = 0
+    while line := file.readline(MAX_ROW):
+        number += 1
+        if len(line) == MAX_ROW:
+            raise _TooLongError(f"line {number:,} has more than {MAX_ROW:,} characters")
+        yield line
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
     number = 0
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for line in file:
+            for line in _lines(file):
                 number += 1
                 if line.strip():
                     row = json.loads(line)
                     if not isinstance(row, dict):
                         raise ValueError(f"a {type(row).__name__}, not an object")
                     yield row
+    except _TooLongError as error:
+        raise UserError(f"{path}: not JSON Lines: {error}") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: line {number} is not JSON: {error}", expected="an object per line") from error
 

@@ -17,7 +17,7 @@ from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import as_idx
 from imparfait.data.load import Dataset, plainly
-from imparfait.data.sealed_test import LEDGER
+from imparfait.data.test_ledger import ledger_for
 
 IDX_NAMES = {
     "train": ("train-images-idx{}-ubyte", "train-labels-idx1-ubyte"),
@@ -102,7 +102,7 @@ def write_corrupted(
     written: dict[str, str] = {}
     with atomic_directory(out) as folder:
         for split in order.splits:
-            with _images_of(dataset, split, out.parent / LEDGER) as data:
+            with _images_of(dataset, split, ledger_for(out.parent)) as data:
                 of_data[split] = data.fingerprint()
                 for name, corruption, severity in order.data_sets():
                     (folder / name).mkdir(exist_ok=True)

@@ -10,8 +10,9 @@ from scipy.special import chdtrc, gammaln, kolmogi, kolmogorov, ndtri, stdtrit
 
 from imparfait.core.errors import UserError
 from imparfait.evaluation.image_properties import PROPERTIES
+from imparfait.evaluation.intervals import group_error
 from imparfait.evaluation.observations import ZOOM, Observations
-from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, group_error, holm
+from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
 
 CONFIDENCE, CLASSES, UNSURE = "confidence", "classes", "unsure"
 LIMITS = {CLASSES: 0.1, UNSURE: 0.02}

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel
 
+from imparfait.evaluation.intervals import GroupInterval, Interval
 from imparfait.evaluation.model_comparison import Evaluation
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores_file import ConditionRecord, condition_records
-from imparfait.evaluation.statistics import Crossing, GroupInterval, Interval, Verdict
+from imparfait.evaluation.statistics import Crossing, Verdict
 from imparfait.evaluation.uncertainty import CalibrationReport, OodReport
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,11 +12,12 @@ from jaxtyping import Float
 from pydantic import BaseModel, ValidationError
 from scipy.special import bdtr, stdtr, stdtrit
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import atomic_write
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
-from imparfait.evaluation.suite import CLEAN
+from imparfait.evaluation.suite import CLEAN, Condition
 
 MEAN = "mean"
 STEPS = 255  # in which a share of correct copies is stored
@@ -37,6 +38,8 @@ class Baseline(BaseModel, frozen=True, extra="forbid"):
     images: int
     severities: str = ""
     """sha256 of the user's own severities; empty for the published ones."""
+    suite: str = ""
+    """Its name; empty in files of earlier versions."""
     correct: dict[str, str]
     """By corruption, "clean" and "mean": the share of correct copies of each image in 255ths, as bytes, deflated and in
     base 64."""
@@ -56,7 +59,7 @@ class Baseline(BaseModel, frozen=True, extra="forbid"):
             raise UserError(f"the baseline's {name} is damaged: {error}", hint="write it again with --save") from error
         if len(content) != self.images:
             raise UserError(
-                f"the baseline's {name} is damaged: {len(content)} images", hint="write it again with --save"
+                f"the baseline's {name} is damaged: {counted(len(content), 'image')}", hint="write it again with --save"
             )
         return np.frombuffer(content, np.uint8) / STEPS
 
@@ -86,7 +89,7 @@ def shares_of(suite: SuiteResult) -> dict[str, Float[np.ndarray, " images"]]:
     return found | {MEAN: suite.by_source()}
 
 
-def baseline_of(suite: SuiteResult, model: str, data: str, severities: str = "") -> Baseline:
+def baseline_of(suite: SuiteResult, model: str, data: str, severities: str = "", suite_name: str = "") -> Baseline:
     """What `gate` compares later models with; `data` is the fingerprint of the images, `severities` of own ones."""
     shares = shares_of(suite)
     packed = {
@@ -94,7 +97,7 @@ def baseline_of(suite: SuiteResult, model: str, data: str, severities: str = "")
         for name, each in shares.items()
     }
     return Baseline(
-        model=model, data=data, images=len(shares[CLEAN]), severities=severities, correct=packed,
+        model=model, data=data, images=len(shares[CLEAN]), severities=severities, suite=suite_name, correct=packed,
         accuracies={name: float(each.mean()) for name, each in shares.items()},
     )  # fmt: skip
 
@@ -145,7 +148,7 @@ def gate(
             hint="give the --severities of the baseline, or write it again with --save",
         )
     now = shares_of(suite)
-    tests = [_minimum(name.rpartition(".")[2], now, least) for name, least in (minimums or {}).items()]
+    tests = [_minimum(_short(name), now, least) for name, least in (minimums or {}).items()]
     if baseline:
         for name in [each for each in now if each in baseline.correct]:
             before = baseline.shares(name)
@@ -159,6 +162,18 @@ def gate(
         )
     adjusted = holm([test.p for test in tests])
     return [_finding(test, float(now[test.name].mean()), p, level) for test, p in zip(tests, adjusted, strict=True)]
+
+
+def check_conditions(minimums: Mapping[str, float], conditions: Iterable[Condition]) -> None:
+    """Raises UserError for a minimum of a condition that is not among these, before anything is evaluated."""
+    known = {CLEAN: None, MEAN: None} | {_short(each.corruption): None for each in conditions}
+    for name in minimums:
+        lookup("condition", _short(name), known)
+
+
+def _short(name: str) -> str:
+    """A condition's name without that of its suite."""
+    return name.rpartition(".")[2]
 
 
 @dataclass(frozen=True)

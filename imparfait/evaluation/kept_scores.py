@@ -9,7 +9,8 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.storage import delete, get, put
 from imparfait.data.dataset import LabelledImages
-from imparfait.data.sealed_test import LEDGER, SealedTest, TestAccess, count_accesses
+from imparfait.data.sealed_test import SealedTest, TestAccess
+from imparfait.data.test_ledger import count_accesses, ledger_for
 from imparfait.evaluation.scores import ConditionResult, Scores
 
 KEPT = ".test_scores"  # in the folder of the runs
@@ -31,12 +32,13 @@ def score_on_test(
     access. `settings` is what the ledger says of the classifier, `describe` what it says of the scores; None as `key`
     keeps nothing. `forget_scores` ends that once the report is written.
     """
+    ledger = ledger_for(out)
     if key and (kept := _kept(out / KEPT, key)):
         scores, sha256 = kept
         images = test.read_again()
         if images.fingerprint() == sha256:
-            return scores, TestAccess(images, count_accesses(out / LEDGER, sha256) - 1, describe(scores))
-    with test.open(out / LEDGER, settings) as access:
+            return scores, TestAccess(images, count_accesses(ledger, sha256) - 1, ledger, describe(scores))
+    with test.open(ledger, settings) as access:
         scores = score(access.images)
         if key:
             folder = out / KEPT

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from imparfait.evaluation.statistics import Interval
+from imparfait.evaluation.intervals import Interval
 
 Probabilities = Float[np.ndarray, "n classes"]
 """Each row adds up to 1. The most probable class is the prediction, its probability the confidence."""
@@ -66,7 +66,7 @@ def calibration_error(confidence: Confidence, correct: Correct, bins: int = BINS
     """The expected calibration error (ECE): the mean distance between confidence and accuracy over bins.
 
     It is biased upwards for small n: a perfectly calibrated classifier of accuracy a gets about
-    sqrt(2 · bins · a(1 − a) / (pi · n)), 0.02 for 1,000 images at 90 %. Compare only at equal n and bins, and
+    sqrt(2 · bins · a(1 − a) / (pi · n)), 0.03 for 1,000 images at 90 %. Compare only at equal n and bins, and
     relative to the error rate.
     Source: Guo et al. (ICML 2017); bins of equal mass: Nixon et al. (2019), Roelofs et al. (AISTATS 2022).
     """

@@ -1,17 +1,27 @@
 """Comparison of several models on one suite: seeds of a recipe are one model, and each pair gets one verdict."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
+from imparfait.core.optional import frame_of
 from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.result_plots import plot_models
 from imparfait.evaluation.robustness import SuiteResult, published_baseline
 from imparfait.evaluation.statistics import AdjustedDifference, Difference, Discordance, Verdict, holm, mcnemar
+from imparfait.evaluation.suite import CLEAN
 from imparfait.evaluation.uncertainty import CalibrationReport, OodReport, calibration_by_family, ood_reports
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +64,26 @@ class Evaluation:
     ood: dict[str, list[OodReport]]
     corruption_errors: dict[str, dict[str, float]]
     """By model and corruption, relative to the package's baseline."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas row per model, seed and condition, then the columns of `SuiteResult.to_frame`."""
+        rows = [
+            {"model": model.name, "seed": number, **row}
+            for model in self.models
+            for number, suite in enumerate(model.seeds)
+            for row in suite.rows()
+        ]
+        return frame_of(rows)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The accuracy of each model on clean images and under each corruption, and the means, in matplotlib axes."""
+        names = [summary.corruption for summary in self.models[0].seeds[0].corruptions]
+        values = {}
+        for model in self.models:
+            clean = [float(suite.clean.correct.mean()) for suite in model.seeds]
+            under = [float(model.by_source(name).mean()) for name in names]
+            values[model.name] = [float(np.mean(clean)), *under, model.mean]
+        return plot_models(ax, [CLEAN, *names, "mean"], values)
 
 
 def assess(
@@ -113,18 +143,26 @@ def compare_models(models: Sequence[ModelGroup]) -> list[Verdict]:
 def difference(first: ModelGroup, second: ModelGroup, corruption: str | None = None) -> Difference:
     """The paired difference of two models in the suite's mean, or in one corruption's mean over its severities.
 
-    Its variance adds two sources of chance: the choice of images (paired, by source) and, where a model has several
-    seeds, the choice of seeds (Welch's test, with Satterthwaite's degrees of freedom). Seeds also carry some of the
-    first, so the error is rather too large than too small.
+    Images and seeds are crossed random effects: each seed classifies the same images. The variance of the mean adds
+    the variance over images (paired, by source) and, where a model has several seeds, the one over seeds. Both hold
+    how seeds differ image by image, so one share of that is taken off. Satterthwaite's degrees of freedom.
+    Source: Searle, Casella & McCulloch (Variance Components, 1992), chapter 4, the two-way crossed model.
     """
-    ahead = first.by_source(corruption) - second.by_source(corruption)
-    terms = [(float(ahead.var(ddof=1)) / len(ahead), len(ahead) - 1)]
-    for model in (first, second):
-        if len(model.seeds) > 1:
-            means = [float(suite.by_source(corruption).mean()) for suite in model.seeds]
-            terms.append((float(np.var(means, ddof=1)) / len(means), len(means) - 1))
-    variance = sum(term for term, _ in terms)
-    freedom = variance**2 / sum(term**2 / n for term, n in terms) if variance > 0 else 1.0
+    shares = [np.stack([suite.by_source(corruption) for suite in model.seeds]) for model in (first, second)]
+    ahead = shares[0].mean(0) - shares[1].mean(0)
+    n = len(ahead)
+    terms = [(float(ahead.var(ddof=1)) / n, float(n - 1))]
+    twice = 0.0
+    for own in shares:
+        seeds = len(own)
+        if seeds > 1:
+            means = own.mean(1)
+            terms.append((float(means.var(ddof=1)) / seeds, seeds - 1.0))
+            apart = own - own.mean(0) - means[:, None] + means.mean()
+            twice += float((apart**2).sum()) / ((seeds - 1) * (n - 1)) / (seeds * n)
+    total = sum(term for term, _ in terms)
+    variance = max(total - twice, max(term for term, _ in terms))  # an estimate of a variance must not fall under them
+    freedom = variance**2 / sum(term**2 / degrees for term, degrees in terms) if variance > 0 else 1.0
     return Difference(float(ahead.mean()), variance**0.5, freedom)
 
 

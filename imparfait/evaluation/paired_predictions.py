@@ -6,23 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
-from imparfait.evaluation.metrics import calibration_error, log_loss, max_probability
+from imparfait.evaluation.intervals import GroupInterval, Interval, group_error, group_interval, wilson_interval
+from imparfait.evaluation.metrics import calibration_error, error_by_chance, log_loss, max_probability
 from imparfait.evaluation.prediction_files import Predictions, same_names
-from imparfait.evaluation.statistics import (
-    Difference,
-    Discordance,
-    GroupInterval,
-    Interval,
-    Verdict,
-    group_error,
-    group_interval,
-    holm,
-    mcnemar,
-    wilson_interval,
-)
+from imparfait.evaluation.statistics import Difference, Discordance, Verdict, holm, mcnemar
 
 MIN_FILES = 2
+CHANCE_RESAMPLES = 200  # of which a 20th lie above the value
 
 
 @dataclass(frozen=True)
@@ -37,6 +29,8 @@ class ModelSummary:
     over_groups: GroupInterval | None
     log_loss: float | None
     calibration_error: float | None
+    calibration_error_by_chance: float | None
+    """A perfectly calibrated model with these confidences stays below it in 95 % of draws."""
 
 
 @dataclass(frozen=True)
@@ -130,15 +124,18 @@ def _summary(
     members: Int[np.ndarray, " n"] | None,
 ) -> ModelSummary:
     places = {each: index for index, each in enumerate(table.classes)}
-    loss = error = None
+    loss = error = by_chance = None
     if table.probabilities is not None and all(label in places for label in labels):
         truths = np.array([places[label] for label in labels], np.int64)
         probabilities = table.probabilities[rows].astype(np.float32)
         loss = log_loss(probabilities, truths)
-        error = calibration_error(max_probability(probabilities), probabilities.argmax(1) == truths)
+        confidence = max_probability(probabilities)
+        error = calibration_error(confidence, probabilities.argmax(1) == truths)
+        by_chance = error_by_chance(confidence, resamples=CHANCE_RESAMPLES)
     over_groups = None if members is None else group_interval(correct.astype(float), members)
     hits = int(correct.sum())
-    return ModelSummary(name, hits, len(correct), wilson_interval(hits, len(correct)), over_groups, loss, error)
+    interval = wilson_interval(hits, len(correct))
+    return ModelSummary(name, hits, len(correct), interval, over_groups, loss, error, by_chance)
 
 
 def _parts(names: np.ndarray, correct: Sequence[Bool[np.ndarray, " n"]]) -> list[PartDifference]:
@@ -163,7 +160,9 @@ def _truths(
         found = _by_file(first, rows, given)
         missing = [first.files[row] for row, label in zip(rows, found, strict=True) if label is None]
         if missing:
-            raise UserError(f"{len(missing)} files without a truth, such as {missing[0]}", expected="one for each file")
+            raise UserError(
+                f"{counted(len(missing), 'file')} without a truth, such as {missing[0]}", expected="one for each file"
+            )
         return np.array(found)
     own, other = (
         None if table.truths is None else np.array(table.truths)[places]

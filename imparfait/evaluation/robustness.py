@@ -1,25 +1,34 @@
 """Robustness of one model over a suite: by corruption, on average, at worst, and relative to a baseline."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
+from imparfait.core.optional import frame_of
 from imparfait.corruptions import ALL_CORRUPTIONS, CORRUPTIONS
+from imparfait.evaluation.intervals import GroupInterval, Interval, group_interval, mean_interval
+from imparfait.evaluation.result_plots import plot_accuracies
 from imparfait.evaluation.scores import ConditionResult, Score, Scores
-from imparfait.evaluation.statistics import Crossing, GroupInterval, Interval, crossing, group_interval
+from imparfait.evaluation.statistics import Crossing, crossing
 from imparfait.evaluation.suite import CLEAN, CUSTOM, is_full, is_of_photos, levels_of, weights
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 BASELINE = Path(__file__).parent / "baseline.json"
 BASELINE_SHA256 = "9243da91f13df87f58bbddafa88a9d8baae153cf9a6c996672de25c0908a795f"
 CROSSING_ACCURACY = 0.95  # of digits: the severity where accuracy falls below this is reported
 CROSSING_SHARE = 0.9  # of photographs: the same, as a share of the clean accuracy, which differs from task to task
-NORMAL_QUANTILE = 1.959964  # of a 95 % interval
 CROSSING_RESAMPLES = 1000
 
 
@@ -106,7 +115,7 @@ class SuiteResult:
     @property
     def mean_interval(self) -> Interval:
         """The 95 % interval of the mean, over source images with all their corrupted copies."""
-        return normal_interval(self.mean, self.by_source())
+        return mean_interval(self.by_source(), copies=len(self.conditions))
 
     @property
     def mean_group_interval(self) -> GroupInterval | None:
@@ -141,6 +150,30 @@ class SuiteResult:
         own = [summary.core for summary in self.corruptions if summary.core is not None]
         expected = sum(known.protocol is not None for known in CORRUPTIONS.values())
         return float(np.mean([self.clean.score.accuracy, *own])) if len(own) == expected else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row per condition: corruption, family, severity, correct, total, accuracy (0..1), ends of its interval."""
+        families = {summary.corruption: summary.family for summary in self.corruptions}
+        return [
+            {
+                "corruption": score.corruption, "family": families.get(score.corruption, ""),
+                "severity": score.severity, "correct": score.correct, "total": score.total,
+                "accuracy": score.accuracy, "low": score.interval[0], "high": score.interval[1],
+            }
+            for score in self.scores.scores
+        ]  # fmt: skip
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas row per condition, as `rows`."""
+        return frame_of(self.rows())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The accuracy under each corruption, the mean over its severities, the lowest first; then clean and mean."""
+        ranked = sorted(self.corruptions, key=lambda summary: summary.accuracy)
+        names = [*(summary.corruption for summary in ranked), CLEAN, "mean"]
+        values = [*(summary.accuracy for summary in ranked), self.clean.score.accuracy, self.mean]
+        intervals = [*[None] * len(ranked), self.clean.score.interval, self.mean_interval]
+        return plot_accuracies(ax, names, values, intervals, "accuracy in %")
 
     def by_source(self, corruption: str | None = None) -> Float[np.ndarray, " sources"]:
         """The share of correct corrupted copies of each source image, weighted as in the mean."""
@@ -184,12 +217,6 @@ class SuiteResult:
         if not severity or (name, severity) not in self.conditions:
             return None
         return self.conditions[name, severity].score.accuracy
-
-
-def normal_interval(mean: float, by_source: Float[np.ndarray, " sources"]) -> Interval:
-    """The 95 % interval of a mean over source images, by the normal approximation, within 0..1."""
-    half = NORMAL_QUANTILE * float(by_source.std(ddof=1)) / len(by_source) ** 0.5
-    return max(0.0, mean - half), min(1.0, mean + half)
 
 
 def published_baseline() -> dict[str, dict[str, float]]:

@@ -13,13 +13,16 @@ from scipy.special import softmax
 
 from imparfait.core.compute import ARRAY_VALUES, images_at_once
 from imparfait.core.errors import UserError
+from imparfait.core.optional import frame_of
 from imparfait.core.types import Classifier, Groups, Labels, Pixels, Probabilities, Sources
 from imparfait.data.dataset import ConditionImages
+from imparfait.evaluation.intervals import GroupInterval, Interval, group_interval, mean_interval, wilson_interval
 from imparfait.evaluation.metrics import max_probability
-from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval, wilson_interval
+from imparfait.evaluation.result_plots import plot_accuracies
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 BATCH_IMAGES = 2000  # converted to float32 at once: 6 MB of MNIST
 
@@ -100,9 +103,8 @@ class Scores:
 
     @property
     def mean_interval(self) -> Interval:
-        """The 95 % interval of the mean, a bootstrap over source images with all their corrupted copies.
+        """The 95 % interval of the mean, over source images with all their corrupted copies.
 
-        Where all source images have as many correct copies, Wilson's for as many images: there is nothing to resample.
         Raises UserError where the conditions have different source images.
         """
         first = self.conditions[0].sources
@@ -110,10 +112,8 @@ class Scores:
             raise UserError(
                 "conditions with different source images", expected="the same ones: else their mean has no interval"
             )
-        correct = np.sum([condition.correct for condition in self.conditions], axis=0)
-        if correct.min() == correct.max():
-            return wilson_interval(round(self.mean * len(correct)), len(correct))
-        return bootstrap_interval(correct, copies=len(self.conditions))
+        shares = np.mean([condition.correct for condition in self.conditions], axis=0)
+        return mean_interval(shares, copies=len(self.conditions))
 
     @property
     def mean_group_interval(self) -> GroupInterval | None:
@@ -125,16 +125,22 @@ class Scores:
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas row per condition, and the mean."""
-        import pandas as pd
-
         names = ("corruption", "severity", "correct", "total", "accuracy", "low", "high")
         rows = [
             (score.corruption, score.severity, score.correct, score.total, score.accuracy, *score.interval)
             for score in self.scores
         ]
         mean = ("mean", None, None, None, self.mean, *self.mean_interval)
-        frame = pd.DataFrame([*rows, mean], columns=names).set_index("corruption")
+        frame = frame_of([dict(zip(names, row, strict=True)) for row in (*rows, mean)], names).set_index("corruption")
         return frame.astype({"severity": "Float64", "correct": "Int64", "total": "Int64"})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The accuracy of each condition and their mean, with 95 % intervals, in matplotlib axes."""
+        scores = self.scores
+        several = len({score.corruption for score in scores}) < len(scores)
+        names = [f"{each.corruption} {each.severity:g}" if several else each.corruption for each in scores]
+        values, intervals = [score.accuracy for score in scores], [score.interval for score in scores]
+        return plot_accuracies(ax, [*names, "mean"], [*values, self.mean], [*intervals, self.mean_interval])
 
     def _repr_html_(self) -> str:
         return str(self.to_frame().to_html(float_format="{:.4f}".format, na_rep=""))

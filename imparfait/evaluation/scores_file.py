@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from imparfait.core.names import as_cell
 from imparfait.core.storage import write_json
+from imparfait.evaluation.intervals import GroupInterval, Interval
 from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.statistics import GroupInterval, Interval
 
 
 class ConditionRecord(BaseModel, frozen=True):

@@ -1,88 +1,16 @@
-"""Confidence intervals for accuracies, and significance tests between classifiers."""
+"""Significance tests between classifiers, and the severity at which accuracy falls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
-from scipy.special import expit, logit, stdtr, stdtrit
+from jaxtyping import Bool, Float, Shaped
+from scipy.special import stdtr, stdtrit
 
-Interval = tuple[float, float]
-RESAMPLES = 10_000  # bootstrap samples
+from imparfait.evaluation.intervals import Interval
+
+RESAMPLES = 10_000  # of a bootstrap
 SIGNIFICANCE_LEVEL = 0.05
-
-
-def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
-    """The interval for an accuracy where each source image appears once.
-
-    Source: Wilson (1927), as SciPy computes it.
-    """
-    from scipy.stats import binomtest  # late: the import takes half a second, which every worker would pay
-
-    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def bootstrap_interval(
-    correct: Int[np.ndarray, " sources"], copies: int, confidence: float = 0.95, resamples: int = RESAMPLES
-) -> Interval:
-    """The interval for a mean where each source image has `copies` copies, of which `correct` are correct.
-
-    Sources are resampled with all their copies. Drawing n sources with replacement and counting how many have
-    0, 1, …, `copies` correct ones is a single multinomial draw. For the difference of two classifiers, `correct` is
-    the difference of their counts.
-    """
-    values, counts = np.unique(correct, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(len(correct), counts / len(correct), size=resamples)
-    means = draws @ values / (len(correct) * copies)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-@dataclass(frozen=True)
-class GroupInterval:
-    """The 95 % interval of an accuracy over groups of images, such as devices or writers."""
-
-    groups: int
-    interval: Interval
-
-
-def group_interval(
-    correct: Float[np.ndarray, " n"], groups: Int[np.ndarray, " n"], confidence: float = 0.95
-) -> GroupInterval | None:
-    """The interval for the accuracy on images of new groups, of which `groups` are a sample; None for one group.
-
-    `correct` is the share of correct copies of each image (0..1). Images of one group are alike, so that the groups
-    count, not the images. It is a t interval of the log odds, with the variance of a jackknife that leaves out one
-    group at a time, and the effective number of groups (Kish's, for unequal sizes) minus one degrees of freedom. A
-    bootstrap of the groups is too narrow where they are few or unequal: results/group-interval-coverage. Where all
-    are correct, or none, it is Wilson's for as many groups.
-    Source: MacKinnon, Nielsen & Webb (Journal of Econometrics 232, 2023), for jackknife and t; Carter, Schnepel &
-    Steigerwald (Review of Economics and Statistics 99, 2017), for the effective number.
-    """
-    n, mean = len(np.unique(groups)), float(correct.mean())
-    if n < 2:
-        return None
-    if mean in (0.0, 1.0):
-        return GroupInterval(n, wilson_interval(round(mean * n), n, confidence))
-    error, freedom = group_error(correct, groups)
-    error /= mean * (1 - mean)  # of the log odds
-    half = -float(stdtrit(freedom, (1 - confidence) / 2)) * error
-    return GroupInterval(n, (float(expit(logit(mean) - half)), float(expit(logit(mean) + half))))
-
-
-def group_error(values: Float[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) -> tuple[float, float]:
-    """The standard error of the mean of `values` over new groups, and its degrees of freedom, at least 1.
-
-    A jackknife that leaves out one of two or more groups at a time; degrees of freedom are the effective number of
-    groups (Kish's, for unequal sizes) minus one. Sources: those of `group_interval`.
-    """
-    _, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    shares = sizes / sizes.sum()
-    # What leaving out a group changes in the mean.
-    changes = np.bincount(members, weights=values - float(values.mean())) / sizes.sum() / (1 - shares)
-    error = float(np.sqrt((len(sizes) - 1) / len(sizes) * (changes**2).sum()))
-    return error, max(1.0, 1 / float((shares**2).sum()) - 1)
 
 
 @dataclass(frozen=True)
@@ -162,7 +90,7 @@ class Verdict:
     jobs: int = 0
     """Cross-validation folds that both finished; 0 for finished models on the same images."""
     by_source: Interval | None = None
-    """A bootstrap over source images of the same difference, for these trained networks only."""
+    """The interval over source images of the same difference, for these trained networks only."""
     corruptions: Mapping[str, AdjustedDifference] = field(default_factory=dict)
     """Secondary tests by corruption, adjusted within the pair; severities are not tested."""
     single_runs: tuple[str, ...] = ()

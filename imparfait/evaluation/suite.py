@@ -1,5 +1,7 @@
 """Evaluation suites: lists of conditions, each a corruption at one severity, applied when their turn comes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +48,9 @@ def full_suite(corruptions: Iterable[str | CorruptionFunction] = tuple(CORRUPTIO
 
     `corruptions` are names of CORRUPTIONS, such as "fog", or of PHOTO_CORRUPTIONS, such as "photo.fog", or functions of
     your own: `[*CORRUPTIONS, mine]`. By default the digits suite.
+
+    >>> [(each.corruption, each.severity) for each in imparfait.full_suite(["invert", "rotate"])][:3]
+    [('clean', 0.0), ('invert', 1.0), ('rotate', 0.2)]
     """
     conditions = [Condition(CLEAN, 0.0)]
     for corruption in corruptions:

@@ -11,9 +11,9 @@ from imparfait.data.images.blank import accepts
 from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.evaluation import metrics
 from imparfait.evaluation.calibration import CALIBRATION_FAMILIES, MODERATE_SEVERITY
+from imparfait.evaluation.intervals import Interval
 from imparfait.evaluation.robustness import CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import ConditionResult
-from imparfait.evaluation.statistics import Interval
 
 OOD_OF_PHOTOS = ("blank", "noise")
 """The OOD sets for photographs; letters and grey crops of photographs are made for models of digits."""

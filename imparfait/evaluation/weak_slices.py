@@ -15,8 +15,9 @@ from imparfait.core.storage import read_regular, write_json
 from imparfait.core.types import Groups, Labels
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.image_properties import PROPERTIES, image_property
+from imparfait.evaluation.intervals import Interval, group_error, wilson_interval
 from imparfait.evaluation.scores import ConditionResult
-from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, Interval, group_error, holm, wilson_interval
+from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
 
 FILE = "weak_slices.json"
 MAX_BYTES = 1 << 20

@@ -1,5 +1,7 @@
 """Export: a run as one ONNX or .keras file, written only if its predictions agree with the run's."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ from pydantic import ValidationError
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.install import install_hint
-from imparfait.core.storage import atomic_write, check_writable, printable
+from imparfait.core.storage import atomic_write, printable
 from imparfait.core.types import Pixels, Probabilities
+from imparfait.core.writable import check_writable
 from imparfait.models.metadata import ExportMetadata, ModelConfig, Parity, read_config
 from imparfait.models.pretrained import PRETRAINED
 
@@ -63,6 +66,14 @@ def export(run: str | Path, to: str = "onnx", out: str | Path | None = None, *, 
     founding study's networks: float32 images `[n, height, width, channels]` in 0..1 to calibrated probabilities.
     `out` is by default the run's name in the current folder. `network` as in `load_classifier`.
     Raises UserError, and writes nothing, where predictions on corrupted images differ from the run's.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(64))
+    >>> settings = imparfait.TrainingSettings(epochs=1, batch_size=32)
+    >>> model = imparfait.build(settings.model, channels=few.channels, classes=len(few.classes))
+    >>> epochs = list(imparfait.train(model, few, settings))
+    >>> run = imparfait.save_run("my_run", model, few, settings, epochs)
+    >>> imparfait.export(run).path.suffix
+    '.onnx'
     """
     export_format = lookup("format", to, FORMATS)
     folder = folder_of(run)

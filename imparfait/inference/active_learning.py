@@ -8,11 +8,12 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float, Int64
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels, Probabilities, Watch
 from imparfait.data.images.normalize import NormalizedImage, read_normalized
 from imparfait.inference.batch import CHUNK_FILES, Batch
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
+from imparfait.inference.predictor import Predictor
 
 POOL = 20  # times as many images as are chosen: the most uncertain ones, among which unlike ones are chosen
 THUMBNAIL = 8  # pixels a side, in grey: enough to tell near-copies from other images
@@ -48,7 +49,7 @@ def choose_images(files: Sequence[str], batch: Batch, count: int, watch: Watch) 
     results = watch(batch.predict(files), len(files))
     for number, result in enumerate(results):
         prediction = result.prediction
-        if prediction is None or result.page not in (None, 1) or prediction.reason == BLANK_MESSAGE:
+        if prediction is None or result.page not in (None, 1) or prediction.blank:
             continue
         scores = [score for _, score in prediction.predictions]
         entry = (1 - (scores[0] - scores[1]), -number, result.file)
@@ -59,7 +60,7 @@ def choose_images(files: Sequence[str], batch: Batch, count: int, watch: Watch) 
     candidates = list(candidates_of([file for _, _, file in sorted(pool, reverse=True)], batch.predictor))
     if not candidates:
         why = f"; {batch.failed[0].file}: {batch.failed[0].error}" if batch.failed else ""
-        raise UserError(f"no image to label among {len(files):,} files: all are blank or cannot be read{why}")
+        raise UserError(f"no image to label among {counted(len(files), 'file')}: all are blank or cannot be read{why}")
     probabilities = np.stack([each.probabilities for each in candidates])
     features = np.stack([each.features for each in candidates])
     return [candidates[row] for row in spread_out(uncertainties(probabilities), features, count)]

@@ -1,23 +1,25 @@
 """Predictions for image files and folders of them, in this process or on an executor."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
-from imparfait.data.images.decode import SUFFIXES, page_of
-from imparfait.data.images.normalize import normalize, read_normalized
+from imparfait.core.progress import ShowProgress, watch_with
+from imparfait.data.images.decode import SUFFIXES, Page
+from imparfait.data.images.normalize import NormalizedImage, normalize
+from imparfait.data.images.sources import ImageSource, OneImage, images_of, name_of, pages_of
 from imparfait.inference.file_results import FileResult, file_results
 from imparfait.inference.image_workers.client import ImageWorkers
-from imparfait.inference.loading import load_predictor
+from imparfait.inference.loading import Model, as_predictor, load_predictor
 from imparfait.inference.predict_jobs import PredictJob, PredictorSource, threads_of, versions_here
-from imparfait.inference.predictor import Prediction, Predictor
+from imparfait.inference.predictions import Predictions
+from imparfait.inference.predictor import Predictor
 from imparfait.selection.executors import Executor, executor_named, run_in_order
 
 CHUNK_FILES = 64  # files decoded before the model runs on all of them
@@ -26,18 +28,47 @@ MANY_FILES = 1000  # from which on more processes are worth the second that each
 KEPT_RESULTS = 1000  # for a drawing
 
 
-def predict(
-    source: bytes | str | Path | Image.Image | np.ndarray, model: str | Path | Predictor = "digits"
-) -> list[Prediction]:
-    """The prediction for each page of an image: a file, its bytes, Pillow's image, or an array.
+def predict(source: ImageSource, model: Model = "digits", *, progress: ShowProgress = False) -> Predictions:
+    """The prediction for each page of an image, or of several: a list, with `to_frame()` and `plot()`.
 
-    An array is [height, width], [height, width, 3] or [1 or 3, height, width], uint8 or floats in 0..1. `model` is as
-    `load_predictor` takes it. Raises UserError for what is no image.
+    An image is a path, bytes, an open file, Pillow's image or an array: [height, width], [height, width, 1, 3 or 4] or
+    [1 or 3, height, width], uint8 0..255, boolean, or floats in 0..1. Several are a list, or an array
+    [n, channels, height, width]. `model` is a pretrained model's name, an .onnx file that imparfait exported, a run
+    folder, a Predictor, or a model of `open_model`. `progress` True draws a bar over the images; a function is
+    called with how many are done and the total. Raises UserError for what is no image.
+
+    >>> import numpy as np
+    >>> seven = np.full((28, 28), 255, np.uint8)
+    >>> seven[5:8, 6:20] = seven[8:24, 15:18] = 0
+    >>> imparfait.predict(seven)[0].label
+    '7'
+    >>> [each.confident for each in imparfait.predict([seven, 255 - seven])]
+    [True, True]
     """
-    predictor = model if isinstance(model, Predictor) else load_predictor(str(model))
-    if isinstance(source, Image.Image | np.ndarray):
-        return predictor.predict([normalize(page_of(source), predictor.input_format)])
-    return predictor.predict(list(read_normalized(source, predictor.input_format)))
+    predictor = as_predictor(model)
+    images, several = images_of(source)
+    found, names, waiting = [], [], list[NormalizedImage]()
+    for number, image in enumerate(watch_with(progress, "predicting")(images, len(images))):
+        pages = [normalize(page, predictor.input_format) for page in _pages(image, number if several else None)]
+        name = name_of(image) or str(number)
+        names += [name] if len(pages) == 1 else [f"{name}, page {page}" for page in range(1, len(pages) + 1)]
+        waiting += pages
+        if len(waiting) >= CHUNK_FILES:
+            found += predictor.predict(waiting)
+            waiting = []
+    return Predictions([*found, *predictor.predict(waiting)], names)
+
+
+def _pages(image: OneImage, number: int | None) -> Iterator[Page]:
+    """The pages of an image; an error says which of several without a name it is."""
+    try:
+        yield from pages_of(image)
+    except UserError as error:
+        if number is None or name_of(image):
+            raise
+        raise UserError(
+            f"image {number} of the list: {error.received}", expected=error.expected, hint=error.hint
+        ) from error
 
 
 def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iterator[str]:
@@ -45,7 +76,10 @@ def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iter
     for path in paths:
         if not path.is_dir():
             if not path.exists():
-                raise UserError(f"{path}: there is no such file; expected images, or folders with images")
+                if path.parts[0] in ("http:", "https:"):
+                    address = str(path).replace(":/", "://", 1)
+                    raise UserError(f"{address}: is an address", hint="download the image, and name its file")
+                raise UserError(f"{path}: there is no such file", expected="images, or folders with images")
             yield str(path)
             continue
         found = False
@@ -56,7 +90,7 @@ def files_in(paths: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> Iter
                     found = True
                     yield os.path.join(folder, name)  # noqa: PTH118
         if not found:
-            raise UserError(f"{path}: no images in there; expected files that end in {', '.join(sorted(suffixes))}")
+            raise UserError(f"{path}: no images in there", expected=f"files that end in {', '.join(sorted(suffixes))}")
 
 
 def predict_files(files: Iterable[str], predictor: Predictor) -> Iterator[FileResult]:

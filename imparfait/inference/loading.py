@@ -1,6 +1,9 @@
 """Predictors by name or path: a pretrained model, an exported .onnx file, a run folder."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -10,7 +13,34 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.inference.exported_model import sandboxed_predictor
 from imparfait.inference.predictor import Predictor, checked, predictor_from_onnx
 from imparfait.models.metadata import ExportMetadata, read_config
-from imparfait.models.pretrained import PRETRAINED
+from imparfait.models.pretrained import PRETRAINED, no_model
+
+
+@runtime_checkable
+class OpenedModel(Protocol):
+    """A model of `open_model`, external ones included."""
+
+    def to_predictor(self) -> Predictor:
+        """As a predictor of image files."""
+
+
+Model: TypeAlias = "str | Path | Predictor | OpenedModel"
+"""A pretrained model's name, an .onnx file that imparfait exported, a run folder, or a model that is open."""
+
+
+def as_predictor(model: Model) -> Predictor:
+    """The predictor for a model. Raises UserError where there is none."""
+    if isinstance(model, Predictor):
+        return model
+    if isinstance(model, str | Path):
+        return load_predictor(str(model))
+    if isinstance(model, OpenedModel):
+        return model.to_predictor()
+    raise UserError(
+        f"a model of type {type(model).__name__}",
+        expected=f"one of {', '.join(PRETRAINED)}, an .onnx file, a run folder, or a model of open_model",
+        hint="for a function, write: imparfait.open_model(function, imparfait.load_data(…))",
+    )
 
 
 def load_predictor(model: str, threads: int = 1, trust: bool = False) -> Predictor:
@@ -42,19 +72,22 @@ def _loaded(model: str, threads: int, trust: bool) -> tuple[Predictor, ExportMet
         )
     if path.is_dir():
         return _from_run(path), None
+    if not path.exists():
+        raise no_model(model, "a run folder, an .onnx file that imparfait exported, or ")
     raise UserError(
-        f"{model}: no such model",
-        expected=f"one of {', '.join(PRETRAINED)}, an .onnx file that imparfait exported, or a run folder",
-        hint="such as runs/default-s0-…",
+        f"{model}: is no model of imparfait",
+        expected=f"a run folder, an .onnx file that imparfait exported, or {' or '.join(PRETRAINED)}",
+        hint=f"models of others are measured: imparfait evaluate {model}",
     )
 
 
 def _from_run(folder: Path) -> Predictor:
+    config = read_config(folder)  # before what takes seconds to import
+
     from scipy.special import softmax
 
     from imparfait.models.loading import load_classifier
 
-    config = read_config(folder)
     classifier = load_classifier(folder, precision="float32")  # as its ONNX file, to within rounding
 
     def run(pixels: Pixels) -> Probabilities:

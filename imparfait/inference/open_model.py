@@ -1,5 +1,7 @@
 """Any model as a classifier: a run folder, a pretrained model, a model file, a function, an address."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -9,14 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError
 from imparfait.core.storage import fingerprint
-from imparfait.core.types import Classifier, Logits
+from imparfait.core.types import Classifier, Logits, Pixels, Probabilities
 from imparfait.data.dataset import LabelledImages
+from imparfait.data.images.input_format import InputFormat
 from imparfait.data.load import Dataset, load_data
-from imparfait.data.sealed_test import LEDGER
+from imparfait.data.test_ledger import ledger_for
 from imparfait.evaluation.evaluate import wrap_external
 from imparfait.evaluation.external.base import DeclaredSpec
 from imparfait.evaluation.external.infer_spec import InferredSpec
@@ -24,6 +28,7 @@ from imparfait.evaluation.external.input_spec import Function, SpecHint
 from imparfait.evaluation.external.load import open_external
 from imparfait.evaluation.external.remote import RemoteModel, is_url
 from imparfait.inference.model_source import ModelSource, source_of_file, source_of_run
+from imparfait.inference.predictor import Predictor
 from imparfait.models.custom import is_custom, load_custom
 from imparfait.models.loading import compute_for, load_classifier
 from imparfait.models.metadata import ModelConfig, read_config
@@ -48,6 +53,8 @@ class LoadedModel:
     spec: InferredSpec | None = None
     source: ModelSource | None = None
     """What it was opened from; None for a function."""
+    input_format: InputFormat | None = None
+    """The images that it takes; None for a function without data."""
     _resources: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def __call__(self, images: np.ndarray) -> Logits:
@@ -69,11 +76,30 @@ class LoadedModel:
         """sha256 of everything that decides its predictions, for the ledger of test accesses."""
         return self.manifest.hash if self.manifest else fingerprint(self.name, str(self.spec and self.spec.spec))
 
+    def to_predictor(self) -> Predictor:
+        """As a predictor of image files, for `predict` and `explain`: files are read as those of its data were.
+
+        An external model has no confidence threshold. Raises UserError for a function that was opened without data.
+        """
+        form = self.config.input if self.config else self.input_format
+        if form is None or self.classes is None:
+            raise UserError(
+                f"{self.name}: it is not known which images it takes",
+                expected="a model that was opened with its data",
+                hint="write: imparfait.open_model(function, imparfait.load_data(…))",
+            )
+
+        def run(pixels: Pixels) -> Probabilities:
+            return softmax(self.classifier(pixels.astype(np.float32) / 255).astype(np.float64), 1).astype(np.float32)
+
+        rules = (self.config.threshold, self.config.none_of_these) if self.config else (None, None)
+        return Predictor(self.name, tuple(self.classes), form, rules[0], run, rules[1])
+
     def close(self) -> None:
         """End the sandbox process of a model file; nothing to do for other models."""
         self._resources.close()
 
-    def __enter__(self) -> "LoadedModel":
+    def __enter__(self) -> LoadedModel:
         return self
 
     def __exit__(
@@ -102,6 +128,9 @@ def open_model(
     test, the ledger in `out` records that before. A file runs in a sandbox process until `close`. `network` is
     my_net.py:build, for a run whose network is from a file of yours.
     Raises UserError when there is no such model, and when it does not fit the data.
+
+    >>> imparfait.open_model("digits").classes
+    ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
     """
     if is_url(model):
         return _from_url(str(model), data, name, spec, out)
@@ -166,7 +195,7 @@ def _trial_images(data: Dataset | None, name: str, out: str | Path) -> Iterator[
     if images is not None:
         yield images
         return
-    with data.test.open(Path(out) / LEDGER, fingerprint(name, "input")) as access:
+    with data.test.open(ledger_for(Path(out)), fingerprint(name, "input")) as access:
         yield access.images
         access.result = "tried how the model takes its input"
 
@@ -179,8 +208,9 @@ def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | Non
         classifier, spec = wrap_external(external, external.declared, validation, hint or SpecHint(), of_files=of_files)
         source = source_of_file(path, spec.spec, tuple(validation.classes), compute)
         return LoadedModel(
-            name, classifier, validation.classes, compute, spec=spec, source=source, _resources=stack.pop_all()
-        )
+            name, classifier, validation.classes, compute, spec=spec, source=source,
+            input_format=validation.input_format, _resources=stack.pop_all(),
+        )  # fmt: skip
 
 
 def function_in(model: str) -> Function:
@@ -204,8 +234,9 @@ def _from_url(url: str, data: Dataset | None, name: str | None, hint: SpecHint |
         classifier, spec = wrap_external(remote, remote.declared, validation, hint or SpecHint())
         compute = ComputeConfig(threads=usable_cores())
         return LoadedModel(
-            name or remote.name, classifier, validation.classes, compute, spec=spec, _resources=stack.pop_all()
-        )
+            name or remote.name, classifier, validation.classes, compute, spec=spec,
+            input_format=validation.input_format, _resources=stack.pop_all(),
+        )  # fmt: skip
 
 
 def _from_function(
@@ -213,7 +244,8 @@ def _from_function(
 ) -> LoadedModel:
     compute = ComputeConfig(threads=torch.get_num_threads())
     if hint is None:
-        return LoadedModel(name, function, data.train.classes if data else None, compute)
+        form, classes = (data.input_format, data.train.classes) if data else (None, None)
+        return LoadedModel(name, function, classes, compute, input_format=form)
     with _trial_images(data, name, out) as validation:
         classifier, spec = wrap_external(function, DeclaredSpec(), validation, hint)
-    return LoadedModel(name, classifier, validation.classes, compute, spec=spec)
+    return LoadedModel(name, classifier, validation.classes, compute, spec=spec, input_format=validation.input_format)

@@ -1,5 +1,7 @@
 """Classifiers that predict from uint8 images: labels with calibrated probabilities, or an abstention and why."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,9 @@ TOP = 3  # labels in a prediction
 BATCH_IMAGES = 256  # as fast as any other number, and 1 MB of activations an image
 SUM_TOLERANCE = 1e-2  # by which the sum of a model's probabilities may leave 1; half precision is off by 5e-4
 SMALLEST = 1e-12  # of a pooled probability, so that two views that exclude each other's labels have a sum
-BLANK_MESSAGE = "nothing is drawn on it"
+NO_DIGIT = "nothing like a digit found on it"
+NO_OBJECT = "no object found on its plain background"
+BLANK_MESSAGES = frozenset((NO_DIGIT, NO_OBJECT))  # of an empty page, of one grey and of mere noise
 NOT_CALIBRATED = "not calibrated: it is not known how often the model is wrong"
 IMAGES, PROBABILITIES, LOGITS = "images", "probabilities", "logits"
 """The input and the outputs of an ONNX file of ours."""
@@ -40,6 +44,11 @@ class Prediction:
         return self.reason is None
 
     @property
+    def blank(self) -> bool:
+        """Whether nothing to classify was found on the image: its label and probabilities then mean nothing."""
+        return self.reason in BLANK_MESSAGES
+
+    @property
     def doubt(self) -> str:
         """In words for people: "unsure" and why, or "not calibrated"; empty where it is confident."""
         if self.reason is None or self.reason == NOT_CALIBRATED:
@@ -48,7 +57,7 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The most probable label, whether or not the model is confident."""
+        """The most probable label, whether or not the model is confident; of a `blank` image it means nothing."""
         return self.predictions[0][0]
 
     @property
@@ -62,7 +71,9 @@ class Prediction:
             "predictions": [{"label": label, "score": round(score, 6)} for label, score in self.predictions],
             "confident": self.confident,
         }
-        return content if self.confident else {**content, "reason": self.reason}
+        if self.confident:
+            return content
+        return {**content, "reason": self.reason, **({"blank": True} if self.blank else {})}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +87,12 @@ class Predictor:
     run: Callable[[Pixels], Probabilities]
     """From pixels as in training, in any number, to calibrated probabilities."""
     none_of_these: NoneOfThese | None = None
+
+    @property
+    def blank_message(self) -> str:
+        """Why this model abstains for an image on which nothing to classify was found."""
+        of_digits = self.input_format.normalization == "digit" and all(name.isdigit() for name in self.classes)
+        return NO_DIGIT if of_digits else NO_OBJECT
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Calibrated probabilities of each class, computed in batches. Raises UserError for NaN and other numbers."""
@@ -128,7 +145,7 @@ class Predictor:
 
     def _reason(self, score: float, blank: bool) -> str | None:
         if blank:
-            return BLANK_MESSAGE
+            return self.blank_message
         if (none := self.none_of_these) and score < none.confidence:
             return (
                 f"like none of the classes: the probability of its label is {score:.2f}, and only "

@@ -21,7 +21,7 @@ from imparfait.evaluation.observations import (
     least_confidence,
     properties_of,
 )
-from imparfait.inference.predictor import BLANK_MESSAGE, Prediction, Predictor
+from imparfait.inference.predictor import Prediction, Predictor
 
 FILES_AT_ONCE = 64
 
@@ -52,7 +52,7 @@ def reference_of(
         properties={name: tuple(values.tolist()) for name, values in properties_of(few.pixels).items()},
         labels=tuple(index[each.label] for each in predictions),
         scores=tuple(_score(each) for each in predictions),
-        blank=tuple(row for row, each in enumerate(predictions) if each.reason == BLANK_MESSAGE),
+        blank=tuple(row for row, each in enumerate(predictions) if each.blank),
         groups=groups,
     )
 

@@ -4,7 +4,7 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from imparfait.core.names import as_cell
 from imparfait.core.storage import lock, open_to_append, printable
 from imparfait.inference.batch import Batch
 from imparfait.inference.file_results import FileResult
-from imparfait.inference.predictor import BLANK_MESSAGE, TOP
+from imparfait.inference.predictor import TOP
 
 COLUMNS = (
     "file", "page", "model", "label", "score", "confident", "reason",
@@ -26,19 +26,29 @@ WRITTEN_TOGETHER = 256  # results
 LONGEST_NAME = 4096  # characters of a file's name or label that are printed
 
 
-def result_text(result: FileResult) -> str:
-    """A result for people: label, probability, file and other labels; below, the preprocessing."""
+def result_text(result: FileResult, verbose: bool = False) -> str:
+    """A result for people: label, probability, file and other labels; below, why it is unsure.
+
+    The preprocessing is shown where it may explain an unsure prediction, and always if `verbose`.
+    """
     prediction = result.prediction
     assert prediction
     labels = [(printable(label, LONGEST_NAME), score) for label, score in prediction.predictions]
     others = ", ".join(f"{label} {score:.1%}" for label, score in labels[1:] if score >= 0.001)
     name = printable(result.file, LONGEST_NAME) + (f", page {result.page}" if result.page else "")
-    if prediction.reason == BLANK_MESSAGE:
-        return f"{'–':>4}  {'':6}  {name}\n       unsure: {BLANK_MESSAGE}"
+    if prediction.blank:
+        return f"{'–':>4}  {'':6}  {name}\n       {prediction.doubt}"
     label = labels[0][0] if prediction.confident else f"({labels[0][0]})"
+    shown = verbose or not prediction.confident
+    preprocessing = f"\n       {result.preprocessing}" if shown else ""
     doubt = "" if prediction.confident else f"\n       {prediction.doubt}"
     others = f"   or {others}" if others else ""
-    return f"{label:>4}  {prediction.score:6.1%}  {name}{others}\n       {result.preprocessing}{doubt}"
+    return f"{label:>4}  {_percent(prediction.score):>6}  {name}{others}{preprocessing}{doubt}"
+
+
+def _percent(probability: float) -> str:
+    """A probability for people: none that leaves room for doubt becomes 100 %."""
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
 
 
 def json_line(content: dict[str, Any]) -> str:
@@ -122,9 +132,9 @@ class ResultsWriter:
             raise
 
     def _resume(self) -> int:
-        """Fill `done`; the byte at which to go on: before the last file's first line, for it may lack a page."""
+        """Fill `done`; the byte at which to go on: before the last file's first line, where it may lack a page."""
         start = end = 0
-        last = None
+        last, may_lack_a_page = None, False
         self._file.seek(0)
         for line, result in self._lines(self._file):
             if result["file"] != last:
@@ -135,9 +145,12 @@ class ResultsWriter:
                     hint="name another file",
                 )
             self.done.add(result["file"])
+            may_lack_a_page = "page" in result
             if result.get("error"):
                 self.failed.setdefault(result["file"], str(result["error"]))
             end += len(line)
+        if not may_lack_a_page:
+            return end
         self.done.discard(last or "")
         self.failed.pop(last or "", None)
         return start
@@ -156,7 +169,7 @@ class ResultsWriter:
             yield line, result
 
 
-def resume_results(path: Path, files: Sequence[str], batch: Batch) -> Iterator[int]:
+def resume_results(path: Path, files: Sequence[str], batch: Batch) -> Generator[int, None, None]:
     """Append the results of those of `files` that are not in `path` yet; leaving the loop loses none.
 
     Yields the number of files done: first those of an earlier command, whose errors count again. Raises UserError as

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.core.storage import printable
 from imparfait.data.images.decode import Page, read_pages
 from imparfait.data.images.normalize import NormalizedImage, normalize
 from imparfait.inference.file_results import FileResult
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
+from imparfait.inference.predictor import Predictor
 
 MAX_IMAGES = 60  # on a sheet
 SIDE_PIXELS, GAP_PIXELS, TEXT_PIXELS = 168, 20, 40  # an image, between images, below a pair
@@ -29,9 +30,8 @@ def sheet(results: Sequence[FileResult], predictor: Predictor) -> Image.Image:
         left, top = index % columns * wide + GAP_PIXELS, index // columns * tall + GAP_PIXELS
         page = next(page for page in read_pages(result.file) if page.number == (result.page or 1))
         image = normalize(page, predictor.input_format)
-        canvas.paste(_with_box(page, image), (left, top))
-        model_input = _square(_as_image(np.moveaxis(image.pixels, 0, 2)), enlarge=True)
-        canvas.paste(model_input, (left + SIDE_PIXELS + 8, top))
+        canvas.paste(framed_page(page, image), (left, top))
+        canvas.paste(in_square(image.pixels, enlarge=True), (left + SIDE_PIXELS + 8, top))
         for start in (left, left + SIDE_PIXELS + 8):
             draw.rectangle((start - 1, top - 1, start + SIDE_PIXELS, top + SIDE_PIXELS), outline=FAINT)
         name = printable(Path(result.file).name) + (f", page {result.page}" if result.page else "")
@@ -44,13 +44,14 @@ def sheet(results: Sequence[FileResult], predictor: Predictor) -> Image.Image:
 def _caption(result: FileResult) -> str:
     prediction = result.prediction
     assert prediction
-    if prediction.reason == BLANK_MESSAGE:
-        return BLANK_MESSAGE
+    if prediction.blank and prediction.reason:
+        return prediction.reason
     label = f"{printable(prediction.label)}  {prediction.score:.1%}"
     return label if prediction.confident else f"unsure: {label}"
 
 
-def _with_box(page: Page, normalized: NormalizedImage) -> Image.Image:
+def framed_page(page: Page, normalized: NormalizedImage) -> Image.Image:
+    """The page in a square of SIDE_PIXELS, with a box around what was cut out of it."""
     image = _square(_as_image(page.pixels * 255))
     if normalized.polarity is None or normalized.unchanged:
         return image
@@ -61,6 +62,11 @@ def _with_box(page: Page, normalized: NormalizedImage) -> Image.Image:
     box = (max(0, left + across - 2), max(0, top + down - 2), right + across + 1, bottom + down + 1)
     ImageDraw.Draw(image).rectangle(box, outline=BOX, width=2)
     return image
+
+
+def in_square(pixels: UInt8[np.ndarray, "channels height width"], enlarge: bool = False) -> Image.Image:
+    """An image in a square of SIDE_PIXELS; with `enlarge` each pixel stays a square."""
+    return _square(_as_image(np.moveaxis(pixels, 0, 2)), enlarge)
 
 
 def _as_image(levels: np.ndarray) -> Image.Image:

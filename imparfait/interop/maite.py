@@ -15,8 +15,8 @@ from imparfait.core.types import Classifier, Logits, Pixels, Probabilities
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.images.input_format import InputFormat, is_like_mnist
 from imparfait.evaluation.external.adapter import kind_of_outputs, to_logits
+from imparfait.evaluation.intervals import mean_interval
 from imparfait.evaluation.scores import probabilities_of
-from imparfait.evaluation.statistics import bootstrap_interval, wilson_interval
 from imparfait.inference.predictor import Predictor, pooled
 from imparfait.interop.batches import as_image, as_inputs, corrupted, same_size, source_of
 
@@ -218,7 +218,7 @@ class MaiteAccuracy:
     def compute(self) -> dict[str, Any]:
         """`accuracy`, `low` and `high` of its 95 % interval, `images`; with several conditions, the accuracy of each.
 
-        The interval of a mean is a bootstrap over images, and left out where conditions have different ones.
+        The interval of a mean is over source images, and left out where conditions have different ones.
         """
         if not self._correct:
             raise UserError("no predictions", expected="update before compute")
@@ -227,13 +227,7 @@ class MaiteAccuracy:
         first, *others = self._ids.values()
         result: dict[str, Any] = {"accuracy": mean, "images": len(first)}
         if all(other == first for other in others):
-            counts = np.sum(list(self._correct.values()), axis=0)
-            same = not others or counts.min() == counts.max()
-            interval = (
-                wilson_interval(round(mean * len(first)), len(first))
-                if same
-                else bootstrap_interval(counts, copies=len(shares))
-            )
+            interval = mean_interval(np.mean(list(self._correct.values()), axis=0), copies=len(shares))
             result |= dict(zip(("low", "high"), interval, strict=True))
         if others:
             result |= {f"{name} {severity:g}": share for (name, severity), share in shares.items()}

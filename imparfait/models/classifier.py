@@ -1,5 +1,7 @@
 """A network as a classifier: a function from numpy images to numpy logits."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 
@@ -20,6 +22,11 @@ def as_classifier(model: nn.Module, compute: ComputeConfig | None = None, temper
     """`model` as a classifier, in inference mode on the device and in the precision of `compute`.
 
     Its logits are the model's, divided by `temperature`. It uses PyTorch's current number of threads.
+
+    >>> import numpy as np
+    >>> classifier = imparfait.as_classifier(imparfait.build("petit", channels=1, classes=10))
+    >>> classifier(np.zeros((2, 1, 28, 28), np.float32)).shape
+    (2, 10)
     """
     compute = compute or ComputeConfig(threads=torch.get_num_threads())
 
@@ -45,7 +52,13 @@ def logits_of(model: nn.Module, images: Images, compute: ComputeConfig) -> Float
 
 
 def ensemble(classifiers: Sequence[Classifier]) -> Classifier:
-    """The ensemble of `classifiers` of the same classes: the mean of their probabilities, as logits."""
+    """The ensemble of `classifiers` of the same classes: the mean of their probabilities, as logits.
+
+    >>> import numpy as np
+    >>> both = imparfait.ensemble([imparfait.load_classifier(name) for name in ("digits", "digits-clean")])
+    >>> both(np.zeros((2, 1, 28, 28), np.float32)).shape
+    (2, 10)
+    """
     if not classifiers:
         raise UserError("the ensemble has no classifiers", expected="at least one")
 

@@ -1,5 +1,7 @@
 """Loading networks, weights and classifiers from run folders."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,6 +33,10 @@ def load_classifier(
     in a run folder is ever run: for a custom network, `network` names your file and its function, `my_net.py:build`,
     which must be unchanged since the training. Raises UserError when there is no run, when its files do not fit
     together, or when `network` is missing.
+
+    >>> import numpy as np
+    >>> imparfait.load_classifier("digits")(np.zeros((2, 1, 28, 28), np.float32)).shape
+    (2, 10)
     """
     folder = find_model(path)
     model, config = load_network(folder, network)

@@ -7,10 +7,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, PositiveInt, ValidationError
 
 from imparfait.core.compute import ComputeConfig
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.names import MAX_NAME, without_controls
 from imparfait.core.storage import printable, read_regular
 from imparfait.data.images.input_format import InputFormat
+from imparfait.models.pretrained import runs_in
 
 CONFIG = "config.json"
 MAX_JSON_BYTES = 1 << 20  # of config.json: 30,000 class names
@@ -62,7 +64,10 @@ def read_config(folder: Path) -> ModelConfig:
     """The config.json of a run folder; raises UserError when it cannot be read."""
     file = folder / CONFIG
     if not file.exists():
-        raise UserError(f"{folder}: no classifier there", expected="a run folder, such as runs/default-s0-…")
+        runs = runs_in(folder)
+        several = f"; it has {counted(len(runs), 'run')}" if runs else ""
+        such = f"such as {runs[-1]}" if runs else "such as runs/default-s0-…"
+        raise UserError(f"{folder}: no classifier there{several}", expected="a run folder", hint=f"name one, {such}")
     content = read_regular(file, MAX_JSON_BYTES)
     try:
         config = ModelConfig.model_validate_json(content, strict=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from imparfait.core.errors import UserError
@@ -43,11 +44,26 @@ def find_model(model: str | Path) -> Path:
         return path
     if str(model) in PRETRAINED:
         return PRETRAINED[str(model)].folder
-    raise UserError(
-        f"{model}: no such model",
-        expected="a run folder such as runs/default-s0-…, a model file such as model.onnx, my_model.py:predict, or "
-        + " or ".join(PRETRAINED),
-    )
+    raise no_model(model, "a run folder, a model file such as model.onnx, my_model.py:predict, or ")
+
+
+def no_model(model: str | Path, expected: str) -> UserError:
+    """The error for a model that is not there, with the name or the run that was probably meant.
+
+    `expected` precedes the names of the pretrained ones.
+    """
+    near = get_close_matches(str(model), PRETRAINED, n=1)
+    runs = runs_in(Path("runs"))
+    hint = f"did you mean {near[0]!r}?" if near else f"such as {runs[-1]}" if runs else "`imparfait train` makes a run"
+    return UserError(f"{model}: no such model", expected=expected + " or ".join(PRETRAINED), hint=hint)
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The run folders in `folder`, the newest last."""
+    if not folder.is_dir():
+        return []
+    runs = [path for path in folder.iterdir() if (path / "config.json").is_file() and not path.name.startswith(".")]
+    return sorted(runs, key=lambda path: (path.stat().st_mtime, path.name))
 
 
 def find_models(models: Sequence[str | Path]) -> dict[str, Path]:

@@ -1,5 +1,7 @@
 """Registry of networks: build one for the channels and classes of the data."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -37,6 +39,8 @@ MODELS: dict[str, Factory] = {
     "cnn_gru_tanh": tanh,
 }
 
+MAX_ARGUMENT = 4096  # layers, filters or units: a million layers took two minutes to build, and then the memory
+
 
 def build(
     model: str | Factory,
@@ -52,8 +56,14 @@ def build(
 
     `model_args` replace its defaults. Raises UserError when it needs an image size and none is given, or has no such
     argument.
+
+    >>> model = imparfait.build("petit", channels=1, classes=10)
+    >>> sum(weight.numel() for weight in model.parameters()) > 10_000
+    True
     """
     name = model if isinstance(model, str) else getattr(model, "__name__", "the network")
+    if channels < 1 or classes < 1:
+        raise UserError(f"{name}: channels={channels}, classes={classes}", expected="1 or more of both")
     factory = _factory(model)
     given = {"channels": channels, "classes": classes}
     taken = inspect.signature(factory).parameters
@@ -62,14 +72,26 @@ def build(
             given[side] = value
         elif side in taken and taken[side].default is inspect.Parameter.empty:
             raise UserError(f"{name} is built for one image size; give build(…) height and width")
-    for size in model_args or {}:
+    own_network = isinstance(model, str) and not is_custom(model)
+    for size, value in (model_args or {}).items():
         if size not in taken or size in given:
             own = [key for key in taken if key not in ("channels", "classes", "height", "width")]
             raise UserError(f"{name} has no argument called {size!r}", hint=f"it has {', '.join(own) or 'none'}")
+        if own_network and value > MAX_ARGUMENT:
+            raise UserError(f"{name}: {size} was given as {value:,}", expected=f"at most {MAX_ARGUMENT:,}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "weights"))
-        if isinstance(model, str) and not is_custom(model):
-            return factory(**given, **(model_args or {}))
+        if own_network:
+            try:
+                return factory(**given, **(model_args or {}))
+            except RuntimeError as error:
+                if "allocate memory" not in str(error):
+                    raise
+                written = ", ".join(f"{size} = {value:,}" for size, value in (model_args or {}).items())
+                raise UserError(
+                    f"{name} with {written or 'its defaults'}: needs more memory than there is",
+                    hint="write smaller ones",
+                ) from error
         return _build_custom(name, factory, given | dict(model_args or {}))
 
 

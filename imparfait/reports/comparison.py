@@ -11,6 +11,7 @@ from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.intervals import Interval
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import CLEAN
 from imparfait.reports.comparison_text import (
@@ -21,28 +22,34 @@ from imparfait.reports.comparison_text import (
     reduction_sentence,
 )
 from imparfait.reports.figures.comparisons import accuracy_against_seconds, paired_differences
-from imparfait.reports.figures.runs import mistakes
+from imparfait.reports.figures.runs import confusion, mistakes
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import corruption_label, percent, points, severity_number, signed_points, verdict_sentence
+from imparfait.reports.translation import Language
 from imparfait.selection.comparison import Comparison
 
+TEST_HEADINGS = ("pair", "points", "95 %", "p, adjusted", "jobs", "over source images only, 95 %")
 EXAMPLES = 16  # images that only one of two candidates classifies correctly, each way
 
 
-def write_comparison(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
+def write_comparison(
+    folder: Path, title: str, comparison: Comparison, data: LabelledImages, language: Language = "en"
+) -> None:
     """Write `folder`, whole or not at all: `report.html`, figures, `comparison.json`, `plan.json` and `jobs.csv`."""
     with atomic_directory(folder) as unfinished:
-        _write(unfinished, title, comparison, data)
+        _write(unfinished, title, comparison, data, language)
 
 
-def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImages) -> None:
+def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImages, language: Language) -> None:
     plan = comparison.plan
     (folder / "plan.json").write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     write_json(folder / "comparison.json", comparison_json(comparison))
     _write_jobs(folder / "jobs.csv", comparison)
     figures = [accuracy_seconds_figure(comparison)]
     if comparison.verdicts:
-        figures = [_differences(comparison), *figures, *_disagreements(comparison, data)]
+        figures = [_differences(comparison), *figures, *_of_the_best_two(comparison, data)]
+    test_rows, by_corruption = list(map(_test_row, comparison.verdicts)), _by_corruption(comparison)
     facts: dict[str, dict[str, Any]] = {profile.name: profile.settings.model_dump() for profile in plan.profiles}
     write_page(
         folder,
@@ -50,6 +57,9 @@ def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImage
         title=title,
         figures=figures,
         facts=facts | {"compute": environment(plan.profiles[0].compute)},
+        language=language,
+        classes=comparison.classes,
+        names=comparison.ranked,
         comparison=comparison,
         headings=comparison_headings(comparison),
         rows=comparison_rows(comparison),
@@ -57,8 +67,26 @@ def _write(folder: Path, title: str, comparison: Comparison, data: LabelledImage
         reductions=list(map(reduction_sentence, plan.reductions)),
         mean_name=mean_name(comparison),
         verdict_sentence=verdict_sentence,
-        points=points,
-        by_corruption=_by_corruption(comparison),
+        test_headings=TEST_HEADINGS,
+        test_rows=test_rows,
+        by_corruption=by_corruption,
+        latex=[
+            LatexTable(
+                f"{title} accuracies",
+                f"{title}: {mean_name(comparison)}, standard deviation over jobs and training time.",
+                comparison_headings(comparison),
+                comparison_rows(comparison),
+            ),
+            LatexTable(
+                f"{title} tests",
+                f"{title}: differences in percentage points, with p adjusted by Holm.",
+                TEST_HEADINGS,
+                test_rows,
+            ),
+            LatexTable(
+                f"{title} by corruption", f"{title}: accuracy by corruption.", by_corruption[0], by_corruption[1:]
+            ),
+        ],
         tests=[(verdict, _corruption_tests(verdict)) for verdict in comparison.verdicts if verdict.corruptions],
         by_class=_by_class(comparison),
     )
@@ -135,11 +163,36 @@ def accuracy_seconds_figure(comparison: Comparison, caption: str = "", section: 
     )
 
 
-def _disagreements(comparison: Comparison, data: LabelledImages) -> list[PageFigure]:
-    """Images that one of the two best candidates classifies correctly with every seed and the other with none."""
+def _of_the_best_two(comparison: Comparison, data: LabelledImages) -> list[PageFigure]:
+    """Their confusion matrices, and images that one of them gets right; nothing where one of their jobs failed."""
     best, other = comparison.ranked[:2]
     if min(len(comparison.finished(best)), len(comparison.finished(other))) < comparison.planned:
         return []
+    return [*confusion_figures(comparison, (best, other)), *_disagreements(comparison, best, other, data)]
+
+
+def confusion_figures(comparison: Comparison, names: tuple[str, str]) -> list[PageFigure]:
+    """The confusion matrices of two candidates, side by side."""
+    figures = []
+    for number, name in enumerate(names):
+        found, n = comparison.out_of_fold(name), len(comparison.classes)
+        places = found.truths * n + found.predicted.astype(np.int64)  # seeds, corruptions, n
+        counts = np.bincount(places.ravel(), minlength=n * n).reshape(n, n)
+        figures.append(
+            PageFigure(
+                f"confusion_{number}",
+                f"Confusion matrix: {name}",
+                "Rows: true class. Columns: predicted class. Coloured: mistakes. All held-out images, clean and "
+                "corrupted, with every seed.",
+                partial(confusion, counts, comparison.classes),
+                beside=True,
+            )
+        )
+    return figures
+
+
+def _disagreements(comparison: Comparison, best: str, other: str, data: LabelledImages) -> list[PageFigure]:
+    """Images that one of the two best candidates classifies correctly with every seed and the other with none."""
     figures = []
     for one, two in ((best, other), (other, best)):
         pixels, captions = correct_by_one(comparison, one, two, data)
@@ -173,18 +226,38 @@ def correct_by_one(comparison: Comparison, one: str, two: str, data: LabelledIma
         classes = comparison.classes
         truth, predicted = classes[mine.truths[column]], classes[theirs.predicted[0, row, column]]
         at = f", {severity_number(name, severity)}" if comparison.is_full and severity else ""
-        captions.append(f"{truth} → {predicted}{at}\n{name}")
+        captions.append(f"{truth} → {predicted}{at}\n{corruption_label(name)}")
     return np.stack(pixels) if pixels else data.pixels[:0], captions
+
+
+def _test_row(verdict: Verdict) -> tuple[str, ...]:
+    """The numbers of one verdict, under TEST_HEADINGS."""
+    return (
+        f"{verdict.better} minus {verdict.other}",
+        signed_points(abs(verdict.difference.mean)),
+        points(_ahead(verdict)),
+        f"{verdict.p:.2g}",
+        f"{verdict.jobs}",
+        points(verdict.by_source) if verdict.by_source else "–",
+    )
+
+
+def _ahead(verdict: Verdict) -> Interval:
+    """The interval of the difference in the direction of the better one, as its sentence has it."""
+    low, high = verdict.difference.interval
+    low, high = (low, high) if verdict.difference.mean >= 0 else (-high, -low)
+    return max(low, -1.0), min(high, 1.0)
 
 
 def _by_corruption(comparison: Comparison) -> list[tuple[str, ...]]:
     """Accuracies with headings: a row per candidate and a column per corruption; transposed for the full suite."""
     names = list(dict.fromkeys(name for name, _ in comparison.plan.corruptions))
-    table = [("", *names)]
+    table = [("candidate", *names)]
     for candidate in comparison.ranked:
         shares = comparison.by_corruption(candidate)
         table.append((candidate, *(percent(shares[name]) if name in shares else "-" for name in names)))
-    return list(zip(map(corruption_label, table[0]), *table[1:], strict=True)) if comparison.is_full else table
+    table[0] = (table[0][0], *map(corruption_label, names))
+    return list(zip(*table, strict=True)) if comparison.is_full else table
 
 
 def _corruption_tests(verdict: Verdict) -> list[tuple[str, ...]]:

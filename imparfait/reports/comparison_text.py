@@ -4,6 +4,8 @@ from collections import Counter
 
 import numpy as np
 
+from imparfait.core.counts import counted
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.evaluation.suite import CLEAN
 from imparfait.reports.text import duration, group_sentence, percent, points, signed_points, verdict_sentence
 from imparfait.selection.comparison import Comparison
@@ -49,7 +51,7 @@ def mean_name(comparison: Comparison) -> str:
 
 def comparison_headings(comparison: Comparison) -> tuple[str, ...]:
     """Column headings of `comparison_rows`."""
-    return "", mean_name(comparison), "sd", "jobs", "training", "images/s", "parameters"
+    return "candidate", mean_name(comparison), "sd", "jobs", "training", "images/s", "parameters"
 
 
 def comparison_rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -90,7 +92,9 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
         remarks += [f"{name}: {_on_all_images(own)}" for name, own in found.items() if own]
     if comparison.is_full:
         n = len({name for name, _ in plan.corruptions} - {CLEAN})
-        remarks.append(f"the mean is over {n} corruptions, each averaged over its severities; clean is not included")
+        remarks.append(
+            f"the mean is over {counted(n, 'corruption')}, each averaged over its severities; clean is not included"
+        )
     differing = [n for n in PIXEL_SETTINGS if len({getattr(p.settings, n) for p in plan.profiles}) > 1]
     remarks.append(
         f"not trained on identical pixels: the candidates differ in {' and '.join(differing)}"
@@ -104,9 +108,22 @@ def comparison_remarks(comparison: Comparison) -> list[str]:
     for profile in plan.profiles:
         causes = Counter(comparison.causes(profile.name))
         remarks += [f"{profile.name}: {_counted(n, 'job')} failed: {cause}" for cause, n in causes.items()]
+    remarks += _failure_rates(comparison)
     if len(comparison.verdicts) > 1:
         remarks.append(f"the verdicts are adjusted for {len(comparison.verdicts)} pairs (Holm)")
     return remarks
+
+
+def _failure_rates(comparison: Comparison) -> list[str]:
+    """How often trainings failed, apart from the accuracies of the others; nothing where none did."""
+    failed = {profile.name: len(comparison.causes(profile.name)) for profile in comparison.plan.profiles}
+    if not any(failed.values()):
+        return []
+    planned = comparison.planned
+    rates = ", ".join(
+        f"{name} {n} of {planned} (95 %: {points(wilson_interval(n, planned))} %)" for name, n in failed.items()
+    )
+    return [f"failed trainings are counted apart, and accuracies compared where both trained: {rates}"]
 
 
 def comparison_sentences(comparison: Comparison) -> list[str]:
@@ -119,7 +136,7 @@ def search_plan(run: SearchRun) -> str:
     search = run.searches[0]
     start = f"{_counted(search.start.epochs, 'epoch')} and batch size {search.start.batch_size} at the start"
     varied = ", ".join(search.space)
-    jobs = f"{run.num_jobs} jobs × about {run.job_seconds:.1f} s, {run.executor.workers} at once"
+    jobs = f"{counted(run.num_jobs, 'job')} × about {run.job_seconds:.1f} s, {run.executor.workers} at once"
     return f"{run.profile.name} ({start}), varying {varied}: {jobs}: {duration(run.seconds)}"
 
 
@@ -131,7 +148,7 @@ def best_so_far(run: SearchRun) -> str:
 
 def search_headings(result: SearchResult) -> tuple[str, str, str]:
     """Column headings of `search_rows`."""
-    return "setting", result.name, "found"
+    return "setting", f"at the start ({result.name})", "found"
 
 
 def search_rows(result: SearchResult) -> list[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from imparfait.core.counts import counted
 from imparfait.core.storage import atomic_write
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
@@ -40,12 +41,14 @@ def corruption_sheet(
             for name in names
         }
         levels = ", ".join(f"{severity:g}" for severity in severities)
-        sentence = f"{len(names)} corruptions, a row each: {len(part)} images at severities {levels}"
+        sentence = (
+            f"{counted(len(names), 'corruption')}, a row each: {counted(len(part), 'image')} at severities {levels}"
+        )
     else:
         rows = {"clean": part.pixels}
         for name in names:
             rows |= {f"{name} {severity:g}": corrupt(part, name, severity, seed).pixels for severity in severities}
-        sentence = f"{len(part)} images, a row for each of {', '.join(rows)}"
+        sentence = f"{counted(len(part), 'image')}, a row for each of {', '.join(rows)}"
     return as_file(contact_sheet(rows), "png"), sentence
 
 

@@ -13,9 +13,11 @@ from imparfait.core.storage import atomic_directory, write_json
 from imparfait.evaluation.drift import CLASSES, CONFIDENCE, UNSURE, Drift
 from imparfait.evaluation.observations import Observations
 from imparfait.reports.drift_text import HEADINGS, class_rows, drift_rows, how_to_read
-from imparfait.reports.figures.drawing import Theme, figure_on
+from imparfait.reports.figures.drawing import MIN_POINTS, Theme, figure_on
 from imparfait.reports.figures.fonts import shown_classes
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
+from imparfait.reports.translation import Language
 
 BINS = 30
 COLUMNS = 3  # of histograms
@@ -35,6 +37,7 @@ def write_drift(
     sentences: Sequence[str],
     remarks: Sequence[str],
     content: dict[str, Any],
+    language: Language = "en",
 ) -> None:
     """Write `folder`, whole or not at all: `report.html`, `drift.json` with `content`, and figures.
 
@@ -46,16 +49,27 @@ def write_drift(
             unfinished,
             "drift.html",
             title=title,
+            language=language,
+            names=[str(content.get("model"))],
             figures=_figures(found, before, now, sides),
             facts={"comparison": {name: value for name, value in content.items() if not isinstance(value, list)}},
             classes=[each.name for each in found.classes[:MOST_CLASSES]],
+            class_names=[each.name for each in found.classes],
             sentences=sentences,
             remarks=remarks,
             headings=HEADINGS,
             rows=drift_rows(found),
             how_to_read=how_to_read(),
             class_rows=class_rows(found),
-            vectors=False,
+            latex=[
+                LatexTable(f"{title} changes", f"{title}: what changed.", HEADINGS, drift_rows(found)),
+                LatexTable(
+                    f"{title} classes",
+                    f"{title}: shares of the predicted classes.",
+                    ("class", *sides),
+                    class_rows(found),
+                ),
+            ],
             sides=sides,
         )
 
@@ -123,7 +137,7 @@ def _distributions(
         axes.set_visible(False)
     for row in range(rows):
         figure.axes[row * COLUMNS].set_ylabel("images in %")
-    figure.axes[0].legend(frameon=False, labelcolor=theme.ink, fontsize=8)
+    figure.axes[0].legend(frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS)
     return figure
 
 
@@ -139,7 +153,7 @@ def _classes(found: Drift, sides: tuple[str, str], theme: Theme) -> Figure:
     axes.set_yticks(rows, shown_classes([each.name for each in chosen]))
     axes.invert_yaxis()
     axes.set_xlabel("images in %")
-    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS)
     return figure
 
 

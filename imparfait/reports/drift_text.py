@@ -11,7 +11,7 @@ from imparfait.evaluation.drift import LIMIT as NUMBER_LIMIT
 from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL
 
 NONE = "–"  # an empty cell; reports.text, which has it too, would import torch
-HEADINGS = ("", "before", "now", "difference", "p", "verdict")
+HEADINGS = ("of the images", "before", "now", "difference", "p", "verdict")
 LEAST_P = 1e-3
 SMALL_DIRECTION = 0.1  # below it, values are not larger or smaller but spread differently
 NAMED_CLASSES = 3  # in a sentence

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import lookup
 from imparfait.core.hardware import environment
 from imparfait.core.names import as_file_name
 from imparfait.core.storage import atomic_directory, fingerprint, write_json
 from imparfait.core.types import Watch
 from imparfait.data.augmentation import AUGMENTATIONS, describe_overlap
+from imparfait.data.corrupted import CORE_SUITE
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.label_errors import is_mnist_test, without_label_errors
 from imparfait.data.load import Dataset, plainly
@@ -21,6 +23,7 @@ from imparfait.evaluation.evaluation_file import EvaluationFile
 from imparfait.evaluation.kept_scores import forget_scores
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup, assess
 from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import Scores
 from imparfait.evaluation.scores_file import ScoresFile, write_scores
 from imparfait.evaluation.severity_scales import SeverityFile
 from imparfait.evaluation.suite import SUITES, Condition, apply_conditions
@@ -44,6 +47,7 @@ from imparfait.reports.text import (
     spec_sentence,
     verdict_sentence,
 )
+from imparfait.reports.translation import Language
 from imparfait.selection.executors import Executor
 
 UNFINISHED = ".unfinished"  # end of the name of the folder beside the report's, with what is finished
@@ -82,6 +86,7 @@ def evaluate_models(
     out: str | Path = "runs",
     watch: Callable[[str], Watch] = lambda title: plainly,
     say: Callable[[str], object] = str,
+    language: Language = "en",
 ) -> EvaluationReport:
     """Evaluate models on the validation images, or with split="test" on the test set, and write a report in `out`.
 
@@ -94,7 +99,7 @@ def evaluate_models(
     report is written: the same call continues after an interruption. An `executor` of `executor_named` runs the jobs,
     each a condition on a part of the images, on `threads` threads; with as many threads as PyTorch has here, the scores
     are the same as without one, bit for bit. `watch(title)` may show progress; it passes the
-    result of each condition. `say` gets sentences about what was finished earlier.
+    result of each condition. `say` gets sentences about what was finished earlier. The report is in `language`.
     Raises UserError for validation images that a model was trained on, or may have been with other groups.
     """
     out = Path(out)
@@ -125,7 +130,8 @@ def evaluate_models(
         measured_on = _measured_on(drawn, images, split, access)
         measured_on += f"; {severities_sentence(severities)}" if severities else ""
         known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
-        report = _written(folder, models, suites, images, conditions, measured_on, 0 if split == "all" else known)
+        known = 0 if split == "all" else known
+        report = _written(folder, models, suites, images, conditions, measured_on, known, language)
     for key in keys.values():
         forget_scores(out, key)
     return report
@@ -149,6 +155,7 @@ def _written(
     conditions: Sequence[Condition],
     measured_on: str,
     known: int,
+    language: Language,
 ) -> EvaluationReport:
     """The report, written to `folder`; `known` groups of the images were trained on."""
     over_groups = [
@@ -165,9 +172,11 @@ def _written(
         write_json(partial / "environment.json", environment(first.compute))
         scores: ScoresFile | EvaluationFile
         if evaluation:
-            scores = _write_report(partial, models, evaluation, images, conditions, circumstances, notes)
+            scores = _write_report(partial, models, evaluation, images, conditions, circumstances, notes, language)
         else:
-            scores = _write_short_report(partial, first, suites[first.name], images, conditions, circumstances, notes)
+            scores = _write_short_report(
+                partial, first, suites[first.name], images, conditions, circumstances, notes, language
+            )
     return EvaluationReport(folder, suites, evaluation, scores, measured_on, notes, over_groups)
 
 
@@ -193,17 +202,22 @@ def _write_short_report(
     conditions: Sequence[Condition],
     measured_on: str,
     notes: Mapping[str, str],
+    language: Language,
 ) -> ScoresFile:
     write_scores(folder, suite.scores)
+    shown = list(apply_conditions(images, conditions))
     note = f" Input: {notes[model.name]}." if model.name in notes else ""
     run.write_report(
         folder,
-        title=f"{model.name} on {images.name}",
+        title=f"Evaluation: {model.name} on {images.name}, {_suite_title(suite.scores)}",
         circumstances=f"{model.name} on {measured_on}.{note}",
         overlap=_overlap(model),
         scores=suite.scores,
-        figures=run.prediction_figures(suite.scores, list(apply_conditions(images, conditions))),
+        conditions=shown,
+        figures=run.prediction_figures(suite.scores, shown, model.classifier),
         facts={"settings": _settings(model), "compute": environment(model.compute)},
+        language=language,
+        names=[model.name, images.name],
     )
     return ScoresFile.of(suite.scores)
 
@@ -216,14 +230,15 @@ def _write_report(
     conditions: Sequence[Condition],
     measured_on: str,
     notes: Mapping[str, str],
+    language: Language,
 ) -> EvaluationFile:
     scores = EvaluationFile.of(evaluation, list(map(verdict_sentence, evaluation.verdicts)))
     write_json(folder / "scores.json", scores.model_dump())
     overlaps = [f"{model.name}: {_overlap(model)}" for model in models] if len(models) > 1 else [_overlap(models[0])]
     robustness.write_report(
         folder,
-        title=f"{', '.join(model.name for model in evaluation.models)} on {images.name}",
-        circumstances=f"{len(models)} network{'s' * (len(models) > 1)} on {measured_on}.",
+        title=f"Evaluation: {', '.join(model.name for model in evaluation.models)} on {images.name}, corruption suite",
+        circumstances=f"{counted(len(models), 'network')} on {measured_on}.",
         overlap=" ".join(overlaps),
         evaluation=evaluation,
         data=images,
@@ -233,8 +248,15 @@ def _write_report(
         without_label_errors=_without_label_errors(evaluation.models),
         facts={model.name: _settings(model) for model in models if model.manifest}
         | {"compute": environment(models[0].compute)},
+        language=language,
     )
     return scores
+
+
+def _suite_title(scores: Scores) -> str:
+    """The conditions of an evaluation, for its title."""
+    names = [(score.corruption, score.severity) for score in scores.scores]
+    return "core suite" if tuple(names) == CORE_SUITE else counted(len(names), "condition")
 
 
 def _overlap(model: LoadedModel) -> str:

@@ -45,6 +45,7 @@ from imparfait.reports.text import (
     recall_sentence,
     suspects_sentence,
 )
+from imparfait.reports.translation import Language
 from imparfait.training.checkpoints import Epoch
 from imparfait.training.recipes import suite_for
 from imparfait.training.run import Run
@@ -87,6 +88,7 @@ def finish_run(
     watch: Watch = plainly,
     suite: str = "core",
     held_out_classes: Mapping[str, float] | None = None,
+    language: Language = "en",
 ) -> FinishedRun:
     """Calibrate and evaluate the trained `model`, and write the folder of its run in `out`.
 
@@ -129,10 +131,22 @@ def finish_run(
         if summary:
             write_summary(unfinished, summary)
         write_scores(unfinished, scores, run.files)
-        said = "; ".join(filter(None, (measured_on, over_groups, recalls, less, found, doubts)))
+        remarks = [each for each in (over_groups, recalls, less, found, doubts, summary and summary.sentence) if each]
         failed = None
         try:
-            _write_report(unfinished, run, epochs, calibration, scores, conditions, said, summary, suspects)
+            _write_report(
+                unfinished,
+                run,
+                epochs,
+                calibration,
+                scores,
+                conditions,
+                measured_on,
+                remarks,
+                suspects,
+                classifier,
+                language,
+            )
         except (UserError, OSError):
             raise
         except Exception as error:  # of a library that draws: the run itself is complete
@@ -210,8 +224,10 @@ def _write_report(
     scores: Scores,
     conditions: list[ConditionImages],
     measured_on: str,
-    summary: RobustnessSummary | None,
+    remarks: Sequence[str],
     suspects: Sequence[SuspectLabel],
+    classifier: Classifier,
+    language: Language,
 ) -> None:
     trained = f"trained for {epochs[-1].seconds:.0f} s on {counted(len(run.data), 'image')}"
     if isinstance(calibration, Calibration):
@@ -221,19 +237,26 @@ def _write_report(
         trained += ", calibrated as its run with validation images was" if calibration else ", not calibrated"
     overlap = describe_overlap(AUGMENTATIONS[run.settings.augmentation])
     circumstances = f"{run.recipe}, seed {run.settings.seed}: {trained}; {measured_on}."
-    if summary:
-        circumstances += f" {summary.sentence[0].upper()}{summary.sentence[1:]}."
     doubtful = [suspects_figure(suspects, conditions[0].data, run.files)] if suspects else []
     if run.files and run.validation and (copies := copies_figure(run.validation, run.data, run.files)):
         doubtful.append(copies)
-    write_card(folder, run, scores, f"{circumstances} {overlap}")
+    sentences = [f"{each[:1].upper()}{each[1:]}." for each in remarks]
+    write_card(folder, run, scores, " ".join([circumstances, *sentences, overlap]))
     write_report(
         folder,
-        title=run.name,
+        title=f"Training: {run.recipe} on {run.data.name}, seed {run.settings.seed}",
         circumstances=circumstances,
+        remarks=remarks,
         overlap=overlap,
         scores=scores,
-        figures=[training_figure(epochs), *prediction_figures(scores, conditions), *doubtful],
-        facts={"settings": run.settings.model_dump(), "compute": environment(run.compute)},
+        conditions=conditions,
+        figures=[training_figure(epochs), *prediction_figures(scores, conditions, classifier), *doubtful],
+        facts={
+            "run": {"name": run.name, "hash": run.hash},
+            "settings": run.settings.model_dump(),
+            "compute": environment(run.compute),
+        },
+        language=language,
+        names=[run.recipe, run.data.name],
         for_papers=epochs[-1].seconds >= LONG_TRAINING,  # they take three seconds
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from imparfait.core.counts import counted
 from imparfait.evaluation.gate import Finding
 from imparfait.reports.text import percent, signed_points
 
@@ -33,7 +34,7 @@ def gate_sentence(findings: Sequence[Finding]) -> str:
     """Whether the model passes, how many bounds are broken, and what could have been seen."""
     broken = [found for found in findings if found.outcome == "broken"]
     doubtful = [found for found in findings if found.outcome == "within noise"]
-    count = f"{len(findings)} bound{'s' * (len(findings) != 1)}"
+    count = f"{counted(len(findings), 'bound')}"
     if broken:
         worst = min(broken, key=lambda each: each.accuracy - each.bound)
         under = f"{100 * (worst.bound - worst.accuracy):.2f} points under its bound, {_p(worst.p)}"

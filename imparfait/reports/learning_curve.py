@@ -1,14 +1,17 @@
 """The learning curve on a page: accuracies, what more images would give, and the classes that lack them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.reports.figures.drawing import Theme, figure_on
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, percent_range
+from imparfait.reports.translation import Language
 from imparfait.training.learning_curve import LearningCurve
 
 HEADINGS = ("training images", "correct", "accuracy", "95 % interval")
@@ -26,8 +29,15 @@ def curve_rows(curve: LearningCurve) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def write_curve(folder: Path, name: str, curve: LearningCurve, sentences: list[str]) -> None:
-    """Write `report.html` and `learning_curve.png` in `folder`."""
+def write_curve(
+    folder: Path,
+    name: str,
+    curve: LearningCurve,
+    sentences: list[str],
+    language: Language = "en",
+    classes: Sequence[str] = (),
+) -> None:
+    """Write `report.html` and `learning_curve.png` in `folder`; `classes` are those that `sentences` name."""
     figure = PageFigure(
         "learning_curve",
         "Accuracy by number of training images",
@@ -41,9 +51,12 @@ def write_curve(folder: Path, name: str, curve: LearningCurve, sentences: list[s
         title=name,
         figures=[figure],
         facts={},
+        language=language,
+        classes=classes,
         sentences=sentences,
         headings=HEADINGS,
         rows=curve_rows(curve),
+        latex=[LatexTable(name, f"{name}: accuracy on the same held-out images.", HEADINGS, curve_rows(curve))],
     )
 
 
@@ -60,8 +73,13 @@ def _figure(curve: LearningCurve, theme: Theme) -> Figure:
     axes.fill_between(
         at, [100 * each.low for each in more], [100 * each.high for each in more], color=theme.series[1], alpha=0.2
     )
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(lambda images, _: f"{images:,.0f}")
+    axes.set_xscale("log")
+    ends = [curve.images[0], curve.images[-1]]
+    while ends[1] / ends[0] > 3:  # halvings of all images, down to the fewest, and its doublings
+        ends.insert(1, ends[1] // 2)
+    ends += [ends[-1] * 2, ends[-1] * 4]
+    axes.set_xticks(ends, [f"{images:,}" for images in ends])
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("training images")
     axes.set_ylabel("accuracy on held-out images in %")
     return figure

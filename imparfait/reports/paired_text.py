@@ -23,7 +23,8 @@ def paired_table(comparison: PairedComparison) -> tuple[Sequence[str], list[tupl
         ("95 % interval", [percent_range(each.interval) for each in models]),
         ("over groups", [percent_range(each.over_groups.interval) if each.over_groups else "" for each in models]),
         ("log loss", [_number(each.log_loss) for each in models]),
-        ("calibration error", [percent(each.calibration_error) if each.calibration_error else "" for each in models]),
+        ("ECE", [_percent(each.calibration_error) for each in models]),
+        ("by chance", [_percent(each.calibration_error_by_chance) for each in models]),
     ]
     kept = [(heading, values) for heading, values in columns if any(values)]
     rows = [tuple(values[row] or NONE for _, values in kept) for row in range(len(models))]
@@ -88,6 +89,10 @@ def _parts(kind: str, parts: Sequence[PartDifference]) -> list[str]:
 def _model_json(model: ModelSummary) -> dict[str, Any]:
     groups = model.over_groups and {"groups": model.over_groups.groups, "interval": list(model.over_groups.interval)}
     return vars(model) | {"interval": list(model.interval), "over_groups": groups}
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else percent(value)
 
 
 def _number(value: float | None) -> str:

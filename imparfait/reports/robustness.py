@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from imparfait.core.types import Classifier
+from imparfait.corruptions import ALL_CORRUPTIONS
 from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.intervals import mean_interval
 from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
-from imparfait.evaluation.robustness import CorruptionSummary, normal_interval
+from imparfait.evaluation.robustness import CorruptionSummary
 from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suite import Condition
+from imparfait.reports.gallery import suite_gallery
 from imparfait.reports.page import write_page
 from imparfait.reports.suite_confidence import (
     CALIBRATION_HEADINGS,
@@ -20,7 +23,7 @@ from imparfait.reports.suite_confidence import (
     confidence_figure,
     ood_rows,
 )
-from imparfait.reports.suite_figures import accuracy_maps, hardest, severity_curves
+from imparfait.reports.suite_figures import accuracy_maps, confusion_figures, hardest, severity_curves
 from imparfait.reports.suite_mistakes import (
     MISTAKES_PER_CORRUPTION,
     ImageMaker,
@@ -52,6 +55,7 @@ from imparfait.reports.text import (
     signed_points,
     verdict_sentence,
 )
+from imparfait.reports.translation import Language
 
 
 def write_report(
@@ -67,6 +71,7 @@ def write_report(
     classifier: Classifier | None = None,
     notes: Mapping[str, str] | None = None,
     without_label_errors: Mapping[str, tuple[float, float]] | None = None,
+    language: Language = "en",
 ) -> None:
     """Write `report.html`, its figures, `table.csv`, `table.tex` and `scores.csv` in `folder`.
 
@@ -102,14 +107,18 @@ def write_report(
             *([worst] if worst else []),
             *mistake_figures(suite, drawn[first.name], images),
             *disagreement_figures(models, images),
+            *confusion_figures(models),
         ],
         facts=facts,
+        language=language,
+        names={model.name for model in models} | images.functions.keys() - ALL_CORRUPTIONS.keys(),
         circumstances=circumstances,
         overlap=overlap,
         models=models,
         verdicts=verdicts,
         sentences=list(map(verdict_sentence, verdicts)),
         overview=[_overview(model) for model in models],
+        gallery=suite_gallery(suite, images),
         breaking={model.name: breaking_sentences(summaries[model.name]) for model in models},
         headings=headings[:columns],
         is_of_photos=suite.is_of_photos,
@@ -153,7 +162,7 @@ def _ordered(summaries: Sequence[CorruptionSummary]) -> list[CorruptionSummary]:
 
 def _overview(model: ModelGroup) -> tuple[str, ...]:
     """The headline numbers: name, mean, interval, sd over seeds, clean, core mean, MNIST-C or ImageNet-C mean."""
-    interval = percent_range(normal_interval(model.mean, model.by_source()))
+    interval = percent_range(mean_interval(model.by_source(), len(model.seeds) * len(model.seeds[0].conditions)))
     clean = float(np.mean([suite.clean.score.accuracy for suite in model.seeds]))
     spread = NONE if model.spread is None else f"{100 * model.spread:.2f}"
     published = imagenet_c_mean(model) if model.seeds[0].is_of_photos else mnist_c_mean(model)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel
 
+from imparfait.core.counts import counted
 from imparfait.core.storage import write_json
 from imparfait.core.types import Classifier, Watch
 from imparfait.data.dataset import LabelledImages
@@ -33,7 +34,8 @@ class RobustnessSummary(BaseModel, frozen=True, extra="forbid"):
         """The summary in one line."""
         worst = ", ".join(f"{corruption_label(name)} {percent(accuracy)}" for name, accuracy in self.worst.items())
         return (
-            f"suite mean {percent(self.mean)}: {self.corruptions} corruptions at every severity, {self.images:,} images"
+            f"suite mean {percent(self.mean)}: {counted(self.corruptions, 'corruption')} at every severity, "
+            f"{counted(self.images, 'image')}"
             f"; worst: {worst}"
         )
 

@@ -9,30 +9,34 @@ import numpy as np
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
 from imparfait.reports.comparison_text import method_sentence, search_headings, search_rows, search_sentences
-from imparfait.reports.figures.comparisons import best_so_far, shares, slices
+from imparfait.reports.figures.comparisons import ARGUMENTS, best_so_far, in_words, shares, slices
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.text import percent, verdict_sentence
+from imparfait.reports.translation import Language
 from imparfait.selection.search_result import SearchResult
 from imparfait.selection.search_space import Range
 from imparfait.training.settings import as_toml
 
 BEST = "best.toml"
+SEARCH_HEADINGS = ("method", "repeat", "trials", "failed", "seconds", "accuracy in the search", "on fresh splits")
 
 
-def write_search(folder: Path, title: str, result: SearchResult) -> None:
+def write_search(folder: Path, title: str, result: SearchResult, language: Language = "en") -> None:
     """Write `folder`, whole or not at all: `report.html`, figures, `search.json`, `trials.csv` and `best.toml`.
 
     The latter only if a trial finished.
     """
     with atomic_directory(folder) as unfinished:
-        _write(unfinished, title, result)
+        _write(unfinished, title, result, language)
 
 
-def _write(folder: Path, title: str, result: SearchResult) -> None:
+def _write(folder: Path, title: str, result: SearchResult, language: Language) -> None:
     write_json(folder / "search.json", search_json(result))
     _write_trials(folder / "trials.csv", result)
     if result.best:
         (folder / BEST).write_text(as_toml(result.best[1].settings), encoding="utf-8")
+    searches = [_search_row(one) for one in result.to_json()["searches"]]
     write_page(
         folder,
         "search.html",
@@ -43,12 +47,48 @@ def _write(folder: Path, title: str, result: SearchResult) -> None:
             "starting settings": result.start.model_dump(),
             "compute": environment(result.compute),
         },
+        language=language,
+        names=_names(result),
         result=result,
         headings=search_headings(result),
         rows=search_rows(result),
         sentences=search_sentences(result),
-        searches=result.to_json()["searches"],
+        search_headings=SEARCH_HEADINGS,
+        search_rows=searches,
         percent=percent,
+        too_few_trials=result.trials_for_importances if not result.importances() else 0,
+        latex=[
+            LatexTable(
+                f"{title} settings",
+                f"{title}: settings at the start and found.",
+                search_headings(result),
+                search_rows(result),
+            ),
+            LatexTable(
+                f"{title} searches",
+                f"{title}: every search, and its winner on fresh splits.",
+                SEARCH_HEADINGS,
+                searches,
+            ),
+        ],
+    )
+
+
+def _names(result: SearchResult) -> set[str]:
+    """The candidate, settings and arguments of its network, as they are written in TOML files."""
+    arguments = {in_words(name) for name in result.space if name.startswith(ARGUMENTS)}
+    return {result.name, *arguments, *(cell for row in search_rows(result) for cell in row)}
+
+
+def _search_row(search: dict[str, Any]) -> tuple[str, ...]:
+    """One search under SEARCH_HEADINGS."""
+    confirmed = [accuracy for accuracy in search["confirmed"] if accuracy is not None]
+    seen = search["search_mean"]
+    return (
+        *(str(search[name]) for name in ("method", "repeat", "trials", "failed")),
+        f"{search['seconds']:.0f}",
+        "–" if seen is None else percent(seen),
+        percent(sum(confirmed) / len(confirmed)) if confirmed else "–",
     )
 
 

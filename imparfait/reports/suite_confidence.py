@@ -77,9 +77,9 @@ def confidence_figure(models: Sequence[ModelGroup]) -> PageFigure:
     return PageFigure(
         "confidence",
         "Confidence against accuracy",
-        f"Corrupted images up to {moderate_levels}. Left: each dot is a fifteenth of the images; below "
-        "the dotted line the model is overconfident. Right: the lower the curve, the better confidence ranks "
-        "predictions.",
+        f"Corrupted images up to {moderate_levels}. Left: each mark is a fifteenth of the images, on axes that stretch "
+        "towards 100 %; below the dotted line the model is overconfident. Right: the lower the curve, the better "
+        "confidence ranks predictions.",
         lambda theme: confidence(reliability, risks, theme),
         section="confidence",
     )

@@ -1,12 +1,15 @@
 """Figures of a suite over corruptions and severities: heat maps and curves, of the hardest where there are many."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from imparfait.corruptions.photo.levels import LEVELS
 from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CorruptionSummary
+from imparfait.evaluation.suite import CLEAN
+from imparfait.reports.figures.runs import confusion
 from imparfait.reports.figures.suites import curves, heat_map
 from imparfait.reports.page import PageFigure
 from imparfait.reports.text import corruption_label, severity_number
@@ -60,7 +63,6 @@ def accuracy_maps(summaries: Summaries) -> list[PageFigure]:
                 if not start
                 else "",
                 lambda theme, pair=pair: heat_map(families, columns, pair, theme, bold=not is_of_photos),  # type: ignore[misc]
-                square=len(pair) == 1,
                 section="map",
             )
         )
@@ -73,7 +75,6 @@ def accuracy_maps(summaries: Summaries) -> list[PageFigure]:
                 f"In percentage points: blue where {names[0]} is ahead, orange where {names[1]} is. Cells are not "
                 "tested; the table of tests shows which corruptions differ significantly.",
                 lambda theme: heat_map(families, columns, difference, theme, signed=True),
-                square=True,
                 section="map",
             )
         )
@@ -113,7 +114,11 @@ def severity_curves(models: Sequence[ModelGroup], summaries: Summaries) -> PageF
         "curves",
         "Accuracy over level" if is_of_photos else "Accuracy over severity",
         "In %, from clean images at 0. Bands are 95 % intervals (Wilson)"
-        + ("." if is_of_photos else ", the fine line is at 95 %. Dotted: corruptions with one level.")
+        + (
+            "."
+            if is_of_photos
+            else ", the fine line is at 95 %. Diamonds: corruptions with one level, with nothing known between."
+        )
         + (" For several seeds, their mean." if any(len(model.seeds) > 1 for model in models) else "")
         + (f" The first {MAX_CURVES} models." if len(models) > MAX_CURVES else ""),
         lambda theme: curves(
@@ -121,3 +126,23 @@ def severity_curves(models: Sequence[ModelGroup], summaries: Summaries) -> PageF
         ),
         section="curves",
     )
+
+
+def confusion_figures(models: Sequence[ModelGroup]) -> list[PageFigure]:
+    """The confusion matrices of the first two models side by side, on all corrupted images; none of a single model."""
+    figures = []
+    for number, model in enumerate(models[:2] if len(models) > 1 else ()):
+        suite = model.seeds[0]
+        counts = np.sum([one.confusion() for one in suite.conditions.values() if one.corruption != CLEAN], 0)
+        figures.append(
+            PageFigure(
+                f"confusion_{number}",
+                f"Confusion matrix: {model.name}",
+                "Rows: true class. Columns: predicted class. Coloured: mistakes. All corrupted images."
+                + (" For several seeds, the first." if len(model.seeds) > 1 else ""),
+                partial(confusion, counts, suite.scores.classes),
+                beside=True,
+                section="confusions",
+            )
+        )
+    return figures

@@ -93,7 +93,6 @@ def breaking_figure(
         "An image that is classified correctly while clean, under the corruptions that break the model first, each at "
         f"the first severity with an accuracy below {crossing_level(suite.is_of_photos)}.",
         lambda theme: mistakes(pixels, captions, theme, columns=min(4, len(captions))),
-        square=True,
         section="top",
     )
 
@@ -120,7 +119,7 @@ def mistake_figures(suite: SuiteResult, summaries: Sequence[CorruptionSummary], 
             family,
             "",
             lambda theme, rows=rows: rows_of_mistakes(rows, MISTAKES_PER_CORRUPTION, theme),  # type: ignore[misc]
-            square=True,
+            beside=True,
             section="mistakes",
         )
         for family, rows in families.items()

@@ -3,18 +3,16 @@
 import numpy as np
 
 from imparfait.core.types import Classifier
-from imparfait.evaluation.occlusion import occlusion_maps
 from imparfait.evaluation.robustness import SuiteResult
+from imparfait.reports.explained_mistakes import explained_figure
 from imparfait.reports.figures.drawing import shown_name
 from imparfait.reports.figures.fonts import shown_classes
-from imparfait.reports.figures.saliency import explained
 from imparfait.reports.page import PageFigure
 from imparfait.reports.suite_mistakes import ImageMaker, Mistake, confident_mistakes
 from imparfait.reports.text import corruption_label, severity_number
 
 WORST = 12  # images
 OF_ONE_CORRUPTION = 3  # of these at most, so that one corruption does not fill them
-SECONDS = 20.0  # after which no further map is begun, for slow models
 
 
 def worst_mistakes(suite: SuiteResult, images: ImageMaker) -> list[Mistake]:
@@ -46,28 +44,14 @@ def worst_figure(suite: SuiteResult, images: ImageMaker, classifier: Classifier 
     classes = shown_classes(suite.scores.classes)
     pixels = images.make_all([(each.corruption, each.severity, each.source) for each in worst])
     predicted = np.array([each.predicted for each in worst])
-    maps = list(occlusion_maps(classifier, pixels, predicted, len(classes), seconds=SECONDS)) if classifier else []
     captions = []
-    for row, each in enumerate(worst):
-        lowest = f", covered {100 * maps[row].lowest:.0f} %" if row < len(maps) else ""
+    for each in worst:
         where = f"{shown_name(corruption_label(each.corruption))} {severity_number(each.corruption, each.severity)}"
-        captions.append(
-            f"{classes[each.truth]} → {classes[each.predicted]}  {100 * each.confidence:.0f} %{lowest}\n{where}"
-        )
+        captions.append((f"{classes[each.truth]} → {classes[each.predicted]}  {100 * each.confidence:.0f} %", where))
     about = (
         "The most confident of all corruptions, no source image twice, at most three of one corruption. Captions: true "
         "class → prediction, its confidence"
     )
-    if maps:
-        about += (
-            ", its lowest confidence with a part of the image covered. Coloured: where a cover, a quarter of the side, "
-            "lowers the confidence; the wrong prediction depends on these places"
-        )
-    few = f" Only the first {len(maps)} have a map: the model is slow." if 0 < len(maps) < len(worst) else ""
-    return PageFigure(
-        "worst_mistakes",
-        "Worst images",
-        f"{about}.{few}",
-        lambda theme: explained(pixels, [each.drop for each in maps], captions, theme),
-        section="worst",
+    return explained_figure(
+        "worst_mistakes", "Worst images", about, pixels, predicted, captions, len(classes), classifier, section="worst"
     )

@@ -12,7 +12,7 @@ from imparfait.evaluation.model_comparison import ModelGroup
 from imparfait.evaluation.robustness import CROSSING_RESAMPLES, CorruptionSummary
 from imparfait.evaluation.statistics import Crossing, crossing
 from imparfait.evaluation.suite import CLEAN
-from imparfait.reports.latex import NEEDS, latex_table
+from imparfait.reports.latex import LatexTable, write_latex
 from imparfait.reports.text import NONE, corruption_label, crossing_level, crossing_text
 
 HEADINGS = ("corruption", "family", "mean, %", "MNIST-C, %", "core, %", f"below {crossing_level(False)} from", "CE")
@@ -108,7 +108,7 @@ def write_tables(
     folder: Path, models: Mapping[ModelGroup, Sequence[CorruptionSummary]], errors: Mapping[str, Mapping[str, float]]
 ) -> None:
     """`table.csv`, in shares with empty cells for missing values, and `table.tex`, as readers see it."""
-    texts = [NEEDS]
+    tables = []
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         columns = ["model", "corruption", "family", "mean", "mnist_c", "core"]
@@ -119,15 +119,14 @@ def write_tables(
             own = errors.get(model.name, {})
             rows = table_rows(model, summaries, own)
             headings = HEADINGS if len(rows[0]) == len(HEADINGS) else PHOTO_HEADINGS
-            texts.append(latex_table(model.name, headings, rows, left=2, total=True))
+            caption = f"{model.name}: accuracy by corruption, in percent."
+            tables.append(LatexTable(f"{model.name} by corruption", caption, headings, rows, left=2, total=True))
             for summary in summaries:
                 at = summary.crossing if len(summary.severities) > 1 else Crossing(None, None, None)
                 numbers = [summary.accuracy, summary.mnist_c, summary.core, at.severity, at.low, at.high]
                 numbers.append(own.get(summary.corruption))
-                writer.writerow(
-                    [as_cell(model.name), corruption_label(summary.corruption), summary.family, *map(_six, numbers)]
-                )
-    (folder / "table.tex").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+                writer.writerow([as_cell(model.name), as_cell(summary.corruption), summary.family, *map(_six, numbers)])
+    write_latex(folder, tables)
 
 
 def _six(value: float | None) -> str:

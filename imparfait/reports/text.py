@@ -10,9 +10,10 @@ import numpy as np
 
 from imparfait.core.storage import printable
 from imparfait.data.corrupted import CORE_SUITE
+from imparfait.evaluation.intervals import GroupInterval, Interval
 from imparfait.evaluation.robustness import CROSSING_ACCURACY, CROSSING_SHARE, CorruptionSummary, SuiteResult
 from imparfait.evaluation.scores import Scores
-from imparfait.evaluation.statistics import GroupInterval, Interval, Verdict
+from imparfait.evaluation.statistics import Verdict
 from imparfait.evaluation.suspect_labels import SuspectLabel
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def corruption_label(corruption: str) -> str:
-    """A corruption's name in reports: without "photo.", and "fog-like" where it only resembles the published one."""
+    """A name in words: "glass blur (similar)" where it only resembles the published one; the user's own as it is."""
     from imparfait.corruptions import ALL_CORRUPTIONS, PHOTO
 
     known = ALL_CORRUPTIONS.get(corruption)
-    return f"{corruption.removeprefix(PHOTO)}{'-like' if known and known.in_kind else ''}"
+    if known is None:
+        return corruption
+    return f"{corruption.removeprefix(PHOTO).replace('_', ' ')}{' (similar)' if known.in_kind else ''}"
 
 
 def severity_number(corruption: str, severity: float) -> str:
@@ -229,7 +232,7 @@ def suite_summary(suite: SuiteResult) -> str:
 
 def access_sentence(access: TestAccess) -> str:
     """How often the test set has been used."""
-    return f"test access {access.times} to these images, according to the ledger"
+    return f"test access {access.times} to these images, according to the ledger {access.ledger}"
 
 
 def spec_sentence(spec: InferredSpec) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.models.custom import is_custom, parts_of
 from imparfait.models.registry import MODELS
@@ -56,7 +57,7 @@ def candidates_from(given: Sequence[str | Candidate] | Mapping[str, TrainingSett
         candidates = [one if isinstance(one, Candidate) else candidate_named(one) for one in given]
     if len(candidates) < 2:
         raise UserError(
-            f"compare was given {len(candidates)} candidate{'s' * (len(candidates) != 1)}",
+            f"compare was given {counted(len(candidates), 'candidate')}",
             expected="two or more",
             hint="write, for example: imparfait compare cnn petit",
         )

@@ -1,28 +1,33 @@
 """The result of a comparison: accuracies out of fold, and one verdict for each pair of candidates."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from imparfait.core.optional import frame_of
 from imparfait.core.types import Labels, Sources
-from imparfait.evaluation.statistics import (
-    AdjustedDifference,
-    Difference,
-    Interval,
-    Verdict,
-    bootstrap_interval,
-    corrected_difference,
-    holm,
-)
+from imparfait.evaluation.intervals import Interval, difference_interval
+from imparfait.evaluation.result_plots import plot_accuracies
+from imparfait.evaluation.statistics import AdjustedDifference, Difference, Verdict, corrected_difference, holm
 from imparfait.evaluation.suite import CLEAN, is_full, levels_of, weights
 from imparfait.selection.intervals import AllImages, all_images, by_group
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+FAILED_POINTS = 0.05  # so far below the median of its candidate's jobs, a training has failed, …
+FAILED_SPREADS = 5.0  # … where that is also as many median deviations, and as many standard errors of its accuracy
+FEWEST_JOBS = 5  # with fewer, a median says too little
 
 Results = Mapping[tuple[int, int], JobResult]
 """Finished jobs of a candidate, by seed and fold."""
@@ -62,11 +67,38 @@ class Comparison:
 
     def finished(self, name: str) -> Results:
         """The results of a candidate's jobs that did not fail."""
-        return {(s, f): r for (candidate, s, f), r in self.results.items() if candidate == name and not r.cause}
+        failed = self.failures(name)
+        return {slot: result for slot, result in self._of(name).items() if slot not in failed}
+
+    def failures(self, name: str) -> dict[tuple[int, int], str]:
+        """Why jobs of a candidate failed, by seed and fold.
+
+        One rule for all: a training whose loss is no number, and one that ends far below the others, have failed. They
+        are counted apart and not compared; else whoever fails harder would lose less by it. With folds of groups only
+        errors count, as the accuracy on a group may be low for its images.
+        """
+        results = self._of(name)
+        causes = {slot: result.cause for slot, result in results.items() if result.cause}
+        means = {slot: result.mean for slot, result in results.items() if result.mean is not None}
+        if self.plan.groups or len(means) < FEWEST_JOBS:
+            return causes
+        median = float(np.median(list(means.values())))
+        spread = float(np.median([abs(mean - median) for mean in means.values()]))
+        images = min(len(results[slot].sources) for slot in means)
+        error = (median * (1 - median) / images) ** 0.5
+        lowest = median - max(FAILED_POINTS, FAILED_SPREADS * spread, FAILED_SPREADS * error)
+        return causes | {
+            slot: f"it ended at {100 * mean:.2f} %, where the median of its jobs is {100 * median:.2f} %"
+            for slot, mean in means.items()
+            if mean < lowest
+        }
 
     def causes(self, name: str) -> list[str]:
         """Why jobs of a candidate failed."""
-        return [r.cause for (candidate, _, _), r in sorted(self.results.items()) if candidate == name and r.cause]
+        return [cause for _, cause in sorted(self.failures(name).items())]
+
+    def _of(self, name: str) -> Results:
+        return {(seed, fold): result for (candidate, seed, fold), result in self.results.items() if candidate == name}
 
     def mean(self, name: str) -> float | None:
         """The mean accuracy of a candidate's jobs; None if none finished."""
@@ -94,7 +126,7 @@ class Comparison:
                 verdicts.append(
                     replace(
                         verdict,
-                        by_source=self._bootstrap_by_source(*verdict.names),
+                        by_source=self._interval_by_source(*verdict.names),
                         corruptions=self._corruption_tests(*verdict.names) if self.is_full else {},
                     )
                 )
@@ -111,8 +143,8 @@ class Comparison:
         """
         return paired_differences(self.finished(one), self.finished(other))
 
-    def _bootstrap_by_source(self, one: str, other: str) -> Interval | None:
-        """A bootstrap over source images, each with all its seeds and corruptions; None where jobs failed."""
+    def _interval_by_source(self, one: str, other: str) -> Interval | None:
+        """The interval over source images, each with all its seeds and corruptions; None where jobs failed."""
         if min(len(self.finished(one)), len(self.finished(other))) < self.planned:
             return None
         mine, theirs = self.out_of_fold(one).correct, self.out_of_fold(other).correct
@@ -120,7 +152,7 @@ class Comparison:
         ahead = np.zeros(mine.shape[2], np.int64)
         for row, weight in enumerate(row_weights):  # row by row: as int64, a full suite would take a gigabyte
             ahead += weight * (mine[:, row].sum(0, dtype=np.int64) - theirs[:, row].sum(0, dtype=np.int64))
-        return bootstrap_interval(ahead, copies=len(mine) * int(row_weights.sum()))
+        return difference_interval(ahead / (len(mine) * int(row_weights.sum())))
 
     def by_corruption(self, name: str) -> dict[str, float]:
         """A candidate's accuracy on clean images and under each corruption: the mean over its jobs."""
@@ -156,6 +188,26 @@ class Comparison:
             order = np.argsort(sources, kind="stable")
             rows.append(np.concatenate([fold.predicted for fold in folds], 1)[:, order])
         return OutOfFold(sources[order], truths[order], np.stack(rows))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas row per candidate, the best first: mean accuracy (0..1), its spread over jobs, jobs, parameters."""
+        left_out = ("corruptions", "all_images", "failed")
+        return frame_of(
+            [
+                {key: value for key, value in row.items() if key not in left_out} | {"failed": len(row["failed"])}
+                for row in self.to_json()["candidates"]
+            ]
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The mean accuracy of each candidate, the best first, ± the standard deviation over its jobs."""
+        ranked = [name for name in self.ranked if self.mean(name) is not None]
+        means, spreads = [self.mean(name) or 0.0 for name in ranked], [self.spread(name) for name in ranked]
+        ends = [
+            None if spread is None else (mean - spread, mean + spread)
+            for mean, spread in zip(means, spreads, strict=True)
+        ]
+        return plot_accuracies(ax, ranked, means, ends, "mean accuracy in %, ± standard deviation over jobs")
 
     def to_json(self) -> dict[str, Any]:
         """Candidates and verdicts, as numbers."""
@@ -230,7 +282,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         **_difference_json(verdict.difference, verdict.p),
         "pairs": verdict.pairs,
         "jobs": verdict.jobs,
-        "bootstrap_by_source": verdict.by_source,
+        "interval_by_source": verdict.by_source,
     } | ({"corruptions": tests} if tests else {})
 
 

@@ -1,5 +1,7 @@
 """Comparison of candidates by repeated cross-validation: planned, run job by job, and resumable."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +11,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from imparfait.core.errors import UserError
+from imparfait.core.progress import ShowProgress
 from imparfait.core.storage import atomic_write, fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_folds
@@ -18,7 +21,7 @@ from imparfait.models.custom import custom_fingerprint
 from imparfait.selection.candidates import Candidate, candidates_from
 from imparfait.selection.comparison import Comparison
 from imparfait.selection.executors import Executor, executor_named
-from imparfait.selection.job_runner import JobRunner, Progress, locked
+from imparfait.selection.job_runner import JobRunner, Progress, locked, run_all
 from imparfait.selection.jobs import JobResult
 from imparfait.selection.plan import Plan, Slot, make_plan
 from imparfait.training.settings import TrainingSettings, enough_steps
@@ -39,17 +42,25 @@ def compare(
     minutes: float | None = None,
     executor: str | Executor | None = None,
     threads: int = 1,
-    store: Path | None = None,
-) -> "ComparisonRun":
+    store: str | Path | None = None,
+    progress: ShowProgress = False,
+) -> ComparisonRun:
     """Compare recipes, models, settings files or settings on the training images `data`, by cross-validation.
 
     Iterate over the returned run to execute its jobs; its `result` is the Comparison. Each seed uses a new random split
     into `folds`, the same for all candidates; "groups" holds out one group at a time. They train for `epochs` (default:
     the fewest that one has) or for about `seconds` each. `images` of `data` are used; `suite` is "core", "digits",
     "photo" or corruptions by name; `minutes` limits the plan; `executor` is serial, processes or ray. Finished jobs are
-    kept in the folder `store`. Raises UserError when a name is unknown, a value cannot be, or a class has fewer images
-    than `folds`.
+    kept in the folder `store`. `progress` True draws a bar while `result` runs them; a function is called with how many
+    are done and the total. The Comparison has `to_frame()` and `plot()`. Raises UserError when a name is unknown, a
+    value cannot be, or a class has fewer images than `folds`.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(100))
+    >>> run = imparfait.compare(["petit", "cnn"], few, folds=2, seeds=1, epochs=1, executor="serial")
+    >>> len(run.result.to_frame())
+    2
     """
+    store = None if store is None else Path(store)
     if epochs and seconds:
         raise UserError("--epochs and --seconds both set the training time", hint="leave one out")
     chosen = candidates_from(candidates)
@@ -86,7 +97,7 @@ def compare(
         if store:
             store.mkdir(parents=True, exist_ok=True)
             atomic_write(store / f"{name}{PLAN_SUFFIX}", plan.model_dump_json(indent=2).encode())
-    return ComparisonRun(name, plan, data, runs_on, store)
+    return ComparisonRun(name, plan, data, runs_on, store, progress)
 
 
 def _stored_plan(name: str, store: Path | None) -> Plan | None:
@@ -100,15 +111,23 @@ def _stored_plan(name: str, store: Path | None) -> Plan | None:
 class ComparisonRun:
     """A planned comparison: iterating runs its jobs, `result` is the Comparison."""
 
-    def __init__(self, name: str, plan: Plan, data: LabelledImages, executor: Executor, store: Path | None = None):
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        data: LabelledImages,
+        executor: Executor,
+        store: Path | None = None,
+        progress: ShowProgress = False,
+    ):
         self.name, self.plan, self.data, self.executor, self.store = name, plan, data, executor, store
+        self.progress = progress
         self._results: dict[Slot, JobResult] = {}
 
     @property
     def result(self) -> Comparison:
         """What the jobs show; runs those that are still missing."""
-        for _ in self:
-            pass
+        run_all(self, self.progress, "comparing")
         return Comparison(self.plan, self.data.classes, self._results)
 
     def __iter__(self) -> Iterator[Progress]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from imparfait.evaluation.statistics import GroupInterval, Interval, bootstrap_interval, group_interval
+from imparfait.evaluation.intervals import GroupInterval, Interval, group_interval, mean_interval
 from imparfait.selection.jobs import JobResult
 
 
@@ -21,12 +21,14 @@ class AllImages:
 
 
 def source_interval(results: Sequence[JobResult]) -> Interval:
-    """The 95 % interval of the accuracy on all held-out images, a bootstrap over source images with all their jobs."""
+    """The 95 % interval of the accuracy on all held-out images, over source images with all their jobs."""
     _, rows = np.unique(np.concatenate([result.sources for result in results]), return_inverse=True)
     correct = np.bincount(rows, weights=np.concatenate([result.weighted_correct for result in results]))
     copies = np.bincount(rows)
     complete = copies == copies.max()  # where a fold failed, its sources were evaluated less often
-    return bootstrap_interval(correct[complete].astype(np.int64), int(results[0].weights.sum() * copies.max()))
+    trained = int(copies.max())  # networks that each image was held out from
+    shares = correct[complete] / (results[0].weights.sum() * trained)
+    return mean_interval(shares, copies=trained * len(results[0].weights))
 
 
 def all_images(results: Sequence[JobResult]) -> AllImages | None:

@@ -1,11 +1,12 @@
 """Lists of jobs run on one executor, with their progress."""
 
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from imparfait.core.progress import ShowProgress, reporting
 from imparfait.core.storage import exclusive_lock
 from imparfait.data.dataset import LabelledImages
 from imparfait.selection.executors import Executor, run_jobs
@@ -58,6 +59,13 @@ class JobRunner:
             self.seconds += predicted[job.key]
             yield Progress(stage, job, result, self.done, self.total, self.seconds, self.total_seconds)
         return [results[job.key] for job in jobs]
+
+
+def run_all(steps: Iterable[Progress], progress: ShowProgress, title: str) -> None:
+    """Run all jobs, and report how many are done."""
+    with reporting(progress, title, 1) as report:
+        for step in steps:
+            report(step.done, step.total)
 
 
 @contextmanager

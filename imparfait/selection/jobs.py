@@ -1,5 +1,7 @@
 """Jobs: train on all folds but one and evaluate on that fold; frozen values, run by a pure function."""
 
+from __future__ import annotations
+
 import json
 import platform
 import time
@@ -17,7 +19,7 @@ from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 from imparfait.core.code_digest import digest_of
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
-from imparfait.core.hardware import torch_threads
+from imparfait.core.hardware import arithmetic_variables, torch_threads
 from imparfait.core.storage import fingerprint
 from imparfait.core.types import Groups, Labels, Sources
 from imparfait.data.corrupted import CORE_SUITE
@@ -27,7 +29,8 @@ from imparfait.evaluation.scores import score_conditions
 from imparfait.evaluation.suite import apply_conditions, conditions_from, weights
 from imparfait.models.classifier import as_classifier
 from imparfait.models.custom import custom_fingerprint
-from imparfait.training.loop import network_for, train
+from imparfait.training.history import train
+from imparfait.training.loop import network_for
 from imparfait.training.settings import TrainingSettings
 
 PACKAGE = Path(__file__).parents[1]
@@ -55,29 +58,30 @@ class Job(BaseModel, frozen=True, extra="forbid"):
     """Corruptions and severities that the held-out fold is evaluated under."""
 
     @model_validator(mode="after")
-    def _check_fold(self) -> "Job":
+    def _check_fold(self) -> Job:
         assert self.fold < self.folds, f"fold {self.fold} of {self.folds}"
         return self
 
     @property
     def key(self) -> str:
-        """sha256 of the job, of the code that computes it and of PyTorch's version."""
-        return fingerprint(self, code_digest(), torch.__version__)
+        """sha256 of the job, of the code that computes it, PyTorch's version and variables that change arithmetic."""
+        variables = (f"{name}={value}" for name, value in arithmetic_variables().items())
+        return fingerprint(self, code_digest(), torch.__version__, *variables)
 
     @property
-    def provenance(self) -> "Provenance":
+    def provenance(self) -> Provenance:
         """Where a result of this process is computed."""
         return provenance_here()
 
-    def run(self, data: LabelledImages) -> "JobResult":
+    def run(self, data: LabelledImages) -> JobResult:
         """What `run_job` returns."""
         return run_job(self, data)
 
-    def failed(self, cause: str) -> "JobResult":
+    def failed(self, cause: str) -> JobResult:
         """The result of a job that no worker could run; the next call tries again."""
         return failure(cause, permanent=False)
 
-    def read(self, content: bytes) -> "JobResult":
+    def read(self, content: bytes) -> JobResult:
         """The result that its `to_bytes` wrote."""
         return JobResult.from_bytes(content)
 
@@ -91,7 +95,7 @@ class Provenance:
     host: str
     instructions: str
 
-    def check_like(self, here: "Provenance") -> None:
+    def check_like(self, here: Provenance) -> None:
         """Raises UserError when another machine computed with another version of PyTorch or of the package."""
         if (self.code, self.torch) != (here.code, here.torch):
             raise UserError(
@@ -103,7 +107,7 @@ class Provenance:
 
 def code_digest(package: Path = PACKAGE) -> str:
     """sha256 of the code that a job's result can depend on: this module and everything it imports from the package."""
-    return digest_of(package / "selection" / "jobs.py", package)
+    return digest_of(package / "selection" / "jobs.py", package=package)
 
 
 @cache
@@ -168,7 +172,7 @@ class JobResult:
         return safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
 
     @staticmethod
-    def from_bytes(content: bytes) -> "JobResult":
+    def from_bytes(content: bytes) -> JobResult:
         """The result that `to_bytes` wrote."""
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"]) | safetensors.numpy.load(content)
@@ -182,6 +186,13 @@ def run_job(job: Job, data: LabelledImages) -> JobResult:
     A pure function of the job and of `data`, all training images: on equal builds and CPU types the predictions are
     equal, bit for bit. The caller must pass the images whose fingerprint is `job.data`, with the groups of
     `job.groups`.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(60))
+    >>> settings = imparfait.TrainingSettings(epochs=1, batch_size=20)
+    >>> compute = imparfait.ComputeConfig()
+    >>> job = imparfait.Job(data=few.fingerprint(), settings=settings, compute=compute, partition=0, folds=2, fold=0)
+    >>> imparfait.run_job(job, few).predicted.shape  # conditions, held-out images
+    (3, 30)
     """
     try:
         fit, held_out = fold(subsample(data, job.images), job.folds, job.fold, job.partition)

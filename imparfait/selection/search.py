@@ -1,5 +1,7 @@
 """Hyperparameter search: trials on one fold, further folds for the leaders, and fresh splits for the winner."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +11,7 @@ from typing import Literal
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import lookup
+from imparfait.core.progress import ShowProgress
 from imparfait.core.storage import fingerprint
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_folds
@@ -16,7 +19,7 @@ from imparfait.data.splits import fold, subsample
 from imparfait.models.custom import custom_fingerprint
 from imparfait.selection.candidates import Candidate, candidate_named
 from imparfait.selection.executors import Executor, executor_named
-from imparfait.selection.job_runner import JobRunner, Progress, Steps, locked
+from imparfait.selection.job_runner import JobRunner, Progress, Steps, locked, run_all
 from imparfait.selection.jobs import Job
 from imparfait.selection.plan import parallel_seconds
 from imparfait.selection.profiling import (
@@ -49,21 +52,27 @@ def search(
     trials: int = 40,
     repeats: int = 1,
     minutes: float | None = None,
-    space: Path | Space | None = None,
+    space: str | Path | Space | None = None,
     epochs: int | None = None,
     images: int | None = None,
     folds: int | Literal["groups"] = 5,
     executor: str | Executor | None = None,
     threads: int = 1,
-    store: Path | None = None,
-) -> "SearchRun":
+    store: str | Path | None = None,
+    progress: ShowProgress = False,
+) -> SearchRun:
     """Search settings for `model` (a model, a recipe or a TOML file of settings) on the training images `data`.
 
     Iterate over the returned run to execute its jobs; its `result` is the SearchResult. `methods` are random and
     bayes, at equal cost; each makes `repeats` searches of `trials`, and none starts a round after `minutes`. `space`
     is what to vary, or a TOML file of it. `images` of `data` are used; "groups" as `folds` holds out one
-    group at a time. Finished jobs are kept in the folder `store`. Raises UserError when a name is unknown, a value
-    cannot be, or a class has fewer images than `folds`.
+    group at a time. Finished jobs are kept in the folder `store`. `progress` is as `compare` takes it. Raises
+    UserError when a name is unknown, a value cannot be, or a class has fewer images than `folds`.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(100))
+    >>> run = imparfait.search("petit", few, methods=["random"], trials=1, folds=2, epochs=1, executor="serial")
+    >>> run.num_jobs
+    10
     """
     methods = tuple(dict.fromkeys(methods))
     for method in methods:
@@ -74,8 +83,8 @@ def search(
     fit, _ = fold(part, folds, 0, 0)
     start = changed(candidate.settings, {"epochs": epochs}) if epochs else candidate.settings
     start = enough_steps(start, len(fit), candidate.fixed | ({"epochs"} if epochs else set()))
-    if isinstance(space, Path):
-        space, start = read_space(space, start)
+    if isinstance(space, str | Path):
+        space, start = read_space(Path(space), start)
     space = space or space_of(start)
     [profile] = profile_candidates([Candidate(candidate.name, start)], part, threads)
     varied = (f"{name} {values}" for name, values in space.items())
@@ -92,7 +101,8 @@ def search(
         images=images,
         folds=folds,
         executor=executor if isinstance(executor, Executor) else executor_named(executor, threads=threads),
-        store=store,
+        store=None if store is None else Path(store),
+        progress=progress,
     )
 
 
@@ -113,11 +123,12 @@ class SearchRun:
         confirmation_seeds: int = CONFIRMATION_SEEDS,
         executor: Executor,
         store: Path | None = None,
+        progress: ShowProgress = False,
     ):
         fit, held_out = fold(subsample(data, images), folds, 0, 0)
         self.name, self.profile, self.searches, self.data = name, profile, searches, data
         self.trials, self.minutes, self.folds, self.seeds = trials, minutes, folds, confirmation_seeds
-        self.images, self.executor, self.store = images, executor, store
+        self.images, self.executor, self.store, self.progress = images, executor, store, progress
         self.fit, self.held_out = len(fit), len(held_out)
         self.job_seconds = profile.job_seconds(self.fit, self.held_out)
         self.num_jobs = jobs_of_search(len(searches), trials, folds, confirmation_seeds)
@@ -138,8 +149,7 @@ class SearchRun:
     def result(self) -> SearchResult:
         """What was found; runs the jobs that are still missing."""
         if not self._result:
-            for _ in self:
-                pass
+            run_all(self, self.progress, "searching")
         assert self._result
         return self._result
 

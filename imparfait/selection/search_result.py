@@ -9,7 +9,8 @@ import optuna
 from jaxtyping import Float
 
 from imparfait.core.compute import ComputeConfig
-from imparfait.evaluation.statistics import Difference, Interval, Verdict
+from imparfait.evaluation.intervals import Interval
+from imparfait.evaluation.statistics import Difference, Verdict
 from imparfait.selection.comparison import mean_of, verdict_json, verdict_of
 from imparfait.selection.intervals import AllImages, all_images, by_group, source_interval
 from imparfait.selection.jobs import JobResult
@@ -17,6 +18,9 @@ from imparfait.selection.search_space import Space
 from imparfait.selection.trials import Search, Trial, new_study
 from imparfait.training.settings import TrainingSettings
 
+TRIALS_PER_SETTING = (
+    5  # for importances: a rule of thumb, as for regressions; from fewer they follow the luck of the trials
+)
 ENOUGH_REPEATS = 10  # with fewer, one method against another is described, not tested
 FOUND = "the settings found"
 
@@ -137,8 +141,16 @@ class SearchResult:
                 curves.setdefault(method, []).append(np.stack([costs, np.maximum.accumulate(accuracies)]))
         return curves
 
+    @property
+    def trials_for_importances(self) -> int:
+        """How many trials with different accuracies `importances` takes."""
+        return TRIALS_PER_SETTING * len(self.space)
+
     def importances(self) -> dict[str, float]:
-        """The share of the variance between trials that each setting explains (fANOVA), the largest first."""
+        """The share of the variance between trials that each setting explains (fANOVA), the largest first.
+
+        None of them from fewer trials than `trials_for_importances`.
+        """
         study = new_study()
         distributions = {name: values.for_optuna() for name, values in self.space.items()}
         for search in self.searches:
@@ -149,7 +161,7 @@ class SearchResult:
                             params=trial.values, distributions=distributions, value=trial.folds[0]
                         )
                     )
-        if len({trial.value for trial in study.trials}) < 4:  # too few to explain anything
+        if len({trial.value for trial in study.trials}) < self.trials_for_importances:
             return {}
         return optuna.importance.get_param_importances(
             study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)

@@ -8,11 +8,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from imparfait.core.errors import UserError
-from imparfait.serving import schemas, static
+from imparfait.serving import explanations, schemas, static
 from imparfait.serving.errors import ApiError, error_response
 from imparfait.serving.inference_protocol import add_inference_protocol
 from imparfait.serving.metrics import MEDIA_TYPE
-from imparfait.serving.responses import errors, json_response, receive_body
+from imparfait.serving.responses import errors, json_response, receive_body, while_connected
 from imparfait.serving.service import Service
 
 IMAGE_BODY = {
@@ -47,14 +47,14 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
     inference = errors(400, 403, 408, 413, 415, 422, 429, 503)
     corruption = inference | errors(501)
 
-    async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]]) -> Response:
+    async def respond(request: Request, work: Callable[[bytes], Awaitable[Any]], both_sides: bool = False) -> Response:
         body = await receive_body(request, service.settings.max_body_bytes)
 
         async def answer() -> Any:
             await service.check_ready()
             return await work(body)
 
-        return json_response(await service.with_timeout(answer()))
+        return json_response(await while_connected(request, service.with_timeout(answer()), both_sides))
 
     @app.post("/v1/predict", responses=inference, response_model=schemas.PredictResponse, openapi_extra=IMAGE_BODY)
     async def predict(request: Request, query: Annotated[schemas.PredictQuery, Query()]) -> Response:
@@ -62,24 +62,36 @@ def _add_inference_routes(app: FastAPI, service: Service) -> None:
         observed = request.scope.get("observed")
         return await respond(request, lambda body: service.predict(body, query.baseline, observed))
 
+    @app.post("/v1/explain", responses=inference, response_model=explanations.ExplainResponse, openapi_extra=IMAGE_BODY)
+    async def explain(request: Request, query: Annotated[explanations.ExplainQuery, Query()]) -> Response:
+        """Show which parts of an image its prediction depends on: an occlusion map of the first page."""
+        return await respond(request, lambda body: service.explain(body, query.label))
+
     @app.post("/v1/read", responses=inference, response_model=schemas.ReadResponse, openapi_extra=IMAGE_BODY)
-    async def read(request: Request, query: NoQuery) -> Response:
+    async def read(request: Request, query: Annotated[schemas.ReadQuery, Query()]) -> Response:
         """Read all digits on an image, line by line, with their boxes (OCR)."""
-        return await respond(request, service.read)
+        return await respond(request, lambda body: service.read(body, query.inputs))
+
+    @app.post("/v1/collect", responses=inference, response_model=schemas.CollectResponse, openapi_extra=IMAGE_BODY)
+    async def collect(request: Request, query: Annotated[schemas.CollectQuery, Query()]) -> Response:
+        """Save an image under its true class, to train on; only with `serve --collect DIR`."""
+        return await respond(request, lambda body: service.collect(body, query.label))
 
     @app.post("/v1/corrupt", responses=corruption, response_model=schemas.CorruptResponse, openapi_extra=IMAGE_BODY)
     async def corrupt(request: Request, query: Annotated[schemas.CorruptQuery, Query()]) -> Response:
         """Corrupt an image and classify the result with the model and its baseline."""
-        await service.corruptions()
-        return await respond(request, lambda body: service.corrupt(body, query.name, query.severity, query.seed))
+        await service.robustness.corruptions()
+        return await respond(
+            request, lambda body: service.robustness.corrupt(body, query.name, query.severity, query.seed)
+        )
 
     @app.post(
         "/v1/robustness", responses=corruption, response_model=schemas.RobustnessResponse, openapi_extra=IMAGE_BODY
     )
     async def robustness(request: Request, query: NoQuery) -> Response:
         """Classify an image under every corruption and severity; returns the first severity that changes the label."""
-        await service.corruptions()
-        return await respond(request, service.robustness)
+        await service.robustness.corruptions()
+        return await respond(request, service.robustness.sweep, both_sides=True)
 
 
 def _add_metadata_routes(app: FastAPI, service: Service) -> None:
@@ -93,7 +105,7 @@ def _add_metadata_routes(app: FastAPI, service: Service) -> None:
     @app.get("/v1/corruptions", responses=common | errors(501), response_model=schemas.CorruptionList)
     async def corruptions(query: NoQuery) -> Response:
         """List the corruptions of /v1/robustness: of digits, or of photographs, as the model is for."""
-        module = await service.corruptions()
+        module = await service.robustness.corruptions()
         form = service.predictor.input_format
         listed = [corruption.model_dump() for corruption in module.corruptions(form)]
         return json_response({"severities": module.severities_of(form), "corruptions": listed})

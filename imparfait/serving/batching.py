@@ -79,6 +79,8 @@ class Batcher:
         try:
             while self.queue:
                 batch = self._next_batch()
+                if not batch:
+                    continue
                 try:
                     results = await self._jobs.run(self._executor, partial(self._predict_batch, batch))
                 except Exception as error:
@@ -95,7 +97,8 @@ class Batcher:
             self._worker = None
 
     def _next_batch(self) -> list[PendingRequest]:
-        """Take the oldest requests that fit into one batch."""
+        """Take the oldest requests that fit into one batch; those nobody waits for any more are dropped."""
+        self.queue = [request for request in self.queue if not request.results.done()]
         images = taken = 0
         while taken < len(self.queue) and (not taken or images + len(self.queue[taken].pixels) <= MAX_BATCH_IMAGES):
             images += len(self.queue[taken].pixels)

@@ -38,7 +38,7 @@ class ConcurrencyLimiter:
 class RequestSlot:
     """One request: it occupies a slot from its last byte until its response is complete."""
 
-    __slots__ = ("_acquired", "_address", "_bytes", "_limiter", "_released", "error")
+    __slots__ = ("_acquired", "_address", "_bytes", "_limiter", "_released", "ended", "error")
 
     def __init__(self, limiter: ConcurrencyLimiter, address: str):
         self._limiter, self._address = limiter, address
@@ -46,6 +46,8 @@ class RequestSlot:
         self._acquired = self._released = False
         self.error: ApiError | None = None
         """Why the request failed while its body arrived."""
+        self.ended = False
+        """Whether the client has ended its side of the connection; it may still wait for the response."""
 
     def add_bytes(self, size: int) -> None:
         """Count more bytes of the body; sets `error` above the memory limit."""

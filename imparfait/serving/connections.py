@@ -1,300 +1,269 @@
-"""HTTP connections with time, size and concurrency limits."""
+"""HTTP connections with time, size and concurrency limits: an asyncio protocol of our own."""
 
 import asyncio
-from functools import lru_cache
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from starlette.types import ASGIApp
 
 from imparfait.serving.concurrency import NO_SLOT, ConcurrencyLimiter, RequestSlot
-from imparfait.serving.errors import ApiError, error_body, error_headers
+from imparfait.serving.errors import ApiError
+from imparfait.serving.exchange import MAX_BUFFERED, Exchange
+from imparfait.serving.http_encoding import encode_error
+from imparfait.serving.request_head import MALFORMED, Address, RequestHead
+from imparfait.serving.request_parser import RequestParser, Stage
 from imparfait.serving.security import is_loopback
 from imparfait.serving.settings import ServingSettings
 
-MAX_HEAD_BYTES = 32 << 10  # request line and headers
-MAX_HEADERS = 100
 MAX_PIPELINED = 16  # requests sent on one connection before the first response
-IDLE_SECONDS = 5.0  # keep-alive: a connection may be silent between two requests for this time
-IDLE_SECONDS_OVER_LIMIT = 1.0  # the same for a connection above the limit of connections
-LINGER_SECONDS = 5.0  # time for a client to read the rest of a response
-MALFORMED = ApiError(400, "the request is not valid HTTP")
-HEAD_TOO_LARGE = ApiError(431, f"a request head may have {MAX_HEAD_BYTES:,} bytes and {MAX_HEADERS} headers")
 TOO_MANY_CONNECTIONS = ApiError(429, "too many connections of this address are open; close one")
 TOO_MANY_PIPELINED = ApiError(400, f"at most {MAX_PIPELINED} requests may be pipelined")
 
 
-class DrainingTransport:
-    """The transport as uvicorn's response cycle sees it: `close` ends the connection without losing the response."""
+@dataclass
+class Connections:
+    """The open connections of a server, and what they share."""
 
-    def __init__(self, connection: "Connection"):
-        self.connection = connection
-        self.is_closing = connection.transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        """Send bytes; of a client that has left they are dropped, where uvloop would raise an error to be logged."""
-        if not self.is_closing():
-            self.connection.transport.write(data)
-
-    def close(self) -> None:
-        """Close the connection once the client has read the response."""
-        self.connection.close_gracefully()
+    app: ASGIApp
+    limiter: ConcurrencyLimiter
+    settings: ServingSettings
+    open: "set[Connection]" = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """Running calls of the app."""
 
 
-class Connection(HttpToolsProtocol):
-    """uvicorn's connection with time, size and concurrency limits.
+class Connection(asyncio.Protocol):
+    """One client: its requests are answered in their order, and limited (RFC 9112, 9).
 
     A request without a free slot gets its 503 as soon as its head is complete, before any task is created for it.
     At ten times the capacity, a rejection must cost next to nothing.
     """
 
-    def __init__(
-        self,
-        limiter: ConcurrencyLimiter,
-        settings: ServingSettings,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ):
-        super().__init__(config, server_state, app_state, _loop)
-        self.limiter, self.settings = limiter, settings
+    transport: asyncio.Transport
+
+    def __init__(self, shared: Connections):
+        self.shared, self.limiter, self.settings = shared, shared.limiter, shared.settings
+        self.loop = asyncio.get_running_loop()
+        self.parser = RequestParser(self)
         self.phase_start = self.loop.time()
         """When the connection became idle, began to receive, or began to wait for a response."""
-        self.receiving = False  # whether a request has arrived in part
-        self.in_head = True
-        self.head_bytes = self.complete_heads = self.complete_messages = 0
-        self.heads_when_idle = -1
-        self.rejected = False
-        """Whether the request being received has had its error response already."""
-        self.over_limit = self.too_many = self.failed = self.counted = False
+        self.due: deque[Exchange] = deque()
+        """Requests without a complete response; the app has the first one."""
+        self.receiving: Exchange | None = None
+        """The request whose body arrives; None also where a body is dropped."""
+        self.fault: ApiError | None = None
+        """The error that the client gets last, after the responses that are due."""
+        self.refusal: ApiError | None = None
+        """Why this connection is one too many."""
+        self.ended = False
+        """Whether no further request is taken."""
         self.lingering = False
         """Whether the last response is written, and further bytes are dropped."""
-        self.truncated = False
-        """Whether the client has ended in the middle of a head, with responses still due."""
-        self.parse_error = MALFORMED
-        self.slot: RequestSlot | None = None
+        self.counted = self.at_end = self.paused = False
+        self.heads_when_idle = -1
+        self.writable = asyncio.Event()
+        self.writable.set()
 
-    @property
-    def responding(self) -> bool:
-        """Whether a request, complete or not, waits for its response."""
-        return self.cycle is not None and not self.cycle.response_complete
+    # What asyncio calls
 
     def connection_made(self, transport: Any) -> None:
         """Register a client; above the limit of connections its first bytes get a 503."""
-        super().connection_made(transport)
+        self.transport = transport  # uvloop's has the methods of asyncio.Transport, but not its class
+        self.client, self.server = _address(transport, "peername"), _address(transport, "sockname")
         self.address = self.client[0] if self.client else ""
-        count = len(self.connections)
-        self.over_limit = count > self.settings.connections
-        most = self.settings.each_address
+        self.shared.open.add(self)
+        count, most = len(self.shared.open), self.settings.each_address
+        self.refusal = NO_SLOT if count > self.settings.connections else None
+        abort = count > 2 * self.settings.connections
         self.counted = bool(most and self.address and not is_loopback(self.address))
         if self.counted:
-            self.limiter.connections_by_address[self.address] += 1
-            self.too_many = self.limiter.connections_by_address[self.address] > most
-            if self.limiter.connections_by_address[self.address] > 2 * most:
-                transport.abort()
-        if count > 2 * self.settings.connections:
-            transport.abort()
+            of_address = self.limiter.connections_by_address
+            of_address[self.address] += 1
+            if of_address[self.address] > most:
+                self.refusal = self.refusal or TOO_MANY_CONNECTIONS
+            abort |= of_address[self.address] > 2 * most
+        if abort:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release the slots of pipelined requests, which get no response."""
-        super().connection_lost(exc)
+        """Tell the app, and release the slots of pipelined requests, which get no response."""
+        self.shared.open.discard(self)
+        self.ended = True
+        self.writable.set()
         if self.counted:
             self.counted = False
             self.limiter.forget_connection(self.address)
-        for cycle, _ in self.pipeline:
-            cycle.scope["slot"].release()  # type: ignore[typeddict-item]
-        self.pipeline.clear()
+        self._drop_waiting()
+        if self.due:
+            self.due[0].disconnect()
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of one or several requests."""
-        if self.failed or self.lingering or self.transport.is_closing():
-            return  # dropped
-        if self.over_limit or self.too_many:
-            self.failed = self.receiving = True
-            self._send_error(NO_SLOT if self.over_limit else TOO_MANY_CONNECTIONS, close=True)
+        """Parse bytes of one or several requests, or drop what comes after the last one."""
+        if self.fault or self.lingering or self.transport.is_closing():
             return
-        heads, messages = self.complete_heads, self.complete_messages
-        super().data_received(data)
-        if self.in_head and not self.failed:
-            # Of bytes that end a head or a body it is not known how many belong to the next head.
-            same = (heads, messages) == (self.complete_heads, self.complete_messages)
-            self.head_bytes = self.head_bytes + len(data) if same else 0
-            if self.head_bytes > MAX_HEAD_BYTES:
-                self.parse_error = HEAD_TOO_LARGE
-                self.send_400_response("")
+        if self.refusal:
+            self.fault, self.ended = self.refusal, True
+        elif not self.ended or self.parser.stage is not Stage.BETWEEN:
+            try:
+                self.parser.feed(data)
+            except ApiError as error:
+                self.fail(error)
+        self.settle()
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Handle the end of what the client sends; it may still wait for a response."""
-        if self.lingering or not self.responding:
-            if self.receiving and not self.lingering and not self.rejected:
-                self._send_error(MALFORMED, close=True)
-            return None
-        if self.receiving and self.in_head:
-            self.truncated = True
-            return True
-        self.cycle.keep_alive = False
-        if self.receiving:
-            self._fail_body(MALFORMED)
-        return True
-
-    def on_message_begin(self) -> None:
-        """First byte of a request."""
-        super().on_message_begin()
-        self.receiving = self.in_head = True
-        self.head_bytes = 0
-        if not self.responding:
-            self.phase_start = self.loop.time()
-        self.slot = self.scope["slot"] = RequestSlot(self.limiter, self.address)  # type: ignore[typeddict-unknown-key]
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; an exception raised here leads to `send_400_response`."""
-        super().on_header(name, value)
-        self.head_bytes += len(name) + len(value)
-        if len(self.headers) > MAX_HEADERS or self.head_bytes > MAX_HEAD_BYTES:
-            self.parse_error = HEAD_TOO_LARGE
-            raise HEAD_TOO_LARGE
-
-    def on_headers_complete(self) -> None:
-        """End of a request's head: start the app for it, unless it is rejected."""
-        if len(self.pipeline) >= MAX_PIPELINED:
-            self.parse_error = TOO_MANY_PIPELINED
-            raise TOO_MANY_PIPELINED
-        self.in_head = False
-        self.complete_heads += 1
-        rejection = self.limiter.rejection(self.address)
-        if rejection and not self.responding and self.parser.get_method() == b"POST":
-            self.rejected = True
-            self._send_error(rejection, close=self.expect_100_continue or not self.parser.should_keep_alive())
-            return
-        super().on_headers_complete()
-        self.cycle.transport = DrainingTransport(self)  # type: ignore[assignment]
-        if self.limiter.closing or self.expect_100_continue or self.parser.should_upgrade():
-            self.cycle.keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        """A part of a request's body."""
-        if not self.rejected and self.slot:
-            self.slot.add_bytes(len(body))
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Last byte of a request."""
-        self.complete_messages += 1
-        self.receiving, self.in_head, self.head_bytes = False, True, 0
-        self.phase_start = self.loop.time()
+    def eof_received(self) -> bool:
+        """The client sends nothing more; it may still wait for responses. True keeps the connection open for them."""
         if self.lingering:
-            self.transport.close()
-        if self.rejected:
-            self.rejected = False
+            return False
+        self.at_end = True
+        if self.parser.stage is not Stage.BETWEEN and not self.fault:
+            self.fail(MALFORMED)
+        self.ended = True
+        for exchange in self.due:
+            exchange.end_of_client()
+        self.settle()
+        return bool(self.due)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as responses come: the app waits."""
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        self.writable.set()
+
+    # What the parser calls
+
+    def begin_request(self) -> None:
+        """Start the time limit of a request."""
+        if self.ended:
+            raise MALFORMED
+        if not self.due:
+            self.phase_start = self.loop.time()
+
+    def take_head(self, head: RequestHead, keep_alive: bool) -> None:
+        """Start the app for a request, unless it is rejected; or let it wait for the responses before."""
+        scope = head.scope(self.client, self.server)
+        if len(self.due) > MAX_PIPELINED:
+            raise TOO_MANY_PIPELINED
+        self.ended = not keep_alive or head.version == "1.0"
+        rejection = self.limiter.rejection(self.address) if head.method == "POST" and not self.due else None
+        if rejection:
+            self.ended |= head.expects_continue or self.limiter.closing
+            self.write(encode_error(rejection, self.ended))
             return
-        if self.slot and self.scope["method"] == "POST":
-            self.slot.acquire()
-        super().on_message_complete()
+        self.receiving = Exchange(self, scope, RequestSlot(self.limiter, self.address), head.expects_continue)
+        self.due.append(self.receiving)
+        if len(self.due) == 1:
+            self._start()
 
-    def on_response_complete(self) -> None:
-        """End of a response."""
+    def take_body(self, part: bytes) -> None:
+        """Hand a part of a body on."""
+        if self.receiving:
+            self.receiving.add_body(part)
+
+    def end_request(self) -> None:
+        """Start the time limit of the response."""
         self.phase_start = self.loop.time()
-        if not self.lingering:
-            super().on_response_complete()
-            if self.truncated and not self.responding and not self.transport.is_closing():
-                self.receiving = False  # nothing comes any more
-                self._send_error(MALFORMED, close=True)
+        if self.receiving:
+            self.receiving.end_body()
+        self.receiving = None
 
-    def close_gracefully(self) -> None:
-        """Close the connection after its last response.
+    # What an exchange calls
+
+    def write(self, content: bytes) -> None:
+        """Send bytes; of a client that has left they are dropped, where uvloop would log an error."""
+        if not self.transport.is_closing():
+            self.transport.write(content)
+
+    async def drain(self) -> None:
+        """Wait until the client has read most of what was sent, or has left."""
+        await self.writable.wait()
+
+    def is_last(self, exchange: Exchange) -> bool:
+        """Whether the connection is closed after this response: nothing follows, or the server ends."""
+        following = self.due[-1] is not exchange or self.fault or self.parser.stage is Stage.HEAD
+        return not following and (self.ended or self.limiter.closing)
+
+    def finish(self, exchange: Exchange, close: bool) -> None:
+        """Go on to the next request; `close`: there is none."""
+        if self.due and self.due[0] is exchange:
+            self.ended |= close
+            if close:
+                self.fault = None
+                self._drop_waiting()
+            self.due.popleft()
+            self.phase_start = self.loop.time()
+            if self.due:
+                self._start()
+            self.settle()
+
+    def cut(self, close_delimited: bool) -> None:
+        """End a connection whose response cannot be completed, so that the client notices (RFC 9112, 8)."""
+        if close_delimited:
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def update_reading(self) -> None:
+        """Read on, unless responses are due to several requests, or the app is behind with a body."""
+        behind = self.receiving is not None and self.receiving.buffered > MAX_BUFFERED
+        pause = not self.lingering and (behind or len(self.due) > 1 or (bool(self.due) and self.fault is not None))
+        if pause != self.paused and not self.at_end and not self.transport.is_closing():
+            self.paused = pause
+            (self.transport.pause_reading if pause else self.transport.resume_reading)()
+
+    # Order and end
+
+    def _start(self) -> None:
+        task = self.loop.create_task(self.due[0].run(self.shared.app))
+        self.shared.tasks.add(task)
+        task.add_done_callback(self.shared.tasks.discard)
+
+    def _drop_waiting(self) -> None:
+        """Forget the requests that the app does not have yet."""
+        while len(self.due) > 1:
+            self.due.pop().slot.release()
+
+    def fail(self, error: ApiError) -> None:
+        """Nothing more can be parsed: `error` is for the request that was arriving, in its turn."""
+        if self.parser.stage is Stage.BODY:
+            if self.receiving:
+                self.receiving.fail_body(error)
+        elif not self.ended:  # else it is what follows the last request, which is nobody's
+            self.fault = error
+        self.ended = True
+
+    def settle(self) -> None:
+        """Close the connection after its last response."""
+        if not self.due and self.ended and not self.lingering:
+            if self.fault:
+                self.write(encode_error(self.fault, close=True))
+            self._close_gracefully()
+        self.update_reading()
+
+    def _close_gracefully(self) -> None:
+        """Close the connection, but leave the client the time to read its last response.
 
         While the client still sends, an immediate close would make its system discard the unread response. The write
-        side is closed first, and what the client sends is dropped until it closes its side.
+        side is closed first, and what the client sends is dropped until it closes its side (RFC 9112, 9.6).
         """
-        if not self.receiving or self.transport.is_closing():
+        if self.at_end or not self._sending or self.transport.is_closing():
             self.transport.close()
-        elif not self.lingering:
+        else:
             self.lingering = True
             self.phase_start = self.loop.time()
-            self.flow.resume_reading()
             self.transport.write_eof()
 
-    def send_400_response(self, msg: str) -> None:
-        """Report a malformed request, after the responses that are due, and close the connection."""
-        self.failed = True
-        if not self.responding:
-            self._send_error(self.parse_error, close=True)
-            return
-        self.flow.pause_reading()
-        self.cycle.keep_alive = False
-        if self.receiving and not self.in_head:  # the body of the request in progress is malformed
-            self._fail_body(self.parse_error)
-
-    def enforce_timeouts(self, now: float) -> None:
-        """Close the connection where a time limit has passed; called several times a second."""
-        elapsed = now - self.phase_start
-        if self.transport.is_closing():
-            if elapsed > LINGER_SECONDS + max(self.settings.answer_seconds, self.settings.receive_seconds):
-                self.transport.abort()
-        elif self.lingering:
-            if elapsed > LINGER_SECONDS:
-                self.transport.abort()
-        elif self.responding:
-            if self.receiving and not self.in_head and elapsed > self.settings.receive_seconds:
-                self._fail_body(_too_slow(self.settings.receive_seconds))
-            if elapsed > LINGER_SECONDS + self.settings.receive_seconds + self.settings.answer_seconds:
-                self.transport.abort()
-        elif self.receiving:
-            if elapsed > self.settings.receive_seconds:
-                if self.rejected or not self.in_head:  # its response is written
-                    self.close_gracefully()
-                else:
-                    self._send_error(_too_slow(self.settings.receive_seconds), close=True)
-        elif elapsed > (IDLE_SECONDS_OVER_LIMIT if self.over_limit or self.too_many else IDLE_SECONDS):
-            self.transport.close()
-
-    def close_if_idle(self, now: float, seconds: float) -> None:
-        """Close the connection if it has been idle for `seconds`, at this call and at the one before.
-
-        Received bytes are parsed between two calls, so that a request waiting in the kernel is not overlooked.
-        """
-        idle = not self.responding and not self.receiving and now - self.phase_start > seconds
-        if idle and self.heads_when_idle == self.complete_heads:
-            self.transport.close()
-        self.heads_when_idle = self.complete_heads if idle else -1
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        slot: RequestSlot = cycle.scope["slot"]  # type: ignore[typeddict-item]
-
-        async def releasing_app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-            try:
-                await app(scope, receive, send)
-            finally:
-                slot.release()
-
-        super()._start_asgi_task(cycle, releasing_app)
-
-    def _fail_body(self, error: ApiError) -> None:
-        """Wake the app that waits for the rest of a body, with the error as the reason."""
-        if self.slot and not self.slot.error:
-            self.slot.error = error
-            self.cycle.keep_alive = False
-            self.cycle.message_event.set()
-
-    def _send_error(self, error: ApiError, close: bool) -> None:
-        close = close or self.limiter.closing
-        self.transport.write(encode_error(error, close))
-        if close:
-            self.close_gracefully()
+    @property
+    def _sending(self) -> bool:
+        """Whether the client is in the middle of a request, as far as is known."""
+        return self.fault is not None or self.parser.stage is not Stage.BETWEEN
 
 
-@lru_cache
-def encode_error(error: ApiError, close: bool) -> bytes:
-    """An error response as bytes of HTTP."""
-    body = error_body(error)
-    headers = error_headers(error) | {"content-length": str(len(body))} | ({"connection": "close"} if close else {})
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return STATUS_LINE[error.status] + f"{lines}\r\n".encode() + body
-
-
-@lru_cache
-def _too_slow(seconds: float) -> ApiError:
-    return ApiError(408, f"the request took longer than {seconds:g} s to arrive")
+def _address(transport: Any, name: str) -> Address:
+    """Host and port, or the path of a Unix socket; None for a client of one."""
+    info: Any = transport.get_extra_info(name)
+    if isinstance(info, tuple):
+        return str(info[0]), int(info[1])
+    return (info, None) if info and isinstance(info, str) else None

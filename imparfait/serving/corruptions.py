@@ -61,13 +61,10 @@ def corrupt_image(image: ImagePixels, name: str, severity: float, seed: int = 0)
     return corrupted
 
 
-def sweep(image: ImagePixels, form: InputFormat) -> list[SeveritySweep]:
-    """The image under every corruption at `severities_of`, or only at 1 if the corruption is not graded."""
-    sweeps = []
-    for corruption in corruptions(form):
-        severities = severities_of(form) if corruption.graded else SINGLE_LEVEL
-        sweeps.append(SeveritySweep(corruption, severities, _at_severities(image, corruption.name, severities, 0)))
-    return sweeps
+def sweep(image: ImagePixels, form: InputFormat, corruption: CorruptionInfo) -> SeveritySweep:
+    """The image under one corruption at `severities_of`, or only at 1 if the corruption is not graded."""
+    severities = severities_of(form) if corruption.graded else SINGLE_LEVEL
+    return SeveritySweep(corruption, severities, _at_severities(image, corruption.name, severities, 0))
 
 
 def _at_severities(image: ImagePixels, name: str, severities: Sequence[float], seed: int) -> Pixels:

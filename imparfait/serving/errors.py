@@ -1,4 +1,4 @@
-"""HTTP errors, all with one JSON body: `{"error": {"code": …, "message": …}}`."""
+"""HTTP errors, all with one JSON body: `{"error": {"code": …, "message": …}}`, and perhaps a `detail`."""
 
 import json
 
@@ -24,16 +24,21 @@ CODES = {
 
 
 class ApiError(Exception):
-    """An error response: the status, a code for programs, and one sentence for people."""
+    """An error response: the status, a code for programs, and one sentence for people.
 
-    def __init__(self, status: int, message: str, code: str | None = None):
+    `detail` is a finer code, where there is one: of a file that is no image, what it is instead.
+    """
+
+    def __init__(self, status: int, message: str, code: str | None = None, detail: str = ""):
         super().__init__(message)
+        self.detail = detail
         self.status, self.message, self.code = status, message, code or CODES.get(status, "refused")
 
 
 def error_body(error: ApiError) -> bytes:
     """The JSON body of an error response."""
-    return json.dumps({"error": {"code": error.code, "message": error.message}}, ensure_ascii=False).encode()
+    detail = {"detail": error.detail} if error.detail else {}
+    return json.dumps({"error": {"code": error.code, **detail, "message": error.message}}, ensure_ascii=False).encode()
 
 
 def error_headers(error: ApiError) -> dict[str, str]:

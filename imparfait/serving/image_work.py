@@ -1,5 +1,6 @@
 """Decoding and reading of the images in requests: small ones in a thread, all others in image workers."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -7,8 +8,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from imparfait.core.errors import UserError
+from imparfait.core.types import Pixels
+from imparfait.data.images.decode import Page
 from imparfait.data.images.input_format import InputFormat
-from imparfait.data.images.limits import Limits, TooLargeError
+from imparfait.data.images.limits import Limits, TooLargeError, other_kind
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.image_workers.client import SMALL_BYTES, ImageWorkers, small_normalized
 from imparfait.inference.image_workers.worker import WorkerLimits, WorkLimitError
@@ -19,6 +22,8 @@ from imparfait.serving.settings import ServingSettings
 
 T = TypeVar("T")
 NAME = "the image"
+VERB = re.compile("(is|has|needs|makes|ends|cannot) ")
+BROKEN = "a broken image "
 BUSY = ApiError(503, "large images and pages fill their share of the server; try again in a second")
 
 
@@ -49,14 +54,22 @@ class ImageWork:
             small = await self._jobs.run(self._small, partial(self._small_image, content, form))
             if small is not None:
                 return [small]
-        return await self._in_worker(lambda: list(self.workers.normalized(content, form, NAME, self._limits)))
+        return await self._in_worker(content, lambda: list(self.workers.normalized(content, form, NAME, self._limits)))
 
-    async def readings(self, content: bytes, predictor: Predictor) -> list[dict[str, Any]]:
-        """The digits on each page of an image file.
+    async def readings(
+        self, content: bytes, predictor: Predictor, with_inputs: bool
+    ) -> list[tuple[dict[str, Any], list[Pixels]]]:
+        """The digits on each page of an image file, and on request the model's input for each of them.
 
         Raises ApiError for what is no image or takes too much time or memory, and where too many requests wait.
         """
-        return await self._in_worker(lambda: list(self.workers.readings_json(content, predictor, NAME, self._limits)))
+        return await self._in_worker(
+            content, lambda: list(self.workers.readings_json(content, predictor, NAME, self._limits, with_inputs))
+        )
+
+    async def upright(self, content: bytes) -> Page:
+        """The first page of an image file as a person sees it. Raises ApiError as `readings` does."""
+        return await self._in_worker(content, lambda: next(iter(self.workers.pages(content, NAME, self._limits))))
 
     def end(self) -> None:
         """End the workers, and the threads without waiting for running jobs."""
@@ -66,15 +79,15 @@ class ImageWork:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def _small_image(self, content: bytes, form: InputFormat) -> NormalizedImage | None:
-        with _user_errors_as_api_errors():
+        with _user_errors_as_api_errors(content):
             return small_normalized(content, form, NAME, self._limits)
 
-    async def _in_worker(self, work: Callable[[], T]) -> T:
+    async def _in_worker(self, content: bytes, work: Callable[[], T]) -> T:
         if self._active_large >= self._max_large:
             raise BUSY
 
         def checked() -> T:
-            with _user_errors_as_api_errors():
+            with _user_errors_as_api_errors(content):
                 return work()
 
         self._active_large += 1
@@ -85,9 +98,14 @@ class ImageWork:
 
 
 @contextmanager
-def _user_errors_as_api_errors() -> Iterator[None]:
+def _user_errors_as_api_errors(content: bytes) -> Iterator[None]:
+    """Errors of an image file as responses; `content` tells those that are no image what they are."""
     try:
         yield
     except UserError as error:
         too_large = isinstance(error, WorkLimitError) or isinstance(error.__cause__, TooLargeError)
-        raise ApiError(413 if too_large else 422, str(error)) from error
+        said = str(error).removeprefix(f"{NAME}: ")
+        detail = other_kind(content) or ("broken" if said.startswith(BROKEN) else "")
+        said = f"is {said}" if detail == "broken" else said
+        message = f"the file {said}" if VERB.match(said) else str(error)
+        raise ApiError(413 if too_large else 422, message, detail=detail) from error

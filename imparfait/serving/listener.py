@@ -1,6 +1,7 @@
 """The listening socket of a server: TCP or Unix."""
 
 import contextlib
+import errno
 import socket
 from pathlib import Path
 
@@ -30,8 +31,15 @@ def listen(settings: ServingSettings) -> socket.socket:
             listener.close()
         raise UserError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}",
-            hint="write another --port, or 0 for a free one",
+            hint=_hint(error),
         ) from error
+
+
+def _hint(error: OSError) -> str:
+    """What to write instead: the address of another computer, or the name of none, is no matter of the port."""
+    if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return "write another --host: a name or address of this computer, or 0.0.0.0 for all of its addresses"
+    return "write another --port, or 0 for a free one"
 
 
 def _listen_unix(path: str) -> socket.socket:

@@ -40,6 +40,14 @@ def observed(app: ASGIApp, metrics: Metrics, log: AccessLog, token: str = "", ro
         # The connection keeps the scope whose method is HEAD, and sends no body.
         inner = {**scope, "method": "GET" if method == "HEAD" else method, "observed": entries, "root_path": root_path}
         path = scope["path"].removeprefix(root_path)
+        counted = False
+
+        def count() -> None:
+            nonlocal counted
+            if not counted:
+                counted = True
+                route = getattr(inner.get("route"), "path", OTHER)
+                metrics.count_request(method, route, status, time.perf_counter() - start)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status, size
@@ -48,6 +56,8 @@ def observed(app: ASGIApp, metrics: Metrics, log: AccessLog, token: str = "", ro
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", identifier.encode())]}
             else:
                 size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    count()  # first: a client that has its response may ask another worker for the counts
             await send(message)
 
         try:
@@ -56,10 +66,9 @@ def observed(app: ASGIApp, metrics: Metrics, log: AccessLog, token: str = "", ro
             else:
                 await app(inner, receive, send_with_id)
         finally:
-            seconds = time.perf_counter() - start
-            route = getattr(inner.get("route"), "path", OTHER)
-            metrics.count_request(method, route, status, seconds)
+            count()
             if log.is_on:
+                seconds = time.perf_counter() - start
                 log.write(
                     id=identifier, address=(scope.get("client") or ("",))[0], method=method,
                     path=logged_path(scope["path"]), status=status, ms=round(1000 * seconds, 2), bytes=size, **entries,

@@ -1,7 +1,9 @@
 """Request bodies within their limits, and JSON responses."""
 
+import asyncio
 import json
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 
@@ -9,6 +11,8 @@ from imparfait.serving import schemas
 from imparfait.serving.concurrency import RequestSlot
 from imparfait.serving.errors import CODES, ApiError
 
+T = TypeVar("T")
+CLIENT_GONE = ApiError(400, "the client closed the connection before the response")
 IMAGE_TYPES = ("image/", "application/octet-stream")
 MAX_LENGTH_DIGITS = 18  # of a Content-Length; Python refuses to parse 4,300 digits
 
@@ -42,6 +46,29 @@ async def receive_body(request: Request, max_bytes: int, kinds: tuple[str, ...] 
         if size > max_bytes:
             raise too_large
     return b"".join(parts)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T], both_sides: bool = False) -> T:
+    """The result of the work; it is cancelled when the client has closed the connection. For complete requests.
+
+    A client that has only ended its side may wait for its response: it counts as gone with `both_sides`, as browsers
+    end an aborted request that way. Raises ApiError then, which nobody receives.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_client_gone(request, both_sides))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CLIENT_GONE
+        return await working
+    finally:
+        for task in (working, gone):
+            task.cancel()
+
+
+async def _client_gone(request: Request, both_sides: bool) -> None:
+    slot: RequestSlot = request.scope["slot"]
+    while not (both_sides and slot.ended) and (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def json_response(content: Any) -> Response:

@@ -10,10 +10,14 @@ from jaxtyping import UInt8
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from imparfait.core.types import Pixels
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import NormalizedImage
+from imparfait.inference.predictor import Predictor
 from imparfait.models.metadata import Parity, Threshold
 from imparfait.serving.batching import BatchResult
+
+Box = tuple[int, int, int, int]
 
 
 class NoQuery(BaseModel, extra="forbid"):
@@ -34,6 +38,27 @@ class CorruptQuery(BaseModel, extra="forbid"):
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the corruption's random numbers")
 
 
+class ReadQuery(BaseModel, extra="forbid"):
+    """Query parameters of /v1/read."""
+
+    inputs: bool = Field(False, description="also return each digit as the model receives it")
+
+
+class CollectQuery(BaseModel, extra="forbid"):
+    """Query parameters of /v1/collect."""
+
+    label: str = Field(min_length=1, max_length=1000, description="the true class: one of the model's")
+
+
+class CollectResponse(BaseModel):
+    """The response of /v1/collect."""
+
+    label: str
+    saved: bool = Field(description="false: the folder has this image in this class already")
+    images: int = Field(description="images in the folder")
+    command: str = Field(description="what trains on them")
+
+
 class Prediction(BaseModel):
     """A label and its calibrated probability."""
 
@@ -49,6 +74,7 @@ class ModelPrediction(BaseModel):
     probabilities: dict[str, float] = Field(description="the probability of every class")
     confident: bool = Field(description="false: the model abstains")
     reason: str | None = Field(None, description="why the model abstains; absent if it is confident")
+    blank: bool = Field(False, description="nothing to classify was found: the labels mean nothing; absent if false")
 
 
 class PagePrediction(BaseModel):
@@ -58,8 +84,14 @@ class PagePrediction(BaseModel):
     probabilities: dict[str, float]
     confident: bool
     reason: str | None = None
+    blank: bool = False
     model_input: str = Field(description="the image as the model receives it: a PNG as a data URL")
     preprocessing: str = Field(description="how the image was normalised")
+    box: list[int] = Field(
+        min_length=4,
+        max_length=4,
+        description="what the model's input shows: left, top, right and bottom in pixels of the upright image",
+    )
 
 
 class PredictResponse(BaseModel):
@@ -72,9 +104,6 @@ class PredictResponse(BaseModel):
     )
 
 
-Box = tuple[int, int, int, int]
-
-
 class ReadDigit(BaseModel):
     """A digit on a page."""
 
@@ -82,6 +111,9 @@ class ReadDigit(BaseModel):
     score: float
     confident: bool
     box: Box = Field(description="left, top, right and bottom in pixels of the upright image")
+    model_input: str | None = Field(
+        None, description="on request: the digit as the model receives it, a PNG as a data URL"
+    )
 
 
 class ReadField(BaseModel):
@@ -188,6 +220,7 @@ class ModelInfo(BaseModel):
     weights: str | None = Field(None, description="sha256 of the weights")
     baseline: str | None = Field(None, description="the model that /v1/predict?baseline=1 runs too")
     corruptions: CorruptionSupport
+    collects: bool = Field(False, description="whether /v1/collect saves corrected images")
 
 
 class GalleryImage(BaseModel):
@@ -214,6 +247,7 @@ class Problem(BaseModel):
     """An error."""
 
     code: str
+    detail: str | None = None
     message: str
 
 
@@ -230,13 +264,27 @@ def prediction_json(result: BatchResult, classes: Sequence[str]) -> dict[str, An
     return {"predictions": content.pop("predictions"), "probabilities": by_class, **content}
 
 
+def model_prediction_json(predictor: Predictor, result: BatchResult) -> dict[str, Any]:
+    """A model's prediction as JSON, with its name."""
+    return {"model": predictor.name, **prediction_json(result, predictor.classes)}
+
+
 def page_json(result: BatchResult, classes: Sequence[str], page: NormalizedImage) -> dict[str, Any]:
     """The prediction for a page as JSON, with the model's input."""
     return {
         **prediction_json(result, classes),
         "model_input": data_url(page.pixels),
         "preprocessing": page.preprocessing,
+        "box": list(page.box),
     }
+
+
+def reading_json(reading: dict[str, Any], inputs: Sequence[Pixels]) -> dict[str, Any]:
+    """A page's digits as JSON, each with the model's input where `inputs` has them."""
+    digits = [digit for line in reading["lines"] for field in line["fields"] for digit in field["digits"]]
+    for digit, pixels in zip(digits, inputs, strict=False):
+        digit["model_input"] = data_url(pixels[0])
+    return reading
 
 
 def data_url(pixels: UInt8[np.ndarray, "channels height width"]) -> str:
@@ -249,14 +297,3 @@ def png(pixels: UInt8[np.ndarray, "channels height width"]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
     return file.getvalue()
-
-
-def severity_curve(results: list[BatchResult], severities: tuple[float, ...], clean_label: str) -> dict[str, Any]:
-    """The labels and scores of an image at each severity, and the first severity with another label."""
-    labels = [result.prediction.label for result in results]
-    failures = (severity for severity, label in zip(severities, labels, strict=True) if label != clean_label)
-    return {
-        "labels": labels,
-        "scores": [round(result.prediction.score, 6) for result in results],
-        "first_failure": next(failures, None),
-    }

@@ -9,14 +9,14 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
 from types import FrameType
 
 import uvicorn
 
 from imparfait.core.errors import UserError
 from imparfait.serving.app import make_app
-from imparfait.serving.connections import Connection
+from imparfait.serving.connections import Connection, Connections
+from imparfait.serving.deadlines import close_idle, enforce_timeouts
 from imparfait.serving.models import LoadedModel
 from imparfait.serving.observation import observed
 from imparfait.serving.security import secured
@@ -26,10 +26,8 @@ from imparfait.serving.settings import ServingSettings, read_token
 DRAIN_IDLE_SECONDS = 0.3  # an idle connection is closed after this time during shutdown
 DRAIN_ACCEPT_SECONDS = 1.0  # at shutdown, time to accept clients whom the kernel has connected already
 DRAIN_TICK_SECONDS = 0.02
+TICK_SECONDS = 0.1  # between two looks at the time limits
 SPARE_FILES = 64  # open files besides the connections
-# uvicorn's own limit of idle connections, which `Connection` has too. uvicorn's does not see that a part of the next
-# request has arrived with the one before, and closes the connection without a response.
-NEVER_SECONDS = 86_400
 # Python's default of 5 ms lets the event loop, busy with rejections at ten times the capacity, starve the decoding
 # threads: 560 to 640 predictions a second instead of 720 to 1,010.
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -38,9 +36,9 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 class Server(uvicorn.Server):
     """uvicorn's server with time limits for connections and a graceful shutdown."""
 
-    def __init__(self, config: uvicorn.Config, service: Service):
+    def __init__(self, config: uvicorn.Config, service: Service, connections: Connections):
         super().__init__(config)
-        self.service = service
+        self.service, self.connections = service, connections
         self.on_started: Callable[[], None] = lambda: None
         """Called once the server listens and handles signals."""
         self.load: Callable[[], dict[str, LoadedModel]] | None = None
@@ -80,39 +78,32 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
         await super().startup(sockets)
+        self._tick()
         self.service.report()
         self.on_started()
 
-    async def on_tick(self, counter: int) -> bool:
-        """Enforce the time limits; uvicorn calls it ten times a second."""
-        for connection in self._connections():
-            connection.enforce_timeouts(asyncio.get_running_loop().time())
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)  # first: an error ends no ticking
+        enforce_timeouts(self.connections)
         self.service.report()
-        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no new clients, respond to the present ones, and end within the grace period."""
-        loop = asyncio.get_running_loop()
+        loop, clients = asyncio.get_running_loop(), self.connections
         self.service.drain()
         self.service.report()
         end = loop.time() + DRAIN_ACCEPT_SECONDS
         while any(map(_has_pending_client, sockets or [])) and loop.time() < end:
             await asyncio.sleep(0)  # uvloop accepts one client in each turn of its loop
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
+        closing = asyncio.create_task(super().shutdown(sockets))  # closes the listeners
         end = loop.time() + self.service.settings.drain_seconds
-        while (self.server_state.connections or self.server_state.tasks) and loop.time() < end and not self.force_exit:
-            for connection in self._connections():
-                connection.close_if_idle(loop.time(), DRAIN_IDLE_SECONDS)
-                connection.enforce_timeouts(loop.time())
+        while (clients.open or clients.tasks) and loop.time() < end and not self.force_exit:
+            close_idle(clients, DRAIN_IDLE_SECONDS)
             await asyncio.sleep(DRAIN_TICK_SECONDS)
-        for connection in self._connections():
+        for connection in clients.open:
             connection.transport.abort()
-
-    def _connections(self) -> list[Connection]:
-        return [connection for connection in self.server_state.connections if isinstance(connection, Connection)]
+        await closing
+        self._timer.cancel()
 
 
 def _has_pending_client(listener: socket.socket) -> bool:
@@ -123,25 +114,31 @@ def _has_pending_client(listener: socket.socket) -> bool:
 def make_server(service: Service) -> Server:
     """A server of the API, not yet started."""
     settings = service.settings
+    app = observed(
+        secured(make_app(service), "" if settings.unix else settings.host, settings.names),
+        service.metrics,
+        service.log,
+        read_token(settings.token_file),
+        settings.root_path,
+    )
+    connections = Connections(app, service.limiter, settings)
+
+    class ServerConnection(Connection):
+        """A connection of this server; nothing that uvicorn gives its own ones is needed."""
+
+        def __init__(self, **_: object):
+            super().__init__(connections)
+
     config = uvicorn.Config(
-        observed(
-            secured(make_app(service), "" if settings.unix else settings.host, settings.names),
-            service.metrics,
-            service.log,
-            read_token(settings.token_file),
-            settings.root_path,
-        ),
-        http=partial(Connection, service.limiter, settings),  # type: ignore[arg-type]
+        app,
+        http=ServerConnection,
         log_config=None,
         log_level="error",
         access_log=False,
         ws="none",
         lifespan="off",
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=NEVER_SECONDS,
     )
-    return Server(config, service)
+    return Server(config, service, connections)
 
 
 def run(server: Server, listener: socket.socket, on_started: Callable[[], None] = lambda: None) -> None:

@@ -1,30 +1,29 @@
 """The service behind the HTTP API: models, executors, limits and response bodies."""
 
 import asyncio
-import importlib.util
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from types import ModuleType
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-
 from imparfait.core.errors import UserError
-from imparfait.core.install import install_hint
 from imparfait.core.types import Pixels
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.predictor import Predictor
 from imparfait.serving import schemas, self_test
 from imparfait.serving.access_log import AccessLog, page_entry
 from imparfait.serving.batching import Batcher, BatchResult
+from imparfait.serving.collection import Collection
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
+from imparfait.serving.explanations import explanation_response
 from imparfait.serving.image_work import ImageWork
 from imparfait.serving.jobs import Jobs
 from imparfait.serving.metrics import Metrics, metrics_text
 from imparfait.serving.models import LoadedModel
+from imparfait.serving.robustness import NEEDS_TORCH, Robustness, can_corrupt
 from imparfait.serving.scoreboard import Scoreboard
 from imparfait.serving.scoreboard import State as WorkerState
 from imparfait.serving.settings import ServingSettings
@@ -33,7 +32,6 @@ logger = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining"]
 T = TypeVar("T")
 BUFFERED_BODIES = 8  # bodies of the maximum size that may be in memory at once
-NEEDS_TORCH = f"corrupting images needs PyTorch; {install_hint('train')}"
 
 
 class Service:
@@ -61,10 +59,9 @@ class Service:
         self._tested = asyncio.Event()
         self.metrics, self.log = Metrics(self.scoreboard.regions[number]), AccessLog(settings.log)
         self.jobs = Jobs(settings.answer_seconds)
-        self._images = ImageWork(settings, self.jobs, workers)
+        self.images = ImageWork(settings, self.jobs, workers)
         self._predict_executor = ThreadPoolExecutor(len(models), "predict")
         self._reload_executor = ThreadPoolExecutor(1, "reload")
-        self._corruption_executor = ThreadPoolExecutor(1, "corrupt", _use_one_thread)
         self.batchers = {
             role: Batcher(predictor, self._predict_executor, self.jobs) for role, (predictor, _) in models.items()
         }
@@ -72,6 +69,8 @@ class Service:
         max_bytes = BUFFERED_BODIES * settings.max_body_bytes
         self.limiter = ConcurrencyLimiter(settings.waiting, max_bytes, settings.each_client)
         self._loaded: Mapping[str, LoadedModel] | None = None
+        self.robustness = Robustness(self)
+        self.collection = Collection(Path(settings.collect)) if settings.collect else None
 
     @property
     def predictor(self) -> Predictor:
@@ -133,9 +132,10 @@ class Service:
 
     def end(self) -> None:
         """Shut the executors down without waiting for running jobs."""
-        self._images.end()
+        self.images.end()
+        self.robustness.end()
         self.log.close()
-        for executor in (self._predict_executor, self._corruption_executor, self._reload_executor):
+        for executor in (self._predict_executor, self._reload_executor):
             executor.shutdown(wait=False, cancel_futures=True)
 
     async def load_again(self, load: Callable[[], dict[str, LoadedModel]]) -> str:
@@ -193,13 +193,14 @@ class Service:
             weights=metadata.weights if metadata else None,
             baseline=self.names.get("baseline"),
             corruptions=schemas.CorruptionSupport(available=available, needs=None if available else NEEDS_TORCH),
+            collects=self.collection is not None,
         ).model_dump(mode="json")
 
     async def predict(
         self, content: bytes, with_baseline: bool, observed: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """The response of /v1/predict; `observed` gets what the access log tells of it."""
-        pages = await self._images.normalized(content, self.predictor.input_format)
+        pages = await self.images.normalized(content, self.predictor.input_format)
         model = self.batchers["model"]
         baseline = self.batchers.get("baseline") if with_baseline else None
         results, of_baseline = await asyncio.gather(
@@ -219,52 +220,29 @@ class Service:
             "pages": [schemas.page_json(result, classes, page) for result, page in zip(results, pages, strict=True)],
         }
         if baseline:
-            response["baseline"] = _prediction_json(baseline, of_baseline[0])
+            response["baseline"] = schemas.model_prediction_json(baseline.predictor, of_baseline[0])
         return response
 
-    async def read(self, content: bytes) -> dict[str, Any]:
+    async def explain(self, content: bytes, label: str | None) -> dict[str, Any]:
+        """The response of /v1/explain, for the first page."""
+        pages = await self.images.normalized(content, self.predictor.input_format)
+        return await explanation_response(pages[0], self.batchers["model"], label)
+
+    async def read(self, content: bytes, with_inputs: bool = False) -> dict[str, Any]:
         """The response of /v1/read."""
-        return {"model": self.predictor.name, "pages": await self._images.readings(content, self.predictor)}
+        readings = await self.images.readings(content, self.predictor, with_inputs)
+        return {"model": self.predictor.name, "pages": [schemas.reading_json(*reading) for reading in readings]}
 
-    async def corrupt(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
-        """The response of /v1/corrupt."""
-        corruptions = await self.corruptions()
-        pages = await self._images.normalized(content, self.predictor.input_format)
-        corrupt = partial(corruptions.corrupt_image, pages[0].pixels, name, severity, seed)
-        pixels = await self.jobs.run(self._corruption_executor, corrupt)
-        results = await self._predict_all(pixels[None])
-        predictions = {role: _prediction_json(self.batchers[role], results[role][0]) for role in results}
-        return {"corrupted": schemas.data_url(pixels), **predictions}
+    async def collect(self, content: bytes, label: str) -> dict[str, Any]:
+        """The response of /v1/collect."""
+        collection = self.collection
+        if not collection:
+            raise ApiError(403, "this server collects no images; start it with --collect DIR")
+        collection.check(label, self.predictor.classes)
+        page = await self.images.upright(content)
+        return await asyncio.to_thread(collection.save, page, label, self.predictor.name)
 
-    async def robustness(self, content: bytes) -> dict[str, Any]:
-        """The response of /v1/robustness."""
-        corruptions = await self.corruptions()
-        form = self.predictor.input_format
-        clean = (await self._images.normalized(content, form))[0].pixels
-        sweeps = await self.jobs.run(self._corruption_executor, partial(corruptions.sweep, clean, form))
-        results = await self._predict_all(np.concatenate([clean[None], *(sweep.pixels for sweep in sweeps)]))
-        rows, start = [], 1  # result 0 is the clean image's
-        for sweep in sweeps:
-            end = start + len(sweep.severities)
-            curves = {
-                role: schemas.severity_curve(of_model[start:end], sweep.severities, of_model[0].prediction.label)
-                for role, of_model in results.items()
-            }
-            rows.append({**sweep.corruption.model_dump(), "severities": sweep.severities, **curves})
-            start = end
-        severities = corruptions.severities_of(form)
-        return {"severities": severities, "models": self.names, "corruptions": rows}
-
-    async def corruptions(self) -> ModuleType:
-        """The module of corruptions, imported on first use; raises ApiError if PyTorch is not installed.
-
-        The import takes a second or more, which counts towards no response's time limit.
-        """
-        if not can_corrupt():
-            raise ApiError(501, NEEDS_TORCH)
-        return await self.jobs.run(self._corruption_executor, _import_corruptions, watched=False)
-
-    async def _predict_all(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
+    async def predict_all(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
         """Predictions of the model and its baseline."""
         results = await asyncio.gather(*(batcher.predict(pixels) for batcher in self.batchers.values()))
         return dict(zip(self.batchers, results, strict=True))
@@ -272,25 +250,3 @@ class Service:
 
 async def _no_results() -> list[BatchResult]:
     return []
-
-
-def _use_one_thread() -> None:
-    """Limit PyTorch to one thread: predictions need the other cores, and small images gain nothing from more."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _import_corruptions() -> ModuleType:
-    from imparfait.serving import corruptions
-
-    return corruptions
-
-
-def can_corrupt() -> bool:
-    """Whether PyTorch is installed; it is not imported."""
-    return importlib.util.find_spec("torch") is not None
-
-
-def _prediction_json(batcher: Batcher, result: BatchResult) -> dict[str, Any]:
-    return {"model": batcher.predictor.name, **schemas.prediction_json(result, batcher.predictor.classes)}

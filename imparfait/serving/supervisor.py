@@ -42,6 +42,8 @@ class Worker:
     """Why it could not start."""
     loaded: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Why it cannot replace its model, or an empty string."""
+    finished: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Done once it uses the model that it loaded, or has ended."""
 
     def tell(self, **message: object) -> None:
         """Send it a message."""
@@ -58,6 +60,13 @@ class Worker:
         self.tell(do="load")
         return await self.loaded
 
+    async def finish_reload(self, failure: str) -> None:
+        """Let it use the model that it has loaded, or with a `failure` keep the old one; returns once it does."""
+        if self.is_listening:
+            self.finished = asyncio.get_running_loop().create_future()
+            self.tell(do="finish", failure=failure)
+            await self.finished
+
     async def read_messages(self, on_listening: Callable[[], None]) -> None:
         """Handle its messages until it ends."""
         with suppress(OSError):
@@ -70,9 +79,13 @@ class Worker:
                         self.failure = failure
                     case {"loaded": failure}:
                         self.loaded.set_result(failure)
+                    case {"finished": True}:
+                        self.finished.set_result(None)
         self.is_listening = False
         if not self.loaded.done():
             self.loaded.set_result("it has ended")
+        if not self.finished.done():
+            self.finished.set_result(None)
         self.writer.close()
 
 
@@ -221,8 +234,7 @@ class Supervisor:
                 if answer:
                     numbers[answer].append(worker.number + 1)
             failure = "; ".join(f"{_workers(each)}: {answer}" for answer, each in numbers.items())
-            for worker in workers:
-                worker.tell(do="finish", failure=failure)
+            await asyncio.gather(*(worker.finish_reload(failure) for worker in workers))
             _say(f"not reloaded: {failure}" if failure else f"reloaded by {_workers([w.number + 1 for w in workers])}")
             self._retry.set()
 

@@ -58,6 +58,7 @@ class Control:
                     self._loading = loop.create_task(load())
                 case "finish":
                     server.finish_reload(message["failure"])
+                    self.send(finished=True)
                 case "exit":
                     server.exit_at_once()
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from imparfait.evaluation.statistics import Interval, Verdict
+from imparfait.evaluation.intervals import Interval
+from imparfait.evaluation.statistics import Verdict
 from imparfait.selection.comparison import Comparison, adjust, verdict_json, verdict_of
 from imparfait.selection.profiling import CandidateProfile
 from imparfait.selection.search_result import SearchResult
@@ -80,7 +81,7 @@ class Study:
     def outcomes(self) -> dict[Claim, Outcome]:
         """Whether each claim is reproduced; on few images none is decided."""
         if not self.scale.uses_test_set:
-            return dict.fromkeys(self._outcomes(), "not tried")
+            return {claim: _undecided(outcome) for claim, outcome in self._outcomes().items()}
         return self._outcomes()
 
     def _outcomes(self) -> dict[Claim, Outcome]:
@@ -109,6 +110,10 @@ class Study:
             "searches": {name: result.to_json() for name, result in self.searches.items()},
             "finals": [final.to_json() for final in self.finals.values()],
         }
+
+
+def _undecided(outcome: Outcome) -> Outcome:
+    return outcome if outcome == "not tried" else "not decided"
 
 
 def _if(condition: bool) -> Outcome:

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int64
 from sklearn.metrics import classification_report
 
+from imparfait.evaluation.intervals import Interval, wilson_interval
 from imparfait.evaluation.scores_file import read_scores
-from imparfait.evaluation.statistics import Interval, wilson_interval
 from imparfait.training.manifest import read_manifest
 from imparfait.training.settings import TrainingSettings
 

@@ -4,36 +4,44 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import environment
 from imparfait.core.storage import atomic_directory, write_json
-from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
-from imparfait.evaluation.scores import score_conditions
 from imparfait.export import export
-from imparfait.models.loading import load_classifier
 from imparfait.reports.comparison import accuracy_seconds_figure, comparison_json, difference_rows, write_comparison
 from imparfait.reports.comparison_text import comparison_headings, comparison_rows, search_rows
 from imparfait.reports.figures.comparisons import paired_differences
-from imparfait.reports.figures.runs import accuracy_loss, confusion, errors, mistakes
+from imparfait.reports.figures.runs import confusion
+from imparfait.reports.latex import LatexTable
 from imparfait.reports.page import PageFigure, write_page
 from imparfait.reports.search import search_json, write_search
-from imparfait.reports.text import percent, percent_range, verdict_sentence
+from imparfait.reports.text import percent, verdict_sentence
+from imparfait.reports.translation import Language
 from imparfait.selection.search_result import SearchResult
 from imparfait.study.claims import Study
+from imparfait.study.figures import augmentation_figure, failure_figure, final_row, training_figure
 from imparfait.study.final_runs import FinalRun, report_of
 from imparfait.study.text import claim_rows, summary
 
-EXAMPLES = 16  # digits that the network trained on clean ones gets wrong
+FINAL_HEADINGS = (
+    "network", "augmentation", "epochs", "clean", "geometric", "shrunk", "core mean", "95 %", "training",
+)  # fmt: skip
 COMPARISONS = {"cross-validation": "pair", "ablations": "ablations"}
 """Folder and attribute of each comparison, which has a report of its own."""
 KERAS_FILE = Path("model") / "mon_model.keras"
 """The study's CNN, under the name that the study gave it."""
 
 
-def write_study(folder: Path, title: str, study: Study, data: LabelledImages, held_out: LabelledImages) -> str:
+def write_study(
+    folder: Path,
+    title: str,
+    study: Study,
+    data: LabelledImages,
+    held_out: LabelledImages,
+    language: Language = "en",
+) -> str:
     """Write `folder`, whole or not at all: `report.html`, `scores.json`, the study's own figures, reports and model.
 
     `data` are the training images; `held_out` those that no final network trained on. Returns a sentence on the export
@@ -41,15 +49,18 @@ def write_study(folder: Path, title: str, study: Study, data: LabelledImages, he
     """
     with atomic_directory(folder) as unfinished:
         for name, attribute in COMPARISONS.items():
-            write_comparison(unfinished / name, name, getattr(study, attribute), data)
+            comparison = getattr(study, attribute)
+            write_comparison(
+                unfinished / name, f"{name.capitalize()}: {', '.join(comparison.ranked)}", comparison, data, language
+            )
         for name, result in study.searches.items():
-            write_search(unfinished / f"search-{name}", f"search for {name}", result)
+            write_search(unfinished / f"search-{name}", f"Hyperparameter search: {name}", result, language)
         write_json(unfinished / "scores.json", study_json(study))
         cnn = study.finals["cnn"]
         for number, counts in ((1, cnn.confusion["clean"]), (2, cnn.corrupted)):
             report = report_of(counts, cnn.classes)
             (unfinished / f"classification_report_{number}.txt").write_text(report, encoding="utf-8")
-        _write_page(unfinished, title, study, held_out)
+        _write_page(unfinished, title, study, held_out, language)
         return _export_keras(study, unfinished / KERAS_FILE)
 
 
@@ -77,26 +88,43 @@ def _export_keras(study: Study, path: Path) -> str:
         return f"{KERAS_FILE} is not written: {error}"
 
 
-def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages) -> None:
+def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages, language: Language) -> None:
     cnn = study.finals["cnn"]
+    finals = [final_row(final) for final in study.finals.values()]
     write_page(
         folder,
         "study.html",
         title=title,
         figures=[
-            *_failures(study, held_out),
-            _augmentations(study),
+            *failure_figure(study.finals["cnn, clean only"], cnn, study.classes, held_out),
+            augmentation_figure(study.finals),
             *_networks(study),
-            _training(cnn),
+            training_figure(cnn),
             *_confusion(cnn),
         ],
         facts={final.name: final.settings.model_dump() for final in study.finals.values()}
         | {"compute": environment(study.pair.plan.profiles[0].compute)},
+        language=language,
+        classes=study.classes,
+        names=_names(study),
         uses_test_set=study.scale.uses_test_set,
         training_images=f"{cnn.images:,}",
         summary=summary(study),
         claims=claim_rows(study),
-        rows=[_row(final) for final in study.finals.values()],
+        final_headings=FINAL_HEADINGS,
+        rows=finals,
+        latex=[
+            LatexTable(
+                f"{title} claims", f"{title}: claims.", ("claim", "outcome", "measured"), claim_rows(study), left=3
+            ),
+            LatexTable(f"{title} networks", f"{title}: final networks.", FINAL_HEADINGS, finals, left=2),
+            LatexTable(
+                f"{title} ablations",
+                f"{title}: ablations.",
+                comparison_headings(study.ablations),
+                comparison_rows(study.ablations),
+            ),
+        ],
         ablation_headings=comparison_headings(study.ablations),
         ablation_rows=comparison_rows(study.ablations),
         verdicts=list(map(verdict_sentence, [study.verdict, *study.ablation_verdicts()])),
@@ -105,18 +133,10 @@ def _write_page(folder: Path, title: str, study: Study, held_out: LabelledImages
     )
 
 
-def _row(final: FinalRun) -> tuple[str, ...]:
-    """A row of the table of final networks."""
-    accuracies = [percent(final.accuracy(corruption)) for corruption in final.confusion]
-    mean = (percent(final.mean), percent_range(final.interval))
-    return (
-        final.name,
-        final.settings.augmentation,
-        f"{final.settings.epochs}",
-        *accuracies,
-        *mean,
-        f"{final.seconds:,.0f}",
-    )
+def _names(study: Study) -> set[str]:
+    """Names of networks and settings, which are the same in every language."""
+    settings = {cell for result in study.searches.values() for row in search_rows(result) for cell in row}
+    return {*study.searches, *study.pair.ranked, *study.ablations.ranked} | settings
 
 
 def _search(name: str, result: SearchResult) -> dict[str, Any]:
@@ -124,48 +144,6 @@ def _search(name: str, result: SearchResult) -> dict[str, Any]:
     before, after = ("-" if a is None else percent(a) for a in (result.start_accuracy, result.accuracy))
     verdict = verdict_sentence(result.verdict) if result.verdict else "not compared"
     return {"name": name, "rows": search_rows(result), "before": before, "after": after, "verdict": verdict}
-
-
-def _failures(study: Study, held_out: LabelledImages) -> list[PageFigure]:
-    """Corrupted digits that only the network trained on clean ones gets wrong, the most confident first."""
-    clean, augmented = (load_classifier(study.finals[name].folder) for name in ("cnn, clean only", "cnn"))
-    conditions = core_suite(held_out)
-    failing, correct = (score_conditions(one, conditions).conditions[1:] for one in (clean, augmented))
-    examples = []
-    for condition, one, other in zip(conditions[1:], failing, correct, strict=True):
-        rows = np.flatnonzero(~one.correct & other.correct)
-        confidence = one.probabilities[rows, one.predicted[rows]]
-        for row in rows[np.argsort(-confidence, kind="stable")][: EXAMPLES // 2]:
-            classes = f"{study.classes[one.truths[row]]} → {study.classes[one.predicted[row]]}"
-            caption = f"{classes}  {100 * one.probabilities[row].max():.0f} %\n{condition.corruption}"
-            examples.append((condition.data.pixels[row], caption))
-    if not examples:
-        return []
-    pixels, captions = np.stack([image for image, _ in examples]), [caption for _, caption in examples]
-    return [
-        PageFigure(
-            "failure",
-            "The failure that started the study",
-            "Corrupted images of the validation set: the true class, the class predicted by cnn trained on clean "
-            "digits, and its confidence. Trained on the study's augmentation, it gets all of these right.",
-            lambda theme: mistakes(pixels, captions, theme),
-            section="failure",
-        )
-    ]
-
-
-def _augmentations(study: Study) -> PageFigure:
-    shares = {
-        final.name: {name: (final.accuracy(name), final.interval_of(name)) for name in final.confusion}
-        for final in study.finals.values()
-    }
-    return PageFigure(
-        "augmentations",
-        "The effect of each augmentation",
-        "Errors, on a logarithmic scale: further left is better. Lines are 95 % intervals.",
-        lambda theme: errors(shares, theme),
-        section="augmentations",
-    )
 
 
 def _networks(study: Study) -> list[PageFigure]:
@@ -184,23 +162,11 @@ def _networks(study: Study) -> list[PageFigure]:
         ),
         accuracy_seconds_figure(
             study.ablations,
-            f"After {epochs} epochs: higher and further left is better. Bars: one standard deviation over folds. Time: "
-            "one training on one thread.",
+            f"After {counted(epochs, 'epoch')}: higher and further left is better. Bars: one standard deviation over "
+            "folds. Time: one training on one thread.",
             section="networks",
         ),
     ]
-
-
-def _training(final: FinalRun) -> PageFigure:
-    columns = [name for name in final.epochs[0] if name.startswith("validation_")]
-    lines = {name.removeprefix("validation_"): final.curve(name) for name in columns}
-    return PageFigure(
-        "accuracy_loss",
-        f"Training of {final.name}",
-        "On the study's augmentation; validation on the validation set.",
-        lambda theme: accuracy_loss(final.curve("loss"), final.curve("accuracy"), lines, theme),
-        section="cnn",
-    )
 
 
 def _confusion(final: FinalRun) -> list[PageFigure]:
@@ -209,9 +175,9 @@ def _confusion(final: FinalRun) -> list[PageFigure]:
         PageFigure(
             f"matrice_conf_{number}",
             f"Confusion matrix of {final.name}: {images}",
-            "A row per true class, a column per predicted class; mistakes are off the diagonal.",
+            "Rows: true class. Columns: predicted class. Coloured: mistakes.",
             partial(confusion, counts, final.classes),
-            square=True,
+            beside=True,
             section="cnn",
         )
         for number, images, counts in matrices

@@ -2,11 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
-from torch import nn
 
 from imparfait.core.storage import atomic_write
 from imparfait.data.load import Dataset
@@ -20,10 +18,9 @@ from imparfait.selection.search import SearchRun
 from imparfait.selection.search_result import SearchResult
 from imparfait.selection.trials import Search
 from imparfait.study.claims import Study
-from imparfait.study.final_runs import read_final_run
+from imparfait.study.final_trainings import FinalTrainings
 from imparfait.study.plan import CONFIRMATION_SEEDS, METHODS, Stage, StudyPlan, mark_of, study_plan
 from imparfait.study.scales import SCALES, SPACES
-from imparfait.training.run import Run, new_run
 
 PLAN_SUFFIX = ".study.plan.json"
 
@@ -34,15 +31,15 @@ class StudyRun:
     def __init__(self, scale: str, dataset: Dataset, executor: Executor, out: Path):
         self.scale, self.executor, self.out = SCALES[scale], executor, out
         self.data = dataset.train_and_val()
-        self.test = dataset.test if self.scale.uses_test_set else None
-        if self.test:
-            self.fit, held_out = split_calibration(self.data)
+        test = dataset.test if self.scale.uses_test_set else None
+        if test:
+            fit, held_out = split_calibration(self.data)
             assert held_out
-            self.held_out = held_out
         else:
-            self.fit, self.held_out = split(subsample(self.data, self.scale.final_images))
+            fit, held_out = split(subsample(self.data, self.scale.final_images))
+        self.finals = FinalTrainings(self.scale.finals(), fit, held_out, out, test)
         self.plan = self._plan(out / f"{scale}{PLAN_SUFFIX}")
-        self.stages = self.plan.stages(self.scale, len(self.fit))
+        self.stages = self.plan.stages(self.scale, len(fit))
         self.searches: dict[str, SearchResult] = {}
         self.results: dict[Slot, JobResult] = {}
 
@@ -90,22 +87,6 @@ class StudyRun:
             results = yield from runner.run("cross-validation", [plan.job(*slot) for slot in slots], seconds)
         self.results |= dict(zip(slots, results, strict=True))
 
-    def final_run(self, name: str) -> tuple[Run, nn.Module]:
-        """A final training and its initial network: on one thread, so that several run in parallel."""
-        recipe, settings = self.scale.finals()[name]
-        calibration = self.held_out if self.test else None
-        run, model = new_run(
-            recipe, settings, self.fit, final=bool(self.test), validation=self.held_out, calibration=calibration
-        )
-        return replace(run, compute=run.compute.model_copy(update={"threads": 1})), model
-
-    def is_trained(self, name: str) -> bool:
-        """Whether the folder of a final training is there."""
-        return self._folder(name).exists()
-
-    def _folder(self, name: str) -> Path:
-        return self.out / self.final_run(name)[0].name
-
     @property
     def result(self) -> Study:
         """What was measured, once all stages are finished."""
@@ -115,7 +96,7 @@ class StudyRun:
             self.searches,
             self._comparison(self.plan.pair),
             self._comparison(self.plan.ablations),
-            {profile.name: read_final_run(profile.name, self._folder(profile.name)) for profile in self.plan.finals},
+            {profile.name: self.finals.result(profile.name) for profile in self.plan.finals},
         )
 
     def _comparison(self, plan: Plan) -> Comparison:

@@ -98,13 +98,6 @@ FULL = Scale(
 )  # fmt: skip
 SCALES: Mapping[str, Scale] = {
     "full": FULL,
-    "quick": Scale(
-        summary="every stage on few images, in minutes; the numbers mean nothing",
-        folds=2, seeds=1, epochs=1,
-        trials=2, search_images=120, search_epochs=1, search_folds=2,
-        final_epochs=1, follow_up_epochs=1, images=240, final_images=400,
-        turns=1, instead={"batch_size": 16, "learning_rate": 1e-3},
-    ),
     "larger": Scale(
         summary="5 folds × 3 seeds of 10 epochs, and cnn_gru on the balanced augmentation too: days",
         folds=5, seeds=3, epochs=10,

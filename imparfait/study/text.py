@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from imparfait.evaluation.statistics import Interval, Verdict
+from imparfait.core.counts import counted
+from imparfait.evaluation.intervals import Interval
+from imparfait.evaluation.statistics import Verdict
 from imparfait.reports.text import duration, percent, percent_range, verdict_sentence
 from imparfait.study.claims import SIMILAR, Claim, Study
+from imparfait.study.final_runs import FinalRun
 from imparfait.study.plan import Stage, StudyPlan
 
 STATEMENTS: Mapping[Claim, str] = {
@@ -38,16 +41,16 @@ def claim_rows(study: Study) -> list[tuple[str, str, str]]:
     return [(STATEMENTS[claim], outcome, evidence[claim]) for claim, outcome in study.outcomes().items()]
 
 
-def final_rows(study: Study) -> list[tuple[str, ...]]:
+def final_rows(finals: Mapping[str, FinalRun]) -> list[tuple[str, ...]]:
     """For each final network its accuracies, their mean, and the duration of its training."""
     return [
         (
             final.name,
             *(percent(final.accuracy(corruption)) for corruption in final.confusion),
             percent(final.mean),
-            f"{final.seconds:,.0f} s",
+            duration(final.seconds),
         )
-        for final in study.finals.values()
+        for final in finals.values()
     ]
 
 
@@ -57,7 +60,7 @@ def stage_lines(plan: StudyPlan, stages: Sequence[Stage]) -> list[str]:
         f"  {stage.name:36}{stage.jobs:>5} job{'s' * (stage.jobs != 1):1}{duration(stage.seconds):>10}"
         for stage in stages
     ]
-    at_once = f"{plan.pair.workers} job{'s' * (plan.pair.workers > 1)} at once"
+    at_once = f"{counted(plan.pair.workers, 'job')} at once"
     return [
         f"predicted from measured throughput, {at_once}; finished work is not repeated:",
         *rows,

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from imparfait.core.code_digest import digest_of
 from imparfait.core.errors import UserError
-from imparfait.core.storage import load_version, save_version
+from imparfait.core.hardware import ARITHMETIC_VARIABLES, arithmetic_variables
+from imparfait.core.storage import load_version, printable, save_version
 from imparfait.evaluation.scores import Score
 
 SUFFIX = ".safetensors"
+TRAINING_MODULES = ("loop.py", "distillation.py", "linear_probe.py")
+"""What trains; each is read with all that it imports."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Epoch:
     """Training time since the first epoch began, without validation and the caller's work between epochs."""
     validation: tuple[Score, ...] = ()
     """Of the core suite on the validation images, if there are any."""
+    part_losses: tuple[float, ...] = ()
+    """Mean losses of up to 20 equal parts of the epoch, in their order; none where they were not kept."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Progress:
     """Of the unfinished epoch, as is `correct`."""
     correct: int = 0
     epochs: tuple[Epoch, ...] = ()
+    parts: tuple[tuple[float, int], ...] = ()
+    """Of the unfinished epoch: the sum of losses and the number of images of each part."""
 
     @staticmethod
     def from_json(text: str) -> "Progress":
@@ -51,7 +58,10 @@ class Progress:
         values = json.loads(text)
         for epoch in values["epochs"]:
             epoch["validation"] = tuple(Score(**score) for score in epoch["validation"])
-        return Progress(**values | {"epochs": tuple(Epoch(**epoch) for epoch in values["epochs"])})
+            epoch["part_losses"] = tuple(epoch.get("part_losses", ()))
+        epochs = tuple(Epoch(**epoch) for epoch in values["epochs"])
+        parts = tuple((loss_sum, images) for loss_sum, images in values.get("parts", ()))
+        return Progress(**values | {"epochs": epochs, "parts": parts})
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +78,7 @@ def save_checkpoint(folder: Path, state: State, identity: str) -> None:
     Raises OSError with the space needed and what is intact when the disk refuses.
     """
     facts = {"progress": asdict(state.progress), "identity": identity, "versions": _versions()}
+    facts["variables"] = arithmetic_variables()
     content = safetensors.torch.save(portable(state.tensors), {name: json.dumps(fact) for name, fact in facts.items()})
     try:
         save_version(folder, state.progress.step, content, SUFFIX)
@@ -87,7 +98,7 @@ def has_checkpoint(folder: Path) -> bool:
 def load_checkpoint(folder: Path, identity: str) -> tuple[State | None, list[Path]]:
     """The state in the newest intact checkpoint in `folder`, None without one, and the corrupted files skipped.
 
-    Raises UserError when all are corrupted, when they are of another training, or of other versions.
+    Raises UserError when all are corrupted, when they are of another training, other versions or other arithmetic.
     """
     content, corrupted = load_version(folder, SUFFIX)
     if content is None:
@@ -100,6 +111,13 @@ def load_checkpoint(folder: Path, identity: str) -> tuple[State | None, list[Pat
             f"{folder}: this training was begun with {saved}",
             expected=f"{installed}, which is installed: other versions may not continue with the same weights",
             hint=f"install the versions it was begun with, or remove {folder} to start again",
+        )
+    was, now = changed_variables(json.loads(header.get("variables", "{}")))
+    if was:
+        raise UserError(
+            f"{folder}: this training was begun with {was}",
+            expected=f"{now}, as here: with other arithmetic the weights would not be the same",
+            hint=f"give these environment variables their values again, or remove {folder} to start again",
         )
     if json.loads(header["identity"]) != identity:
         raise UserError(
@@ -117,7 +135,21 @@ def portable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def training_code() -> str:
     """The digest of the code that trains, in short: releases have a version, but what lies between them has not."""
-    return digest_of(Path(__file__).with_name("loop.py"))[:12]
+    return digest_of(*(Path(__file__).with_name(name) for name in TRAINING_MODULES))[:12]
+
+
+def changed_variables(before: Mapping[str, str]) -> tuple[str, str]:
+    """In words, the environment variables that change arithmetic and are others here: as `before`, and as here.
+
+    Two empty strings where all are the same.
+    """
+    here = arithmetic_variables()
+    changed = [name for name in ARITHMETIC_VARIABLES if before.get(name) != here.get(name)]
+    was, now = (
+        ", ".join(f"{name}={side[name]}" if name in side else f"{name} not set" for name in changed)
+        for side in (before, here)
+    )
+    return printable(was), printable(now)
 
 
 def _versions() -> dict[str, str]:

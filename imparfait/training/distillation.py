@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from imparfait.core.compute import ComputeConfig
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.ood.outlier_exposure import OOD_LABEL
@@ -61,4 +62,4 @@ def load_teachers(runs: Sequence[str | Path], data: LabelledImages) -> Mapping[s
 
 def _describe(shape: Sequence[int]) -> str:
     channels, height, width = shape
-    return f"{height}×{width} pixels and {channels} channel{'s' * (channels > 1)}"
+    return f"{height}×{width} pixels and {counted(channels, 'channel')}"

@@ -110,6 +110,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         belong = None
         if groups is not None:
             if len(groups) != len(data):
-                raise UserError(f"{len(groups)} groups for {len(data)} images", expected="one per image")
+                raise UserError(
+                    f"{counted(len(groups), 'group')} for {counted(len(data), 'image')}", expected="one per image"
+                )
             belong = np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64)
         return replace(data, classes=tuple(map(str, self.classes_)), groups=belong)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import torch_threads
 from imparfait.core.storage import atomic_write
@@ -43,7 +44,7 @@ def check_held_out_classes(validation: LabelledImages | None, known_from: str = 
         )
     if len(validation.classes) < MIN_CLASSES:
         raise UserError(
-            f"--held-out-classes with {len(validation.classes)} classes",
+            f"--held-out-classes with {counted(len(validation.classes), 'class', 'classes')}",
             expected=f"at least {MIN_CLASSES}, so that a training without one still has two to tell apart",
             hint="leave it out",
         )

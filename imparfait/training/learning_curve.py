@@ -79,6 +79,7 @@ def learning_curve(
     shares: Sequence[float] = SHARES,
     cache: Path | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> Iterator[LearningCurve]:
     """Train on these shares of `fit`, a quarter to all of it, and predict `held_out`; a curve after each.
 
@@ -91,7 +92,7 @@ def learning_curve(
     for share in shares:
         part = _part(fit, share)
         sizes.append(len(part))
-        rows.append(_correct(part, held_out, settings, recipe, cache, device))
+        rows.append(_correct(part, held_out, settings, recipe, cache, device, threads))
         yield LearningCurve(tuple(sizes), np.stack(rows))
 
 
@@ -112,8 +113,9 @@ def _correct(
     recipe: str,
     cache: Path | None,
     device: str,
+    threads: int | None,
 ) -> Bool[np.ndarray, " n"]:
-    run, network = new_run(recipe, enough_steps(settings, len(part)), part, device)
+    run, network = new_run(recipe, enough_steps(settings, len(part)), part, device, threads)
     file = cache / f"{fingerprint(run.hash, held_out.fingerprint(), torch.__version__)[:16]}.json" if cache else None
     if file and file.exists():
         return np.array(json.loads(file.read_text(encoding="utf-8")), bool)

@@ -1,7 +1,6 @@
-"""The training loop: `train`, and `Training` with every step of it."""
+"""The training loop: `Training`, with every step of it."""
 
 import time
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from imparfait.core.compute import ComputeConfig, images_at_once
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.hardware import choose_compute, torch_threads
-from imparfait.core.storage import exclusive_lock, fingerprint
 from imparfait.corruptions.base import on_device
 from imparfait.data.augmentation import AUGMENTATIONS
 from imparfait.data.corrupted import conditions_of
@@ -44,41 +42,8 @@ CHECKPOINT_SECONDS = 10.0  # between two checkpoints, at least
 CHECKPOINT_SHARE = 50  # and at least so many times the duration of saving one
 
 
-def train(
-    model: nn.Module,
-    data: LabelledImages,
-    settings: TrainingSettings,
-    compute: ComputeConfig | None = None,
-    *,
-    checkpoint_dir: str | Path | None = None,
-    validation: LabelledImages | None = None,
-) -> Iterator[Epoch]:
-    """Train `model` in place, yielding after each epoch; to stop, leave the loop.
-
-    At each yield and at the end the model has the weights to evaluate or save (with `one_cycle` an average of recent
-    ones). `validation` images are evaluated after each epoch, clean and corrupted. With `checkpoint_dir` the training
-    is saved every ten seconds and when the loop is left. The same call continues from there: it yields the finished
-    epochs first, and ends with the same weights, bit for bit, on the same machine with the same versions.
-
-    Raises UserError for test images, for logits of the wrong shape, for a loss that is not finite, and for checkpoints
-    of another training. Warns of a corrupted checkpoint, and uses the one before it.
-    """
-    training = Training(model, data, settings, compute, validation=validation)
-    if checkpoint_dir is None:
-        yield from (step.epoch for step in training if step.epoch)
-        return
-    folder = Path(checkpoint_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(folder, "training"):
-        identity = fingerprint(settings, training.compute, data.fingerprint())
-        for path in resume(training, folder, identity):
-            warnings.warn(f"{path}: corrupted; continuing from the checkpoint before it", stacklevel=2)
-        yield from training.progress.epochs
-        yield from (step.epoch for step in checkpointed(training, folder, identity) if step.epoch)
-
-
 class Training:
-    """`train`, step by step: for progress bars, for stopping within an epoch, and for continuing from a state.
+    """A training, step by step: for progress bars, for stopping within an epoch, and for continuing from a state.
 
     PyTorch uses `compute.threads` threads during each step, and the caller's number between steps. A training that
     continues from `state()` ends with the weights of one that never stopped, bit for bit, on the same machine.
@@ -95,8 +60,7 @@ class Training:
         targets: TargetFunction | None = None,
         frozen_statistics: bool = False,
     ):
-        if not isinstance(data, LabelledImages) or data.split == "test":
-            raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
+        check_arguments(data, settings)
         self.augmentation = lookup("augmentation", settings.augmentation, AUGMENTATIONS)
         batch = torch.from_numpy(data.pixels[: settings.batch_size]) / 255
         check_outputs(model, batch, len(data.classes), settings.model)
@@ -136,21 +100,23 @@ class Training:
         while (done := self.progress).step < self.steps:
             epoch, first = divmod(done.step, self.steps_an_epoch)
             rows = self.augmentation.rows(self.settings.seed, epoch, self.sources)
-            number, self._running = done.step, (running := RunningLoss(done.loss_sum, done.correct))
+            number = done.step
+            self._running = running = RunningLoss(done.loss_sum, done.correct, self.steps_an_epoch, list(done.parts))
             for source, images in self._batches(epoch, rows.tensor_split(self.steps_an_epoch)[first:]):
                 running.add(number, len(source), *self._step(number, source, images))
                 number += 1
                 if running.is_due or number % self.steps_an_epoch == 0:
                     self._read()
                 seconds = self.progress.seconds + time.perf_counter() - started
+                sums = running.loss_sum, running.correct
                 if number % self.steps_an_epoch:
-                    self.progress = Progress(number, seconds, running.loss_sum, running.correct, done.epochs)
+                    self.progress = Progress(number, seconds, *sums, done.epochs, tuple(running.parts))
                     yield Step(number, self.steps, running.latest)
                 else:
                     in_distribution = int((self.labels[rows[:, 0]] != OOD_LABEL).sum())
                     self._use_average()
-                    means = running.loss_sum / len(rows), running.correct / in_distribution
-                    finished = Epoch(epoch + 1, *means, len(rows), seconds, self._validate())
+                    means = sums[0] / len(rows), sums[1] / in_distribution
+                    finished = Epoch(epoch + 1, *means, len(rows), seconds, self._validate(), running.part_means)
                     self.progress = Progress(number, seconds, epochs=(*done.epochs, finished))
                     yield Step(number, self.steps, running.latest, finished)
                     if number < self.steps:  # at the end the caller keeps the average
@@ -296,3 +262,16 @@ def network_for(settings: TrainingSettings, data: LabelledImages) -> nn.Module:
         model_args=settings.model_args,
         seed=settings.seed,
     )
+
+
+def check_arguments(data: object, settings: object) -> None:
+    """Raise UserError for what is no training images or no settings."""
+    if not isinstance(data, LabelledImages):
+        said = repr(data) if isinstance(data, str) else type(data).__name__
+        raise UserError(f"training was given {said}", expected="LabelledImages", hint="write load_data('mnist').train")
+    if data.split == "test":
+        raise UserError("training was given test images", expected="load_data(…).train, or a part of it")
+    if not isinstance(settings, TrainingSettings):
+        said = repr(settings) if isinstance(settings, str) else type(settings).__name__
+        hint = "write RECIPES['quick'].settings, or TrainingSettings(…)"
+        raise UserError(f"training was given {said} as settings", expected="TrainingSettings", hint=hint)

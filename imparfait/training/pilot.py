@@ -21,7 +21,8 @@ from imparfait.data.photo_augmentation import STRENGTHS, photo_augmentation
 from imparfait.data.splits import split, subsample
 from imparfait.evaluation.scores import probabilities_of
 from imparfait.models.classifier import as_classifier
-from imparfait.training.loop import network_for, train
+from imparfait.training.history import train
+from imparfait.training.loop import network_for
 from imparfait.training.settings import MIN_BATCH, TrainingSettings
 
 PILOT_IMAGES = 4000  # at most; half a minute at 32 pixels a side

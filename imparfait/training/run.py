@@ -146,6 +146,7 @@ def prepare_run(
     *,
     final: bool = False,
     device: str = "auto",
+    threads: int | None = None,
     weights: PretrainedWeights | None = None,
     teachers: Sequence[str | Path] = (),
     fixed: Collection[str] = (),
@@ -181,6 +182,7 @@ def prepare_run(
         settings if backbone else enough_steps(settings, len(fit), fixed),
         fit,
         device,
+        threads,
         final=final,
         weights=weights,
         teachers=load_teachers(teachers, fit) if teachers else None,
@@ -199,6 +201,7 @@ def new_run(
     settings: TrainingSettings,
     data: LabelledImages,
     device: str = "auto",
+    threads: int | None = None,
     *,
     final: bool = False,
     weights: PretrainedWeights | None = None,
@@ -210,7 +213,7 @@ def new_run(
     backbone: Backbone | None = None,
     frozen: bool = False,
 ) -> tuple[Run, nn.Module]:
-    """A run and its network, with the compute configuration of the fixed rule.
+    """A run and its network, with the compute configuration of `choose_compute`.
 
     The network's initial weights are random, or `weights` where they fit; `teachers` are by the sha256 of their
     weights. With a `backbone` its features' weights are the pretrained ones; with `frozen` they stay.
@@ -229,7 +232,7 @@ def new_run(
     by_sha256 = sorted((teachers or {}).items())  # the order in which they were named does not matter
     origins |= {f"teacher {number}": sha256 for number, (sha256, _) in enumerate(by_sha256, 1)}
     networks = tuple(network for _, network in by_sha256)
-    compute = choose_compute(model, batch, device)
+    compute = choose_compute(model, batch, device, threads)
     if frozen:  # the head is fitted on exact features
         compute = compute.model_copy(update={"precision": "float32"})
     splits = (validation, calibration, split_from, validated)

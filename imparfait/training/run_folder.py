@@ -1,5 +1,7 @@
 """Run folders: where a run works, and what it leaves behind."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import json
@@ -7,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -22,7 +25,7 @@ from imparfait.evaluation.calibration import Calibration
 from imparfait.models.custom import custom_fingerprint, is_custom, parts_of
 from imparfait.models.metadata import CONFIG, MAX_JSON_BYTES, ModelConfig, NoneOfThese, read_config
 from imparfait.models.registry import check_outputs
-from imparfait.training.checkpoints import Epoch, has_checkpoint, portable, training_code
+from imparfait.training.checkpoints import Epoch, changed_variables, has_checkpoint, portable, training_code
 from imparfait.training.manifest import RunManifest, read_manifest
 from imparfait.training.recipes import recipe_of
 from imparfait.training.run import Run
@@ -101,6 +104,13 @@ def save_run(
     `data`, `settings` and `compute` are what `train` was given, `epochs` what it yielded. `final` records that the
     validation images were among `data`. A run already at `folder` is replaced. Raises UserError without epochs, for
     logits of the wrong shape, and when `folder` is something other than a run.
+
+    >>> few = imparfait.load_data("mnist").train.select(range(64))
+    >>> settings = imparfait.TrainingSettings(epochs=1, batch_size=32)
+    >>> model = imparfait.build(settings.model, channels=few.channels, classes=len(few.classes))
+    >>> epochs = list(imparfait.train(model, few, settings))
+    >>> imparfait.save_run("my_run", model, few, settings, epochs).name
+    'my_run'
     """
     folder = Path(folder)
     if not epochs:
@@ -135,7 +145,7 @@ def write_run(
         rows = []
         for epoch in epochs:
             row = asdict(epoch)
-            del row["validation"]
+            del row["validation"], row["part_losses"]
             rows.append(row | {f"validation_{score.corruption}": score.accuracy for score in epoch.validation})
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -152,13 +162,21 @@ def write_run(
     write_json(folder / CONFIG, config.model_dump())
 
 
-def other_code(folder: Path) -> str:
-    """The digest of the code that trained a finished run, where it is not this package's; "unknown" of earlier runs."""
+def trained_otherwise(folder: Path) -> str:
+    """What trained a finished run, where it was not this code with these versions: in words, or an empty string."""
     try:
-        recorded = json.loads(read_regular(folder / "environment.json", MAX_JSON_BYTES)).get("code", "unknown")
+        recorded = json.loads(read_regular(folder / "environment.json", MAX_JSON_BYTES))
+        known = {name: str(value) for name, value in recorded.items()}
     except (UserError, ValueError, AttributeError):
-        recorded = "unknown"
-    return "" if recorded == training_code() else printable(str(recorded))
+        known = {}
+    code, here = known.get("code", "unknown"), version("torch")
+    pytorch, (variables, _) = known.get("torch", here), changed_variables(known)
+    others = [
+        f"other code of imparfait (digest {code})" if code != training_code() else "",
+        f"PyTorch {pytorch}" if pytorch != here else "",
+        variables,
+    ]
+    return printable(" and ".join(filter(None, others)))
 
 
 def calibrated_before(run: Run, out: Path) -> ModelConfig | None:

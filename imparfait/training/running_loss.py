@@ -9,6 +9,7 @@ from torch import Tensor
 from imparfait.core import tensors
 from imparfait.core.errors import UserError
 
+PARTS = 20  # of an epoch, each with its own mean loss
 READ_STEPS = 16  # between two readings, for which the CPU waits for another device; not measured
 
 
@@ -19,6 +20,9 @@ class RunningLoss:
     loss_sum: float = 0.0
     """Over images, as is `correct`."""
     correct: int = 0
+    steps_an_epoch: int = 1
+    parts: list[tuple[float, int]] = field(default_factory=list)
+    """The sum of losses and the number of images of each part of the epoch."""
     latest: float = math.nan
     """The loss of the last step that was read."""
     _unread: list[tuple[int, int, Tensor, Tensor]] = field(default_factory=list)
@@ -49,5 +53,19 @@ class RunningLoss:
                     f"the loss became {loss} in step {step + 1} of {steps}",
                     hint=f"write a smaller --learning-rate (it was {learning_rate:g})",
                 )
+            self._add_to_part(step, loss * images, images)
             self.loss_sum, self.correct, self.latest = self.loss_sum + loss * images, self.correct + correct, loss
         return True
+
+    def _add_to_part(self, step: int, loss_sum: float, images: int) -> None:
+        part = step % self.steps_an_epoch * min(PARTS, self.steps_an_epoch) // self.steps_an_epoch
+        if part == len(self.parts):
+            self.parts.append((0.0, 0))
+        if part < len(self.parts):
+            before, seen = self.parts[part]
+            self.parts[part] = before + loss_sum, seen + images
+
+    @property
+    def part_means(self) -> tuple[float, ...]:
+        """The mean loss of each part of the epoch so far."""
+        return tuple(loss_sum / images for loss_sum, images in self.parts)

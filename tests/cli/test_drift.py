@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from helpers.bars import draw_bars
 from helpers.commands import WITHOUT_TORCH, refused, run
+from helpers.photos import a_seven
 from helpers.server import serving
 from PIL import Image
 
@@ -24,6 +25,8 @@ from imparfait.cli.main import commands
 from imparfait.serving.models import models_for
 
 EASY = ("--recipe", "quick", "--epochs", 3, "--batch-size", 16, "--augmentation", "clean")
+
+ONLY_TO_TRAIN = ("matplotlib", "jinja2", "sklearn", "pandas", "optuna", "onnx")
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -97,6 +100,9 @@ def test_darker_images_are_said_and_on_the_page(home: Path) -> None:
     page = Path(report[1]).read_text(encoding="utf-8")
     assert "Images are darker" in page
     assert "Distributions" in page
+    assert "\\label{tab:drift-" in Path(report[1]).with_name("table.tex").read_text(encoding="utf-8")
+    figures = {path.name for path in (Path(report[1]).parent / "figures").iterdir()}
+    assert figures >= {"distributions.svg", "distributions.pdf", "classes.svg", "classes.pdf"}
     assert drift(home, home / "dark.log", "--reference", home / "run", "--fail", code=1) == said
 
 
@@ -124,8 +130,11 @@ def test_json_has_the_numbers_and_the_sentences(home: Path) -> None:
 
 
 def test_a_model_without_a_reference_takes_its_data(home: Path) -> None:
-    message = refused("drift", home / "usual.log", "--reference", "digits")
-    assert message.startswith("digits: has no reference.json to compare with; write the --data that it was trained on")
+    older = shutil.copytree(home / "run", home / "older", ignore=shutil.ignore_patterns("reference.json"))
+    message = refused("drift", home / "usual.log", "--reference", older)
+    assert message.startswith(
+        f"{older}: has no reference.json to compare with; write the --data that it was trained on"
+    )
     found = json.loads(drift(home, home / "usual.log", "--reference", home / "run", "--data", home / "mine", "--json"))
     assert found["changed"] is False
     assert found["reference"].startswith("150 validation images of ")
@@ -183,3 +192,23 @@ def test_pytorch_is_not_needed(home: Path, tmp_path: Path) -> None:
     step = re.search(r"next: (imparfait label FOLDER --model \S+)", done.stderr)
     assert step
     assert shlex.split(step[1])[-1] == str(home / "run")
+
+
+def test_a_pretrained_model_is_a_reference_in_the_base_installation(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(a_seven()).save(buffer, "PNG")
+    log = tmp_path / "log"
+    with serving(models_for("digits"), log=str(log)) as server:
+        for _ in range(30):
+            assert server.post(buffer.getvalue()).status == 200
+        server.wait_until(lambda: log.read_text().count("\n") == 30)
+    program = f"import sys; sys.modules |= dict.fromkeys({ONLY_TO_TRAIN!r}); {WITHOUT_TORCH}"
+    words = [sys.executable, "-c", program, "drift", "log", "--reference", "digits"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "7 is predicted 9" in done.stdout
+    assert "compared with 800 of 10,000 validation images of MNIST with digits" in done.stdout
+    assert "no page and figures, which need matplotlib; write in the folder of the repository" in done.stderr
+    (written,) = re.findall(r"numbers: (\S+)", done.stdout)
+    assert json.loads((tmp_path / written).read_text())["changed"] is True
+    assert "next: imparfait label FOLDER --model digits" in done.stderr

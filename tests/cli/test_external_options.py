@@ -37,7 +37,8 @@ def refused(*arguments: object) -> str:
 
 def accesses_in(ledger: Path) -> int:
     """How many accesses to test images a ledger records."""
-    return len(list(csv.DictReader(ledger.read_text().splitlines()))) if ledger.exists() else 0
+    rows = csv.DictReader(ledger.read_text().splitlines()) if ledger.exists() else []
+    return len({row["date"] for row in rows})
 
 
 def image_folder(folder: Path, count: int = 60, side: int = SIDE, first: int = 0) -> Path:

@@ -194,7 +194,7 @@ def some_image_file(random: np.random.Generator, folder: Path) -> tuple[Path, Pa
 def file_that_is_no_image(random: np.random.Generator, folder: Path) -> tuple[Path, str, str]:
     home, file = some_image_file(random, folder)
     contents = {
-        b"": "it is empty", b"hello, this is text": "no image in one of the formats", random.bytes(200): "",
+        b"": "is empty", b"hello, this is text": "it looks like text", random.bytes(200): "",
         b"<svg></svg>": "is an SVG drawing", b"%PDF-1.7\n": "is a PDF",
     }  # fmt: skip
     content = list(contents)[random.integers(5)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.bars import draw_bars, write_idx
+from PIL import Image
 
 from imparfait.core.errors import UserError
 from imparfait.core.rng import CounterRng
@@ -17,8 +18,8 @@ from imparfait.data.augmentation import AUGMENTATIONS, Augmentation, Augmentatio
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import load_data
-from imparfait.data.sealed_test import count_accesses
 from imparfait.data.splits import split
+from imparfait.data.test_ledger import BEGUN, count_accesses
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_a_range_of_severities_is_sampled_per_image() -> None:
 
 def test_an_augmentation_lists_its_corruptions() -> None:
     assert describe_overlap(AUGMENTATIONS["everything"]).endswith("all of them.")
-    assert "all but shot_noise, impulse_noise, gaussian_noise" in describe_overlap(AUGMENTATIONS["without_noise"])
+    assert "all but shot noise, impulse noise, gaussian noise" in describe_overlap(AUGMENTATIONS["without_noise"])
     assert describe_overlap(AUGMENTATIONS["core"]).startswith("Seen in training: geometric and shrunk;")
     assert describe_overlap(AUGMENTATIONS["clean"]) == "No corruption was seen in training."
 
@@ -203,7 +204,18 @@ def test_each_test_access_is_a_line_in_the_ledger(bars_folder: Path, tmp_path: P
         _ = 1 / 0
     with ledger.open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert [line["result"] for line in lines] == ["90 %", "90 %", "no result"]
+    assert [line["result"] for line in lines] == [BEGUN, "90 %", BEGUN, "90 %", BEGUN, "no result"]
     assert {line["test_images"] for line in lines} == {mark}
     assert count_accesses(ledger, mark) == 3
     assert count_accesses(ledger, "another test set") == 0
+
+
+def test_a_link_that_leads_to_itself_is_no_folder_and_stops_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "bars"
+    for label, name in enumerate(("a", "b")):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            image = Image.new("L", (12, 12), 40 * label + number)
+            image.save(folder / name / f"{number}.png")
+        (folder / name / "loop").symlink_to(folder / name / "loop")
+    assert len(load_data(folder).train) == 8

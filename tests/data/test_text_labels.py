@@ -55,7 +55,7 @@ def test_labels_in_memory_have_the_same_order() -> None:
     (npy(np.array(["a\x1b[2J", "b", "c"])[BARS.labels]), "a class is called 'a\\x1b[2J'"),
     (npy(np.array(["Cat", "cat", "c"])[BARS.labels]), "two classes of one name, 'Cat' and 'cat'"),
     (npy(np.array(["a" * 201, "b", "c"])[BARS.labels]), "of 201 characters"),
-    (npy(np.full(30, "only")), "have 1 classes, only with 30 image(s)"),
+    (npy(np.full(30, "only")), "have 1 class, only with 30 images"),
     (npy_with_header(np.zeros(30, np.uint32), (2**40,), "<U1"), "the header says"),
     (npy(np.linspace(0, 1, 30)), "its values are float64; expected whole numbers, or text"),
 ])  # fmt: skip

@@ -183,4 +183,4 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_model_runs(option: 
     (tmp_path / "file").write_text("")
     path = str(tmp_path / "file" / "x")
     with pytest.raises(UserError, match=r"there is no folder .*; expected the path of a file to write"):
-        commands.main(["gate", "no such model", "--min", "clean=0.9", option, path], standalone_mode=False)
+        commands.main(["gate", "digits", "--min", "clean=0.9", option, path], standalone_mode=False)

@@ -82,6 +82,9 @@ def test_probabilities_give_the_prediction_the_log_loss_and_the_calibration_erro
     assert model.correct == 40
     assert model.log_loss == pytest.approx(-np.mean([np.log(0.9), np.log(0.8)]))
     assert model.calibration_error == pytest.approx(0.15, abs=1e-6)
+    assert model.calibration_error_by_chance is not None
+    assert 0.05 < model.calibration_error_by_chance < 0.4  # of 40 images, by chance alone
+    assert "by chance" in run("compare", table, tables[1])
 
 
 def test_names_are_compared_by_the_ends_of_paths_where_none_is_the_same(

@@ -5,15 +5,13 @@ import pytest
 import scipy.special
 import torch
 from helpers.bars import draw_bars
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.data.corrupted import core_suite
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.evaluation.scores import score_conditions
 from imparfait.evaluation.scores_file import ScoresFile, read_scores, write_scores
-from imparfait.evaluation.statistics import bootstrap_interval, wilson_interval
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.registry import build
 from imparfait.reports.figures.runs import plot_scores
@@ -129,27 +127,6 @@ def test_wilson_is_the_published_formula() -> None:
     )
 
 
-@given(st.lists(st.integers(0, 3), min_size=30, max_size=60))
-@settings(max_examples=20, deadline=None)
-def test_the_fast_bootstrap_agrees_with_a_slow_one(correct: list[int]) -> None:
-    counts = np.array(correct)
-    random = np.random.default_rng(1)
-    slow = [random.choice(counts, len(counts)).mean() / 3 for _ in range(3000)]
-    assert bootstrap_interval(counts, copies=3) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.025)
-
-
-def test_bootstrap_intervals_cover_what_they_should() -> None:
-    """500 test sets with correlated copies of each source: about 95 % of the intervals cover the truth."""
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(500):
-        hard = random.random(1000) < 0.05  # each copy of a hard source is wrong with probability 1/2
-        correct = random.binomial(3, np.where(hard, 0.5, 0.99))
-        low, high = bootstrap_interval(correct, copies=3, resamples=1000)
-        covered += low <= 0.05 * 0.5 + 0.95 * 0.99 <= high
-    assert 0.92 <= covered / 500 <= 0.975
-
-
 def test_a_mean_over_different_source_images_has_no_interval() -> None:
     first, second = core_suite(draw_bars(6))[0], core_suite(draw_bars(6, first_source=6))[0]
     scores = score_conditions(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
@@ -162,7 +139,7 @@ def test_a_mean_of_images_that_are_all_correct_keeps_an_interval(images: int) ->
     data = draw_bars(images)
     scores = score_conditions(lambda batch: np.eye(3, dtype=np.float32)[data.labels], core_suite(data))
     assert scores.mean == 1
-    assert scores.mean_interval == wilson_interval(images, images)
+    assert scores.mean_interval == pytest.approx(wilson_interval(images, images))
 
 
 def test_an_ensemble_averages_the_probabilities_of_its_members() -> None:

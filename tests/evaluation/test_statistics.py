@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 from helpers.fake_jobs import made_up_result, plan_of
-from scipy.stats import norm, t, ttest_1samp
+from scipy.stats import norm, ttest_1samp
 
-from imparfait.evaluation.statistics import (
-    bootstrap_interval,
-    corrected_difference,
-    group_interval,
-    holm,
-    wilson_interval,
-)
+from imparfait.evaluation.statistics import corrected_difference, holm
 from imparfait.reports.text import verdict_sentence
 from imparfait.selection.comparison import Comparison, verdict_of
 
@@ -23,26 +17,6 @@ MAX_FALSE = 23  # of 300, the 97.5 % limit of a binomial with 5 %
 def coverage(intervals: list[tuple[float, float]], truth: float) -> float:
     low, high = np.array(intervals).T
     return float(np.mean((low <= truth) & (truth <= high)))
-
-
-@pytest.mark.parametrize("truth", [0.9, 0.975, 0.994])
-def test_wilson_intervals_cover_the_accuracy(truth: float) -> None:
-    correct = np.random.default_rng(1).binomial(10_000, truth, EVALUATIONS)
-    by_count = {count: wilson_interval(int(count), 10_000) for count in np.unique(correct)}
-    assert COVERAGE[0] <= coverage([by_count[count] for count in correct], truth) <= COVERAGE[1]
-
-
-@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
-def test_bootstrap_intervals_cover_the_core_mean_however_correlated_the_copies_are(correlation: float) -> None:
-    """A source's three copies are correct together with this correlation; Wilson's interval would be too narrow."""
-    random = np.random.default_rng(2)
-    truth, sources = 0.97, 3000
-    intervals = []
-    for _ in range(EVALUATIONS):
-        shared, apart = random.random((sources, 1)) < truth, random.random((sources, 3)) < truth
-        correct = np.where(random.random((sources, 1)) < correlation, shared, apart).sum(1)
-        intervals.append(bootstrap_interval(correct, copies=3, resamples=1000))
-    assert COVERAGE[0] <= coverage(intervals, truth) <= COVERAGE[1]
 
 
 @pytest.mark.parametrize(("folds", "seeds"), [(5, 2), (5, 3), (10, 3)])
@@ -148,55 +122,3 @@ def test_no_sentence_speaks_of_more_than_a_hundred_points() -> None:
     """Two of three files right against three: the interval of the t test is wider than what is possible."""
     said = verdict_sentence(verdict_of(("one", "other"), np.array([0.0, 0.0, 1.0]), 0.0))
     assert "33.33 points (95 %: −100.00 to 100.00); with so little data no difference would have been" in said
-
-
-@pytest.mark.parametrize(("mean", "groups"), [(0.9, 4), (0.9, 16), (0.97, 40)])
-def test_intervals_over_groups_cover_the_accuracy_on_new_groups(mean: float, groups: int) -> None:
-    """Groups of different accuracies and sizes; intervals over images would cover a third of the time."""
-    random, over_groups, over_images = np.random.default_rng(2), [], []
-    for _ in range(400):
-        sizes = random.integers(10, 150, groups)
-        owners = np.repeat(np.arange(groups), sizes)
-        accuracies = random.beta(20 * mean, 20 * (1 - mean), groups)
-        correct = random.random(len(owners)) < accuracies[owners]
-        found = group_interval(correct.astype(float), owners)
-        assert found
-        over_groups.append(found.interval)
-        over_images.append(wilson_interval(int(correct.sum()), len(correct)))
-    assert coverage(over_groups, mean) >= 0.92
-    assert coverage(over_images, mean) < 0.75
-
-
-def test_the_interval_over_groups_is_a_jackknife_of_the_log_odds() -> None:
-    """As the slow twin has it, which leaves out each group in turn; the logarithm's slope is that of the mean."""
-    random = np.random.default_rng(0)
-    owners = np.repeat(np.arange(7), random.integers(5, 40, 7))
-    correct = (random.random(len(owners)) < 0.8).astype(float)
-    mean = correct.mean()
-    left_out = np.array([correct[owners != group].mean() for group in range(7)])
-    slope = 1 / (mean * (1 - mean))
-    error = slope * np.sqrt(6 / 7 * ((left_out - mean) ** 2).sum())
-    freedom = len(owners) ** 2 / (np.bincount(owners) ** 2).sum() - 1
-    ends = np.log(mean / (1 - mean)) + error * t.ppf([0.025, 0.975], freedom)
-    found = group_interval(correct, owners)
-    assert found
-    assert found.groups == 7
-    assert found.interval == pytest.approx(1 / (1 + np.exp(-ends)))
-
-
-@pytest.mark.parametrize("correct", [0.0, 1.0])
-def test_where_all_groups_are_equally_extreme_the_interval_is_that_of_as_many_images(correct: float) -> None:
-    found = group_interval(np.full(90, correct), np.arange(90) // 10)
-    assert found
-    assert found.interval == wilson_interval(round(9 * correct), 9)
-
-
-def test_one_group_has_no_interval() -> None:
-    assert group_interval(np.array([0.0, 1.0, 1.0]), np.zeros(3, np.int64)) is None
-
-
-def test_groups_of_one_image_each_have_about_the_interval_over_images() -> None:
-    correct = (np.arange(400) % 10 > 0).astype(float)
-    found = group_interval(correct, np.arange(400))
-    assert found
-    assert found.interval == pytest.approx(wilson_interval(360, 400), abs=0.003)

@@ -21,6 +21,11 @@ import numpy as np
 LIBC = ctypes.CDLL(None, use_errno=True)
 OPEN, SOCKET, FORK, SYSTEM, KILL, UNLINK = LIBC.open, LIBC.socket, LIBC.fork, LIBC.system, LIBC.kill, LIBC.unlink
 CHANNEL = 3
+PRLIMIT, TGKILL, CHMOD, CHOWN, SETXATTR = LIBC.prlimit, LIBC.tgkill, LIBC.chmod, LIBC.chown, LIBC.setxattr
+UTIME, TRUNCATE, SHMGET, MSGGET, SEMGET = LIBC.utimensat, LIBC.truncate, LIBC.shmget, LIBC.msgget, LIBC.semget
+SETPRIORITY, INOTIFY, AFFINITY, MKFIFO = LIBC.setpriority, LIBC.inotify_init, LIBC.sched_setaffinity, LIBC.mkfifo
+OLD_LIMIT = ctypes.create_string_buffer(16)  # made here, for the hook refuses it later
+IPC_PRIVATE, IPC_CREAT, RLIMIT_CPU, PRIO_PROCESS, PRIO_PGRP, AT_FDCWD = 0, 0o1600, 0, 0, 1, -100
 
 
 def prepare() -> None:
@@ -70,6 +75,11 @@ def swallowed(argument: str) -> None:
 
 def native(result: int) -> None:
     raise RuntimeError("native code was allowed" if result >= 0 else "native code was refused")
+
+
+def allowed(result: int) -> None:
+    if result < 0:
+        raise RuntimeError(f"refused: {os.strerror(ctypes.get_errno())}")
 
 
 def later_raise_once(images: np.ndarray) -> np.ndarray:
@@ -122,7 +132,30 @@ WHILE_LOADING: dict[str, Callable[[str], object]] = {
     "native_fork": lambda _: native(FORK()),
     "native_program": lambda argument: native(0 if SYSTEM(f"touch {argument}".encode()) == 0 else -1),
     "native_kill": lambda argument: native(KILL(int(argument), 0)),
+    "native_signal_to_thread": lambda argument: native(TGKILL(int(argument), int(argument), 0)),
+    "native_limit": lambda argument: native(PRLIMIT(int(argument), RLIMIT_CPU, None, OLD_LIMIT)),
+    "native_priority": lambda argument: native(SETPRIORITY(PRIO_PROCESS, int(argument), 19)),
+    "native_priority_of_group": lambda _: native(SETPRIORITY(PRIO_PGRP, 0, 19)),
+    "native_affinity": lambda argument: native(AFFINITY(int(argument), 8, b"\x01" + bytes(7))),
+    "native_chmod": lambda argument: native(CHMOD(argument.encode(), 0o777)),
+    "native_chown": lambda argument: native(CHOWN(argument.encode(), -1, -1)),
+    "native_setxattr": lambda argument: native(SETXATTR(argument.encode(), b"user.a", b"1", ctypes.c_size_t(1), 0)),
+    "native_utime": lambda argument: native(UTIME(AT_FDCWD, argument.encode(), None, 0)),
+    "native_truncate": lambda argument: native(TRUNCATE(argument.encode(), ctypes.c_long(0))),
+    "native_pipe_file": lambda argument: native(MKFIFO(argument.encode(), 0o600)),
+    "native_shared_memory": lambda _: native(SHMGET(IPC_PRIVATE, ctypes.c_size_t(4096), IPC_CREAT)),
+    "native_messages": lambda _: native(MSGGET(IPC_PRIVATE, IPC_CREAT)),
+    "native_semaphores": lambda _: native(SEMGET(IPC_PRIVATE, 1, IPC_CREAT)),
+    "native_watch": lambda _: native(INOTIFY()),
 }
+OF_ITS_OWN_PROCESS = {
+    "own_limit": lambda _: allowed(PRLIMIT(os.getpid(), RLIMIT_CPU, None, OLD_LIMIT)),
+    "own_limit_by_0": lambda _: allowed(PRLIMIT(0, RLIMIT_CPU, None, OLD_LIMIT)),
+    "own_priority": lambda _: allowed(SETPRIORITY(PRIO_PROCESS, 0, 19)),
+    "own_affinity": lambda _: allowed(AFFINITY(0, 8, b"\xff" * 8)),
+}
+"""What a library may ask of the system, so that no attack is suspected."""
+WHILE_LOADING |= OF_ITS_OWN_PROCESS
 
 WHILE_PREDICTING: dict[str, Callable[[np.ndarray], object]] = {
     "later_segfault": lambda _: faulthandler._sigsegv(),  # type: ignore[attr-defined]

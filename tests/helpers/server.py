@@ -69,7 +69,7 @@ class Response:
         """Status and error code; asserts that the body has the form of every error."""
         assert self.headers["content-type"] == "application/json"
         (error,) = self.json.values()
-        assert set(error) == {"code", "message"}
+        assert {"code", "message"} <= set(error) <= {"code", "detail", "message"}
         assert error["message"].isprintable()
         return self.status, error["code"]
 

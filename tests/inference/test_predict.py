@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.batch import files_in, predict_files
 from imparfait.inference.file_results import FileResult
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor, pooled, predictor_from_onnx
-from imparfait.inference.results_file import COLUMNS, ResultsWriter
+from imparfait.inference.predictor import NO_DIGIT, NO_OBJECT, Prediction, Predictor, pooled, predictor_from_onnx
+from imparfait.inference.results_file import COLUMNS, ResultsWriter, result_text
 from imparfait.models.loading import load_weights
 from imparfait.models.metadata import Threshold
 from imparfait.models.pretrained import PRETRAINED, find_model
@@ -170,8 +171,27 @@ def test_a_blank_image_has_no_label_to_rely_on(tmp_path: Path) -> None:
     Image.new("L", (40, 50), 180).save(tmp_path / "blank.png")
     (result,) = json_lines(tmp_path / "blank.png")
     assert not result["confident"]
-    assert result["reason"] == BLANK_MESSAGE
-    assert run_predict(tmp_path / "blank.png").stdout.split()[0] == "–"
+    assert result["reason"] == NO_DIGIT
+    assert result["blank"]
+    said = run_predict(tmp_path / "blank.png").stdout
+    assert said.split()[0] == "–"
+    assert NO_DIGIT in said
+
+
+@pytest.mark.parametrize(
+    ("normalization", "classes", "reason"),
+    [("digit", ("0", "7"), NO_DIGIT), ("digit", ("a", "b"), NO_OBJECT), ("letterbox", ("0", "7"), NO_OBJECT)],
+)
+def test_a_blank_image_is_described_in_words_that_fit_what_the_model_classifies(
+    normalization: Any, classes: tuple[str, ...], reason: str
+) -> None:
+    form = InputFormat(channels=1, height=28, width=28, normalization=normalization)
+    predictor = Predictor("fake", classes, form, None, lambda pixels: np.full((len(pixels), 2), 0.5, np.float32))
+    noise = np.random.default_rng(1).normal(120, 3, (1, 1, 28, 28)).astype(np.uint8)
+    (prediction,) = predictor.predict_pixels(noise)
+    assert prediction.reason == reason
+    assert prediction.blank
+    assert prediction.label in classes  # as ever, for programs that count on one
 
 
 @pytest.mark.parametrize(("grey", "confident"), [(250, True), (190, False)])
@@ -190,6 +210,23 @@ def test_what_is_no_probability_is_an_error_not_a_label(worst: float) -> None:
     broken = Predictor("broken", CLASSES, DIGIT, None, lambda pixels: np.full((len(pixels), 3), worst, np.float32))
     with pytest.raises(UserError, match="broken: its outputs are no probabilities"):
         broken.predict_pixels(np.zeros((2, 1, 28, 28), np.uint8))
+
+
+def test_an_image_with_several_digits_is_unsure_and_names_the_command_that_reads_them(folder: Path) -> None:
+    page = Image.new("L", (280, 140), 255)
+    for left in (20, 150):
+        page.paste(Image.fromarray(255 - SEVEN).resize((112, 112)), (left, 14))
+    page.save(folder / "two.png")
+    printed = run_predict(folder / "two.png").stdout
+    assert "unsure: 2 digits found; imparfait read" in printed
+    assert "reads them all" in printed
+    assert "digits found" not in run_predict(folder / "a.png").stdout
+
+
+@pytest.mark.parametrize(("score", "shown"), [(1.0, "100.0%"), (0.99999, ">99.9%"), (0.9994, "99.9%"), (0.5, "50.0%")])
+def test_a_probability_that_leaves_doubt_is_not_shown_as_certain(score: float, shown: str) -> None:
+    prediction = Prediction((("a", score), ("b", 1 - score)))
+    assert result_text(FileResult("x.png", prediction)).split()[1] == shown
 
 
 def test_a_broken_file_is_reported_and_the_others_are_predicted(folder: Path) -> None:
@@ -213,7 +250,7 @@ def test_folders_are_searched_for_the_suffixes_of_class_folders(tmp_path: Path) 
     [
         (["nowhere.png"], "nowhere.png: there is no such file"),
         (["empty"], "empty: no images in there"),
-        (["a.png", "--model", "digitz"], "digitz: no such model; expected one of digits, digits-clean"),
+        (["a.png", "--model", "digitz"], "digitz: no such model; expected a run folder, an .onnx file"),
         (["a.png", "--model", "a.onnx"], "a.onnx: is no ONNX file, or a broken one"),
         (["a.png", "--out", "results.csv"], "results.csv: results can be resumed only as JSON lines"),
         (["a.png", "--out", "other.jsonl"], "other.jsonl: holds something else than results"),
@@ -261,8 +298,8 @@ def test_any_name_of_a_file_comes_back(tmp_path: Path) -> None:
     with ResultsWriter(path, "m") as writer:
         writer.add([FileResult(name, error="made up") for name in names])
     with ResultsWriter(path, "m") as writer:
-        assert writer.done == set(names[:-1])  # the last one might have had further pages
-    assert len(path.read_text(encoding="utf-8").splitlines()) == len(names) - 1
+        assert writer.done == set(names)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(names)
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
@@ -270,7 +307,7 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path: Path) 
     Image.fromarray(SEVEN).save(path)
     shown = run_predict(path).stdout
     assert "\x1b" not in shown
-    assert len(shown.splitlines()) == 2
+    assert len(shown.splitlines()) == 1
 
 
 def test_results_of_another_model_are_not_continued(tmp_path: Path) -> None:

@@ -16,16 +16,22 @@ from imparfait.core.types import Watch
 from imparfait.data.corrupted import core_suite
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.load import Dataset, load_data
-from imparfait.data.sealed_test import LEDGER
 from imparfait.data.splits import sample
+from imparfait.data.test_ledger import BEGUN, LEDGER, read
 from imparfait.evaluation.scores import score_conditions
 from imparfait.evaluation.suite import SAMPLES, SUITES, Condition, apply_conditions, conditions_from
 from imparfait.inference import suite_jobs
 from imparfait.inference.suite_jobs import SHARD_IMAGES, shards_of
 from imparfait.inference.suite_run import run_suite, unfinished
+from imparfait.reports import explained_mistakes
 from imparfait.reports.evaluation import UNFINISHED, evaluate_models
 from imparfait.reports.suite_scores import sampled
 from imparfait.selection.executors import SUFFIX
+
+
+def no_maps(*_: object, **__: object) -> list[object]:
+    """In place of the report's occlusion maps, for which the classifier predicts mistakes again."""
+    return []
 
 
 def interrupted_after(conditions: int, data: LabelledImages, store: Path, **changes: object) -> None:
@@ -136,7 +142,10 @@ def test_a_second_evaluation_of_the_same_does_not_mix_with_the_first(tmp_path: P
     assert not (tmp_path / "kept").exists()  # nothing was finished
 
 
-def test_finished_conditions_of_the_test_set_are_kept_and_each_access_has_its_line(tmp_path: Path) -> None:
+def test_finished_conditions_of_the_test_set_are_kept_and_each_access_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explained_mistakes, "occlusion_maps", no_maps)
     dataset = load_data(write_idx(tmp_path / "bars", draw_bars(60), draw_bars(30, first_source=60)))
     classifier = Counting()
     classifier.until = 60
@@ -149,12 +158,13 @@ def test_finished_conditions_of_the_test_set_are_kept_and_each_access_has_its_li
     assert model.classifier.images == 30
     assert "test access 3" in report.measured_on
     assert not list(tmp_path.glob(f"*{UNFINISHED}"))
-    assert [line.split(",")[-1] for line in (tmp_path / LEDGER).read_text().splitlines()[1:3]] == ["no result"] * 2
+    assert [row[3] for row in read(tmp_path / LEDGER)][:4] == [BEGUN, "no result"] * 2
 
 
 def test_a_failed_report_loses_no_condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imparfait.reports import evaluation
 
+    monkeypatch.setattr(explained_mistakes, "occlusion_maps", no_maps)
     dataset = load_data(write_idx(tmp_path / "bars", draw_bars(60), None))
     with monkeypatch.context() as patched:
         patched.setattr(evaluation, "_write_short_report", lambda *_: 1 / 0)

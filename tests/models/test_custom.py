@@ -140,7 +140,7 @@ def test_an_unusable_network_is_a_user_error_before_training(
 
 def test_a_missing_file_is_a_user_error(bars_folder: Path, tmp_path: Path) -> None:
     words = ["train", "--model", "no_net.py:build", "--data", bars_folder, "--out", tmp_path / "runs"]
-    assert "no_net.py:build: there is no file no_net.py; expected my_net.py:build" in refused(*words)
+    assert "no_net.py: there is no such file; expected a Python file; write my_net.py:build" in refused(*words)
 
 
 def test_in_python_any_function_can_build_a_network(bars: LabelledImages) -> None:

@@ -114,6 +114,23 @@ def test_dropout_of_an_odd_count_and_of_bfloat16_works() -> None:
     assert dropout(torch.ones(3, 7, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize(
+    ("name", "size"), [("petit", "filters"), ("duo", "depth"), ("cnn", "convolutions"), ("rnn", "units")]
+)
+def test_an_absurd_size_is_refused_before_the_network_is_built(name: str, size: str) -> None:
+    with pytest.raises(UserError, match=rf"{name}: {size} was given as 1,000,000; expected at most 4,096"):
+        build(name, channels=1, classes=3, height=28, width=28, model_args={size: 10**6})
+
+
+def test_a_network_that_does_not_fit_into_memory_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(channels: int, classes: int, filters: int) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setitem(MODELS, "petit", full)
+    with pytest.raises(UserError, match="petit with filters = 4,000: needs more memory than there is"):
+        build("petit", channels=1, classes=3, model_args={"filters": 4000})
+
+
 @pytest.mark.parametrize("model_args", [{"widht": 3}, {"channels": 3}, {"height": 9}])
 def test_an_unknown_model_argument_is_a_user_error(model_args: dict[str, int]) -> None:
     with pytest.raises(

@@ -77,7 +77,8 @@ def test_the_report_of_one_model_has_files_for_papers_on_request(tmp_path: Path,
     assert (tmp_path / "figures").exists() == (tmp_path / "table.tex").exists() == for_papers
     if for_papers:
         latex = (tmp_path / "table.tex").read_text(encoding="utf-8")
-        assert latex.count("\\\\\n") == 1 + 3 + 1  # headings, conditions, mean
+        assert latex.count("\\begin{table}") == latex.count("\\caption{") == latex.count("\\label{tab:") == 1 + 3
+        assert latex.split("\\end{table}")[0].count("\\\\\n") == 1 + 3 + 1  # headings, conditions, mean
         assert r"\%" in latex
 
 

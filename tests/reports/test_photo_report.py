@@ -61,11 +61,11 @@ def test_the_page_speaks_of_photographs(tmp_path: Path, models: int) -> None:
     text = " ".join(re.sub(r"<(style|script|svg).*?</\1>|<[^>]+>", " ", page, flags=re.S).split())
     for word in ("MNIST", "digit", "letter", "photo.fog", "(CE)", "below 95 %"):
         assert word not in text, word
-    for word in ("frost-like", "ImageNet-C", "90 % of the clean accuracy", "level", "all corrupted"):
+    for word in ("frost (similar)", "ImageNet-C", "90 % of the clean accuracy", "level", "all corrupted"):
         assert word in text, word
     with (tmp_path / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["corruption"] for row in rows} == {"fog", "frost-like", "rotate"}
+    assert {row["corruption"] for row in rows} == {"photo.fog", "photo.frost", "photo.rotate"}
     assert "below_90_of_clean_from" in rows[0]
     assert "worst" in (tmp_path / "table.tex").read_text()
 
@@ -100,9 +100,9 @@ def test_severities_are_levels_for_photographs_only() -> None:
     assert severity_text("photo.fog", 0.6) == "level 3"
     assert severity_number("photo.fog", 0.5) == "2.5"
     assert severity_text("fog", 0.6) == "severity 0.6"
-    assert corruption_label("photo.frost") == "frost-like"
+    assert corruption_label("photo.frost") == "frost (similar)"
     assert corruption_label("photo.fog") == "fog"
-    assert corruption_label("fog") == "fog-like"
+    assert corruption_label("fog") == "fog (similar)"
 
 
 def test_the_photo_suite_has_five_levels_of_each_and_drops_colour_for_grey_images() -> None:

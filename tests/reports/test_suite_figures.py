@@ -13,7 +13,7 @@ from imparfait.evaluation.model_comparison import Evaluation, ModelGroup
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.suite import CLEAN, Condition
 from imparfait.evaluation.uncertainty import calibration_by_family
-from imparfait.reports import suite_figures, suite_saliency
+from imparfait.reports import explained_mistakes, suite_figures
 from imparfait.reports.robustness import write_report
 from imparfait.reports.suite_mistakes import ImageMaker
 from imparfait.reports.suite_saliency import worst_figure, worst_mistakes
@@ -46,19 +46,19 @@ def test_the_worst_images_are_wrong_different_and_of_several_corruptions() -> No
     assert confidences == sorted(confidences, reverse=True)
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(20.0, "Coloured"), (-1.0, "prediction, its confidence.")])
+@pytest.mark.parametrize(("seconds", "said"), [(20.0, "orange where"), (-1.0, "prediction, its confidence.")])
 def test_the_worst_images_have_maps_while_there_is_time(
     seconds: float, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suite_saliency, "SECONDS", seconds)
+    monkeypatch.setattr(explained_mistakes, "SECONDS", seconds)
     figure = worst_figure(suite(), IMAGES, third_class)
     assert figure is not None
     assert said in figure.caption
 
 
 def test_a_slow_model_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = suite_saliency.occlusion_maps
-    monkeypatch.setattr(suite_saliency, "occlusion_maps", lambda *a, **b: list(real(*a, **b))[:2])
+    real = explained_mistakes.occlusion_maps
+    monkeypatch.setattr(explained_mistakes, "occlusion_maps", lambda *a, **b: list(real(*a, **b))[:2])
     figure = worst_figure(suite(), IMAGES, third_class)
     assert figure is not None
     assert figure.caption.endswith("Only the first 2 have a map: the model is slow.")

@@ -152,3 +152,51 @@ def test_where_augmentation_batch_size_and_epochs_agree_every_model_is_shown_ide
             assert not run_job(job, data).cause
     assert sum(map(len, shown[0])) == 40  # all that are not held out
     assert all(torch.equal(one, other) for one, other in zip(*shown, strict=True))
+
+
+def ends_at(comparison: Comparison, slot: tuple[str, int, int], share: float) -> Comparison:
+    """The comparison with one job that is correct on about this share of its images."""
+    result = comparison.results[slot]
+    wrong = np.random.default_rng(1).random(result.predicted.shape) >= share
+    truths = np.broadcast_to(result.truths, wrong.shape)
+    ended = replace(result, predicted=np.where(wrong, (truths + 1) % 10, truths).astype(np.uint8))
+    return Comparison(comparison.plan, comparison.classes, {**comparison.results, slot: ended})
+
+
+@pytest.mark.parametrize("how", ["loss", "accuracy"])
+def test_a_training_that_failed_is_counted_apart_however_it_failed(how: str) -> None:
+    found, slot = compared("good", "same"), ("same", 1, 2)
+    if how == "loss":
+        left = Comparison(found.plan, found.classes, {**found.results, slot: failure("the loss became nan")})
+    else:
+        left = ends_at(found, slot, 0.75)
+    [verdict] = left.verdicts
+    assert verdict.jobs == 14
+    assert abs(verdict.difference.mean) < 0.005
+    assert set(left.failures("same")) == {(1, 2)}
+    assert not left.failures("good")
+    said = " ".join(comparison_remarks(left))
+    assert "counted apart, and accuracies compared where both trained: good 0 of 15 (95 %: 0.00 to 20.39 %), " in said
+    assert "same 1 of 15 (95 %: 1.19 to 29.82 %)" in said
+    assert {row[0]: row[3] for row in comparison_rows(left)} == {"good": "15", "same": "14 of 15"}
+
+
+@pytest.mark.parametrize(("share", "failed"), [(0.95, False), (0.93, False), (0.9, True), (0.1, True)])
+def test_a_training_has_failed_from_five_points_on_below_the_others(share: float, failed: bool) -> None:
+    found = ends_at(compared("good", "same"), ("good", 0, 0), share)
+    assert bool(found.failures("good")) == failed
+
+
+def test_a_small_held_out_fold_is_not_taken_for_a_failure() -> None:
+    """Of 20 images, three more errors are 15 points, and chance."""
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        plan = plan_of("one", "other", sources=100)
+        found = made_up_result(plan, lambda name, seed, random=random: random.random((3, 100)) < 0.9, seed)
+        assert not found.failures("one")
+        assert not found.failures("other")
+
+
+def test_with_few_jobs_only_errors_are_failures() -> None:
+    found = ends_at(compared("good", "same", folds=2, seeds=2), ("good", 0, 0), 0.3)
+    assert not found.failures("good")

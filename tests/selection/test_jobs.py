@@ -67,7 +67,7 @@ def test_editing_a_module_that_computes_changes_the_digest_and_a_comment_does_no
     digests = []
     for edited in (f'"""Another docstring."""\n# a comment\n{text}', f"{text}\nanother = 1\n"):
         (package / name).write_text(edited)
-        digests.append(digest_of.__wrapped__(package / "selection" / "jobs.py", package))  # past the cache
+        digests.append(digest_of.__wrapped__(package / "selection" / "jobs.py", package=package))  # past the cache
     (package / name).write_text(text)
     assert digests[0] == code_digest() != digests[1]
 

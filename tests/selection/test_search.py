@@ -290,6 +290,14 @@ def test_under_ten_repeats_are_described_and_ten_are_tested() -> None:
         assert expected in method_sentence(methods)
 
 
+def test_what_settings_matter_is_shown_from_five_trials_for_each_of_them_on() -> None:
+    enough = 5 * len(SPACE)
+    for trials in (4, enough - 1, enough):
+        result = result_of([searched("random", trials, World())])
+        accuracies = {trial.folds[0] for search in result.searches for trial in search.trials if trial.folds}
+        assert bool(result.importances()) == (len(accuracies) >= enough) == (trials == enough)
+
+
 def test_optuna_s_verbosity_is_left_as_it_is() -> None:
     before = optuna.logging.get_verbosity()
     try:
@@ -335,7 +343,15 @@ def test_a_search_leaves_its_trials_and_settings_that_train_takes_and_continues_
     assert "described, not tested" in result.stdout
     [folder] = (home / "runs").glob("search-petit-random-bayes-*")
     files = {path.name for path in folder.iterdir()}
-    assert {"report.html", "search.json", "trials.csv", "best.toml", "best_so_far.png", "slices.png"} <= files
+    assert {
+        "report.html",
+        "search.json",
+        "trials.csv",
+        "best.toml",
+        "best_so_far.png",
+        "slices.png",
+        "table.tex",
+    } <= files
     with (folder / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 10

@@ -18,8 +18,8 @@ from imparfait.cli import serve
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
 from imparfait.core.install import install_hint
-from imparfait.serving.connections import MAX_HEAD_BYTES
 from imparfait.serving.listener import listen
+from imparfait.serving.request_head import MAX_HEAD_BYTES
 from imparfait.serving.settings import ServingSettings
 
 STRICT = {"receive_seconds": 0.3, "connections": 8}
@@ -108,21 +108,21 @@ def test_pipelined_requests_get_responses_in_order(strict: RunningServer) -> Non
     with strict.connect() as connection:
         connection.sendall(raw_post(grey(9)) + raw_post(b"no image") + raw_post(grey(9)) + b"nonsense\r\n\r\n")
         received = receive_all(connection)
-    assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"200", b"422", b"200"]
+    assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"200", b"422", b"200", b"400"]
 
 
 def test_a_connection_above_the_limit_gets_503(strict: RunningServer) -> None:
-    strict.wait_until(lambda: not strict.server.server_state.connections)
+    strict.wait_until(lambda: not strict.server.connections.open)
     idle = [strict.connect() for _ in range(8)]
-    strict.wait_until(lambda: len(strict.server.server_state.connections) == 8)
+    strict.wait_until(lambda: len(strict.server.connections.open) == 8)
     assert strict.post(grey(9)).error == (503, "busy")
     for connection in idle:
         connection.close()
-    strict.wait_until(lambda: not strict.server.server_state.connections)
+    strict.wait_until(lambda: not strict.server.connections.open)
 
 
 def test_an_idle_connection_is_closed(strict: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imparfait.serving.connections.IDLE_SECONDS", 0.1)
+    monkeypatch.setattr("imparfait.serving.deadlines.IDLE_SECONDS", 0.1)
     with strict.connect() as connection:
         assert receive_all(connection) == b""
 
@@ -133,7 +133,7 @@ def flood(connection: socket.socket) -> None:
 
 
 def test_a_client_that_reads_no_responses_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imparfait.serving.connections.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("imparfait.serving.deadlines.LINGER_SECONDS", 0.1)
     with serving(receive_seconds=0.1, answer_seconds=0.1) as server, server.connect() as connection:
         connection.settimeout(5)
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
@@ -214,7 +214,7 @@ def test_shutdown_completes_every_request_that_has_begun() -> None:
     with blocked(5) as (server, model, responses):
         with server.connect() as kept, server.connect() as sending, server.connect() as idle:
             sending.sendall(raw_post(grey(9))[:-9])
-            server.wait_until(lambda: len(server.server.server_state.connections) == 8)
+            server.wait_until(lambda: len(server.server.connections.open) == 8)
             server.server.handle_exit(signal.SIGTERM, None)
             server.wait_until(lambda: server.server.service.state == "draining")
             kept.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -312,7 +312,7 @@ def test_invalid_settings_are_reported_before_the_start(monkeypatch: pytest.Monk
     assert error("--port", "70000").startswith("--port was given as '70000'; expected a whole number from 0 to 65,535")
     assert "no.such.host.invalid" in error("--host", "no.such.host.invalid")
     assert error("--name", "*").startswith("--name was given as '*'")
-    assert "digits, digits-clean" in error("digitz")
+    assert "digits or digits-clean" in error("digitz")
     monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
     assert install_hint("serve") in error()
 

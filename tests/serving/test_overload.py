@@ -12,7 +12,7 @@ from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.image_workers.worker import WorkerLimits
-from imparfait.serving.connections import MAX_HEAD_BYTES
+from imparfait.serving.request_head import MAX_HEAD_BYTES
 from imparfait.serving.schemas import png
 
 

@@ -1,117 +1,31 @@
-"""The demo page in headless Chromium: drawing, image files, the severity slider, accessibility."""
+"""The demo page in headless Chromium: drawing, image files, camera, accessibility."""
 
-import io
-import json
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-from PIL import Image, ImageDraw
-from playwright.sync_api import FilePayload, Page, expect
+import pytest
+from helpers.page import (
+    ONE,
+    SEVEN,
+    OpenPage,
+    draw_with_finger,
+    draw_with_mouse,
+    expect_label,
+    file,
+    overflow,
+    send,
+    tap,
+)  # fmt: skip
+from playwright.sync_api import FilePayload, expect
+
+from imparfait.data.images.limits import ADVICE
 
 pytest_plugins = ("helpers.browser",)
-
-OpenPage = Callable[..., Page]
-SEVEN = ((0.27, 0.25), (0.70, 0.25), (0.43, 0.80))
-ONE = ((0.5, 0.2), (0.5, 0.8))
-GALLERY: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "imparfait" / "serving" / "gallery.json").read_bytes()
-)
-EXAMPLE = next(entry for entry in GALLERY["images"] if entry["severity"] < 1)
-
-
-def points(page: Page, corners: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    """Points of the canvas, in the window's coordinates."""
-    box, viewport = page.locator("#canvas").bounding_box(), page.viewport_size
-    assert box
-    assert viewport
-    assert box["y"] >= 0
-    assert box["y"] + box["height"] <= viewport["height"]
-    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
-
-
-def draw_with_mouse(page: Page, corners: tuple[tuple[float, float], ...], release: bool = True) -> None:
-    first, *rest = points(page, corners)
-    page.mouse.move(*first)
-    page.mouse.down()
-    for point in rest:
-        page.mouse.move(*point, steps=4)
-    if release:
-        page.mouse.up()
-
-
-def draw_with_finger(page: Page, corners: tuple[tuple[float, float], ...]) -> None:
-    session = page.context.new_cdp_session(page)
-    first, *rest = points(page, corners)
-
-    def touch(kind: str, *at: tuple[float, float]) -> None:
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in at]})
-
-    touch("touchStart", first)
-    before = first
-    for point in rest:
-        for step in (0.25, 0.5, 0.75, 1.0):
-            touch("touchMove", tuple(a + step * (b - a) for a, b in zip(before, point, strict=True)))
-        before = point
-    touch("touchEnd")
-
-
-def tap(page: Page, selector: str, succeeded: Callable[[], bool]) -> None:
-    """Tap, and repeat it if it had no effect: a busy browser may take a tap for a long press."""
-    for _ in range(5):
-        page.locator(selector).tap()
-        for _ in range(20):
-            if succeeded():
-                return
-            page.wait_for_timeout(100)
-
-
-def file(kind: str, blank: bool = False) -> FilePayload:
-    """A 7, dark on light, as a file."""
-    image = Image.new("L", (160, 160), 240)
-    if not blank:
-        ImageDraw.Draw(image).line([(45, 40), (110, 40), (70, 125)], fill=20, width=14, joint="curve")
-    content = io.BytesIO()
-    image.save(content, kind)
-    return FilePayload(name=f"seven.{kind.lower()}", mimeType=f"image/{kind.lower()}", buffer=content.getvalue())
-
-
-def send(page: Page, event: str, kind: str, carrier: str) -> None:
-    """Dispatch a drop or paste event with a file, as a browser does."""
-    content = file("PNG")["buffer"].hex()
-    page.evaluate(
-        """([event, kind, carrier, content]) => {
-            const bytes = Uint8Array.from(content.match(/../g), (pair) => parseInt(pair, 16));
-            const files = new DataTransfer();
-            files.items.add(new File([bytes], "seven.png", { type: "image/png" }));
-            const how = { bubbles: true, cancelable: true, [carrier]: files };
-            document.body.dispatchEvent(new globalThis[kind](event, how));
-        }""",
-        [event, kind, carrier, content],
-    )
-
-
-def expect_label(page: Page, label: str) -> None:
-    expect(page.locator("#prediction .label")).to_have_text(label)
-
-
-def probabilities(page: Page) -> list[float]:
-    """The bars of both models for the corrupted image."""
-    values: list[float] = page.locator(".columns .bar").evaluate_all(
-        "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--probability')))"
-    )
-    return values
-
-
-def overflow(page: Page) -> int:
-    pixels: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return pixels
 
 
 def test_a_seven_is_predicted_during_and_after_the_stroke_with_all_details(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     expect(page.locator("#hint")).to_be_visible()
+    expect_label(page, "2")  # the example
     draw_with_mouse(page, SEVEN, release=False)
     expect_label(page, "7")
     expect(page.locator("#hint")).to_be_hidden()
@@ -120,53 +34,11 @@ def test_a_seven_is_predicted_during_and_after_the_stroke_with_all_details(open_
     expect(page.locator("#bars li")).to_have_count(10)
     expect(page.locator("#bars .best .name")).to_have_text("7")
     expect(page.locator("#model-input")).to_have_attribute("src", re.compile("^data:image/png"))
-    expect(page.locator("#preprocessing")).to_contain_text("Dark on light")
-    expect(page.locator("#baseline")).to_contain_text("digits-clean predicts")
-    expect(page.locator("#announcement")).to_contain_text("digits predicts 7")
-
-
-def test_every_corruption_gets_a_curve_per_model_judged_by_the_chosen_label(open_page: OpenPage, address: str) -> None:
-    page = open_page(address, sweep=True)
-    draw_with_mouse(page, SEVEN)
-    expect(page.locator("#corruptions .row")).to_have_count(32)
-    expect(
-        page.locator("#corruptions .curve i[data-judged=correct], #corruptions .curve i[data-judged=wrong]")
-    ).to_have_count(32 * 2 * 11)
-    for curve in page.locator("#corruptions .curve").all()[:4]:
-        expect(curve.locator("i").first).to_have_attribute("data-judged", "correct")  # severity 0
-    expect(page.locator("#truth option").first).to_have_text("7")
-    page.locator(".row", has_text="rotate").click()
-    expect(page.locator("#corruption")).to_have_text("rotate")
-    expect(page.locator(".first-failure[data-side=model]")).to_contain_text("digits ")
-    page.keyboard.press("ArrowDown")
-    expect(page.locator("#corruption")).to_have_text("translate")
-    expect(page.locator("#prediction")).to_have_attribute("data-judged", "correct")
-    page.locator("#truth").select_option("2")
-    expect(page.locator("#prediction")).to_have_attribute("data-judged", "wrong")
-    expect(page.locator("#corruptions .curve i").first).to_have_attribute("data-judged", "wrong")
-
-
-def test_a_gallery_image_and_the_slider_show_where_the_models_disagree(open_page: OpenPage, address: str) -> None:
-    page = open_page(address)
-    index = GALLERY["images"].index(EXAMPLE)
-    page.locator("#images button").nth(index).click()
-    expect(page.locator("#corruption")).to_have_text(EXAMPLE["corruption"].replace("_", " "))
-    expect(page.locator("#severity")).to_have_text(f"{EXAMPLE['severity']:.2f}")
-    model, baseline = (page.locator(f".result[data-side={side}]") for side in ("model", "baseline"))
-    wrong = EXAMPLE["baseline"]["predictions"][0]["label"]
-    expect(model.locator(".label")).to_have_text(EXAMPLE["truth"])
-    expect(baseline.locator(".label")).to_have_text(wrong)
-    expect(baseline.locator(".note")).to_have_text("wrong")
-    before = probabilities(page)
-    page.locator("#slider").focus()
-    page.keyboard.press("Home")
-    for side in (model, baseline):
-        expect(side.locator(".label")).to_have_text(EXAMPLE["truth"])
-    assert probabilities(page) != before
-    for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    expect(page.locator("#severity")).to_have_text("0.03")
-    expect(page.locator("#slider")).to_have_attribute("aria-valuetext", "0.03")
+    expect(page.locator("#saw")).to_have_text("The drawing, cropped and centred.")
+    expect(page.locator("#prediction .certainty")).to_have_text("sure")
+    expect(page.locator("#baseline")).to_contain_text("without augmentation: ")
+    expect(page.locator("#announcement")).to_contain_text("with augmentation: 7, ")
+    expect(page.locator("#model-info")).not_to_contain_text("recipe")  # a word of those who train
 
 
 def test_images_are_chosen_dropped_and_pasted(open_page: OpenPage, address: str) -> None:
@@ -218,7 +90,7 @@ def test_without_a_camera_the_page_says_so_and_what_to_do(open_page: OpenPage, a
     page = open_page(address)
     page.evaluate(NO_CAMERA)
     page.locator("#use-camera").click()
-    expect(page.locator("#error")).to_have_text("No camera found; choose an image instead")
+    expect(page.locator("#error-text")).to_have_text("No camera found; choose an image instead")
     expect(page.locator("#camera")).not_to_be_visible()
 
 
@@ -228,26 +100,69 @@ def test_an_image_the_browser_cannot_show_is_predicted_and_its_model_input_shown
     page = open_page(address)
     page.locator("#file").set_input_files(file("TIFF"))
     expect_label(page, "7")
-    expect(page.locator("#hint")).to_contain_text("it was classified all the same")
+    expect(page.locator("#hint")).to_contain_text("it was read all the same")
     expect(page.locator("#model-input")).to_be_visible()
 
 
 def test_an_unsure_prediction_has_a_reason_and_is_not_called_correct(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     page.locator("#file").set_input_files(file("PNG", blank=True))
-    expect(page.locator(".confidence")).to_have_text("unsure: nothing is drawn on it")
+    expect(page.locator("#reason")).to_have_text("Nothing like a digit found on it.")
+    expect(page.locator("#prediction .certainty")).to_have_text("not sure")
+    expect_label(page, "–")
+    expect(page.locator("#prediction .score")).to_have_text("")
+    expect(page.locator("#baseline")).to_have_text("")
+    expect(page.locator("#saw")).to_have_text("Nothing was found, so the model got an empty image.")
+    assert page.locator("#bars .value").all_text_contents() == [""] * 10
+    shown = "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--probability')))"
+    assert page.locator("#bars .bar").evaluate_all(shown) == [0] * 10
     expect(page.locator("#truth option").first).to_have_text("…")
     expect(page.locator("#bars [data-judged=correct]")).to_have_count(0)
 
 
-def test_a_file_that_is_no_image_shows_an_error(open_page: OpenPage, address: str) -> None:
-    page = open_page(address, refusals=2)
-    page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=b"no image at all"))
-    expect(page.locator("#error")).to_contain_text("no image")
-    expect_label(page, "–")
-    draw_with_mouse(page, SEVEN)  # replaces the file
+@pytest.mark.parametrize(
+    ("language", "content", "said"),
+    [
+        ("en", b"no image at all", "The file is not an image: it looks like text; expected PNG, JPEG, BMP, GIF, WEBP,"),
+        ("en", b"%PDF-1.7", "The file is a PDF; export its pages as PNG"),
+        ("en", file("PNG")["buffer"][:60], "The file is a broken image ("),
+        ("fr", b"no image at all", "Ce fichier n’est pas une image\u00a0: on dirait du texte."),
+        ("fr", b"%PDF-1.7", "Ce fichier est un PDF\u00a0; exportez ses pages en PNG."),
+        ("fr", b"<svg/>", "Ce fichier est un dessin SVG\u00a0; exportez-le en PNG."),
+        ("fr", b"", "Ce fichier est vide."),
+        ("fr", file("PNG")["buffer"][:60], "Cette image est abîmée\u00a0; enregistrez-la ou copiez-la de nouveau."),
+    ],
+    ids=["text", "pdf", "broken", "text, fr", "pdf, fr", "svg, fr", "empty, fr", "broken, fr"],
+)
+def test_a_file_that_is_no_image_shows_an_error_with_advice_and_leaves_the_drawing(
+    open_page: OpenPage, address: str, language: str, content: bytes, said: str
+) -> None:
+    page = open_page(address, refusals=2, locale=language)
+    draw_with_mouse(page, SEVEN)
     expect_label(page, "7")
+    page.evaluate(
+        """() => {
+            const label = document.querySelector("#prediction .label");
+            globalThis.seen = [];
+            new MutationObserver(() => globalThis.seen.push(label.textContent)).observe(label, { childList: true });
+        }"""
+    )
+    page.locator("#file").set_input_files(FilePayload(name="a.png", mimeType="image/png", buffer=content))
+    expect(page.locator("#error-text")).to_contain_text(said.replace("\u00a0", " "))
+    expect(page.locator("#error")).to_be_in_viewport()
+    expect_label(page, "7")
+    assert set(page.evaluate("globalThis.seen")) <= {"7"}  # nor was the answer away in between
+    expect(page.locator("#canvas")).to_have_class("strokes")
+    draw_with_mouse(page, ONE)
     expect(page.locator("#error")).to_be_hidden()
+
+
+def test_an_error_names_what_each_kind_of_file_is(open_page: OpenPage, address: str) -> None:
+    """The page has a sentence for every kind that the API tells apart."""
+    page = open_page(address)
+    script = "import('./static/strings_fr.js').then(({ default: strings }) => Object.keys(strings))"
+    told = {key.rpartition(".")[2] for key in page.evaluate(script) if key.startswith("error.unprocessable.")}
+    assert told == {*ADVICE, "broken"}
 
 
 def test_undo_and_clear_work_with_buttons_and_keys(open_page: OpenPage, address: str) -> None:
@@ -269,7 +184,7 @@ def test_undo_and_clear_work_with_buttons_and_keys(open_page: OpenPage, address:
     page.get_by_role("button", name="Undo").click()
     expect_label(page, "7")
     page.keyboard.press("Control+z")
-    expect_label(page, "–")
+    expect_label(page, "2")  # the example
     expect(page.locator("#undo")).to_be_disabled()
 
 
@@ -297,33 +212,11 @@ def test_colours_and_motion_follow_the_system_settings(open_page: OpenPage, addr
         assert (lightness > 128) == (scheme == "light")
         draw_with_mouse(page, SEVEN)
         expect_label(page, "7")  # the PNG is dark on light, whatever the colours on the screen
-        expect(page.locator("#preprocessing")).to_contain_text("Dark on light")
+        expect(page.locator("#saw")).to_have_text("The drawing, cropped and centred.")  # no word of dark or light
         page.keyboard.press("Delete")
         expect_label(page, "–")
     moving = "getComputedStyle(document.querySelector('.bars .bar'), '::after').transitionProperty"
     assert page.evaluate(moving) == "none"
-
-
-def test_without_torch_it_predicts_and_shows_what_to_install(open_page: OpenPage, address_without_torch: str) -> None:
-    page = open_page(address_without_torch)
-    expect(page.locator("#install-hint")).to_contain_text("pip install -c constraints.txt -e '.[train]'")
-    expect(page.locator("#corruptions")).to_be_hidden()
-    draw_with_mouse(page, SEVEN)
-    expect_label(page, "7")
-    index = GALLERY["images"].index(EXAMPLE)
-    page.locator("#images button").nth(index).click()  # shown as it was recorded
-    wrong = EXAMPLE["baseline"]["predictions"][0]["label"]
-    expect(page.locator(".result[data-side=baseline] .label")).to_have_text(wrong)
-    expect(page.locator("#slider")).to_be_hidden()
-
-
-def test_a_model_without_a_baseline_is_shown_alone(open_page: OpenPage, address: str) -> None:
-    page = open_page(address, single_model=True)
-    draw_with_mouse(page, SEVEN)
-    expect_label(page, "7")
-    expect(page.locator("#corruptions .curve")).to_have_count(32)
-    expect(page.locator("#gallery")).to_be_hidden()
-    expect(page.get_by_text("digits-clean")).to_have_count(0)
 
 
 def test_every_control_has_an_accessible_name(open_page: OpenPage, address: str) -> None:

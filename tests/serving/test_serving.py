@@ -81,7 +81,7 @@ def test_every_page_of_a_file_is_predicted(fake: RunningServer) -> None:
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
     response = fake.post(file.getvalue()).json
     assert [page["confident"] for page in response["pages"]] == [False] * 3
-    assert {page["reason"] for page in response["pages"]} == {"nothing is drawn on it"}
+    assert {page["reason"] for page in response["pages"]} == {"no object found on its plain background"}
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,14 @@ def test_the_served_model_is_described(digits: RunningServer) -> None:
 
 def test_openapi_describes_image_bodies_and_every_error(fake: RunningServer) -> None:
     paths = fake.request("GET", "/openapi.json").json["paths"]
-    inference = {"/v1/predict", "/v1/read", "/v1/corrupt", "/v1/robustness"}
+    inference = {"/v1/predict", "/v1/read", "/v1/corrupt", "/v1/robustness", "/v1/collect"}
     protocol = {path for path in paths if path.startswith("/v2")}
     assert len(protocol) == 6
     assert set(paths) - protocol - {"/metrics"} == {
         *inference,
         "/v1/model",
         "/v1/corruptions",
+        "/v1/explain",
         "/v1/gallery",
         "/health/live",
         "/health/ready",
@@ -291,7 +292,7 @@ def test_broken_images_are_user_errors(fake: RunningServer, fuzz_cases: range) -
         response = fake.post(content)
         if response.status != 200:
             assert response.error in ((422, "unprocessable"), (413, "too_large"))
-            assert response.json["error"]["message"].startswith("the image")
+            assert response.json["error"]["message"].startswith(("the image", "the file"))
 
 
 def test_pretrained_models_pass_the_self_test() -> None:

@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 from helpers.bars import draw_bars
 from helpers.fake_jobs import made_up_result, plan_of
+from helpers.rehearsal import REHEARSAL
 
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.evaluation.statistics import wilson_interval
+from imparfait.evaluation.intervals import wilson_interval
 from imparfait.models.registry import MODELS
 from imparfait.study.claims import Claim, Study
 from imparfait.study.final_runs import FinalRun, report_of
@@ -46,7 +47,7 @@ def final(name: str, clean: int, geometric: int, shrunk: int) -> FinalRun:
     )
 
 
-def study_of(ahead: float = 0.0, alone: float = 0.9, quick: bool = False, **finals: tuple[int, int, int]) -> Study:
+def study_of(ahead: float = 0.0, alone: float = 0.9, rehearsed: bool = False, **finals: tuple[int, int, int]) -> Study:
     """A study in which `cnn_gru` is `ahead` of `cnn`, whose accuracy is 0.97, and that of `rnn` is `alone`."""
     means = {"cnn": 0.97, "cnn_gru": 0.97 + ahead, "rnn": alone, "cnn_gru_tanh": 0.97 + ahead}
     random = np.random.default_rng(1)
@@ -62,7 +63,7 @@ def study_of(ahead: float = 0.0, alone: float = 0.9, quick: bool = False, **fina
     accuracies = {"cnn, clean only": (9920, 8000, 6000), "cnn": (9940, 9900, 9850), "cnn_gru": (9940, 9900, 9850)}
     accuracies |= {"cnn, balanced": (9950, 9920, 9900)} | finals
     return Study(
-        SCALES["quick" if quick else "full"],
+        REHEARSAL if rehearsed else SCALES["full"],
         ("0", "1"),
         {},
         made_up_result(pair, correct),
@@ -104,8 +105,12 @@ def test_each_ablation_is_tested_against_what_it_is_taken_from_and_adjusted_for_
     assert all(each.p >= each.difference.p for each in verdicts)
 
 
-def test_the_quick_pass_decides_nothing() -> None:
-    assert set(study_of(quick=True).outcomes().values()) == {"not tried"}
+def test_a_study_on_few_images_decides_nothing() -> None:
+    decided, undecided = study_of().outcomes(), study_of(rehearsed=True).outcomes()
+    assert set(undecided.values()) <= {"not decided", "not tried"}
+    assert {claim for claim, outcome in undecided.items() if outcome == "not tried"} == {
+        claim for claim, outcome in decided.items() if outcome == "not tried"
+    }
 
 
 def test_the_verdict_names_the_better_model_and_its_cost() -> None:
@@ -172,7 +177,8 @@ def test_all_its_networks_exist() -> None:
         (["--quick", "--larger"], "--quick and --larger name different scales"),
         (["--threads", "2"], "--threads 2; expected 1"),
         (["--stage", "nope"], "no stage is called 'nope'"),
-        (["--quick", "--stage", "final cnn, balancd"], "did you mean 'final cnn, balanced'?"),
+        (["--larger", "--stage", "final cnn, balancd"], "did you mean 'final cnn, balanced'?"),
+        (["--quick", "--stage", "final cnn, clean"], "did you mean 'final cnn, clean only'?"),
     ],
 )
 def test_impossible_settings_are_rejected_at_once(
@@ -185,7 +191,7 @@ def test_impossible_settings_are_rejected_at_once(
 
 
 def test_a_plan_is_of_its_scale_its_recipes_and_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, scale = draw_bars(60), SCALES["quick"]
+    data, scale = draw_bars(60), REHEARSAL
     marks = [mark_of(scale, data), mark_of(replace(scale, epochs=7), data), mark_of(scale, draw_bars(61))]
     other = RECIPES["study"].settings.model_copy(update={"weight_decay": 0.5})
     monkeypatch.setitem(RECIPES, "study", replace(RECIPES["study"], settings=other))

@@ -10,13 +10,16 @@ from helpers.bars import draw_bars
 from helpers.disk import Crash, crash
 from torch import nn
 
+from imparfait.core.code_digest import PACKAGE, import_closure
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
+from imparfait.core.hardware import ARITHMETIC_VARIABLES
 from imparfait.data.dataset import LabelledImages
 from imparfait.models.registry import MODELS, build
 from imparfait.training import checkpoints
 from imparfait.training.checkpoints import load_checkpoint, save_checkpoint
-from imparfait.training.loop import Training, resume, train
+from imparfait.training.history import train
+from imparfait.training.loop import Training, resume
 from imparfait.training.optim import SCHEDULES
 from imparfait.training.settings import TrainingSettings
 
@@ -234,6 +237,27 @@ def test_a_checkpoint_of_other_code_of_the_same_version_is_rejected(
         load_checkpoint(tmp_path, IDENTITY)
     assert "this training was begun with imparfait" in error.value.received
     assert "code c0de" in error.value.expected
+
+
+@pytest.mark.parametrize("name", ARITHMETIC_VARIABLES)
+def test_a_checkpoint_of_other_arithmetic_is_rejected(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    stop_after(3, SHORT, tmp_path)
+    assert load_checkpoint(tmp_path, IDENTITY)[0] is not None
+    for change in (lambda: monkeypatch.setenv(name, "2"), lambda: monkeypatch.delenv(name)):
+        change()
+        with pytest.raises(UserError) as error:
+            load_checkpoint(tmp_path, IDENTITY)
+        assert error.value.received.endswith(f"this training was begun with {name}=1")
+        assert name in error.value.expected
+
+
+@pytest.mark.parametrize("module", ["training/distillation.py", "training/linear_probe.py", "training/optim.py"])
+def test_the_code_that_trains_is_all_that_decides_weights(module: str) -> None:
+    starts = [PACKAGE / "training" / name for name in checkpoints.TRAINING_MODULES]
+    assert PACKAGE / module in import_closure(*starts)
 
 
 def test_threads_are_those_of_the_caller_between_steps() -> None:

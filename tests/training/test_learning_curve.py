@@ -133,3 +133,6 @@ def test_the_command_prints_the_curve_and_writes_its_page(tmp_path: Path, bars_f
     assert "twice the images" in said
     (report,) = tmp_path.glob("learning-curve-quick-*/report.html")
     assert report.with_name("learning_curve.png").exists()
+    assert {path.name for path in (report.parent / "figures").iterdir()} == {"learning_curve.svg", "learning_curve.pdf"}
+    assert "\\caption{Learning curve: quick on" in report.with_name("table.tex").read_text(encoding="utf-8")
+    assert '<h2 id="settings">' not in report.read_text(encoding="utf-8")  # there are none

@@ -22,7 +22,8 @@ from imparfait.data.ood.outlier_exposure import OOD_LABEL
 from imparfait.data.sealed_test import SealedTest
 from imparfait.models.classifier import as_classifier
 from imparfait.models.registry import MODELS, build
-from imparfait.training.loop import Training, train
+from imparfait.training.history import train
+from imparfait.training.loop import Training
 from imparfait.training.optim import AVERAGE_SHARE, Average, make_optimizer, one_cycle, plateau
 from imparfait.training.settings import TrainingSettings
 from imparfait.training.step import smoothed_labels

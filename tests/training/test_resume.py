@@ -123,7 +123,11 @@ def test_a_run_killed_five_times_ends_with_the_same_bits(tmp_path: Path, folder:
     assert [path.name.startswith("default-s0-") for path in tmp_path.iterdir()] == [True]  # nothing else is left
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
+    ids=["SIGTERM", "Ctrl-C", "a closed terminal"],
+)
 def test_a_stopped_run_is_saved_and_prints_how_to_continue(
     tmp_path: Path, folder: Path, undisturbed: str, sent: signal.Signals, code: int
 ) -> None:
@@ -199,7 +203,7 @@ def test_an_unwritable_folder_is_rejected_before_training(
     (tmp_path / "file").write_text("in the way")
     out = tmp_path / "file" / "runs"
     code, said = call(monkeypatch, capsys, *TRAINING, "--data", folder, "--out", out)
-    assert code == 1
+    assert code == 2
     assert str(tmp_path / "file") in said
 
 

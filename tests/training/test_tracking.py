@@ -73,7 +73,7 @@ def test_a_tracker_gets_settings_epochs_and_scores(data: Path, tmp_path: Path, m
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_missing_package_is_said_before_the_training(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda package: None)
-    said = refused("train", "--data", "/nowhere", "--track", name)
+    said = refused("train", "--data", "mnist", "--track", name)
     assert f"--track {name}: " in said
     assert "is not installed" in said
     assert install_hint(name) in said

@@ -34,6 +34,7 @@ from imparfait.data.images.limits import (
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"))
 ORIENTATION = 0x0112  # EXIF's tag
+LAST_AXES = (1, 3, 4)  # channels of an array that has them last
 # What Pillow raises for broken files.
 BROKEN = (
     OSError,
@@ -111,29 +112,51 @@ def read_pages(source: bytes | str | Path, name: str | None = None, limits: Limi
 def page_of(image: Image.Image | np.ndarray) -> Page:
     """A page of an image in memory: Pillow's, or an array.
 
-    Arrays are [height, width], [height, width, 3] or [1 or 3, height, width] of uint8, or of floats in 0..1. Raises
-    UserError for others.
+    Arrays are [height, width], [height, width, channels] or [channels, height, width] with 1 or 3 channels, or 4 last,
+    of which the fourth is alpha. They are uint8, boolean, or floats in 0..1. Raises UserError for others.
     """
     if isinstance(image, Image.Image):
         with _in_one_sentence("the image", b""):
             image = ImageOps.exif_transpose(image)
             levels, factor, backdrop = levels_of(image, Limits().kept)
         return Page(levels, (image.height, image.width), factor, 1, 1, "Pillow", image.mode, 1, backdrop)
-    planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0) if image.shape[-1:] in ((1,), (3,)) else image
-    if planes.ndim != 3 or len(planes) not in (1, 3) or not planes.size:
+    last = image.ndim == 3 and image.shape[2] in LAST_AXES
+    planes = np.moveaxis(image, 2, 0) if last else image[None] if image.ndim == 2 else image
+    if planes.ndim != 3 or len(planes) not in (LAST_AXES if last else (1, 3)) or not planes.size:
         raise UserError(
             f"an array of shape {image.shape}",
             expected="[height, width], [height, width, 3] or [1 or 3, height, width]",
+            hint="for several images, give a list of them" if image.ndim > 2 else "",
         )
-    if planes.dtype == np.uint8:
-        levels = planes / np.float32(255)
+    if planes.dtype in (np.uint8, bool):
+        levels = planes / np.float32(1 if planes.dtype == bool else 255)
     elif planes.dtype.kind == "f" and planes.min() >= 0 and planes.max() <= 1:
         levels = planes
     else:
-        raise UserError(f"an array of {image.dtype}", expected="uint8, or floats in 0..1")
+        raise UserError(
+            f"an array of {image.dtype}{_range(planes)}",
+            expected="uint8, or floats in 0..1",
+            hint="write image.astype('uint8')" if planes.dtype.kind in "iuf" and _are_bytes(planes) else "",
+        )
     levels = np.ascontiguousarray(np.moveaxis(levels, 0, 2), np.float32)
+    if levels.shape[2] == 4:
+        return page_of(Image.fromarray(np.asarray(np.rint(levels * 255), np.uint8), "RGBA"))
     levels = levels[..., :1] if is_grey(levels) else levels
     return Page(levels, levels.shape[:2], 1, 1, 1, "array", str(image.dtype), 1, None)
+
+
+def _are_bytes(values: np.ndarray) -> bool:
+    """Whether all are in 0..255."""
+    return bool(((values >= 0) & (values <= 255)).all())
+
+
+def _range(values: np.ndarray) -> str:
+    """The range of numbers that were refused, in words; empty for values that are no numbers."""
+    if values.dtype.kind not in "iuf":
+        return ""
+    if not np.isfinite(values).all():
+        return " with NaN or infinity"
+    return f" in {values.min():g}..{values.max():g}"
 
 
 def _page(content: bytes, kind: str, number: int, pages: int, limits: Limits, name: str) -> Page | None:
@@ -212,7 +235,7 @@ def _in_one_sentence(name: str, content: bytes) -> Iterator[None]:
         if isinstance(error, AssertionError):
             reason = "its parts do not fit together"
         raise UserError(
-            f"{name}: a broken image ({reason or type(error).__name__}); its first bytes are {content[:4].hex()}"
+            f"{name}: a broken image ({reason or type(error).__name__})", hint="save or copy it again"
         ) from error
 
 
@@ -221,13 +244,13 @@ def read_content(path: str | Path, limits: Limits) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for ever
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}", expected="an image file") from error
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{path}: is no regular file; expected an image")
+            raise UserError(f"{path}: is no regular file", expected="an image file")
         if status.st_size > limits.bytes:
-            raise UserError(f"{path}: has {status.st_size:,} bytes; expected at most {limits.bytes:,}")
+            raise UserError(f"{path}: has {status.st_size:,} bytes", expected=f"at most {limits.bytes:,}")
         content = os.read(handle, min(status.st_size, limits.bytes) + 1)  # as many are allocated
         if len(content) == status.st_size:
             return content

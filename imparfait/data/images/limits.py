@@ -35,12 +35,25 @@ SIGNATURES = {
     **{b"P%d" % kind: "PPM" for kind in range(1, 7)},
 }
 OTHER_SIGNATURES = {
-    b"%PDF": "a PDF; export its pages as PNG",
-    b"<svg": "an SVG drawing; export it as PNG",
-    b"<?xm": "an XML text; if it is a drawing, export it as PNG",
-    b"PK\x03\x04": "a zip archive; unpack it first",
-    b"8BPS": "a Photoshop file; export it as PNG",
-    b"\0\0\1\0": "an icon file; save it as PNG",
+    b"%PDF": "pdf",
+    b"<svg": "svg",
+    b"<?xm": "xml",
+    b"PK\x03\x04": "zip",
+    b"8BPS": "psd",
+    b"\0\0\1\0": "icon",
+}
+"""Kinds of files that are no images for us, by their first bytes, and what to do about each."""
+ADVICE = {
+    "pdf": "is a PDF; export its pages as PNG",
+    "svg": "is an SVG drawing; export it as PNG",
+    "xml": "is an XML text; if it is a drawing, export it as PNG",
+    "zip": "is a zip archive; unpack it first",
+    "psd": "is a Photoshop file; export it as PNG",
+    "icon": "is an icon file; save it as PNG",
+    "phone": "is an HEIC, HEIF or AVIF image; export it as JPEG or PNG",
+    "empty": "is empty",
+    "text": "is not an image: it looks like text",
+    "unknown": "is not an image of a known format",
 }
 BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
 
@@ -72,17 +85,39 @@ class TooLargeError(LimitError):
 
 def format_of(content: bytes, name: str) -> str:
     """The format by a file's first bytes, by Pillow's name. Raises UserError for others, with advice where known."""
+    known = _known_format(content)
+    if known:
+        return known
+    kind = other_kind(content)
+    advice = ADVICE[kind].replace("HEIC, HEIF or AVIF", BRANDS.get(content[8:12], ""))
+    formats = list(dict.fromkeys(SIGNATURES.values()))
+    expected = f"{', '.join(formats[:-1])} or {formats[-1]}" if kind in ("empty", "text", "unknown") else ""
+    raise UserError(f"{name}: {advice}", expected=expected)
+
+
+def other_kind(content: bytes) -> str:
+    """What a file is that is no image for us, one of ADVICE, by its first bytes; empty for a known format."""
+    if _known_format(content):
+        return ""
+    if content[4:8] == b"ftyp" and content[8:12] in BRANDS:
+        return "phone"
+    kinds = (kind for start, kind in OTHER_SIGNATURES.items() if content.lstrip()[:8].startswith(start))
+    return next(kinds, "empty" if not content else "text" if _is_text(content) else "unknown")
+
+
+def _known_format(content: bytes) -> str:
+    """The format by a file's first bytes, by Pillow's name; empty for others."""
     for start, kind in SIGNATURES.items():
         webp, ppm = content[8:12] == b"WEBP", content[2:3].isspace()
         if content.startswith(start) and (kind != "WEBP" or webp) and (kind != "PPM" or ppm):
             return kind
-    what = next((words for start, words in OTHER_SIGNATURES.items() if content.lstrip()[:8].startswith(start)), None)
-    if content[4:8] == b"ftyp" and content[8:12] in BRANDS:
-        what = f"an {BRANDS[content[8:12]]} image; export it as JPEG or PNG"
-    if what:
-        raise UserError(f"{name}: is {what}")
-    first = f"its first bytes are {content[:4].hex()}" if content else "it is empty"
-    raise UserError(f"{name}: no image in one of the formats {', '.join(dict.fromkeys(SIGNATURES.values()))}; {first}")
+    return ""
+
+
+def _is_text(content: bytes) -> bool:
+    """Whether the first bytes are letters, signs and spaces."""
+    start = content[:64].decode("utf-8", "ignore")
+    return bool(start) and all(letter.isprintable() or letter.isspace() for letter in start)
 
 
 def count_pages(content: bytes, limits: Limits) -> int:

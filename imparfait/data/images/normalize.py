@@ -54,6 +54,8 @@ class NormalizedImage:
     """What was done, as a sentence."""
     whole: UInt8[np.ndarray, "1 height width"] | None = None
     """The whole page as a second view, for models of two views; None where `pixels` are the file's own."""
+    page_size: tuple[int, int] = (0, 0)
+    """Height and width of the image that `box` is in."""
 
 
 def read_normalized(
@@ -97,7 +99,7 @@ def _as_digit(page: Page, form: InputFormat) -> NormalizedImage:
     if foreground is None:
         blank = np.zeros((1, form.height, form.width), np.float32)
         scale = min(form.height / page.size[0], form.width / page.size[1])
-        return _normalized(blank, page, "nothing is drawn on it", scale=scale, empty=True)
+        return _normalized(blank, page, "no foreground found", scale=scale, empty=True)
     plane, scale = _where_it_is(foreground, page, form) or place(
         foreground.pixels, foreground.edges, form.height, form.width
     )
@@ -232,4 +234,5 @@ def _normalized(
     backdrop = f"; {page.backdrop} behind transparent pixels" if page.backdrop else ""
     pixels = np.rint(planes * 255).astype(np.uint8)
     whole = (0, 0, page.size[1], page.size[0])
-    return NormalizedImage(pixels, polarity, box or whole, scale, unchanged, empty, said + turned + backdrop)
+    said += turned + backdrop
+    return NormalizedImage(pixels, polarity, box or whole, scale, unchanged, empty, said, page_size=page.size)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.external.adapter import listed
@@ -206,7 +207,7 @@ def _check_count(
     elif count in (None, len(classes)) or (count == 1 and len(classes) == 2):
         return
     else:
-        received = f"the model has {count} classes"
+        received = f"the model has {counted(count, 'class', 'classes')}"
         expected = f"the {len(classes)} classes of these images, or names of its outputs in order"
     if count is not None and count < len(classes):
         raise UserError(received, expected=expected)

@@ -109,6 +109,7 @@ def _check(path: str) -> ExportMetadata | None:
         if name in CODE_CLASSES:
             raise UserError(f"holds a {name}, which is code", hint=EXPORT_HINT)
         foreign = not (module in MODULES or str(module).startswith(MODULE_PREFIXES))
+        foreign = foreign or not (name is None or name.isidentifier())  # "layers.Lambda" of keras would be found too
         function = name == "function" and not _is_activation(part)
         if foreign or name in FILE_CLASSES or registered not in (None, name) or function:
             received = f"holds {registered or name} of {module}, which is not allowed"

@@ -144,8 +144,10 @@ def _check(model: Any) -> None:
                     expected="ONNX's own operators",
                     hint="export it without custom operators",
                 )
-    if not 0 < nodes <= MAX_NODES:
-        raise UserError(f"has {nodes:,} nodes", expected=f"1 to {MAX_NODES:,}")
+    if not nodes:
+        raise UserError("is not a valid ONNX file, or has no operators", hint="export it again")
+    if nodes > MAX_NODES:
+        raise UserError(f"has {nodes:,} nodes", expected=f"at most {MAX_NODES:,}")
 
 
 def _messages(message: Any) -> Iterator[Any]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.external.base import DeclaredSpec
@@ -98,7 +99,7 @@ def _unfitting(declared: DeclaredSpec, own: Shape, hint: str) -> UserError:
     channels, height, width = own
     shape = " by ".join("any" if length is None else str(length) for length in (declared.shape or ())[1:])
     return UserError(
-        f"these images are {height} by {width} with {channels} channel{'s' * (channels > 1)}",
+        f"these images are {height} by {width} with {counted(channels, 'channel')}",
         expected=f"images of {shape}, as the model takes",
         hint=hint,
     )

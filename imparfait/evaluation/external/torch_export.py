@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 from imparfait.evaluation.external.archive import checked_archive
 from imparfait.evaluation.external.base import DeclaredSpec
@@ -112,7 +113,7 @@ def _check(archive: zipfile.ZipFile) -> None:
         raise UserError(f"holds compiled code ({compiled[0]})", hint=EXPORT_HINT)
     models = [name for name in names if name.startswith("models/")]
     if models != ["models/model.json"]:
-        raise UserError(f"holds {len(models)} networks", expected="one, called model", hint=EXPORT_HINT)
+        raise UserError(f"holds {counted(len(models), 'network')}", expected="one, called model", hint=EXPORT_HINT)
     for kind, prefix in (("weights", "weight_"), ("constants", "tensor_")):
         config = _json(archive, names.get(f"data/{kind}/model_{kind}_config.json"))
         if f"data/{kind}/model.pt" in names or any(_is_pickled(each, prefix) for each in config["config"].values()):

@@ -115,6 +115,7 @@ class ReadingsFile:
             raise UserError(
                 f"{csv}: there are no readings beside it ({self.path.name})",
                 expected="a CSV file that read --fields wrote, or a new one",
+                hint="write: imparfait read --fields … --csv NEW.csv",
             )
         if header is None and not self.path.exists():
             raise UserError(f"{csv}: there is no such file", hint=f"write: imparfait read --fields … --csv {csv}")

@@ -106,24 +106,40 @@ class ImageWorkers:
             yield page, constrained_reading(reading, constraints)
 
     def readings_json(
-        self, content: bytes, predictor: Predictor, name: str, limits: Limits
-    ) -> Iterator[dict[str, Any]]:
-        """The digits on each page of an image file, as `Reading.to_json` gives them."""
-        yield from self._read(content, predictor, name, limits, join=False, with_pages=False, pdf=False)
+        self, content: bytes, predictor: Predictor, name: str, limits: Limits, with_inputs: bool = False
+    ) -> Iterator[tuple[dict[str, Any], list[Pixels]]]:
+        """The digits on each page of an image file, as `Reading.to_json` gives them.
+
+        `with_inputs`: with the model's input for each digit, [1, channels, height, width]; else with an empty list.
+        """
+        yield from self._read(
+            content, predictor, name, limits, join=False, with_pages=False, pdf=False, with_inputs=with_inputs
+        )
 
     def _read(
-        self, content: bytes, predictor: Predictor, name: str, limits: Limits, join: bool, with_pages: bool, pdf: bool
+        self,
+        content: bytes,
+        predictor: Predictor,
+        name: str,
+        limits: Limits,
+        join: bool,
+        with_pages: bool,
+        pdf: bool,
+        with_inputs: bool = False,
     ) -> Iterator[Any]:
         if not ISOLATED:
+            from imparfait.inference.image_workers.program import inputs_of
             from imparfait.inference.ocr import read_page
 
             for page in (read_document if pdf else read_pages)(content, name, limits):
                 reading = read_page(page, predictor, join_separators=join)
-                yield (page, reading) if with_pages else reading.to_json()
+                inputs = inputs_of(reading) if with_inputs else []
+                yield (page, reading) if with_pages else (reading.to_json(), inputs)
             return
         job = {
             "model": predictor.name, "classes": [*predictor.classes], "form": predictor.input_format.model_dump(),
-            "join_separators": join, "with_pages": with_pages, "pdf": pdf,
+            "join_separators": join, "with_pages": with_pages, "with_inputs": with_inputs,
+            "pdf": pdf,
         }  # fmt: skip
         yield from self._run("read", content, name, limits, predictor.predict_proba, **job)
 

@@ -19,7 +19,7 @@ from imparfait.data.images.normalize import read_normalized
 from imparfait.data.images.pdf import read_document
 from imparfait.evaluation.external.sandbox.server import OUT_OF_MEMORY
 from imparfait.inference.image_workers import transfer
-from imparfait.inference.ocr import read_page
+from imparfait.inference.ocr import Reading, read_page
 from imparfait.inference.predictor import Predictor
 
 Job = dict[str, Any]
@@ -78,7 +78,16 @@ def _readings(job: Job, channel: socket.socket) -> Iterator[Any]:
     predictor = _remote_predictor(job, channel)
     for page in _document(job):
         reading = read_page(page, predictor, join_separators=job["join_separators"])
-        yield (page, reading) if job["with_pages"] else reading.to_json()
+        yield (
+            (page, reading)
+            if job["with_pages"]
+            else (reading.to_json(), inputs_of(reading) if job["with_inputs"] else [])
+        )
+
+
+def inputs_of(reading: Reading) -> list[Pixels]:
+    """The model's input for each digit, in the order of `Reading.to_json`."""
+    return [digit.pixels for field in reading.fields for digit in field.digits]
 
 
 def _document(job: Job) -> Iterator[Any]:

@@ -1,9 +1,11 @@
 """OCR of digits: the numbers on a page, line by line, with boxes and probabilities."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +20,12 @@ from imparfait.inference.ocr.constraints import Constraint, Decision, Pattern, c
 from imparfait.inference.ocr.distribution import StringDistribution
 from imparfait.inference.ocr.pipeline import DetectedDigit, DetectedField, detect_fields
 from imparfait.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from imparfait.data.images.sources import OneImage
 
 # Of 49 real images with several numbers, read during development, 44 are confident and none of them is wrong. Of 300
 # composed lines of writers and pens that the reader was not trained on, 195 are confident and 16 of them wrong.
@@ -67,7 +75,7 @@ class Field:
         decided = self.decision.text if self.decision else None
         return "".join(digit.label for digit in self.digits) if decided is None else decided
 
-    def constrained(self, constraints: Sequence[Constraint]) -> "Field":
+    def constrained(self, constraints: Sequence[Constraint]) -> Field:
         """The field as the most probable string that the constraints allow.
 
         Where none is probable, the text stays and no digit of it is confident.
@@ -142,6 +150,18 @@ class Reading:
         """Whether there is text, and all of it can be relied on."""
         return bool(self.lines) and all(field.confident for field in self.fields)
 
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas row per field: page, line, text, score (0..1), confident, box in the page's pixels, reason."""
+        from imparfait.inference.ocr.readings import frame_of_readings
+
+        return frame_of_readings([self], [""])
+
+    def plot(self, ax: Axes | None = None, image: OneImage | None = None) -> Axes:
+        """Draw the text and box of each field, orange where it is unsure; on `image`, where it is given."""
+        from imparfait.inference.ocr.readings import plot_reading
+
+        return plot_reading(self, ax, image)
+
     def to_json(self) -> dict[str, Any]:
         """The content of `read --json` and of the HTTP API."""
         return {
@@ -168,28 +188,6 @@ def _field_json(field: Field) -> dict[str, Any]:
     ((unconstrained, _),) = field.distribution.best(1)
     constraint = {"met": round(1 - field.decision.violated, 6), "unconstrained": unconstrained}
     return {**content, "constraint": constraint, "alternatives": alternatives}
-
-
-def read(
-    source: bytes | str | Path, model: str | Predictor = "digits", constraints: Sequence[Constraint] = ()
-) -> Reading:
-    """The digits on the only page of an image file or a PDF; `model` is a Predictor, or what `load_predictor` takes.
-
-    Boxes are in the image's pixels, rotated as EXIF says. Each field has to meet all `constraints`, which are in
-    `imparfait.inference.ocr.constraints`. Raises UserError as `read_document` does, for a file with several pages, and
-    for constraints that contradict each other.
-    """
-    from imparfait.inference.loading import load_predictor
-
-    predictor = load_predictor(model) if isinstance(model, str) else model
-    readings = [reading for _, reading in read_file(source, predictor, constraints=constraints)]
-    if len(readings) > 1:
-        raise UserError(
-            f"{'the image' if isinstance(source, bytes) else source}: has {len(readings)} pages",
-            expected="one page",
-            hint="for several, write: imparfait.inference.ocr.read_file(file, load_predictor('digits'))",
-        )
-    return readings[0]
 
 
 def read_file(

@@ -89,12 +89,16 @@ def write_drawing(path: Path, page: Page, reading: Reading) -> Path:
 
 
 def write_crops(folder: Path, stem: str, page: Page, reading: Reading) -> int:
-    """Write the unsure digits as the model's inputs, a PNG each, and return how many; names begin with the label."""
+    """Write the unsure digits as the model's inputs, a PNG each, and return how many; names begin with the label.
+
+    The folder is made with the first of them.
+    """
     count = 0
     for row, line in enumerate(reading.lines, 1):
         for column, digit in enumerate((digit for field in line.fields for digit in field.digits), 1):
             if not digit.confident:
                 number = f"page{page.number}-" if page.pages > 1 else ""
+                folder.mkdir(parents=True, exist_ok=True)
                 label = "".join(letter if letter.isalnum() else "_" for letter in digit.label)
                 Image.fromarray(digit.pixels[0, 0]).save(folder / f"{label}-{stem}-{number}line{row}-{column}.png")
                 count += 1

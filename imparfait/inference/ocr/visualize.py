@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from imparfait.core.counts import counted
 from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box
 from imparfait.inference.ocr import NO_DIGITS_MESSAGE, Reading
@@ -58,7 +59,7 @@ def _summary(reading: Reading) -> str:
     if not reading.lines:
         return NO_DIGITS_MESSAGE
     unsure = sum(not field.confident for field in reading.fields)
-    numbers = f"{len(reading.fields)} number{'s' * (len(reading.fields) != 1)}"
+    numbers = f"{counted(len(reading.fields), 'number')}"
     return f"{numbers}, all confident" if not unsure else f"{numbers}, {unsure} unsure: dashed, with ?"
 
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from imparfait.reports.figures.drawing import LIGHT, MARKS, Theme, figure_on, shown_name
+from imparfait.reports.figures.drawing import LIGHT, MARKS, MIN_POINTS, Theme, few_log_ticks, figure_on, shown_name
+
+ARGUMENTS = "model_args."  # before the names of a network's arguments
 
 
 def paired_differences(
@@ -44,15 +46,12 @@ def accuracy_against_seconds(
         axes.errorbar(
             time, 100 * accuracy, bar, fmt=mark, color=colour, markersize=7, linewidth=2, label=shown_name(name)
         )
-    axes.set_xscale("log")
     axes.margins(x=0.15, y=0.15)
     axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))  # a wide bar may reach higher, accuracy cannot
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("")
+    few_log_ticks(axes)
     axes.set(xlabel=seconds, ylabel="accuracy in %")
     # A legend: names at the marks would overlap where candidates are similar.
-    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -74,7 +73,7 @@ def best_so_far(curves: Mapping[str, Sequence[np.ndarray]], theme: Theme = LIGHT
     room = max(1e-4, 0.1 * (high - low))
     axes.set(xlabel="cost: total seconds of trials", ylabel="best accuracy so far in %")
     axes.set_ylim(100 * (low - room), 100 * (high + room))
-    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="lower right")
+    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS, loc="lower right")
     return figure
 
 
@@ -82,18 +81,18 @@ def slices(
     tried: Mapping[str, tuple[Sequence[float | str], bool]], accuracy: np.ndarray, theme: Theme = LIGHT
 ) -> Figure:
     """For each setting its values (and whether its axis is logarithmic) against the accuracies of the trials."""
-    columns = min(3, len(tried))
+    columns = next(
+        n for n in (3, 4, 2, 1) if n <= len(tried) and (len(tried) % n != 1 or n == 1)
+    )  # none alone in a row
     rows = -(-len(tried) // columns)
-    figure, _ = figure_on(theme, 3.1 * columns, 2.5 * rows, columns=columns, rows=rows)
+    figure, _ = figure_on(theme, 9.4, 2.4 * rows, columns=columns, rows=rows)
     floor = float(np.quantile(accuracy, 0.2))
     for index, (axes, (name, (values, log))) in enumerate(zip(figure.axes, tried.items(), strict=False)):
         axes.plot(values, 100 * accuracy, "o", color=theme.series[0], markersize=4, alpha=0.6, markeredgewidth=0)
-        axes.set_xscale("log" if log else axes.get_xscale())
-        axes.set(xlabel=name.removeprefix("model_args."), ylabel="" if index % columns else "accuracy in %")
+        axes.set(xlabel=in_words(name), ylabel="" if index % columns else "accuracy in %")
         axes.set_ylim(100 * floor, 100 * float(accuracy.max()) + 0.1 * 100 * (float(accuracy.max()) - floor) + 1e-3)
         if log:
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter("")
+            few_log_ticks(axes)
         elif all(isinstance(value, int) for value in values):
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes in figure.axes[len(tried) :]:
@@ -101,12 +100,17 @@ def slices(
     return figure
 
 
+def in_words(setting: str) -> str:
+    """A setting's name on an axis: `model_args.frame` as "frame", `learning_rate` as "learning rate"."""
+    return setting.removeprefix(ARGUMENTS).replace("_", " ")
+
+
 def shares(explained: Mapping[str, float], theme: Theme = LIGHT) -> Figure:
     """A bar per name, in percent."""
     figure, axes = figure_on(theme, 6.4, 0.8 + 0.36 * len(explained))
     rows = np.arange(len(explained))[::-1]
     axes.barh(rows, [100 * share for share in explained.values()], color=theme.series[0], height=0.6)
-    axes.set_yticks(rows, [name.removeprefix("model_args.") for name in explained])
+    axes.set_yticks(rows, [in_words(name) for name in explained])
     axes.grid(False, axis="y")
     axes.set_xlabel("share of the variance between trials explained, in %")
     return figure

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from imparfait.core.storage import printable
 
@@ -49,6 +50,9 @@ DARK = Theme(
 THEMES = {"light": LIGHT, "dark": DARK}
 MARKS = "osD^vPX"  # one per series, for readers who cannot distinguish the colours
 FileKind = Literal["png", "svg", "pdf"]
+DPI = 144  # of PNG files
+MIN_POINTS = 9  # of letters in figures: at 88 pixels of a page an inch they are 11 pixels high
+MOST_LOG_TICKS = 6
 MAX_NAME = 40  # characters of a name
 RIGHT_TO_LEFT = ("R", "AL")  # directions of letters: Hebrew's and the like, and Arabic's
 ISOLATES = "\N{LEFT-TO-RIGHT MARK}\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
@@ -106,10 +110,10 @@ def montage(axes: Axes, rows: Sequence[np.ndarray], gap: tuple[float, float], th
 
 def figure_on(theme: Theme, width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Axes]:
     """An empty figure in the colours of `theme`, and the first of its axes."""
-    figure = Figure(figsize=(width, height), dpi=144, layout="constrained", facecolor=theme.paper)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor=theme.paper)
     for index in range(rows * columns):
         axes = figure.add_subplot(rows, columns, index + 1, facecolor=theme.paper)
-        axes.tick_params(colors=theme.ink, labelsize=9)
+        axes.tick_params(colors=theme.ink, labelsize=MIN_POINTS)
         for part in (axes.title, axes.xaxis.label, axes.yaxis.label):
             part.set_color(theme.ink)
         axes.title.set_fontsize(10)
@@ -119,3 +123,18 @@ def figure_on(theme: Theme, width: float, height: float, columns: int = 1, rows:
         axes.grid(True, color=theme.faint, linewidth=0.6)
         axes.set_axisbelow(True)
     return figure, figure.axes[0]
+
+
+def few_log_ticks(axes: Axes) -> None:
+    """Make the x axis of `axes`, whose range is set, logarithmic, with two to six plain numbers at its ticks."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    choices = ((powers[:, None] * np.array(subs)).ravel() for subs in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))))
+    for ticks in (*choices, MaxNLocator(4).tick_values(low, high)):
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        if len(ticks) > 1:
+            break
+    ticks = ticks[:: -(-len(ticks) // MOST_LOG_TICKS)]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)

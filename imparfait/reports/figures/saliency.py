@@ -8,11 +8,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from imparfait.core.types import Pixels
-from imparfait.reports.figures.drawing import LIGHT, Theme, figure_on, montage
+from imparfait.inference.explanation_sheet import coloured
+from imparfait.reports.figures.drawing import LIGHT, MIN_POINTS, Theme, figure_on, montage
 
 PAIR_INCHES = 2.1  # width of two images side by side
-DIMMED = 0.45  # of an image's contrast, below the colours
-FAINTEST = 0.02  # of probability: a smaller drop anywhere in an image is not coloured at full strength
 
 
 def explained(
@@ -27,13 +26,11 @@ def explained(
     gap = max(1, width // 14)
     wide = [_pair(image, drops[row] if row < len(drops) else None, gap, theme) for row, image in enumerate(pixels)]
     rows = [np.stack(wide[start : start + columns]) for start in range(0, len(wide), columns)]
-    figure, axes = figure_on(
-        theme, PAIR_INCHES * columns, 0.1 + (0.5 * PAIR_INCHES * height / width + 0.55) * len(rows)
-    )
+    figure, axes = figure_on(theme, PAIR_INCHES * columns, 0.1 + (0.5 * PAIR_INCHES * height / width + 0.7) * len(rows))
     scale = (2 * width + gap) / PAIR_INCHES  # pixels per inch
-    positions = montage(axes, rows, gap=(0.5 * scale, 0.14 * scale), theme=theme)
+    positions = montage(axes, rows, gap=(0.65 * scale, 0.14 * scale), theme=theme)
     for (left, bottom), caption in zip(positions, captions, strict=True):
-        axes.text(left - 0.5, bottom + 0.03 * scale, caption, va="top", fontsize=8, color=theme.ink)
+        axes.text(left - 0.5, bottom + 0.03 * scale, caption, va="top", fontsize=MIN_POINTS, color=theme.ink)
     return figure
 
 
@@ -44,8 +41,5 @@ def _pair(
     paper = np.broadcast_to((255 * np.array(to_rgb(theme.paper))).astype(np.uint8)[:, None, None], colours.shape)
     if drop is None:
         return np.concatenate([colours, paper[..., :gap], paper], 2)
-    grey = DIMMED * colours.mean(0, keepdims=True) + 255 * (1 - DIMMED) / 2
-    strength = (drop / max(FAINTEST, float(drop.max()))).clip(0, 1)[None]
-    hue = 255 * np.array(to_rgb(theme.series[1]))[:, None, None]
-    coloured = (grey + 0.85 * strength * (hue - grey)).round().astype(np.uint8)
-    return np.concatenate([colours, paper[..., :gap], coloured], 2)
+    heat = coloured(image, drop, theme.series[1], theme.series[0])
+    return np.concatenate([colours, paper[..., :gap], heat], 2)

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from imparfait.core.types import Pixels
-from imparfait.reports.figures.drawing import LIGHT, Theme, figure_on, montage, shown_name
+from imparfait.reports.figures.drawing import LIGHT, MARKS, MIN_POINTS, Theme, figure_on, montage, shown_name
 
 Line = Float[np.ndarray, "4 levels"]
 """Severity, accuracy, and the lower and upper end of its interval."""
 
+LEAST_ERROR = 0.0005  # at the end of the axes of a reliability diagram
 MIN_ERROR = 0.002  # coloured like no error; above it the colour follows the logarithm of the error
 
 
@@ -38,18 +39,20 @@ def heat_map(
     axes.set(xlim=(-3, wide), ylim=(tall - 1.4, -1.4))
     heights, top = [], 0.0
     for family, members in families.items():
-        axes.text(-3, top + 0.75, shown_name(family), va="center", weight="bold", color=theme.ink, fontsize=8.5)
+        axes.text(-3, top + 0.75, shown_name(family), va="center", weight="bold", color=theme.ink, fontsize=MIN_POINTS)
         axes.plot([-3, wide - 0.6], [top + 0.2, top + 0.2], color=theme.faint, linewidth=0.6, clip_on=False)
         heights += [top + 1.15 + row for row in range(len(members))]
         top += 1.15 + len(members)
     for height, name in zip(heights, (name for members in families.values() for name in members), strict=True):
-        axes.text(-0.2, height + 0.5, shown_name(name), ha="right", va="center", color=theme.ink, fontsize=8.5)
+        axes.text(-0.2, height + 0.5, shown_name(name), ha="right", va="center", color=theme.ink, fontsize=MIN_POINTS)
     for number, (title, values) in enumerate(panels.items()):
         left = number * (len(columns) + 0.6)
         if len(panels) > 1:
-            axes.text(left, -1.05, shown_name(title), va="center", weight="bold", color=theme.ink, fontsize=8.5)
+            axes.text(left, -1.05, shown_name(title), va="center", weight="bold", color=theme.ink, fontsize=MIN_POINTS)
         for column, heading in enumerate(columns):
-            axes.text(left + column + 0.5, -0.3, heading, ha="center", va="center", color=theme.ink, fontsize=8)
+            axes.text(
+                left + column + 0.5, -0.3, heading, ha="center", va="center", color=theme.ink, fontsize=MIN_POINTS
+            )
         _cells(axes, values, left, heights, theme, signed, bold)
     return figure
 
@@ -90,7 +93,7 @@ def _cells(
             _points(value) if signed else f"{100 * value:.1f}",
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=MIN_POINTS,
             color=_readable_on(colours, float(shade[row, column])),
             weight="bold" if bold and not signed and value < 0.95 else "normal",
         )
@@ -118,8 +121,8 @@ def curves(
 ) -> Figure:
     """Accuracy over severity, or over so many `levels`, with intervals as bands: a panel per name, all on one scale.
 
-    Lines are named at their ends, or in one legend where all panels have the same ones. A single severity is a dot
-    with a dotted line.
+    Lines are named at their ends, or in one legend where all panels have the same ones. A single severity is a
+    diamond without a line.
     """
     rows = -(-len(panels) // columns)
     figure, _ = figure_on(theme, 8.4, (2.2 if named_at_their_ends else 1.2) * rows + 0.5, columns, rows)
@@ -130,7 +133,7 @@ def curves(
             axes.axhline(95, color=theme.ink, linewidth=0.7, linestyle=(0, (1, 2)))
         for index, (name, line) in enumerate(lines.items()):
             _draw(axes, name, line, index, theme)
-        size = 10 if named_at_their_ends else 8.5
+        size = 10 if named_at_their_ends else MIN_POINTS
         axes.set_title(shown_name(title), loc="left", fontsize=size, weight="bold", color=theme.ink, pad=3)
         axes.set(ylim=(100 * bottom, 101), xlim=(0, 1.03))
         ticks = (0, 0.2, 0.4, 0.6, 0.8, 1) if named_at_their_ends or levels else (0, 0.5, 1)
@@ -140,27 +143,30 @@ def curves(
         elif number % columns:
             axes.tick_params(labelleft=False)
         last = number + columns >= len(panels)
-        axes.tick_params(labelsize=8, labelbottom=last)
-        axes.set_xlabel(("level" if levels else "severity") if last else "", fontsize=8.5)
+        axes.tick_params(labelsize=MIN_POINTS, labelbottom=last)
+        axes.set_xlabel(("level" if levels else "severity") if last else "", fontsize=MIN_POINTS)
     for axes in figure.axes[len(panels) :]:
         axes.set_visible(False)
     if not named_at_their_ends:
         most = max(range(len(panels)), key=lambda i: len(next(iter(list(panels.values())[i].values()))[0]))
         handles, labels = figure.axes[most].get_legend_handles_labels()
         figure.legend(
-            handles, labels, loc="outside upper left", ncols=4, frameon=False, labelcolor=theme.ink, fontsize=9
+            handles, labels, loc="outside upper left", ncols=4, frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS
         )
     return figure
 
 
 def _draw(axes: Axes, name: str, line: Line, index: int, theme: Theme) -> None:
     severity, accuracy, low, high = line
-    colour, once = theme.series[index % len(theme.series)], len(severity) == 2
-    style = ":" if once else "-" if index < len(theme.series) // 2 else "--"
-    if not once:
-        axes.fill_between(severity, 100 * low, 100 * high, color=colour, alpha=0.18, linewidth=0)
+    colour, label = theme.series[index % len(theme.series)], shown_name(name)
+    if len(severity) == 2:  # clean and one level: nothing is known between them
+        axes.plot(severity[1:].repeat(2), 100 * np.array([low[1], high[1]]), color=colour, linewidth=2)
+        axes.plot(severity[1:], 100 * accuracy[1:], "D", color=colour, markersize=6, label=label)
+        return
+    style = "-" if index < len(theme.series) // 2 else "--"
+    axes.fill_between(severity, 100 * low, 100 * high, color=colour, alpha=0.18, linewidth=0)
     axes.plot(severity[1:], 100 * accuracy[1:], "o", color=colour, markersize=3)
-    axes.plot(severity, 100 * accuracy, style, color=colour, linewidth=1.4, label=shown_name(name))
+    axes.plot(severity, 100 * accuracy, style, color=colour, linewidth=1.4, label=label)
 
 
 def _name_ends(axes: Axes, lines: Mapping[str, Line], height: float, theme: Theme) -> None:
@@ -182,7 +188,7 @@ def _name_ends(axes: Axes, lines: Mapping[str, Line], height: float, theme: Them
             annotation_clip=False,
             va="center",
             color=colours[name],
-            fontsize=8.5,
+            fontsize=MIN_POINTS,
             arrowprops={
                 "relpos": (0, 0.5),
                 "arrowstyle": "-",
@@ -199,24 +205,39 @@ def confidence(
     risk_coverage: Mapping[str, Float[np.ndarray, "2 thresholds"]],
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Left the reliability diagram, (confidence, accuracy) in bins; right the risk–coverage curve."""
-    figure, left = figure_on(theme, 8.4, 3.7, columns=2)
+    """Left the reliability diagram, (confidence, accuracy) in bins; right the risk–coverage curve.
+
+    Left, both axes stretch towards 100 %, where most bins of a good model are: each step divides errors by ten.
+    """
+    figure, left = figure_on(theme, 9.6, 4.2, columns=2)
     right = figure.axes[1]
-    left.plot([0, 100], [0, 100], color=theme.ink, linewidth=0.7, linestyle=":")
     for index, (mean_confidence, accuracy) in enumerate(reliability.values()):
-        colour = theme.series[index % len(theme.series)]
-        left.plot(100 * mean_confidence, 100 * accuracy, "o-", color=colour, markersize=4, linewidth=1.4)
+        colour, mark = theme.series[index % len(theme.series)], MARKS[index % len(MARKS)]
+        left.plot(
+            _stretched(mean_confidence), _stretched(accuracy), f"{mark}-", color=colour, markersize=5, linewidth=1.4
+        )
     for index, (name, (coverage, risk)) in enumerate(risk_coverage.items()):
         colour = theme.series[index % len(theme.series)]
         right.plot(100 * coverage, 100 * risk, color=colour, linewidth=1.6, label=shown_name(name))
-    shown = np.concatenate([values.ravel() for values in reliability.values()])
-    floor = 100 * max(0.0, float(shown.min()) - 0.03)
+    shown = np.concatenate([_stretched(values).ravel() for values in reliability.values()])
+    low = max(0.0, float(shown.min()) - 0.1)
+    ticks = [share for share in (0, 0.5, 0.8, 0.9, 0.98, 0.99, 0.998, 0.999) if _stretched(np.array([share]))[0] >= low]
+    high = -float(np.log10(LEAST_ERROR))
+    left.plot([low, high], [low, high], color=theme.ink, linewidth=0.8, linestyle=":")
+    at, names = [*_stretched(np.array(ticks, float)).tolist(), high], [*(f"{100 * tick:g}" for tick in ticks), "100"]
+    left.set_xticks(at, names)
+    left.set_yticks(at, names)
+    left.set(xlim=(low, high + 0.1), ylim=(low, high + 0.1))
     left.set(title="accuracy by confidence", xlabel="mean confidence in %", ylabel="accuracy in %")
-    left.set(xlim=(floor, 101), ylim=(floor, 101))
     right.set(title="error rate when abstaining", xlabel="coverage in %", ylabel="error rate in % of accepted")
     right.set(xlim=(0, 100), ylim=(0, None))
-    right.legend(frameon=False, labelcolor=theme.ink, fontsize=9, loc="upper left")
+    right.legend(frameon=False, labelcolor=theme.ink, fontsize=MIN_POINTS, loc="upper left")
     return figure
+
+
+def _stretched(shares: np.ndarray) -> np.ndarray:
+    """Shares as the number of tenfold divisions of their errors: 0.9 is 1, 0.99 is 2; all above 0.9995 is 3.3."""
+    return np.asarray(-np.log10((1 - shares).clip(LEAST_ERROR)))
 
 
 def rows_of_mistakes(rows: Mapping[str, tuple[Pixels, Sequence[str]]], columns: int, theme: Theme = LIGHT) -> Figure:
@@ -228,7 +249,7 @@ def rows_of_mistakes(rows: Mapping[str, tuple[Pixels, Sequence[str]]], columns: 
     positions = montage(axes, pixels, gap=(0.5 * height, 0.12 * width), theme=theme)
     captions = [caption for _, own in rows.values() for caption in own]
     for (left, bottom), caption in zip(positions, captions, strict=True):
-        axes.text(left + width / 2, bottom, caption, ha="center", va="top", fontsize=8, color=theme.ink)
+        axes.text(left + width / 2, bottom, caption, ha="center", va="top", fontsize=MIN_POINTS, color=theme.ink)
     for row, name in enumerate(rows):
         axes.text(
             -0.15 * width,
@@ -237,7 +258,7 @@ def rows_of_mistakes(rows: Mapping[str, tuple[Pixels, Sequence[str]]], columns: 
             ha="right",
             va="center",
             color=theme.ink,
-            fontsize=8.5,
+            fontsize=MIN_POINTS,
         )
     # Cropped to its content, a figure with short names or few images would appear larger than others.
     whole = Rectangle((-1.65 * width, -1), columns * right + 1.65 * width, len(rows) * down, fill=False, linewidth=0)

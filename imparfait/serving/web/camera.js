@@ -1,13 +1,24 @@
 /** An image from the camera: a preview, then one frame as a JPEG, the same as from a file. */
 
+import { t } from "./i18n.js";
+
 const JPEG_QUALITY = 0.95;
 
 /**
- * Shows `button` where the browser has a camera interface, which it has only on localhost and over HTTPS. A click opens
- * `dialog` with the camera's preview; `onImage` gets the frame that is taken, as a Blob, and `onError` a sentence.
+ * Shows `button` where there is a way to a camera. Browsers have a camera interface only on localhost and over HTTPS: a
+ * click then opens `dialog` with the preview. Elsewhere a phone's own camera opens, by `input`. `onImage` gets the photo
+ * as a Blob, and `onError` a sentence.
  */
-export function acceptCamera({ button, dialog }, onImage, onError) {
-  if (!navigator.mediaDevices?.getUserMedia || !dialog.showModal) return;
+export function acceptCamera({ button, dialog, input }, onImage, onError) {
+  if (!navigator.mediaDevices?.getUserMedia || !dialog.showModal) {
+    button.hidden = !matchMedia("(pointer: coarse)").matches;
+    button.addEventListener("click", () => input.click());
+    input.addEventListener("change", () => {
+      if (input.files.length) onImage(input.files[0]);
+      input.value = "";
+    });
+    return;
+  }
   const video = dialog.querySelector("video");
   const take = dialog.querySelector(".take");
   button.hidden = false;
@@ -47,10 +58,6 @@ export function acceptCamera({ button, dialog }, onImage, onError) {
 }
 
 function sentence(error) {
-  const reasons = {
-    NotAllowedError: "the browser may not use the camera; allow it in the address bar",
-    NotFoundError: "no camera found; choose an image instead",
-    NotReadableError: "another program uses the camera; close it and try again",
-  };
-  return reasons[error.name] ?? `the camera cannot be used: ${error.message}`;
+  const keys = { NotAllowedError: "refused", NotFoundError: "none", NotReadableError: "taken" };
+  return t(`camera.${keys[error.name] ?? "other"}`);
 }

@@ -1,6 +1,8 @@
 /** The slider panel: one corruption, its severity, the corrupted image, and both models' predictions. */
 
-import { displayName, drawBars, showPrediction } from "./format.js";
+import { drawBars, localized } from "./format.js";
+import { corruptionSummary, displayName, richText, t } from "./i18n.js";
+import { showPrediction } from "./prediction.js";
 import { drawCurve, failureText, SIDES } from "./robustness.js";
 
 /** The panel in `section`; `onMove` is called with the severity when the slider moves. */
@@ -15,21 +17,23 @@ export function createSlider(section, onMove) {
   });
 
   function showSeverity(severity) {
-    find("#severity").textContent = severity.toFixed(2);
-    slider.setAttribute("aria-valuetext", severity.toFixed(2));
+    const value = localized(severity.toFixed(2));
+    find("#severity").textContent = value;
+    slider.setAttribute("aria-valuetext", t(`slider.${strength(severity)}`, { value }));
     section.style.setProperty("--severity", severity);
   }
 
   return {
     /** Sets the corruption and its severity; `recorded` disables the slider. */
-    setCorruption({ name, summary, graded }, severity, recorded = false) {
+    setCorruption(corruption, severity, recorded = false) {
+      const { name, summary, graded } = corruption;
       find("#corruption").textContent = displayName(name);
-      find("#summary").textContent = summary ? `${summary.replaceAll("`", "")}.` : "";
+      find("#summary").replaceChildren(...(summary ? richText(`${corruptionSummary(corruption)}.`) : []));
       slider.disabled = recorded;
       section.classList.toggle("recorded", recorded);
       slider.step = graded ? 0.01 : 1;
       slider.value = graded ? severity : Math.ceil(severity);
-      slider.setAttribute("aria-label", `Severity of ${displayName(name)}`);
+      slider.setAttribute("aria-label", t("slider.labelOf", { corruption: displayName(name) }));
       showSeverity(Number(slider.value));
     },
     /** Scrolls as little as makes the predictions visible. */
@@ -42,7 +46,9 @@ export function createSlider(section, onMove) {
       find("#corrupted").hidden = !image;
       if (image) find("#corrupted").src = image;
       for (const side of SIDES) {
-        showPrediction(find(`.result[data-side=${side}]`), predictions?.[side], truth);
+        const result = find(`.result[data-side=${side}]`);
+        showPrediction(result, predictions?.[side], truth);
+        result.querySelector(".note").textContent = result.dataset.judged === "wrong" ? t("note.wrong") : "";
         drawBars(find(`.bars[data-side=${side}]`), classes, predictions?.[side], truth);
       }
     },
@@ -50,9 +56,12 @@ export function createSlider(section, onMove) {
     drawCurves(result, truth) {
       for (const side of SIDES) {
         drawCurve(curves.querySelector(`.curve[data-side=${side}]`), result?.[side], truth);
-        const text = result?.[side] && truth != null ? `${result.names[side]} ${failureText(result, side, truth)}` : "";
+        const text = result?.[side] && truth != null ? failureText(result, side, truth) : "";
         curves.querySelector(`.first-failure[data-side=${side}]`).textContent = text;
       }
     },
   };
 }
+
+const STRENGTHS = [[0, "none"], [0.25, "slight"], [0.5, "moderate"], [0.75, "strong"], [1, "severe"]];
+const strength = (severity) => STRENGTHS.find(([most]) => severity <= most)[1];

@@ -1,77 +1,104 @@
 /** The drawing area: strokes by mouse, finger or pen, and images placed on it; every step can be undone. */
 
-const SIDE = 280; // of the drawing, in its own units and in pixels of the PNG that is sent
-const STROKE_WIDTH = 23; // 0.11 of a digit that fills three quarters of the area; MNIST's median is 0.12
+import { paintImage, paintStroke, paper, placement, SIDE, strokeContext } from "./strokes.js";
 
-/** A drawing on `canvas`; `onChange` is called after every change. */
-export function createDrawing(canvas, onChange) {
-  const context = canvas.getContext("2d");
-  context.setTransform(canvas.width / SIDE, 0, 0, canvas.height / SIDE, 0, 0);
-  context.lineCap = context.lineJoin = "round";
-  const steps = []; // { stroke, fresh } | { image, subject } | { blank }
+const WIDTHS = { thin: 14, medium: 23, thick: 34 }; // medium: 0.11 of a digit of three quarters; MNIST's median is 0.12
+const ERASER_WIDTH = 40;
+const TAP = 6; // units that a pointer may move and still tap
+
+/**
+ * A drawing on `canvas`. `on.change` is called after every change; `on.tap([x, y])` says whether something is chosen
+ * there, so that a tap does not draw. `sample`: strokes to begin with.
+ */
+export function createDrawing(canvas, on, sample) {
+  const context = strokeContext(canvas);
+  const steps = []; // { stroke, fresh } | { strokes } | { image, subject } | { blank }
   let active = null; // the stroke in progress
+  let tap = null; // where a stroke may begin, if it is no tap
   let pointer = null;
+  let tool = "medium";
 
   /** The visible content: an image, or all strokes since the last clear. */
   function content() {
-    const from = steps.findLastIndex((step) => step.blank || step.image || step.fresh);
+    const from = steps.findLastIndex((step) => step.blank || step.image || step.strokes || step.fresh);
     const last = steps[from];
+    if (!last && sample && !steps.length) return { strokes: sample, sample: true };
     if (last?.image) return { image: last.image, subject: last.subject, strokes: [] };
-    return { strokes: steps.slice(Math.max(0, from)).filter((step) => step.stroke).map((step) => step.stroke) };
+    const later = steps.slice(Math.max(0, from)).filter((step) => step.stroke).map((step) => step.stroke);
+    return { strokes: [...(last?.strokes ?? []), ...later] };
   }
 
   function redraw() {
     const { image, strokes } = content();
     context.clearRect(0, 0, SIDE, SIDE);
-    if (image) drawImage(context, image);
-    for (const stroke of strokes) draw(context, stroke, 0);
+    if (image && image !== "undisplayable") paintImage(context, image);
+    for (const stroke of strokes) paintStroke(context, stroke);
     canvas.classList.toggle("strokes", !image);
-    onChange();
+    on.change();
   }
 
   function pointOf(event) {
     const box = canvas.getBoundingClientRect();
     // A pen's pressure changes the width; a mouse and most touch screens report none.
     const pressure = event.pointerType === "pen" && event.pressure > 0 ? 0.6 + 0.8 * event.pressure : 1;
-    return [
-      ((event.clientX - box.left) / box.width) * SIDE,
-      ((event.clientY - box.top) / box.height) * SIDE,
-      STROKE_WIDTH * pressure,
-    ];
+    const width = tool === "eraser" ? ERASER_WIDTH : WIDTHS[tool] * pressure;
+    return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE, width];
+  }
+
+  function begin(point) {
+    const { image, sample: isSample, strokes } = content();
+    const erase = tool === "eraser";
+    if (erase && (image || isSample || !strokes.length)) return;
+    active = { points: [point], erase };
+    steps.push({ stroke: active, fresh: Boolean(image || isSample) });
+    if (image || isSample) redraw();
+    paintStroke(context, active);
+    on.change();
   }
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (active || event.button !== 0) return;
+    if (pointer !== null || event.button !== 0) return;
     event.preventDefault();
     canvas.setPointerCapture(event.pointerId);
-    const { image } = content();
     pointer = event.pointerId;
-    active = [pointOf(event)];
-    steps.push({ stroke: active, fresh: Boolean(image) });
-    if (image) redraw();
-    draw(context, active, 0);
-    onChange();
+    const point = pointOf(event);
+    if (on.tap(point, false)) tap = point;
+    else begin(point);
   });
 
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
-    const before = active.length;
+    if (tap) {
+      const [x, y] = pointOf(event);
+      if (Math.hypot(x - tap[0], y - tap[1]) < TAP) return;
+      begin(tap);
+      tap = null;
+    }
+    if (!active) return;
+    const before = active.points.length;
     const events = event.getCoalescedEvents?.() ?? [];
-    for (const moved of events.length ? events : [event]) active.push(pointOf(moved));
-    draw(context, active, before);
-    onChange();
+    for (const moved of events.length ? events : [event]) active.points.push(pointOf(moved));
+    paintStroke(context, active, before);
+    on.change();
   });
 
   for (const end of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(end, (event) => {
       if (event.pointerId !== pointer) return;
-      draw(context, active, active.length);
-      active = pointer = null;
-      onChange();
+      if (tap && end === "pointerup") on.tap(tap, true);
+      if (active) paintStroke(context, active, active.points.length);
+      const changed = Boolean(active);
+      active = tap = pointer = null;
+      if (changed) on.change();
     });
   }
 
   return {
+    redraw,
+    /** Chooses "thin", "medium", "thick" or "eraser". */
+    setTool(name) {
+      tool = name;
+    },
     /** Undoes the last step. */
     undo() {
       if (active || !steps.length) return;
@@ -86,68 +113,42 @@ export function createDrawing(canvas, onChange) {
     },
     /** Replaces the drawing by an image (anything a canvas can draw, or null if the browser cannot show it). */
     place(image, subject) {
-      active = pointer = null;
+      active = tap = pointer = null;
       steps.push({ image: image ?? "undisplayable", subject });
+      redraw();
+    },
+    /** Replaces the drawing by strokes, of a link or an earlier visit. */
+    placeStrokes(strokes) {
+      steps.push({ strokes });
       redraw();
     },
     isEmpty() {
       const { image, strokes } = content();
       return !image && !strokes.length;
     },
+    isDrawing: () => active !== null,
+    isSample: () => Boolean(content().sample),
     canUndo: () => steps.length > 0,
+    /** All strokes that are visible; empty for an image. */
+    strokes: () => content().strokes,
     /** The `subject` of the placed image; undefined for strokes. */
     subject: () => content().subject,
     /** Whether the browser cannot show the placed image. */
     isUndisplayable: () => content().image === "undisplayable",
+    /** Where the pixels of what is sent lie on the sheet; null for an image that cannot be shown. */
+    placement() {
+      const { image } = content();
+      if (image === "undisplayable") return null;
+      return image ? placement(image) : { scale: 1, left: 0, top: 0 };
+    },
     /** The strokes as a PNG file, black on white. */
-    png: () => new Promise((resolve) => onWhite(content().strokes).toBlob(resolve, "image/png")),
+    png: () => new Promise((resolve) => paper(content().strokes).toBlob(resolve, "image/png")),
+    /** The sheet on a new canvas, as it is shown but black on white. */
+    sheet(side) {
+      const { image, strokes } = content();
+      const canvas = paper(strokes, side);
+      if (image && image !== "undisplayable") paintImage(strokeContext(canvas), image);
+      return canvas;
+    },
   };
-}
-
-function onWhite(strokes) {
-  const paper = document.createElement("canvas");
-  paper.width = paper.height = SIDE;
-  const context = paper.getContext("2d");
-  context.fillStyle = "white";
-  context.fillRect(0, 0, SIDE, SIDE);
-  context.fillStyle = "black";
-  context.lineCap = context.lineJoin = "round";
-  for (const stroke of strokes) draw(context, stroke, 0);
-  return paper;
-}
-
-/** Draws a stroke from point `from` on, as curves between the midpoints of its segments, without corners. */
-function draw(context, points, from) {
-  if (points.length === 1) {
-    const [x, y, width] = points[0];
-    context.beginPath();
-    context.arc(x, y, width / 2, 0, 2 * Math.PI);
-    context.fill();
-    return;
-  }
-  const midpoint = (i) => [(points[i - 1][0] + points[i][0]) / 2, (points[i - 1][1] + points[i][1]) / 2];
-  for (let i = Math.max(1, from); i < points.length; i++) {
-    context.lineWidth = points[i][2];
-    context.beginPath();
-    context.moveTo(...(i === 1 ? points[0] : midpoint(i - 1)));
-    if (i > 1) context.quadraticCurveTo(points[i - 1][0], points[i - 1][1], ...midpoint(i));
-    else context.lineTo(...midpoint(i));
-    context.stroke();
-  }
-  if (from < points.length) return;
-  context.beginPath(); // the last half segment, once the stroke has ended
-  context.moveTo(...midpoint(points.length - 1));
-  context.lineTo(...points.at(-1));
-  context.stroke();
-}
-
-/** Draws an image in the centre, as large as fits; a small one keeps its pixels. */
-function drawImage(context, image) {
-  if (image === "undisplayable") return;
-  const scale = Math.min(SIDE / image.width, SIDE / image.height);
-  const width = image.width * scale;
-  const height = image.height * scale;
-  context.imageSmoothingEnabled = scale < 4;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(image, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
 }

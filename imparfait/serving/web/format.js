@@ -5,13 +5,13 @@ const MIN_SHOWN = 0.005; // a lower probability is written as "< 1 %", and as no
 
 /** A probability as a percentage. */
 export function percent(p) {
-  if (p >= 0.9995) return "> 99.9\u202f%";
+  if (p >= 0.9995) return localized("> 99.9\u202f%");
   if (p < MIN_SHOWN) return "< 1\u202f%";
-  return `${p >= 0.99 ? (100 * p).toFixed(1) : Math.round(100 * p)}\u202f%`;
+  return localized(`${p >= 0.99 ? (100 * p).toFixed(1) : Math.round(100 * p)}\u202f%`);
 }
 
-/** A corruption's name for display. */
-export const displayName = (name) => name.replace(/^photo\./, "").replaceAll("_", " ");
+/** A number as the page's language writes it. */
+export const localized = (number) => (document.documentElement.lang === "fr" ? number.replace(".", ",") : number);
 
 /** A sentence with a capital first letter. */
 export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -27,24 +27,9 @@ export function element(tag, className, text) {
 /** "correct" or "wrong", or "" if the true label is unknown. */
 export const judge = (label, truth) => (truth == null ? "" : label === truth ? "correct" : "wrong");
 
-/** Writes a prediction into a container with a .label and a .score; null clears it. */
-export function showPrediction(container, prediction, truth) {
-  const best = prediction?.predictions[0];
-  const label = container.querySelector(".label");
-  label.textContent = best?.label ?? "–";
-  label.classList.toggle("long", (best?.label.length ?? 0) > 2);
-  container.querySelector(".score").textContent = best ? percent(best.score) : "";
-  const verdict = best ? judge(best.label, truth) : "";
-  container.dataset.judged = verdict;
-  container.dataset.confident = prediction ? prediction.confident : "";
-  const note = container.querySelector(".note");
-  if (!note) return;
-  const notes = [verdict === "wrong" && "wrong", prediction && !prediction.confident && "unsure"];
-  note.textContent = notes.filter(Boolean).join(", ");
-}
-
-/** Draws a bar for each class into a list; null empties the bars. */
-export function drawBars(list, classes, prediction, truth) {
+/** Draws a bar for each class into a list; null and a blank image empty the bars. */
+export function drawBars(list, classes, given, truth) {
+  const prediction = given?.blank ? null : given;
   const shown = list.classList.contains("columns") ? mostProbable(classes, prediction) : classes;
   if (list.dataset.classes !== String(shown)) {
     list.dataset.classes = String(shown);
@@ -72,11 +57,4 @@ function createBar(name) {
   const item = element("li");
   item.append(element("span", "name", name), element("span", "bar"), element("span", "value"));
   return item;
-}
-
-/** A prediction as a sentence, for screen readers. */
-export function sentence(model, prediction, truth) {
-  const { label, score } = prediction.predictions[0];
-  const wrong = judge(label, truth) === "wrong" ? ", which is wrong" : "";
-  return `${model} predicts ${label}, ${percent(score)}${wrong}${prediction.confident ? "" : ", but is unsure"}.`;
 }

@@ -1,278 +1,296 @@
-/** The page: a drawing is classified at once, then corrupted, by the model and its baseline. */
+/** The page: what is on the sheet is read and classified at once, then corrupted, by the model and its baseline. */
 
+import { createBoxes } from "./boxes.js";
 import { acceptCamera } from "./camera.js";
-import { createSlider } from "./corruption_slider.js";
+import { createCorrection } from "./correction.js";
 import { createDrawing } from "./drawing.js";
-import { capitalize, displayName, sentence } from "./format.js";
+import { createExamination, spoken } from "./examination.js";
+import { createExplanation } from "./explanation.js";
+import { percent } from "./format.js";
 import { drawGallery } from "./gallery.js";
+import { chooseLanguage, counted, language, t, translate } from "./i18n.js";
 import { acceptImages, blobOf, preview } from "./images.js";
 import { drawModelInfo } from "./model_info.js";
-import { drawPrediction } from "./prediction.js";
-import {
-  createCorruptionList, mostInformativeCorruption, mostInformativeSeverity, resultsByName,
-} from "./robustness.js";
-import { get, latest, post } from "./server.js";
+import { announce, showError, showNotice, withBusySign } from "./notices.js";
+import { certaintyWord, drawAnswer, drawModelInput, reasonText } from "./prediction.js";
+import { readDigits } from "./reading.js";
+import { ApiError, get, latest, post } from "./server.js";
+import { keepSheet, keptSheet } from "./session.js";
+import { createSharing, sharedStrokes } from "./share.js";
+import { SAMPLE } from "./strokes.js";
+import { connectTools, drawTools } from "./tools.js";
 
-const SWEEP_DELAY_MS = 350; // without a change, before every corruption is tried
-const ANNOUNCE_DELAY_MS = 900; // … before the prediction is announced to screen readers
+const READING_DELAY_MS = 300; // after the last stroke, before several strokes are read
 const find = (id) => document.getElementById(id);
 
-const state = {
-  subject: null, // what is classified: { content: () => Promise<Blob>, drawn?, truth?, recorded? }
-  prediction: null, // a page of /v1/predict
-  results: null, // robustness by corruption
-  corruption: null, // the chosen one, as listed by /v1/corruptions
-  severity: 0,
-  chosenByUser: false, // the corruption
-  chosenTruth: "", // the true label that the user chose; "": the predicted one
-};
-let classes = [];
-let names = { model: "digits", baseline: "digits-clean" };
-let corruptions = null; // by name; null if the server cannot corrupt images
-let corruptionList = null;
-
-const drawing = createDrawing(find("canvas"), onDrawing);
-const slider = createSlider(find("slider-panel"), (severity) => {
-  state.severity = severity;
-  state.chosenByUser = true;
-  updateCorrupted();
-});
-
-/** The true label: chosen by the user, recorded in the gallery, or predicted confidently; null if unknown. */
-function truth() {
-  const { chosenTruth, subject, prediction } = state;
-  return chosenTruth || subject?.truth || (prediction?.confident && prediction.predictions[0].label) || null;
+translate();
+for (const button of find("languages").children) {
+  button.setAttribute("aria-pressed", button.lang === language);
+  button.addEventListener("click", () => button.lang !== language && chooseLanguage(button.lang));
 }
 
-// Classify the drawing
+const info = await withBusySign(get("v1/model")).catch((error) => {
+  showError(error);
+  throw error;
+});
+const { classes, threshold } = info;
+const canRead = info.input.normalization === "digit";
+const isOfDigits = canRead && classes.includes("2");
+
+const state = {
+  sheet: null, // what is on it: { content: () => Promise<Blob>, drawn?, truth?, recorded? }
+  ofSheet: null, // its prediction: a page of /v1/predict
+  reading: null, // of several digits on it
+  chosen: 0, // index of the digit that is examined
+  subject: null, // what is examined: the sheet, or the chosen digit
+  prediction: null, // of the subject
+};
+
+translate(info);
+drawModelInfo(info);
+for (const side of ["model", "baseline"]) {
+  find(`bars-${side}`).setAttribute("aria-label", t("answer.probabilitiesOf", { side: t(`side.${side}`) }));
+}
+const examination = createExamination(classes, Boolean(info.baseline), drawAll);
+const boxes = createBoxes(find("boxes"), find("frame"), chooseDigit);
+const drawing = createDrawing(find("canvas"), { change: onDrawing, tap: onTap }, isOfDigits ? SAMPLE : null);
+const explanation = createExplanation(document.querySelector(".model-input"));
+const correction = info.collects ? createCorrection(find("correction"), classes, () => state.subject) : null;
+
+// What is on the sheet
 
 function onDrawing() {
-  const empty = drawing.isEmpty();
-  find("undo").disabled = !drawing.canUndo();
-  find("clear").disabled = empty;
-  if (empty) return classify(null);
-  classify(drawing.subject() ?? { content: drawing.png, drawn: true });
+  drawTools(drawing);
+  const placed = drawing.subject();
+  if (drawing.isEmpty()) keepSheet([], null);
+  else if (!drawing.isDrawing() && !drawing.isSample()) keepSheet(drawing.strokes(), placed?.file);
+  classify(drawing.isEmpty() ? null : (placed ?? { content: drawing.png, drawn: true }));
 }
 
-function classify(subject) {
-  if (subject?.truth !== state.subject?.truth || !subject) state.chosenTruth = "";
-  state.subject = subject;
-  if (!subject) {
-    Object.assign(state, { prediction: null, results: null });
-    showError("");
-    draw();
-    return;
-  }
-  drawHint();
-  requestPrediction(subject);
-  scheduleSweep();
+function onTap(point, isTap) {
+  const index = boxes.at(point);
+  if (isTap && index >= 0) chooseDigit(index);
+  return index >= 0;
 }
+
+function classify(sheet) {
+  examination.cancel();
+  cancelReading();
+  placing?.abort();
+  state.sheet = sheet;
+  showNotice("");
+  if (!sheet || !sheet.drawn) Object.assign(state, { ofSheet: null, reading: null, subject: null, prediction: null });
+  if (!sheet) return examine(null, null);
+  drawHint();
+  if (!sheet.drawn) return classifyImage(sheet);
+  requestPrediction(sheet);
+  if (drawing.strokes().length < 2) state.reading = null;
+  else if (canRead && !drawing.isDrawing()) scheduleReading(sheet);
+}
+
+const predicted = (response) => {
+  const [page] = response.pages;
+  return { ...page, baseline: response.baseline, pages: response.pages.length };
+};
 
 const requestPrediction = latest(
-  async (subject) => post("v1/predict?baseline=1", await subject.content()),
-  (response, subject) => {
+  async (sheet, signal) => withBusySign(post("v1/predict?baseline=1", await sheet.content(), signal)),
+  (response, sheet) => {
     // During a stroke every response is shown, although the drawing has changed since.
-    if (subject !== state.subject && !(subject.drawn && state.subject?.drawn)) return;
-    const [page] = response.pages;
-    state.prediction = { ...page, baseline: response.baseline, pages: response.pages.length };
-    showError("");
-    draw();
-    if (subject === state.subject) updateCorrupted();
+    if (sheet !== state.sheet && !(sheet.drawn && state.sheet?.drawn)) return;
+    state.ofSheet = predicted(response);
+    if (!state.reading) examine(sheet, state.ofSheet);
   },
-  (error, subject) => {
-    if (subject !== state.subject) return;
-    showError(error.message);
-    Object.assign(state, { prediction: null, results: null });
-    draw();
-  },
+  (error, sheet) => sheet === state.sheet && fail(error),
 );
 
-// Corrupt it
+let reading = null; // the AbortController of the reading in progress
+let readingTimer;
+function cancelReading() {
+  clearTimeout(readingTimer);
+  reading?.abort();
+  reading = null;
+}
 
-const requestCorrupted = latest(
-  async ({ subject, name, severity }) =>
-    post(`v1/corrupt?name=${name}&severity=${severity}`, await subject.content()),
-  (response, { subject, name }) => {
-    const current = subject === state.subject && name === state.corruption.name && state.severity > 0;
-    if (current) drawSlider(response.corrupted, response);
-  },
-  (error, { subject }) => subject === state.subject && showError(error.message),
-);
+function scheduleReading(sheet) {
+  readingTimer = setTimeout(async () => {
+    const { signal } = (reading = new AbortController());
+    try {
+      const found = await readDigits(await sheet.content(), signal);
+      if (sheet === state.sheet) showReading(found);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error; // the prediction of the whole sheet stays
+    }
+  }, READING_DELAY_MS);
+}
 
-function updateCorrupted() {
-  const { subject, prediction, corruption, severity } = state;
-  if (!subject || !prediction) return drawSlider(null, null);
-  if (!corruptions) return drawSlider(subject.recorded?.corrupted, subject.recorded);
-  if (!corruption || severity === 0) {
-    return drawSlider(prediction.model_input, { model: prediction, baseline: prediction.baseline });
+/** The prediction for an image, and the digits on it if it is to be read; throws ApiError. */
+async function answerOf(content, readable, signal) {
+  const [response, found] = await withBusySign(
+    Promise.all([
+      post("v1/predict?baseline=1", content, signal),
+      readable ? readDigits(content, signal).catch(() => null) : null,
+    ]),
+  );
+  return { prediction: predicted(response), found };
+}
+
+let placing = null; // the AbortController of a file that waits for its answer
+/** Places an image file once it has its answer: where it gets none, the drawing and its own answer stay. */
+async function placeImage(blob) {
+  placing?.abort();
+  const { signal } = (placing = new AbortController());
+  showNotice("");
+  try {
+    const [image, answer] = await Promise.all([preview(blob), answerOf(blob, canRead, signal)]);
+    if (!signal.aborted) drawing.place(image, { content: async () => blob, file: blob, answer });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.code !== "aborted") showError(error);
   }
-  requestCorrupted({ subject, name: corruption.name, severity });
 }
 
-const requestRobustness = latest(
-  async (subject) => post("v1/robustness", await subject.content()),
-  (response, subject) => {
-    if (subject !== state.subject) return;
-    state.results = resultsByName(response);
-    corruptionList.setStale(false);
-    draw();
-    if (!state.chosenByUser) suggestCorruption();
-  },
-  (error, subject) => subject === state.subject && showError(error.message),
-);
-
-let sweepTimer;
-function scheduleSweep() {
-  clearTimeout(sweepTimer);
-  if (!corruptions) return;
-  corruptionList.setStale(true);
-  sweepTimer = setTimeout(() => state.subject && requestRobustness(state.subject), SWEEP_DELAY_MS);
+/** An image is answered once it is known whether one object or several digits are on it. */
+async function classifyImage(sheet) {
+  const { signal } = (reading = new AbortController());
+  examine(null, null);
+  try {
+    sheet.answer ??= await answerOf(await sheet.content(), canRead && !sheet.recorded, signal);
+    if (sheet !== state.sheet) return;
+    state.ofSheet = sheet.answer.prediction;
+    showReading(sheet.answer.found);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.code !== "aborted" && sheet === state.sheet) fail(error);
+  }
 }
 
-/** Chooses a corruption until the user does. */
-function suggestCorruption() {
-  const name = truth() && mostInformativeCorruption(state.results, truth());
-  if (name) chooseCorruption(name);
+function fail(error) {
+  showError(error);
+  Object.assign(state, { ofSheet: null, reading: null });
+  examine(null, null);
 }
 
-function chooseCorruption(name, severity) {
-  const result = state.results?.get(name);
-  state.corruption = corruptions.get(name);
-  state.severity = severity ?? (result && truth() ? mostInformativeSeverity(result, truth()) : 0.5);
-  if (!state.corruption.graded) state.severity = Math.ceil(state.severity);
-  slider.setCorruption(state.corruption, state.severity);
-  slider.drawCurves(result, truth());
-  corruptionList.select(name);
-  updateCorrupted();
+/** Shows a reading with its first digit chosen; null: the sheet is one object. */
+function showReading(found) {
+  state.reading = found;
+  if (found) chooseDigit(0);
+  else if (state.ofSheet) examine(state.sheet, state.ofSheet);
+}
+
+async function chooseDigit(index) {
+  const { reading: shown, sheet } = state;
+  state.chosen = index;
+  drawAll();
+  const content = blobOf(shown.digits[index].model_input);
+  const subject = { content: async () => content, digit: true };
+  try {
+    const response = await withBusySign(post("v1/predict?baseline=1", content));
+    if (sheet === state.sheet && shown === state.reading && index === state.chosen) examine(subject, predicted(response));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    showError(error);
+  }
+}
+
+function examine(subject, prediction) {
+  Object.assign(state, { subject, prediction });
+  examination.show(subject, prediction);
 }
 
 // Draw the page
 
-function draw() {
-  const label = truth();
-  drawPrediction(state.prediction, classes, label, names);
+function drawAll() {
+  const { sheet, prediction, subject, chosen } = state;
+  const place = drawing.placement();
+  drawAnswer(state, { classes, threshold }, examination.truth());
+  drawModelInput(prediction, kindOf(subject, prediction));
+  explanation.show(prediction && !prediction.blank && subject);
+  boxes.draw(state.reading?.digits ?? [], chosen, place);
+  const single = prediction && !sheet?.drawn && !state.reading && !isWhole(prediction);
+  boxes.drawFrame(single ? prediction.box : null, place);
+  correction?.draw(subject, prediction);
   drawHint();
-  drawTruth();
-  corruptionList?.draw(state.results, label);
-  slider.drawCurves(state.results?.get(state.corruption?.name), label);
-  if (!state.prediction) drawSlider(null, null);
-  announce();
+  announce(announcement);
+}
+
+function kindOf(subject, prediction) {
+  if (prediction?.preprocessing.startsWith("no foreground found")) return "blank";
+  if (subject?.digit) return "digit";
+  if (subject?.drawn) return "strokes";
+  return prediction && isWhole(prediction) ? "whole" : "image";
+}
+
+function isWhole({ box: [left, top] }) {
+  return left === 0 && top === 0;
 }
 
 function drawHint() {
-  const invitation = names.baseline ? "Draw a digit here" : "Draw here";
-  find("hint").hidden = !drawing.isEmpty() && !(drawing.isUndisplayable() && state.prediction);
-  find("hint").textContent = drawing.isEmpty()
-    ? invitation
-    : "Your browser cannot show this kind of image; it was classified all the same";
+  const hint = find("hint");
+  const isUndisplayable = drawing.isUndisplayable() && state.prediction;
+  hint.hidden = !drawing.isEmpty() && !drawing.isSample() && !isUndisplayable;
+  hint.classList.toggle("low", drawing.isSample());
+  const empty = isOfDigits ? "sheet.empty" : "sheet.emptyAny";
+  hint.textContent = t(drawing.isEmpty() ? empty : drawing.isSample() ? "sheet.sample" : "sheet.undisplayable");
 }
 
-function drawTruth() {
-  const select = find("truth");
-  if (select.options.length !== classes.length + 1) {
-    select.replaceChildren(...["", ...classes].map((name) => new Option(name, name)));
-  }
-  select.options[0].textContent = truth() && !state.chosenTruth ? truth() : "…";
-  select.value = state.chosenTruth;
+function announcement() {
+  const corrupted = examination.spoken();
+  if (corrupted) return corrupted;
+  const { prediction, reading: shown } = state;
+  const found = shown && t("spoken.reading", { found: counted("reading.found", shown.digits.length), text: shown.text });
+  const sides = { model: prediction, baseline: prediction?.baseline };
+  const spokenSides = Object.entries(sides).filter(([, each]) => each);
+  return [found, ...spokenSides.map(([side, each]) => spoken(side, each, examination.truth()))].filter(Boolean).join(" ");
 }
 
-let shown = null; // the predictions in the slider panel
-function drawSlider(image, predictions) {
-  shown = predictions;
-  slider.draw(image, predictions, classes, truth());
-  announce();
+/** The answer as a line under the shared PNG. */
+function answerText() {
+  const { reading: shown, prediction } = state;
+  if (shown) return `${shown.text.replaceAll("\n", " ")} – ${t(`certainty.${shown.certainty}`)}`;
+  if (!prediction) return "";
+  if (prediction.blank) return reasonText(prediction, threshold);
+  const [{ label, score }] = prediction.predictions;
+  return `${label} – ${percent(score)}, ${certaintyWord(prediction)}`;
 }
 
-let announceTimer;
-function announce() {
-  clearTimeout(announceTimer);
-  announceTimer = setTimeout(() => {
-    const { prediction, corruption, severity } = state;
-    const corrupted = shown && corruption && severity > 0;
-    const predictions = corrupted ? shown : prediction && { model: prediction, baseline: prediction.baseline };
-    const prefix = corrupted ? `${displayName(corruption.name)} ${severity.toFixed(2)}: ` : "";
-    const sentences = ["model", "baseline"]
-      .filter((side) => predictions?.[side])
-      .map((side) => sentence(names[side], predictions[side], truth()));
-    find("announcement").textContent = prefix + sentences.join(" ");
-  }, ANNOUNCE_DELAY_MS);
-}
+// Controls, and what is there at the start
 
-function showError(message) {
-  find("error").textContent = capitalize(message);
-  find("error").hidden = !message;
-}
-
-// Controls
-
-find("undo").addEventListener("click", () => drawing.undo());
-find("clear").addEventListener("click", () => drawing.clear());
-document.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "SELECT" || find("camera").open) return;
-  const undo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
-  if (undo) drawing.undo();
-  else if (event.key === "Delete" || event.key === "Escape") drawing.clear();
-  else return;
-  event.preventDefault();
-});
-find("truth").addEventListener("change", () => {
-  state.chosenTruth = find("truth").value;
-  draw();
-  if (state.results && !state.chosenByUser) suggestCorruption();
-  updateCorrupted();
-});
-const placeImage = async (blob) => drawing.place(await preview(blob), { content: async () => blob });
+connectTools(drawing);
 acceptImages({ button: find("choose"), input: find("file"), overlay: find("drop") }, placeImage);
-acceptCamera({ button: find("use-camera"), dialog: find("camera") }, placeImage, showError);
+acceptCamera({ button: find("use-camera"), dialog: find("camera"), input: find("photo") }, placeImage, showNotice);
+createSharing({ button: find("share"), dialog: find("share-dialog"), drawing, answer: answerText });
 
 async function showGalleryImage(entry) {
-  const { corruption, severity, truth: label } = entry;
   const content = blobOf(entry.image);
-  state.chosenByUser = true; // keep the corruption for which the image is in the gallery
-  drawing.place(await preview(content), { content: async () => content, truth: label, recorded: entry });
-  await corruptionsLoaded;
-  if (corruptions) chooseCorruption(corruption, severity);
-  else slider.setCorruption({ name: corruption, graded: true }, severity, true);
-  updateCorrupted();
-  slider.scrollIntoView();
-}
-
-// Load what the server offers
-
-async function loadCorruptions({ available, needs }) {
-  if (!available) {
-    find("robustness").classList.add("unavailable");
-    find("install-hint").hidden = false;
-    find("install-hint").textContent = `${capitalize(needs)} – and start the server again.`;
-    return;
-  }
-  const response = await get("v1/corruptions");
-  document.documentElement.style.setProperty("--marks", response.severities.length);
-  corruptions = new Map(response.corruptions.map((corruption) => [corruption.name, corruption]));
-  corruptionList = createCorruptionList(find("corruptions"), [...corruptions.values()], Boolean(names.baseline), (name) => {
-    state.chosenByUser = true;
-    chooseCorruption(name);
-  });
-  draw();
-  if (state.subject) scheduleSweep();
+  drawing.place(await preview(content), { content: async () => content, truth: entry.truth, recorded: entry });
+  await examination.showRecorded(entry);
 }
 
 async function loadGallery() {
-  if (!names.baseline) return; // it shows where the two models disagree
+  if (!info.baseline) return; // it shows where the two models disagree
   const { images = [] } = await get("v1/gallery");
   find("gallery").hidden = !images.length;
   drawGallery(find("images"), images, showGalleryImage);
 }
 
-let corruptionsLoaded = Promise.resolve(); // the server needs seconds to import PyTorch
-try {
-  const info = await get("v1/model");
-  classes = info.classes;
-  names = { model: info.model, baseline: info.baseline };
-  drawModelInfo(info);
-  onDrawing();
-  corruptionsLoaded = loadCorruptions(info.corruptions);
-  await Promise.all([corruptionsLoaded, loadGallery()]);
-} catch (error) {
-  showError(error.message);
+function showFirstSheet() {
+  let isBroken = false;
+  const shared = sharedStrokes(() => (isBroken = true));
+  const kept = shared ? null : keptSheet();
+  if (kept?.image) placeImage(kept.image).then(() => state.sheet ?? drawing.redraw());
+  else if (shared || kept?.strokes?.length) drawing.placeStrokes(shared ?? kept.strokes);
+  else drawing.redraw();
+  if (isBroken) showNotice(t("share.badLink"));
 }
+
+addEventListener("hashchange", () => {
+  const shared = sharedStrokes(() => showNotice(t("share.badLink")));
+  if (shared) drawing.placeStrokes(shared);
+});
+showFirstSheet();
+examination.loaded = examination.load(info.corruptions);
+await Promise.all([examination.loaded, loadGallery()]).catch((error) => {
+  if (!(error instanceof ApiError)) throw error;
+  showError(error);
+});

@@ -1,6 +1,7 @@
 /** The list of corruptions: a curve for each and each model, with a tall mark where the prediction is correct. */
 
-import { displayName, element, judge } from "./format.js";
+import { element, judge, localized } from "./format.js";
+import { displayName, t } from "./i18n.js";
 
 export const SIDES = ["model", "baseline"];
 
@@ -55,7 +56,7 @@ function createRow(name, hasBaseline) {
 function description(result, truth) {
   if (truth == null) return "";
   const sides = SIDES.filter((side) => result[side]);
-  return sides.map((side) => `${result.names[side]} ${failureText(result, side, truth)}`).join(", ");
+  return sides.map((side) => failureText(result, side, truth)).join(", ");
 }
 
 /** Draws one curve; without `predictions` it is empty. */
@@ -116,8 +117,13 @@ function onlyModelIsCorrect(model, baseline, index, truth) {
 
 /** From which severity on a model is wrong, in words. */
 export function failureText(result, side, truth) {
-  const index = result[side].labels.findIndex((label) => label !== truth);
-  if (index < 0) return "is correct at every severity";
-  if (index === 0) return "is wrong without corruption";
-  return result.graded ? `is wrong from severity ${result.severities[index].toFixed(1)}` : "is wrong";
+  return t("failure.of", { side: t(`side.${side}`), failure: firstFailure(result, side, truth) });
+}
+
+function firstFailure({ graded, severities, ...result }, side, truth) {
+  const { labels } = result[side];
+  const index = labels.findIndex((label) => label !== truth);
+  if (index < 0) return t("failure.never");
+  if (index === 0) return t("failure.clean");
+  return graded ? t("failure.from", { severity: localized(severities[index].toFixed(1)) }) : t("failure.wrong");
 }

@@ -180,7 +180,7 @@ def test_an_empty_page_has_no_glyph(shape: tuple[int, int], noise: int) -> None:
     got = decoded(file(image, "PNG"))
     assert not got.pixels.any()
     assert got.polarity is None
-    assert got.preprocessing == "nothing is drawn on it"
+    assert got.preprocessing == "no foreground found"
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from([1, 3]))

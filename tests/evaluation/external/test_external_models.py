@@ -232,6 +232,9 @@ def test_a_keras_file_that_begins_with_rescaling_declares_its_range(tmp_path: Pa
             assert np.allclose(model(images * 255), plain(images), atol=1e-5)
 
 
+DOTTED = ("layers.StringLookup", "layers.TFSMLayer", "saving.load_model", "src.layers.core.lambda_layer.Lambda")
+
+
 def test_code_in_a_keras_file_is_rejected_and_not_run(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     hidden = lambda_layer(canary)
@@ -246,6 +249,7 @@ def test_code_in_a_keras_file_is_rejected_and_not_run(tmp_path: Path) -> None:
         (keras_layers(layer("get_file", "keras.utils", origin="http://x")), "holds get_file of keras.utils, which is"),
         (keras_layers(custom), "holds mine>Mine of my_code, which is not allowed; expected Keras's own layers; where"),
         (keras_layers(layer("StringLookup", vocabulary="/etc/passwd")), "holds StringLookup of keras.layers"),
+        *((keras_layers(layer(name, "keras")), f"holds {name} of keras, which is not allowed") for name in DOTTED),
     ):
         assert refused(written(tmp_path / "model.keras", content)).startswith(message)
     assert not canary.exists()

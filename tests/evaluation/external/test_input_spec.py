@@ -203,7 +203,7 @@ def test_a_model_at_chance_level_is_rejected_with_the_flags_to_write() -> None:
 def test_a_model_for_other_images_is_rejected() -> None:
     with pytest.raises(UserError, match="these images are 16 by 16 with 1 channel; expected images of 32 by 32 by 7"):
         infer_spec(external_model(InputSpec()), DeclaredSpec(shape=(None, 32, 32, 7)), DATA)
-    with pytest.raises(UserError, match="has 1000 classes; expected the 3 classes of these images"):
+    with pytest.raises(UserError, match="has 1,000 classes; expected the 3 classes of these images"):
         infer_spec(external_model(InputSpec()), DeclaredSpec(num_classes=1000), DATA)
 
 

@@ -23,6 +23,8 @@ NONSENSE = (
     "complex_dtype", "object_dtype",
 )  # fmt: skip
 AMPLE = SandboxLimits(memory_bytes=256 << 20, seconds=30, cpu_seconds=30)  # for attacks that end by themselves
+FILES = ("chmod", "chown", "setxattr", "utime", "truncate")
+"""Native calls that change a file or what is known of it."""
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="restrictions of the Linux kernel")
 
 
@@ -145,15 +147,38 @@ def test_other_files_can_be_neither_read_nor_removed(error_of: Callable[..., str
 
 @LINUX
 def test_the_kernel_refuses_native_calls_that_the_hook_cannot_see(error_of: Callable[..., str], tmp_path: Path) -> None:
-    (tmp_path / "another").write_text("kept")
-    arguments = {"native_read": "/etc/passwd", "native_remove": tmp_path / "another", "native_kill": os.getpid()}
+    another = tmp_path / "another"
+    another.write_text("kept")
+    another.chmod(0o640)
+    before = another.stat()
+    arguments = {"native_read": "/etc/passwd"}
+    arguments |= dict.fromkeys(
+        ("native_kill", "native_signal_to_thread", "native_limit", "native_priority"), os.getpid()
+    )
+    arguments |= {"native_affinity": os.getpid()}
+    arguments |= {f"native_{name}": another for name in (*FILES, "remove")}
     attacks = [
         name for name in sandbox_attacks.WHILE_LOADING if name.startswith("native_") and name != "native_library"
     ]
-    assert len(attacks) == 7
+    assert len(attacks) == 22
     for attack in attacks:
         assert error_of(attack, arguments.get(attack)).endswith("RuntimeError: native code was refused"), attack
-    assert (tmp_path / "another").exists()
+    assert another.read_text() == "kept"
+    after = another.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
+
+
+@LINUX
+def test_a_native_call_about_its_own_process_is_allowed(sandbox: SandboxServer, tmp_path: Path) -> None:
+    file = tmp_path / "model.bin"
+    for attack in sandbox_attacks.OF_ITS_OWN_PROCESS:
+        file.write_text(attack)
+        with sandbox.open(file) as function:
+            assert function(IMAGES).shape == (2, 3)
 
 
 def test_what_python_needs_is_still_imported(sandbox: SandboxServer, tmp_path: Path) -> None:

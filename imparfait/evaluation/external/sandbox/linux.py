@@ -19,13 +19,36 @@ TCP, SCOPES = 0b11, 0b11  # bind and connect; abstract sockets and signals to ot
 
 ARCHITECTURES = {"x86_64": (0, 0xC000_003E), "aarch64": (1, 0xC000_00B7)}  # column below, AUDIT_ARCH
 SYSTEM_CALLS = {
+    # the network
     "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
-    "accept": (43, 202), "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
-    "kill": (62, 129), "tkill": (200, 130), "pidfd_send_signal": (424, 424), "ptrace": (101, 117),
-    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "io_uring_setup": (425, 425),
-    "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "bpf": (321, 280), "perf_event_open": (298, 241),
+    "accept": (43, 202),
+    # programs and processes
+    "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281), "unshare": (272, 97),
+    "setns": (308, 268), "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "kcmp": (312, 272),
+    "move_pages": (279, 239), "migrate_pages": (256, 238),
+    # signals and priorities of other processes
+    "kill": (62, 129), "tkill": (200, 130), "pidfd_send_signal": (424, 424), "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240), "ioprio_set": (251, 30), "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
+    # metadata of files, which Landlock does not guard
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None),
+    "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None),
+    "futimesat": (261, None), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7), "setxattrat": (463, 463), "removexattr": (197, 14), "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16), "removexattrat": (466, 466), "file_setattr": (469, 469), "truncate": (76, 45),
+    # memory and messages that outlive a process, and news of others' files
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semctl": (66, 191),
+    "semop": (65, 193), "semtimedop": (220, 192), "msgget": (68, 186), "msgctl": (71, 187), "msgsnd": (69, 189),
+    "msgrcv": (70, 188), "mq_open": (240, 180), "mq_unlink": (241, 181), "inotify_init": (253, None),
+    "inotify_init1": (294, 26), "fanotify_init": (300, 262), "syslog": (103, 116),
+    # large parts of the kernel that models do not need
+    "io_uring_setup": (425, 425), "mount": (165, 40), "bpf": (321, 280), "perf_event_open": (298, 241),
     "userfaultfd": (323, 282), "add_key": (248, 217), "keyctl": (250, 219),
 }  # fmt: skip
+OF_ITSELF_ONLY = {"prlimit64": (302, 261), "tgkill": (234, 131), "sched_setaffinity": (203, 122)}
+"""Calls whose first argument is a process: allowed for this one, and for 0, which means it too."""
+SET_PRIORITY, PRIO_PROCESS = (141, 140), 0  # an image worker lowers its own
 CLONE, CLONE3 = (56, 220), 435
 EPERM, ENOSYS = 1, 38
 
@@ -80,7 +103,7 @@ def restrict_files(paths: Iterable[str]) -> bool:
 
 
 def filter_system_calls() -> bool:
-    """Deny this process sockets, programs, new processes and others' memory; False without seccomp.
+    """Deny this process sockets, programs, other processes and metadata of files; False without seccomp.
 
     Threads stay allowed. Only for x86-64 and ARM64, whose system call numbers are listed above.
     """
@@ -97,7 +120,12 @@ def _filter(column: int, architecture: int) -> bytes:
     """The filter in classic BPF: each line is an instruction, two jump offsets (true, false) and an operand."""
     load, equal, above, bits, ret = 0x20, 0x15, 0x35, 0x45, 0x06  # <linux/bpf_common.h>
     allow, kill, error = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
-    number, architecture_field, first_argument = 0, 4, 16  # offsets in struct seccomp_data, little-endian
+    number, architecture_field, first_argument, second_argument = (
+        0,
+        4,
+        16,
+        24,
+    )  # offsets in struct seccomp_data, little-endian
 
     lines = [(load, 0, 0, architecture_field), (equal, 1, 0, architecture), (ret, 0, 0, kill), (load, 0, 0, number)]
     if column == 0:  # x86-64 has a second set of system calls, x32
@@ -105,6 +133,11 @@ def _filter(column: int, architecture: int) -> bytes:
     for numbers in SYSTEM_CALLS.values():
         if (call := numbers[column]) is not None:
             lines += [(equal, 0, 1, call), (ret, 0, 0, error | EPERM)]
+    of_itself = [(equal, 1, 0, os.getpid()), (equal, 0, 1, 0), (ret, 0, 0, allow), (ret, 0, 0, error | EPERM)]
+    for numbers in OF_ITSELF_ONLY.values():
+        lines += [(equal, 0, 5, numbers[column]), (load, 0, 0, first_argument), *of_itself]
+    lines += [(equal, 0, 7, SET_PRIORITY[column]), (load, 0, 0, first_argument), (equal, 0, 4, PRIO_PROCESS)]
+    lines += [(load, 0, 0, second_argument), *of_itself]
     # The flags of clone3 are in memory, which a filter cannot read; after ENOSYS libc falls back to clone.
     lines += [(equal, 0, 1, CLONE3), (ret, 0, 0, error | ENOSYS)]
     lines += [(equal, 0, 3, CLONE[column]), (load, 0, 0, first_argument), (bits, 1, 0, CLONE_THREAD)]
