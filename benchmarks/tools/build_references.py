@@ -17,7 +17,7 @@ from imparfait.data.images.normalize import NormalizedImage, read_normalized
 from imparfait.data.load import load_data
 from imparfait.evaluation.observations import SCORE_DIGITS, Reference, drawn_rows, properties_of, write_reference
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.predictor import BLANK_MESSAGE, Predictor
+from imparfait.inference.predictor import Predictor
 from imparfait.models.pretrained import PRETRAINED
 
 IMAGES = 800  # under 50 KB; a share is known to within 3.5 points
@@ -48,7 +48,7 @@ def as_served(predictor: Predictor, pixels: Pixels) -> Reference:
         properties={name: tuple(values.tolist()) for name, values in properties.items()},
         labels=tuple(index[each.label] for each in predictions),
         scores=tuple(round(each.score, SCORE_DIGITS) for each in predictions),
-        blank=tuple(row for row, each in enumerate(predictions) if each.reason == BLANK_MESSAGE),
+        blank=tuple(row for row, each in enumerate(predictions) if each.blank),
     )
 
 

@@ -97,7 +97,7 @@ def test_our_networks_take_images_of_any_size(name: str, height: int, width: int
     assert model(torch.rand(3, channels, height, width)).shape == (3, 4)
 
 
-@pytest.mark.parametrize("frame", [0, 4, 22, 260, 10**6])
+@pytest.mark.parametrize("frame", [0, 4, 22, 260, 4096])
 def test_an_impossible_frame_is_rejected(frame: int) -> None:
     with pytest.raises(UserError, match=f"frame was given as {frame}; expected a multiple of 4 from 8 to 256"):
         build("duo", channels=1, classes=3, model_args={"frame": frame})
