@@ -17,10 +17,11 @@ from imparfait.core.errors import UserError
 if TYPE_CHECKING:
     from imparfait.inference.batch import Batch
     from imparfait.inference.file_results import FileResult
+    from imparfait.inference.image_workers.client import ImageWorkers
+    from imparfait.inference.predictor import Predictor
 
 TRIED = 10  # images at most, in which the reader looks for several digits: it takes longer than a prediction
 MAX_ERROR = 1000  # characters of one file's error
-FRAMED = ("unchanged", "inverted")  # the preprocessing of an image that one digit fills as in MNIST
 SHEET = Path("imparfait-seen.png")
 EXPLAINED = Path("imparfait-explained.png")
 
@@ -59,6 +60,7 @@ def predict(
     from imparfait.core.storage import printable
     from imparfait.inference import results_file
     from imparfait.inference.batch import Batch, files_in
+    from imparfait.inference.image_workers.client import ImageWorkers
     from imparfait.selection.executors import executor_named
 
     if as_json and as_csv:
@@ -75,12 +77,13 @@ def predict(
         for line in results_file.csv_lines(rows) if as_csv else map(results_file.json_line, rows):
             click.echo(line)
     elif not out:
-        for result in batch.predict(files):
-            if result.error is None:
-                shown = _counted_digits(result, batch) if len(files) <= TRIED else result
-                click.echo(results_file.result_text(shown, is_verbose()))
-            elif len(files) > 1:  # the error of a single file ends the command
-                click.echo(printable(f"{result.file}: {result.error}", MAX_ERROR), err=True)
+        with ImageWorkers() as workers:
+            for result in batch.predict(files):
+                if result.error is None:
+                    shown = _counted_digits(result, batch.predictor, workers) if len(files) <= TRIED else result
+                    click.echo(results_file.result_text(shown, is_verbose()))
+                elif len(files) > 1:  # the error of a single file ends the command
+                    click.echo(printable(f"{result.file}: {result.error}", MAX_ERROR), err=True)
     if show:
         from imparfait.inference.visualize import MAX_IMAGES, sheet
 
@@ -97,18 +100,16 @@ def predict(
         raise UserError(said, hint=again)
 
 
-def _counted_digits(result: "FileResult", batch: "Batch") -> "FileResult":
+def _counted_digits(result: "FileResult", predictor: "Predictor", workers: "ImageWorkers") -> "FileResult":
     """The result, unsure where the reader finds several digits on the image: one of them is no answer to it."""
-    of_digits = set(batch.predictor.classes) <= set("0123456789")
-    if not of_digits or batch.predictor.input_format.normalization != "digit" or result.page or not result.prediction:
+    of_digits = predictor.input_format.normalization == "digit" and set(predictor.classes) <= set("0123456789")
+    if not of_digits or result.page or not result.prediction:
         return result
-    if result.prediction.confident and result.preprocessing.startswith(FRAMED):
+    if result.prediction.confident and result.framed:
         return result
-    from imparfait.inference.image_workers.client import ImageWorkers
-
     digits = 0
-    with contextlib.suppress(UserError), ImageWorkers() as workers:  # decoded once already; too long for the reader
-        for _, reading in workers.readings(result.file, batch.predictor):
+    with contextlib.suppress(UserError):  # it was decoded once already: too long for the reader
+        for _, reading in workers.readings(result.file, predictor):
             digits += sum(len(field.digits) for field in reading.fields)
     if digits < 2:
         return result

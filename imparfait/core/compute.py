@@ -16,7 +16,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, PositiveInt
 
 from imparfait.core.counts import counted
-from imparfait.core.openmp import usable_cores as usable_cores
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
@@ -39,6 +38,11 @@ MODEL_VALUES, ARRAY_VALUES = 1 << 21, 1 << 23
 def images_at_once(shape: Sequence[int], most: int, values: int = MODEL_VALUES) -> int:
     """How many images of this `shape` to process at once: `most`, or fewer of large images, for memory."""
     return max(1, min(most, values // math.prod(shape)))
+
+
+def usable_cores() -> int:
+    """Number of cores this process may use; in a container often fewer than the computer has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 NO_FOLDER = f"{os.devnull}/none"  # which cannot exist

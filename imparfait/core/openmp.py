@@ -24,11 +24,6 @@ def choose_waiting(environment: MutableMapping[str, str], others: float, cores: 
         environment["GOMP_SPINCOUNT"] = SPINS
 
 
-def usable_cores() -> int:
-    """Number of cores this process may use; in a container often fewer than the computer has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def others_running() -> float:
     """Threads of all programs that run or wait for a core, without this one: the least of three readings.
 

@@ -22,6 +22,8 @@ class FileResult:
     page: int | None = None
     """From 1, of a file with several."""
     error: str | None = None
+    framed: bool = False
+    """Whether the image had the form of the model's input already, but for how it was stored."""
 
     def to_json(self, model: str) -> dict[str, Any]:
         """One line of `predict --json`."""
@@ -52,7 +54,8 @@ def file_results(
             error = str(problem).removeprefix(f"{path}: ").removeprefix(f"{file}: ")
         several = len(pages) > 1 or bool(pages and error)
         for number, image in enumerate(pages, 1):
-            results.append(FileResult(file, None, image.preprocessing, number if several else None))
+            page = number if several else None
+            results.append(FileResult(file, None, image.preprocessing, page, framed=image.unchanged))
         images += pages
         if error is not None:
             results.append(FileResult(file, error=error))
