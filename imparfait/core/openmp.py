@@ -12,9 +12,9 @@ SPINS = "10000"
 def choose_waiting(environment: MutableMapping[str, str], others: float, cores: int) -> None:
     """Set how threads wait in `environment`, by how many `others` run on the machine's cores, unless the user has.
 
-    OpenMP reads it when PyTorch is imported. On free cores threads that sleep at once take up to 1.9 times as long as
+    OpenMP reads it when PyTorch is imported. On free cores threads that sleep at once take about twice as long as
     those that spin for a moment. Where other programs need the cores, threads that spin take theirs and each other's:
-    by OpenMP's default 11 times as long as on an idle machine, with SPINS 4 to 6 times, asleep 2 to 3 times.
+    sleeping is two to five times as fast there. Source: results/busy-machine.
     """
     if "OMP_WAIT_POLICY" in environment or "GOMP_SPINCOUNT" in environment:
         return
