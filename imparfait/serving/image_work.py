@@ -43,7 +43,8 @@ class ImageWork:
         self._owned = workers is None
         self.workers = workers or make_workers(settings)
         self._limits = Limits(bytes=settings.max_body_bytes, pixels=settings.megapixels * 10**6, pages=settings.pages)
-        self._small = ThreadPoolExecutor(2, "decode")
+        # One thread: normalisation is many short NumPy calls, and two threads of them wait for each other's GIL.
+        self._small = ThreadPoolExecutor(1, "decode")
         self._large = ThreadPoolExecutor(settings.image_workers, "image-worker")
         self._max_large = max(1, settings.waiting // 2)
         self._active_large = 0
