@@ -25,14 +25,16 @@ def score_on_test(
     settings: str,
     key: str | None,
     describe: Callable[[Scores], str],
+    model: Path | None = None,
 ) -> tuple[Scores, TestAccess]:
     """The `score` of the test images, and the access to them, which the ledger in `out` records before it happens.
 
     Where an earlier access of the same `key` ended before its report was written, its scores are used: no further
     access. `settings` is what the ledger says of the classifier, `describe` what it says of the scores; None as `key`
-    keeps nothing. `forget_scores` ends that once the report is written.
+    keeps nothing. `forget_scores` ends that once the report is written. `model` is the run or file, beside which the
+    ledger may be.
     """
-    ledger = ledger_for(out)
+    ledger = ledger_for(out, *([model] if model else []))
     if key and (kept := _kept(out / KEPT, key)):
         scores, sha256 = kept
         images = test.read_again()

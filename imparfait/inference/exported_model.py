@@ -12,7 +12,7 @@ import numpy as np
 from imparfait.core.errors import UserError
 from imparfait.core.storage import MAX_MODEL_BYTES, read_regular
 from imparfait.core.types import Pixels, Probabilities
-from imparfait.evaluation.external.sandbox.client import SandboxedModel, SandboxLimits, sandbox_for
+from imparfait.evaluation.external.sandbox.client import KilledError, SandboxedModel, SandboxLimits, sandbox_for
 from imparfait.inference.predictor import Predictor, predictor_from_onnx
 from imparfait.models.metadata import ExportMetadata, parse_metadata
 from imparfait.models.pretrained import PRETRAINED
@@ -42,13 +42,13 @@ def sandboxed_predictor(file: str, threads: int = 1) -> tuple[Predictor, ExportM
     Raises UserError for another's file, a broken one, and one that reaches a limit.
     """
     read_regular(Path(file), MAX_MODEL_BYTES, "an .onnx file that imparfait exported")
-    model = _Reopened(file, threads)
+    model = SandboxedFunction(file, threads)
     metadata = parse_metadata(str(model.declared.get(METADATA)), file)
     predictor = Predictor(file, metadata.classes, metadata.input, metadata.threshold, model, metadata.none_of_these)
     return predictor, metadata
 
 
-class _Reopened:
+class SandboxedFunction:
     """The function of a sandboxed file, which is opened again after it was stopped; for one thread at a time."""
 
     def __init__(self, file: str, threads: int) -> None:
@@ -58,10 +58,20 @@ class _Reopened:
         self.declared = self._model.declared
 
     def __call__(self, pixels: Pixels) -> Probabilities:
+        """The probabilities; where the system killed the process, once more in another."""
         with self._lock:
             if not self._model.is_open:
                 self._model = self._opened()
-            return np.asarray(self._model(pixels))
+            try:
+                return np.asarray(self._model(pixels))
+            except KilledError:  # perhaps for what another program took
+                self._model = self._opened()
+                return np.asarray(self._model(pixels))
+
+    def close(self) -> None:
+        """End its process."""
+        with self._lock:
+            self._model.close()
 
     def _opened(self) -> SandboxedModel:
         return sandbox_for(__name__).load(self._file, SandboxLimits(), self._threads)

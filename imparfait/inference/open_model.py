@@ -185,7 +185,7 @@ def _from_run(path: Path, data: Dataset | None, name: str, device: str, network:
 
 
 @contextmanager
-def _trial_images(data: Dataset | None, name: str, out: str | Path) -> Iterator[LabelledImages]:
+def _trial_images(data: Dataset | None, name: str, out: str | Path, *beside: Path) -> Iterator[LabelledImages]:
     """Images on which it is tried how a model takes its input.
 
     Where all are for the test, a line is in the ledger before they are used.
@@ -195,14 +195,14 @@ def _trial_images(data: Dataset | None, name: str, out: str | Path) -> Iterator[
     if images is not None:
         yield images
         return
-    with data.test.open(ledger_for(Path(out)), fingerprint(name, "input")) as access:
+    with data.test.open(ledger_for(Path(out), *beside), fingerprint(name, "input")) as access:
         yield access.images
         access.result = "tried how the model takes its input"
 
 
 def _from_file(path: Path, data: Dataset | None, name: str, hint: SpecHint | None, out: str | Path) -> LoadedModel:
     compute = ComputeConfig(threads=usable_cores())
-    with ExitStack() as stack, _trial_images(data, name, out) as validation:
+    with ExitStack() as stack, _trial_images(data, name, out, path) as validation:
         external = stack.enter_context(open_external(path, threads=compute.threads))
         of_files = bool(data and data.files)
         classifier, spec = wrap_external(external, external.declared, validation, hint or SpecHint(), of_files=of_files)

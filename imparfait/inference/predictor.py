@@ -94,6 +94,11 @@ class Predictor:
         of_digits = self.input_format.normalization == "digit" and all(name.isdigit() for name in self.classes)
         return NO_DIGIT if of_digits else NO_OBJECT
 
+    def close(self) -> None:
+        """End the process that the classifier runs in, where it has one of its own."""
+        if close := getattr(self.run, "close", None):
+            close()
+
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Calibrated probabilities of each class, computed in batches. Raises UserError for NaN and other numbers."""
         batch = images_at_once(pixels.shape[1:], BATCH_IMAGES)

@@ -144,5 +144,7 @@ def parse_metadata(text: str, name: str) -> ExportMetadata:
         raise UserError(
             f"{name}: not metadata of imparfait: {where}: {printable(first['msg'])}", hint="export it again"
         ) from error
+    if len(set(metadata.classes)) < len(metadata.classes):
+        raise UserError(f"{name}: not metadata of imparfait: classes: two have the same name", hint="export it again")
     _check_input(name, metadata.input)
     return metadata

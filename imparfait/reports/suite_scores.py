@@ -106,8 +106,8 @@ def scores_on(
 ) -> tuple[Scores, LabelledImages, TestAccess | None]:
     """The scores of a model on `images` or on the test images; those used, and the access to test images, if any.
 
-    The ledger in `out` records it before it happens. Finished conditions are kept in `store`. With an `executor` the
-    jobs are on `threads` threads each, else in this process.
+    The ledger of `out`, or of the model's runs, records it before it happens. Finished conditions are kept in `store`.
+    With an `executor` the jobs are on `threads` threads each, else in this process.
     """
 
     def score(images: LabelledImages) -> Scores:
@@ -117,8 +117,9 @@ def scores_on(
 
     if split == "validation" or (split == "all" and dataset.sealed is None):
         return score(images), images, None
+    path = model.source.path if model.source else None
     scores, access = score_on_test(
-        score, dataset.test, out, model.settings_hash, key, lambda found: suite_summary(SuiteResult(found))
+        score, dataset.test, out, model.settings_hash, key, lambda found: suite_summary(SuiteResult(found)), path
     )
     return scores, access.images, access
 

@@ -12,11 +12,15 @@ from jaxtyping import Bool, Float32
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.images.normalize import NormalizedImage
+from imparfait.evaluation.external.sandbox.client import KilledError
 from imparfait.inference.predictor import Prediction, Predictor, pooled, views_of
+from imparfait.serving.errors import ApiError
 from imparfait.serving.jobs import Jobs
 
 MAX_BATCH_IMAGES = 64  # 20 to 30 ms of a pretrained network
 MAX_REQUEST_IMAGES = 32  # of one request in a batch; other requests may come before the rest
+
+OUT_OF_MEMORY = ApiError(503, "the system has ended the model's process, perhaps for want of memory; try again later")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +115,8 @@ class Batcher:
         blank = np.concatenate([request.blank for request in batch])
         try:
             probabilities = self.predictor.predict_proba(pixels)
+        except KilledError as error:  # twice
+            raise OUT_OF_MEMORY from error
         except UserError as error:
             raise RuntimeError(str(error)) from error  # the model's fault, not the client's
         predictions = self.predictor.predictions_from(probabilities, pixels, blank)

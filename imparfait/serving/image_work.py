@@ -70,7 +70,25 @@ class ImageWork:
 
     async def upright(self, content: bytes) -> Page:
         """The first page of an image file as a person sees it. Raises ApiError as `readings` does."""
-        return await self._in_worker(content, lambda: next(iter(self.workers.pages(content, NAME, self._limits))))
+        return await self._in_worker(
+            content, lambda: next(iter(self.workers.pages(content, NAME, self._limits, pdf=False)))
+        )
+
+    async def tensor(self, content: bytes, form: InputFormat) -> tuple[str | None, Pixels]:
+        """The id and the images of a request of the Open Inference Protocol. Raises ApiError as `readings` does."""
+        shape = form.channels, form.height, form.width
+
+        def parse() -> tuple[str | None, Pixels]:
+            try:
+                return self.workers.tensor(content, shape, "the request")
+            except WorkLimitError as error:
+                raise ApiError(413, f"{error.received}; send fewer images at once") from error
+            except UserError as error:
+                raise ApiError(422, str(error)) from error
+
+        if len(content) <= SMALL_BYTES:
+            return await self._jobs.run(self._small, parse)
+        return await self._limited(parse)
 
     def end(self) -> None:
         """End the workers, and the threads without waiting for running jobs."""
@@ -84,16 +102,19 @@ class ImageWork:
             return small_normalized(content, form, NAME, self._limits)
 
     async def _in_worker(self, content: bytes, work: Callable[[], T]) -> T:
-        if self._active_large >= self._max_large:
-            raise BUSY
-
         def checked() -> T:
             with _user_errors_as_api_errors(content):
                 return work()
 
+        return await self._limited(checked)
+
+    async def _limited(self, work: Callable[[], T]) -> T:
+        if self._active_large >= self._max_large:
+            raise BUSY
+
         self._active_large += 1
         try:
-            return await self._jobs.run(self._large, checked)
+            return await self._jobs.run(self._large, work)
         finally:
             self._active_large -= 1
 

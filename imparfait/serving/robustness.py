@@ -10,6 +10,7 @@ from imparfait.core.install import install_hint
 from imparfait.serving import schemas
 from imparfait.serving.batching import BatchResult
 from imparfait.serving.errors import ApiError
+from imparfait.serving.models import ServedModels
 
 if TYPE_CHECKING:
     from imparfait.serving.service import Service
@@ -27,12 +28,13 @@ class Robustness:
     async def corrupt(self, content: bytes, name: str, severity: float, seed: int) -> dict[str, Any]:
         """The response of /v1/corrupt."""
         service, corruptions = self._service, await self.corruptions()
-        pages = await service.images.normalized(content, service.predictor.input_format)
-        corrupt = partial(corruptions.corrupt_image, pages[0].pixels, name, severity, seed)
-        pixels = await service.jobs.run(self._executor, corrupt)
-        results = await service.predict_all(pixels[None])
+        with service.models.in_use() as models:
+            pages = await service.images.normalized(content, models.predictor.input_format)
+            corrupt = partial(corruptions.corrupt_image, pages[0].pixels, name, severity, seed)
+            pixels = await service.jobs.run(self._executor, corrupt)
+            results = await models.predict_all(pixels[None])
         predictions = {
-            role: schemas.model_prediction_json(service.batchers[role].predictor, results[role][0]) for role in results
+            role: schemas.model_prediction_json(models.batchers[role].predictor, results[role][0]) for role in results
         }
         return {"corrupted": schemas.data_url(pixels), **predictions}
 
@@ -41,20 +43,26 @@ class Robustness:
 
         One corruption after the other: other requests come in between, and a cancelled sweep ends with the present one.
         """
-        service, corruptions = self._service, await self.corruptions()
-        form = service.predictor.input_format
+        corruptions = await self.corruptions()
+        with self._service.models.in_use() as models:
+            form = models.predictor.input_format
+            rows = await self._rows(content, models, corruptions)
+        return {"severities": corruptions.severities_of(form), "models": models.names, "corruptions": rows}
+
+    async def _rows(self, content: bytes, models: ServedModels, corruptions: ModuleType) -> list[dict[str, Any]]:
+        service, form = self._service, models.predictor.input_format
         clean = (await service.images.normalized(content, form))[0].pixels
-        of_clean = await service.predict_all(clean[None])
+        of_clean = await models.predict_all(clean[None])
         rows = []
         for corruption in corruptions.corruptions(form):
             sweep = await service.jobs.run(self._executor, partial(corruptions.sweep, clean, form, corruption))
-            results = await service.predict_all(sweep.pixels)
+            results = await models.predict_all(sweep.pixels)
             curves = {
                 role: _severity_curve(of_model, sweep.severities, of_clean[role][0].prediction.label)
                 for role, of_model in results.items()
             }
             rows.append({**sweep.corruption.model_dump(), "severities": sweep.severities, **curves})
-        return {"severities": corruptions.severities_of(form), "models": service.names, "corruptions": rows}
+        return rows
 
     async def corruptions(self) -> ModuleType:
         """The module of corruptions, imported on first use; raises ApiError if PyTorch is not installed.

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from imparfait.core.errors import UserError
-from imparfait.core.types import Pixels
 from imparfait.inference.image_workers.client import ImageWorkers
 from imparfait.inference.predictor import Predictor
 from imparfait.serving import schemas, self_test
 from imparfait.serving.access_log import AccessLog, page_entry
-from imparfait.serving.batching import Batcher, BatchResult
+from imparfait.serving.batching import BatchResult
 from imparfait.serving.collection import Collection
 from imparfait.serving.concurrency import ConcurrencyLimiter
 from imparfait.serving.errors import ApiError
@@ -22,7 +21,7 @@ from imparfait.serving.explanations import explanation_response
 from imparfait.serving.image_work import ImageWork
 from imparfait.serving.jobs import Jobs
 from imparfait.serving.metrics import Metrics, metrics_text
-from imparfait.serving.models import LoadedModel
+from imparfait.serving.models import LoadedModel, ServedModels
 from imparfait.serving.robustness import NEEDS_TORCH, Robustness, can_corrupt
 from imparfait.serving.scoreboard import Scoreboard
 from imparfait.serving.scoreboard import State as WorkerState
@@ -62,10 +61,7 @@ class Service:
         self.images = ImageWork(settings, self.jobs, workers)
         self._predict_executor = ThreadPoolExecutor(len(models), "predict")
         self._reload_executor = ThreadPoolExecutor(1, "reload")
-        self.batchers = {
-            role: Batcher(predictor, self._predict_executor, self.jobs) for role, (predictor, _) in models.items()
-        }
-        self.metadata = {role: metadata for role, (_, metadata) in models.items()}
+        self.models = ServedModels(models, self._predict_executor, self.jobs)
         max_bytes = BUFFERED_BODIES * settings.max_body_bytes
         self.limiter = ConcurrencyLimiter(settings.waiting, max_bytes, settings.each_client)
         self._loaded: Mapping[str, LoadedModel] | None = None
@@ -74,13 +70,8 @@ class Service:
 
     @property
     def predictor(self) -> Predictor:
-        """The served model; its baseline has the same classes and input."""
-        return self.batchers["model"].predictor
-
-    @property
-    def names(self) -> dict[str, str]:
-        """The names of the model and its baseline."""
-        return {role: batcher.predictor.name for role, batcher in self.batchers.items()}
+        """The model that is served now; a request that waits takes it from `models` once, with `in_use`."""
+        return self.models.predictor
 
     @property
     def not_ready(self) -> ApiError | None:
@@ -103,8 +94,8 @@ class Service:
     async def run_self_test(self) -> None:
         """Test each model with the self-test image; the service is ready if all pass."""
         try:
-            for role, batcher in self.batchers.items():
-                test = partial(self_test.failure, batcher.predictor, self.metadata[role])
+            for role, batcher in self.models.batchers.items():
+                test = partial(self_test.failure, batcher.predictor, self.models.metadata[role])
                 failure = await self.jobs.run(self._predict_executor, test)
                 if failure:
                     self.not_ready_reason = failure
@@ -143,23 +134,23 @@ class Service:
         self._loaded = None
         try:
             loaded = await self.jobs.run(self._reload_executor, load, watched=False)
-            for predictor, metadata in loaded.values():
-                test = partial(self_test.failure, predictor, metadata)
-                if failure := await self.jobs.run(self._reload_executor, test, watched=False):
-                    return failure
         except UserError as error:
             return str(error)
+        for predictor, metadata in loaded.values():
+            test = partial(self_test.failure, predictor, metadata)
+            if failure := await self.jobs.run(self._reload_executor, test, watched=False):
+                for each, _ in loaded.values():
+                    self._reload_executor.submit(each.close)
+                return failure
         self._loaded = loaded
         return ""
 
     def replace_models(self) -> None:
-        """Answer new requests with the models that `load_again` has loaded."""
+        """Answer new requests with the models that `load_again` has loaded; those in progress keep theirs."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
-            self.batchers = {
-                role: Batcher(each, self._predict_executor, self.jobs) for role, (each, _) in loaded.items()
-            }
-            self.metadata = {role: metadata for role, (_, metadata) in loaded.items()}
+            self.models.retire()
+            self.models = ServedModels(loaded, self._predict_executor, self.jobs)
 
     def metrics_text(self) -> str:
         """The counts of all processes of this server for Prometheus."""
@@ -179,7 +170,7 @@ class Service:
 
     def model_info(self) -> dict[str, Any]:
         """The response of /v1/model."""
-        predictor, metadata = self.predictor, self.metadata["model"]
+        predictor, metadata = self.predictor, self.models.metadata["model"]
         available = can_corrupt()
         return schemas.ModelInfo(
             model=predictor.name,
@@ -191,7 +182,7 @@ class Service:
             temperature=metadata.temperature if metadata else None,
             parity=metadata.parity if metadata else None,
             weights=metadata.weights if metadata else None,
-            baseline=self.names.get("baseline"),
+            baseline=self.models.names.get("baseline"),
             corruptions=schemas.CorruptionSupport(available=available, needs=None if available else NEEDS_TORCH),
             collects=self.collection is not None,
         ).model_dump(mode="json")
@@ -200,23 +191,23 @@ class Service:
         self, content: bytes, with_baseline: bool, observed: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """The response of /v1/predict; `observed` gets what the access log tells of it."""
-        pages = await self.images.normalized(content, self.predictor.input_format)
-        model = self.batchers["model"]
-        baseline = self.batchers.get("baseline") if with_baseline else None
-        results, of_baseline = await asyncio.gather(
-            model.predict_pages(pages), baseline.predict_pages(pages[:1]) if baseline else _no_results()
-        )
+        with self.models.in_use() as models:
+            pages = await self.images.normalized(content, models.predictor.input_format)
+            baseline = models.batchers.get("baseline") if with_baseline else None
+            results, of_baseline = await asyncio.gather(
+                models.batcher.predict_pages(pages), baseline.predict_pages(pages[:1]) if baseline else _no_results()
+            )
         for result in results:
             best = result.prediction
             self.metrics.count_prediction(best.label, best.score, best.confident)
+        name, classes = models.predictor.name, models.predictor.classes
         if observed is not None and self.log.is_on:
-            observed["model"] = self.predictor.name
+            observed["model"] = name
             observed["pages"] = [
                 page_entry(result.prediction, page) for result, page in zip(results, pages, strict=True)
             ]
-        classes = self.predictor.classes
         response: dict[str, Any] = {
-            "model": self.predictor.name,
+            "model": name,
             "pages": [schemas.page_json(result, classes, page) for result, page in zip(results, pages, strict=True)],
         }
         if baseline:
@@ -225,13 +216,15 @@ class Service:
 
     async def explain(self, content: bytes, label: str | None) -> dict[str, Any]:
         """The response of /v1/explain, for the first page."""
-        pages = await self.images.normalized(content, self.predictor.input_format)
-        return await explanation_response(pages[0], self.batchers["model"], label)
+        with self.models.in_use() as models:
+            pages = await self.images.normalized(content, models.predictor.input_format)
+            return await explanation_response(pages[0], models.batcher, label)
 
     async def read(self, content: bytes, with_inputs: bool = False) -> dict[str, Any]:
         """The response of /v1/read."""
-        readings = await self.images.readings(content, self.predictor, with_inputs)
-        return {"model": self.predictor.name, "pages": [schemas.reading_json(*reading) for reading in readings]}
+        with self.models.in_use() as models:
+            readings = await self.images.readings(content, models.predictor, with_inputs)
+            return {"model": models.predictor.name, "pages": [schemas.reading_json(*reading) for reading in readings]}
 
     async def collect(self, content: bytes, label: str) -> dict[str, Any]:
         """The response of /v1/collect."""
@@ -241,11 +234,6 @@ class Service:
         collection.check(label, self.predictor.classes)
         page = await self.images.upright(content)
         return await asyncio.to_thread(collection.save, page, label, self.predictor.name)
-
-    async def predict_all(self, pixels: Pixels) -> dict[str, list[BatchResult]]:
-        """Predictions of the model and its baseline."""
-        results = await asyncio.gather(*(batcher.predict(pixels) for batcher in self.batchers.values()))
-        return dict(zip(self.batchers, results, strict=True))
 
 
 async def _no_results() -> list[BatchResult]:

@@ -30,7 +30,9 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fals
         "", description="folder for images whose label a visitor of the page corrects; none: not saved"
     )
     workers: PositiveInt = Field(1, le=256, description="server processes, each with the model")
-    threads: PositiveInt = Field(1, description="threads of a worker to predict; one is fastest for small images")
+    threads: PositiveInt = Field(
+        1, le=1024, description="threads of a worker to predict; one is fastest for small images"
+    )
     port: int = Field(8000, ge=0, le=65_535, description="port; 0 chooses a free one")
     megabytes: PositiveInt = Field(20, le=1000, description="maximum size of an image file in MB")
     megapixels: PositiveInt = Field(50, description="maximum size of a page in megapixels")
@@ -38,7 +40,9 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fals
     receive_seconds: PositiveFloat = Field(10.0, description="time limit for a client to send its request")
     answer_seconds: PositiveFloat = Field(10.0, description="time limit for a response")
     image_seconds: PositiveFloat = Field(1.8, description="processor time limit to decode or read an image file")
-    image_mebibytes: PositiveInt = Field(300, description="memory limit to decode or read an image file, in MiB")
+    image_mebibytes: PositiveInt = Field(
+        300, le=1_000_000, description="memory limit to decode or read an image file, in MiB"
+    )
     image_workers: PositiveInt = Field(2, description="processes for images that are not small, and for pages")
     waiting: PositiveInt = Field(32, description="maximum number of images in progress or queued; above it, 503")
     connections: PositiveInt = Field(512, description="maximum number of open connections; above it, 503")

@@ -235,7 +235,9 @@ class Supervisor:
                     numbers[answer].append(worker.number + 1)
             failure = "; ".join(f"{_workers(each)}: {answer}" for answer, each in numbers.items())
             await asyncio.gather(*(worker.finish_reload(failure) for worker in workers))
-            _say(f"not reloaded: {failure}" if failure else f"reloaded by {_workers([w.number + 1 for w in workers])}")
+            if workers:
+                loaded = _workers([worker.number + 1 for worker in workers])
+                _say(f"not reloaded: {failure}" if failure else f"reloaded by {loaded}")
             self._retry.set()
 
 

@@ -3,6 +3,7 @@
 import csv
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,9 @@ def test_a_ledger_of_an_earlier_version_is_gone_on_with(tmp_path: Path) -> None:
     ledger.write_text(f'date,test_images,settings,result\n2026-11-01T00:00:00+00:00,{images},x,"clean 97 %, mean 9"\n')
     with SEALED.open(ledger, "hash") as access:
         assert access.times == 2
-    assert results(ledger) == ["clean 97 %, mean 9", BEGUN, "no result"]
-    assert len(read(ledger)) == 3
+    said = "the 1 line above had no hashes until now"
+    assert results(ledger) == ["clean 97 %, mean 9", said, BEGUN, "no result"]
+    assert len(read(ledger)) == 4
 
 
 CHANGES = {
@@ -81,6 +83,12 @@ CHANGES = {
     "an access is left out": lambda lines: [lines[0], *lines[3:]],
     "lines change places": lambda lines: [lines[0], *lines[3:5], *lines[1:3]],
     "an access is put in": lambda lines: [lines[0], *lines[1:3], *lines[1:]],
+    "a hash is taken away": lambda lines: [*lines[:2], lines[2].rpartition(",")[0], *lines[3:]],
+    "a line is cut short": lambda lines: [*lines[:4], lines[4][:20]],
+    "all hashes but the column's name are taken away": lambda lines: [
+        lines[0],
+        *(line.rpartition(",")[0].replace("97", "99") for line in lines[1:]),
+    ],
     "a date is changed": lambda lines: [lines[0], lines[1].replace("20", "19", 1), *lines[2:]],
 }
 
@@ -96,6 +104,43 @@ def test_a_changed_ledger_is_refused_and_left_as_it_is(change: str, tmp_path: Pa
     with pytest.raises(UserError, match=r"line \d does not follow"), SEALED.open(ledger, "hash"):
         pass
     assert ledger.read_bytes() == before
+
+
+def test_taking_all_hashes_away_leaves_a_line_that_says_so(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.csv"
+    with SEALED.open(ledger, "hash") as access:
+        access.result = "97 %"
+    lines = [line.rpartition(",")[0] for line in ledger.read_text().splitlines()]
+    ledger.write_text("\n".join(lines).replace("97", "99") + "\n")
+    with SEALED.open(ledger, "hash"):
+        pass
+    assert "the 2 lines above had no hashes until now" in results(ledger)
+
+
+NO_LEDGERS = {
+    "not UTF-8": b"\xff\xfe\n",
+    "a long field": b"date,test_images,settings,result,chain\n" + b"x" * 200_000 + b",,,,\n",
+    "another table": b"image,label\n1,2\n",
+    "an open quote": b'date,test_images,settings,result,chain\n"2026',
+}
+
+
+@pytest.mark.parametrize("content", NO_LEDGERS.values(), ids=NO_LEDGERS)
+def test_what_is_no_ledger_is_refused_and_left_as_it_is(content: bytes, tmp_path: Path) -> None:
+    ledger = tmp_path / LEDGER
+    ledger.write_bytes(content)
+    with pytest.raises(UserError, match="restore the file"), SEALED.open(ledger, "hash"):
+        pass
+    assert ledger.read_bytes() == content
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nothing")])
+def test_a_pipe_a_folder_or_a_dead_link_is_refused_and_never_waited_for(
+    make: Callable[[Path], object], tmp_path: Path
+) -> None:
+    make(tmp_path / LEDGER)
+    with pytest.raises(UserError), SEALED.open(tmp_path / LEDGER, "hash"):
+        pass
 
 
 def test_cutting_off_the_end_shows_beside_the_version_that_was_published(tmp_path: Path) -> None:
@@ -117,6 +162,9 @@ def test_another_folder_of_the_same_project_goes_on_counting(tmp_path: Path, mon
         pass
     for out in ("runs", "runs/more", "elsewhere", str(tmp_path / "far")):
         assert ledger_for(Path(out)).resolve() == tmp_path / "runs" / LEDGER
+    monkeypatch.chdir("/")
+    assert ledger_for(tmp_path / "far", tmp_path / "runs" / "quick-s0") == tmp_path / "runs" / LEDGER
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / LEDGER).write_bytes((tmp_path / "runs" / LEDGER).read_bytes())
     assert ledger_for(Path("own")) == Path("own") / LEDGER

@@ -1,6 +1,7 @@
 """Exported .onnx files run in the sandbox: the same answers, no other file, and loops that end."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from helpers.server import grey
 from onnx import TensorProto, helper, numpy_helper
 
 from imparfait.core.errors import UserError
-from imparfait.evaluation.external.sandbox.client import SandboxLimits
+from imparfait.evaluation.external.sandbox.client import SandboxLimits, sandbox_for
 from imparfait.inference import exported_model
 from imparfait.inference.exported_model import sandboxed_predictor
 from imparfait.inference.loading import load_predictor
@@ -52,6 +53,34 @@ def test_a_file_that_loops_is_stopped_and_can_be_called_again(tmp_path: Path, mo
     for _ in range(2):
         with pytest.raises(UserError, match="was stopped after 1 s of predicting 1 images"):
             predictor.predict_proba(pixels)
+
+
+def children() -> set[int]:
+    """The processes of models that are open."""
+    server = sandbox_for(exported_model.__name__)._process.pid
+    return {int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
+def test_a_process_that_the_system_kills_is_started_again_and_ends_when_closed(tmp_path: Path) -> None:
+    file = onnx_of([0.0, 1.0, 0.0], tmp_path / "model.onnx")
+    load_predictor(str(file))  # so that the server runs
+    before = children()
+    predictor, _ = sandboxed_predictor(str(file))
+    (process,) = children() - before
+    os.kill(process, signal.SIGKILL)
+    assert predictor.predict_proba(np.zeros((2, 1, 8, 8), np.uint8)).argmax(1).tolist() == [1, 1]
+    (again,) = children() - before
+    assert again != process
+    predictor.close()
+    assert not children() - before
+
+
+def test_two_classes_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = onnx_of([0.0, 1.0, 0.0], tmp_path / "model.onnx", classes=("a", "b", "a"))
+    for trust in (False, True):
+        with pytest.raises(UserError, match="two have the same name"):
+            load_predictor(str(file), trust=trust)
 
 
 def test_commands_stop_a_file_that_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_images_of_clients_that_have_gone_are_not_predicted() -> None:
         connections = [server.connect() for _ in range(3)]
         for connection in connections:
             connection.sendall(raw_post(grey(77)))
-        batcher = server.server.service.batchers["model"]
+        batcher = server.server.service.models.batcher
         server.wait_until(lambda: len(batcher.queue) == 3)
         for connection in connections:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset

@@ -19,6 +19,13 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def pdf() -> bytes:
+    """A page as a PDF, which Pillow writes."""
+    content = io.BytesIO()
+    Image.new("L", (40, 60), 255).save(content, "PDF")
+    return content.getvalue()
+
+
 def with_classes(*classes: str) -> dict[str, LoadedModel]:
     predictor, metadata = fake_model()["model"]
     renamed = Predictor("fake", classes, predictor.input_format, predictor.threshold, predictor.run)
@@ -70,6 +77,7 @@ def test_only_pixels_are_saved_and_large_images_are_reduced(tmp_path: Path) -> N
         ("..", grey(9), {}, 422),
         ("", grey(9), {}, 422),
         ("dark", b"no image", {}, 422),
+        ("dark", pdf(), {}, 422),
         ("dark", grey(9), {"Origin": "https://evil.example"}, 403),
         ("dark", grey(9), {"Host": "evil.example"}, 403),
     ],

@@ -17,6 +17,9 @@ from helpers.server import Response, RunningServer, brightness, grey, serving
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.normalize import NormalizedImage
+from imparfait.inference.image_workers import client
+from imparfait.inference.image_workers.client import SMALL_BYTES, ImageWorkers
+from imparfait.inference.image_workers.worker import WorkerLimits
 from imparfait.serving.access_log import image_statistics
 from imparfait.serving.listener import listen
 from imparfait.serving.settings import MIN_TOKEN, ServingSettings, read_token
@@ -252,6 +255,23 @@ def test_wrong_tensors_are_refused(changes: dict[str, object], server: RunningSe
     assert infer(server, b"{").error[0] == 422
     assert infer(server, tensor(PIXELS), "other").error == (404, "not_found")
     assert server.request("POST", "/v2/models/fake/infer", b"{}", Content_Type="image/png").error[0] == 415
+
+
+def test_large_tensors_are_parsed_in_a_worker_with_limits(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON of 20 MB can take seconds and a gigabyte: never in the process that answers others."""
+    monkeypatch.setattr(client, "parse_request", lambda *_: pytest.fail("parsed in this process"))
+    nested = PIXELS.tolist()
+    large = b" " * SMALL_BYTES + tensor(PIXELS, data=nested)
+    output = infer(server, large).json["outputs"][0]
+    assert np.allclose(np.reshape(output["data"], (3, 3)), brightness(PIXELS))
+    assert infer(server, large.replace(b"UINT8", b"INT64")).error[0] == 422
+    with ImageWorkers(1, WorkerLimits(cpu_seconds=0.2)) as workers, serving(workers=workers) as limited:
+        empty = b"[]," * 2_000_000
+        response = infer(limited, tensor(PIXELS, data="x").replace(b'"x"', b"[" + empty + b"[]]"))
+        assert response.error == (413, "too_large")
+        assert "send fewer images at once" in response.json["error"]["message"]
 
 
 HOSTS = {

@@ -265,7 +265,7 @@ def test_concurrent_requests_are_batched_and_predicted_as_if_alone() -> None:
         responses = [pool.submit(server.post, images[0])]
         assert started.wait(20)
         responses += [pool.submit(server.post, image) for image in images[1:]]
-        server.wait_until(lambda: len(server.server.service.batchers["model"].queue) == 19)
+        server.wait_until(lambda: len(server.server.service.models.batcher.queue) == 19)
         proceed.set()
         pages = [response.result().json["pages"][0] for response in responses]
     assert batches == [1, 19]

@@ -25,6 +25,7 @@ from imparfait.data.images.limits import FAST_FORMATS, LimitError, Limits, forma
 from imparfait.data.images.normalize import NormalizedImage, read_normalized
 from imparfait.data.images.pdf import read_document
 from imparfait.evaluation.external.sandbox.client import SandboxLimits, SandboxServer
+from imparfait.inference.image_workers.tensors import parse_request
 from imparfait.inference.image_workers.worker import Worker, WorkerLimits, too_much_memory
 from imparfait.inference.predictor import Predictor
 
@@ -78,14 +79,21 @@ class ImageWorkers:
             yield from self._run("normalize", content, name, limits, form=form.model_dump())
 
     def pages(
-        self, source: bytes | str | Path, name: str | None = None, limits: Limits | None = None
+        self, source: bytes | str | Path, name: str | None = None, limits: Limits | None = None, pdf: bool = True
     ) -> Iterator[Page]:
-        """As `read_document`, within the limits."""
+        """As `read_document`, within the limits; without `pdf` as `read_pages`."""
         content, name, limits = _opened(source, name, limits)
         if ISOLATED:
-            yield from self._run("pages", content, name, limits, pdf=True)
+            yield from self._run("pages", content, name, limits, pdf=pdf)
         else:
-            yield from read_document(content, name, limits)
+            yield from (read_document if pdf else read_pages)(content, name, limits)
+
+    def tensor(self, content: bytes, shape: tuple[int, int, int], name: str) -> tuple[str | None, Pixels]:
+        """As `parse_request`, within the limits where the content is not small."""
+        if not ISOLATED or len(content) <= SMALL_BYTES:
+            return parse_request(content, shape)
+        (found,) = self._run("tensor", content, name, Limits(), shape=[*shape])
+        return found[0], found[1]
 
     def readings(
         self,

@@ -19,6 +19,7 @@ from imparfait.data.images.normalize import read_normalized
 from imparfait.data.images.pdf import read_document
 from imparfait.evaluation.external.sandbox.server import OUT_OF_MEMORY
 from imparfait.inference.image_workers import transfer
+from imparfait.inference.image_workers.tensors import parse_request
 from imparfait.inference.ocr import Reading, read_page
 from imparfait.inference.predictor import Predictor
 
@@ -85,6 +86,12 @@ def _readings(job: Job, channel: socket.socket) -> Iterator[Any]:
         )
 
 
+def _tensor(job: Job, channel: socket.socket) -> Iterator[Any]:
+    """The id and the images of a request of the Open Inference Protocol."""
+    channels, height, width = job["shape"]
+    yield parse_request(_content(job), (channels, height, width))
+
+
 def inputs_of(reading: Reading) -> list[Pixels]:
     """The model's input for each digit, in the order of `Reading.to_json`."""
     return [digit.pixels for field in reading.fields for digit in field.digits]
@@ -115,4 +122,5 @@ JOBS: dict[str, Callable[[Job, socket.socket], Iterator[Any]]] = {
     "normalize": _normalized,
     "pages": _pages,
     "read": _readings,
+    "tensor": _tensor,
 }

@@ -73,7 +73,7 @@ def test_a_function_in_the_sandbox_returns_what_it_would_return_outside(sandbox:
         ("exit", "ends its process (code 3) while being loaded"),
         ("exit_politely", "ends its process (code 0) while being loaded"),
         ("sys_exit", "fails while being loaded: SystemExit: 4"),
-        ("hang", "was stopped after 0.5 s of being loaded; give a smaller one"),
+        ("hang", "was stopped after 0.5 s of being loaded; give a smaller model"),
         ("spin", "was stopped after 0.5 s of being loaded"),
         ("eat", "needs more than 0.25 GiB of memory while being loaded"),
         ("eat_at_once", "needs more than 0.25 GiB of memory while being loaded"),

@@ -75,6 +75,10 @@ class OutOfMemoryError(UserError):
     """A model needs more memory than it may use; with fewer images it may need less."""
 
 
+class KilledError(UserError):
+    """The system has killed a model's process, as it does when it is out of memory."""
+
+
 class SandboxServer:
     """A process that has imported one loader and forks a restricted child for each file; see the list above."""
 
@@ -180,9 +184,8 @@ class SandboxedModel:
 
     def __init__(self, path: str | Path, channel: socket.socket, end: Callable[[], int], limits: SandboxLimits) -> None:
         self.path = path
-        weakref.finalize(
-            self, channel.close
-        )  # which ends the child too; no order to the server, whose lock may be held
+        # It ends the child too; no order to the server, whose lock may be held.
+        weakref.finalize(self, channel.close)
         self.declared: dict[str, Any] = {}
         self._channel, self._limits = channel, limits
         self._end_child: Callable[[], int] | None = end
@@ -231,7 +234,7 @@ class SandboxedModel:
         if reply.out_of_memory:
             gib = self._limits.memory_bytes / 2**30
             received = f"{self.path}: needs more than {gib:.3g} GiB of memory while {doing}"
-            raise OutOfMemoryError(received, hint="give a smaller one")
+            raise OutOfMemoryError(received, hint="give a smaller model")
         if reply.refused is not None:
             raise UserError(f"{self.path}: {printable_line(reply.refused)}")
         if reply.failed is not None:
@@ -241,15 +244,16 @@ class SandboxedModel:
     def _broken(self, doing: str, error: Exception) -> UserError:
         """The error for a child that timed out or ended."""
         if isinstance(error, TimeoutError):
-            return self._close(f"was stopped after {self._limits.seconds:g} s of {doing}", "give a smaller one")
+            return self._close(f"was stopped after {self._limits.seconds:g} s of {doing}", "give a smaller model")
         status = self._end() or 0
         if os.WIFEXITED(status):
             return self._close(f"ends its process (code {os.WEXITSTATUS(status)}) while {doing}", "do not trust it")
         number = os.WTERMSIG(status)
         if number == signal.SIGXCPU:
-            return self._close(f"was stopped after {self._limits.cpu_seconds} s of CPU time", "give a smaller one")
+            return self._close(f"was stopped after {self._limits.cpu_seconds} s of CPU time", "give a smaller model")
         if number == signal.SIGKILL:  # not by us: the system kills when it is out of memory
-            return self._close(f"was killed by the system while {doing}", "give a smaller one")
+            self._end()
+            return KilledError(f"{self.path}: was killed by the system while {doing}", hint="give a smaller model")
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         return self._close(f"crashes its process ({name}) while {doing}", "export it again")
 

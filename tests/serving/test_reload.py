@@ -1,0 +1,84 @@
+"""A model that is loaded again: requests in progress keep the one they began with, whose process then ends."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from helpers.server import grey, serving
+
+from imparfait.data.images.input_format import InputFormat
+from imparfait.inference.predictor import Predictor
+from imparfait.serving.models import LoadedModel
+
+PATHS = ("/v1/predict", "/v1/explain", "/v1/corrupt?name=invert&severity=1", "/v1/robustness")
+
+
+class Network:
+    """A network that waits when told to, and knows whether it was closed."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes, self.closed = classes, threading.Event()
+        self.waits, self.begun, self.proceed = threading.Event(), threading.Event(), threading.Event()
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        if self.waits.is_set():
+            self.begun.set()
+            assert self.proceed.wait(20)
+        assert not self.closed.is_set()
+        return np.eye(self.classes, dtype=np.float32)[np.zeros(len(pixels), int)]
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def named(self, name: str, side: int) -> dict[str, LoadedModel]:
+        """It as a model of this name for images of `side` pixels."""
+        form = InputFormat(channels=1, height=side, width=side, normalization="digit")
+        classes = tuple(f"{name} {number}" for number in range(self.classes))
+        return {"model": (Predictor(name, classes, form, None, self), None)}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_request_keeps_the_model_it_began_with(path: str) -> None:
+    """Also where the new model has another input size and other classes; the next request gets the new one."""
+    old, new = Network(3), Network(2)
+    with serving(old.named("old", 8)) as server, ThreadPoolExecutor(1) as pool:
+        old.waits.set()
+        response = pool.submit(server.post, grey(200), path)
+        assert old.begun.wait(20)
+        service = server.server.service
+        service._loaded = new.named("new", 12)
+        service.replace_models()
+        assert not old.closed.is_set()
+        old.proceed.set()
+        found = response.result()
+        assert found.status == 200
+        assert b"old 0" in found.body
+        assert b"new" not in found.body
+        assert old.closed.wait(20)
+        again = server.post(grey(200), path)
+        assert again.status == 200
+        assert b"new 0" in again.body
+        assert b"old" not in again.body
+        assert not new.closed.is_set()
+
+
+def test_a_model_that_nobody_waits_for_ends_at_once() -> None:
+    old, new = Network(3), Network(3)
+    with serving(old.named("old", 8)) as server:
+        server.server.service._loaded = new.named("new", 8)
+        server.server.service.replace_models()
+        assert old.closed.wait(20)
+        assert server.post(grey(200)).json["model"] == "new"
+
+
+def test_a_model_that_fails_its_self_test_is_closed_and_the_old_one_stays() -> None:
+    old, bad = Network(3), Network(3)
+    with serving(old.named("old", 8)) as server, ThreadPoolExecutor(1) as pool:
+        failing = Predictor("bad", ("a", "b"), bad.named("bad", 8)["model"][0].input_format, None, bad)  # of 3 classes
+        service = server.server.service
+        failure = pool.submit(asyncio.run, service.load_again(lambda: {"model": (failing, None)})).result()
+        assert "bad" in failure
+        assert bad.closed.wait(20)
+        assert server.post(grey(200)).json["model"] == "old"
