@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.page import ONE, SEVEN, OpenPage, draw_with_finger, draw_with_mouse, expect_label, file
+from helpers.page import ONE, SEVEN, OpenPage, draw_with_finger, draw_with_mouse, expect_label, file, wait_until
 from helpers.server import serving
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from imparfait.serving.models import models_for
 
@@ -174,6 +174,36 @@ def test_a_correction_is_saved_where_the_server_collects(open_page: OpenPage, ad
         page.locator("#correction button").click()
         expect(page.locator("#correction .result-text")).to_contain_text("already")
     assert [path.parent.name for path in (tmp_path / "mine").rglob("*.png")] == ["1"]
+
+
+def test_a_correction_before_the_last_answer_saves_what_is_drawn_and_says_so(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with serving(models_for("digits"), collect=str(tmp_path / "mine")) as server:
+        page = open_page(f"http://127.0.0.1:{server.port}")
+        draw_with_mouse(page, SEVEN)
+        expect_label(page, "7")
+        page.route("**/v1/predict*", hold)
+        draw_with_mouse(page, ((0.3, 0.5), (0.8, 0.5)))  # the bar of a European 7
+        wait_until(page, lambda: bool(held))
+        page.locator("#corrected").select_option("1")
+        page.locator("#correction button").click()
+        said = page.locator("#correction .result-text")
+        expect(said).to_contain_text("Saved as 1")
+        page.unroute("**/v1/predict*")
+        with page.expect_response("**/v1/predict*"):
+            for route in held:
+                route.continue_()
+        page.wait_for_timeout(300)
+        expect(said).to_contain_text("Saved as 1")
+        page.locator("#correction button").click()
+        expect(said).to_contain_text("already")  # the same image, so the bar was on it
+    assert len(list((tmp_path / "mine").rglob("*.png"))) == 1
 
 
 def test_the_gallery_is_one_tab_stop_with_arrow_keys(open_page: OpenPage, address: str) -> None:

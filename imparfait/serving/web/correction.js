@@ -10,6 +10,7 @@ export function createCorrection(form, classes, subject) {
   const result = form.querySelector(".result-text");
   select.replaceChildren(...classes.map((name) => new Option(name, name)));
 
+  let shown = null; // what the form is about
   let isChosen = false; // by the visitor: the answer to a last stroke, still under way, must not choose another
   select.addEventListener("change", () => (isChosen = true));
 
@@ -21,6 +22,7 @@ export function createCorrection(form, classes, subject) {
       const path = `v1/collect?label=${encodeURIComponent(select.value)}`;
       const answer = await withBusySign(post(path, await saved.content()));
       isChosen = false;
+      shown = saved; // so that an answer to it, still under way, leaves the message
       result.replaceChildren(...richText(t(answer.saved ? "correct.saved" : "correct.known", answer)));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -28,7 +30,6 @@ export function createCorrection(form, classes, subject) {
     }
   });
 
-  let shown = null;
   return {
     /** Offers the correction for what is shown, the most probable other label first; null hides it. */
     draw(subjectShown, prediction) {

@@ -55,7 +55,9 @@ const examination = createExamination(classes, Boolean(info.baseline), drawAll);
 const boxes = createBoxes(find("boxes"), find("frame"), chooseDigit);
 const drawing = createDrawing(find("canvas"), { change: onDrawing, tap: onTap }, isOfDigits ? SAMPLE : null);
 const explanation = createExplanation(document.querySelector(".model-input"));
-const correction = info.collects ? createCorrection(find("correction"), classes, () => state.subject) : null;
+// Of a drawing what is on the sheet now, also while the answer to its last stroke is under way.
+const toCorrect = () => (state.subject?.drawn ? state.sheet : state.subject);
+const correction = info.collects ? createCorrection(find("correction"), classes, toCorrect) : null;
 
 // What is on the sheet
 
@@ -209,7 +211,7 @@ function drawAll() {
   boxes.draw(state.reading?.digits ?? [], chosen, place);
   const single = prediction && !sheet?.drawn && !state.reading && !isWhole(prediction);
   boxes.drawFrame(single ? prediction.box : null, place);
-  correction?.draw(subject, prediction);
+  correction?.draw(toCorrect(), prediction);
   drawHint();
   announce(announcement);
 }
