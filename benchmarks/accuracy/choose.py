@@ -10,6 +10,7 @@ everyone sees how often the set was used. The interval of a lead is for other se
 
 import argparse
 import csv
+import io
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 from peers_fair_analysis import crossed_mean
-from scipy.stats import t
 
 import imparfait
 from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.errors import UserError
 from imparfait.core.hardware import has_bf16_units
+from imparfait.core.storage import atomic_write
 from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.scores import score_conditions
 from imparfait.training.loop import network_for
-from imparfait.training.recipes import read_settings
+from imparfait.training.recipes import choose_settings
 from imparfait.training.settings import TrainingSettings
 
 USES = Path(__file__).parents[2] / "results" / "FRESH_VALIDATION.csv"
@@ -40,10 +41,9 @@ def fresh_split(images: LabelledImages) -> tuple[LabelledImages, LabelledImages]
 
 
 def settings_of(candidate: str) -> TrainingSettings:
-    """A recipe's settings, or those of a TOML file."""
-    if candidate in imparfait.RECIPES:
-        return imparfait.RECIPES[candidate].settings
-    return read_settings(Path(candidate))
+    """A recipe's settings, or those of a TOML file. Raises UserError where there is none."""
+    is_file = candidate.endswith(".toml")
+    return choose_settings(file=Path(candidate))[1] if is_file else choose_settings(recipe=candidate)[1]
 
 
 def record(uses: Path, candidate: str, settings: TrainingSettings) -> int:
@@ -51,8 +51,9 @@ def record(uses: Path, candidate: str, settings: TrainingSettings) -> int:
     rows = list(csv.reader(uses.read_text(encoding="utf-8").splitlines())) if uses.exists() else [list(COLUMNS)]
     when = datetime.now(UTC).isoformat(timespec="seconds")
     rows.append([when, Path(candidate).name, settings.model_dump_json(exclude={"seed"}), str(settings.seed)])
-    with uses.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    content = io.StringIO()
+    csv.writer(content, lineterminator="\n").writerows(rows)
+    atomic_write(uses, content.getvalue().encode())
     return len(rows) - 1
 
 
@@ -73,8 +74,7 @@ def table(found: dict[str, np.ndarray]) -> Iterator[str]:
         line = f"{name}: core mean {100 * shares.mean():.3f} % ({len(shares)} seeds)"
         if shares is not first and len(shares) > 1:
             lead = crossed_mean(shares - first)
-            reach = float(t.ppf(0.975, lead.freedom)) * lead.error
-            low, high = lead.mean - reach, lead.mean + reach
+            low, high = lead.interval()
             verdict = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
             line += f"; lead {100 * lead.mean:+.3f} points ({100 * low:.3f} to {100 * high:.3f}): {verdict}"
         yield line

@@ -70,7 +70,7 @@ class Service:
 
     @property
     def predictor(self) -> Predictor:
-        """The model that is served now; a request that waits takes it from `models` once, with `in_use`."""
+        """The model that is served now; a request that predicts keeps its models with `models.in_use`."""
         return self.models.predictor
 
     @property
@@ -231,9 +231,10 @@ class Service:
         collection = self.collection
         if not collection:
             raise ApiError(403, "this server collects no images; start it with --collect DIR")
-        collection.check(label, self.predictor.classes)
+        predictor = self.predictor
+        collection.check(label, predictor.classes)
         page = await self.images.upright(content)
-        return await asyncio.to_thread(collection.save, page, label, self.predictor.name)
+        return await asyncio.to_thread(collection.save, page, label, predictor.name)
 
 
 async def _no_results() -> list[BatchResult]:
