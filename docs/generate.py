@@ -18,7 +18,7 @@ DOCS = Path(__file__).parent
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.S)
 FAMILIES = {
     "geometry": "Geometry", "pen": "Pen and stroke", "noise": "Noise", "blur": "Blur and resolution", "light": "Light",
-    "strokes": "Overlays", "edges": "Edges", "weather": "Weather", "digital": "Digital processing",
+    "strokes": "Overlays (family `strokes`)", "edges": "Edges", "weather": "Weather", "digital": "Digital processing",
 }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def recipes() -> str:
                 recipe.expect,
             )
         )
-    return table(("recipe", "model", "augmentation", "epochs", "time", "core mean"), rows)
+    return table(("recipe", "model", "augmentation", "epochs", "time", "core mean, or use"), rows)
 
 
 def settings() -> str:

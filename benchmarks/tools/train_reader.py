@@ -2,19 +2,19 @@
 
     python benchmarks/tools/train_reader.py compose build/pages --meters METERS --pages 20000
     python benchmarks/tools/train_reader.py train build/pages build/reader --hours 4
+    python benchmarks/tools/train_reader.py train build/pages build/more --hours 2 --init-from reader.onnx
 
 `compose` writes pages in shards of 250, several of it at once if started with other --first numbers. `train` reads all
 shards that are there, also those that appear later, and saves its state every five minutes; the same command continues.
 
-The network is fully convolutional. At a quarter of the resolution it gives eleven heat maps (ten digits, other glyphs)
-whose peaks are the glyphs' centres, and for each centre the logarithms of width and height and the offset to the exact
-centre. Source: CenterNet (Zhou, Wang & Krähenbühl, 2019). Only glyphs of some sizes count as such at one scale: larger
-ones are ground, so that a page is read at scales a factor of two apart and each glyph is found at one of them.
+reader_network.py is the network. Only glyphs of some sizes count as such at one scale: larger ones are ground, so that
+a page is read at scales a factor of two apart and each glyph is found at one of them.
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,9 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from reader_network import OTHER, Detector, averaged, continued, export
+
 STRIDE = 4
-OTHER = 10
 HEIGHTS_PX = (9.0, 44.0)  # of glyphs that count at one scale; between these and the next they may be found or not
 IGNORED_PX = (7.0, 58.0)
 CROP_PX = 192
@@ -36,51 +37,8 @@ AIMED_PX = (8.0, 60.0)  # height at which that digit is shown, log-uniform
 BATCH = 8
 SHARD_PAGES = 250
 SAVE_SECONDS = 300
+MEASURED_BATCHES = 40
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.02
-
-
-class Detector(nn.Module):
-    """Heat maps and boxes of glyphs, from grey pages [n, 1, height, width] in 0..1; sides are multiples of 8."""
-
-    def __init__(self, width: int = 80, blocks: int = 4):
-        super().__init__()
-        self.stem = nn.Sequential(convolution(1, 16, stride=2), convolution(16, 32, stride=2), convolution(32, 48))
-        self.down = convolution(48, width, stride=2)
-        self.body = nn.Sequential(*(Block(width, 1 + number % 2) for number in range(blocks)))
-        self.up = nn.Conv2d(width, 48, 1, bias=False)
-        self.join = convolution(48, 48)
-        self.heat = nn.Conv2d(48, OTHER + 1, 1)
-        self.box = nn.Conv2d(48, 4, 1)
-        nn.init.constant_(self.heat.bias, -4.6)  # type: ignore[arg-type]  # a hundredth of all places are centres
-
-    def forward(self, pages: Float[Tensor, "n 1 height width"]) -> tuple[Tensor, Tensor]:
-        """Logits of the heat maps, and log width, log height (in strides), offset right and down (in strides)."""
-        fine = self.stem(pages * 2 - 1)
-        coarse = self.body(self.down(fine))
-        joined = self.join(fine + F.interpolate(self.up(coarse), scale_factor=2.0, mode="nearest"))
-        return self.heat(joined), self.box(joined)
-
-
-class Block(nn.Module):
-    """A residual block of two convolutions."""
-
-    def __init__(self, width: int, dilation: int):
-        super().__init__()
-        self.first = convolution(width, width, dilation=dilation)
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same shape as the input."""
-        return F.relu(x + self.second(self.first(x)))
-
-
-def convolution(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """3×3 convolution, batch normalisation, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, dilation, dilation, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )
 
 
 def targets(
@@ -198,7 +156,7 @@ def train(
     peak: float = LEARNING_RATE,
     seed: int = 1,
 ) -> None:
-    """Train for so many hours in all, from random weights or the averaged ones of another training.
+    """Train for so many hours in all, from random weights, another training's averaged ones or those of an ONNX file.
 
     Stops after `minutes` of them, to be continued.
     """
@@ -210,8 +168,9 @@ def train(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999), use_buffers=True
     )
     if begin:
-        network.load_state_dict(averaged(begin))
-        average.module.load_state_dict(averaged(begin))
+        weights = continued(begin, crops_of(pages)).state_dict() if begin.suffix == ".onnx" else averaged(begin)
+        network.load_state_dict(weights)
+        average.module.load_state_dict(weights)
     step, spent, state = 0, 0.0, out / "state.pt"
     if state.exists():
         saved = torch.load(state, weights_only=True)
@@ -245,6 +204,13 @@ def train(
             pages.refresh()
             print(f"step {step}, {spent / 60:.0f} min, {len(pages.pages)} pages, loss {mean:.3f}", flush=True)
     save(state, network, optimizer, average, step, spent)
+
+
+def crops_of(pages: Pages) -> Iterator[Tensor]:
+    """Crops to measure the network's activations on."""
+    rng = np.random.default_rng(0)
+    for _ in range(MEASURED_BATCHES):
+        yield torch.from_numpy(np.stack([pages.crop(rng)[0] for _ in range(BATCH)]))[:, None]
 
 
 def save(
@@ -285,51 +251,6 @@ def compose_shards(folder: Path, meters: Path | None, fonts: Path, first: int, c
         partial.replace(path)
 
 
-class Exported(nn.Module):
-    """The detector as the package runs it: the best score where it is a peak, all scores, and the boxes."""
-
-    def __init__(self, detector: nn.Module):
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, page: Float[Tensor, "1 1 height width"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Peaks [1, rows, columns], scores [1, 11, rows, columns], boxes [1, 4, rows, columns]."""
-        heat, boxes = self.detector(page)
-        scores = torch.sigmoid(heat)
-        best = scores.amax(1)
-        highest = F.max_pool2d(best[:, None], 3, 1, 1)[:, 0]
-        return torch.where(best == highest, best, torch.zeros_like(best)), scores, boxes
-
-
-def averaged(state: Path) -> dict[str, Tensor]:
-    """The averaged weights of a training."""
-    saved = torch.load(state, weights_only=True)["average"]
-    return {name.removeprefix("module."): value for name, value in saved.items() if name != "n_averaged"}
-
-
-def export(state: Path, out: Path) -> None:
-    """Write the averaged network of a training as ONNX."""
-    from imparfait.inference.ocr.detector import BOXES, PAGE, PEAKS, SCORES
-
-    network = Detector()
-    network.load_state_dict(averaged(state))
-    rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
-    program = torch.onnx.export(
-        Exported(network.eval()).eval(),
-        (torch.zeros(1, 1, 64, 96),),
-        input_names=[PAGE],
-        output_names=[PEAKS, SCORES, BOXES],
-        dynamic_shapes={"page": {2: 8 * rows, 3: 8 * columns}},
-        opset_version=20,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    assert program is not None
-    out.write_bytes(program.model_proto.SerializeToString(deterministic=True))
-    print(f"{out}: {out.stat().st_size:,} bytes")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -344,7 +265,7 @@ def main() -> None:
     training.add_argument("folder", type=Path)
     training.add_argument("out", type=Path)
     training.add_argument("--hours", type=float, default=4.0, help="of the whole training; the learning rate follows")
-    training.add_argument("--init-from", type=Path, help="state.pt of another training")
+    training.add_argument("--init-from", type=Path, help="state.pt of another training, or an ONNX file of the reader")
     training.add_argument("--peak", type=float, default=LEARNING_RATE, help="highest learning rate")
     training.add_argument("--seed", type=int, default=1, help="another one shows other crops")
     training.add_argument("--threads", type=int, default=1)

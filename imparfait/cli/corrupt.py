@@ -19,7 +19,7 @@ SHEET, FOLDER = Path("corruptions.png"), Path("corrupted")
 @click.argument("corruptions", nargs=-1, type=parameters.CORRUPTION)
 @click.option(
     "--suite", type=click.Choice(["digits", "photo"]),
-    help="Whose corruptions to use if none is named.  [default: photo for a sheet of photographs, else digits]",
+    help="Suite whose corruptions are used if none is named.  [default: photo for a sheet of photographs, else digits]",
 )  # fmt: skip
 @click.option(
     "--severity", "severities", type=click.FloatRange(0, 1), multiple=True,

@@ -34,7 +34,8 @@ MIN_OF_EACH = 2  # images of a class that a training needs: one to train on, one
 @click.option("--count", type=click.IntRange(1, 5000), default=50, show_default=True, help="Images to choose.")
 @click.option(
     "--data", type=parameters.DATA, metavar="DATA",
-    help="The images that the model was trained on, as train takes them: not chosen again, and in the next command.",
+    help="The images that the model was trained on, as train takes them. They are not chosen again, and the printed "
+    "training has them.",
 )  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="Open no page; print the chosen images as CSV.")
 @local_page.options

@@ -184,9 +184,13 @@ def suite_executor(command: Command) -> Command:
 
 def predict_executor(command: Command) -> Command:
     """Where predictions for many files run."""
-    text = "serial, processes or ray: where jobs run, each some of the files.  [default: processes from 1,000 files on]"
+    text = (
+        "serial, processes or ray: where jobs, each some of the files, run.  [default: processes from 1,000 files on]"
+    )
     threads = click.option(
-        "--threads", type=click.IntRange(1), help="Threads per job.  [default: 1; all cores for a run folder, serial]"
+        "--threads",
+        type=click.IntRange(1),
+        help="Threads per job.  [default: 1; all cores for a run folder with serial]",
     )
     return _with(
         (click.option("--executor", type=parameters.EXECUTOR, metavar="NAME", help=text), address, threads), command

@@ -27,7 +27,7 @@ TITLES = {
 @click.option(
     "--quick",
     is_flag=True,
-    help="Only its point, in minutes: training with and without corrupted digits.",
+    help="Only the main comparison, in minutes: training with and without corrupted digits.",
 )
 @click.option("--larger", is_flag=True, help="More seeds, epochs and trials, and one more final network: days.")
 @click.option("--stages", is_flag=True, help="Print the stages and their predicted duration, then exit.")

@@ -25,7 +25,8 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 @click.option(
     "--recipe",
     type=parameters.RECIPE,
-    help="Named settings; `imparfait list` prints them.  [default: the model's own recipe]",
+    help="Named settings; `imparfait list` prints them.  [default: the model's own; without --model, "
+    "default for digits and photo for other images]",
 )
 @click.option(
     "--settings", "settings_file", type=click.Path(path_type=Path),
@@ -58,7 +59,8 @@ BACKBONE_SIZE = 224  # pixels a side that EfficientNet-Lite0 and most of timm's 
 )  # fmt: skip
 @click.option(
     "--track", type=click.Choice(["mlflow", "tensorboard", "wandb"]),
-    help="Also log settings, loss and accuracy to a tracker of experiments, in --out; nothing is sent.",
+    help="Also log settings, loss and accuracy to a tracker of experiments, in --out. Nothing is sent, unless "
+    "MLFLOW_TRACKING_URI or WANDB_MODE says so.",
 )  # fmt: skip
 @options.language
 @options.as_json

@@ -51,7 +51,7 @@ class LabelledImages:
 
     @property
     def is_of_digits(self) -> bool:
-        """Whether they were cropped and drawn as digits, or are framed as MNIST's: light on a ground of 0."""
+        """Whether they were cropped and drawn as digits, or are framed as MNIST's: light on a background of 0."""
         return self.normalization == "digit" or is_like_mnist(self.pixels)
 
     @property

@@ -83,10 +83,10 @@ def explain(image: OneImage, model: Model = "digits", *, label: str | None = Non
     """Which parts of an image its prediction depends on: an occlusion map, for any model.
 
     A square of a quarter of each side covers the model's input at 9 × 9 places (5 × 5 if a side has more than 64
-    pixels) and shows the image's ground there: its median colour, or in photographs the mean of the pixels around. The
-    map's value at a pixel is the mean drop of the label's probability over the covers of it, -1..1. All is predicted
-    in one batch; equal calls have equal maps. The map shows what this prediction depends on, not why, and a part
-    that matters only together with another has a small drop.
+    pixels) and shows the image's background there: its median colour, or in photographs the mean of the pixels
+    around. The map's value at a pixel is the mean drop of the label's probability over the covers of it, -1..1. All
+    is predicted in one batch; equal calls have equal maps. The map shows what this prediction depends on, not why,
+    and a part that matters only together with another has a small drop.
 
     `image` and `model` are as `predict` takes them. `label` is the class to explain, by default the predicted one;
     `page` the page of a TIFF file. Raises UserError for what is no image, and for a class or page that is not there.

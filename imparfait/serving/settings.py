@@ -27,7 +27,7 @@ class ServingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fals
     token_file: str = Field("", description="file with a token that every request but health checks must send")
     log: str = Field("", description="file for a line of JSON per request, without images; - for stderr")
     collect: str = Field(
-        "", description="folder for images whose label a visitor of the page corrects; none: not saved"
+        "", description="folder for images whose label a visitor of the page corrects; without it, none is saved"
     )
     workers: PositiveInt = Field(1, le=256, description="server processes, each with the model")
     threads: PositiveInt = Field(

@@ -71,7 +71,7 @@ RECIPES: dict[str, Recipe] = {
             ood_fraction=0.1,
         ),
         cost="3 min for 4,000 colour images of 32 pixels",
-        expect="for photographs and other images that fill their frame; chosen by itself",
+        expect="for photographs and other images that fill their frame; chosen automatically",
     ),
     # The settings in the annexes of the founding study. 98.75 % in 406 s, 1 seed, AMX: results/study-validation.
     # "(test)": one access to the test set, results/founding-study. "about": extrapolated from measured images/s.

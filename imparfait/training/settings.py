@@ -22,7 +22,8 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fal
     epochs: PositiveInt = Field(12, description="passes over the training images")
     batch_size: PositiveInt = Field(128, description="images per step")
     optimizer: Literal["adamw", "keras"] = Field(
-        "adamw", description="adamw (no weight decay of biases and norms) or keras (AdamW with Keras's defaults)"
+        "adamw",
+        description="update rule: adamw (no weight decay of biases and norms) or keras (AdamW with Keras's defaults)",
     )
     schedule: Literal["one_cycle", "constant", "plateau"] = Field(
         "one_cycle", description="learning rate: one_cycle (with averaged weights), constant or plateau"
