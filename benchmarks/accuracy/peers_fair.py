@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers_fair_analysis import analyse
+from peers_fair_analysis import analyse, best_factor, is_disturbed
 from peers_fair_images import save_images, save_stream
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,6 +38,7 @@ from tools.claims import write_claim
 from imparfait import load_data, split
 from imparfait.core.compute import ComputeConfig, usable_cores
 from imparfait.core.hardware import environment, has_bf16_units
+from imparfait.core.openmp import SPINS
 from imparfait.core.storage import write_json
 from imparfait.data.splits import fold, sample
 
@@ -137,7 +138,7 @@ def tuned_factor(contestant: str, budget: float, runs: Path) -> float:
         if not path.exists():
             raise SystemExit(f"{path} is missing; expected all trials of {name}; run `tune` first, or write --untuned")
         found[factor] = json.loads(path.read_text(encoding="utf-8"))["core_mean"]
-    return max(found, key=lambda factor: (found[factor], -abs(math.log2(factor))))
+    return best_factor(found)
 
 
 def run_job(job: Mapping[str, Any], labels: np.ndarray, python: str = sys.executable) -> dict[str, Any]:
@@ -145,12 +146,13 @@ def run_job(job: Mapping[str, Any], labels: np.ndarray, python: str = sys.execut
     with tempfile.TemporaryDirectory() as folder:
         task, reply, log = (Path(folder) / name for name in ("job.json", "reply.json", "log.txt"))
         task.write_text(json.dumps(job), encoding="utf-8")
-        # Threads that spin while they wait would take the core of TensorFlow's other pool, or of another program.
-        threads = {"OMP_NUM_THREADS": str(job["threads"]), "OMP_WAIT_POLICY": "PASSIVE"}
+        # As `imparfait train` has it on free cores, for all PyTorch contestants: results/busy-machine.
+        threads = {"OMP_NUM_THREADS": str(job["threads"]), "GOMP_SPINCOUNT": SPINS}
+        inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
         with log.open("w") as errors:
             child = subprocess.Popen(
                 [python, str(WORKER), str(task), str(reply)],
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=os.environ | threads,
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=inherited | threads,
             )  # fmt: skip
             try:
                 code: int | str = child.wait(job["budget"] + SLACK_SECONDS)
@@ -172,6 +174,22 @@ def run_job(job: Mapping[str, Any], labels: np.ndarray, python: str = sys.execut
     return found
 
 
+def finished(command: str, runs: Path) -> dict[Path, dict[str, Any]]:
+    """What finished jobs recorded, by file."""
+    return {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted((runs / command).glob("*.json"))}
+
+
+def set_aside(command: str, runs: Path) -> list[str]:
+    """Move the files of disturbed jobs into a folder `disturbed`, so that they run again; their names."""
+    jobs = finished(command, runs)
+    moved = [path for path, row in jobs.items() if is_disturbed(row, list(jobs.values()))]
+    for path in moved:
+        folder = path.parent / "disturbed"
+        folder.mkdir(exist_ok=True)
+        path.replace(folder / f"{path.stem}-{sum(1 for _ in folder.iterdir())}.json")
+    return [path.stem for path in moved]
+
+
 def check_packages(contestants: Sequence[str], pythons: Mapping[str, str]) -> None:
     """Exit with what to install where a contestant's package is missing."""
     for name, (module, file) in NEEDS.items():
@@ -189,6 +207,8 @@ def check_packages(contestants: Sequence[str], pythons: Mapping[str, str]) -> No
 def work(command: str, options: argparse.Namespace) -> None:
     """Run the jobs that are not finished; a job that fails is named at the end, and the others go on."""
     jobs = [*jobs_of(command, options)]
+    for name in set_aside(command, options.runs) if options.rerun_disturbed else ():
+        print(f"disturbed, to be run again: {name}", flush=True)
     if not jobs:
         raise SystemExit("no job of the plan has these budgets and contestants; `--dry-run` alone lists all")
     left = [job for job in jobs if not file_of(command, job, options.runs).exists()]
@@ -251,6 +271,7 @@ def main() -> None:
     parser.add_argument("--python", nargs=2, action="append", default=[], metavar=("CONTESTANT", "PYTHON"))
     parser.add_argument("--runs", type=Path, default=Path("runs/peers-fair"), help="images and finished jobs")
     parser.add_argument("--untuned", action="store_true", help="with each one's own learning rate, for a trial")
+    parser.add_argument("--rerun-disturbed", action="store_true", help="run jobs again that other work disturbed")
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that are left")
     parser.add_argument("--out", type=Path, help="folder of the analysis")
     options = parser.parse_args()
@@ -259,8 +280,7 @@ def main() -> None:
         return
     if not options.out:
         parser.error("analyse needs --out")
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((options.runs / "train").glob("*.json"))]
-    trials = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((options.runs / "tune").glob("*.json"))]
+    rows, trials = (list(finished(command, options.runs).values()) for command in ("train", "tune"))
     if not rows:
         raise SystemExit(f"{options.runs / 'train'} has no finished job; run `train` first")
     scores, table = analyse(rows, trials)

@@ -1,6 +1,7 @@
 """Analysis of peers_fair.py: mean differences with seeds and images as crossed random effects, and a table."""
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from imparfait.evaluation.statistics import holm
 
 OURS, PRIMARY = "default", ("stream", 60.0)
 PRIMARY_AGAINST = ("plain", "deskew", "deotte", "keras-cnn")
+FEW_STEPS = 0.85
+"""Share of the median number of steps of the same contestant, below which a job was disturbed."""
 Row = Mapping[str, Any]
 
 
@@ -102,7 +105,7 @@ def analyse(rows: Sequence[Row], trials: Sequence[Row]) -> tuple[dict[str, Any],
             scores["parts"].append(part)
             lines.append(line_of(part, spread))
     edges = edge_factors(trials)
-    scores |= {"tuned_at_the_edge": edges, "disturbed": (disturbed := disturbed_jobs(rows))}
+    scores |= {"tuned_at_the_edge": edges, "disturbed": (disturbed := disturbed_jobs(rows) + disturbed_jobs(trials))}
     notes = [
         f"Tuned to the end of the grid: {', '.join(edges) or 'none'}.",
         f"Disturbed by other work: {', '.join(disturbed) or 'none'}.",
@@ -136,13 +139,29 @@ def primary(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def is_disturbed(row: Row, all_rows: Sequence[Row]) -> bool:
+    """Whether other work took time from a job: a high load, or fewer steps than the same contestant makes elsewhere.
+
+    Neither the seed nor the learning rate changes how long a step takes.
+    """
+    alike = [
+        each["steps"] for each in all_rows if all(each[key] == row[key] for key in ("contestant", "arm", "budget"))
+    ]
+    return max(row["load_average"]) > row["threads_inside"] + 1 or row["steps"] < FEW_STEPS * float(np.median(alike))
+
+
 def disturbed_jobs(rows: Sequence[Row]) -> list[str]:
-    """Jobs in which the machine had more to do than their threads and one more."""
+    """Names of the jobs that other work disturbed."""
     return sorted(
-        f"{row['arm']}-{row['contestant']}-{row['budget']:g}s-s{row['seed']}"
+        f"{row['arm']}-{row['contestant']}-{row['budget']:g}s-s{row['seed']}-x{row['factor']:g}"
         for row in rows
-        if max(row["load_average"]) > row["threads_inside"] + 1
+        if is_disturbed(row, rows)
     )
+
+
+def best_factor(found: Mapping[float, float]) -> float:
+    """The factor of the most accurate trial; among equals the nearest to 1."""
+    return max(found, key=lambda factor: (found[factor], -abs(math.log2(factor))))
 
 
 def edge_factors(trials: Sequence[Row]) -> list[str]:
@@ -150,6 +169,4 @@ def edge_factors(trials: Sequence[Row]) -> list[str]:
     groups: dict[str, dict[float, float]] = {}
     for row in trials:
         groups.setdefault(f"{row['contestant']} in {row['budget']:g} s", {})[row["factor"]] = row["core_mean"]
-    return sorted(
-        name for name, found in groups.items() if max(found, key=found.__getitem__) in (min(found), max(found))
-    )
+    return sorted(name for name, found in groups.items() if best_factor(found) in (min(found), max(found)))

@@ -20,7 +20,7 @@ import fair_worker
 import peers_fair
 from fair_networks import deskew
 from fair_torch import CONTESTANTS
-from peers_fair_analysis import analyse, crossed_mean
+from peers_fair_analysis import analyse, crossed_mean, edge_factors, is_disturbed
 
 from imparfait.core.hardware import torch_threads
 
@@ -211,7 +211,9 @@ def test_a_finished_job_never_runs_twice_and_a_failed_one_does_not_stop_the_othe
         return {"core_mean": job["factor"] / 10, "steps": 1}
 
     monkeypatch.setattr(peers_fair, "run_job", run_job)
-    given = options(runs=tmp_path, dry_run=False, python=[], untuned=False, threads=1, precision="float32")
+    given = options(
+        runs=tmp_path, dry_run=False, python=[], untuned=False, threads=1, precision="float32", rerun_disturbed=False
+    )
     with pytest.raises(SystemExit, match="2 of 4 jobs failed"):
         peers_fair.work("tune", given)
     assert ran == ["stream quick 1", "stream plain 1", "stream quick 2", "stream plain 2"]
@@ -232,7 +234,7 @@ def finished(contestant: str, seed: int, accuracy: float, rng: np.random.Generat
     bits = {name: rng.random(400) < accuracy for name in ("clean", "geometric", "shrunk")}
     return {
         "arm": "stream", "budget": 60.0, "contestant": contestant, "seed": seed, "factor": 1.0, "images_seen": 1,
-        "seconds": 60.0, "threads_inside": 2, "precision": "float32", "load_average": [0.0, 2.0],
+        "seconds": 60.0, "steps": 100, "threads_inside": 2, "precision": "float32", "load_average": [0.0, 2.0],
         "scored_images": 400, "correct": {name: int(each.sum()) for name, each in bits.items()},
         "core_mean": float(np.mean([*bits.values()])),
         "correct_bits": {
@@ -255,6 +257,28 @@ def test_the_analysis_finds_a_difference_and_adjusts_for_their_number() -> None:
     assert other["interval"][0] < 0 < other["interval"][1]
     assert all(each["p_holm"] >= each["p"] for each in (plain, other))
     assert table.count("| stream | 60 |") == 3
+
+
+def test_a_job_with_few_steps_or_a_high_load_is_disturbed_and_runs_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [finished("default", seed, 0.9, rng) for seed in range(5)] + [finished("plain", 0, 0.9, rng)]
+    rows[1]["steps"], rows[2]["load_average"], rows[5]["steps"] = 84, [0.5, 3.1], 10  # the last has none to compare
+    assert [is_disturbed(row, rows) for row in rows] == [False, True, True, False, False, False]
+    for row in rows:
+        path = peers_fair.file_of("train", row, tmp_path)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(row))
+    assert peers_fair.set_aside("train", tmp_path) == ["stream-default-60s-s1", "stream-default-60s-s2"]
+    assert len(peers_fair.finished("train", tmp_path)) == 4
+    assert peers_fair.set_aside("train", tmp_path) == []
+
+
+def test_of_equal_trials_the_nearest_to_its_own_rate_is_chosen_and_no_end_is_reported() -> None:
+    trials = [
+        {"contestant": "keras-cnn", "budget": 20.0, "factor": factor, "core_mean": 0.1} for factor in peers_fair.FACTORS
+    ]
+    assert edge_factors(trials) == []
+    assert edge_factors(trials[:1]) == ["keras-cnn in 20 s"]
 
 
 @pytest.fixture
