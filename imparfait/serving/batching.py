@@ -116,7 +116,7 @@ class Batcher:
         try:
             probabilities = self.predictor.predict_proba(pixels)
         except KilledError as error:  # twice
-            raise OUT_OF_MEMORY from error
+            raise OUT_OF_MEMORY.fresh() from error
         except UserError as error:
             raise RuntimeError(str(error)) from error  # the model's fault, not the client's
         predictions = self.predictor.predictions_from(probabilities, pixels, blank)

@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
     def begin_request(self) -> None:
         """Start the time limit of a request."""
         if self.ended:
-            raise MALFORMED
+            raise MALFORMED.fresh()
         if not self.due:
             self.phase_start = self.loop.time()
 
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
         """Start the app for a request, unless it is rejected; or let it wait for the responses before."""
         scope = head.scope(self.client, self.server)
         if len(self.due) > MAX_PIPELINED:
-            raise TOO_MANY_PIPELINED
+            raise TOO_MANY_PIPELINED.fresh()
         self.ended = not keep_alive or head.version == "1.0"
         rejection = self.limiter.rejection(self.address) if head.method == "POST" and not self.due else None
         if rejection:

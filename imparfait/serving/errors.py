@@ -34,6 +34,13 @@ class ApiError(Exception):
         self.detail = detail
         self.status, self.message, self.code = status, message, code or CODES.get(status, "refused")
 
+    def fresh(self) -> "ApiError":
+        """An equal error, to raise in place of one that is held.
+
+        An error that is raised again keeps the frames of each time, and with them the requests they worked on.
+        """
+        return ApiError(self.status, self.message, self.code, self.detail)
+
 
 def error_body(error: ApiError) -> bytes:
     """The JSON body of an error response."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 from imparfait.serving.errors import ApiError, error_body, error_headers
 
@@ -62,11 +63,16 @@ def chunk(content: bytes) -> bytes:
 
 def encode_error(error: ApiError, close: bool) -> bytes:
     """A whole error response."""
-    return status_line(error.status) + date_line() + _error_rest(error, close)
+    return (
+        status_line(error.status)
+        + date_line()
+        + _error_rest(close, error.status, error.message, error.code, error.detail)
+    )
 
 
-@lru_cache
-def _error_rest(error: ApiError, close: bool) -> bytes:
+@lru_cache  # by what is sent: an error itself would be kept, with the frames it was raised in and their connection
+def _error_rest(close: bool, *fields: Any) -> bytes:
+    error = ApiError(*fields)
     body = error_body(error)
     headers = error_headers(error) | {"content-length": str(len(body))} | ({"connection": "close"} if close else {})
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + b"\r\n" + body

@@ -110,7 +110,7 @@ class ImageWork:
 
     async def _limited(self, work: Callable[[], T]) -> T:
         if self._active_large >= self._max_large:
-            raise BUSY
+            raise BUSY.fresh()
 
         self._active_large += 1
         try:

@@ -47,7 +47,7 @@ class RequestHead:
     def _count(self, size: int) -> None:
         self.size += size
         if self.size > MAX_HEAD_BYTES or len(self.headers) + self.trailers > MAX_HEADERS:
-            raise HEAD_TOO_LARGE
+            raise HEAD_TOO_LARGE.fresh()
 
     def complete(self, method: bytes, version: str) -> None:
         """Check the whole head; raises MALFORMED.
@@ -59,7 +59,7 @@ class RequestHead:
         codings = self.values(b"transfer-encoding")
         bad_body = bool(codings) and ([coding.lower() for coding in codings] != [b"chunked"] or version == "1.0")
         if version not in VERSIONS or self.method == "CONNECT" or bad_body:
-            raise MALFORMED
+            raise MALFORMED.fresh()
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of a header, given in lower case."""
@@ -98,7 +98,7 @@ class RequestHead:
     def _path_and_query(self) -> tuple[bytes, bytes]:
         target = self.target.partition(b"#")[0]
         if not target.isascii() or not target:
-            raise MALFORMED
+            raise MALFORMED.fresh()
         if target.startswith(b"/"):
             path, _, query = target.partition(b"?")
             return path, query
@@ -106,7 +106,7 @@ class RequestHead:
             return target, b""
         scheme, found, rest = target.partition(b"://")
         if not found or scheme.lower() not in (b"http", b"https"):
-            raise MALFORMED
+            raise MALFORMED.fresh()
         # The host of an absolute target replaces the header: RFC 9112, 3.2.2. The check of names then sees it.
         before, _, query = rest.partition(b"?")
         host, slash, path = before.partition(b"/")

@@ -57,14 +57,14 @@ class RequestParser:
             cause = error.__context__
             if cause is not None and not isinstance(cause, ApiError):
                 raise  # a fault of ours
-            raise cause or MALFORMED from None
+            raise cause or MALFORMED.fresh() from None
         except httptools.HttpParserError:
-            raise MALFORMED from None
+            raise MALFORMED.fresh() from None
         # Of bytes that end a head or a body it is not known how many belong to the next head.
         same = before == (self.complete_heads, self._complete_messages) and self.stage is not Stage.BODY
         self._unseen_bytes = self._unseen_bytes + len(data) if same else 0
         if self._unseen_bytes > MAX_UNSEEN_BYTES:
-            raise HEAD_TOO_LARGE
+            raise HEAD_TOO_LARGE.fresh()
 
     def _feed(self, data: memoryview) -> None:
         """Parse; a client that offers another protocol is answered in this one, also where its request has a body.

@@ -37,7 +37,7 @@ async def receive_body(request: Request, max_bytes: int, kinds: tuple[str, ...] 
     while more:
         message = await request.receive()
         if slot.error:
-            raise slot.error
+            raise slot.error.fresh()
         if message["type"] == "http.disconnect":
             raise ApiError(400, "the connection ended before the request body was complete")
         parts.append(message["body"])
@@ -58,7 +58,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T], both_s
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise CLIENT_GONE
+            raise CLIENT_GONE.fresh()
         return await working
     finally:
         for task in (working, gone):
