@@ -61,8 +61,10 @@ class Server(uvicorn.Server):
         return await self.service.load_again(self.load)
 
     def finish_reload(self, failure: str) -> None:
-        """Replace the models if there was no failure, and log what became of it."""
-        if not failure:
+        """Replace the models if there was no failure, here or in another worker, and log what became of it."""
+        if failure:
+            self.service.forget_loaded()
+        else:
             self.service.replace_models()
         self.service.log.write(event="reload", error=failure or None)
 

@@ -131,19 +131,29 @@ class Service:
 
     async def load_again(self, load: Callable[[], dict[str, LoadedModel]]) -> str:
         """Load the models again and test them; why they cannot replace the present ones, or an empty string."""
-        self._loaded = None
+        self.forget_loaded()
+        loaded: Mapping[str, LoadedModel] = {}
+        failure: str | None = None
         try:
             loaded = await self.jobs.run(self._reload_executor, load, watched=False)
+            for predictor, metadata in loaded.values():
+                test = partial(self_test.failure, predictor, metadata)
+                failure = failure or await self.jobs.run(self._reload_executor, test, watched=False)
         except UserError as error:
-            return str(error)
-        for predictor, metadata in loaded.values():
-            test = partial(self_test.failure, predictor, metadata)
-            if failure := await self.jobs.run(self._reload_executor, test, watched=False):
-                for each, _ in loaded.values():
-                    self._reload_executor.submit(each.close)
-                return failure
+            failure = str(error)
+        except Exception as error:  # a supervisor waits for the answer of each worker
+            logger.exception("loading the model again raised an exception")
+            failure = f"loading the model again raised {type(error).__name__}; see the server's log"
         self._loaded = loaded
-        return ""
+        if failure:
+            self.forget_loaded()
+        return failure or ""
+
+    def forget_loaded(self) -> None:
+        """Close and forget the models that `load_again` has loaded; the present ones stay."""
+        loaded, self._loaded = self._loaded or {}, None
+        for predictor, _ in loaded.values():
+            self._reload_executor.submit(predictor.close)
 
     def replace_models(self) -> None:
         """Answer new requests with the models that `load_again` has loaded; those in progress keep theirs."""

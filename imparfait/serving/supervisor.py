@@ -21,6 +21,7 @@ from imparfait.serving.settings import ServingSettings
 MAX_ENDS, WITHIN_SECONDS = 5, 60.0  # a worker that ends more often ends the server
 KILL_SECONDS = 5.0  # after the grace period, in which a worker ends by itself
 AT_ONCE_SECONDS = 1.0  # the same after a second signal
+ENDED = "it has ended"
 PROGRAM = """
 import sys
 sys.path[:] = {path!r}
@@ -56,6 +57,8 @@ class Worker:
 
     async def load_again(self) -> str:
         """Let it load its model again; why it could not, or an empty string."""
+        if not self.is_listening:
+            return ENDED
         self.loaded = asyncio.get_running_loop().create_future()
         self.tell(do="load")
         return await self.loaded
@@ -83,7 +86,7 @@ class Worker:
                         self.finished.set_result(None)
         self.is_listening = False
         if not self.loaded.done():
-            self.loaded.set_result("it has ended")
+            self.loaded.set_result(ENDED)
         if not self.finished.done():
             self.finished.set_result(None)
         self.writer.close()

@@ -39,6 +39,15 @@ def onnx_of(row: list[float], path: Path, **changes: object) -> Path:
     return path
 
 
+def raising(path: Path) -> Path:
+    """A file with our metadata that is loaded, and whose network raises an error for one image."""
+    model = onnx.load(onnx_of([0.0, 1.0, 0.0], path))
+    (shape,) = (each for each in model.graph.initializer if each.name == "shape")
+    shape.CopyFrom(numpy_helper.from_array(np.int64([2, -1]), "shape"))
+    onnx.save(model, path)
+    return path
+
+
 def endless(path: Path) -> Path:
     """A file with our metadata whose network never ends."""
     model = onnx.load(onnx_of([0.0, 1.0, 0.0], path))

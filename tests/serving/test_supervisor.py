@@ -1,8 +1,10 @@
 """The supervisor of workers: restarts, failures and reloads, with programs instead of servers; and shared counts."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from imparfait.serving.scoreboard import Scoreboard, State, shared_memory
 from imparfait.serving.server import make_server, run
 from imparfait.serving.service import Service
 from imparfait.serving.settings import ServingSettings
-from imparfait.serving.supervisor import MAX_ENDS, Supervisor
+from imparfait.serving.supervisor import MAX_ENDS, Supervisor, Worker
 
 SETTINGS = ServingSettings(port=0, workers=2)
 START = """
@@ -74,6 +76,17 @@ def test_a_model_is_replaced_only_if_all_workers_have_loaded_it(
     said = capfd.readouterr()
     assert said.err == "imparfait: not reloaded: worker 2: out of memory\n"
     assert "worker 2 finish after worker 2: out of memory\n" in said.out
+
+
+def test_a_worker_that_has_ended_is_not_waited_for_in_a_reload() -> None:
+    """Also one that ends between the signal and its turn."""
+
+    async def answer() -> str:
+        process, reader, writer = map(Mock, (asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter))
+        worker = Worker(0, process, reader, writer)
+        return await asyncio.wait_for(worker.load_again(), 20)
+
+    assert asyncio.run(answer()) == "it has ended"
 
 
 def test_a_second_signal_ends_workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.exported import onnx_of
+from helpers.exported import onnx_of, raising
 from helpers.serve_command import Served, arguments, children, served
 from helpers.server import grey, raw_post
 
@@ -118,6 +118,14 @@ def test_sighup_replaces_the_model_of_all_workers_or_of_none(server: Served, mod
     assert said.startswith("imparfait: not reloaded: workers 1, 2: ")
     assert "its outputs are no probabilities" in said
     assert label_of_each_worker() == {"bright"}
+    raising(model)
+    server.process.send_signal(signal.SIGHUP)
+    said = server.said()
+    while not said.startswith("imparfait: "):  # the tracebacks of both
+        said = server.said()
+    assert re.match(r"imparfait: not reloaded: workers 1, 2: .* raised \w+; see the server's log\n", said)
+    assert label_of_each_worker() == {"bright"}
+    onnx_of([np.nan, 1.0, 0.0], model)
     os.kill(server.workers()[0], signal.SIGKILL)
     assert " ended by signal SIGKILL" in server.said()
     assert re.match("imparfait: worker [12] cannot start again: .* its outputs are no probabilities", server.said())
