@@ -81,7 +81,8 @@ class AccessLog:
             if self._thread.is_alive():  # closing what it writes to would wait for it
                 return
         if self._file is not None and self._file is not sys.stderr:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of what a full disk has left in the buffer
+                self._file.close()
 
 
 def _opened(target: str) -> TextIO:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.server import grey, serving
 
 from imparfait.core.errors import UserError
 from imparfait.serving.access_log import AccessLog
@@ -45,3 +46,15 @@ def test_a_fifo_without_a_reader_is_refused(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a file to write to"):
         AccessLog(str(tmp_path / "none" / "log"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+def test_a_full_disk_stops_no_request_and_no_shutdown(tmp_path: Path) -> None:
+    """What is not written stays in a buffer, which closing would write again."""
+    (tmp_path / "log").symlink_to("/dev/full")
+    with serving(log=str(tmp_path / "log")) as server:
+        assert server.post(grey(200)).status == 200
+        service = server.server.service
+    service.log.close()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        service._reload_executor.submit(int)
