@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from imparfait.inference.image_workers.tensors import InferRequest
 from imparfait.inference.predictor import IMAGES, PROBABILITIES
 from imparfait.serving.errors import ApiError
-from imparfait.serving.responses import errors, json_response, receive_body
+from imparfait.serving.responses import errors, json_response, receive_body, while_connected
 from imparfait.serving.service import Service
 
 VERSION = "1"
@@ -74,7 +74,7 @@ def add_inference_protocol(app: FastAPI, service: Service) -> None:
             outputs = [{**output, "data": [float(p) for p in rows.reshape(-1)]}]
             return {**({} if number is None else {"id": number}), "model_name": name, "outputs": outputs}
 
-        return json_response(await service.with_timeout(answer()))
+        return json_response(await while_connected(request, service.with_timeout(answer())))
 
 
 def _check_name(name: str, service: Service) -> None:

@@ -1,5 +1,6 @@
 """Requests whose client has gone: the server stops to compute for them, and others do not wait behind them."""
 
+import json
 import socket
 import struct
 import time
@@ -50,11 +51,16 @@ def test_other_requests_come_between_the_corruptions_of_a_sweep(swept: list[str]
         assert len(swept) < 32  # the sweep goes on
 
 
-def test_images_of_clients_that_have_gone_are_not_predicted() -> None:
+TENSOR = {"name": "images", "shape": [1, 1, 8, 8], "datatype": "UINT8", "data": [9] * 64}
+INFER = raw_post(json.dumps({"inputs": [TENSOR]}).encode(), "/v2/models/fake/infer", "Content-Type: application/json")
+
+
+@pytest.mark.parametrize("request_bytes", [raw_post(grey(77)), INFER], ids=["/v1/predict", "/v2"])
+def test_images_of_clients_that_have_gone_are_not_predicted(request_bytes: bytes) -> None:
     with blocked(1) as (server, model, responses):
         connections = [server.connect() for _ in range(3)]
         for connection in connections:
-            connection.sendall(raw_post(grey(77)))
+            connection.sendall(request_bytes)
         batcher = server.server.service.models.batcher
         server.wait_until(lambda: len(batcher.queue) == 3)
         for connection in connections:
