@@ -50,26 +50,34 @@ class Collection:
             raise ApiError(422, f"label: {label!r} cannot be the name of a folder")
 
     def save(self, page: Page, label: str, model: str) -> dict[str, Any]:
-        """Save a page under its true class; the response of /v1/collect. Raises ApiError where the folder is full."""
+        """Save a page under its true class; the response of /v1/collect.
+
+        Raises ApiError where the folder is full, or cannot be written any more.
+        """
         levels = np.rint(page.pixels * 255).clip(0, 255).astype(np.uint8)
         image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
         image.thumbnail((MAX_SIDE, MAX_SIDE))
         pixels = np.asarray(image)
         content = png(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
         name = f"{sha256(content).hexdigest()[:HASH_DIGITS]}.png"
-        with self._lock:
-            images, saved = self._count(), False
-            path = self.folder / label / name
-            if not path.exists():
-                if images >= MAX_IMAGES:
-                    raise ApiError(413, f"the folder has {images:,} images; expected fewer than {MAX_IMAGES:,}")
-                try:
-                    path.parent.mkdir(exist_ok=True)
-                    atomic_write(path, content)
-                except OSError as error:
-                    raise ApiError(503, f"the image could not be saved: {error.strerror}", "not_saved") from error
-                images, saved = images + 1, True
+        try:
+            saved, images = self._saved(self.folder / label / name, content)
+        except OSError as error:
+            raise ApiError(503, f"the image could not be saved: {error.strerror}", "not_saved") from error
         return {"label": label, "saved": saved, "images": images, "command": self.command(model)}
 
+    def _saved(self, path: Path, content: bytes) -> tuple[bool, int]:
+        """Whether a file is new, and how many there are with it."""
+        with self._lock:
+            images = self._count()
+            if path.exists():
+                return False, images
+            if images >= MAX_IMAGES:
+                raise ApiError(413, f"the folder has {images:,} images; expected fewer than {MAX_IMAGES:,}")
+            path.parent.mkdir(exist_ok=True)
+            atomic_write(path, content)
+            return True, images + 1
+
     def _count(self) -> int:
+        """The files there are, which other processes add and people remove: 0.05 s for MAX_IMAGES of them."""
         return sum(len(list(each.iterdir())) for each in self.folder.iterdir() if each.is_dir())

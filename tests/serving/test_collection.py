@@ -109,6 +109,14 @@ def test_a_full_folder_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(files(tmp_path)) == 2
 
 
+def test_a_folder_that_is_removed_while_serving_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with serving(collect=str(tmp_path / "mine")) as server:
+        (tmp_path / "mine").rmdir()
+        response = server.post(grey(200), "/v1/collect?label=dark")
+        assert response.error == (503, "not_saved")
+        assert "No such file or directory" in response.json["error"]["message"]
+
+
 def test_a_folder_that_cannot_be_made_is_a_users_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError) as raised:
