@@ -122,7 +122,7 @@ class _Reader:
         if not 0 <= time <= YEAR_3000:
             raise ValueError
         side = (seen.model, self.since is None or time >= self.since)
-        if side not in self.kept and len(self.kept) >= 2 * MAX_MODELS:
+        if side not in self.kept and len({model for model, _ in self.kept} | {seen.model}) > MAX_MODELS:
             raise UserError(f"the log has more than {MAX_MODELS} models", hint="keep a log of each server")
         reservoir = self.kept.get(side) or _Reservoir()
         slot = reservoir.slot()

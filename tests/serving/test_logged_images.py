@@ -141,9 +141,20 @@ def test_each_model_is_kept_apart_and_the_time_divides(tmp_path: Path) -> None:
     assert {name: each.images for name, each in found.images.items()} == {"a": 5, "b": 5}
     assert {name: each.images for name, each in found.earlier.items()} == {"a": 5, "b": 5}
     assert max(each.last for each in found.earlier.values()) < min(each.first for each in found.images.values())
-    many = [entry(model=f"m{number}") for number in range(50)]
-    with pytest.raises(UserError, match="more than 20 models"):
-        read_logs([write(tmp_path / "many", many)])
+
+
+@pytest.mark.parametrize("since", [None, START.timestamp() + 90])
+def test_a_log_of_more_than_twenty_models_is_refused(since: float | None, tmp_path: Path) -> None:
+    """On whichever side of `since` they are; one that is on both counts once."""
+    entries = [entry(minute, model=f"m{number}") for minute in (1, 2) for number in range(20)]
+    found = read_logs([write(tmp_path / "log", entries)], since=since)
+    assert len(found.images) == 20
+    assert len(found.earlier) == (20 if since else 0)
+    for minute in (1, 2):
+        of_one_side = [entry(minute, model=f"m{number}") for number in range(21)]
+        for many in ([*entries, entry(minute, model="m20")], of_one_side):
+            with pytest.raises(UserError, match="more than 20 models"):
+                read_logs([write(tmp_path / "many", many)], since=since)
 
 
 def test_of_many_requests_a_sample_of_all_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
