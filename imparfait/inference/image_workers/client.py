@@ -184,12 +184,6 @@ class ImageWorkers:
                 self._server = SandboxServer(PROGRAM)
             return self._server
 
-    @property
-    def is_running(self) -> bool:
-        """Whether workers can be started at once."""
-        server = self._server
-        return server is not None and server.is_open
-
     def close(self) -> None:
         """End all workers, also those at work."""
         with self._lock:  # not while their server starts
