@@ -42,13 +42,13 @@ def serve(model: str, trust: bool, show: bool, qr: bool, **flags: str) -> None:
             raise UserError(f"serve needs {name}, which is not installed", hint=install_hint("serve"))
     from imparfait.serving.collection import Collection
     from imparfait.serving.invitation import check_reachable, invitation
-    from imparfait.serving.listener import listen
+    from imparfait.serving.listener import bind
 
     limits = settings_from(flags)
     if qr:
         check_reachable(limits)
     collection = Collection(Path(limits.collect)) if limits.collect else None
-    with listen(limits) as listener:
+    with bind(limits) as listener:  # a port in use is refused now, and clients until the model is loaded
         url = limits.unix
         if not url:
             host, port = listener.getsockname()[:2]

@@ -13,6 +13,16 @@ BACKLOG = 512  # connections waiting to be accepted
 
 def listen(settings: ServingSettings) -> socket.socket:
     """A listening socket; raises UserError if the address is in use or not of this computer."""
+    listener = bind(settings)
+    start_listening(listener, settings)
+    return listener
+
+
+def bind(settings: ServingSettings) -> socket.socket:
+    """A socket that has the address, and refuses clients until it listens. Raises UserError as `listen` does.
+
+    A Unix socket listens at once: one that does not looks like one that a server has left behind.
+    """
     if settings.unix:
         return _listen_unix(settings.unix)
     host, port = settings.host, settings.port
@@ -24,15 +34,28 @@ def listen(settings: ServingSettings) -> socket.socket:
         # Connections inherit it. Without it the body of a response waits 40 ms for the acknowledgement of its head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind(address)
-        listener.listen(BACKLOG)
         return listener
     except OSError as error:
         if listener:
             listener.close()
-        raise UserError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}",
-            hint=_hint(error),
-        ) from error
+        raise _refused(settings, error) from error
+
+
+def start_listening(listener: socket.socket, settings: ServingSettings) -> None:
+    """Let the kernel accept clients on a socket of `bind`; one that listens already goes on.
+
+    Linux binds two servers that start at once to one port. Raises UserError for the second to listen.
+    """
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _refused(settings, error) from error
+
+
+def _refused(settings: ServingSettings, error: OSError) -> UserError:
+    said = f"cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}"
+    return UserError(said, hint=_hint(error))
 
 
 def _hint(error: OSError) -> str:

@@ -17,6 +17,7 @@ from imparfait.core.errors import UserError
 from imparfait.serving.app import make_app
 from imparfait.serving.connections import Connection, Connections
 from imparfait.serving.deadlines import close_idle, enforce_timeouts
+from imparfait.serving.listener import start_listening
 from imparfait.serving.models import LoadedModel
 from imparfait.serving.observation import observed
 from imparfait.serving.security import secured
@@ -144,7 +145,7 @@ def make_server(service: Service) -> Server:
 
 
 def run(server: Server, listener: socket.socket, on_started: Callable[[], None] = lambda: None) -> None:
-    """Serve until SIGTERM or Ctrl-C, then finish the requests in progress."""
+    """Serve on a socket of `bind` until SIGTERM or Ctrl-C, then finish the requests in progress."""
     server.on_started = on_started
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(_serve(server, listener))
@@ -152,11 +153,14 @@ def run(server: Server, listener: socket.socket, on_started: Callable[[], None] 
 
 
 async def _serve(server: Server, listener: socket.socket) -> None:
+    if not server.supervised:
+        start_listening(listener, server.service.settings)
     self_test = asyncio.create_task(server.service.run_self_test())
     if server.supervised:  # the other workers have connections to lose, and the supervisor says why there is one less
         await self_test
         if server.service.state != "ready":
             raise UserError(server.service.not_ready_reason)
+        start_listening(listener, server.service.settings)
     elif server.load and threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.start_reload)
     await server.serve([listener])

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable
 from unittest.mock import Mock
 
@@ -12,7 +13,7 @@ from helpers.server import fake_model, shared_workers
 
 from imparfait.core.errors import UserError
 from imparfait.serving import scoreboard, supervisor
-from imparfait.serving.listener import listen
+from imparfait.serving.listener import bind
 from imparfait.serving.metrics import Metrics, metrics_text
 from imparfait.serving.scoreboard import Scoreboard, State, shared_memory
 from imparfait.serving.server import make_server, run
@@ -45,7 +46,7 @@ for line in lines:
 def supervise(monkeypatch: pytest.MonkeyPatch, program: str, on_started: Callable[[], None] = lambda: None) -> None:
     """Run a supervisor whose workers are this program."""
     monkeypatch.setattr(supervisor, "PROGRAM", START + program)
-    with listen(SETTINGS) as listener:
+    with bind(SETTINGS) as listener:
         Supervisor("fake", False, SETTINGS, listener).run(on_started)
 
 
@@ -107,8 +108,10 @@ def test_a_worker_whose_model_fails_the_self_test_does_not_listen() -> None:
     models = fake_model(lambda pixels: np.full((len(pixels), 3), np.nan, np.float32))
     server = make_server(Service(models, ServingSettings(), shared_workers()))
     server.supervised = True
-    with listen(ServingSettings(port=0)) as listener, pytest.raises(UserError, match="outputs are no probabilities"):
-        run(server, listener)
+    with bind(ServingSettings(port=0)) as listener:
+        with pytest.raises(UserError, match="outputs are no probabilities"):
+            run(server, listener)
+        assert not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
 
 
 def test_counts_of_all_processes_are_added_and_survive_a_restart() -> None:
