@@ -99,9 +99,7 @@ def from_images(path: str, name: str, splits: Mapping[Split, ImageFiles], wanted
 def _as_one(splits: Mapping[Split, ImageFiles]) -> dict[Split, ImageFiles]:
     """The images of all splits as those of one."""
     first, *others = (splits[split] for split in SPLITS if split in splits)
-    for other in others:
-        first = first.joined(other)
-    return {"train": first}
+    return {"train": first.joined(*others)}
 
 
 def _joined(splits: Mapping[Split, ImageFiles], added: Mapping[Split, ImageFiles]) -> dict[Split, ImageFiles]:

@@ -44,18 +44,16 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def joined(self, other: "ImageFiles") -> "ImageFiles":
-        """These images and those of `other`; raises UserError where only one of both has groups."""
-        if (self.groups is None) != (other.groups is None):
-            without = self.path if self.groups is None else other.path
-            raise UserError(
-                f"{without}: has no groups, unlike what it is added to",
-                expected="a column called group in both tables, or in none",
-                hint="write --group none to do without groups",
-            )
-        groups = [*self.groups, *other.groups] if self.groups is not None and other.groups is not None else None
-        path = f"{self.path}+{other.path}"
-        return ImageFiles(path, [*self.sources, *other.sources], [*self.labels, *other.labels], groups)
+    def joined(self, *others: "ImageFiles") -> "ImageFiles":
+        """These images and those of `others`; raises UserError where only some have groups."""
+        parts = (self, *others)
+        grouped = all_have_groups([(part.path, part.groups) for part in parts])
+        return ImageFiles(
+            "+".join(part.path for part in parts),
+            [source for part in parts for source in part.sources],
+            [label for part in parts for label in part.labels],
+            [group for part in parts for group in part.groups or ()] if grouped else None,
+        )
 
     def part(self, start: int, stop: int) -> "ImageFiles":
         """The images from `start` on, up to `stop`."""
@@ -205,6 +203,21 @@ def read_images(
     remark += f", {to_grey:,} in colour turned to grey" if to_grey else ""
     remark += f", {len(broken):,} unreadable skipped" if broken else ""
     return ReadImages(pixels, labels, own, kept, form, remark, facts)
+
+
+def all_have_groups(parts: Sequence[tuple[str, object]]) -> bool:
+    """Whether parts of a data set, each its name and its groups, have groups; raises UserError where only some have.
+
+    Images without a group could be of any group, so that one could be on both sides of a split.
+    """
+    having, without = ([name for name, groups in parts if (groups is None) == lacks] for lacks in (False, True))
+    if having and without:
+        raise UserError(
+            f"{without[0]}: no groups, unlike {having[0]}",
+            expected="a column called group in all of them, or in none",
+            hint="write --group none to do without groups",
+        )
+    return not without
 
 
 def in_parts(files: ImageFiles, images: int) -> Iterator[ImageFiles]:

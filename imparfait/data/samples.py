@@ -12,7 +12,7 @@ from imparfait.core.types import Pixels, Watch
 from imparfait.data.arrays import Arrays, from_arrays, in_channels, planes_of
 from imparfait.data.dataset import Split
 from imparfait.data.image_dataset import from_images
-from imparfait.data.image_files import ImageFiles, ImageSource, Wanted, page_at
+from imparfait.data.image_files import ImageFiles, ImageSource, Wanted, all_have_groups, page_at
 from imparfait.data.image_folder import split_named
 from imparfait.data.image_table import columns_of
 from imparfait.data.images.input_format import InputFormat
@@ -125,17 +125,18 @@ def _listed(split: Split, data: Any, group: str | None) -> ImageFiles:
         raise UserError(f"an array of shape {data.shape} without labels", expected=EXPECTED)
     sources: list[ImageSource] = []
     labels: list[str] = []
-    groups: list[str] = []
+    groups: list[str | None] = []
     for number in range(len(data)):
         row = data[number]
         image, label = _pair(split, number, row)
-        if isinstance(row, Mapping) and (column := columns_of(list(map(str, row)), group).get("group")):
-            groups.append(str(row[column]))
+        column = columns_of(list(map(str, row)), group).get("group") if isinstance(row, Mapping) else None
+        groups.append(str(row[column]) if column else None)
         sources.append(_source(split, number, image))
         labels.append(_label(split, number, label))
     if not sources:
         raise UserError(f"no {split} images", expected=EXPECTED)
-    return ImageFiles("the data", sources, labels, groups if len(groups) == len(sources) else None)
+    grouped = all_have_groups([(f"{split} row {number}", own) for number, own in enumerate(groups)])
+    return ImageFiles("the data", sources, labels, [own for own in groups if own is not None] if grouped else None)
 
 
 def _pair(split: Split, number: int, row: Any) -> tuple[Any, Any]:

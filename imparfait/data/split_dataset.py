@@ -11,7 +11,7 @@ from imparfait.core.names import check_names
 from imparfait.core.types import Watch
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import PARTS
-from imparfait.data.image_files import FileFacts
+from imparfait.data.image_files import FileFacts, all_have_groups
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.sealed_test import SealedTest
 from imparfait.data.splits import split
@@ -69,7 +69,7 @@ class Dataset:
         return self.train.select(others) if len(others) else None
 
     def train_and_val(self) -> LabelledImages:
-        """All images that are not for the test."""
+        """All images that are not for the test; raises UserError where only some of them have groups."""
         if not self.validation:
             return self.train
         return _as_one(self.train, self.validation)
@@ -89,7 +89,6 @@ def _as_one(first: LabelledImages, second: LabelledImages) -> LabelledImages:
     pixels, labels, sources = (
         joined([getattr(part, name) for part in (first, second)]) for name in ("pixels", "labels", "sources")
     )
-    groups = None
-    if first.groups is not None and second.groups is not None:
-        groups = np.concatenate([first.groups, second.groups])
+    named = [(f"the {part.split} images of {part.name}", part.groups) for part in (first, second)]
+    groups = np.concatenate([own for _, own in named if own is not None]) if all_have_groups(named) else None
     return replace(first, pixels=pixels, labels=labels, sources=sources, groups=groups)

@@ -129,9 +129,10 @@ def check_apart(fit: LabelledImages, held_out: LabelledImages) -> None:
         )
 
 
-def shared_groups(one: LabelledImages, other: LabelledImages) -> int:
-    """How many groups have images in both; 0 without groups."""
-    return 0 if one.groups is None or other.groups is None else len(np.intersect1d(one.groups, other.groups))
+def shared_groups(one: LabelledImages, *others: LabelledImages) -> int:
+    """How many groups have images in `one` and in any of `others`; 0 without groups."""
+    known = [other.groups for other in others if other.groups is not None]
+    return len(np.intersect1d(one.groups, np.concatenate(known))) if one.groups is not None and known else 0
 
 
 def _share_of_each_class(data: LabelledImages, share: float, purpose: str, spared: int = 1) -> Int64[np.ndarray, " n"]:

@@ -120,7 +120,5 @@ def _by_split(directory: Directory, tables: Sequence[TableFile]) -> dict[Split, 
 
 
 def _joined(parts: Sequence[ImageFiles]) -> ImageFiles:
-    groups = [group for part in parts for group in part.groups or ()]
-    sources = [source for part in parts for source in part.sources]
-    labels = [label for part in parts for label in part.labels]
-    return ImageFiles(parts[0].path, sources, labels, groups if len(groups) == len(sources) else None)
+    first, *others = parts
+    return replace(first.joined(*others), path=first.path)

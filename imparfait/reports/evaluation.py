@@ -129,8 +129,10 @@ def evaluate_models(
             suites[model.name] = SuiteResult(found)
         measured_on = _measured_on(drawn, images, split, access)
         measured_on += f"; {severities_sentence(severities)}" if severities else ""
-        known = shared_groups(images, dataset.train_val()[0] if split == "validation" else dataset.train_and_val())
-        known = 0 if split == "all" else known
+        others = (
+            [dataset.train_val()[0]] if split == "validation" else filter(None, (dataset.train, dataset.validation))
+        )
+        known = 0 if split == "all" else shared_groups(images, *others)
         report = _written(folder, models, suites, images, conditions, measured_on, known, language)
     for key in keys.values():
         forget_scores(out, key)

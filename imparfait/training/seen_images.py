@@ -46,12 +46,13 @@ def _fingerprints(fit: LabelledImages) -> set[str]:
 
 def check_validation_unseen(origin: Path, dataset: Dataset) -> None:
     """Raises UserError when the run `origin` was trained on validation images of this data set."""
-    manifest, everything = read_manifest(origin), dataset.train_and_val()
-    all_data = _fingerprints(everything) | _fingerprints(replace(everything, groups=None))
-    if manifest.final and manifest.data.sha256 in all_data:
+    manifest = read_manifest(origin)
+    if not manifest.final:
+        check_split(str(origin), manifest, dataset)
+        return
+    everything = dataset.train_and_val()
+    if manifest.data.sha256 in _fingerprints(everything) | _fingerprints(replace(everything, groups=None)):
         raise UserError(
             f"{origin} was trained on the validation images too, so its score on them would mean nothing",
             hint="write --final, or name a run that was trained without it",
         )
-    if not manifest.final:
-        check_split(str(origin), manifest, dataset)

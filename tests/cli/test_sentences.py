@@ -106,6 +106,6 @@ def test_what_is_added_has_groups_as_well_or_none_are_used(home: Path) -> None:
     Path("old.csv").write_text("\n".join(table))
     write(Path("new"), 12)
     message = refused("check", "old.csv+new")
-    assert "new: has no groups, unlike what it is added to" in message
+    assert "new: no groups, unlike old.csv; expected a column called group in all of them" in message
     assert "old+new: 42 training images" in run("check", "old.csv+new", "--group", "none")
     assert "groups: 30" in run("check", "old.csv+new", "--group", r"(\d+)\.png")

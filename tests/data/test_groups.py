@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.bars import CLASSES, draw_bars
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from imparfait.data import splits
 from imparfait.data.dataset import LabelledImages
 from imparfait.data.group_splits import count_folds, count_groups
 from imparfait.data.load import load_data
+from imparfait.data.split_dataset import Dataset
 from imparfait.data.splits import check_apart, fold, shared_groups, split, split_calibration
 
 VALIDATION = [1, 12, 14, 17, 24]  # of 30 bars, from before there were groups
@@ -243,3 +245,44 @@ def test_rows_in_memory_have_groups_too() -> None:
     ]
     assert count_groups(load_data(rows, group="writer").train) == 4
     assert load_data(rows).train.groups is None
+
+
+def test_one_row_in_memory_without_a_group_is_refused() -> None:
+    bars = draw_bars(12)
+    rows = [
+        {"image": image[0], "label": CLASSES[label], "group": f"w{number % 4}"}
+        for number, (image, label) in enumerate(zip(bars.pixels, bars.labels, strict=True))
+    ]
+    del rows[7]["group"]
+    with pytest.raises(UserError, match="train row 7: no groups, unlike train row 0; expected a column called group"):
+        load_data(rows)
+    assert load_data(rows, group="none").train.groups is None
+
+
+def test_one_table_of_a_split_without_groups_is_refused(home: Path) -> None:
+    for part, columns in enumerate((["image_path", "label", "group"], ["image_path", "label"])):
+        found = pd.read_csv(home / "bars" / "labels.csv", dtype=str)[part::2]
+        found[columns].to_csv(home / "bars" / f"train-0000{part}-of-00002.csv", index=False)
+    (home / "bars" / "labels.csv").unlink()
+    with pytest.raises(UserError, match=r"train-00001-of-00002.csv: no groups, unlike bars/train-00000-of-00002.csv"):
+        load_data("bars")
+    assert load_data("bars", group="none").train.groups is None
+
+
+def test_training_and_validation_images_are_joined_only_if_both_have_groups() -> None:
+    data = in_groups_of([2] * 6)
+    validation = replace(draw_bars(6), split="validation")
+    mixed = Dataset(data, validation=validation)
+    assert mixed.train_val() == (data, validation)
+    with pytest.raises(UserError, match="the validation images of bars: no groups, unlike the train images of bars"):
+        mixed.train_and_val()
+    both = Dataset(data, validation=replace(validation, groups=np.arange(6))).train_and_val().groups
+    assert both is not None
+    assert both.tolist() == [*np.repeat(np.arange(6), 6), *range(6)]
+
+
+def test_shared_groups_are_those_of_any_other_part() -> None:
+    one, *others = (in_groups(groups) for groups in ([0, 1, 2, 2], [2, 3], [2, 1]))
+    assert shared_groups(one, *others) == 2
+    assert shared_groups(one, draw_bars(6), others[0]) == 1
+    assert shared_groups(one, draw_bars(6)) == shared_groups(draw_bars(6), *others) == 0
