@@ -1,6 +1,5 @@
 """Console output of the commands: progress bars, tables, next steps."""
 
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from imparfait.cli.general import is_quiet
-from imparfait.cli.signals import Stopped, asked_to_stop
+from imparfait.cli.signals import Stopped, asked_to_stop, stopped_at_once
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
 
@@ -170,23 +169,22 @@ def run_jobs(
     from imparfait.core.compute import tune_malloc
 
     tune_malloc()  # for jobs that run in this process
-    last, before = None, signal.signal(signal.SIGTERM, signal.default_int_handler)
-    whole = 1 + REPORT_SHARE * bool(report)
-    try:
-        with bar(title, None) as (progress, task):
-            for last in run:
-                jobs = f"{title}: {last.done} of {counted(last.total, 'job')}"
-                description = ", ".join(filter(None, (jobs, note())))
-                total = whole * last.total_seconds
-                progress.update(task, completed=last.seconds, total=total, description=description)
-            if report:
-                progress.update(task, description=f"{title}: drawing the report")
-                report()
-    except KeyboardInterrupt as error:
+    last: JobProgress | None = None
+
+    def stopped() -> str:
         finished = f"{last.done} of {last.total} jobs are finished and kept" if last else "finished jobs are kept"
-        raise Stopped(f"stopped; {finished}, {CONTINUES}", 128 + signal.SIGINT) from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        return f"stopped; {finished}, {CONTINUES}"
+
+    whole = 1 + REPORT_SHARE * bool(report)
+    with stopped_at_once(stopped), bar(title, None) as (progress, task):
+        for last in run:
+            jobs = f"{title}: {last.done} of {counted(last.total, 'job')}"
+            description = ", ".join(filter(None, (jobs, note())))
+            total = whole * last.total_seconds
+            progress.update(task, completed=last.seconds, total=total, description=description)
+        if report:
+            progress.update(task, description=f"{title}: drawing the report")
+            report()
 
 
 def print_json(content: dict[str, Any], folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Signals as a request to stop after the current step, when everything can be saved."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -28,6 +28,24 @@ class Stop:
     def code(self) -> int:
         """The exit code of a process ended by this signal."""
         return 128 + self.signal
+
+
+@contextmanager
+def stopped_at_once(sentence: Callable[[], str]) -> Iterator[None]:
+    """Raises Stopped with `sentence()` at once on Ctrl-C and SIGTERM; for what is saved step by step."""
+    stop = Stop(signal.SIGINT)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop.signal = number
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Stopped(sentence(), stop.code) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

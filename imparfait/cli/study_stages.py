@@ -1,13 +1,12 @@
 """The stages of `imparfait study` behind progress bars; final networks are trained in parallel processes."""
 
-import signal
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from imparfait.cli import console
 from imparfait.cli.runs import complete
-from imparfait.cli.signals import Stopped
+from imparfait.cli.signals import Stopped, stopped_at_once
 from imparfait.core.compute import usable_cores
 from imparfait.study.final_trainings import FinalTrainings
 from imparfait.study.plan import Stage
@@ -33,9 +32,9 @@ def train_in_parallel(finals: FinalTrainings, stages: Sequence[Stage], scale: st
 
 def _run_processes(out: Path, scale: str, stages: dict[str, float], at_once: int) -> None:
     """Run stages, with their predicted seconds, behind one bar. Raises Stopped when stopped, with everything saved."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (
+            stopped_at_once(lambda: f"stopped; all is saved, {console.CONTINUES}"),
             console.bar("final networks", sum(stages.values())) as (progress, task),
             closing(run_in_processes(scale, out, stages, at_once)) as steps,
         ):
@@ -44,7 +43,3 @@ def _run_processes(out: Path, scale: str, stages: dict[str, float], at_once: int
                 progress.update(task, completed=seconds, description=f"final networks: {names}")
     except StageStopped as error:
         raise Stopped(str(error), error.code) from error
-    except KeyboardInterrupt as error:
-        raise Stopped(f"stopped; all is saved, {console.CONTINUES}", 128 + signal.SIGINT) from error
-    finally:
-        signal.signal(signal.SIGTERM, before)

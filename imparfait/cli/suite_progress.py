@@ -1,16 +1,14 @@
 """How far evaluations on suites are: a bar to the end of the report, and what Ctrl-C leaves."""
 
-import signal
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from imparfait.cli import console
-from imparfait.cli.signals import Stopped
+from imparfait.cli.signals import stopped_at_once
 from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
@@ -65,19 +63,9 @@ class SuiteProgress:
     @contextmanager
     def saved(self) -> Iterator[None]:
         """Raises Stopped on Ctrl-C and SIGTERM, at once: finished conditions are kept."""
-        received = [signal.SIGINT]
+        with stopped_at_once(self._stopped), self._open:
+            yield
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            received[0] = signal.Signals(number)
-            raise KeyboardInterrupt
-
-        before = signal.signal(signal.SIGTERM, interrupt)
-        try:
-            with self._open:
-                yield
-        except KeyboardInterrupt as error:
-            kept = f"{counted(self.finished, 'condition')} finished and kept, {console.CONTINUES}"
-            said = kept if self.finished else "no condition was finished"
-            raise Stopped(f"stopped; {said}", 128 + received[0]) from error
-        finally:
-            signal.signal(signal.SIGTERM, before)
+    def _stopped(self) -> str:
+        kept = f"{counted(self.finished, 'condition')} finished and kept, {console.CONTINUES}"
+        return f"stopped; {kept if self.finished else 'no condition was finished'}"

@@ -1,6 +1,10 @@
 """Progress bars count all the work, and are full when it has ended; without a terminal there are lines."""
 
+import os
 import re
+import signal
+import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, Task
 
 from imparfait.cli import console, progress
+from imparfait.cli.signals import Stopped
 from imparfait.cli.suite_progress import SuiteProgress
 
 
@@ -91,6 +96,23 @@ def test_one_bar_counts_the_conditions_of_all_models_and_the_report(bars: list[P
     assert shares == sorted(shares)
     assert shares[2] == pytest.approx(100 / 2 / (1 + progress.REPORT_SHARE * report))
     assert bars[0].tasks[0].percentage == 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_jobs_and_conditions_end_with_the_code_of_the_signal(number: signal.Signals) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stopped() -> Iterator[SimpleNamespace]:
+        yield job(1, 1.0, 2.0)
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    with pytest.raises(Stopped, match="stopped; 1 of 2 jobs are finished and kept") as jobs:
+        console.run_jobs(stopped(), "comparing")
+    with pytest.raises(Stopped, match="stopped; no condition was finished") as conditions, SuiteProgress().saved():
+        list(stopped())
+    assert jobs.value.code == conditions.value.code == 128 + number
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_work_that_fails_leaves_its_bar_as_it_is(bars: list[Progress]) -> None:
