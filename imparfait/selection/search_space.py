@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna.distributions as distributions
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, PositiveInt, ValidationError, model_validator
 
 from imparfait.core.errors import UserError, lookup
 from imparfait.models.custom import is_custom, load_custom
@@ -22,7 +22,7 @@ class Range(BaseModel, frozen=True, extra="forbid"):
     low: int | float
     high: int | float
     log: bool = False
-    step: int | None = None
+    step: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "Range":
@@ -164,8 +164,10 @@ def _read(value: Any, where: str) -> Range | Choice:
     try:
         return Choice(of=tuple(value)) if isinstance(value, list) and value else Range.model_validate(value)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        name = f"{first['loc'][0]}: " if first["loc"] else ""
         raise UserError(
-            f"{where} was given as {value!r}: {reason[0].lower()}{reason[1:]}",
+            f"{where} was given as {value!r}: {name}{reason[0].lower()}{reason[1:]}",
             expected="{low = 0.001, high = 0.1, log = true} or a list of values",
         ) from error

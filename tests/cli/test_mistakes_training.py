@@ -116,6 +116,7 @@ train --backbone resnet18 --data bars | no backbone is called 'resnet18' | choos
 check pics | pics: 60 images, but neither class folders nor a table of labels | put them into pics/<class>/
 check bars --group nope | --group nope | expected a column of the table, parent, or a regular expression
 compare a.csv | a.csv | write, for example: imparfait compare a.csv b.csv
+search petit --space steps.toml --data bars | 'step': 0}: step: input should be greater than 0 | expected {low = 0.001
 compare a.csv nope.csv | nope.csv: no such file | expected a table of predictions
 gate digits --against bad.json | bad.json: not a baseline | expected a file that imparfait gate --save wrote
 gate digits --min nope=0.5 --data bars --suite core | no condition is called 'nope' | choose from clean, mean, geometric

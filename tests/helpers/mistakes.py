@@ -70,6 +70,7 @@ def make_files(home: Path) -> None:
     texts = {
         "text.png": "hello\n", "notes.txt": "hello\n", "text.onnx": "hello\n", "access.log": "hello\n",
         "bad.toml": "epochs = = 3\n", "odd.toml": "epoch = 3\n", "good.toml": "epochs = 3\n", "bad.json": "{",
+        "steps.toml": "batch_size = {low = 1, high = 4, step = 0}\n",
         "a.csv": "file,label\na.png,1\n", "bars.csv": "image_path,label\nbars/flat/0.png,flat\n",
         "my_model.py": "def predict(images):\n    return images\n",
     }  # fmt: skip

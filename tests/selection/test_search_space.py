@@ -56,6 +56,11 @@ def test_a_space_file_changes_adds_and_fixes(tmp_path: Path) -> None:
         ("learning_rate = {low = 1, high = 0.1}", "low must not be over high"),
         ("learning_rate = {low = 0, high = 0.1, log = true}", "low must be over 0"),
         ("batch_size = {low = 16, high = 40, step = 16}", "high must be a whole number of steps above low"),
+        (
+            "batch_size = {low = 1, high = 4, step = 0}",
+            "'step': 0}: step: input should be greater than 0; expected {low",
+        ),
+        ("batch_size = {low = 1, high = 4, step = -1}", "'step': -1}: step: input should be greater than 0; expected"),
         ("learning_rate = {least = 1}", "expected {low = 0.001"),
         ("batch_size = []", "expected {low = 0.001"),
         ("batch_size = [32, 0]", "batch_size was given as 0; expected a whole number of 1 or more"),
