@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from imparfait.core.errors import lookup
 from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box, lightness
 from imparfait.inference.forms.fields_file import Form, FormField
@@ -75,8 +76,8 @@ class FormReading:
         return tuple(each.name for each in self.fields if not each.confident)
 
     def __getitem__(self, name: str) -> FieldResult:
-        """The field of this name."""
-        return next(each for each in self.fields if each.name == name)
+        """The field of this name; raises UserError with the names of the fields where none is called so."""
+        return lookup("field", name, {each.name: each for each in self.fields})
 
     def to_json(self) -> dict[str, Any]:
         """The page in `read --fields --json`."""
