@@ -9,7 +9,6 @@ import click
 from imparfait.cli import console, options, parameters
 from imparfait.cli.checks import check_out
 from imparfait.cli.signals import Stopped
-from imparfait.core.counts import counted
 
 if TYPE_CHECKING:
     from imparfait.data.images.input_format import Normalization
@@ -45,8 +44,8 @@ def learning_curve(
     """
     check_out(out)
     from imparfait.core.storage import fingerprint
-    from imparfait.reports.learning_curve import HEADINGS, curve_rows, write_curve
-    from imparfait.training.learning_curve import SHARES, check_enough, neediest, sentence
+    from imparfait.reports.learning_curve import HEADINGS, curve_rows, curve_sentences, write_curve
+    from imparfait.training.learning_curve import SHARES, check_enough, neediest
     from imparfait.training.learning_curve import learning_curve as curves
     from imparfait.training.recipes import choose_settings
 
@@ -63,11 +62,7 @@ def learning_curve(
     except KeyboardInterrupt as error:
         raise Stopped(f"stopped; finished trainings are kept, {console.CONTINUES}", 128 + signal.SIGINT) from error
     counts = [int((fit.labels == label).sum()) for label in range(len(fit.classes))]
-    needy = [
-        f"{console.plain(each)}: recall {100 * recall:.1f} %, {counted(count, 'training image')}"
-        for each, recall, count in neediest(curve, held_out, counts)
-    ]
-    sentences = [sentence(curve), "classes with the lowest recall: " + "; ".join(needy)]
+    sentences = curve_sentences(curve, neediest(curve, held_out, counts))
     write_curve(folder, f"Learning curve: {name} on {fit.name}", curve, sentences, language, fit.classes)
     if as_json:
         more = curve.extrapolate()

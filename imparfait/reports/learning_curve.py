@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from imparfait.core.counts import counted
+from imparfait.core.storage import printable
 from imparfait.evaluation.intervals import wilson_interval
 from imparfait.reports.figures.drawing import Theme, figure_on
 from imparfait.reports.latex import LatexTable
@@ -27,6 +29,20 @@ def curve_rows(curve: LearningCurve) -> list[tuple[str, str, str, str]]:
             (f"{images:,}", f"{hits}/{total}", percent(hits / total), percent_range(wilson_interval(hits, total)))
         )
     return rows
+
+
+def curve_sentences(curve: LearningCurve, needy: Sequence[tuple[str, float, int]]) -> list[str]:
+    """What twice as many images would give, and the classes that need them most, as `neediest` finds them."""
+    more, now = curve.extrapolate(), curve.accuracies[-1]
+    classes = [
+        f"{printable(name)}: recall {100 * recall:.1f} %, {counted(images, 'training image')}"
+        for name, recall, images in needy
+    ]
+    return [
+        f"twice the images ({more.images:,}): {100 * now:.1f} % → {100 * more.accuracy:.1f} % "
+        f"({100 * more.low:.1f} to {100 * more.high:.1f} with 90 % certainty)",
+        f"classes with the lowest recall: {'; '.join(classes)}",
+    ]
 
 
 def write_curve(

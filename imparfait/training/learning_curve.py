@@ -168,16 +168,6 @@ def _drawn_errors(
     return result
 
 
-def sentence(curve: LearningCurve) -> str:
-    """What twice as many images would give, in words."""
-    more = curve.extrapolate()
-    now = 100 * curve.accuracies[-1]
-    return (
-        f"twice the images ({more.images:,}): {now:.1f} % → {100 * more.accuracy:.1f} % "
-        f"({100 * more.low:.1f} to {100 * more.high:.1f} with 90 % certainty)"
-    )
-
-
 def neediest(
     curve: LearningCurve, held_out: LabelledImages, counts: Sequence[int], most: int = 3
 ) -> list[tuple[str, float, int]]:

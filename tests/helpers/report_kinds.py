@@ -23,10 +23,10 @@ from imparfait.evaluation.uncertainty import OodReport, calibration_by_family
 from imparfait.reports import drift_text, robustness, run
 from imparfait.reports.doubtful_images import copies_figure, suspects_figure
 from imparfait.reports.drift import write_drift
-from imparfait.reports.learning_curve import write_curve
+from imparfait.reports.learning_curve import curve_sentences, write_curve
 from imparfait.reports.translation import Language
 from imparfait.training.checkpoints import Epoch
-from imparfait.training.learning_curve import LearningCurve, sentence
+from imparfait.training.learning_curve import LearningCurve
 
 DATA = draw_bars(60)
 OOD = [
@@ -230,6 +230,5 @@ def curve_report(folder: Path, language: Language) -> None:
     """Four trainings on more and more images."""
     correct = np.random.default_rng(0).random((4, 300)) < np.array([[0.7], [0.8], [0.85], [0.87]])
     curve = LearningCurve((100, 200, 300, 400), correct)
-    needy = "classes with the lowest recall: flat: recall 61.0 %, 130 training images; steep: recall 90.0 %, "
-    needy += "1 training image"
-    write_curve(folder, "Learning curve: default on bars", curve, [sentence(curve), needy], language, DATA.classes)
+    sentences = curve_sentences(curve, [("flat", 0.61, 130), ("steep", 0.9, 1)])
+    write_curve(folder, "Learning curve: default on bars", curve, sentences, language, DATA.classes)

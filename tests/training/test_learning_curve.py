@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imparfait.core.errors import UserError
+from imparfait.reports.learning_curve import curve_sentences
 from imparfait.training import learning_curve as module
-from imparfait.training.learning_curve import LearningCurve, learning_curve, neediest, sentence
+from imparfait.training.learning_curve import LearningCurve, learning_curve, neediest
 from imparfait.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(model="petit", model_args={"filters": 4}, augmentation="clean", epochs=1, batch_size=16)
@@ -77,12 +78,15 @@ def test_any_curve_gives_ordered_accuracies_and_a_wider_interval_for_more_certai
     assert narrow.accuracy == wide.accuracy >= curve.accuracies[-1]
 
 
-def test_the_expected_accuracy_lies_in_its_interval_and_the_sentence_says_both() -> None:
+def test_the_expected_accuracy_lies_in_its_interval_and_the_sentences_say_both() -> None:
     curve, _ = drawn_curve(np.random.default_rng(1), 0.3, -0.5)
     found = curve.extrapolate()
     assert found.images == 800
     assert found.low <= found.accuracy <= found.high
-    assert sentence(curve).startswith("twice the images (800): ")
+    twice, classes = curve_sentences(curve, [("flat", 0.61, 130), ("steep", 0.9, 1)])
+    assert twice.startswith("twice the images (800): ")
+    assert f"→ {100 * found.accuracy:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f} with" in twice
+    assert classes.endswith("flat: recall 61.0 %, 130 training images; steep: recall 90.0 %, 1 training image")
 
 
 def test_without_a_mistake_the_interval_still_has_a_width() -> None:
