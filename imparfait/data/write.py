@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, field_validator
 
 from imparfait.core.errors import UserError
@@ -16,6 +15,7 @@ from imparfait.core.types import Watch
 from imparfait.data.corrupted import corrupt
 from imparfait.data.dataset import LabelledImages, Split
 from imparfait.data.idx import as_idx
+from imparfait.data.images.encode import image_of_planes
 from imparfait.data.load import Dataset, plainly
 from imparfait.data.test_ledger import ledger_for
 
@@ -162,8 +162,7 @@ def _write_folders(folder: Path, data: LabelledImages, watch: Watch) -> None:
         class_folder.mkdir(parents=True)
     rows = zip(data.pixels, data.labels.tolist(), data.sources.tolist(), strict=True)
     for image, label, source in watch(rows, len(data)):
-        planes = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-        Image.fromarray(np.ascontiguousarray(planes)).save(folders[label] / f"{source:0{digits}d}.png")
+        image_of_planes(image).save(folders[label] / f"{source:0{digits}d}.png")
 
 
 WRITERS: dict[str, Callable[[Path, LabelledImages, Watch], None]] = {"folders": _write_folders, "idx": _write_idx}

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.core.storage import printable
 from imparfait.data.images.decode import Page, read_pages
+from imparfait.data.images.encode import image_of, image_of_planes
 from imparfait.data.images.normalize import NormalizedImage, normalize
 from imparfait.inference.file_results import FileResult
 from imparfait.inference.predictor import Predictor
@@ -52,7 +53,7 @@ def _caption(result: FileResult) -> str:
 
 def framed_page(page: Page, normalized: NormalizedImage) -> Image.Image:
     """The page in a square of SIDE_PIXELS, with a box around what was cut out of it."""
-    image = _square(_as_image(page.pixels * 255))
+    image = _square(image_of(page.pixels).convert("RGB"))
     if normalized.polarity is None or normalized.unchanged:
         return image
     height, width = page.size
@@ -66,12 +67,7 @@ def framed_page(page: Page, normalized: NormalizedImage) -> Image.Image:
 
 def in_square(pixels: UInt8[np.ndarray, "channels height width"], enlarge: bool = False) -> Image.Image:
     """An image in a square of SIDE_PIXELS; with `enlarge` each pixel stays a square."""
-    return _square(_as_image(np.moveaxis(pixels, 0, 2)), enlarge)
-
-
-def _as_image(levels: np.ndarray) -> Image.Image:
-    pixels = np.rint(levels).clip(0, 255).astype(np.uint8)
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    return _square(image_of_planes(pixels).convert("RGB"), enlarge)
 
 
 def _square(image: Image.Image, enlarge: bool = False) -> Image.Image:

@@ -11,6 +11,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from imparfait.data.dataset import ConditionImages
+from imparfait.data.images.encode import image_of_planes
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import ConditionResult, Scores
 from imparfait.evaluation.suite import CLEAN
@@ -128,7 +129,7 @@ def _image(
 
 def _as_url(pixels: UInt8[np.ndarray, "channels height width"]) -> str:
     """The image as a data URL: small ones as they are, large ones reduced."""
-    image = Image.fromarray(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0])
+    image = image_of_planes(pixels)
     is_large = max(image.size) > SIDE
     image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     buffer = io.BytesIO()

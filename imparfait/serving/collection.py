@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import atomic_write
 from imparfait.data.images.decode import Page
+from imparfait.data.images.encode import image_of
 from imparfait.serving.errors import ApiError
 from imparfait.serving.schemas import png
 
@@ -54,8 +54,7 @@ class Collection:
 
         Raises ApiError where the folder is full, or cannot be written any more.
         """
-        levels = np.rint(page.pixels * 255).clip(0, 255).astype(np.uint8)
-        image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+        image = image_of(page.pixels)
         image.thumbnail((MAX_SIDE, MAX_SIDE))
         pixels = np.asarray(image)
         content = png(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))

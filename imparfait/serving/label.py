@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI, Request, Response
-from PIL import Image
 from pydantic import BaseModel
 
 from imparfait.core.storage import printable
 from imparfait.data.image_files import page_at
+from imparfait.data.images.encode import image_of
 from imparfait.inference.active_learning import Candidate
 from imparfait.inference.label_session import LabelSession
 from imparfait.serving.errors import ApiError
@@ -122,9 +121,7 @@ def make_label_app(labelling: Labelling, token: str) -> FastAPI:
 
 def browser_image(file: str) -> tuple[bytes, str]:
     """An image file, upright, as PNG or JPEG, and its media type; raises UserError where it cannot be read."""
-    pixels = page_at(file).pixels
-    levels = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
-    image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+    image = image_of(page_at(file).pixels)
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     kind = "PNG" if max(image.size) <= LOSSLESS_SIDE else "JPEG"
     buffer = io.BytesIO()

@@ -1,16 +1,15 @@
 """Schemas of the HTTP API: query parameters and response bodies."""
 
 import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 from pydantic import BaseModel, Field
 
 from imparfait.core.types import Pixels
+from imparfait.data.images import encode
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import NormalizedImage
 from imparfait.inference.predictor import Predictor
@@ -294,6 +293,4 @@ def data_url(pixels: UInt8[np.ndarray, "channels height width"]) -> str:
 
 def png(pixels: UInt8[np.ndarray, "channels height width"]) -> bytes:
     """An image of 1 or 3 channels as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return encode.png(pixels, compress_level=1)  # a page is waiting for it

@@ -4,7 +4,6 @@
 # limited size; nothing in it is run.
 
 import http.client
-import io
 import json
 import math
 import time
@@ -14,9 +13,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
-from PIL import Image
 
 from imparfait.core.errors import UserError
+from imparfait.data.images.encode import png
 from imparfait.evaluation.external.base import DeclaredSpec, checked_outputs, short_names
 from imparfait.evaluation.external.sandbox.client import MAX_CLASSES, printable_line
 
@@ -136,9 +135,7 @@ class RemoteModel:
             return np.concatenate([one(image) for image in np.rint(images.clip(0, 1) * 255).astype(np.uint8)])
 
         def one(pixels: np.ndarray) -> np.ndarray:
-            file = io.BytesIO()
-            Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(file, "PNG")
-            answer = self._answer("POST", self._path, file.getvalue(), "image/png")
+            answer = self._answer("POST", self._path, png(pixels), "image/png")
             try:
                 found = answer["pages"][0]["probabilities"]
                 return np.array([[float(found[name]) for name in classes]], np.float32)

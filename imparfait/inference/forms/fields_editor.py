@@ -7,12 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from imparfait.core.errors import UserError
 from imparfait.core.storage import atomic_write
 from imparfait.data.images.decode import Page
+from imparfait.data.images.encode import image_of
 from imparfait.data.images.pdf import read_document
 from imparfait.inference.forms import read_form
 from imparfait.inference.forms.fields_file import FieldsFile, Form, FormField, load_form, make_form, parse_fields
@@ -43,10 +41,8 @@ class FieldsEditor:
 
     def jpeg(self) -> bytes:
         """The example page, upright, as a JPEG file."""
-        levels = np.rint(self.page.pixels * 255).clip(0, 255).astype(np.uint8)
         buffer = io.BytesIO()
-        image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
-        image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+        image_of(self.page.pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
         return buffer.getvalue()
 
     def read(self, content: bytes) -> dict[str, Any]:

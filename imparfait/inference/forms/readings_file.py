@@ -9,14 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import lock, open_to_append
-from imparfait.core.types import Pixels
 from imparfait.data.images.decode import Page
+from imparfait.data.images.encode import image_of, png
 from imparfait.inference.forms import FieldResult, FormReading
 from imparfait.inference.forms.fields_file import Form, FormField
 
@@ -210,7 +208,7 @@ def _field_record(each: FieldResult, page: Page) -> FieldRecord:
     if each.confident:
         return record
     crop, region = _crop_jpeg(page, each)
-    digits = tuple(base64.b64encode(_png(digit.pixels)).decode() for digit in each.digits)
+    digits = tuple(base64.b64encode(png(digit.pixels[0])).decode() for digit in each.digits)
     images = {"crop": base64.b64encode(crop).decode(), "region": region, "digits": digits}
     return record.model_copy(update=images)
 
@@ -223,19 +221,11 @@ def _crop_jpeg(page: Page, each: FieldResult) -> tuple[bytes, tuple[float, float
     part = page.pixels[y : bottom + margin, x : right + margin]
     height, width = part.shape[:2]
     region = (left - x) / width, (top - y) / height, min(1.0, (right - x) / width), min(1.0, (bottom - y) / height)
-    levels = np.rint(part * 255).clip(0, 255).astype(np.uint8)
-    image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+    image = image_of(part)
     image.thumbnail((MAX_CROP_PIXELS, MAX_CROP_PIXELS))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue(), region
-
-
-def _png(pixels: Pixels) -> bytes:
-    buffer = io.BytesIO()
-    planes = pixels[0]
-    Image.fromarray(planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def unsure_fields(readings: Readings) -> Iterator[tuple[PageRecord, FieldRecord]]:

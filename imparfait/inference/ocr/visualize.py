@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.core.counts import counted
 from imparfait.data.images.decode import Page
+from imparfait.data.images.encode import image_of
 from imparfait.data.images.foreground import Box
 from imparfait.inference.ocr import NO_DIGITS_MESSAGE, Reading
 
@@ -80,8 +81,7 @@ def _region(page: Page, reading: Reading) -> Box:
 
 def _cropped(page: Page, region: Box) -> Image.Image:
     left, top, right, bottom = (edge // page.reduced for edge in region)
-    levels = np.rint(page.pixels[top : bottom + 1, left : right + 1] * 255).clip(0, 255).astype(np.uint8)
-    image = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).convert("RGB")
+    image = image_of(page.pixels[top : bottom + 1, left : right + 1]).convert("RGB")
     longer = max(image.size)
     if longer < MIN_SIDE_PIXELS:
         factor = -(-MIN_SIDE_PIXELS // longer)
