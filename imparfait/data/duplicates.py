@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8, UInt64
 from scipy.fft import dctn
 
 from imparfait.core.types import Pixels
+from imparfait.data.images.levels import LUMA
 
 SIDE = 16  # pixels of a thumbnail
 FREQUENCIES = 8  # on each axis, of which the signs are the hash
@@ -25,7 +26,6 @@ MIN_CONTRAST = 2.0  # standard deviation of a thumbnail in grey levels; plainer 
 VALUES_AT_A_TIME = 1 << 22  # of pixels: 16 MB as floats
 PAIRS_AT_A_TIME = 1 << 20
 MAX_BAND = 2000  # images that share a band; more are too alike to be told apart by it
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
 
 
 @dataclass(frozen=True, eq=False)

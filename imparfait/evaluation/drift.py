@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.special import chdtrc, gammaln, kolmogi, kolmogorov, ndtri, stdtrit
+from scipy.special import chdtrc, kolmogi, kolmogorov, ndtri, stdtrit
 
 from imparfait.core.errors import UserError
 from imparfait.evaluation.image_properties import PROPERTIES
 from imparfait.evaluation.intervals import group_error
 from imparfait.evaluation.observations import ZOOM, Observations
-from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
+from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm, log_choose
 
 CONFIDENCE, CLASSES, UNSURE = "confidence", "classes", "unsure"
 LIMITS = {CLASSES: 0.1, UNSURE: 0.02}
@@ -287,10 +287,6 @@ def _two_shares_p(shares: Sequence[float], sizes: Sequence[float]) -> float:
     hits = [round(share * total) for share, total in zip(shares, (first, second), strict=True)]
     both = sum(hits)
     possible = np.arange(max(0, both - second), min(first, both) + 1)
-    log = _log_choose(first, possible) + _log_choose(second, both - possible) - _log_choose(first + second, both)
+    log = log_choose(first, possible) + log_choose(second, both - possible) - log_choose(first + second, both)
     chances = np.exp(log)
     return float(min(1.0, chances[chances <= chances[hits[0] - possible[0]] * (1 + 1e-7)].sum()))
-
-
-def _log_choose(n: int, k: Any) -> Any:
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

@@ -7,9 +7,9 @@ from jaxtyping import Float32, Float64
 
 from imparfait.core.compute import ARRAY_VALUES, images_at_once
 from imparfait.core.types import Pixels
+from imparfait.data.images.levels import LUMA
 
 BATCH_IMAGES = 500
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 LEAST_DEVIATION = 1e-6  # below it an image is of one colour, and has no sharpness, scale or position
 
 Batch = Float32[np.ndarray, "n channels height width"]

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
-from scipy.special import stdtr, stdtrit
+from scipy.special import gammaln, stdtr, stdtrit
 
 from imparfait.evaluation.intervals import Interval
 
@@ -137,6 +138,11 @@ def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> Di
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     tosses = only_first + only_second
     return Discordance(only_first, only_second, float(binomtest(only_first, tosses).pvalue) if tosses else 1.0)
+
+
+def log_choose(n: int, k: Any) -> Any:
+    """The logarithm of the binomial coefficient of `n` and each of `k`."""
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int
 from pydantic import BaseModel, ValidationError
-from scipy.special import gammaln, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from imparfait.core.errors import UserError
 from imparfait.core.storage import read_regular, write_json
@@ -17,7 +17,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.evaluation.image_properties import PROPERTIES, image_property
 from imparfait.evaluation.intervals import Interval, group_error, wilson_interval
 from imparfait.evaluation.scores import ConditionResult
-from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
+from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm, log_choose
 
 FILE = "weak_slices.json"
 MAX_BYTES = 1 << 20
@@ -204,14 +204,9 @@ def stratified_p(wrong: Rows, inside: Rows, classes: Int[np.ndarray, " n"]) -> f
         surely += least
         if most > least:
             counts = np.arange(least, most + 1)
-            log = _choose(bad, counts) + _choose(total - bad, drawn - counts) - _choose(total, drawn)
+            log = log_choose(bad, counts) + log_choose(total - bad, drawn - counts) - log_choose(total, drawn)
             distribution = np.convolve(distribution, np.exp(log))
     return float(min(1.0, distribution[int((wrong & inside).sum()) - surely :].sum()))
-
-
-def _choose(n: int, k: Any) -> Any:
-    """The logarithm of the binomial coefficient."""
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
 def _like(one: _Slice, trained_on: LabelledImages) -> int:

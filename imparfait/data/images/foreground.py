@@ -22,7 +22,7 @@ from imparfait.data.images.background import (
     remove_residual,
     two_level_background,
 )
-from imparfait.data.images.levels import Levels
+from imparfait.data.images.levels import LUMA, Levels
 from imparfait.data.images.paper import AREA_SHARES, find_paper
 from imparfait.data.images.pieces import LARGE_PIXELS, glyph_mask
 from imparfait.data.images.placement import Edges, stroke_width
@@ -40,7 +40,6 @@ MARGIN_PIXELS = 3  # of the coarse copy, that are cut out with a glyph
 BLOT_SHARE = 0.3  # of a glyph's longer side, that its strokes are wide at most: 1 in 500 of MNIST's are wider
 UNEXPLAINED_SHARE = 0.4  # of the foreground's contrast, that the rest of the page has at most
 RIVAL_SHARE = 0.7  # of a doubtful glyph's contrast, that a clear one on the whole page needs to replace it
-LIGHTNESS_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +175,7 @@ def _glyph_on(levels: Levels, valid: Mask, background: Background) -> _Glyph | N
     left, top, right, bottom = box_of(mask)
     touched = (left == 0) + (top == 0) + (right == mask.shape[1]) + (bottom == mask.shape[0])
     blot = stroke_width(mask) > BLOT_SHARE * max(right - left, bottom - top)
-    light = background.direction @ LIGHTNESS_WEIGHTS if len(background.direction) == 3 else background.direction[0]
+    light = background.direction @ LUMA if len(background.direction) == 3 else background.direction[0]
     return _Glyph(
         mask, background, strength, bool(light < 0), unexplained or touched > 1 or bool((near & ~valid).any()) or blot
     )
@@ -214,7 +213,7 @@ def enlarged(
 
 def lightness(levels: Levels) -> Float32[np.ndarray, "height width"]:
     """A page's lightness (ITU-R 601), 0..1."""
-    return levels[..., 0] if levels.shape[2] == 1 else np.asarray(levels @ LIGHTNESS_WEIGHTS, np.float32)
+    return levels[..., 0] if levels.shape[2] == 1 else np.asarray(levels @ LUMA, np.float32)
 
 
 def reduced(levels: Levels, factor: int) -> Float32[np.ndarray, "rows columns channels"]:

@@ -7,6 +7,7 @@ from PIL import Image
 Levels = Float32[np.ndarray, "height width channels"]
 """0 is black, 1 is white; one channel where there is no colour, else red, green and blue."""
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in grey: ITU-R BT.601
 FADE_LEVELS = 8  # of 255, by which a visible shape is lighter or darker at its edge
 PLAIN_MODES = frozenset(("L", "RGB"))
 """Pillow's modes whose values are levels of grey or of red, green and blue, of 255."""

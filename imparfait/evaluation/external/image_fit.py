@@ -7,8 +7,7 @@ from jaxtyping import Float32
 
 from imparfait.core.errors import UserError
 from imparfait.data.images.centre_crop import linear_weights
-
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey (ITU-R 601)
+from imparfait.data.images.levels import LUMA
 
 Images = Float32[np.ndarray, "n channels height width"]
 Fitted = Float32[np.ndarray, "n fitted_channels fitted_height fitted_width"]
@@ -30,7 +29,7 @@ def in_channels(images: Images, channels: int) -> Fitted:
         return np.repeat(images, channels, 1)
     if (images.shape[1], channels) != (3, 1):
         raise UserError(f"images of {images.shape[1]} channels for a model of {channels}", expected="grey or colour")
-    return np.asarray(np.einsum("nchw,c->nhw", images, np.array(LUMA, np.float32))[:, None], np.float32)
+    return np.asarray(np.einsum("nchw,c->nhw", images, LUMA)[:, None], np.float32)
 
 
 def padded(images: Images, height: int, width: int) -> Fitted:
