@@ -133,7 +133,7 @@ def mcnemar(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> Di
     Only for independent images that neither model was trained on. p is 1 where both err on the same images.
     Source: McNemar (Psychometrika 12, 1947); exact: each discordant image is a fair toss.
     """
-    from scipy.stats import binomtest  # late, as above
+    from scipy.stats import binomtest  # late: the import takes about a second
 
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     tosses = only_first + only_second

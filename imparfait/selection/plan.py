@@ -165,8 +165,8 @@ def reduce_plan(plan: Plan, seconds: float) -> Plan:
         reductions.append(Reduction(what="seeds", wanted=(reduced.seeds,), planned=(seeds,)))
         reduced = reduced.model_copy(update={"seeds": seeds})
     if reduced.seconds > seconds and (most := max(_epochs(reduced))) > 1:
-        share = next((e for e in range(most - 1, 0, -1) if _shorter(reduced, e).seconds <= seconds), 1) / most
-        shorter = _shorter(reduced, round(share * most))
+        epochs = next((each for each in range(most - 1, 0, -1) if _shorter(reduced, each).seconds <= seconds), 1)
+        shorter = _shorter(reduced, epochs)
         reductions.append(Reduction(what="epochs", wanted=_epochs(reduced), planned=_epochs(shorter)))
         reduced = shorter
     if reduced.seconds > seconds:
