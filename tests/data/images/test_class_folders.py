@@ -1,13 +1,12 @@
 """Class folders are read by the one decoder, and training sees the pixels that `predict` feeds the network."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.photos import a_seven, page
+from helpers.image_modes import FILES, drawn, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,67 +14,12 @@ from PIL import Image
 import imparfait
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.data.image_files import MAX_NAMED
-from imparfait.data.images.decode import SUFFIXES, read_pages
 from imparfait.data.images.input_format import Normalization
 from imparfait.data.images.normalize import read_normalized
 from imparfait.data.load import Dataset, load_data
 from imparfait.inference.loading import load_predictor
 
-GREY = np.arange(0, 240, 2, dtype=np.uint8).reshape(10, 12)
-COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], 2)
 NORMALIZATIONS: list[Normalization] = ["none", "resize", "letterbox", "digit"]
-
-
-def grey_of(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels)
-
-
-def fading(pixels: np.ndarray) -> Image.Image:
-    """A light shape that fades to white at its edge, on nothing."""
-    shape = Image.fromarray(np.uint8(255) - pixels // 4)
-    return Image.merge(
-        "RGBA", [shape, shape, shape, Image.fromarray(np.where(pixels > 40, pixels, 0).astype(np.uint8))]
-    )
-
-
-FILES: dict[str, Callable[[np.ndarray], tuple[Image.Image, str]]] = {
-    "1": lambda pixels: (Image.fromarray(pixels > 100), ".png"),
-    "L": lambda pixels: (Image.fromarray(pixels), ".png"),
-    "LA": lambda pixels: (Image.fromarray(pixels).convert("LA"), ".png"),
-    "P": lambda pixels: (Image.fromarray(pixels).convert("P"), ".gif"),
-    "RGB": lambda pixels: (Image.fromarray(np.stack([pixels, pixels // 2, 255 - pixels], 2)), ".png"),
-    "JPEG": lambda pixels: (Image.fromarray(pixels).convert("RGB"), ".jpg"),
-    "RGBA": lambda pixels: (fading(pixels), ".png"),
-    "CMYK": lambda pixels: (Image.fromarray(pixels).convert("RGB").convert("CMYK"), ".tif"),
-    "I;16": lambda pixels: (Image.fromarray(pixels.astype(np.uint16) * 257 + 3), ".png"),
-    "I, 8 bits": lambda pixels: (Image.fromarray(pixels.astype(np.int32)), ".tif"),
-    "I, 32 bits": lambda pixels: (Image.fromarray(pixels.astype(np.int32) * 1_000_003), ".tif"),
-    "F, 0..1": lambda pixels: (Image.fromarray(pixels.astype(np.float32) / 255), ".tif"),
-    "F, 0..255": lambda pixels: (Image.fromarray(pixels.astype(np.float32)), ".tif"),
-    "PPM": lambda pixels: (Image.fromarray(pixels), ".pgm"),
-    "BMP": lambda pixels: (Image.fromarray(pixels).convert("RGB"), ".bmp"),
-    "WebP": lambda pixels: (Image.fromarray(pixels).convert("RGB"), ".webp"),
-}
-"""One image in every mode and format that people have."""
-
-
-def drawn(height: int, width: int, dark: bool, number: int) -> np.ndarray:
-    """A 7 somewhere on a plain ground, dark on light or light on dark; no two are equal."""
-    side = min(height, width) * 9 // 10
-    ink, ground = ((20,) * 3, (235 - number,) * 3) if dark else ((250 - number,) * 3, (12,) * 3)
-    at = number % (height - side + 1), number * 3 % (width - side + 1)
-    return page(a_seven(), height, width, ink, ground, at=at, side=side)[..., 0].astype(np.uint8)
-
-
-def write(path: Path, pixels: np.ndarray, mode: str, orientation: int = 1) -> None:
-    image, suffix = FILES[mode](pixels)
-    more: dict[str, object] = {}
-    if orientation != 1:
-        more["exif"] = Image.Exif()
-        more["exif"][0x0112] = orientation  # type: ignore[index]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path.with_suffix(suffix), **more)
 
 
 def all_images(dataset: Dataset, ledger: Path) -> list[imparfait.LabelledImages]:
@@ -238,78 +182,3 @@ def test_a_run_of_whole_images_reads_no_lines(trained: tuple[Path, Path]) -> Non
     data, run = trained
     with pytest.raises(UserError, match="normalised by resize"):
         imparfait.read(next((data / "val").rglob("*.png")), load_predictor(str(run)))
-
-
-def test_every_file_that_cannot_be_read_is_counted_in_one_error(tmp_path: Path) -> None:
-    for number in range(24):
-        write(tmp_path / f"class {number % 2}" / f"{number}", GREY, "L")
-    broken = sorted(tmp_path.rglob("*.png"))[:14]
-    for path in broken:
-        path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(UserError, match=rf"14 of 24 files cannot be read: .* and {14 - MAX_NAMED} more") as error:
-        load_data(tmp_path)
-    assert sum(f"{path.parent.name}/{path.name}" in str(error.value) for path in broken) == MAX_NAMED
-
-
-def test_a_pipe_in_a_class_folder_is_rejected(tmp_path: Path) -> None:
-    import os
-
-    for number in range(4):
-        write(tmp_path / f"class {number % 2}" / f"{number}", GREY, "L")
-    os.mkfifo(tmp_path / "class 0" / "pipe.png")
-    with pytest.raises(UserError, match=r"pipe\.png: is no regular file"):
-        load_data(tmp_path)
-
-
-def save(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
-
-
-def test_folders_of_mixed_sizes_need_a_size_and_report_the_normalization(tmp_path: Path) -> None:
-    for number, (height, width) in enumerate([(8, 8), (16, 16), (20, 10), (10, 10)]):
-        for name in ("yes", "no"):
-            save(tmp_path / name / f"{number}.png", np.full((height, width), 9, np.uint8))
-    with pytest.raises(UserError, match=r"16×16 pixels; expected 8×8 as of the first image; .* --size 8"):
-        load_data(tmp_path)
-    data = load_data(tmp_path, size=10)
-    assert data.train.pixels.shape == (8, 1, 10, 10)
-    assert data.remark.startswith("normalization letterbox; train: 8 images of 10×10 pixels (")
-    assert all(count in data.remark for count in ("2 unchanged", "2 enlarged", "4 reduced"))
-
-
-def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
-    for number, image in enumerate([GREY, GREY, COLOUR, GREY]):
-        save(tmp_path / f"class {number % 2}" / f"{number}.png", image)
-    data = load_data(tmp_path).train
-    assert data.pixels.shape == (4, 3, 10, 12)
-    assert np.array_equal(data.pixels[2], COLOUR.transpose(2, 0, 1)) or np.array_equal(
-        data.pixels[1], COLOUR.transpose(2, 0, 1)
-    )
-
-
-def test_colour_test_images_of_grey_training_images_become_grey(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        for number in range(3):
-            save(tmp_path / "train" / name / f"{number}.png", GREY)
-        save(tmp_path / "test" / name / "0.png", COLOUR)
-    with load_data(tmp_path).test.open(tmp_path / "ledger.csv", "x") as opening:
-        lightness = np.asarray(Image.fromarray(COLOUR).convert("L")).astype(int)
-        assert abs(opening.images.pixels[0, 0].astype(int) - lightness).max() <= 1
-
-
-def test_classes_are_sorted_as_people_sort_them(tmp_path: Path) -> None:
-    for name in ("10", "9", "1", "a2", "a10"):
-        for number in range(2):
-            save(tmp_path / name / f"{number}.png", GREY)
-    (tmp_path / ".cache").mkdir()
-    (tmp_path / "1" / "notes.txt").write_text("not an image, and not said to be one")
-    assert load_data(tmp_path).train.classes == ("1", "9", "10", "a2", "a10")
-
-
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_every_searched_suffix_can_be_decoded(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"x{suffix.upper()}"
-    Image.fromarray(GREY).save(path)
-    assert next(read_pages(path)).size == (10, 12)
-    assert imparfait.predict(path)

@@ -4,42 +4,18 @@ import io
 
 import numpy as np
 import pytest
-from helpers.fuzz_images import glyph_image
 from helpers.image_variants import Variant, variants
-from helpers.photos import SCENES, a_seven, file, page
+from helpers.normalized import DIGIT, SEVEN, alike, decoded, input_format
+from helpers.photos import SCENES, file, page
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from imparfait.data.images.foreground import find_foreground
-from imparfait.data.images.input_format import MNIST_SHARE, InputFormat, Normalization, is_like_mnist
-from imparfait.data.images.normalize import NormalizedImage, read_normalized
-from imparfait.data.images.paper import find_paper
-from imparfait.data.images.placement import areas, place, resized, stroke_width, thickened
+from imparfait.data.images.input_format import InputFormat, Normalization, is_like_mnist
+from imparfait.data.images.normalize import read_normalized
 from imparfait.data.load import load_data
 
-
-def input_format(
-    height: int = 28, width: int = 28, channels: int = 1, normalization: Normalization = "digit"
-) -> InputFormat:
-    return InputFormat(channels=channels, height=height, width=width, normalization=normalization)
-
-
-DIGIT = input_format()
-SEVEN = a_seven()
 WAYS = list(variants())
-
-
-def decoded(content: bytes, form: InputFormat = DIGIT) -> NormalizedImage:
-    (only,) = read_normalized(content, form)
-    return only
-
-
-def alike(pixels: np.ndarray, expected: np.ndarray = SEVEN) -> float:
-    """How far two images agree, moved by a pixel at most: 1 where they are proportional."""
-    second = expected.astype(float).ravel()
-    moved = [np.roll(pixels[0].astype(float), (down, across), (0, 1)) for down in (-1, 0, 1) for across in (-1, 0, 1)]
-    return max(float(each.ravel() @ second / np.sqrt((each**2).sum() * (second @ second) + 1e-9)) for each in moved)
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.lossless][::6], ids=str)
@@ -95,14 +71,6 @@ def test_any_image_on_an_empty_background_survives_bit_for_bit(seed: int, way: V
     assert np.array_equal(decoded(way.store(image), input_format(int(height), int(width))).pixels[0], image)
 
 
-@pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_glyph_is_found_on_any_paper_in_any_ink(scene: str, kind: str) -> None:
-    got = decoded(file(SCENES[scene](SEVEN, np.random.default_rng(0)), kind))
-    assert alike(got.pixels) > 0.85, got.preprocessing
-    assert not got.unchanged
-
-
 def test_preprocessing_is_reported_in_the_pixels_of_the_file() -> None:
     image = page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200)
     got = decoded(file(image, "PNG"))
@@ -134,55 +102,6 @@ def test_the_background_is_reported_and_the_box_of_a_large_image_is_in_its_pixel
     assert alike(got.pixels, small.pixels[0]) > 0.97
 
 
-@given(
-    st.floats(0.25, 0.7), st.integers(60, 500), st.tuples(*[st.floats(0, 1)] * 6), st.sampled_from([1, 3]),
-    st.floats(0, 1), st.floats(0, 1),
-)  # fmt: skip
-@settings(max_examples=60, deadline=None)
-def test_on_a_uniform_background_the_fast_path_agrees_with_the_slow_one(
-    share: float, side: int, colours: tuple[float, ...], channels: int, across: float, down: float
-) -> None:
-    ground, ink = np.float32(colours[:channels]), np.float32(colours[3 : 3 + channels])
-    if np.abs(ground - ink).max() < 0.3:
-        return
-    tall = round(share * side)
-    sign = np.asarray(Image.fromarray(SEVEN).resize((tall, tall), Image.Resampling.BICUBIC)) / np.float32(255)
-    covered = np.zeros((side, side, 1), np.float32)
-    top, left = 1 + round(down * (side - tall - 2)), 1 + round(across * (side - tall - 2))
-    covered[top : top + tall, left : left + tall, 0] = sign
-    levels = (ground + (ink - ground) * covered).astype(np.float32)
-    quick = find_foreground(levels)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("imparfait.data.images.foreground.flat_background", lambda levels: None)
-        slow = find_foreground(levels)
-    assert quick
-    assert slow
-    assert quick.polarity == slow.polarity
-    assert quick.box == pytest.approx(slow.box, abs=2 * quick.reduced)
-    both = [place(each.pixels, each.edges, 28, 28)[0] for each in (quick, slow)]
-    assert np.abs(both[0] - both[1]).mean() < 0.01
-
-
-@pytest.mark.parametrize("height", [9, 12, 20])
-@pytest.mark.parametrize("margin", [0, 2])
-def test_tiny_images_are_enlarged(height: int, margin: int) -> None:
-    cut = Image.fromarray(255 - SEVEN[7:28, 6:21]).resize((round(height * 0.7), height), Image.Resampling.BOX)
-    image = np.pad(np.asarray(cut), margin, constant_values=255)
-    assert alike(decoded(file(image, "PNG")).pixels) > 0.75
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (3, 3), (28, 28), (200, 300)])
-@pytest.mark.parametrize("noise", [0, 12])
-def test_an_empty_page_has_no_glyph(shape: tuple[int, int], noise: int) -> None:
-    if noise and min(shape) < 9:  # a few pixels of noise are as good as a sign
-        return
-    image = np.random.default_rng(0).normal(128, noise, shape)
-    got = decoded(file(image, "PNG"))
-    assert not got.pixels.any()
-    assert got.polarity is None
-    assert got.preprocessing == "no foreground found"
-
-
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from([1, 3]))
 @settings(max_examples=80, deadline=None)
 def test_any_levels_are_decoded(height: int, width: int, seed: int, channels: int) -> None:
@@ -194,48 +113,6 @@ def test_any_levels_are_decoded(height: int, width: int, seed: int, channels: in
     left, top, right, bottom = got.box
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
-
-
-@pytest.mark.parametrize(("height", "width"), [(28, 28), (16, 16), (40, 32), (64, 64)])
-def test_a_digit_fills_its_share_of_any_input_and_its_mass_lies_in_the_middle(height: int, width: int) -> None:
-    content = file(page(SEVEN, 300, 400, (0, 0, 0), (255, 255, 255), at=(20, 170), side=200))
-    check_framing(decoded(content, input_format(height, width)).pixels[0], MNIST_SHARE)
-
-
-@pytest.mark.parametrize(("height", "width", "share"), [(16, 16, 0.75), (40, 32, 0.5), (64, 64, 0.7)])
-def test_a_glyph_is_placed_with_any_share(height: int, width: int, share: float) -> None:
-    large = np.asarray(Image.fromarray(SEVEN).resize((200, 200), Image.Resampling.BICUBIC), np.float32) / 255
-    found = find_foreground(large[..., None])
-    assert found is not None
-    plane, _ = place(found.pixels, found.edges, height, width, share)
-    check_framing(np.rint(plane * 255), share)
-
-
-def check_framing(pixels: np.ndarray, share: float) -> None:
-    height, width = pixels.shape
-    tall, wide = (np.ptp(np.flatnonzero((pixels > 60).any(axis))) + 1 for axis in (1, 0))
-    assert max(tall / (share * height), wide / (share * width)) == pytest.approx(
-        1, abs=1.5 / (share * min(height, width))
-    )
-    for axis, side in ((1, height), (0, width)):
-        mass = pixels.sum(axis, dtype=float)
-        assert abs(mass @ np.arange(side) / mass.sum() - side / 2) <= 0.55
-
-
-def test_areas_are_averaged_exactly() -> None:
-    plane = np.random.default_rng(0).random((30, 42)).astype(np.float32)
-    assert np.allclose(resized(plane, 10, 6), plane.reshape(10, 3, 6, 7).mean((1, 3)), atol=1e-6)
-    for side, start, scale in ((7, 0.0, 0.4), (20, 1.3, 0.37), (9, 2.0, 1.0)):
-        assert areas(side, start, scale).sum(0) == pytest.approx(np.full(side, scale))
-
-
-def test_thin_strokes_are_thickened_and_others_are_not() -> None:
-    plain, thin = (a_seven(280, pen).astype(np.float32) / 255 for pen in (2.4, 0.5))
-    edges = (80.0, 50.0, 200.0, 230.0)
-    assert thickened(plain, edges)[0] is plain
-    widths = [stroke_width(each > 0.5) for each in (plain, thickened(thin, edges)[0])]
-    assert widths[1] == pytest.approx(widths[0], rel=0.25)
-    assert place(thin, edges, 28, 28)[0].max() > 0.9
 
 
 @pytest.mark.parametrize("size", [(28, 28), (60, 40), (10, 30), (500, 500)])
@@ -261,82 +138,6 @@ def test_every_page_of_a_tiff_file_is_decoded() -> None:
     assert [np.array_equal(page.pixels[0], ink) for page, ink in zip(pages, (SEVEN, SEVEN.T), strict=True)] == [
         True
     ] * 2
-
-
-def test_a_thick_nought_is_no_sheet_of_paper() -> None:
-    y, x = np.mgrid[-1:1:200j, -1:1:160j]
-    ring = (np.hypot(x, y) < 0.95) & (np.hypot(x, y) > 0.45)
-    assert find_paper(ring.astype(np.float32)) is None
-    found = find_foreground(ring.astype(np.float32)[..., None])
-    assert found is not None
-    assert found.polarity == "light on dark"
-    assert found.paper is None
-
-
-def test_light_that_fades_is_no_sheet_of_paper() -> None:
-    assert find_paper(np.broadcast_to(np.linspace(0.2, 0.9, 300, dtype=np.float32), (200, 300)).copy()) is None
-
-
-SEGMENTS = {  # row, column, tall, wide in units of a segment's width; a gap of 2 pixels between them
-    "top": (0, 1, 1, 4), "upper left": (1, 0, 4, 1), "upper right": (1, 5, 4, 1), "middle": (5, 1, 1, 4),
-    "lower left": (6, 0, 4, 1), "lower right": (6, 5, 4, 1), "bottom": (10, 1, 1, 4),
-}  # fmt: skip
-LIT = {
-    0: "top, upper left, upper right, lower left, lower right, bottom", 1: "upper right, lower right",
-    2: "top, upper right, middle, lower left, bottom", 3: "top, upper right, middle, lower right, bottom",
-    5: "top, upper left, middle, lower right, bottom", 8: ", ".join(SEGMENTS),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("digit", LIT)
-@pytest.mark.parametrize("margin", [2, 30])
-@pytest.mark.parametrize("dark", [True, False])
-def test_a_digit_of_separate_segments_is_one_glyph(digit: int, margin: int, dark: bool) -> None:
-    unit, gap = 14, 2
-    segments = np.zeros((11 * unit + 2 * margin, 6 * unit + 2 * margin), np.uint8)
-    for name in LIT[digit].split(", "):
-        row, column, tall, wide = (margin + unit * n if i < 2 else unit * n for i, n in enumerate(SEGMENTS[name]))
-        segments[row + gap : row + tall - gap, column + gap : column + wide - gap] = 255
-    rows, columns = (np.flatnonzero(segments.any(axis)) for axis in (1, 0))
-    buffer = io.BytesIO()
-    Image.fromarray(255 - segments if dark else segments).save(buffer, "PNG")
-    box = decoded(buffer.getvalue()).box
-    expected = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    assert np.abs(np.subtract(box, expected)).max() <= 1
-
-
-@pytest.mark.parametrize("upright", [False, True])
-def test_a_digit_on_ruled_paper_is_cut_out_without_the_lines_it_crosses(upright: bool) -> None:
-    paper = np.full((400, 240, 3), 235, np.uint8)
-    for row in range(20, 400, 24):
-        paper[row : row + 2] = (170, 185, 215)
-    image = Image.fromarray(paper)
-    draw = ImageDraw.Draw(image)
-    draw.ellipse((95, 120, 145, 175), outline=(40, 50, 120), width=4)
-    draw.line((144, 150, 140, 240), fill=(40, 50, 120), width=4)
-    expected = (95, 120, 146, 241)
-    if upright:
-        image, expected = image.transpose(Image.Transpose.TRANSPOSE), (120, 95, 241, 146)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    assert np.abs(np.subtract(decoded(buffer.getvalue()).box, expected)).max() <= 3
-
-
-@pytest.mark.parametrize("dark", [True, False])
-def test_a_digit_that_reaches_the_border_is_framed_as_others_are(dark: bool) -> None:
-    close = np.asarray(Image.fromarray(SEVEN).crop((6, 4, 22, 24)).resize((28, 28), Image.Resampling.BICUBIC)).copy()
-    close[:, [0, 27]] = 0
-    buffer = io.BytesIO()
-    Image.fromarray(255 - close if dark else close).save(buffer, "PNG")
-    got = decoded(buffer.getvalue())
-    rows = np.flatnonzero(got.pixels[0].max(1) > 100)
-    assert 17 <= rows[-1] - rows[0] + 1 <= 21
-    assert got.polarity == ("dark on light" if dark else "light on dark")
-
-
-def test_a_glyph_is_normalised_to_the_size_of_the_model() -> None:
-    cross = decoded(file(255 - glyph_image(64), "PNG"), input_format(64, 64)).pixels
-    assert np.array_equal(cross[0], glyph_image(64))
 
 
 @pytest.mark.parametrize("size", [(28, 28), (40, 60), (10, 30), (9, 9)])
