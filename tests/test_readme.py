@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,17 @@ def test_readme_has_a_small_image() -> None:
     images = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
     assert len(images) == 1
     assert (ROOT / images[0]).stat().st_size <= 200_000
+
+
+def test_the_first_page_installs_as_the_readme_does_and_lists_every_extra_of_users() -> None:
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pip_lines = r"(?m)^pip .*$"
+    assert re.findall(pip_lines, page) == re.findall(pip_lines, README)
+    table = re.search(r"(?ms)^\| extra \|.*?\n\n", page)
+    assert table
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    rows = [line.split("|")[1] for line in table[0].strip().splitlines()[2:]]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(set(extras) - {"dev", "docs", "interop"})
 
 
 def test_readme_names_every_command_and_the_recipes_of_its_table() -> None:
