@@ -135,16 +135,18 @@ def levels_of(conditions: Iterable[tuple[str, float]]) -> dict[str, tuple[float,
 
     A severity that a suite adds for MNIST-C's parameters only does not count.
     """
-    severities: dict[str, list[float]] = {}
+    severities: dict[str, set[float]] = {}
     for name, severity in conditions:
         if name != CLEAN:
-            severities.setdefault(name, []).append(severity)
+            severities.setdefault(name, set()).add(severity)
     known = ALL_CORRUPTIONS
     counted: dict[str, tuple[float, ...]] = {}
     for name, own in severities.items():
         levels, added = (known[name].levels, known[name].mnist_c) if name in known else (SEVERITY_LEVELS, None)
-        partly = [severity for severity in own if severity in levels or severity != added]
-        counted[name] = levels if set(levels) <= set(own) else tuple(sorted(partly or own))
+        others = own - {added}
+        # Among severities of another scale it is one of them, although it has MNIST-C's number.
+        is_added = added not in levels and bool(others) and others <= set(levels)
+        counted[name] = levels if set(levels) <= own else tuple(sorted(others if is_added else own))
     return counted
 
 

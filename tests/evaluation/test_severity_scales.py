@@ -76,6 +76,24 @@ def test_conditions_are_scaled_and_all_of_them_count() -> None:
     assert scaled[0] == Condition(CLEAN, 0.0)
 
 
+@pytest.mark.parametrize("name", [name for name, known in CORRUPTIONS.items() if known.mnist_c and known.levels[1:]])
+def test_a_scaled_severity_counts_also_where_it_has_the_number_of_mnist_c(name: str) -> None:
+    known = CORRUPTIONS[name]
+    assert known.mnist_c
+    scales = [known.mnist_c / level for level in known.levels if known.mnist_c < level] + [0.5]
+    for scale in scales:
+        conditions = file_of(**{name: scale}).scaled(full_suite([name]))
+        [levels] = levels_of([(each.corruption, each.severity) for each in conditions]).values()
+        assert len(levels) == len(known.levels)
+        assert levels[-1] == round(scale, 4)
+
+
+@pytest.mark.parametrize("parts", [(0.2, 0.4), (1.0,), (0.2, 0.4, 0.6, 0.8)])
+def test_the_added_severity_of_mnist_c_does_not_count_in_a_part_of_a_suite(parts: tuple[float, ...]) -> None:
+    assert levels_of([("zigzag", severity) for severity in (*parts, 0.1)]) == {"zigzag": parts}
+    assert levels_of([("zigzag", 0.1)]) == {"zigzag": (0.1,)}
+
+
 def test_means_of_published_suites_are_not_claimed_for_other_severities() -> None:
     data = draw_bars(12)
     conditions = conditions_for("photo", data)
