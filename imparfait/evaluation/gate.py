@@ -15,6 +15,7 @@ from scipy.special import bdtr, stdtr, stdtrit
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import atomic_write
+from imparfait.corruptions import ALL_CORRUPTIONS, PHOTO
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
 from imparfait.evaluation.suite import CLEAN, Condition
@@ -135,7 +136,7 @@ def gate(
     """Whether a model keeps to its bounds: at most `max_drop` (0..1) under a baseline, and at least `minimums`.
 
     `suite` is of images whose fingerprint is `data`; keys of `minimums` are corruptions, "clean" or "mean", with or
-    without the suite's name before a dot. A bound is broken where a one-sided test shows it at `level`, adjusted over
+    without the suite's name before a dot: "fog" of the suite photo is "photo.fog". A bound is broken where a one-sided test shows it at `level`, adjusted over
     all bounds: against a baseline on the same images a paired t test, on others Welch's; for a minimum the exact
     binomial test, or a t test over images that have several corrupted copies. `severities` is the fingerprint of the
     user's own. Raises UserError for an unknown name, for a baseline at other severities, and where nothing is compared.
@@ -148,7 +149,7 @@ def gate(
             hint="give the --severities of the baseline, or write it again with --save",
         )
     now = shares_of(suite)
-    tests = [_minimum(_short(name), now, least) for name, least in (minimums or {}).items()]
+    tests = [_minimum(_known(name, now), now, least) for name, least in (minimums or {}).items()]
     if baseline:
         for name in [each for each in now if each in baseline.correct]:
             before = baseline.shares(name)
@@ -166,14 +167,17 @@ def gate(
 
 def check_conditions(minimums: Mapping[str, float], conditions: Iterable[Condition]) -> None:
     """Raises UserError for a minimum of a condition that is not among these, before anything is evaluated."""
-    known = {CLEAN: None, MEAN: None} | {_short(each.corruption): None for each in conditions}
+    known = {CLEAN: None, MEAN: None} | {each.corruption: None for each in conditions}
     for name in minimums:
-        lookup("condition", _short(name), known)
+        _known(name, known)
 
 
-def _short(name: str) -> str:
-    """A condition's name without that of its suite."""
-    return name.rpartition(".")[2]
+def _known(name: str, known: Mapping[str, object]) -> str:
+    """The key of `known` that a user means by a name; raises UserError where there is none."""
+    short = [] if name in ALL_CORRUPTIONS else [name.rpartition(".")[2]]  # `photo.fog` is not the fog of digits
+    found = next((each for each in (name, PHOTO + name, *short) if each in known), name)
+    lookup("condition", found, known)
+    return found
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,6 @@ class _Test:
 
 
 def _minimum(name: str, now: Mapping[str, Float[np.ndarray, " n"]], least: float) -> _Test:
-    lookup("condition", name, now)
     shares = now[name]
     n, total = len(shares), float(shares.sum())
     if np.isin(shares, (0.0, 1.0)).all():

@@ -7,15 +7,25 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers.fake_suites import suite_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, ttest_rel
 
 from imparfait.cli.main import commands
 from imparfait.core.errors import UserError
-from imparfait.evaluation.gate import Baseline, baseline_of, gate, read_baseline, shares_of, write_baseline
+from imparfait.evaluation.gate import (
+    Baseline,
+    baseline_of,
+    check_conditions,
+    gate,
+    read_baseline,
+    shares_of,
+    write_baseline,
+)
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.scores import ConditionResult, Scores
+from imparfait.evaluation.suite import suite_named
 from imparfait.reports.gate_text import gate_badge, gate_junit, gate_markdown, gate_sentence, passes
 
 NAMES = ("clean", "geometric", "shrunk")
@@ -176,6 +186,24 @@ def test_the_command_saves_a_baseline_keeps_to_it_and_fails_under_a_minimum(
     assert [found["outcome"] for found in printed["findings"]] == ["broken", "ok", "ok", "ok", "ok"]
     assert printed["passing"] is False
     assert junit.read_text().count("<failure") == 1
+
+
+@pytest.mark.parametrize("suite", ["digits", "photo"])
+def test_a_minimum_names_a_corruption_with_or_without_its_suite(suite: str) -> None:
+    conditions = suite_named(suite)
+    found = suite_of({(each.corruption, each.severity): drawn(0.9, 40) for each in conditions})
+    own = f"{'photo.' if suite == 'photo' else ''}fog"
+    for name in ("fog", f"{suite}.fog", f"{suite}.clean", f"{suite}.mean", "mean"):
+        check_conditions({name: 0.5}, conditions)
+        (finding,) = gate(found, "data", minimums={name: 0.5})
+        assert finding.name == (own if "fog" in name else name.rpartition(".")[2])
+        assert finding.accuracy == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(("suite", "name"), [("digits", "photo.fog"), ("photo", "digits.fog"), ("photo", "fgo")])
+def test_a_condition_of_another_suite_is_refused_before_anything_is_evaluated(suite: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"no condition is called '{name}'"):
+        commands.main(["gate", "digits", "--suite", suite, "--min", f"{name}=0.5"], standalone_mode=False)
 
 
 @pytest.mark.parametrize("option", ["--junit", "--markdown", "--badge", "--save"])
