@@ -136,10 +136,11 @@ def gate(
     """Whether a model keeps to its bounds: at most `max_drop` (0..1) under a baseline, and at least `minimums`.
 
     `suite` is of images whose fingerprint is `data`; keys of `minimums` are corruptions, "clean" or "mean", with or
-    without the suite's name before a dot: "fog" of the suite photo is "photo.fog". A bound is broken where a one-sided test shows it at `level`, adjusted over
-    all bounds: against a baseline on the same images a paired t test, on others Welch's; for a minimum the exact
-    binomial test, or a t test over images that have several corrupted copies. `severities` is the fingerprint of the
-    user's own. Raises UserError for an unknown name, for a baseline at other severities, and where nothing is compared.
+    without the suite's name before a dot: "fog" of the suite photo is "photo.fog". A bound is broken where a one-sided
+    test shows it at `level`, adjusted over all bounds: against a baseline on the same images a paired t test, on others
+    Welch's; for a minimum the exact binomial test, or a t test over images that have several corrupted copies.
+    `severities` is the fingerprint of the user's own. Raises UserError for an unknown name, for a baseline at other
+    severities, and where nothing is compared.
     """
     if baseline and baseline.severities != severities:
         own = "the published severities" if not baseline.severities else "severities of your own"

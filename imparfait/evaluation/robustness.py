@@ -15,11 +15,11 @@ from jaxtyping import Float
 
 from imparfait.core.optional import frame_of
 from imparfait.corruptions import ALL_CORRUPTIONS, CORRUPTIONS
-from imparfait.evaluation.intervals import GroupInterval, Interval, group_interval, mean_interval
+from imparfait.evaluation.intervals import GroupInterval, Interval
 from imparfait.evaluation.result_plots import plot_accuracies
 from imparfait.evaluation.scores import ConditionResult, Score, Scores
 from imparfait.evaluation.statistics import Crossing, crossing
-from imparfait.evaluation.suite import CLEAN, CUSTOM, is_full, is_of_photos, levels_of, weights
+from imparfait.evaluation.suite import CLEAN, CUSTOM, is_of_photos, levels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ class SuiteResult:
     @cached_property
     def is_full(self) -> bool:
         """Whether any corruption has several severities; in the core suite none has."""
-        return is_full(self.conditions)
+        return self.scores.is_full
 
     @cached_property
     def is_of_photos(self) -> bool:
@@ -109,19 +109,17 @@ class SuiteResult:
 
         In a short suite, such as the core suite, the plain mean over its conditions, clean included.
         """
-        accuracies = [result.score.accuracy for result in self.conditions.values()]
-        return float(np.average(accuracies, weights=weights(list(self.conditions))))
+        return self.scores.mean
 
     @property
     def mean_interval(self) -> Interval:
         """The 95 % interval of the mean, over source images with all their corrupted copies."""
-        return mean_interval(self.by_source(), copies=len(self.conditions))
+        return self.scores.mean_interval
 
     @property
     def mean_group_interval(self) -> GroupInterval | None:
         """The 95 % interval of the mean over groups; None without groups, or with one."""
-        groups = self.scores.conditions[0].groups
-        return None if groups is None else group_interval(self.by_source(), groups)
+        return self.scores.mean_group_interval
 
     @property
     def worst(self) -> Score:
@@ -177,11 +175,10 @@ class SuiteResult:
 
     def by_source(self, corruption: str | None = None) -> Float[np.ndarray, " sources"]:
         """The share of correct corrupted copies of each source image, weighted as in the mean."""
-        if corruption:
-            levels = self.levels[corruption]
-            return np.asarray(np.mean([self.conditions[corruption, level].correct for level in levels], 0))
-        correct = [result.correct for result in self.conditions.values()]
-        return np.asarray(np.average(correct, 0, weights(list(self.conditions))))
+        if not corruption:
+            return self.scores.by_source()
+        levels = self.levels[corruption]
+        return np.asarray(np.mean([self.conditions[corruption, level].correct for level in levels], 0))
 
     def corruption_error(self, baseline: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         """The errors under each corruption, over its severities, divided by the baseline's.

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from scipy.special import softmax
 
 from imparfait.core.compute import ARRAY_VALUES, images_at_once
@@ -97,13 +97,30 @@ class Scores:
         return [condition.score for condition in self.conditions]
 
     @property
-    def mean(self) -> float:
-        """The mean accuracy over the conditions: the headline."""
-        return float(np.mean([score.accuracy for score in self.scores]))
+    def is_full(self) -> bool:
+        """Whether any corruption has several severities; in the core suite none has."""
+        from imparfait.evaluation.suite import is_full  # late: it imports PyTorch, and scores are read without it
+
+        return is_full((condition.corruption, condition.severity) for condition in self.conditions)
+
+    @cached_property
+    def weights(self) -> Int64[np.ndarray, " conditions"]:
+        """The weight of each condition in the mean."""
+        from imparfait.evaluation.suite import weights  # late, as above
+
+        return weights([(condition.corruption, condition.severity) for condition in self.conditions])
 
     @property
-    def mean_interval(self) -> Interval:
-        """The 95 % interval of the mean, over source images with all their corrupted copies.
+    def mean(self) -> float:
+        """The headline: the mean over corruptions of each one's mean over its levels, without clean.
+
+        Where no corruption has several severities, as in the core suite, the plain mean over the conditions, clean
+        included.
+        """
+        return float(np.average([score.accuracy for score in self.scores], weights=self.weights))
+
+    def by_source(self) -> Float[np.ndarray, " sources"]:
+        """The share of correct copies of each source image (0..1), weighted as in the mean.
 
         Raises UserError where the conditions have different source images.
         """
@@ -112,25 +129,43 @@ class Scores:
             raise UserError(
                 "conditions with different source images", expected="the same ones: else their mean has no interval"
             )
-        shares = np.mean([condition.correct for condition in self.conditions], axis=0)
-        return mean_interval(shares, copies=len(self.conditions))
+        return np.asarray(np.average([condition.correct for condition in self.conditions], 0, self.weights))
+
+    @property
+    def mean_interval(self) -> Interval:
+        """The 95 % interval of the mean, over source images with all their corrupted copies.
+
+        Raises UserError where the conditions have different source images.
+        """
+        return mean_interval(self.by_source(), copies=len(self.conditions))
+
+    @property
+    def shown_mean_interval(self) -> Interval | None:
+        """The same interval for tables and plots; None where there is none."""
+        try:
+            return self.mean_interval
+        except UserError:
+            return None
+
+    @property
+    def groups(self) -> Groups | None:
+        """The group of each image; None without groups, or with one."""
+        groups = self.conditions[0].groups
+        return None if groups is None or len(np.unique(groups)) < 2 else groups
 
     @property
     def mean_group_interval(self) -> GroupInterval | None:
-        """The 95 % interval of the mean over groups; None without groups, or with one."""
-        groups = self.conditions[0].groups
-        if groups is None:
-            return None
-        return group_interval(np.mean([condition.correct for condition in self.conditions], axis=0), groups)
+        """The 95 % interval of the mean over groups; None without groups, or with one. Raises as `mean_interval`."""
+        return None if self.groups is None else group_interval(self.by_source(), self.groups)
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas row per condition, and the mean."""
+        """A pandas row per condition, and the mean; conditions with different source images leave it no interval."""
         names = ("corruption", "severity", "correct", "total", "accuracy", "low", "high")
         rows = [
             (score.corruption, score.severity, score.correct, score.total, score.accuracy, *score.interval)
             for score in self.scores
         ]
-        mean = ("mean", None, None, None, self.mean, *self.mean_interval)
+        mean = ("mean", None, None, None, self.mean, *(self.shown_mean_interval or (None, None)))
         frame = frame_of([dict(zip(names, row, strict=True)) for row in (*rows, mean)], names).set_index("corruption")
         return frame.astype({"severity": "Float64", "correct": "Int64", "total": "Int64"})
 
@@ -140,7 +175,7 @@ class Scores:
         several = len({score.corruption for score in scores}) < len(scores)
         names = [f"{each.corruption} {each.severity:g}" if several else each.corruption for each in scores]
         values, intervals = [score.accuracy for score in scores], [score.interval for score in scores]
-        return plot_accuracies(ax, [*names, "mean"], [*values, self.mean], [*intervals, self.mean_interval])
+        return plot_accuracies(ax, [*names, "mean"], [*values, self.mean], [*intervals, self.shown_mean_interval])
 
     def _repr_html_(self) -> str:
         return str(self.to_frame().to_html(float_format="{:.4f}".format, na_rep=""))

@@ -186,7 +186,7 @@ class MaiteSuite:
 
 
 class MaiteAccuracy:
-    """Accuracy as MAITE's Metric, in counts: the mean over conditions where there are several, as `evaluate` has it."""
+    """Accuracy as MAITE's Metric, in counts; of several conditions their mean, weighted as `evaluate` does."""
 
     def __init__(self) -> None:
         self.metadata: dict[str, Any] = {"id": "accuracy"}
@@ -220,14 +220,18 @@ class MaiteAccuracy:
 
         The interval of a mean is over source images, and left out where conditions have different ones.
         """
+        from imparfait.evaluation.suite import weights
+
         if not self._correct:
             raise UserError("no predictions", expected="update before compute")
         shares = {condition: float(np.mean(each)) for condition, each in self._correct.items()}
-        mean = float(np.mean(list(shares.values())))
+        weighting = weights(list(shares))
+        mean = float(np.average(list(shares.values()), weights=weighting))
         first, *others = self._ids.values()
         result: dict[str, Any] = {"accuracy": mean, "images": len(first)}
         if all(other == first for other in others):
-            interval = mean_interval(np.mean(list(self._correct.values()), axis=0), copies=len(shares))
+            correct = np.average(list(self._correct.values()), 0, weighting)
+            interval = mean_interval(correct, copies=len(shares))
             result |= dict(zip(("low", "high"), interval, strict=True))
         if others:
             result |= {f"{name} {severity:g}": share for (name, severity), share in shares.items()}

@@ -153,7 +153,8 @@ def breaking_sentences(summaries: Sequence[CorruptionSummary]) -> list[str]:
 def mean_label(scores: Scores) -> str:
     """The name of the mean over conditions."""
     names = tuple((score.corruption, score.severity) for score in scores.scores)
-    return "core mean" if names == CORE_SUITE else f"mean of {len(names)} conditions"
+    plain = "core mean" if names == CORE_SUITE else f"mean of {len(names)} conditions"
+    return "suite mean" if scores.is_full else plain
 
 
 def scores_rows(scores: Scores) -> list[tuple[str, str, str, str]]:
@@ -169,7 +170,8 @@ def scores_rows(scores: Scores) -> list[tuple[str, str, str, str]]:
         )
         for score in scores.scores
     ]
-    mean = (mean_label(scores), "", percent(scores.mean), percent_range(scores.mean_interval))
+    of_mean = percent_range(scores.shown_mean_interval) if scores.shown_mean_interval else NONE
+    mean = (mean_label(scores), "", percent(scores.mean), of_mean)
     return [*rows, mean] if len(rows) > 1 else rows
 
 

@@ -1,21 +1,27 @@
 """Scores: counts that add up, and intervals that cover the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.special
 import torch
 from helpers.bars import draw_bars
+from helpers.fake_suites import CLASSES, suite_of
 
 from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
+from imparfait.corruptions.base import SEVERITY_LEVELS
 from imparfait.data.corrupted import core_suite
-from imparfait.evaluation.intervals import wilson_interval
-from imparfait.evaluation.scores import score_conditions
+from imparfait.evaluation.evaluate import evaluate
+from imparfait.evaluation.intervals import group_interval, mean_interval, wilson_interval
+from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import Scores, score_conditions
 from imparfait.evaluation.scores_file import ScoresFile, read_scores, write_scores
 from imparfait.models.classifier import as_classifier, ensemble
 from imparfait.models.registry import build
 from imparfait.reports.figures.runs import plot_scores
-from imparfait.reports.text import scores_rows
+from imparfait.reports.text import mean_label, scores_rows
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -132,6 +138,49 @@ def test_a_mean_over_different_source_images_has_no_interval() -> None:
     scores = score_conditions(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
     with pytest.raises(UserError, match="different source images"):
         _ = scores.mean_interval
+
+
+def test_scores_of_different_source_images_are_shown_without_an_interval() -> None:
+    first, second = core_suite(draw_bars(6))[0], core_suite(draw_bars(9, first_source=6))[1]
+    scores = score_conditions(lambda images: np.zeros((len(images), 3), np.float32), [first, second])
+    frame = scores.to_frame()
+    assert frame.loc["mean", ["low", "high"]].isna().all()
+    assert frame["low"].notna().sum() == 2
+    assert f"{scores.mean:.4f}" in str(scores)
+    assert "<table" in scores._repr_html_()
+    assert [len(axes.lines) for axes in (scores.plot(), plot_scores(scores).axes[0])] == [3, 5]  # dots in one, or three
+    assert scores_rows(scores)[-1] == ("mean of 2 conditions", "", f"{100 * scores.mean:.2f} %", "–")
+
+
+@pytest.mark.parametrize("suite", ["core", "digits", ["zigzag", "stripe"], "photo"])
+def test_the_mean_of_one_function_is_that_of_several(suite: str | list[str]) -> None:
+    data = draw_bars(12)
+
+    def guess(images: np.ndarray) -> np.ndarray:
+        return images.reshape(len(images), -1)[:, :3].astype(np.float32)
+
+    alone = evaluate(guess, data, suite=suite)
+    result = SuiteResult(alone)
+    levels = [[result.conditions[name, level].score.accuracy for level in own] for name, own in result.levels.items()]
+    over_corruptions = float(np.mean([np.mean(own) for own in levels]))
+    plain = float(np.mean([score.accuracy for score in alone.scores]))
+    assert alone.mean == pytest.approx(plain if suite == "core" else over_corruptions)
+    assert mean_label(alone) == ("core mean" if suite == "core" else "suite mean")
+    together = evaluate({"a": guess}, data, suite=suite).models[0].seeds[0]
+    assert (alone.mean, alone.mean_interval) == (together.mean, together.mean_interval)
+    assert alone.to_frame().loc["mean", "accuracy"] == together.mean
+    assert plain != pytest.approx(over_corruptions)
+
+
+def test_the_interval_over_groups_has_the_weights_of_the_mean() -> None:
+    groups = np.arange(12) % 3
+    correct = {("zigzag", level): np.random.default_rng(0).random(12) < level for level in (0.1, *SEVERITY_LEVELS)}
+    results = suite_of(correct).scores.conditions
+    scores = Scores(tuple(replace(each, groups=groups) for each in results), CLASSES)
+    shares = np.mean([correct["zigzag", level] for level in SEVERITY_LEVELS], 0)
+    assert scores.mean == pytest.approx(shares.mean())
+    assert scores.mean_group_interval == group_interval(shares, groups)
+    assert scores.mean_interval == pytest.approx(mean_interval(shares, copies=len(results)))
 
 
 @pytest.mark.parametrize("images", [1, 7, 33])

@@ -37,14 +37,14 @@ LONG_NAME = 8  # characters; longer class names are written upright
 
 
 def accuracies(
-    accuracy: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], theme: Theme = LIGHT
+    accuracy: Mapping[str, float], intervals: Mapping[str, tuple[float, float] | None], theme: Theme = LIGHT
 ) -> Figure:
-    """Accuracies in percent, a row each, with their 95 % intervals."""
+    """Accuracies in percent, a row each, with their 95 % intervals where there are some."""
     figure, axes = figure_on(theme, 6.4, 0.9 + 0.45 * len(accuracy))
     rows = np.arange(len(accuracy))[::-1]
     for row, (name, value) in zip(rows, accuracy.items(), strict=True):
-        low, high = intervals[name]
-        axes.plot([100 * low, 100 * high], [row, row], color=theme.series[0], linewidth=2)
+        if (interval := intervals[name]) is not None:
+            axes.plot([100 * end for end in interval], [row, row], color=theme.series[0], linewidth=2)
         axes.plot(100 * value, row, "o", color=theme.series[0], markersize=7)
         text = f"{100 * value:.2f} %"
         axes.annotate(text, (100 * value, row), (0, 6), textcoords="offset points", ha="center", color=theme.ink)
@@ -229,5 +229,6 @@ def plot_scores(scores: Scores, theme: Theme | None = None) -> Figure:
     ]
     values = {label: score.accuracy for label, score in zip(labels, scores.scores, strict=True)}
     intervals = {label: score.interval for label, score in zip(labels, scores.scores, strict=True)}
+    of_mean = {"mean": scores.shown_mean_interval}
     with mpl.rc_context({"text.parse_math": False}):
-        return accuracies(values | {"mean": scores.mean}, intervals | {"mean": scores.mean_interval}, theme or LIGHT)
+        return accuracies(values | {"mean": scores.mean}, intervals | of_mean, theme or LIGHT)
