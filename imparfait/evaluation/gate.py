@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from pydantic import BaseModel, ValidationError
 from scipy.special import bdtr, stdtr, stdtrit
 
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError, lookup
 from imparfait.core.storage import atomic_write
+from imparfait.core.types import Groups
 from imparfait.corruptions import ALL_CORRUPTIONS, PHOTO
+from imparfait.evaluation.intervals import mean_error
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.statistics import SIGNIFICANCE_LEVEL, holm
 from imparfait.evaluation.suite import CLEAN, Condition
 
 MEAN = "mean"
 STEPS = 255  # in which a share of correct copies is stored
+GROUP = np.dtype("<u4")  # of which a group's number is stored
 ROUNDING = 1e-9
 MAX_BYTES = 1 << 28  # of a baseline file
 
@@ -44,6 +47,8 @@ class Baseline(BaseModel, frozen=True, extra="forbid"):
     correct: dict[str, str]
     """By corruption, "clean" and "mean": the share of correct copies of each image in 255ths, as bytes, deflated and in
     base 64."""
+    groups: str = ""
+    """The group of each image as 32-bit numbers, packed likewise; empty without groups, and in earlier files."""
     accuracies: dict[str, float] = {}
     """The mean of each of these before it was rounded; empty in files of earlier versions."""
 
@@ -53,16 +58,25 @@ class Baseline(BaseModel, frozen=True, extra="forbid"):
 
     def shares(self, name: str) -> Float[np.ndarray, " images"]:
         """The share of correct copies of each image, 0..1; raises UserError where it is damaged."""
+        return np.frombuffer(self._unpacked(name, self.correct[name], 1), np.uint8) / STEPS
+
+    def members(self) -> Int64[np.ndarray, " images"] | None:
+        """The number of each image's group, None without groups; raises UserError where it is damaged."""
+        if not self.groups:
+            return None
+        return np.frombuffer(self._unpacked("groups", self.groups, GROUP.itemsize), GROUP).astype(np.int64)
+
+    def _unpacked(self, name: str, packed: str, size: int) -> bytes:
         try:
-            unpacker = zlib.decompressobj()
-            content = unpacker.decompress(base64.b64decode(self.correct[name], validate=True), self.images)
+            content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), self.images * size)
         except (ValueError, zlib.error) as error:
             raise UserError(f"the baseline's {name} is damaged: {error}", hint="write it again with --save") from error
-        if len(content) != self.images:
+        if len(content) != self.images * size:
             raise UserError(
-                f"the baseline's {name} is damaged: {counted(len(content), 'image')}", hint="write it again with --save"
+                f"the baseline's {name} is damaged: {counted(len(content) // size, 'image')}",
+                hint="write it again with --save",
             )
-        return np.frombuffer(content, np.uint8) / STEPS
+        return content
 
 
 @dataclass(frozen=True)
@@ -93,14 +107,17 @@ def shares_of(suite: SuiteResult) -> dict[str, Float[np.ndarray, " images"]]:
 def baseline_of(suite: SuiteResult, model: str, data: str, severities: str = "", suite_name: str = "") -> Baseline:
     """What `gate` compares later models with; `data` is the fingerprint of the images, `severities` of own ones."""
     shares = shares_of(suite)
-    packed = {
-        name: base64.b64encode(zlib.compress(np.rint(each * STEPS).astype(np.uint8).tobytes())).decode()
-        for name, each in shares.items()
-    }
+    groups = suite.scores.groups
     return Baseline(
-        model=model, data=data, images=len(shares[CLEAN]), severities=severities, suite=suite_name, correct=packed,
+        model=model, data=data, images=len(shares[CLEAN]), severities=severities, suite=suite_name,
+        correct={name: _packed(np.rint(each * STEPS).astype(np.uint8)) for name, each in shares.items()},
+        groups="" if groups is None else _packed(np.unique(groups, return_inverse=True)[1].astype(GROUP)),
         accuracies={name: float(each.mean()) for name, each in shares.items()},
     )  # fmt: skip
+
+
+def _packed(values: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(values.tobytes())).decode()
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -138,9 +155,10 @@ def gate(
     `suite` is of images whose fingerprint is `data`; keys of `minimums` are corruptions, "clean" or "mean", with or
     without the suite's name before a dot: "fog" of the suite photo is "photo.fog". A bound is broken where a one-sided
     test shows it at `level`, adjusted over all bounds: against a baseline on the same images a paired t test, on others
-    Welch's; for a minimum the exact binomial test, or a t test over images that have several corrupted copies.
-    `severities` is the fingerprint of the user's own. Raises UserError for an unknown name, for a baseline at other
-    severities, and where nothing is compared.
+    Welch's; for a minimum the exact binomial test, or a t test over images that have several corrupted copies. Where
+    the images are of several groups, all are t tests over groups: images of one group are alike. `severities` is the
+    fingerprint of the user's own. Raises UserError for an unknown name, for a baseline at other severities, and where
+    nothing is compared.
     """
     if baseline and baseline.severities != severities:
         own = "the published severities" if not baseline.severities else "severities of your own"
@@ -149,13 +167,20 @@ def gate(
             expected="the same severities",
             hint="give the --severities of the baseline, or write it again with --save",
         )
-    now = shares_of(suite)
-    tests = [_minimum(_known(name, now), now, least) for name, least in (minimums or {}).items()]
+    now, groups = shares_of(suite), suite.scores.groups
+    tests = [_minimum(_known(name, now), now, groups, least) for name, least in (minimums or {}).items()]
     if baseline:
+        members = baseline.members()
         for name in [each for each in now if each in baseline.correct]:
             before = baseline.shares(name)
-            paired = baseline.data == data and len(before) == len(now[name])
-            tests.append(_drop(name, now[name], before, baseline.accuracy(name), max_drop, paired))
+            if baseline.data == data and len(before) == len(now[name]):
+                error, freedom = mean_error(now[name] - before, members if groups is None else groups)
+            else:
+                error, freedom = _welch(mean_error(now[name], groups), mean_error(before, members))
+            accuracy = baseline.accuracy(name)
+            bound = accuracy - max_drop
+            p = _one_sided(float(now[name].mean()) - bound, error, freedom)
+            tests.append(_Test(name, bound, accuracy, p, error, freedom))
     if not tests:
         raise UserError(
             "no bound was given",
@@ -192,33 +217,21 @@ class _Test:
     freedom: float
 
 
-def _minimum(name: str, now: Mapping[str, Float[np.ndarray, " n"]], least: float) -> _Test:
+def _minimum(name: str, now: Mapping[str, Float[np.ndarray, " n"]], groups: Groups | None, least: float) -> _Test:
     shares = now[name]
     n, total = len(shares), float(shares.sum())
-    if np.isin(shares, (0.0, 1.0)).all():
+    if groups is None and np.isin(shares, (0.0, 1.0)).all():
         # The exact chance of so few correct images, or fewer, at the least accuracy that is allowed.
         return _Test(name, least, None, float(bdtr(round(total), n, least)), (least * (1 - least) / n) ** 0.5, n - 1)
-    error = float(shares.std(ddof=1)) / n**0.5
-    return _Test(name, least, None, _one_sided(total / n - least, error, n - 1), error, n - 1)
+    error, freedom = mean_error(shares, groups)
+    return _Test(name, least, None, _one_sided(total / n - least, error, freedom), error, freedom)
 
 
-def _drop(
-    name: str,
-    now: Float[np.ndarray, " n"],
-    before: Float[np.ndarray, " m"],
-    accuracy: float,
-    max_drop: float,
-    paired: bool,
-) -> _Test:
-    bound = accuracy - max_drop
-    if paired:
-        error, freedom = float((now - before).std(ddof=1)) / len(now) ** 0.5, float(len(now) - 1)
-    else:
-        parts = [float(each.var(ddof=1)) / len(each) for each in (now, before)]
-        error = sum(parts) ** 0.5
-        spread = sum(part**2 / (len(each) - 1) for part, each in zip(parts, (now, before), strict=True))
-        freedom = error**4 / spread if spread else 1.0
-    return _Test(name, bound, accuracy, _one_sided(float(now.mean()) - bound, error, freedom), error, freedom)
+def _welch(*parts: tuple[float, float]) -> tuple[float, float]:
+    """The error of the difference of two independent means, from the error and degrees of freedom of each."""
+    error = sum(each**2 for each, _ in parts) ** 0.5
+    spread = sum(each**4 / freedom for each, freedom in parts)
+    return error, error**4 / spread if spread else 1.0
 
 
 def _one_sided(above: float, error: float, freedom: float) -> float:

@@ -107,3 +107,16 @@ def group_error(values: Float[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) 
     changes = np.bincount(members, weights=values - float(values.mean())) / sizes.sum() / (1 - shares)
     error = float(np.sqrt((len(sizes) - 1) / len(sizes) * (changes**2).sum()))
     return error, max(1.0, 1 / float((shares**2).sum()) - 1)
+
+
+def mean_error(values: Float[np.ndarray, " n"], groups: Int[np.ndarray, " n"] | None) -> tuple[float, float]:
+    """The standard error of the mean of `values`, of two or more images, and its degrees of freedom.
+
+    Over new images; over new groups where there are two or more. It is never below the one over images: a few groups
+    often agree by chance, and equal ones would leave no error at all.
+    """
+    error, freedom = float(values.std(ddof=1)) / len(values) ** 0.5, len(values) - 1.0
+    if groups is None or len(np.unique(groups)) < 2:
+        return error, freedom
+    over_groups, freedom = group_error(values, groups)
+    return max(error, over_groups), freedom

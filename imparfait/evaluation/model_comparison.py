@@ -13,6 +13,7 @@ from jaxtyping import Float
 from imparfait.core.optional import frame_of
 from imparfait.core.types import Classifier
 from imparfait.data.dataset import LabelledImages
+from imparfait.evaluation.intervals import mean_error
 from imparfait.evaluation.result_plots import plot_models
 from imparfait.evaluation.robustness import SuiteResult, published_baseline
 from imparfait.evaluation.statistics import AdjustedDifference, Difference, Discordance, Verdict, holm, mcnemar
@@ -145,13 +146,14 @@ def difference(first: ModelGroup, second: ModelGroup, corruption: str | None = N
 
     Images and seeds are crossed random effects: each seed classifies the same images. The variance of the mean adds
     the variance over images (paired, by source) and, where a model has several seeds, the one over seeds. Both hold
-    how seeds differ image by image, so one share of that is taken off. Satterthwaite's degrees of freedom.
+    how seeds differ image by image, so one share of that is taken off. Satterthwaite's degrees of freedom. Where the
+    images are of several groups, the variance is over groups instead of images.
     Source: Searle, Casella & McCulloch (Variance Components, 1992), chapter 4, the two-way crossed model.
     """
     shares = [np.stack([suite.by_source(corruption) for suite in model.seeds]) for model in (first, second)]
-    ahead = shares[0].mean(0) - shares[1].mean(0)
-    n = len(ahead)
-    terms = [(float(ahead.var(ddof=1)) / n, float(n - 1))]
+    ahead, groups = shares[0].mean(0) - shares[1].mean(0), first.seeds[0].scores.groups
+    error, freedom = mean_error(ahead, groups)
+    terms = [(error**2, freedom)]
     twice = 0.0
     for own in shares:
         seeds = len(own)
@@ -159,7 +161,7 @@ def difference(first: ModelGroup, second: ModelGroup, corruption: str | None = N
             means = own.mean(1)
             terms.append((float(means.var(ddof=1)) / seeds, seeds - 1.0))
             apart = own - own.mean(0) - means[:, None] + means.mean()
-            twice += float((apart**2).sum()) / ((seeds - 1) * (n - 1)) / (seeds * n)
+            twice += sum(mean_error(each, groups)[0] ** 2 for each in apart) / ((seeds - 1) * seeds)
     total = sum(term for term, _ in terms)
     variance = max(total - twice, max(term for term, _ in terms))  # an estimate of a variance must not fall under them
     freedom = variance**2 / sum(term**2 / degrees for term, degrees in terms) if variance > 0 else 1.0

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 
 from imparfait.core.counts import counted
 from imparfait.core.errors import UserError
-from imparfait.evaluation.intervals import GroupInterval, Interval, group_error, group_interval, wilson_interval
+from imparfait.evaluation.intervals import GroupInterval, Interval, group_interval, mean_error, wilson_interval
 from imparfait.evaluation.metrics import calibration_error, error_by_chance, log_loss, max_probability
 from imparfait.evaluation.prediction_files import Predictions, same_names
 from imparfait.evaluation.statistics import Difference, Discordance, Verdict, holm, mcnemar
@@ -108,11 +108,8 @@ def _verdict(
 ) -> Verdict:
     ahead = correct[1].astype(float) - correct[0]
     names = (models[1].name, models[0].name)
-    if members is None or members.max() < 1:
-        error = float(ahead.std(ddof=1)) / len(ahead) ** 0.5
-        return Verdict(names, Difference(float(ahead.mean()), error, len(ahead) - 1), split.p)
-    found = Difference(float(ahead.mean()), *group_error(ahead, members))
-    return Verdict(names, found, found.p)
+    found = Difference(float(ahead.mean()), *mean_error(ahead, members))
+    return Verdict(names, found, split.p if members is None or members.max() < 1 else found.p)
 
 
 def _summary(

@@ -31,13 +31,14 @@ from imparfait.reports.gate_text import gate_badge, gate_junit, gate_markdown, g
 NAMES = ("clean", "geometric", "shrunk")
 
 
-def result(*correct: np.ndarray) -> SuiteResult:
+def result(*correct: np.ndarray, groups: np.ndarray | None = None) -> SuiteResult:
     """A suite result in which these images are right under clean, geometric and shrunk."""
     conditions = []
     for name, right in zip(NAMES, correct, strict=True):
         truths = np.zeros(len(right), np.int64)
         probabilities = np.stack([right, ~right], 1).astype(np.float32)
-        conditions.append(ConditionResult(name, float(name != "clean"), np.arange(len(right)), truths, probabilities))
+        sources, severity = np.arange(len(right)), float(name != "clean")
+        conditions.append(ConditionResult(name, severity, sources, truths, probabilities, groups))
     return SuiteResult(Scores(tuple(conditions), ("a", "b")))
 
 
@@ -115,6 +116,41 @@ def test_a_true_bound_is_called_broken_in_at_most_one_run_of_twenty() -> None:
         before, now = (result(*(rng.random(400) < accuracy for accuracy in (0.95, 0.9, 0.8))) for _ in range(2))
         alarms += not passes(gate(now, "other", baseline=baseline_of(before, "a", "data")))
     assert alarms <= binom.ppf(0.999, 300, 0.05)
+
+
+@pytest.mark.parametrize("bound", ["same images", "other images", "minimum"])
+def test_false_alarms_are_rare_where_images_of_one_writer_are_alike(bound: str) -> None:
+    """Ten writers of 100 images, each as legible as a draw of mean 0.8, for each model anew; no model is better."""
+    alarms, rng = 0, np.random.default_rng(1)
+    writers = np.arange(1000) % 10
+    for _ in range(300):
+        before, now = (
+            result(*(rng.random(1000) < rng.beta(8, 2, 10)[writers] for _ in NAMES), groups=writers) for _ in range(2)
+        )
+        if bound == "minimum":
+            alarms += not passes(gate(now, "data", minimums=dict.fromkeys((*NAMES, "mean"), 0.8)))
+        else:
+            baseline = baseline_of(before, "a", "data")
+            alarms += not passes(gate(now, "data" if bound == "same images" else "other", baseline=baseline))
+    assert alarms <= binom.ppf(0.999, 300, 0.05)
+
+
+def test_a_drop_of_every_writer_is_found_and_the_groups_of_the_baseline_are_kept(tmp_path: Path) -> None:
+    writers = np.random.default_rng(0).integers(100, 110, 1000)
+    before = [drawn(accuracy) for accuracy in (0.95, 0.9, 0.8)]
+    write_baseline(tmp_path / "b.json", baseline_of(result(*before, groups=writers), "a", "data"))
+    baseline = read_baseline(tmp_path / "b.json")
+    members = baseline.members()
+    assert members is not None
+    assert np.array_equal(members, np.unique(writers, return_inverse=True)[1])
+    now = [drawn(0.3, seed=1), *before[1:]]
+    for groups in (writers, None):  # those of the baseline are used where --group was left out
+        assert gate(result(*now, groups=groups), "data", baseline=baseline)[0].outcome == "broken"
+    one = [each & (writers != 103) for each in before]  # of one writer all is lost: chance may bring another such one
+    assert [found.outcome for found in gate(result(*one), "data", baseline=baseline)] == ["within noise"] * 4
+    damaged = baseline.model_copy(update={"groups": baseline.groups[:12]})
+    with pytest.raises(UserError, match="the baseline's groups is damaged"):
+        gate(result(*now), "data", baseline=damaged)
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=50), st.integers(0, 2**32 - 1))

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, t
 
-from imparfait.evaluation.intervals import difference_interval, group_interval, mean_interval, wilson_interval
+from imparfait.evaluation.intervals import (
+    difference_interval,
+    group_error,
+    group_interval,
+    mean_error,
+    mean_interval,
+    wilson_interval,
+)
 
 EVALUATIONS = 2000
 COVERAGE = (0.93, 0.97)  # of 95 % intervals
@@ -154,3 +161,12 @@ def test_groups_of_one_image_each_have_about_the_interval_over_images() -> None:
     found = group_interval(correct, np.arange(400))
     assert found
     assert found.interval == pytest.approx(wilson_interval(360, 400), abs=0.003)
+
+
+def test_an_error_over_groups_is_not_below_the_one_over_images() -> None:
+    values = np.tile([1.0, 0, 0, 0, 0], 2)  # two groups of one accuracy: no spread between them
+    over_images = values.std(ddof=1) / 10**0.5
+    assert mean_error(values, np.repeat([0, 1], 5)) == pytest.approx((over_images, 1))
+    assert mean_error(values, None) == mean_error(values, np.zeros(10, int)) == pytest.approx((over_images, 9))
+    apart = np.repeat([0.0, 1], 5)
+    assert mean_error(apart, np.repeat([0, 1], 5)) == pytest.approx(group_error(apart, np.repeat([0, 1], 5)))

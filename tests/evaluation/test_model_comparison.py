@@ -1,10 +1,11 @@
 """Verdicts over a suite: symmetric, adjusted, with false-positive rates by simulation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.fake_suites import suite_of
+from helpers.fake_suites import CLASSES, suite_of
 from scipy.special import expit
 from scipy.stats import binom, binomtest, ttest_1samp
 
@@ -17,6 +18,7 @@ from imparfait.evaluation.model_comparison import (
     group_by_recipe,
 )
 from imparfait.evaluation.robustness import SuiteResult
+from imparfait.evaluation.scores import Scores
 from imparfait.evaluation.statistics import Difference, Verdict, holm
 from imparfait.reports.text import verdict_sentence
 
@@ -63,6 +65,42 @@ def test_equal_recipes_rarely_differ_significantly(seeds: int, of_seed: float) -
     assert covered >= SIMULATIONS - MAX_FALSE
     # Holm's adjustment over the corruptions of a pair: any of them, not each.
     assert sum(any(test.p <= 0.05 for test in one.corruptions.values()) for one in verdicts) <= MAX_FALSE
+
+
+def of_writers(random: np.random.Generator, seeds: int, writers: np.ndarray, ahead: float = 0.0) -> ModelGroup:
+    """A recipe with its own strength for each writer, whose networks vary around it."""
+    strength = ahead + 0.8 * random.standard_normal(writers.max() + 1)
+    suites = [network(random, (strength + 0.3 * random.standard_normal(len(strength)))[writers], 0.0, 0.1, ("a",))
+              for _ in range(seeds)]  # fmt: skip
+    grouped = (
+        SuiteResult(Scores(tuple(replace(each, groups=writers) for each in suite.scores.conditions), CLASSES))
+        for suite in suites
+    )
+    return ModelGroup(f"{ahead}", tuple(grouped))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_equal_recipes_rarely_differ_where_images_of_one_writer_are_alike(seeds: int) -> None:
+    writers = np.sort(np.arange(200) % 10)
+    random = np.random.default_rng(seeds)
+    found = [
+        difference(of_writers(random, seeds, writers), of_writers(random, seeds, writers)) for _ in range(SIMULATIONS)
+    ]
+    assert sum(one.p <= 0.05 for one in found) <= MAX_FALSE
+    assert sum(one.p <= 0.2 for one in found) >= binom.ppf(0.001, SIMULATIONS, 0.1)  # nor is every test blind
+    better = [difference(of_writers(random, seeds, writers, 3), of_writers(random, seeds, writers)) for _ in range(30)]
+    assert sum(one.p <= 0.05 for one in better) >= 24
+
+
+def test_a_group_for_each_image_is_as_none() -> None:
+    for first, second in (two_models(3, 1), two_models(3, 3)):
+        plain = difference(first, second)
+        for model in (first, second):
+            for suite in model.seeds:
+                for result in suite.scores.conditions:
+                    object.__setattr__(result, "groups", np.arange(len(result.truths)))
+        grouped = difference(first, second)
+        assert (grouped.error, grouped.degrees_of_freedom) == pytest.approx((plain.error, plain.degrees_of_freedom))
 
 
 def test_a_true_difference_is_found_and_attributed_to_the_better_one() -> None:

@@ -60,6 +60,15 @@ def test_the_command_prints_a_table_a_verdict_and_json(tables: tuple[Path, Path]
     assert content["only_one_right"] == {"a": 1, "b": 12}
 
 
+def test_groups_that_agree_by_chance_prove_no_difference(tmp_path: Path) -> None:
+    columns = {"file": FILES, "group": ["one"] * 20 + ["two"] * 20}
+    first = write(tmp_path / "a.csv", columns | {"label": wrong_on([0, 20]), "truth": TRUTHS})
+    second = write(tmp_path / "b.csv", columns | {"label": TRUTHS})
+    found = compare_predictions(read_predictions(first), read_predictions(second))
+    assert found.verdict.difference.mean == pytest.approx(0.05)  # one image of each group
+    assert not found.verdict.is_significant
+
+
 def test_with_groups_the_test_is_over_groups_and_says_so(tables: tuple[Path, Path], tmp_path: Path) -> None:
     groups = ["one"] * 12 + ["two"] * 14 + ["three"] * 14  # all of b's gain is in one group
     truths = write(tmp_path / "truth.csv", {"image_path": FILES, "label": TRUTHS, "group": groups})
