@@ -10,6 +10,7 @@ from imparfait.core.errors import UserError
 MAX_NAME = 200  # characters of a class's name
 FORMULA = ("=", "+", "-", "@")  # what a spreadsheet runs as a formula, at the beginning of a cell
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9.][0-9 .,:/-]*(e[+-]?[0-9]+)?|[-+=@]")  # which it does not
+ESCAPE = re.compile(r"x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4}")  # after a backslash, in a cell
 IN_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|$~&])")
 SHOWN = 60  # characters of a name in an error
 
@@ -43,18 +44,51 @@ def check_names(where: str, names: Iterable[str]) -> None:
         by_name[same] = name
 
 
-def escaped(text: str) -> str:
-    r"""The text with what is not printable as an escape, such as \x1b, \n or, for a byte that is not UTF-8, \udce9."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def as_cell(text: str) -> str:
-    """A cell of CSV on one line that no spreadsheet takes for a formula: an apostrophe is put before what would be one.
+    r"""A cell of CSV on one line that no spreadsheet takes for a formula: an apostrophe is before what would be one.
 
-    What is not printable is escaped.
+    What is not printable is escaped: \x0a, \u200d or, for a byte that is not UTF-8, \udce9. `from_cell` gives the text
+    back.
     """
-    text = escaped(text)
-    return f"'{text}" if text.startswith(FORMULA) and not PLAIN_NUMBER.fullmatch(text) else text
+
+    def apart(run: re.Match[str]) -> str:
+        """Backslashes, twice where they would be read as those of an escape."""
+        after = text[run.end() : run.end() + 1]
+        return run[0] * (2 if not after.isprintable() or _unescaped(ESCAPE.match(text, run.end())) else 1)
+
+    cell = "".join(letter if letter.isprintable() else _escape(ord(letter)) for letter in re.sub(r"\\+", apart, text))
+    return f"'{cell}" if _is_formula(cell.lstrip("'")) else cell
+
+
+def from_cell(cell: str) -> str:
+    """The text of a cell that `as_cell` wrote. Others mostly stay as they are."""
+    if cell.startswith("'") and _is_formula(cell.lstrip("'")):
+        cell = cell[1:]
+
+    def read(found: re.Match[str]) -> str:
+        run, letter = found[1], _unescaped(ESCAPE.match(cell, found.end(1)))
+        if not letter:
+            return found[0]
+        half = "\\" * (len(run) // 2)
+        return half + (letter if len(run) % 2 else found[2])
+
+    return re.sub(rf"(\\+)({ESCAPE.pattern})", read, cell)
+
+
+def _is_formula(text: str) -> bool:
+    return text.startswith(FORMULA) and not PLAIN_NUMBER.fullmatch(text)
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 1 << 8 else f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+
+
+def _unescaped(found: re.Match[str] | None) -> str:
+    """The letter of what follows the backslash of an escape; empty where `as_cell` writes no such one."""
+    if found is None:
+        return ""
+    letter = chr(int(found[0][1:], 16))
+    return "" if letter.isprintable() or _escape(ord(letter)) != f"\\{found[0]}" else letter
 
 
 def as_yaml(text: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from imparfait.core.errors import UserError
+from imparfait.core.names import from_cell
 from imparfait.data.table_files import SUFFIXES, header_of, read_table
 
 FILE_COLUMNS = ("file", "image_path", "path", "filename", "file_name", "image", "id")
@@ -66,13 +67,13 @@ def read_predictions(path: Path) -> Predictions:
             expected=f"{PREDICTED_COLUMNS[0]} or label for the predicted class, or p_<class> for each class",
         )
     optional = [name for name in (predicted, truth, GROUP_COLUMN, "corruption") if name and name in header]
-    columns = dict(read_table(path, [file, *optional, *of_class]).columns)
+    columns = _columns(path, [file, *optional, *of_class])
     if "corruption" in columns:
         clean = [row for row, name in enumerate(columns["corruption"]) if name == "clean"]
         columns = {name: [values[row] for row in clean] for name, values in columns.items()}
     files = tuple(columns[file])
     _check_each_once(path, files)
-    classes = tuple(name.removeprefix(prefix) for name, prefix in of_class.items())
+    classes = tuple(from_cell(name).removeprefix(prefix).strip() for name, prefix in of_class.items())
     probabilities = _probabilities(path, [columns[name] for name in of_class]) if len(of_class) > 1 else None
     if predicted:
         labels = tuple(columns[predicted])
@@ -99,7 +100,7 @@ def read_truths(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     if file is None or label is None:
         raise UserError(f"{path}: columns {_listed(header)}", expected="image_path and label")
     groups = [GROUP_COLUMN] if GROUP_COLUMN in header else []
-    columns = read_table(path, [file, label, *groups]).columns
+    columns = _columns(path, [file, label, *groups])
     _check_each_once(path, columns[file])
     own = dict(zip(columns[file], columns[GROUP_COLUMN], strict=True)) if groups else {}
     return dict(zip(columns[file], columns[label], strict=True)), own
@@ -125,6 +126,12 @@ def _header(path: Path) -> list[str]:
     if not path.is_file():
         raise UserError(f"{path}: no such file", expected="a table of predictions, such as imparfait predict --csv")
     return header_of(path)
+
+
+def _columns(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Columns of a table as text, without what our own tables add to names for spreadsheets."""
+    columns = read_table(path, names).columns
+    return {name: [from_cell(each).strip() for each in values] for name, values in columns.items()}
 
 
 def _first(header: Sequence[str], names: Sequence[str]) -> str | None:

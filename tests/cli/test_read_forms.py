@@ -173,7 +173,7 @@ def test_options_that_contradict_each_other_are_refused(home: Path, words: tuple
     ("text", "cell"),
     [
         ("=1+1.png", "'=1+1.png"), ("@SUM(A1)", "'@SUM(A1)"), ("-2+3+cmd|x", "'-2+3+cmd|x"),
-        ("+1x", "'+1x"), ("\tx", r"\tx"),
+        ("+1x", "'+1x"), ("\tx", r"\x09x"),
         ("-12.50", "-12.50"), ("+33 1 23", "+33 1 23"), ("00217", "00217"), ("", ""), ("scans/a.png", "scans/a.png"),
     ],
 )  # fmt: skip

@@ -11,8 +11,12 @@ from helpers.commands import run
 from scipy.stats import binomtest
 
 from imparfait.core.errors import UserError
+from imparfait.core.names import as_cell
 from imparfait.evaluation.paired_predictions import compare_predictions
 from imparfait.evaluation.prediction_files import read_predictions, read_truths
+from imparfait.evaluation.scores import ConditionResult, Scores
+from imparfait.evaluation.scores_file import write_scores
+from imparfait.inference.results_file import csv_lines
 
 TRUTHS = ["ant", "bee"] * 20
 FILES = [f"images/{number}.png" for number in range(40)]
@@ -58,6 +62,42 @@ def test_the_command_prints_a_table_a_verdict_and_json(tables: tuple[Path, Path]
     content = json.loads(run("compare", *tables, "--json"))
     assert content["difference"]["significant"] is True
     assert content["only_one_right"] == {"a": 1, "b": 12}
+
+
+ODD_CLASSES = ("@home", "'@home", "=1+1", "-3", " padded", "family \u200d name", r"\x0a", r"\tau")
+
+
+def test_predictions_of_a_run_are_read_back_whatever_the_classes_are_called(tmp_path: Path) -> None:
+    n = len(ODD_CLASSES)
+    probabilities = np.eye(n, dtype=np.float32)
+    sources, groups = np.arange(n), np.arange(n)
+    scores = Scores((ConditionResult("clean", 0.0, sources, np.arange(n), probabilities, groups),), ODD_CLASSES)
+    files = [f"{name.strip()}/1.png" for name in ODD_CLASSES]
+    write_scores(tmp_path, scores, files)
+    found = read_predictions(tmp_path / "predictions.csv")
+    expected = tuple(name.strip() for name in ODD_CLASSES)
+    assert found.classes == found.predicted == found.truths == expected
+    assert list(found.files) == files
+    assert found.probabilities is not None
+    assert np.array_equal(found.probabilities, probabilities)
+
+
+def test_a_users_own_truths_have_the_names_as_they_are(tmp_path: Path) -> None:
+    labels = ["@home", "family \u200d name", r"\tau"] * 2
+    files = [f"{row}.png" for row in range(6)]
+    own = write(tmp_path / "own.csv", {"image_path": files, "label": labels})
+    tables = [
+        write(tmp_path / f"{name}.csv", {"file": files, "label": list(map(as_cell, labels))}) for name in ("a", "b")
+    ]
+    compared = compare_predictions(*map(read_predictions, tables), *read_truths(own))
+    assert [model.correct for model in compared.models] == [6, 6]
+
+
+def test_labels_of_predict_are_read_back(tmp_path: Path) -> None:
+    row = {"file": "@a/1.png", "model": "m", "predictions": [{"label": "@home", "score": 1.0}], "confident": True}
+    (tmp_path / "p.csv").write_text("\n".join(csv_lines([row])))
+    found = read_predictions(tmp_path / "p.csv")
+    assert (found.files, found.predicted) == (("@a/1.png",), ("@home",))
 
 
 def test_groups_that_agree_by_chance_prove_no_difference(tmp_path: Path) -> None:
