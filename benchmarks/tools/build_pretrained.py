@@ -7,8 +7,9 @@ python benchmarks/tools/record_self_test.py
 python benchmarks/tools/build_references.py
 
 Each model folder holds the files needed for inference, evaluation and fine-tuning, an ONNX file and a model card.
-With --digits, temperature and abstention threshold are set on images of sources that the model was not trained on: the
-fonts, hands, writers and devices of `val.npz`.
+With --digits, temperature and abstention threshold are set on images that the model was not trained on: the fonts,
+hands, writers and devices of `val.npz`. Of Turkey's writers and of the generator of pen strokes other images were in
+training.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from imparfait.models.loading import load_classifier
 from imparfait.models.metadata import CONFIG, Threshold, read_config
 from imparfait.models.pretrained import PRETRAINED
 
-ERROR_RATE = 0.005  # of accepted predictions, as a mean over sources unlike the training data
+ERROR_RATE = 0.005  # of accepted predictions, as the observed mean over sources
 PER_SOURCE = 100  # images of a source that the temperature is fitted on
 TRAINED_ON = {"w28", "w54"}  # sources of real.csv that show Semeion's and optdigits' writers
 SHOWN_SETTINGS = ("model", "model_args", "augmentation", "epochs", "learning_rate", "ood_fraction", "seed")
@@ -97,7 +98,8 @@ threshold, so expect slightly less.
 {real}
 
 It abstains below a confidence of {confidence:.2f}. That is set so that of what it accepts at most {error_rate:.1%} is
-wrong, as a mean over sources unlike its training data.
+wrong on the images it was set on, as a mean over sources. There is no bound for chance. None of these images was in
+training, but other images of two of the sources were: Turkish writers and drawn pen strokes.
 
 ## Limits
 
@@ -134,7 +136,7 @@ def main() -> None:
 
 
 def calibrate_over_sources(folder: Path, digits: Path, real: Path | None) -> None:
-    """Set temperature and threshold of the model in `folder` on sources that it was not trained on.
+    """Set temperature and threshold of the model in `folder` on images, and mostly sources, it was not trained on.
 
     Its input becomes `digit` in two views: the arrays it was trained on were framed by them.
     """

@@ -1,7 +1,6 @@
 """Calibration by family, OOD detection, and calibration that never uses what it is tested on."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from imparfait.data.dataset import LabelledImages
 from imparfait.data.images.blank import is_blank
 from imparfait.data.ood import LIKE, OOD_SETS
 from imparfait.evaluation import calibration
-from imparfait.evaluation.calibration import CALIBRATION_FAMILIES, MODERATE_SEVERITY, calibrate, calibrate_few
+from imparfait.evaluation.calibration import CALIBRATION_FAMILIES, MODERATE_SEVERITY, calibrate
 from imparfait.evaluation.robustness import SuiteResult
 from imparfait.evaluation.uncertainty import (
     OodReport,
@@ -195,41 +194,6 @@ def test_the_threshold_keeps_its_error_rate(data: LabelledImages) -> None:
     confidence = softmax(logits.astype(np.float64) / found.temperature, 1).max(1)
     assert confidence[~correct].max() < found.threshold.confidence <= confidence[correct].min()
     assert found.error_rate == calibration.ERROR_RATE
-
-
-@pytest.mark.parametrize(
-    ("images", "rate"), [(1200, 0.01), (300, 0.02), (120, 0.05), (60, 0.1), (30, None)], ids=lambda value: f"{value}"
-)
-def test_few_images_promise_only_the_error_rate_that_they_can_show(images: int, rate: float | None) -> None:
-    """All predictions are correct, at equal confidence: how low a rate that shows depends on their number."""
-    data = draw_bars(images)
-    found = calibrate_few(lambda pixels: sharp_and_right(data), data, corrupted=False)
-    assert (found.error_rate if found.threshold else None) == rate
-    assert found.images == images
-
-
-def test_the_threshold_of_few_images_keeps_its_rate_over_groups_too() -> None:
-    """Two small groups of ten are wrong throughout at high confidence: 5 % of the images, 20 % of the groups."""
-    data = draw_bars(400)
-    groups = np.repeat(np.arange(10), [10, 10, *[47] * 7, 51])
-    wrong = groups < 2
-    logits = sharp_and_right(data)
-    logits[wrong] = np.roll(logits[wrong], 1, axis=1)
-    alone = calibrate_few(lambda pixels: logits, data, corrupted=False)
-    grouped = calibrate_few(lambda pixels: logits, replace(data, groups=groups), corrupted=False)
-    assert (alone.threshold is not None, alone.error_rate) == (True, 0.1)
-    assert grouped.threshold is None
-
-
-def test_a_few_correct_predictions_do_not_make_every_probability_1() -> None:
-    data = draw_bars(12)
-    found = calibrate_few(lambda pixels: 0.25 * sharp_and_right(data), data, corrupted=False)
-    assert 0.2 < found.temperature < 1
-    assert found.threshold is None
-
-
-def sharp_and_right(data: LabelledImages) -> np.ndarray:
-    return 8 * (np.arange(len(CLASSES)) == data.labels[:, None]).astype(np.float32)
 
 
 def test_blank_images_do_not_count_for_the_threshold(data: LabelledImages) -> None:
