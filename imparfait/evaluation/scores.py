@@ -141,7 +141,7 @@ class Scores:
 
     @property
     def shown_mean_interval(self) -> Interval | None:
-        """The same interval for tables and plots; None where there is none."""
+        """The 95 % interval of the mean; None where the conditions have different source images."""
         try:
             return self.mean_interval
         except UserError:
