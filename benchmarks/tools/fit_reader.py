@@ -87,10 +87,10 @@ def fit_presence(features: np.ndarray, digit: np.ndarray) -> tuple[float, ...]:
     return tuple(round(weight, 3) for weight in weights.tolist())
 
 
-def fit_labels(logs: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Weights of both opinions on the label; `logs` [n, 2, 10]."""
+def fit_labels(logs: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
+    """Weights of the opinions on the label; `logs` [n, opinions, 10]."""
     x, y = torch.tensor(logs), torch.tensor(truth)
-    weights = nn.Parameter(torch.full((2,), 0.5, dtype=torch.float64))
+    weights = nn.Parameter(torch.full((logs.shape[1],), 0.5, dtype=torch.float64))
     optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
@@ -100,8 +100,7 @@ def fit_labels(logs: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
         return value
 
     optimizer.step(loss)
-    detector, classifier = weights.tolist()
-    return round(detector, 3), round(classifier, 3)
+    return tuple(round(weight, 3) for weight in weights.tolist())
 
 
 def main() -> None:
@@ -118,7 +117,7 @@ def main() -> None:
     def of_kept(features: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([each[page.kept] for each, page in zip(features, pages, strict=True)])
 
-    own = [evidence(page.glyphs, page.opinions.probabilities) for page in pages]
+    own = [evidence(page.glyphs, page.opinions) for page in pages]
     alone = in_line = fit_presence(of_kept(own)[fitted], digit[fitted])
     features, lines = own, [context_lines(page.glyphs) for page in pages]
     for _ in range(ROUNDS):
@@ -127,9 +126,9 @@ def main() -> None:
         around = [context(page.glyphs, page.opinions.contrast, its, chance) for page, its, chance in parts]
         features = [np.concatenate(both, 1) for both in zip(own, around, strict=True)]
         in_line = fit_presence(of_kept(features)[fitted], digit[fitted])
-    logs = of_kept([label_evidence(page.glyphs, page.opinions.probabilities) for page in pages])
-    detector, classifier = fit_labels(logs[fitted & digit], truth[fitted & digit])
-    print(Weights(alone, in_line, detector, classifier))
+    logs = of_kept([label_evidence(page.glyphs, page.opinions) for page in pages])
+    label = fit_labels(logs[fitted & digit], truth[fitted & digit])
+    print(Weights(alone, in_line, label))
     there = digit[~fitted]
     chance = logistic(of_kept(own)[~fitted] @ np.array(alone))
     print(f"accuracy of presence, each alone {np.mean((chance >= 0.5) == there):.2%}")
@@ -140,7 +139,9 @@ def main() -> None:
         if inside.any():
             print(f"  presence from {low:.1f}: {inside.sum():5d} glyphs, digits {there[inside].mean():.2f}")
     rest = ~fitted & digit
-    for name, weights in (("both", (detector, classifier)), ("detector", (1, 0)), ("classifier", (0, 1))):
+    single = np.eye(logs.shape[1])
+    opinions = zip(("all", "the detector", "the classifier", "the glyph classifier"), (label, *single), strict=True)
+    for name, weights in opinions:
         likely = np.tensordot(logs[rest], np.array(weights), (1, 0))
         print(f"labels by {name}: {np.mean(likely.argmax(1) == truth[rest]):.2%} of {rest.sum()}")
 

@@ -1,4 +1,4 @@
-"""Crops of single glyphs as the classifier takes them: with their ground, and cut out of it."""
+"""What classifiers make of single glyphs: cut out, with their ground, and in their place on the page."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from imparfait.data.images.foreground import MIN_CONTRAST, edges_of
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import whole_page
 from imparfait.data.images.placement import place
+from imparfait.inference.ocr.glyph_classifier import classify_glyphs
 from imparfait.inference.predictor import Predictor
 
 MARGIN_SHARE = 0.10  # of a glyph's longer side, around it in the crop with its ground
@@ -28,7 +29,7 @@ GlyphBox = Float[np.ndarray, "4"]
 
 @dataclass(frozen=True, eq=False)
 class Opinions:
-    """What the classifier makes of glyphs."""
+    """What the classifiers make of glyphs."""
 
     probabilities: Float32[np.ndarray, "n classes"]
     """Their sum is less than 1 where two views of a glyph disagree."""
@@ -36,10 +37,12 @@ class Opinions:
     """The inputs that show each glyph cut out."""
     contrast: Float[np.ndarray, " n"]
     """Of the ink to its ground, 0..1."""
+    in_place: Float32[np.ndarray, "n labels"]
+    """By the glyph classifier, which sees the surroundings: ten digits and none."""
 
 
 def opinions_on(grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predictor) -> Opinions:
-    """What the classifier makes of the glyphs on a page.
+    """What the model's classifier and the glyph classifier make of the glyphs on a page.
 
     A classifier of two views also takes each with its ground. Then the probabilities are the geometric means of both.
     """
@@ -48,11 +51,12 @@ def opinions_on(grey: Grey, boxes: Float[np.ndarray, "n 4"], predictor: Predicto
     each = [cut_out(grey, box, form) for box in boxes]
     cut = np.array([pixels for pixels, _ in each], np.uint8).reshape(shape)
     contrast = np.array([strength for _, strength in each])
+    in_place = classify_glyphs(grey, boxes)
     if not form.two_views or not len(boxes):
-        return Opinions(predictor.predict_proba(cut), cut, contrast)
+        return Opinions(predictor.predict_proba(cut), cut, contrast, in_place)
     ground = np.array([with_ground(grey, box, form) for box in boxes], np.uint8).reshape(shape)
     of_cut, of_ground = np.split(np.clip(predictor.predict_proba(np.concatenate([cut, ground])), 0, 1), 2)
-    return Opinions(np.sqrt(of_cut * of_ground), cut, contrast)
+    return Opinions(np.sqrt(of_cut * of_ground), cut, contrast, in_place)
 
 
 def with_ground(grey: Grey, box: GlyphBox, form: InputFormat) -> Input:

@@ -1,6 +1,6 @@
 """The OCR pipeline: from a page's pixels to fields of digits with their probabilities."""
 
-# detector (glyphs at all scales) -> classifier (a second opinion on each crop) -> layout (lines, fields) -> the
+# detector (glyphs at all scales) -> classifiers (two more opinions on each glyph) -> layout (lines, fields) -> the
 # probability of every string of a field. A glyph that is perhaps none makes the string's length uncertain.
 
 from dataclasses import dataclass, replace
@@ -59,7 +59,7 @@ class DetectedField:
 
 @dataclass(frozen=True, eq=False)
 class RecognisedGlyphs:
-    """Glyphs, and what they are by both opinions: the detector's, which sees the surroundings, and the classifier's."""
+    """Glyphs, and what they are by all opinions: the detector's, the classifier's and the glyph classifier's."""
 
     boxes: Float[np.ndarray, "n 4"]
     presence: Float[np.ndarray, " n"]
@@ -96,7 +96,7 @@ def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights
     opinions = opinions_on(grey, glyphs.boxes, predictor)
     shares = opinions.probabilities
     if predictor.classes == DIGIT_CLASSES:
-        shares = labels(glyphs, opinions.probabilities, weights)
+        shares = labels(glyphs, opinions, weights)
     else:
         shares = shares / np.maximum(shares.sum(1, keepdims=True), SMALLEST)
     return RecognisedGlyphs(glyphs.boxes, presence(glyphs, opinions, weights), shares, opinions.pixels)
