@@ -29,7 +29,10 @@ from fit_reader import matched
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.glyph_classifier import SIDE_PIXELS, VIEW, glyph_inputs
 
-KEPT_PIXELS, KEPT_VIEW = 56, VIEW * 1.3  # of a kept square: finer and wider than the input, for changes of place and size
+KEPT_PIXELS, KEPT_VIEW = (
+    56,
+    VIEW * 1.3,
+)  # of a kept square: finer and wider than the input, for changes of place and size
 SHARD_PAGES = 250
 BATCH = 256
 PEAK, WEIGHT_DECAY, SMOOTHING = 4e-3, 0.02, 0.02

@@ -99,7 +99,7 @@ def test_a_glyph_that_the_glyph_classifier_takes_for_none_is_a_digit_less_probab
 def test_the_label_is_what_all_opinions_together_make_most_probable() -> None:
     found = glyphs([GAP], [0.6])
     nine = opinions(1, label=9, sure=0.999)
-    assert labels(found, nine, Weights(label=(0.1, 1.0, 0.1))).argmax() == 9
-    assert labels(found, nine, Weights(label=(5.0, 0.1, 0.1))).argmax() == 4
-    assert labels(found, nine, Weights(label=(0.1, 0.1, 5.0))).argmax() == 4
+    assert labels(found, nine, Weights(label=(0.1, 1.0, 0.1), label_by_height=(0, 0, 0))).argmax() == 9
+    assert labels(found, nine, Weights(label=(5.0, 0.1, 0.1), label_by_height=(0, 0, 0))).argmax() == 4
+    assert labels(found, nine, Weights(label=(0.1, 0.1, 5.0), label_by_height=(0, 0, 0))).argmax() == 4
     assert labels(found, nine).sum() == pytest.approx(1)

@@ -14,6 +14,7 @@ NEAR_HEIGHTS = 3.0  # distance at which a neighbour counts 1/e
 MIN_HEIGHT_RATIO, MAX_RISE = 0.22, 0.65  # of neighbours, in heights of the larger: a comma has a digit beside it
 RIVAL_OVERLAP = 0.6  # of the narrower of two glyphs: with more, only one of them is there
 MOST_SIZE, MOST_OFF, MOST_FAINTER = 1.5, 2.0, 1.5  # differences from the neighbours; larger ones count as these
+USUAL_PIXELS, LOG_HEIGHTS = 20.0, (-1.0, 1.5)  # height of a glyph, and logarithms of others' shares of it that count
 ROUNDS = 2  # of presence by context: the neighbours' presence depends on their neighbours
 
 
@@ -21,14 +22,16 @@ ROUNDS = 2  # of presence by context: the neighbours' presence depends on their 
 class Weights:
     """How evidence becomes probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
 
-    alone: tuple[float, ...] = (1.933, 2.107, -0.937, 1.238, -0.523, -0.725, 0.0, 0.0)
+    alone: tuple[float, ...] = (1.388, 1.132, -0.517, 0.292, -0.459, -0.692, 0.909, 0.056)
     """Of `evidence`, for the presence of a digit by its own scores."""
     in_line: tuple[float, ...] = (
-        1.461, 1.772, -0.826, 1.12, -0.387, -0.575, 0.0, 0.0, 0.935, -0.521, -2.455, -0.656, -1.355, -1.233,
+        1.048, 0.758, -0.224, 0.136, -0.3, -0.505, 0.892, 0.048, 1.242, -1.344, -1.889, -0.386, -2.261, -0.946,
     )  # fmt: skip
     """Of `evidence` and `context`."""
-    label: tuple[float, ...] = (1.441, 0.848, 0.0)
+    label: tuple[float, ...] = (0.649, 0.391, 0.754)
     """Of `label_evidence`: the detector's, the classifier's and the glyph classifier's opinion."""
+    label_by_height: tuple[float, ...] = (0.411, 0.070, -0.368)
+    """What is added to each for a glyph e times as high as one of 20 pixels."""
 
 
 WEIGHTS = Weights()
@@ -120,9 +123,19 @@ def label_evidence(glyphs: Glyphs, opinions: Opinions) -> Float[np.ndarray, "n o
     return np.stack([_log(scores), _log(opinions.probabilities), _log(seen)], 1)
 
 
+def relative_height(glyphs: Glyphs) -> Float[np.ndarray, " n"]:
+    """How high glyphs are on the page: logarithms of shares of 20 pixels, within bounds."""
+    tall = glyphs.boxes[:, 3] - glyphs.boxes[:, 1]
+    return np.clip(np.log(np.maximum(tall, 1) / USUAL_PIXELS), *LOG_HEIGHTS)
+
+
 def labels(glyphs: Glyphs, opinions: Opinions, weights: Weights = WEIGHTS) -> Float[np.ndarray, "n classes"]:
-    """The probability of each digit by all opinions: a weighted geometric mean."""
-    logs = np.tensordot(label_evidence(glyphs, opinions), weights.label, (1, 0))
+    """The probability of each digit by all opinions: a geometric mean, weighted by the height of each glyph.
+
+    The glyph classifier is best at small ones, the other two at high ones.
+    """
+    each = np.outer(np.ones(len(glyphs)), weights.label) + np.outer(relative_height(glyphs), weights.label_by_height)
+    logs = np.einsum("nol,no->nl", label_evidence(glyphs, opinions), each)
     likely = np.exp(logs - logs.max(1, keepdims=True, initial=-np.inf))
     return np.asarray(likely / likely.sum(1, keepdims=True))
 
