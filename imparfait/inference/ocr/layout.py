@@ -133,6 +133,34 @@ def split_into_fields(
     return fields
 
 
+def within_reach(field: list[int], line: list[int], boxes: Boxes, presence: Float[np.ndarray, " n"]) -> list[int]:
+    """The glyphs of a line from a field's first digit to its last, and those beside it that would belong to it.
+
+    They end at a wide gap, at a digit of another field and at a glyph that is surely none.
+    """
+    first, last = line.index(field[0]), line.index(field[-1])
+    height = float(np.median(boxes[field, 3] - boxes[field, 1]))
+    before = _beside(line[:first][::-1], field, height, boxes, presence)
+    after = _beside(line[last + 1 :], field, height, boxes, presence)
+    return [*before[::-1], *line[first : last + 1], *after]
+
+
+def _beside(
+    glyphs: list[int], field: list[int], height: float, boxes: Boxes, presence: Float[np.ndarray, " n"]
+) -> list[int]:
+    """Those of the next glyphs that a field reaches."""
+    found: list[int] = []
+    for glyph in glyphs:
+        gaps = np.maximum(boxes[glyph, 0] - boxes[[*field, *found], 2], boxes[[*field, *found], 0] - boxes[glyph, 2])
+        if presence[glyph] >= MIN_PRESENCE or gaps.min() > FIELD_GAP_HEIGHTS * height:
+            break
+        if not _covered(boxes[glyph], boxes[field]):
+            if presence[glyph] < MAX_OTHER_PRESENCE / 5:
+                break
+            found.append(glyph)
+    return found
+
+
 def _covered(box: Float[np.ndarray, "4"], neighbours: Boxes) -> bool:
     """Whether a neighbour is over most of a box: it is a part of a digit, or a second view of it."""
     common = np.minimum(box[2], neighbours[:, 2]) - np.maximum(box[0], neighbours[:, 0])

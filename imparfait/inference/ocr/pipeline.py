@@ -15,12 +15,12 @@ from imparfait.inference.ocr.crops import opinions_on
 from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.evidence import SMALLEST, WEIGHTS, Weights, labels, presence
-from imparfait.inference.ocr.layout import MIN_PRESENCE, find_lines, split_into_fields
+from imparfait.inference.ocr.layout import MIN_PRESENCE, find_lines, split_into_fields, within_reach
 from imparfait.inference.ocr.marks import is_marked
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
-MIN_POSSIBLE = 0.02  # of a glyph between digits that may be one
+MIN_POSSIBLE = 0.02  # presence of a glyph between or beside digits that may be one
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
 DIGIT_CLASSES = tuple("0123456789")
@@ -103,9 +103,9 @@ def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights
 
 
 def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, classes: tuple[str, ...]) -> DetectedField:
-    """The field of these digits of a line; glyphs between them may be digits too."""
-    between = line[line.index(digits[0]) : line.index(digits[-1]) + 1]
-    possible = [glyph for glyph in between if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
+    """The field of these digits of a line; glyphs between them and beside them may be digits too."""
+    reach = within_reach(digits, line, glyphs.boxes, glyphs.presence)
+    possible = [glyph for glyph in reach if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
     doubtful = sorted(possible, key=lambda glyph: abs(glyphs.presence[glyph] - 0.5))[:MAX_DOUBTS]
     held = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible if glyph not in doubtful]))
     rows = glyphs.probabilities
