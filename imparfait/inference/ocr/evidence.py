@@ -22,15 +22,15 @@ ROUNDS = 2  # of presence by context: the neighbours' presence depends on their 
 class Weights:
     """How evidence becomes probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
 
-    alone: tuple[float, ...] = (1.388, 1.132, -0.517, 0.292, -0.459, -0.692, 0.909, 0.056)
+    alone: tuple[float, ...] = (1.201, 1.142, -0.511, 0.306, -0.477, -0.617, 0.904, 0.061)
     """Of `evidence`, for the presence of a digit by its own scores."""
     in_line: tuple[float, ...] = (
-        1.048, 0.758, -0.224, 0.136, -0.3, -0.505, 0.892, 0.048, 1.242, -1.344, -1.889, -0.386, -2.261, -0.946,
+        0.876, 0.759, -0.225, 0.153, -0.312, -0.452, 0.887, 0.049, 1.26, -1.32, -1.862, -0.328, -2.177, -0.934,
     )  # fmt: skip
     """Of `evidence` and `context`."""
-    label: tuple[float, ...] = (0.649, 0.391, 0.754)
+    label: tuple[float, ...] = (0.668, 0.391, 0.752)
     """Of `label_evidence`: the detector's, the classifier's and the glyph classifier's opinion."""
-    label_by_height: tuple[float, ...] = (0.411, 0.070, -0.368)
+    label_by_height: tuple[float, ...] = (0.424, 0.072, -0.37)
     """What is added to each for a glyph e times as high as one of 20 pixels."""
 
 

@@ -15,12 +15,11 @@ from imparfait.inference.ocr.crops import opinions_on
 from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.evidence import SMALLEST, WEIGHTS, Weights, labels, presence
-from imparfait.inference.ocr.layout import MIN_PRESENCE, find_lines, split_into_fields, within_reach
+from imparfait.inference.ocr.layout import MIN_POSSIBLE, MIN_PRESENCE, find_lines, split_into_fields, within_reach
 from imparfait.inference.ocr.marks import is_marked
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
-MIN_POSSIBLE = 0.02  # presence of a glyph between or beside digits that may be one
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
 DIGIT_CLASSES = tuple("0123456789")
