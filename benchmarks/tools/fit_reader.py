@@ -59,7 +59,7 @@ def examples(folder: Path, limit: int) -> list[FoundOnPage]:
             for image, boxes, labels in itertools.islice(parts, limit - len(found)):
                 grey = image.astype(np.float32) / 255
                 glyphs = detect(grey)
-                opinions = opinions_on(grey, glyphs.boxes, predictor)
+                opinions = opinions_on(grey, glyphs, predictor)
                 found.append(FoundOnPage(glyphs, opinions, matched(glyphs.boxes, boxes, labels)))
     return found
 

@@ -5,9 +5,9 @@
     python benchmarks/tools/train_glyphs.py export build/glyphs.pt glyphs.onnx
 
 `harvest` composes pages that the detector was not trained on, finds glyphs on them as `read` does, and keeps a square
-around each with what it really is: one of ten digits, or none. Several of it may run with other --first numbers. `train`
-learns to tell them apart. It sees what a classifier of single digits does not: parts of digits, neighbours that touch,
-letters, rules and dirt.
+around each with what it really is: one of ten digits, or none. Several of it may run with other --first numbers.
+`train` learns to tell them apart. It sees what a classifier of single digits does not: parts of digits, neighbours
+that touch, letters, rules and dirt.
 """
 
 import argparse

@@ -22,15 +22,15 @@ ROUNDS = 2  # of presence by context: the neighbours' presence depends on their 
 class Weights:
     """How evidence becomes probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
 
-    alone: tuple[float, ...] = (1.201, 1.142, -0.511, 0.306, -0.477, -0.617, 0.904, 0.061)
+    alone: tuple[float, ...] = (1.306, 1.123, -0.503, 0.213, -0.392, -0.632, 0.91, 0.047)
     """Of `evidence`, for the presence of a digit by its own scores."""
     in_line: tuple[float, ...] = (
-        0.876, 0.759, -0.225, 0.153, -0.312, -0.452, 0.887, 0.049, 1.26, -1.32, -1.862, -0.328, -2.177, -0.934,
+        0.972, 0.747, -0.218, 0.091, -0.251, -0.464, 0.889, 0.049, 1.258, -1.326, -1.89, -0.326, -2.166, -0.866,
     )  # fmt: skip
     """Of `evidence` and `context`."""
-    label: tuple[float, ...] = (0.668, 0.391, 0.752)
+    label: tuple[float, ...] = (0.674, 0.388, 0.756)
     """Of `label_evidence`: the detector's, the classifier's and the glyph classifier's opinion."""
-    label_by_height: tuple[float, ...] = (0.424, 0.072, -0.37)
+    label_by_height: tuple[float, ...] = (0.421, 0.071, -0.37)
     """What is added to each for a glyph e times as high as one of 20 pixels."""
 
 
@@ -126,7 +126,7 @@ def label_evidence(glyphs: Glyphs, opinions: Opinions) -> Float[np.ndarray, "n o
 def relative_height(glyphs: Glyphs) -> Float[np.ndarray, " n"]:
     """How high glyphs are on the page: logarithms of shares of 20 pixels, within bounds."""
     tall = glyphs.boxes[:, 3] - glyphs.boxes[:, 1]
-    return np.clip(np.log(np.maximum(tall, 1) / USUAL_PIXELS), *LOG_HEIGHTS)
+    return np.asarray(np.clip(np.log(np.maximum(tall, 1) / USUAL_PIXELS), *LOG_HEIGHTS))
 
 
 def labels(glyphs: Glyphs, opinions: Opinions, weights: Weights = WEIGHTS) -> Float[np.ndarray, "n classes"]:

@@ -1,6 +1,6 @@
 """The glyph classifier: which digit each glyph on a page is, or none, from a square around it."""
 
-# A small convolutional network, trained on what the detector finds on composed pages (benchmarks/tools/train_glyphs.py).
+# A small convolutional network, trained on what the detector finds on composed pages: benchmarks/tools/train_glyphs.py.
 # It knows what a classifier of single digits does not: parts of digits, neighbours that touch, letters, rules, dirt.
 
 from functools import cache

@@ -92,7 +92,7 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
 
 def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights = WEIGHTS) -> RecognisedGlyphs:
     """What each glyph of a page is."""
-    opinions = opinions_on(grey, glyphs.boxes, predictor)
+    opinions = opinions_on(grey, glyphs, predictor)
     shares = opinions.probabilities
     if predictor.classes == DIGIT_CLASSES:
         shares = labels(glyphs, opinions, weights)

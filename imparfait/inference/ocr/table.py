@@ -132,11 +132,11 @@ def _upright(grid: Grid) -> Grid:
 def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field | None:
     """The field of the glyphs inside a cell; None where none of them is read as a digit."""
     line = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
-    digits = [glyph for glyph in line if glyphs.is_digit[glyph]]
-    if not digits:
+    read = [glyph for glyph in line if glyphs.is_digit[glyph]]
+    if not read:
         return None
-    found = field_of(digits, line, glyphs, predictor.classes)
-    boxes = glyphs.boxes[digits]
+    found = field_of(read, line, glyphs, predictor.classes)
+    boxes = glyphs.boxes[read]
     gaps = (boxes[1:, 0] - boxes[:-1, 2]) / (boxes[:, 3] - boxes[:, 1]).max()
     doubt = (
         CROSSING if _crosses(boxes, grid)
