@@ -48,7 +48,7 @@ def opinions_on(grey: Grey, glyphs: Glyphs, predictor: Predictor) -> Opinions:
     """What the model's classifier and the glyph classifier make of the glyphs on a page.
 
     A classifier of two views also takes each with its ground. Then the probabilities are the geometric means of both.
-    It is not asked about glyphs that are surely no digits, as most letters are: it has no opinion on them.
+    It is not asked about glyphs that are clearly none, as most letters are, and has no opinion on them.
     """
     form = predictor.input_format
     in_place = classify_glyphs(grey, glyphs.boxes)
