@@ -18,7 +18,16 @@ from torch import nn
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr.crops import Opinions, opinions_on
 from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
-from imparfait.inference.ocr.evidence import ROUNDS, Weights, context, context_lines, evidence, label_evidence, logistic
+from imparfait.inference.ocr.evidence import (
+    ROUNDS,
+    Weights,
+    context,
+    context_lines,
+    evidence,
+    label_evidence,
+    logistic,
+    relative_height,
+)
 
 MIN_OVERLAP = 0.4  # intersection over union with a true box
 BINS = 10
@@ -50,7 +59,7 @@ def examples(folder: Path, limit: int) -> list[FoundOnPage]:
             for image, boxes, labels in itertools.islice(parts, limit - len(found)):
                 grey = image.astype(np.float32) / 255
                 glyphs = detect(grey)
-                opinions = opinions_on(grey, glyphs.boxes, predictor)
+                opinions = opinions_on(grey, glyphs, predictor)
                 found.append(FoundOnPage(glyphs, opinions, matched(glyphs.boxes, boxes, labels)))
     return found
 
@@ -87,21 +96,22 @@ def fit_presence(features: np.ndarray, digit: np.ndarray) -> tuple[float, ...]:
     return tuple(round(weight, 3) for weight in weights.tolist())
 
 
-def fit_labels(logs: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Weights of both opinions on the label; `logs` [n, 2, 10]."""
+def fit_labels(logs: np.ndarray, height: np.ndarray, truth: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Weights of the opinions on the label, and of each times `height`; `logs` [n, opinions, 10]."""
     x, y = torch.tensor(logs), torch.tensor(truth)
-    weights = nn.Parameter(torch.full((2,), 0.5, dtype=torch.float64))
+    size = torch.tensor(np.stack([np.ones_like(height), height], 1))
+    weights = nn.Parameter(torch.full((2, logs.shape[1]), 0.3, dtype=torch.float64))
     optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        value = nn.functional.cross_entropy((x * weights[None, :, None]).sum(1), y)
+        value = nn.functional.cross_entropy((x * (size @ weights)[:, :, None]).sum(1), y)
         value.backward()
         return value
 
     optimizer.step(loss)
-    detector, classifier = weights.tolist()
-    return round(detector, 3), round(classifier, 3)
+    constant, by_height = (tuple(round(weight, 3) for weight in row) for row in weights.tolist())
+    return constant, by_height
 
 
 def main() -> None:
@@ -118,7 +128,7 @@ def main() -> None:
     def of_kept(features: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([each[page.kept] for each, page in zip(features, pages, strict=True)])
 
-    own = [evidence(page.glyphs, page.opinions.probabilities) for page in pages]
+    own = [evidence(page.glyphs, page.opinions) for page in pages]
     alone = in_line = fit_presence(of_kept(own)[fitted], digit[fitted])
     features, lines = own, [context_lines(page.glyphs) for page in pages]
     for _ in range(ROUNDS):
@@ -127,9 +137,11 @@ def main() -> None:
         around = [context(page.glyphs, page.opinions.contrast, its, chance) for page, its, chance in parts]
         features = [np.concatenate(both, 1) for both in zip(own, around, strict=True)]
         in_line = fit_presence(of_kept(features)[fitted], digit[fitted])
-    logs = of_kept([label_evidence(page.glyphs, page.opinions.probabilities) for page in pages])
-    detector, classifier = fit_labels(logs[fitted & digit], truth[fitted & digit])
-    print(Weights(alone, in_line, detector, classifier))
+    logs = of_kept([label_evidence(page.glyphs, page.opinions) for page in pages])
+    height = of_kept([relative_height(page.glyphs) for page in pages])
+    known = fitted & digit
+    label, by_height = fit_labels(logs[known], height[known], truth[known])
+    print(Weights(alone, in_line, label, by_height))
     there = digit[~fitted]
     chance = logistic(of_kept(own)[~fitted] @ np.array(alone))
     print(f"accuracy of presence, each alone {np.mean((chance >= 0.5) == there):.2%}")
@@ -140,8 +152,10 @@ def main() -> None:
         if inside.any():
             print(f"  presence from {low:.1f}: {inside.sum():5d} glyphs, digits {there[inside].mean():.2f}")
     rest = ~fitted & digit
-    for name, weights in (("both", (detector, classifier)), ("detector", (1, 0)), ("classifier", (0, 1))):
-        likely = np.tensordot(logs[rest], np.array(weights), (1, 0))
+    all_weights = np.array(label) + np.outer(height[rest], by_height)
+    opinions = ("the detector", "the classifier", "the glyph classifier")
+    for name, weights in [("all", all_weights), *zip(opinions, np.eye(len(opinions)), strict=True)]:
+        likely = (logs[rest] * np.broadcast_to(weights, (rest.sum(), len(opinions)))[:, :, None]).sum(1)
         print(f"labels by {name}: {np.mean(likely.argmax(1) == truth[rest]):.2%} of {rest.sum()}")
 
 

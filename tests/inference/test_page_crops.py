@@ -5,7 +5,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from imparfait.data.images.input_format import InputFormat
-from imparfait.inference.ocr.crops import cut_out, with_ground
+from imparfait.inference.loading import load_predictor
+from imparfait.inference.ocr.crops import cut_out, opinions_on, with_ground
+from imparfait.inference.ocr.detector import DIGITS, Glyphs
 
 FORM = InputFormat(channels=1, height=28, width=28, normalization="digit")
 BOX = np.array([40.0, 30, 60, 70])
@@ -48,3 +50,16 @@ def test_paper_without_ink_is_empty_and_boxes_may_leave_the_page(box: np.ndarray
     paper = np.full((100, 120), 0.9, np.float32)
     assert cut_out(paper, box, FORM)[0].max() == 0
     assert with_ground(paper, box, FORM).shape == (1, 28, 28)
+
+
+def test_the_classifier_is_asked_only_about_glyphs_that_may_be_digits() -> None:
+    predictor = load_predictor("digits")
+    scores = np.full((2, DIGITS + 1), 0.001)
+    scores[0, 7] = scores[1, DIGITS] = 0.95
+    empty = np.array([80.0, 30, 100, 70])
+    found = opinions_on(page(), Glyphs(np.stack([BOX, empty]), scores, np.array([40.0, 40])), predictor)
+    assert found.probabilities[0].argmax() == 7
+    np.testing.assert_allclose(found.probabilities[1], 1 / DIGITS)
+    assert found.pixels[0].max() > 0 == found.pixels[1].max()
+    assert found.contrast[1] == 1
+    assert len(opinions_on(page(), Glyphs(np.zeros((0, 4)), scores[:0], np.zeros(0)), predictor).pixels) == 0

@@ -25,11 +25,17 @@ def glyphs(boxes: list[Box], scores: list[float], other: list[float] | None = No
     return Glyphs(array, every, array[:, 3] - array[:, 1])
 
 
-def opinions(count: int, label: int = 4, sure: float = 0.7, contrast: float = 0.6) -> Opinions:
-    """The classifier's, all alike, of a first glyph with some contrast among others of 0.6."""
+def opinions(count: int, label: int = 4, sure: float = 0.7, contrast: float = 0.6, seen: float = 0.5) -> Opinions:
+    """The classifiers', all alike, of a first glyph with some contrast among others of 0.6.
+
+    The glyph classifier takes the first for a 4 by the probability `seen`, for none otherwise, and the others for 4s.
+    """
     row = np.where(np.arange(DIGITS) == label, sure, (1 - sure) / (DIGITS - 1)).astype(np.float32)
     contrasts = np.array([contrast, *[0.6] * (count - 1)])[:count]
-    return Opinions(row[None].repeat(count, 0), np.zeros((count, 1, 28, 28), np.uint8), contrasts)
+    in_place = np.full((count, DIGITS + 1), 0.001, np.float32)
+    in_place[:, 4] = np.array([seen, *[0.95] * (count - 1)])[:count]
+    in_place[:, DIGITS] = 1 - in_place[:, 4] - 0.009
+    return Opinions(row[None].repeat(count, 0), np.zeros((count, 1, 28, 28), np.uint8), contrasts, in_place)
 
 
 def chance(box: Box, neighbours: list[Box], other: bool = False, contrast: float = 0.6) -> float:
@@ -82,12 +88,18 @@ def test_where_and_how_large_a_line_is_does_not_matter(right: float, down: float
 def test_no_glyphs_and_one_glyph_have_probabilities_too(count: int) -> None:
     found = glyphs([GAP][:count], [0.9][:count])
     assert presence(found, opinions(count)).shape == (count,)
-    assert labels(found, opinions(count).probabilities).shape == (count, DIGITS)
+    assert labels(found, opinions(count)).shape == (count, DIGITS)
 
 
-def test_the_label_is_what_both_opinions_together_make_most_probable() -> None:
+def test_a_glyph_that_the_glyph_classifier_takes_for_none_is_a_digit_less_probably() -> None:
     found = glyphs([GAP], [0.6])
-    sure = opinions(1, label=9, sure=0.999).probabilities
-    assert labels(found, sure, Weights(detector=0.1, classifier=1.0)).argmax() == 9
-    assert labels(found, sure, Weights(detector=5.0, classifier=0.1)).argmax() == 4
-    assert labels(found, sure).sum() == pytest.approx(1)
+    assert presence(found, opinions(1, seen=0.05))[0] < presence(found, opinions(1, seen=0.95))[0] - 0.2
+
+
+def test_the_label_is_what_all_opinions_together_make_most_probable() -> None:
+    found = glyphs([GAP], [0.6])
+    nine = opinions(1, label=9, sure=0.999)
+    assert labels(found, nine, Weights(label=(0.1, 1.0, 0.1), label_by_height=(0, 0, 0))).argmax() == 9
+    assert labels(found, nine, Weights(label=(5.0, 0.1, 0.1), label_by_height=(0, 0, 0))).argmax() == 4
+    assert labels(found, nine, Weights(label=(0.1, 0.1, 5.0), label_by_height=(0, 0, 0))).argmax() == 4
+    assert labels(found, nine).sum() == pytest.approx(1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imparfait.inference.ocr.detector import Glyphs
-from imparfait.inference.ocr.layout import find_lines, slope_of, split_into_fields
+from imparfait.inference.ocr.layout import find_lines, slope_of, split_into_fields, within_reach
 from imparfait.inference.ocr.orientation import boxes_on_page
 
 
@@ -57,6 +57,27 @@ def test_other_glyphs_cut_a_field_and_separators_may_be_joined() -> None:
         presence = np.array([1.0] * 4 + [0.02])
         assert [len(field) for field in split_into_fields(line, everything, presence)] == [2, 2]
         assert [len(field) for field in split_into_fields(line, everything, presence, join_separators=True)] == joined
+
+
+@pytest.mark.parametrize(
+    ("places", "presence", "reach"),
+    [
+        ([0, 16, 32], [1, 1, 0.3], 3),  # a doubtful glyph beside digits
+        ([0, 16, 32, 48], [1, 1, 0.3, 0.1], 4),  # two of them
+        ([0, 16, 32, 48], [1, 1, 0.001, 0.3], 2),  # beyond a glyph that is none
+        ([0, 16, 80], [1, 1, 0.3], 2),  # beyond a wide gap
+        ([0, 16, 80], [1, 1, 1], 2),  # a digit of another field
+        ([0, 16, 21], [1, 1, 0.3], 2),  # another view of a digit
+    ],
+)
+def test_a_field_reaches_doubtful_glyphs_beside_its_digits(
+    places: list[float], presence: list[float], reach: int
+) -> None:
+    for boxes, digits in ((row(places), [0, 1]), (row([-place for place in places]), [1, 0])):
+        line = np.argsort(boxes[:, 0]).tolist()
+        found = within_reach(digits, line, boxes, np.array(presence, float))
+        assert sorted(found) == list(range(reach)), "on both sides"
+        assert found == [glyph for glyph in line if glyph < reach], "from left to right"
 
 
 def test_no_glyphs_are_no_lines() -> None:

@@ -107,7 +107,7 @@ def _without_duplicates(glyphs: Glyphs) -> Glyphs:
     small = _best_at_each_place(glyphs.boxes, clear)
     few = _clear_within(glyphs.boxes, small[clear[small] > MIN_PART_SCORE]) <= MAX_PARTS
     glyphs, clear, score, height = glyphs[few], clear[few], score[few], height[few]
-    worth = clear + LARGER_BONUS * np.log2(np.maximum(height, 1)) * (score > MIN_LARGER_SCORE)
+    worth = clear + LARGER_BONUS * np.log2(np.maximum(height, 1)) * (clear > MIN_LARGER_SCORE)
     return glyphs[_best_at_each_place(glyphs.boxes, worth)]
 
 

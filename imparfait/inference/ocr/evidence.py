@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from imparfait.core.types import Probabilities
 from imparfait.inference.ocr.crops import Opinions
 from imparfait.inference.ocr.detector import DIGITS, Glyphs
 from imparfait.inference.ocr.layout import find_lines
@@ -15,6 +14,7 @@ NEAR_HEIGHTS = 3.0  # distance at which a neighbour counts 1/e
 MIN_HEIGHT_RATIO, MAX_RISE = 0.22, 0.65  # of neighbours, in heights of the larger: a comma has a digit beside it
 RIVAL_OVERLAP = 0.6  # of the narrower of two glyphs: with more, only one of them is there
 MOST_SIZE, MOST_OFF, MOST_FAINTER = 1.5, 2.0, 1.5  # differences from the neighbours; larger ones count as these
+USUAL_PIXELS, LOG_HEIGHTS = 20.0, (-1.0, 1.5)  # height of a glyph, and logarithms of others' shares of it that count
 ROUNDS = 2  # of presence by context: the neighbours' presence depends on their neighbours
 
 
@@ -22,15 +22,16 @@ ROUNDS = 2  # of presence by context: the neighbours' presence depends on their 
 class Weights:
     """How evidence becomes probabilities: logistic regressions on composed pages (benchmarks/tools/fit_reader.py)."""
 
-    alone: tuple[float, ...] = (1.933, 2.107, -0.937, 1.238, -0.523, -0.725)
+    alone: tuple[float, ...] = (1.306, 1.123, -0.503, 0.213, -0.392, -0.632, 0.91, 0.047)
     """Of `evidence`, for the presence of a digit by its own scores."""
     in_line: tuple[float, ...] = (
-        1.461, 1.772, -0.826, 1.12, -0.387, -0.575, 0.935, -0.521, -2.455, -0.656, -1.355, -1.233,
+        0.972, 0.747, -0.218, 0.091, -0.251, -0.464, 0.889, 0.049, 1.258, -1.326, -1.89, -0.326, -2.166, -0.866,
     )  # fmt: skip
     """Of `evidence` and `context`."""
-    detector: float = 1.441
-    classifier: float = 0.848
-    """Of the logarithms of both opinions on the label."""
+    label: tuple[float, ...] = (0.674, 0.388, 0.756)
+    """Of `label_evidence`: the detector's, the classifier's and the glyph classifier's opinion."""
+    label_by_height: tuple[float, ...] = (0.421, 0.071, -0.37)
+    """What is added to each for a glyph e times as high as one of 20 pixels."""
 
 
 WEIGHTS = Weights()
@@ -38,7 +39,7 @@ WEIGHTS = Weights()
 
 def presence(glyphs: Glyphs, opinions: Opinions, weights: Weights = WEIGHTS) -> Float[np.ndarray, " n"]:
     """The probability that each glyph on a page is a digit."""
-    own = evidence(glyphs, opinions.probabilities)
+    own = evidence(glyphs, opinions)
     chance = logistic(own @ np.array(weights.alone))
     lines = context_lines(glyphs)
     for _ in range(ROUNDS):
@@ -48,18 +49,21 @@ def presence(glyphs: Glyphs, opinions: Opinions, weights: Weights = WEIGHTS) -> 
     return chance
 
 
-def evidence(glyphs: Glyphs, opinions: Probabilities) -> Float[np.ndarray, "n features"]:
+def evidence(glyphs: Glyphs, opinions: Opinions) -> Float[np.ndarray, "n features"]:
     """A glyph's own scores.
 
     A constant; the detector's score of the best digit and that of another glyph; the classifier's best score; how far
-    both agree on the digit; the height at the scale where it was found.
+    both agree on the digit; the height at the scale where it was found; the glyph classifier's odds that it is a digit,
+    and its share of the best one.
     """
+    probabilities, in_place = opinions.probabilities, opinions.in_place
     best, other = glyphs.scores[:, :DIGITS].max(1), glyphs.scores[:, DIGITS]
     shares = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
-    agreed = (shares * opinions).sum(1) if opinions.shape[1:] == (DIGITS,) else opinions.max(1, initial=0)
+    surest = probabilities.max(1, initial=0)
+    agreed = (shares * probabilities).sum(1) if probabilities.shape[1:] == (DIGITS,) else surest
     clear = np.log(np.maximum(glyphs.heights, 1))
-    columns = [np.ones(len(glyphs)), _logit(best), _logit(other), _log(opinions.max(1, initial=0)), _log(agreed), clear]
-    return np.stack(columns, 1)
+    seen = [_logit(1 - in_place[:, DIGITS]), _log(in_place[:, :DIGITS].max(1, initial=0))]
+    return np.stack([np.ones(len(glyphs)), _logit(best), _logit(other), _log(surest), _log(agreed), clear, *seen], 1)
 
 
 def context_lines(glyphs: Glyphs) -> list[list[int]]:
@@ -112,17 +116,26 @@ def _in_line(
     ], 1)  # fmt: skip
 
 
-def label_evidence(glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n 2 classes"]:
-    """The logarithms of both opinions on which digit each is."""
+def label_evidence(glyphs: Glyphs, opinions: Opinions) -> Float[np.ndarray, "n opinions classes"]:
+    """The logarithms of what the detector, the classifier and the glyph classifier take each digit for."""
     scores = glyphs.scores[:, :DIGITS] / glyphs.scores[:, :DIGITS].sum(1, keepdims=True)
-    return np.stack([_log(scores), _log(opinions)], 1)
+    seen = opinions.in_place[:, :DIGITS] / np.maximum(opinions.in_place[:, :DIGITS].sum(1, keepdims=True), SMALLEST)
+    return np.stack([_log(scores), _log(opinions.probabilities), _log(seen)], 1)
 
 
-def labels(
-    glyphs: Glyphs, opinions: Float[np.ndarray, "n classes"], weights: Weights = WEIGHTS
-) -> Float[np.ndarray, "n classes"]:
-    """The probability of each digit by both opinions: a weighted geometric mean."""
-    logs = np.tensordot(label_evidence(glyphs, opinions), [weights.detector, weights.classifier], (1, 0))
+def relative_height(glyphs: Glyphs) -> Float[np.ndarray, " n"]:
+    """How high glyphs are on the page: logarithms of shares of 20 pixels, within bounds."""
+    tall = glyphs.boxes[:, 3] - glyphs.boxes[:, 1]
+    return np.asarray(np.clip(np.log(np.maximum(tall, 1) / USUAL_PIXELS), *LOG_HEIGHTS))
+
+
+def labels(glyphs: Glyphs, opinions: Opinions, weights: Weights = WEIGHTS) -> Float[np.ndarray, "n classes"]:
+    """The probability of each digit by all opinions: a geometric mean, weighted by the height of each glyph.
+
+    The glyph classifier is best at small ones, the other two at high ones.
+    """
+    each = np.outer(np.ones(len(glyphs)), weights.label) + np.outer(relative_height(glyphs), weights.label_by_height)
+    logs = np.einsum("nol,no->nl", label_evidence(glyphs, opinions), each)
     likely = np.exp(logs - logs.max(1, keepdims=True, initial=-np.inf))
     return np.asarray(likely / likely.sum(1, keepdims=True))
 

@@ -23,6 +23,7 @@ MIN_OTHER_GAPS = 5  # in a line, from which on a gap can be compared with the ot
 PRINT_GAP_HEIGHTS, PRINT_GAP_RATIO = 0.25, 2.5  # of a gap in heights, and to nearly all others (80 %)
 MIN_PRESENCE = 0.5  # of a glyph that is read as a digit
 MAX_OTHER_PRESENCE = 0.1  # of one that separates fields; with more it may be a digit that was not made out
+MIN_POSSIBLE = 0.02  # of a glyph between or beside a field's digits that may be one of them
 MAX_COVERED = 0.5  # of a separator's width, by the digits beside it
 SEPARATOR_HEIGHT = 0.6  # of the digits' height; a lower glyph between two digits is a separator
 
@@ -131,6 +132,31 @@ def split_into_fields(
             fields.append([])
         fields[-1].append(right)
     return fields
+
+
+def within_reach(field: list[int], line: list[int], boxes: Boxes, presence: Float[np.ndarray, " n"]) -> list[int]:
+    """The glyphs of a line from a field's first digit to its last, and those beside it that would belong to it.
+
+    The field's reach ends at a wide gap, at a digit of another field and at a glyph that is none.
+    """
+    first, last = line.index(field[0]), line.index(field[-1])
+    height = float(np.median(boxes[field, 3] - boxes[field, 1]))
+
+    def beside(glyphs: list[int]) -> list[int]:
+        found: list[int] = []
+        for glyph in glyphs:
+            reached = boxes[[*field, *found]]
+            gap = np.maximum(boxes[glyph, 0] - reached[:, 2], reached[:, 0] - boxes[glyph, 2]).min()
+            if presence[glyph] >= MIN_PRESENCE or gap > FIELD_GAP_HEIGHTS * height:
+                break
+            if _covered(boxes[glyph], boxes[field]):
+                continue
+            if presence[glyph] < MIN_POSSIBLE:
+                break
+            found.append(glyph)
+        return found
+
+    return [*beside(line[:first][::-1])[::-1], *line[first : last + 1], *beside(line[last + 1 :])]
 
 
 def _covered(box: Float[np.ndarray, "4"], neighbours: Boxes) -> bool:

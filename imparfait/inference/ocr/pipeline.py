@@ -1,6 +1,6 @@
 """The OCR pipeline: from a page's pixels to fields of digits with their probabilities."""
 
-# detector (glyphs at all scales) -> classifier (a second opinion on each crop) -> layout (lines, fields) -> the
+# detector (glyphs at all scales) -> classifiers (two more opinions on each glyph) -> layout (lines, fields) -> the
 # probability of every string of a field. A glyph that is perhaps none makes the string's length uncertain.
 
 from dataclasses import dataclass, replace
@@ -15,12 +15,11 @@ from imparfait.inference.ocr.crops import opinions_on
 from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.evidence import SMALLEST, WEIGHTS, Weights, labels, presence
-from imparfait.inference.ocr.layout import MIN_PRESENCE, find_lines, split_into_fields
+from imparfait.inference.ocr.layout import MIN_POSSIBLE, MIN_PRESENCE, find_lines, split_into_fields, within_reach
 from imparfait.inference.ocr.marks import is_marked
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
 from imparfait.inference.predictor import Predictor
 
-MIN_POSSIBLE = 0.02  # of a glyph between digits that may be one
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
 DIGIT_CLASSES = tuple("0123456789")
@@ -59,7 +58,7 @@ class DetectedField:
 
 @dataclass(frozen=True, eq=False)
 class RecognisedGlyphs:
-    """Glyphs, and what they are by both opinions: the detector's, which sees the surroundings, and the classifier's."""
+    """Glyphs, and what they are by all opinions: the detector's, the classifier's and the glyph classifier's."""
 
     boxes: Float[np.ndarray, "n 4"]
     presence: Float[np.ndarray, " n"]
@@ -93,19 +92,19 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
 
 def recognise(grey: Grey, glyphs: Glyphs, predictor: Predictor, weights: Weights = WEIGHTS) -> RecognisedGlyphs:
     """What each glyph of a page is."""
-    opinions = opinions_on(grey, glyphs.boxes, predictor)
+    opinions = opinions_on(grey, glyphs, predictor)
     shares = opinions.probabilities
     if predictor.classes == DIGIT_CLASSES:
-        shares = labels(glyphs, opinions.probabilities, weights)
+        shares = labels(glyphs, opinions, weights)
     else:
         shares = shares / np.maximum(shares.sum(1, keepdims=True), SMALLEST)
     return RecognisedGlyphs(glyphs.boxes, presence(glyphs, opinions, weights), shares, opinions.pixels)
 
 
 def field_of(digits: list[int], line: list[int], glyphs: RecognisedGlyphs, classes: tuple[str, ...]) -> DetectedField:
-    """The field of these digits of a line; glyphs between them may be digits too."""
-    between = line[line.index(digits[0]) : line.index(digits[-1]) + 1]
-    possible = [glyph for glyph in between if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
+    """The field of these digits of a line; glyphs between them and beside them may be digits too."""
+    reach = within_reach(digits, line, glyphs.boxes, glyphs.presence)
+    possible = [glyph for glyph in reach if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
     doubtful = sorted(possible, key=lambda glyph: abs(glyphs.presence[glyph] - 0.5))[:MAX_DOUBTS]
     held = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible if glyph not in doubtful]))
     rows = glyphs.probabilities

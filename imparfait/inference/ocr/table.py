@@ -112,8 +112,8 @@ def read_table(page: Page, predictor: Predictor, constraints: Sequence[Constrain
     for y in range(grid.shape[0]):
         cells_of_row = []
         for x in range(grid.shape[1]):
-            inside = np.flatnonzero((row == y) & (column == x) & glyphs.is_digit)
-            field = _field(inside.tolist(), glyphs, grid, page, predictor) if len(inside) else None
+            inside = np.flatnonzero((row == y) & (column == x))
+            field = _field(inside.tolist(), glyphs, grid, page, predictor)
             if field and constraints:
                 field = field.constrained(constraints)
             cells_of_row.append(Cell(field, _corners(grid, y, x, page)))
@@ -129,10 +129,14 @@ def _upright(grid: Grid) -> Grid:
     return turns[int(np.argmax(clear))]
 
 
-def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field:
-    order = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
-    found = field_of(order, order, glyphs, predictor.classes)
-    boxes = glyphs.boxes[order]
+def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, predictor: Predictor) -> Field | None:
+    """The field of the glyphs inside a cell; None where none of them is read as a digit."""
+    line = [inside[place] for line in find_lines(glyphs.boxes[inside]) for place in line]
+    read = [glyph for glyph in line if glyphs.is_digit[glyph]]
+    if not read:
+        return None
+    found = field_of(read, line, glyphs, predictor.classes)
+    boxes = glyphs.boxes[read]
     gaps = (boxes[1:, 0] - boxes[:-1, 2]) / (boxes[:, 3] - boxes[:, 1]).max()
     doubt = (
         CROSSING if _crosses(boxes, grid)
