@@ -3,7 +3,7 @@
     python benchmarks/tools/train_reader.py compose build/choose --split choose --pages 1000 --meters METERS
     python benchmarks/tools/fit_reader.py build/choose
 
-Prints the weights for imparfait/inference/ocr/pipeline.py, and how well they are calibrated on the last fifth.
+Prints the weights for imparfait/inference/ocr/evidence.py, and how well they are calibrated on the last fifth.
 """
 
 import argparse

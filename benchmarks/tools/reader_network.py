@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from onnx import load, numpy_helper
+from reader_files import write_onnx
 from torch import Tensor, nn
 
 OTHER = 10
@@ -91,20 +92,8 @@ def export(state: Path, out: Path) -> None:
     network = Detector()
     network.load_state_dict(averaged(state))
     rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
-    program = torch.onnx.export(
-        Exported(network.eval()).eval(),
-        (torch.zeros(1, 1, 64, 96),),
-        input_names=[PAGE],
-        output_names=[PEAKS, SCORES, BOXES],
-        dynamic_shapes={"page": {2: 8 * rows, 3: 8 * columns}},
-        opset_version=20,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    assert program is not None
-    out.write_bytes(program.model_proto.SerializeToString(deterministic=True))
-    print(f"{out}: {out.stat().st_size:,} bytes")
+    free = {"page": {2: 8 * rows, 3: 8 * columns}}
+    write_onnx(Exported(network.eval()), torch.zeros(1, 1, 64, 96), [PAGE], [PEAKS, SCORES, BOXES], free, out)
 
 
 def continued(file: Path, crops: Iterable[Float[Tensor, "n 1 height width"]]) -> Detector:

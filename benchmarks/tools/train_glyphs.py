@@ -25,14 +25,12 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fit_reader import matched
+from reader_files import add_page_options, write_onnx
 
 from imparfait.inference.ocr.detector import DIGITS, detect
-from imparfait.inference.ocr.glyph_classifier import SIDE_PIXELS, VIEW, glyph_inputs
+from imparfait.inference.ocr.glyph_classifier import PROBABILITIES, SIDE_PIXELS, SQUARES, VIEW, glyph_inputs
 
-KEPT_PIXELS, KEPT_VIEW = (
-    56,
-    VIEW * 1.3,
-)  # of a kept square: finer and wider than the input, for changes of place and size
+KEPT_PIXELS, KEPT_VIEW = 56, VIEW * 1.3  # of a kept square: finer and wider than the input, which is moved in it
 SHARD_PAGES = 250
 BATCH = 256
 PEAK, WEIGHT_DECAY, SMOOTHING = 4e-3, 0.02, 0.02
@@ -186,32 +184,16 @@ def export(state: Path, out: Path) -> None:
     """Write the network as ONNX, with probabilities instead of logits."""
     network = GlyphClassifier()
     network.load_state_dict(torch.load(state, weights_only=True))
-    program = torch.onnx.export(
-        nn.Sequential(network, nn.Softmax(1)).eval(),
-        (torch.zeros(2, 2, SIDE_PIXELS, SIDE_PIXELS),),
-        input_names=["squares"],
-        output_names=["probabilities"],
-        dynamic_shapes=({0: torch.export.Dim("glyphs", min=1, max=65536)},),
-        opset_version=20,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    assert program is not None
-    out.write_bytes(program.model_proto.SerializeToString(deterministic=True))
-    print(f"{out}: {out.stat().st_size:,} bytes")
+    free = ({0: torch.export.Dim("glyphs", min=1, max=65536)},)
+    named = nn.Sequential(network, nn.Softmax(1))
+    write_onnx(named, torch.zeros(2, 2, SIDE_PIXELS, SIDE_PIXELS), [SQUARES], [PROBABILITIES], free, out)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     keeping = commands.add_parser("harvest")
-    keeping.add_argument("folder", type=Path)
-    keeping.add_argument("--meters", type=Path)
-    keeping.add_argument("--fonts", type=Path, default=Path("build/fonts"))
-    keeping.add_argument("--first", type=int, default=1_000_000)
-    keeping.add_argument("--pages", type=int, default=6_000)
-    keeping.add_argument("--split", choices=("fit", "choose", "test"), default="fit")
+    add_page_options(keeping, first=1_000_000, pages=6_000)
     training = commands.add_parser("train")
     training.add_argument("folder", type=Path)
     training.add_argument("out", type=Path)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from reader_files import add_page_options
 from reader_network import OTHER, Detector, averaged, continued, export
 
 STRIDE = 4
@@ -255,12 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     composing = commands.add_parser("compose")
-    composing.add_argument("folder", type=Path)
-    composing.add_argument("--meters", type=Path)
-    composing.add_argument("--fonts", type=Path, default=Path("build/fonts"))
-    composing.add_argument("--first", type=int, default=0)
-    composing.add_argument("--pages", type=int, default=20_000)
-    composing.add_argument("--split", choices=("fit", "choose", "test"), default="fit")
+    add_page_options(composing, first=0, pages=20_000)
     training = commands.add_parser("train")
     training.add_argument("folder", type=Path)
     training.add_argument("out", type=Path)

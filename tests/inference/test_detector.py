@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr.detector import DIGITS, Glyphs, detect
+from imparfait.inference.ocr.orientation import upright
 from imparfait.inference.ocr.pipeline import detect_fields
 
 
@@ -63,3 +64,11 @@ def test_a_turned_page_is_read_as_if_it_were_upright(angle: int) -> None:
     lines = detect_fields(np.clip(np.asarray(image, np.float32), 0, 1), load_predictor("digits"))
     texts = ["".join(str(digit.label) for field in line for digit in field.digits) for line in lines]
     assert texts == ["48205", "60294", "7385"]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+def test_a_dense_part_that_lies_on_its_side_does_not_turn_the_page(turns: int) -> None:
+    page = printed(700, 900, [(40, 40 + 90 * number, "482057396421") for number in range(7)], 48)
+    dense = printed(300, 300, [(5, 5 + 18 * number, "3964 ABGKRSTWY 27510462") for number in range(16)], 16)
+    page[200:500, 560:860] = np.rot90(dense)
+    assert upright(np.ascontiguousarray(np.rot90(page, turns))).grey.shape == page.shape

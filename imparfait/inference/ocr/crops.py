@@ -12,18 +12,17 @@ from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import whole_page
 from imparfait.data.images.placement import place
 from imparfait.inference.ocr.detector import DIGITS, Glyphs
-from imparfait.inference.ocr.glyph_classifier import classify_glyphs
+from imparfait.inference.ocr.glyph_classifier import TAIL, classify_glyphs, rank_quantiles
 from imparfait.inference.predictor import Predictor
 
 MARGIN_SHARE = 0.10  # of a glyph's longer side, around it in the crop with its ground
 GROUND_SHARE = 0.25  # of it, around a glyph that is cut out: enough to know the ground
-TAIL = 0.03  # share of a crop's pixels that is ink at least, dark or light
 CLEAR = 0.95  # quantile of the contrast that is ink
 NOISE_SIGMAS = 3
 KEPT_PIXELS = 48  # of a crop, nearly: the classifier sees less
 MIN_INK = 0.3  # of the clearest ink: less is none
 MIN_ODDS = 0.0067  # of a digit, by the detector times by the glyph classifier: below, 54 of 20,077 digits, all unread
-SMALLEST = 1e-6  # probability that odds are divided by
+SMALLEST = 1e-6  # probability that is divided by, or has a logarithm
 
 Grey = Float32[np.ndarray, "height width"]
 Input = UInt8[np.ndarray, "channels rows columns"]
@@ -92,12 +91,10 @@ def cut_out(grey: Grey, box: GlyphBox, form: InputFormat) -> tuple[Input, float]
         crop = np.asarray(Image.fromarray(np.ascontiguousarray(crop)).reduce(reduction))
         inside = inside / reduction
     contrast = crop - np.median(crop)
-    # np.quantile takes five times as long, and pages have thousands of glyphs.
-    ordered = np.sort(contrast, axis=None)
-    darkest, lightest, clearest = ordered[[round(share * (len(ordered) - 1)) for share in (TAIL, 1 - TAIL, CLEAR)]]
+    darkest, lightest, clearest, clearest_dark = rank_quantiles(contrast, TAIL, 1 - TAIL, CLEAR, 1 - CLEAR)
     if -darkest > lightest:
-        contrast, clearest = -contrast, -ordered[round((1 - CLEAR) * (len(ordered) - 1))]
-    strength = max(float(clearest), MIN_CONTRAST)
+        contrast, clearest = -contrast, -clearest_dark
+    strength = max(clearest, MIN_CONTRAST)
     clear = contrast[contrast > strength / 2]
     strength = float(np.median(clear)) if clear.size else strength
     low = min(NOISE_SIGMAS * _noise(contrast, strength), strength / 3)

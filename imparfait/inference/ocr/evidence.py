@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from imparfait.inference.ocr.crops import Opinions
+from imparfait.inference.ocr.crops import SMALLEST, Opinions
 from imparfait.inference.ocr.detector import DIGITS, Glyphs
 from imparfait.inference.ocr.layout import find_lines
 
-SMALLEST = 1e-6  # probability, before a logarithm
 NEAR_HEIGHTS = 3.0  # distance at which a neighbour counts 1/e
 MIN_HEIGHT_RATIO, MAX_RISE = 0.22, 0.65  # of neighbours, in heights of the larger: a comma has a digit beside it
 RIVAL_OVERLAP = 0.6  # of the narrower of two glyphs: with more, only one of them is there

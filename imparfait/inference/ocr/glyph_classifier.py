@@ -81,13 +81,13 @@ def _mask(size: np.ndarray, reach: float, side: int) -> np.ndarray:
 
 def _as_ink(levels: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Differences from the median, in units of the contrast, ink positive."""
-    low, ground, high = _quantiles(levels, SPREAD, 0.5, 1 - SPREAD)
+    low, ground, high = rank_quantiles(levels, SPREAD, 0.5, 1 - SPREAD)
     ink = (levels - ground) / max(high - low, MIN_CONTRAST)
-    darkest, lightest = _quantiles(ink[inside] if inside.any() else ink, TAIL, 1 - TAIL)
+    darkest, lightest = rank_quantiles(ink[inside] if inside.any() else ink, TAIL, 1 - TAIL)
     return np.clip(-ink if -darkest > lightest else ink, -1, 1)
 
 
-def _quantiles(levels: np.ndarray, *shares: float) -> list[float]:
-    """The nearest ranks: np.quantile takes five times as long, and pages have thousands of glyphs."""
+def rank_quantiles(levels: np.ndarray, *shares: float) -> list[float]:
+    """Quantiles as the nearest ranks: np.quantile takes five times as long, and pages have thousands of glyphs."""
     ordered = np.sort(levels, axis=None)
     return [float(ordered[round(share * (len(ordered) - 1))]) for share in shares]

@@ -11,10 +11,10 @@ from jaxtyping import Float, Float32
 
 from imparfait.core.types import Pixels
 from imparfait.data.images.foreground import Box
-from imparfait.inference.ocr.crops import opinions_on
+from imparfait.inference.ocr.crops import SMALLEST, opinions_on
 from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
-from imparfait.inference.ocr.evidence import SMALLEST, WEIGHTS, Weights, labels, presence
+from imparfait.inference.ocr.evidence import WEIGHTS, Weights, labels, presence
 from imparfait.inference.ocr.layout import MIN_POSSIBLE, MIN_PRESENCE, find_lines, split_into_fields, within_reach
 from imparfait.inference.ocr.marks import is_marked
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
