@@ -130,7 +130,7 @@ def fields_of(grey: np.ndarray, boxes: np.ndarray, labels: np.ndarray, rng: np.r
         for field in split_into_fields(line, corners, np.where(labels == DIGITS, 0.0, 1.0)):
             if (labels[field] > DIGITS).any() or (len(field) == 1 and rng.random() > MIN_DIGITS_SHARE):
                 continue
-            strip, _ = field_strip(grey, _with_errors(corners[field], rng))
+            strip = field_strip(grey, _with_errors(corners[field], rng)).planes
             text = "".join(map(str, labels[field]))
             if strip.shape[2] // 2 > 2 * len(text) + 1:
                 found.append((strip, text))

@@ -4,6 +4,7 @@
 # reads digits that touch, where the detector finds one too many or too few. Source: Graves et al., Connectionist
 # Temporal Classification, ICML 2006.
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,7 @@ STRIDE_PIXELS = 2  # of it, between the network's frames
 HALF_HEIGHTS = 0.8, 1.2  # of a strip, in heights of its digits, at least and at most
 MARGIN_HEIGHTS = 0.6  # to the left and right of a field: a digit that was not found is seen
 MAX_STRIP_PIXELS = 1024  # width of a strip
+WIDTH_HEIGHTS = 0.65  # of a digit that only the sequence recogniser sees
 STRAIGHT = 0.02  # slope of a field up to which it is not turned
 
 Grey = Float32[np.ndarray, "height width"]
@@ -39,26 +41,49 @@ def recognise_sequence(strip: Float32[np.ndarray, "2 rows columns"]) -> Float32[
     return np.asarray(found[0])
 
 
-def field_strip(grey: Grey, boxes: Float[np.ndarray, "n 4"]) -> tuple[Float32[np.ndarray, "2 rows columns"], float]:
-    """A field as a level strip, given the boxes of its digits, and how many of its pixels are one of the page's.
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """A field on a page as a level image, 32 pixels high."""
 
-    Levels are differences from the median, -1..1, positive for ink, whatever the page's polarity. The second plane is 1
-    from the first box to the last.
-    """
+    planes: Float32[np.ndarray, "2 rows columns"]
+    """Differences from the median, -1..1, positive for ink, whatever the page's polarity; and 1 from the first box to
+    the last."""
+    corner: Float[np.ndarray, "2"]
+    """Its top left corner on the page, in pixels."""
+    right: Float[np.ndarray, "2"]
+    """The step on the page from one of its columns to the next."""
+    down: Float[np.ndarray, "2"]
+    """The step from one of its rows to the next."""
+    tall: float
+    """The height of the field's digits, in pixels of the page."""
+
+    def boxes(self, frames: Float[np.ndarray, " digits"]) -> Float[np.ndarray, "digits 4"]:
+        """Boxes on the page around digits in these of the network's frames: half as wide as high, or less."""
+        columns = (np.asarray(frames) + 0.5) * STRIDE_PIXELS
+        middles = self.corner + columns[:, None] * self.right + STRIP_PIXELS / 2 * self.down
+        step = float(np.hypot(*self.right))
+        apart = np.diff(columns, prepend=-np.inf, append=np.inf) * step
+        half = np.minimum(np.minimum(apart[:-1], apart[1:]) / 2, WIDTH_HEIGHTS * self.tall / 2)
+        reach = np.stack([half, np.full(len(half), self.tall / 2)], 1)
+        return np.concatenate([middles - reach, middles + reach], 1)
+
+
+def field_strip(grey: Grey, boxes: Float[np.ndarray, "n 4"]) -> Strip:
+    """A field as a level strip, given the boxes of its digits."""
     middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     tall = max(float(np.median(sizes[:, 1])), 1.0)
     from_middle = middles - middles.mean(0)
     slope = (from_middle[:, 0] @ from_middle[:, 1]) / (from_middle[:, 0] @ from_middle[:, 0] + len(boxes) * tall**2 / 4)
-    slope = 0.0 if abs(slope) < STRAIGHT else float(slope)
-    along = np.array([1.0, slope]) / np.hypot(1.0, slope)
+    along = np.array([1.0, 0.0 if abs(slope) < STRAIGHT else slope])
+    along /= np.hypot(*along)
     below = np.array([-along[1], along[0]])
     places, rises = from_middle @ along, from_middle @ below
     first, last = float((places - sizes[:, 0] / 2).min()), float((places + sizes[:, 0] / 2).max())
+    start, end = first - MARGIN_HEIGHTS * tall, last + MARGIN_HEIGHTS * tall
     centre = float(np.median(rises))
     reach = np.abs(rises - centre).max() + tall / 2
     half = tall * float(np.clip(1.1 * reach / tall, *HALF_HEIGHTS))
-    scale = min(STRIP_PIXELS / (2 * half), MAX_STRIP_PIXELS / (last - first + 2 * MARGIN_HEIGHTS * tall))
-    start, end = first - MARGIN_HEIGHTS * tall, last + MARGIN_HEIGHTS * tall
+    scale = min(STRIP_PIXELS / (2 * half), MAX_STRIP_PIXELS / (end - start))
     columns = max(STRIP_PIXELS // 2, round((end - start) * scale))
     corner = middles.mean(0) + start * along + (centre - STRIP_PIXELS / (2 * scale)) * below
     levels = _level(grey, corner, along / scale, below / scale, columns)
@@ -66,7 +91,8 @@ def field_strip(grey: Grey, boxes: Float[np.ndarray, "n 4"]) -> tuple[Float32[np
     within = (at >= first) & (at <= last)
     rows = np.abs(np.arange(STRIP_PIXELS) + 0.5 - STRIP_PIXELS / 2) < scale * tall / 2
     levels = as_ink(levels, np.outer(rows, within))
-    return np.stack([levels, np.tile(within, (STRIP_PIXELS, 1))]).astype(np.float32), scale
+    planes = np.stack([levels, np.tile(within, (STRIP_PIXELS, 1))]).astype(np.float32)
+    return Strip(planes, corner, along / scale, below / scale, tall)
 
 
 def _level(grey: Grey, corner: np.ndarray, right: np.ndarray, down: np.ndarray, columns: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from imparfait.inference.ocr.pipeline import (
     DetectedDigit,
     DetectedField,
     RecognisedGlyphs,
+    SequenceReader,
     field_of,
     recognise,
 )
@@ -135,7 +136,7 @@ def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, 
     read = [glyph for glyph in line if glyphs.is_digit[glyph]]
     if not read:
         return None
-    found = field_of(read, line, glyphs, predictor.classes)
+    found = field_of(read, line, glyphs, predictor.classes, SequenceReader(grid.pixels, predictor.input_format))
     boxes = glyphs.boxes[read]
     gaps = (boxes[1:, 0] - boxes[:-1, 2]) / (boxes[:, 3] - boxes[:, 1]).max()
     doubt = (

@@ -1,0 +1,133 @@
+"""Fit how the two readers of a field count, on composed pages of writers and fonts that neither was trained on.
+
+    python benchmarks/tools/train_reader.py compose build/choose --split choose --pages 1000 --meters METERS
+    python benchmarks/tools/fit_sequences.py build/choose
+
+Prints the weights for imparfait/inference/ocr/fusion.py, fitted on four fifths of the pages, and on the last fifth how
+often each reader and both together are right.
+"""
+
+import argparse
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from imparfait.inference.loading import load_predictor
+from imparfait.inference.ocr.ctc import OfLength, strings_by_length
+from imparfait.inference.ocr.detector import DIGITS, detect
+from imparfait.inference.ocr.distribution import Segmentation
+from imparfait.inference.ocr.fusion import FusionWeights, fused
+from imparfait.inference.ocr.layout import find_lines, split_into_fields
+from imparfait.inference.ocr.pipeline import RecognisedGlyphs, recognise, segmentations_of
+from imparfait.inference.ocr.sequence_recognizer import field_strip, recognise_sequence
+
+BESIDE = 0.45  # heights of a field beside it, in which a digit that was not found belongs to it
+MISREAD = 0.002  # as in the reader: no digit has probability 0
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A field of a page."""
+
+    by_glyphs: list[Segmentation]
+    by_sequence: list[OfLength]
+    truth: str
+    page: int
+
+
+def examples(folder: Path, limit: int) -> list[Example]:
+    """The fields found on so many pages."""
+    predictor = load_predictor("digits")
+    found: list[Example] = []
+    number = 0
+    for path in sorted(folder.glob("choose-*.npz")):
+        with np.load(path) as file:
+            ends = np.cumsum(file["counts"])[:-1]
+            parts = zip(file["images"], np.split(file["boxes"], ends), np.split(file["labels"], ends), strict=True)
+            for image, boxes, labels in parts:
+                if number == limit:
+                    return found
+                number += 1
+                grey = image.astype(np.float32) / 255
+                glyphs = recognise(grey, detect(grey), predictor)
+                for line in find_lines(glyphs.boxes):
+                    for field in split_into_fields(line, glyphs.boxes, glyphs.presence):
+                        truth = truth_of(glyphs.boxes[field], boxes, labels)
+                        if truth is not None:
+                            found.append(example(grey, field, line, glyphs, truth, number))
+    return found
+
+
+def truth_of(field: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> str | None:
+    """The digits in and close beside the boxes of a field; None if one of them is cut off or too small."""
+    tall = float(np.median(field[:, 3] - field[:, 1]))
+    left, top, right, bottom = field[:, 0].min(), field[:, 1].min(), field[:, 2].max(), field[:, 3].max()
+    middles = boxes[:, :2] + boxes[:, 2:] / 2
+    inside = (middles > [left - BESIDE * tall, top]) & (middles < [right + BESIDE * tall, bottom])
+    chosen = np.flatnonzero(inside.all(1) & (labels != DIGITS))
+    if (labels[chosen] > DIGITS).any():
+        return None
+    slope = np.polyfit(*((field[:, :2] + field[:, 2:]) / 2).T, 1)[0] if len(field) > 1 else 0.0
+    order = np.argsort(middles[chosen] @ [1, np.clip(slope, -1, 1)])
+    return "".join(map(str, labels[chosen[order]]))
+
+
+def example(
+    grey: np.ndarray, field: list[int], line: list[int], glyphs: RecognisedGlyphs, truth: str, page: int
+) -> Example:
+    """What both readers make of a field."""
+    parts, _ = segmentations_of(field, line, glyphs)
+    by_glyphs = [Segmentation(share, glyphs.probabilities[chosen]) for share, chosen in parts]
+    frames = recognise_sequence(field_strip(grey, glyphs.boxes[field]).planes)
+    return Example(by_glyphs, strings_by_length(frames), truth, page)
+
+
+def likelihood(found: list[Segmentation], truth: str) -> float:
+    """The probability of the truth."""
+    rows = [(each.probability, each.rows) for each in found if len(each.rows) == len(truth)]
+    places, labels = np.arange(len(truth)), [int(digit) for digit in truth]
+    return sum(share * float(((1 - MISREAD) * row + MISREAD / DIGITS)[places, labels].prod()) for share, row in rows)
+
+
+def best(found: list[Segmentation]) -> tuple[str, float]:
+    """The most probable string and its probability."""
+    score, text = max((each.probability * each.rows.max(1).prod(), each.rows.argmax(1)) for each in found)
+    return "".join(map(str, text)), float(score)
+
+
+def loss(weights: np.ndarray, some: list[Example]) -> float:
+    """The mean negative logarithm of the truth's probability, where nothing is certain."""
+    fields = (fused(each.by_glyphs, each.by_sequence, FusionWeights(*weights)) for each in some)
+    return -float(np.mean([np.log(0.001 + likelihood(found, each.truth)) for each, found in zip(some, fields)]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pages", type=int, default=1000)
+    options = parser.parse_args()
+    all_fields = examples(options.folder, options.pages)
+    fitted = [each for each in all_fields if each.page <= 0.8 * options.pages and each.truth]
+    held = [each for each in all_fields if each.page > 0.8 * options.pages]
+    start = np.array(astuple(FusionWeights()))
+    found = minimize(loss, start, (fitted,), "Nelder-Mead", options={"maxfev": 250, "xatol": 0.01, "fatol": 1e-5})
+    weights = FusionWeights(*(round(float(each), 3) for each in found.x))
+    print(weights)
+    print(f"loss {loss(start, fitted):.4f} -> {found.fun:.4f} on {len(fitted)} fields")
+    for name, which in [("all", held), ("two digits or more", [each for each in held if len(each.truth) > 1])]:
+        glyphs = [best(each.by_glyphs) for each in which]
+        alone = [best([Segmentation(o.probability, o.rows) for o in each.by_sequence] or each.by_glyphs) for each in which]
+        both = [best(fused(each.by_glyphs, each.by_sequence, weights)) for each in which]
+        for reader, answers in (("glyphs", glyphs), ("sequence", alone), ("both", both)):
+            right = np.array([text == each.truth for (text, _), each in zip(answers, which, strict=True)])
+            sure = np.array([score for _, score in answers]) >= 0.75
+            print(
+                f"{name}, {reader}: {right.mean():.2%} of {len(which)} right; sure {sure.mean():.1%}, "
+                f"of these wrong {(~right[sure]).mean():.2%}"
+            )
+
+
+if __name__ == "__main__":
+    main()
