@@ -4,7 +4,8 @@
     python benchmarks/tools/train_sequences.py train build/sequences build/sequences.pt --minutes 60
     python benchmarks/tools/train_sequences.py export build/sequences.pt sequences.onnx
 
-`harvest` composes pages that the detector was not trained on and keeps the strips of their fields, with their digits.
+`harvest` composes pages that the detector was not trained on and keeps the strips of their fields, with their digits,
+and strips of letters, which have none.
 The boxes that a strip is cut by are the true ones with the detector's kinds of errors: moved, larger or smaller, the
 first or the last one missing. Every second page is handwritten. Several of it may run with other --first numbers; `train` also takes shards that appear
 later.
@@ -32,13 +33,14 @@ from imparfait.inference.ocr.sequence_recognizer import PROBABILITIES, STRIP, ST
 BLANK = DIGITS
 SHARD_PAGES = 250
 MISSING, MOVED, RESIZED = 0.08, 0.05, 0.12  # chance of either end's box; standard deviations in heights, in logarithms
+WORD_SHARE, MAX_LETTERS = 0.25, 5  # of words, of which so many letters are kept: they have no digits
 MIN_DIGITS_SHARE = 0.35  # of fields with one digit, that are kept
 BATCH = 32
 PEAK, WEIGHT_DECAY = 2e-3, 0.02
 STRETCH, SLANT, SHIFT = 0.12, 0.25, 1.5  # of strips in training; the last in pixels
 FLIPPED = 0.02  # strips whose ink was taken for ground
 CHECKED_PAGES = 20  # one page in so many is not trained on
-CHECK_STEPS = 500
+CHECK_STEPS = 1000
 
 
 class SequenceRecognizer(nn.Module):
@@ -134,6 +136,11 @@ def fields_of(grey: np.ndarray, boxes: np.ndarray, labels: np.ndarray, rng: np.r
             text = "".join(map(str, labels[field]))
             if strip.shape[2] // 2 > 2 * len(text) + 1:
                 found.append((strip, text))
+        for word in split_into_fields(line, corners, np.where(labels == DIGITS, 1.0, 0.0)):
+            if rng.random() < WORD_SHARE:
+                start = int(rng.integers(len(word)))
+                part = word[start : start + 1 + int(rng.integers(MAX_LETTERS))]
+                found.append((field_strip(grey, _with_errors(corners[part], rng)).planes, ""))
     return found
 
 
@@ -189,11 +196,13 @@ def batch_of(fields: list[tuple], rng: np.random.Generator | None) -> tuple[Tens
     return strips, torch.tensor(frames), digits, torch.tensor([len(text) for *_, text in fields])
 
 
-def train(folder: Path, out: Path, minutes: float, seed: int = 0) -> None:
-    """Train for so many minutes; the averaged weights are saved."""
+def train(folder: Path, out: Path, minutes: float, seed: int = 0, init_from: Path | None = None) -> None:
+    """Train for so many minutes, from a saved state if there is one; the averaged weights are saved."""
     torch.manual_seed(seed)
     fields, rng = Fields(folder, "fit"), np.random.default_rng(seed)
     network = SequenceRecognizer().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if init_from:
+        network.load_state_dict(torch.load(init_from, weights_only=True))
     optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK, weight_decay=WEIGHT_DECAY)
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
@@ -259,6 +268,8 @@ def main() -> None:
     training.add_argument("out", type=Path)
     training.add_argument("--minutes", type=float, default=60.0)
     training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--init-from", type=Path)
+    training.add_argument("--threads", type=int, default=1)
     exporting = commands.add_parser("export")
     exporting.add_argument("state", type=Path)
     exporting.add_argument("out", type=Path)
@@ -267,7 +278,8 @@ def main() -> None:
     if options.command == "harvest":
         harvest(options.folder, options.meters, options.fonts, options.first, options.pages, options.split)
     elif options.command == "train":
-        train(options.folder, options.out, options.minutes, options.seed)
+        torch.set_num_threads(options.threads)
+        train(options.folder, options.out, options.minutes, options.seed, options.init_from)
     else:
         export(options.state, options.out)
 

@@ -64,5 +64,7 @@ def test_a_digit_in_doubt_makes_two_lengths() -> None:
     assert short.rows.argmax(1).tolist() == [1, 3]
 
 
-def test_ground_alone_is_no_string() -> None:
-    assert strings_by_length(frames_of("", 5)) == []
+def test_ground_alone_is_a_string_without_digits() -> None:
+    [found, *_] = strings_by_length(frames_of("", 5))
+    assert found.rows.shape == (0, 10)
+    assert found.probability == pytest.approx(1, abs=0.01)

@@ -20,7 +20,9 @@ def glyphs(labels: str, presence: list[float], places: list[float] | None = None
 
 def field(on: RecognisedGlyphs) -> DetectedField:
     """That of the digits read, on a line of all glyphs."""
-    return field_of(np.flatnonzero(on.is_digit).tolist(), list(range(len(on.boxes))), on, DIGIT_CLASSES)
+    found = field_of(np.flatnonzero(on.is_digit).tolist(), list(range(len(on.boxes))), on, DIGIT_CLASSES)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("doubtful", [0, 1, 2])

@@ -26,9 +26,9 @@ class OfLength:
 
 
 def strings_by_length(probabilities: Float[np.ndarray, "frames labels"]) -> list[OfLength]:
-    """The lengths that are possible, the most probable first; the last label is none.
+    """The lengths that are possible, 0 among them, the most probable first.
 
-    `probabilities` has in each frame the probability of each digit and of none.
+    `probabilities` has in each frame the probability of each digit and, as the last one, of none.
     """
     frames = np.flatnonzero(_says_something(probabilities[:, -1]))
     chances = np.maximum(probabilities[frames].astype(float), 1e-12)
@@ -38,7 +38,10 @@ def strings_by_length(probabilities: Float[np.ndarray, "frames labels"]) -> list
     likely = np.flatnonzero(total > MIN_PROBABILITY * total.sum())
     rest_after_digit = _backward(chances, int(likely.max()))
     found = []
-    for length in likely[likely > 0].tolist():
+    for length in likely.tolist():
+        if length == 0:
+            found.append(OfLength(float(ground[0] / total.sum()), np.zeros((0, last.shape[1])), np.zeros(0)))
+            continue
         # begins [frames, position, digit] from position 1 on; what is left after it to reach this length
         paths = begins[:, 1 : length + 1] * rest_after_digit[:, length - 1 :: -1][:, :length]
         rows = paths.sum(0)

@@ -27,6 +27,8 @@ from imparfait.inference.predictor import Predictor
 
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
 CLEAR = 0.98  # probability of a field by its glyphs, from which on it is not read as a whole too
+MAX_STEPS = 4  # in which a field grows by digits beside it
+MAX_SHARED_HEIGHTS = 0.2  # by which digits of two fields overlap; with more they are one
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
 DIGIT_CLASSES = tuple("0123456789")
 
@@ -75,9 +77,18 @@ class SequenceReader:
     """Of the classifier."""
 
     def read(self, boxes: Float[np.ndarray, "n 4"]) -> SequenceReading:
-        """The field with these boxes of digits."""
-        strip = field_strip(self.grey, boxes)
-        return SequenceReading(strings_by_length(recognise_sequence(strip.planes)), strip, self.grey, self.form)
+        """The field with these boxes of digits, and with digits that are seen beside them."""
+        for _ in range(MAX_STEPS):
+            strip = field_strip(self.grey, boxes)
+            lengths = strings_by_length(recognise_sequence(strip.planes))
+            best = max(lengths, key=lambda each: each.probability * float(each.rows.max(1).prod()))
+            seen = strip.boxes(best.frames)
+            middles = (seen[:, 0] + seen[:, 2]) / 2
+            beside = seen[(middles < boxes[:, 0].min()) | (middles > boxes[:, 2].max())]
+            if not len(beside):
+                break
+            boxes = np.concatenate([boxes, beside])
+        return SequenceReading(lengths, strip, self.grey, self.form)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +130,29 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
     sequences = SequenceReader(page.grey, predictor.input_format)
     lines = []
     for line in find_lines(glyphs.boxes):
-        fields = []
+        fields: list[tuple[list[int], DetectedField]] = []
         for part in split_into_fields(line, glyphs.boxes, glyphs.presence, join_separators):
-            doubt = MARKED if is_marked(page.grey, glyphs.boxes[part]) else None
             found = field_of(part, line, glyphs, predictor.classes, sequences)
-            fields.append(replace(_on_page(found, page.to_page), doubt=doubt))
+            if found and fields and _share_a_digit(fields[-1][1], found):
+                # What was between them was no glyph, and both have read it.
+                part = fields.pop()[0] + part
+                found = field_of(part, line, glyphs, predictor.classes, sequences)
+            if found:
+                fields.append((part, found))
         if fields:
-            lines.append(fields)
+            marked = (is_marked(page.grey, glyphs.boxes[part]) for part, _ in fields)
+            doubts = (MARKED if each else None for each in marked)
+            lines.append([
+                replace(_on_page(found, page.to_page), doubt=doubt)
+                for (_, found), doubt in zip(fields, doubts, strict=True)
+            ])
     return lines
+
+
+def _share_a_digit(left: DetectedField, right: DetectedField) -> bool:
+    """Whether the last digit of one field is the first one of the next."""
+    (_, _, end, _), (start, top, _, bottom) = left.digits[-1].box, right.digits[0].box
+    return end - start > MAX_SHARED_HEIGHTS * (bottom - top)
 
 
 def _on_page(field: DetectedField, to_page: Float[np.ndarray, "2 3"]) -> DetectedField:
@@ -158,10 +184,11 @@ def field_of(
     glyphs: RecognisedGlyphs,
     classes: tuple[str, ...],
     sequences: SequenceReader | None = None,
-) -> DetectedField:
+) -> DetectedField | None:
     """The field of these digits of a line; glyphs between them and beside them may be digits too.
 
-    Where its glyphs alone leave a doubt, `sequences` reads it as a whole too, and may find digits that are no glyphs.
+    Where its glyphs alone leave a doubt, `sequences` reads it as a whole too. It may find digits that are no glyphs,
+    or that there is no number: then None.
     """
     parts, held = segmentations_of(digits, line, glyphs)
     candidates = [[_digit(glyph, glyphs) for glyph in chosen] for _, chosen in parts]
@@ -176,13 +203,17 @@ def field_of(
             for each, segmentation in zip(candidates, found, strict=True)
         ]
         own = max(range(len(found)), key=lambda place: _likeliest(found[place]))
+    if not candidates[own]:
+        return None
     # What is held to be a digit without doubt, or to be none, may be wrong too: then any string may be right.
-    any_string = Segmentation(1 - held, np.full((len(candidates[own]), len(classes)), 1 / len(classes)))
-    others = sorted((place for place in range(len(found)) if place != own), key=lambda place: -found[place].probability)
+    none = sum(each.probability for each in found if not len(each.rows))
+    any_string = Segmentation(1 - held + none, np.full((len(candidates[own]), len(classes)), 1 / len(classes)))
+    others = [place for place in range(len(found)) if place != own and candidates[place]]
+    others.sort(key=lambda place: -found[place].probability)
     return DetectedField(
         candidates[own],
         _likeliest(found[own]),
-        StringDistribution.from_segmentations(classes, [any_string, *found]),
+        StringDistribution.from_segmentations(classes, [any_string, *(each for each in found if len(each.rows))]),
         [candidates[place] for place in others],
     )
 
@@ -190,7 +221,7 @@ def field_of(
 def segmentations_of(
     digits: list[int], line: list[int], glyphs: RecognisedGlyphs
 ) -> tuple[list[tuple[float, list[int]]], float]:
-    """The glyphs that may be the field's digits, with the probability that they are; and the sum of all."""
+    """The glyphs that may be the field's digits, perhaps none, with the probability that they are; and its sum."""
     reach = within_reach(digits, line, glyphs.boxes, glyphs.presence)
     possible = [glyph for glyph in reach if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
     doubtful = sorted(possible, key=lambda glyph: abs(glyphs.presence[glyph] - 0.5))[:MAX_DOUBTS]
@@ -199,9 +230,8 @@ def segmentations_of(
     for there in product((True, False), repeat=len(doubtful)):
         chosen = dict(zip(doubtful, there, strict=True))
         parts = [glyph for glyph in possible if chosen.get(glyph, glyph in digits)]
-        if parts:
-            share = float(np.prod([_odds(glyphs, glyph, is_there) for glyph, is_there in chosen.items()]))
-            found.append((held * share, parts))
+        share = float(np.prod([_odds(glyphs, glyph, is_there) for glyph, is_there in chosen.items()]))
+        found.append((held * share, parts))
     return found, held
 
 

@@ -137,6 +137,8 @@ def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, 
     if not read:
         return None
     found = field_of(read, line, glyphs, predictor.classes, SequenceReader(grid.pixels, predictor.input_format))
+    if found is None:
+        return None
     boxes = glyphs.boxes[read]
     gaps = (boxes[1:, 0] - boxes[:-1, 2]) / (boxes[:, 3] - boxes[:, 1]).max()
     doubt = (
