@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.ocr.ctc import OfLength, strings_by_length
+from imparfait.inference.ocr.ctc import OfLength
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.distribution import Segmentation
 from imparfait.inference.ocr.fusion import FusionWeights, fused
 from imparfait.inference.ocr.layout import find_lines, split_into_fields
-from imparfait.inference.ocr.pipeline import RecognisedGlyphs, recognise, segmentations_of
-from imparfait.inference.ocr.sequence_recognizer import field_strip, recognise_sequence
+from imparfait.inference.ocr.pipeline import RecognisedGlyphs, SequenceReader, recognise, segmentations_of
 
 BESIDE = 0.45  # heights of a field beside it, in which a digit that was not found belongs to it
 MISREAD = 0.002  # as in the reader: no digit has probability 0
@@ -56,7 +56,7 @@ def examples(folder: Path, limit: int) -> list[Example]:
                     for field in split_into_fields(line, glyphs.boxes, glyphs.presence):
                         truth = truth_of(glyphs.boxes[field], boxes, labels)
                         if truth is not None:
-                            found.append(example(grey, field, line, glyphs, truth, number))
+                            found.append(example(grey, field, line, glyphs, predictor.input_format, truth, number))
     return found
 
 
@@ -75,13 +75,20 @@ def truth_of(field: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> str | 
 
 
 def example(
-    grey: np.ndarray, field: list[int], line: list[int], glyphs: RecognisedGlyphs, truth: str, page: int
+    grey: np.ndarray,
+    field: list[int],
+    line: list[int],
+    glyphs: RecognisedGlyphs,
+    form: InputFormat,
+    truth: str,
+    page: int,
 ) -> Example:
     """What both readers make of a field."""
     parts, _ = segmentations_of(field, line, glyphs)
     by_glyphs = [Segmentation(share, glyphs.probabilities[chosen]) for share, chosen in parts]
-    frames = recognise_sequence(field_strip(grey, glyphs.boxes[field]).planes)
-    return Example(by_glyphs, strings_by_length(frames), truth, page)
+    _, possible = parts[0]
+    read = SequenceReader(grey, form).read(glyphs.boxes[field], glyphs.boxes[possible])
+    return Example(by_glyphs, read.lengths, truth, page)
 
 
 def likelihood(found: list[Segmentation], truth: str) -> float:

@@ -14,13 +14,13 @@ from imparfait.inference.ocr.distribution import Segmentation
 class FusionWeights:
     """Exponents of a product of two readers' probabilities (benchmarks/tools/fit_sequences.py)."""
 
-    glyphs_length: float = 0.3
-    sequence_length: float = 0.85
-    glyphs_digit: float = 0.3
-    sequence_digit: float = 0.9
-    log_unseen_by_glyphs: float = -1.6
+    glyphs_length: float = 0.544
+    sequence_length: float = 0.284
+    glyphs_digit: float = 0.125
+    sequence_digit: float = 1.405
+    log_unseen_by_glyphs: float = -2.461
     """What replaces the logarithm of the probability of a length that has none."""
-    log_unseen_by_sequence: float = -6.0
+    log_unseen_by_sequence: float = -4.013
 
 
 FUSION = FusionWeights()

@@ -76,10 +76,10 @@ class SequenceReader:
     form: InputFormat
     """Of the classifier."""
 
-    def read(self, boxes: Float[np.ndarray, "n 4"]) -> SequenceReading:
-        """The field with these boxes of digits, and with digits that are seen beside them."""
+    def read(self, boxes: Float[np.ndarray, "n 4"], possible: Float[np.ndarray, "m 4"]) -> SequenceReading:
+        """The field with these boxes of digits, and with digits that are seen beside them, as those in `possible`."""
         for _ in range(MAX_STEPS):
-            strip = field_strip(self.grey, boxes)
+            strip = field_strip(self.grey, boxes, possible)
             lengths = strings_by_length(recognise_sequence(strip.planes))
             best = max(lengths, key=lambda each: each.probability * float(each.rows.max(1).prod()))
             seen = strip.boxes(best.frames)
@@ -195,7 +195,8 @@ def field_of(
     found = [Segmentation(share, glyphs.probabilities[chosen]) for share, chosen in parts]
     own = next(place for place, (_, chosen) in enumerate(parts) if chosen == digits)
     if sequences and _likeliest(found[own]) < CLEAR and classes == DIGIT_CLASSES:
-        read = sequences.read(glyphs.boxes[digits])
+        _, all_possible = parts[0]
+        read = sequences.read(glyphs.boxes[digits], glyphs.boxes[all_possible])
         found = [replace(each, probability=each.probability * held) for each in fused(found, read.lengths)]
         candidates += [read.digits(each) for each in read.lengths if len(each.rows) not in map(len, candidates)]
         candidates = [
@@ -221,7 +222,7 @@ def field_of(
 def segmentations_of(
     digits: list[int], line: list[int], glyphs: RecognisedGlyphs
 ) -> tuple[list[tuple[float, list[int]]], float]:
-    """The glyphs that may be the field's digits, perhaps none, with the probability that they are; and its sum."""
+    """The glyphs that may be the field's digits, with the probability that they are, and its sum; all of them first."""
     reach = within_reach(digits, line, glyphs.boxes, glyphs.presence)
     possible = [glyph for glyph in reach if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
     doubtful = sorted(possible, key=lambda glyph: abs(glyphs.presence[glyph] - 0.5))[:MAX_DOUBTS]
