@@ -23,7 +23,6 @@ from imparfait.inference.ocr.fusion import FusionWeights, fused
 from imparfait.inference.ocr.layout import find_lines, split_into_fields
 from imparfait.inference.ocr.pipeline import RecognisedGlyphs, SequenceReader, recognise, segmentations_of
 
-BESIDE = 0.45  # heights of a field beside it, in which a digit that was not found belongs to it
 MISREAD = 0.002  # as in the reader: no digit has probability 0
 
 
@@ -52,26 +51,31 @@ def examples(folder: Path, limit: int) -> list[Example]:
                 number += 1
                 grey = image.astype(np.float32) / 255
                 glyphs = recognise(grey, detect(grey), predictor)
+                fields = true_fields(boxes, labels)
                 for line in find_lines(glyphs.boxes):
                     for field in split_into_fields(line, glyphs.boxes, glyphs.presence):
-                        truth = truth_of(glyphs.boxes[field], boxes, labels)
+                        truth = truth_of(glyphs.boxes[field], fields, boxes, labels)
                         if truth is not None:
                             found.append(example(grey, field, line, glyphs, predictor.input_format, truth, number))
     return found
 
 
-def truth_of(field: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> str | None:
-    """The digits in and close beside the boxes of a field; None if one of them is cut off or too small."""
-    tall = float(np.median(field[:, 3] - field[:, 1]))
-    left, top, right, bottom = field[:, 0].min(), field[:, 1].min(), field[:, 2].max(), field[:, 3].max()
+def true_fields(boxes: np.ndarray, labels: np.ndarray) -> list[list[int]]:
+    """The digits of each field of a page, by the reader's own layout of the true boxes."""
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1).astype(float)
+    presence = np.where(labels == DIGITS, 0.0, 1.0)
+    return [field for line in find_lines(corners) for field in split_into_fields(line, corners, presence)]
+
+
+def truth_of(found: np.ndarray, fields: list[list[int]], boxes: np.ndarray, labels: np.ndarray) -> str | None:
+    """The digits of the true fields that a found one is about; None if one of them is cut off or too small."""
+    low, high = found[:, :2].min(0), found[:, 2:].max(0)
     middles = boxes[:, :2] + boxes[:, 2:] / 2
-    inside = (middles > [left - BESIDE * tall, top]) & (middles < [right + BESIDE * tall, bottom])
-    chosen = np.flatnonzero(inside.all(1) & (labels != DIGITS))
-    if (labels[chosen] > DIGITS).any():
-        return None
-    slope = np.polyfit(*((field[:, :2] + field[:, 2:]) / 2).T, 1)[0] if len(field) > 1 else 0.0
-    order = np.argsort(middles[chosen] @ [1, np.clip(slope, -1, 1)])
-    return "".join(map(str, labels[chosen[order]]))
+    inside = ((middles > low) & (middles < high)).all(1)
+    meant = [field for field in fields if inside[field].any()]
+    meant.sort(key=lambda field: float(middles[field, 0].mean()))
+    digits = [digit for field in meant for digit in field]
+    return None if (labels[digits] > DIGITS).any() else "".join(map(str, labels[digits]))
 
 
 def example(
