@@ -30,6 +30,7 @@ CLEAR = 0.98  # probability of a field by its glyphs, from which on it is not re
 MAX_STEPS = 4  # in which a field grows by digits beside it
 MAX_SHARED_HEIGHTS = 0.2  # by which digits of two fields overlap; with more they are one
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
+DIFFER = "its digits one by one and the number as a whole are read differently"
 DIGIT_CLASSES = tuple("0123456789")
 
 Grey = Float32[np.ndarray, "height width"]
@@ -141,10 +142,9 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
                 fields.append((part, found))
         if fields:
             marked = (is_marked(page.grey, glyphs.boxes[part]) for part, _ in fields)
-            doubts = (MARKED if each else None for each in marked)
             lines.append([
-                replace(_on_page(found, page.to_page), doubt=doubt)
-                for (_, found), doubt in zip(fields, doubts, strict=True)
+                replace(_on_page(found, page.to_page), doubt=MARKED if with_mark else found.doubt)
+                for (_, found), with_mark in zip(fields, marked, strict=True)
             ])
     return lines
 
@@ -194,6 +194,7 @@ def field_of(
     candidates = [[_digit(glyph, glyphs) for glyph in chosen] for _, chosen in parts]
     found = [Segmentation(share, glyphs.probabilities[chosen]) for share, chosen in parts]
     own = next(place for place, (_, chosen) in enumerate(parts) if chosen == digits)
+    doubt, text = None, _labels(found[own])
     if sequences and _likeliest(found[own]) < CLEAR and classes == DIGIT_CLASSES:
         _, all_possible = parts[0]
         read = sequences.read(glyphs.boxes[digits], glyphs.boxes[all_possible])
@@ -204,6 +205,8 @@ def field_of(
             for each, segmentation in zip(candidates, found, strict=True)
         ]
         own = max(range(len(found)), key=lambda place: _likeliest(found[place]))
+        # On composed pages half of these were wrong, however probable.
+        doubt = None if _labels(found[own]) == text else DIFFER
     if not candidates[own]:
         return None
     # What is held to be a digit without doubt, or to be none, may be wrong too: then any string may be right.
@@ -216,6 +219,7 @@ def field_of(
         _likeliest(found[own]),
         StringDistribution.from_segmentations(classes, [any_string, *(each for each in found if len(each.rows))]),
         [candidates[place] for place in others],
+        doubt,
     )
 
 
@@ -234,6 +238,10 @@ def segmentations_of(
         share = float(np.prod([_odds(glyphs, glyph, is_there) for glyph, is_there in chosen.items()]))
         found.append((held * share, parts))
     return found, held
+
+
+def _labels(segmentation: Segmentation) -> list[int]:
+    return [int(label) for label in segmentation.rows.argmax(1)]
 
 
 def _likeliest(segmentation: Segmentation) -> float:
