@@ -91,7 +91,7 @@ def example(
     parts, _ = segmentations_of(field, line, glyphs)
     by_glyphs = [Segmentation(share, glyphs.probabilities[chosen]) for share, chosen in parts]
     _, possible = parts[0]
-    read = SequenceReader(grey, form).read(glyphs.boxes[field], glyphs.boxes[possible])
+    read = SequenceReader(grey, form).read(glyphs.boxes[possible])
     return Example(by_glyphs, read.lengths, truth, page)
 
 

@@ -77,10 +77,10 @@ class SequenceReader:
     form: InputFormat
     """Of the classifier."""
 
-    def read(self, boxes: Float[np.ndarray, "n 4"], possible: Float[np.ndarray, "m 4"]) -> SequenceReading:
-        """The field with these boxes of digits, and with digits that are seen beside them, as those in `possible`."""
+    def read(self, boxes: Float[np.ndarray, "n 4"]) -> SequenceReading:
+        """The field with these boxes of what may be its digits, and with digits that are seen beside them."""
         for _ in range(MAX_STEPS):
-            strip = field_strip(self.grey, boxes, possible)
+            strip = field_strip(self.grey, boxes)
             lengths = strings_by_length(recognise_sequence(strip.planes))
             best = max(lengths, key=lambda each: each.probability * float(each.rows.max(1).prod()))
             seen = strip.boxes(best.frames)
@@ -197,7 +197,7 @@ def field_of(
     doubt, text = None, _labels(found[own])
     if sequences and _likeliest(found[own]) < CLEAR and classes == DIGIT_CLASSES:
         _, all_possible = parts[0]
-        read = sequences.read(glyphs.boxes[digits], glyphs.boxes[all_possible])
+        read = sequences.read(glyphs.boxes[all_possible])
         found = [replace(each, probability=each.probability * held) for each in fused(found, read.lengths)]
         candidates += [read.digits(each) for each in read.lengths if len(each.rows) not in map(len, candidates)]
         candidates = [

@@ -23,7 +23,6 @@ STRIP_PIXELS = 32  # height of a strip
 STRIDE_PIXELS = 2  # of it, between the network's frames
 HALF_HEIGHTS = 0.8, 1.2  # of a strip, in heights of its digits, at least and at most
 MARGIN_HEIGHTS = 0.6  # to the left and right of a field: a digit that was not found is seen
-SEEN_HEIGHTS = 0.2  # beyond what may be a digit
 MAX_STRIP_PIXELS = 1024  # width of a strip
 WIDTH_HEIGHTS = 0.65  # of a digit that only the sequence recogniser sees
 STRAIGHT = 0.02  # slope of a field up to which it is not turned
@@ -69,10 +68,8 @@ class Strip:
         return np.concatenate([middles - reach, middles + reach], 1)
 
 
-def field_strip(
-    grey: Grey, boxes: Float[np.ndarray, "n 4"], possible: Float[np.ndarray, "m 4"] | None = None
-) -> Strip:
-    """A field as a level strip, given the boxes of its digits, and of all that may be digits: these are seen too."""
+def field_strip(grey: Grey, boxes: Float[np.ndarray, "n 4"]) -> Strip:
+    """A field as a level strip, given the boxes of what may be its digits."""
     middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     tall = max(float(np.median(sizes[:, 1])), 1.0)
     from_middle = middles - middles.mean(0)
@@ -83,10 +80,6 @@ def field_strip(
     places, rises = from_middle @ along, from_middle @ below
     first, last = float((places - sizes[:, 0] / 2).min()), float((places + sizes[:, 0] / 2).max())
     start, end = first - MARGIN_HEIGHTS * tall, last + MARGIN_HEIGHTS * tall
-    if possible is not None:
-        corners = np.concatenate([possible[:, :2], possible[:, 2:]])
-        seen = (corners - middles.mean(0)) @ along
-        start, end = min(start, float(seen.min()) - SEEN_HEIGHTS * tall), max(end, float(seen.max()) + SEEN_HEIGHTS * tall)
     centre = float(np.median(rises))
     reach = np.abs(rises - centre).max() + tall / 2
     half = tall * float(np.clip(1.1 * reach / tall, *HALF_HEIGHTS))
