@@ -23,6 +23,7 @@ STRIP_PIXELS = 32  # height of a strip
 STRIDE_PIXELS = 2  # of it, between the network's frames
 HALF_HEIGHTS = 0.8, 1.2  # of a strip, in heights of its digits, at least and at most
 MARGIN_HEIGHTS = 0.6  # to the left and right of a field: a digit that was not found is seen
+PADDING_PIXELS = 32  # of empty columns after a strip
 MAX_STRIP_PIXELS = 1024  # width of a strip
 WIDTH_HEIGHTS = 0.65  # of a digit that only the sequence recogniser sees
 STRAIGHT = 0.02  # slope of a field up to which it is not turned
@@ -37,8 +38,10 @@ def _session() -> Any:
 
 def recognise_sequence(strip: Float32[np.ndarray, "2 rows columns"]) -> Float32[np.ndarray, "frames labels"]:
     """The probability of each digit, and of none, in each of the frames of a strip from left to right."""
-    [found] = _session().run([PROBABILITIES], {STRIP: strip[None]})
-    return np.asarray(found[0])
+    # In training nearly all strips have empty columns after them.
+    padded = np.pad(strip, ((0, 0), (0, 0), (0, PADDING_PIXELS)))
+    [found] = _session().run([PROBABILITIES], {STRIP: padded[None]})
+    return np.asarray(found[0][: -(-strip.shape[2] // STRIDE_PIXELS)])
 
 
 @dataclass(frozen=True, eq=False)
