@@ -23,6 +23,7 @@ from imparfait.inference.ocr.fusion import FusionWeights, fused
 from imparfait.inference.ocr.layout import find_lines, split_into_fields
 from imparfait.inference.ocr.pipeline import RecognisedGlyphs, SequenceReader, recognise, segmentations_of
 
+BESIDE = 0.45  # heights beside a field, in which a digit that was not found belongs to it
 MISREAD = 0.002  # as in the reader: no digit has probability 0
 
 
@@ -68,14 +69,22 @@ def true_fields(boxes: np.ndarray, labels: np.ndarray) -> list[list[int]]:
 
 
 def truth_of(found: np.ndarray, fields: list[list[int]], boxes: np.ndarray, labels: np.ndarray) -> str | None:
-    """The digits of the true fields that a found one is about; None if one of them is cut off or too small."""
+    """The digits of the true fields that a found one is about.
+
+    None if one of them is cut off or too small, and where it is not clear which digits belong to it: there are others
+    close beside it.
+    """
     low, high = found[:, :2].min(0), found[:, 2:].max(0)
     middles = boxes[:, :2] + boxes[:, 2:] / 2
     inside = ((middles > low) & (middles < high)).all(1)
     meant = [field for field in fields if inside[field].any()]
     meant.sort(key=lambda field: float(middles[field, 0].mean()))
     digits = [digit for field in meant for digit in field]
-    return None if (labels[digits] > DIGITS).any() else "".join(map(str, labels[digits]))
+    beside = BESIDE * np.array([np.median(found[:, 3] - found[:, 1]), 0])
+    close = ((middles > low - beside) & (middles < high + beside)).all(1) & (labels != DIGITS)
+    if set(np.flatnonzero(close)) != set(digits) or (labels[digits] > DIGITS).any():
+        return None
+    return "".join(map(str, labels[digits]))
 
 
 def example(
