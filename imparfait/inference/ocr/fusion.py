@@ -14,13 +14,13 @@ from imparfait.inference.ocr.distribution import Segmentation
 class FusionWeights:
     """Exponents of a product of two readers' probabilities (benchmarks/tools/fit_sequences.py)."""
 
-    glyphs_length: float = 0.544
-    sequence_length: float = 0.284
-    glyphs_digit: float = 0.125
-    sequence_digit: float = 1.405
-    log_unseen_by_glyphs: float = -2.461
+    glyphs_length: float = .88
+    sequence_length: float = .199
+    glyphs_digit: float = .895
+    sequence_digit: float = .895
+    log_unseen_by_glyphs: float = -1.783
     """What replaces the logarithm of the probability of a length that has none."""
-    log_unseen_by_sequence: float = -4.013
+    log_unseen_by_sequence: float = -2.127
 
 
 FUSION = FusionWeights()
