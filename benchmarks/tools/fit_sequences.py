@@ -8,7 +8,7 @@ often each reader and both together are right.
 """
 
 import argparse
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
+from imparfait.inference.ocr import MIN_CONFIDENT_SCORE
 from imparfait.inference.ocr.ctc import OfLength
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.distribution import Segmentation
@@ -117,10 +118,18 @@ def best(found: list[Segmentation]) -> tuple[str, float]:
     return "".join(map(str, text)), float(score)
 
 
-def loss(weights: np.ndarray, some: list[Example]) -> float:
+def weights_of(parameters: np.ndarray) -> FusionWeights:
+    """The weights; digits of both readers count alike, which is as good on other pages as a weight for each."""
+    by_glyphs, by_sequence, digit, *unseen = (round(float(each), 3) for each in parameters)
+    return FusionWeights(by_glyphs, by_sequence, digit, digit, *unseen)
+
+
+def loss(parameters: np.ndarray, some: list[Example]) -> float:
     """The mean negative logarithm of the truth's probability, where nothing is certain."""
-    fields = (fused(each.by_glyphs, each.by_sequence, FusionWeights(*weights)) for each in some)
-    return -float(np.mean([np.log(0.001 + likelihood(found, each.truth)) for each, found in zip(some, fields)]))
+    weights = weights_of(parameters)
+    fields = (fused(each.by_glyphs, each.by_sequence, weights) for each in some)
+    likely = [likelihood(found, each.truth) for each, found in zip(some, fields, strict=True)]
+    return -float(np.log(0.001 + np.array(likely)).mean())
 
 
 def main() -> None:
@@ -129,20 +138,22 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=1000)
     options = parser.parse_args()
     all_fields = examples(options.folder, options.pages)
-    fitted = [each for each in all_fields if each.page <= 0.8 * options.pages and each.truth]
+    fitted = [each for each in all_fields if each.page <= 0.8 * options.pages]
     held = [each for each in all_fields if each.page > 0.8 * options.pages]
-    start = np.array(astuple(FusionWeights()))
+    start = np.array([0.5, 0.4, 0.5, -2.5, -4.0])
     found = minimize(loss, start, (fitted,), "Nelder-Mead", options={"maxfev": 250, "xatol": 0.01, "fatol": 1e-5})
-    weights = FusionWeights(*(round(float(each), 3) for each in found.x))
+    weights = weights_of(found.x)
     print(weights)
     print(f"loss {loss(start, fitted):.4f} -> {found.fun:.4f} on {len(fitted)} fields")
     for name, which in [("all", held), ("two digits or more", [each for each in held if len(each.truth) > 1])]:
         glyphs = [best(each.by_glyphs) for each in which]
-        alone = [best([Segmentation(o.probability, o.rows) for o in each.by_sequence] or each.by_glyphs) for each in which]
+        alone = [
+            best([Segmentation(o.probability, o.rows) for o in each.by_sequence] or each.by_glyphs) for each in which
+        ]
         both = [best(fused(each.by_glyphs, each.by_sequence, weights)) for each in which]
         for reader, answers in (("glyphs", glyphs), ("sequence", alone), ("both", both)):
             right = np.array([text == each.truth for (text, _), each in zip(answers, which, strict=True)])
-            sure = np.array([score for _, score in answers]) >= 0.75
+            sure = np.array([score for _, score in answers]) >= MIN_CONFIDENT_SCORE
             print(
                 f"{name}, {reader}: {right.mean():.2%} of {len(which)} right; sure {sure.mean():.1%}, "
                 f"of these wrong {(~right[sure]).mean():.2%}"

@@ -58,7 +58,9 @@ class SequenceRecognizer(nn.Module):
             *convolution(48, 64),
             *convolution(64, 64),
         )
-        self.flat = nn.Sequential(nn.Conv2d(64, width, (4, 1), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.flat = nn.Sequential(
+            nn.Conv2d(64, width, (4, 1), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
         self.body = nn.Sequential(*(Along(width, dilation) for dilation in (1, 2, 4)))
         self.last = nn.Sequential(nn.Dropout(0.1), nn.Conv1d(width, DIGITS + 1, 1))
 

@@ -140,9 +140,9 @@ def _parts(
 ) -> list[PartDifference]:
     """The images by name, the largest differences first; tested over the groups, where `members` are given."""
     masks = [(str(name), names == name) for name in np.unique(names)]
-    adjusted = holm([
-        _p([each[mask] for each in correct], None if members is None else members[mask]) for _, mask in masks
-    ])
+    adjusted = holm(
+        [_p([each[mask] for each in correct], None if members is None else members[mask]) for _, mask in masks]
+    )
     found = [
         PartDifference(name, int(mask.sum()), (int(correct[0][mask].sum()), int(correct[1][mask].sum())), p)
         for (name, mask), p in zip(masks, adjusted, strict=True)

@@ -31,17 +31,15 @@ def best(found: list[Segmentation]) -> tuple[str, float]:
 
 
 def test_what_both_read_is_more_probable_than_what_one_reads() -> None:
-    alone = best(fused([by_glyphs("123")], []))
-    assert alone[0] == "123"
-    agreed = best(fused([by_glyphs("123")], [by_sequence("123")]))
-    assert agreed[0] == "123"
-    assert agreed[1] > alone[1]
+    for other in (by_sequence("123"), by_sequence("124")):
+        text, score = best(fused([by_glyphs("123")], [other]))
+        assert (text == "123" and score > 0.8**3) == (other.rows[2].argmax() == 3)
 
 
 def test_a_digit_on_which_they_differ_is_unsure() -> None:
     text, score = best(fused([by_glyphs("123")], [by_sequence("173")]))
     assert text in ("123", "173")
-    assert score < 0.75
+    assert score < 0.6
 
 
 def test_a_length_that_only_the_sequence_knows_is_read_if_the_glyphs_are_unclear() -> None:
@@ -55,7 +53,10 @@ def test_a_length_that_only_the_sequence_knows_is_read_if_the_glyphs_are_unclear
 def test_probabilities_add_up_to_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 6, 4)
-    glyphs = [Segmentation(share, rng.dirichlet(np.ones(10), length)) for share, length in zip(rng.random(4), lengths)]
+    glyphs = [
+        Segmentation(share, rng.dirichlet(np.ones(10), length))
+        for share, length in zip(rng.random(4), lengths, strict=True)
+    ]
     sequence = [
         OfLength(float(share), rng.dirichlet(np.ones(10), length), np.arange(float(length)))
         for share, length in zip(rng.dirichlet(np.ones(3)), (2, 4, 7), strict=True)

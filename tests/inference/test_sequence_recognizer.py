@@ -10,7 +10,9 @@ from imparfait.inference.ocr.sequence_recognizer import STRIP_PIXELS, Strip, fie
 Written = tuple[np.ndarray, np.ndarray]
 
 
-def written(text: str, size: int = 40, at: tuple[int, int] = (60, 60), apart: float = 0.0, degrees: float = 0) -> Written:
+def written(
+    text: str, size: int = 40, at: tuple[int, int] = (60, 60), apart: float = 0.0, degrees: float = 0
+) -> Written:
     """A page with a number, its digits so many pixels closer than the font has them, and their boxes."""
     image, font = Image.new("L", (400, 240), 225), ImageFont.load_default(size)
     draw, boxes, (x, y) = ImageDraw.Draw(image), [], at

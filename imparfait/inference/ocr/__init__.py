@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Of 49 real images with several numbers, read during development, 41 are confident and none of them is wrong. Of 300
 # composed lines of writers and pens that the reader was not trained on, 199 are confident and 17 of them wrong.
-MIN_CONFIDENT_SCORE = 0.75  # probability of a field's whole string
+MIN_CONFIDENT_SCORE = 0.9  # probability of a field's whole string
 MAX_ASPECT = 100  # of a large page's sides: 700 bytes of GIF can hold a strip that takes seconds
 LARGE_PIXELS = 1 << 20  # pixels from which on a page's shape is checked
 LIKELY = 0.01  # probability of an alternative from which on the digits that it has otherwise are unsure

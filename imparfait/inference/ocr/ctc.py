@@ -54,7 +54,7 @@ def strings_by_length(probabilities: Float[np.ndarray, "frames labels"]) -> list
 def _says_something(none: Float[np.ndarray, " frames"]) -> np.ndarray:
     """Frames without those of clear ground that follow another: these change nothing, and most are such."""
     clear = none > CLEAR_GROUND
-    return ~(clear & np.concatenate([[False], clear[:-1]]))
+    return np.asarray(~(clear & np.concatenate([[False], clear[:-1]])))
 
 
 def _forward(

@@ -12,12 +12,12 @@ from imparfait.inference.ocr.distribution import Segmentation
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """Exponents of a product of two readers' probabilities (benchmarks/tools/fit_sequences.py)."""
+    """Exponents of a product of two readers' probabilities, fitted by benchmarks/tools/fit_sequences.py."""
 
-    glyphs_length: float = .88
-    sequence_length: float = .199
-    glyphs_digit: float = .895
-    sequence_digit: float = .895
+    glyphs_length: float = 0.88
+    sequence_length: float = 0.199
+    glyphs_digit: float = 0.895
+    sequence_digit: float = 0.895
     log_unseen_by_glyphs: float = -1.783
     """What replaces the logarithm of the probability of a length that has none."""
     log_unseen_by_sequence: float = -2.127

@@ -142,10 +142,12 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
                 fields.append((part, found))
         if fields:
             marked = (is_marked(page.grey, glyphs.boxes[part]) for part, _ in fields)
-            lines.append([
-                replace(_on_page(found, page.to_page), doubt=MARKED if with_mark else found.doubt)
-                for (_, found), with_mark in zip(fields, marked, strict=True)
-            ])
+            lines.append(
+                [
+                    replace(_on_page(found, page.to_page), doubt=MARKED if with_mark else found.doubt)
+                    for (_, found), with_mark in zip(fields, marked, strict=True)
+                ]
+            )
     return lines
 
 
@@ -160,7 +162,9 @@ def _on_page(field: DetectedField, to_page: Float[np.ndarray, "2 3"]) -> Detecte
     digits, *others = (
         [
             replace(digit, box=_whole_pixels(box))
-            for digit, box in zip(each, boxes_on_page(np.array([digit.box for digit in each], float), to_page), strict=True)
+            for digit, box in zip(
+                each, boxes_on_page(np.array([digit.box for digit in each], float), to_page), strict=True
+            )
         ]
         for each in (field.digits, *field.others)
     )
