@@ -5,10 +5,9 @@
     python benchmarks/tools/train_sequences.py export build/sequences.pt sequences.onnx
 
 `harvest` composes pages that the detector was not trained on and keeps the strips of their fields, with their digits,
-and strips of letters, which have none.
-The boxes that a strip is cut by are the true ones with the detector's kinds of errors: moved, larger or smaller, the
-first or the last one missing. Every second page is handwritten. Several of it may run with other --first numbers; `train` also takes shards that appear
-later.
+and strips of letters, which have none. Every second page is handwritten. The boxes that a strip is cut by are the true
+ones with the detector's kinds of errors: moved, larger or smaller, the first or the last one missing. Several of it may
+run with other --first numbers; `train` also takes shards that appear later.
 """
 
 import argparse

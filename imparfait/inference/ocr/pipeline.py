@@ -1,8 +1,8 @@
 """The OCR pipeline: from a page's pixels to fields of digits with their probabilities."""
 
 # detector (glyphs at all scales) -> classifiers (two more opinions on each glyph) -> layout (lines, fields) -> the
-# probability of every string of a field. A glyph that is perhaps none makes the string's length uncertain. Where a doubt
-# is left, the sequence recogniser reads the field as a whole, and the product of both readers' probabilities counts.
+# probability of every string of a field. A glyph that is perhaps none makes the string's length uncertain. Where there
+# is a doubt, the sequence recogniser reads the field as a whole, and the product of both readers' probabilities counts.
 
 from dataclasses import dataclass, replace
 from itertools import product
