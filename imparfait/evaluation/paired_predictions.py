@@ -94,7 +94,7 @@ def compare_predictions(
         (summaries[0], summaries[1]),
         _verdict(summaries, correct, members, split),
         split,
-        _parts(labels, correct),
+        _parts(labels, correct, None if members is None or members.max() < 1 else members),
         [] if of_group is None else _parts(of_group, correct),
         (len(names) - len(shared), len(other_names) - len(shared)),
     )
@@ -135,15 +135,32 @@ def _summary(
     return ModelSummary(name, hits, len(correct), interval, over_groups, loss, error, by_chance)
 
 
-def _parts(names: np.ndarray, correct: Sequence[Bool[np.ndarray, " n"]]) -> list[PartDifference]:
-    """The images by name, the largest differences first."""
+def _parts(
+    names: np.ndarray, correct: Sequence[Bool[np.ndarray, " n"]], members: Int[np.ndarray, " n"] | None = None
+) -> list[PartDifference]:
+    """The images by name, the largest differences first; tested over the groups, where `members` are given."""
     masks = [(str(name), names == name) for name in np.unique(names)]
-    adjusted = holm([mcnemar(correct[0][mask], correct[1][mask]).p for _, mask in masks])
+    adjusted = holm(
+        [_p([each[mask] for each in correct], None if members is None else members[mask]) for _, mask in masks]
+    )
     found = [
         PartDifference(name, int(mask.sum()), (int(correct[0][mask].sum()), int(correct[1][mask].sum())), p)
         for (name, mask), p in zip(masks, adjusted, strict=True)
     ]
     return sorted(found, key=lambda part: (part.p, -abs(part.correct[1] - part.correct[0]) / part.images))
+
+
+def _p(correct: Sequence[Bool[np.ndarray, " n"]], members: Int[np.ndarray, " n"] | None) -> float:
+    """The p value of no difference: by McNemar's exact test, with groups by a t test over them.
+
+    1 for images of a single group: how much groups differ is not known then.
+    """
+    if members is None:
+        return mcnemar(correct[0], correct[1]).p
+    if len(np.unique(members)) < 2:
+        return 1.0
+    ahead = correct[1].astype(float) - correct[0]
+    return Difference(float(ahead.mean()), *mean_error(ahead, members)).p
 
 
 def _truths(

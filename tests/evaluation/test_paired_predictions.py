@@ -120,6 +120,19 @@ def test_with_groups_the_test_is_over_groups_and_says_so(tables: tuple[Path, Pat
     assert "t test over 3 groups" in run("compare", *tables, "--truth", truths)
 
 
+def test_classes_are_tested_over_groups_too(tables: tuple[Path, Path], tmp_path: Path) -> None:
+    groups = ["one"] * 12 + ["two"] * 14 + ["three"] * 14  # the 6 bees that only b has right are all in one group
+    alone = compare_predictions(*map(read_predictions, tables))
+    truths = write(tmp_path / "truth.csv", {"image_path": FILES, "label": TRUTHS, "group": groups})
+    found = compare_predictions(*map(read_predictions, tables), *read_truths(truths))
+    assert min(part.p for part in found.by_class) > 0.05
+    truths = write(tmp_path / "one.csv", {"image_path": FILES, "label": TRUTHS, "group": TRUTHS})
+    of_one_group = compare_predictions(*map(read_predictions, tables), *read_truths(truths))
+    assert [part.p for part in of_one_group.by_class] == [1, 1]  # nothing tells how much groups of a class differ
+    bee = {part.name: part for part in alone.by_class}["bee"]
+    assert bee.p == pytest.approx(2 * binomtest(0, 6).pvalue)  # Holm's, of two classes
+
+
 def test_probabilities_give_the_prediction_the_log_loss_and_the_calibration_error(
     tables: tuple[Path, Path], tmp_path: Path
 ) -> None:
