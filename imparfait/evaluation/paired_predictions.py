@@ -89,12 +89,12 @@ def compare_predictions(
     members = None if of_group is None else np.unique(of_group, return_inverse=True)[1]
     parts = zip((first, second), (rows, other_rows), _distinct(first, second), correct, strict=True)
     summaries = [_summary(table, own, name, hits, labels, members) for table, own, name, hits in parts]
-    split = mcnemar(correct[1], correct[0])
+    several = members if members is not None and members.max() > 0 else None  # one group is as none
     return PairedComparison(
         (summaries[0], summaries[1]),
-        _verdict(summaries, correct, members, split),
-        split,
-        _parts(labels, correct, None if members is None or members.max() < 1 else members),
+        _verdict(summaries, correct, several),
+        mcnemar(correct[1], correct[0]),
+        _parts(labels, correct, several),
         [] if of_group is None else _parts(of_group, correct),
         (len(names) - len(shared), len(other_names) - len(shared)),
     )
@@ -104,12 +104,11 @@ def _verdict(
     models: Sequence[ModelSummary],
     correct: Sequence[Bool[np.ndarray, " n"]],
     members: Int[np.ndarray, " n"] | None,
-    split: Discordance,
 ) -> Verdict:
     ahead = correct[1].astype(float) - correct[0]
     names = (models[1].name, models[0].name)
     found = Difference(float(ahead.mean()), *mean_error(ahead, members))
-    return Verdict(names, found, split.p if members is None or members.max() < 1 else found.p)
+    return Verdict(names, found, _p(correct, members))
 
 
 def _summary(
