@@ -66,3 +66,8 @@ def test_probabilities_add_up_to_one(seed: int) -> None:
     for each in found:
         np.testing.assert_allclose(each.rows.sum(1), 1)
     assert [len(each.rows) for each in found[:4]] == lengths.tolist()
+
+
+def test_an_improbable_length_that_no_glyphs_have_is_no_alternative() -> None:
+    found = fused([by_glyphs("123")], [by_sequence("123", 0.99), by_sequence("1223", 0.01)])
+    assert [len(each.rows) for each in found] == [3]

@@ -24,8 +24,9 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.image_workers.worker import Worker
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, crops, read_file
+from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, crops, pipeline, read_file
 from imparfait.inference.ocr.glyph_classifier import classify_glyphs
+from imparfait.inference.ocr.sequence_recognizer import recognise_sequence
 from imparfait.inference.predictor import Predictor
 
 
@@ -163,7 +164,7 @@ def test_touching_digits_are_read_more_often_than_not() -> None:
 
 def test_a_field_is_confident_only_if_its_whole_string_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def swapped(probabilities: Probabilities, share: float) -> Probabilities:
-        """With a share of the probability of each 5 given to a 6; the detector sees the 5."""
+        """With a share of the probability of each 5 given to a 6; only the detector is sure of the 5."""
         given = share * probabilities[:, 5:6]
         labels = np.arange(probabilities.shape[1])
         return probabilities + given * (labels == 6) - given * (labels == 5)
@@ -172,6 +173,7 @@ def test_a_field_is_confident_only_if_its_whole_string_is(monkeypatch: pytest.Mo
         return swapped(predictor().predict_proba(pixels), 0.999)
 
     monkeypatch.setattr(crops, "classify_glyphs", lambda *of_page: swapped(classify_glyphs(*of_page), 0.5))
+    monkeypatch.setattr(pipeline, "recognise_sequence", lambda planes: swapped(recognise_sequence(planes), 0.5))
     page = sheet()
     write(page, "2509", (90, 60))
     write(page, "83", (90, 380))

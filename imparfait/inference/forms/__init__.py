@@ -10,7 +10,7 @@ from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box, lightness
 from imparfait.inference.forms.fields_file import Form, FormField
 from imparfait.inference.forms.numbers import decide, joined
-from imparfait.inference.forms.regions import Region, adjoins_edge, crosses_edge, is_empty, region_of
+from imparfait.inference.forms.regions import Region, adjoins_edge, crosses_edge, cuts_digits, is_empty, region_of
 from imparfait.inference.ocr import Digit, Field, Reading, read_page
 from imparfait.inference.ocr.constraints import Same
 from imparfait.inference.ocr.distribution import StringDistribution
@@ -126,6 +126,7 @@ def _found(page: Page, each: FormField, predictor: Predictor) -> _Found:
     inside = [_decoded(digit, page) for digit in digits]
     problem = (
         CROSSING if any(map(region.is_crossed_by, inside)) or crosses_edge(page, region, inside)
+        or cuts_digits(page, region, inside)
         else ADJOINING if adjoins_edge(page, region, inside)
         else SEVERAL_LINES if len(lines) > 1 else TALL if _has_tall_digit(inside) else None
     )  # fmt: skip

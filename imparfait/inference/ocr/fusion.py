@@ -25,6 +25,7 @@ class FusionWeights:
 
 FUSION = FusionWeights()
 SMALLEST = 1e-5  # probability of a digit: neither reader rules one out
+MIN_UNSEEN = 0.03  # probability by the sequence, from which on a length counts that no glyphs have
 
 
 def fused(
@@ -36,7 +37,6 @@ def fused(
     each digit of it. Where one of them does not know a length, the other one's digits count alone.
     """
     of_length = {len(each.rows): each for each in by_sequence}
-    known = {len(each.rows) for each in by_glyphs}
     both = weights.glyphs_digit + weights.sequence_digit
     logs, rows = [], []
     for each in by_glyphs:
@@ -50,14 +50,19 @@ def fused(
             length += weights.sequence_length * np.log(other.probability)
         logs.append(length + np.log(likely.sum(1)).sum())
         rows.append(likely / likely.sum(1, keepdims=True))
-    for other in by_sequence:
-        if len(other.rows) not in known:
-            likely = _powers(other.rows, both)
-            length = weights.log_unseen_by_glyphs + weights.sequence_length * np.log(other.probability)
-            logs.append(length + np.log(likely.sum(1)).sum())
-            rows.append(likely / likely.sum(1, keepdims=True))
+    for other in only_in_sequence(by_glyphs, by_sequence):
+        likely = _powers(other.rows, both)
+        length = weights.log_unseen_by_glyphs + weights.sequence_length * np.log(other.probability)
+        logs.append(length + np.log(likely.sum(1)).sum())
+        rows.append(likely / likely.sum(1, keepdims=True))
     shares = np.exp(np.array(logs) - max(logs))
     return [Segmentation(float(share), row) for share, row in zip(shares / shares.sum(), rows, strict=True)]
+
+
+def only_in_sequence(by_glyphs: Sequence[Segmentation], by_sequence: Sequence[OfLength]) -> list[OfLength]:
+    """The lengths that no glyphs have and that are not improbable."""
+    known = {len(each.rows) for each in by_glyphs}
+    return [each for each in by_sequence if len(each.rows) not in known and each.probability >= MIN_UNSEEN]
 
 
 def _powers(rows: Float[np.ndarray, "length digits"], exponent: float) -> Float[np.ndarray, "length digits"]:

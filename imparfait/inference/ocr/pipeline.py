@@ -18,7 +18,7 @@ from imparfait.inference.ocr.ctc import OfLength, strings_by_length
 from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.evidence import WEIGHTS, Weights, labels, presence
-from imparfait.inference.ocr.fusion import fused
+from imparfait.inference.ocr.fusion import fused, only_in_sequence
 from imparfait.inference.ocr.layout import MIN_POSSIBLE, MIN_PRESENCE, find_lines, split_into_fields, within_reach
 from imparfait.inference.ocr.marks import is_marked
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
@@ -202,8 +202,8 @@ def field_of(
     if sequences and _likeliest(found[own]) < CLEAR and classes == DIGIT_CLASSES:
         _, all_possible = parts[0]
         read = sequences.read(glyphs.boxes[all_possible])
+        candidates += [read.digits(each) for each in only_in_sequence(found, read.lengths)]
         found = [replace(each, probability=each.probability * held) for each in fused(found, read.lengths)]
-        candidates += [read.digits(each) for each in read.lengths if len(each.rows) not in map(len, candidates)]
         candidates = [
             [_with_row(digit, row) for digit, row in zip(each, segmentation.rows, strict=True)]
             for each, segmentation in zip(candidates, found, strict=True)
