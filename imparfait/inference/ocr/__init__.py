@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from imparfait.data.images.sources import OneImage
 
-# Of 49 real images with several numbers, read during development, 41 are confident and none of them is wrong. Of 300
-# composed lines of writers and pens that the reader was not trained on, 199 are confident and 17 of them wrong.
+# Chosen on 927 fields of composed pages, of which 4 % of the confident ones are wrong. Of 49 real images with several
+# numbers, read during development, 42 are confident and none of them is wrong.
 MIN_CONFIDENT_SCORE = 0.9  # probability of a field's whole string
 MAX_ASPECT = 100  # of a large page's sides: 700 bytes of GIF can hold a strip that takes seconds
 LARGE_PIXELS = 1 << 20  # pixels from which on a page's shape is checked
