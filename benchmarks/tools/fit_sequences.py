@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE
-from imparfait.inference.ocr.ctc import OfLength
+from imparfait.inference.ocr.ctc import LengthReading
 from imparfait.inference.ocr.detector import DIGITS, detect
 from imparfait.inference.ocr.distribution import Segmentation
 from imparfait.inference.ocr.fusion import FusionWeights, fused
@@ -33,7 +33,7 @@ class Example:
     """A field of a page."""
 
     by_glyphs: list[Segmentation]
-    by_sequence: list[OfLength]
+    by_sequence: list[LengthReading]
     truth: str
     page: int
 

@@ -14,7 +14,7 @@ from imparfait.core.types import Pixels
 from imparfait.data.images.foreground import Box
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.ocr.crops import SMALLEST, cut_out, opinions_on
-from imparfait.inference.ocr.ctc import OfLength, strings_by_length
+from imparfait.inference.ocr.ctc import LengthReading
 from imparfait.inference.ocr.detector import Glyphs
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
 from imparfait.inference.ocr.evidence import WEIGHTS, Weights, labels, presence
@@ -22,15 +22,17 @@ from imparfait.inference.ocr.fusion import fused, only_in_sequence
 from imparfait.inference.ocr.layout import MIN_POSSIBLE, MIN_PRESENCE, find_lines, split_into_fields, within_reach
 from imparfait.inference.ocr.marks import is_marked
 from imparfait.inference.ocr.orientation import boxes_on_page, upright
-from imparfait.inference.ocr.sequence_recognizer import Strip, field_strip, recognise_sequence
+from imparfait.inference.ocr.sequence_recognizer import Strip, likeliest, read_sequence
 from imparfait.inference.predictor import Predictor
 
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
-CLEAR = 0.98  # probability of a field by its glyphs, from which on it is not read as a whole too
-MAX_STEPS = 4  # in which a field grows by digits beside it
+MAX_UNSURE = 0.98  # probability of a field by its glyphs, up to which it is read as a whole too
+MIN_NONE = 0.5  # probability that there is no number; so were 62 of 80 composed fields, the others were a digit or two
+    0.5  # probability that there is no number; on composed pages 62 of 80 such fields were none, 18 one digit or two
+)
 MAX_SHARED_HEIGHTS = 0.2  # by which digits of two fields overlap; with more they are one
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
-DIFFER = "its digits one by one and the number as a whole are read differently"
+DIFFER = "read digit by digit and read as a whole, it is a different number"
 DIGIT_CLASSES = tuple("0123456789")
 
 Grey = Float32[np.ndarray, "height width"]
@@ -52,44 +54,27 @@ class DetectedDigit:
 
 
 @dataclass(frozen=True, eq=False)
-class SequenceReading:
-    """What a field is as a whole."""
-
-    lengths: list[OfLength]
-    strip: Strip
-    grey: Grey
-    form: InputFormat
-
-    def digits(self, of_length: OfLength) -> list[DetectedDigit]:
-        """The digits of its strings of one length."""
-        found = []
-        for box, row in zip(self.strip.boxes(of_length.frames), of_length.rows, strict=True):
-            pixels, _ = cut_out(self.grey, box, self.form)
-            found.append(DetectedDigit(int(row.argmax()), float(row.max()), _whole_pixels(box), pixels[None], row))
-        return found
-
-
-@dataclass(frozen=True, eq=False)
 class SequenceReader:
     """Reads fields of a page as a whole."""
 
     grey: Grey
     form: InputFormat
     """Of the classifier."""
+    grows: bool = True
+    """Whether digits that are seen beside a field belong to it: not in the cells of a table."""
 
-    def read(self, boxes: Float[np.ndarray, "n 4"]) -> SequenceReading:
+    def read(self, boxes: Float[np.ndarray, "n 4"]) -> tuple[list[LengthReading], Strip]:
         """The field with these boxes of what may be its digits, and with digits that are seen beside them."""
-        for _ in range(MAX_STEPS):
-            strip = field_strip(self.grey, boxes)
-            lengths = strings_by_length(recognise_sequence(strip.planes))
-            best = max(lengths, key=lambda each: each.probability * float(each.rows.max(1).prod()))
-            seen = strip.boxes(best.frames)
-            middles = (seen[:, 0] + seen[:, 2]) / 2
-            beside = seen[(middles < boxes[:, 0].min()) | (middles > boxes[:, 2].max())]
-            if not len(beside):
-                break
-            boxes = np.concatenate([boxes, beside])
-        return SequenceReading(lengths, strip, self.grey, self.form)
+        return read_sequence(self.grey, boxes, self.grows)
+
+    def digits(self, reading: LengthReading, strip: Strip) -> list[DetectedDigit]:
+        """The digits of the strings of one length."""
+        found = []
+        for box, row in zip(strip.boxes(reading.frames), reading.rows, strict=True):
+            pixels, _ = cut_out(self.grey, box, self.form)
+            score = reading.probability * float(row.max())
+            found.append(DetectedDigit(int(row.argmax()), score, _whole_pixels(box), pixels[None], row))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +119,14 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
         fields: list[tuple[list[int], DetectedField]] = []
         for part in split_into_fields(line, glyphs.boxes, glyphs.presence, join_separators):
             found = field_of(part, line, glyphs, predictor.classes, sequences)
-            if found and fields and _share_a_digit(fields[-1][1], found):
+            while found and fields and _share_a_digit(fields[-1][1], found):
                 # What was between them was no glyph, and both have read it.
                 part = fields.pop()[0] + part
                 found = field_of(part, line, glyphs, predictor.classes, sequences)
             if found:
                 fields.append((part, found))
         if fields:
-            marked = (is_marked(page.grey, glyphs.boxes[part]) for part, _ in fields)
+            marked = (is_marked(page.grey, boxes_of(found)) for _, found in fields)
             lines.append(
                 [
                     replace(_on_page(found, page.to_page), doubt=MARKED if with_mark else found.doubt)
@@ -149,6 +134,11 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
                 ]
             )
     return lines
+
+
+def boxes_of(field: DetectedField) -> Float[np.ndarray, "digits 4"]:
+    """Around each of its digits."""
+    return np.array([digit.box for digit in field.digits], float)
 
 
 def _share_a_digit(left: DetectedField, right: DetectedField) -> bool:
@@ -191,31 +181,34 @@ def field_of(
 ) -> DetectedField | None:
     """The field of these digits of a line; glyphs between them and beside them may be digits too.
 
-    Where its glyphs alone leave a doubt, `sequences` reads it as a whole too. It may find digits that are no glyphs,
-    or that there is no number: then None.
+    Where its glyphs alone leave a doubt, `sequences` reads it as a whole too. It may find digits that are no glyphs.
+    None where there is no number by both.
     """
-    parts, held = segmentations_of(digits, line, glyphs)
+    parts, certain = segmentations_of(digits, line, glyphs)
     candidates = [[_digit(glyph, glyphs) for glyph in chosen] for _, chosen in parts]
     found = [Segmentation(share, glyphs.probabilities[chosen]) for share, chosen in parts]
     own = next(place for place, (_, chosen) in enumerate(parts) if chosen == digits)
-    doubt, text = None, _labels(found[own])
-    if sequences and _likeliest(found[own]) < CLEAR and classes == DIGIT_CLASSES:
+    doubt = None
+    if sequences and _likeliest(found[own]) < MAX_UNSURE and classes == DIGIT_CLASSES:
         _, all_possible = parts[0]
-        read = sequences.read(glyphs.boxes[all_possible])
-        candidates += [read.digits(each) for each in only_in_sequence(found, read.lengths)]
-        found = [replace(each, probability=each.probability * held) for each in fused(found, read.lengths)]
+        lengths, strip = sequences.read(glyphs.boxes[all_possible])
+        candidates += [sequences.digits(each, strip) for each in only_in_sequence(found, lengths)]
+        by_glyphs, found = found, fused(found, lengths)
+        if _none(found) >= MIN_NONE:
+            return None
+        readings = [_labels(by_glyphs[own].rows), _labels(max(found, key=_likeliest).rows)]
+        readings += [_labels(likeliest(lengths).rows) if lengths else []]
+        doubt = None if readings == readings[:1] * 3 else DIFFER
+        found = [replace(each, probability=each.probability * certain) for each in found]
         candidates = [
             [_with_row(digit, row) for digit, row in zip(each, segmentation.rows, strict=True)]
             for each, segmentation in zip(candidates, found, strict=True)
         ]
-        own = max(range(len(found)), key=lambda place: _likeliest(found[place]))
-        # On composed pages half of these were wrong, however probable.
-        doubt = None if _labels(found[own]) == text else DIFFER
-    if not candidates[own]:
-        return None
+        own = max((place for place, each in enumerate(candidates) if each), key=lambda place: _likeliest(found[place]))
     # What is held to be a digit without doubt, or to be none, may be wrong too: then any string may be right.
-    none = sum(each.probability for each in found if not len(each.rows))
-    any_string = Segmentation(1 - held + none, np.full((len(candidates[own]), len(classes)), 1 / len(classes)))
+    any_string = Segmentation(
+        1 - certain + _none(found), np.full((len(candidates[own]), len(classes)), 1 / len(classes))
+    )
     others = [place for place in range(len(found)) if place != own and candidates[place]]
     others.sort(key=lambda place: -found[place].probability)
     return DetectedField(
@@ -230,22 +223,27 @@ def field_of(
 def segmentations_of(
     digits: list[int], line: list[int], glyphs: RecognisedGlyphs
 ) -> tuple[list[tuple[float, list[int]]], float]:
-    """The glyphs that may be the field's digits, with the probability that they are, and its sum; all of them first."""
+    """The glyphs of each segmentation, with its probability, all possible ones first; and the sum of these."""
     reach = within_reach(digits, line, glyphs.boxes, glyphs.presence)
     possible = [glyph for glyph in reach if glyph in digits or glyphs.presence[glyph] >= MIN_POSSIBLE]
     doubtful = sorted(possible, key=lambda glyph: abs(glyphs.presence[glyph] - 0.5))[:MAX_DOUBTS]
-    held = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible if glyph not in doubtful]))
+    certain = float(np.prod([_odds(glyphs, glyph, glyph in digits) for glyph in possible if glyph not in doubtful]))
     found: list[tuple[float, list[int]]] = []
     for there in product((True, False), repeat=len(doubtful)):
         chosen = dict(zip(doubtful, there, strict=True))
         parts = [glyph for glyph in possible if chosen.get(glyph, glyph in digits)]
         share = float(np.prod([_odds(glyphs, glyph, is_there) for glyph, is_there in chosen.items()]))
-        found.append((held * share, parts))
-    return found, held
+        found.append((certain * share, parts))
+    return found, certain
 
 
-def _labels(segmentation: Segmentation) -> list[int]:
-    return [int(label) for label in segmentation.rows.argmax(1)]
+def _labels(rows: Float[np.ndarray, "length classes"]) -> list[int]:
+    return [int(label) for label in rows.argmax(1)]
+
+
+def _none(segmentations: list[Segmentation]) -> float:
+    """The probability that there is no digit."""
+    return sum(each.probability for each in segmentations if not len(each.rows))
 
 
 def _likeliest(segmentation: Segmentation) -> float:

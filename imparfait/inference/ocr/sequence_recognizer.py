@@ -4,6 +4,7 @@
 # reads digits that touch, where the detector finds one too many or too few. Source: Graves et al., Connectionist
 # Temporal Classification, ICML 2006.
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 from PIL import Image
+from scipy import ndimage
 
 from imparfait.core.compute import onnx_session
+from imparfait.inference.ocr.ctc import LengthReading, strings_by_length
 from imparfait.inference.ocr.glyph_classifier import as_ink
 from imparfait.models.pretrained import WEIGHTS_FOLDER
 
@@ -21,12 +24,13 @@ STRIP, PROBABILITIES = "strip", "probabilities"
 """The input and the output of its ONNX file."""
 STRIP_PIXELS = 32  # height of a strip
 STRIDE_PIXELS = 2  # of it, between the network's frames
-HALF_HEIGHTS = 0.8, 1.2  # of a strip, in heights of its digits, at least and at most
+HALF_HEIGHTS = 0.8, 1.2  # least and most half height of a strip, in heights of its digits
 MARGIN_HEIGHTS = 0.6  # to the left and right of a field: a digit that was not found is seen
 PADDING_PIXELS = 32  # of empty columns after a strip
 MAX_STRIP_PIXELS = 1024  # width of a strip
 WIDTH_HEIGHTS = 0.65  # of a digit that only the sequence recogniser sees
-STRAIGHT = 0.02  # slope of a field up to which it is not turned
+STRAIGHT = 0.02  # slope of a field up to which it counts as level
+MAX_STEPS = 4  # in which a field grows by digits beside it
 
 Grey = Float32[np.ndarray, "height width"]
 
@@ -37,7 +41,7 @@ def _session() -> Any:
 
 
 def recognise_sequence(strip: Float32[np.ndarray, "2 rows columns"]) -> Float32[np.ndarray, "frames labels"]:
-    """The probability of each digit, and of none, in each of the frames of a strip from left to right."""
+    """The probability of each digit, and of a blank, in each of the frames of a strip from left to right."""
     # In training nearly all strips have empty columns after them.
     padded = np.pad(strip, ((0, 0), (0, 0), (0, PADDING_PIXELS)))
     [found] = _session().run([PROBABILITIES], {STRIP: padded[None]})
@@ -53,21 +57,28 @@ class Strip:
     the last."""
     corner: Float[np.ndarray, "2"]
     """Its top left corner on the page, in pixels."""
-    right: Float[np.ndarray, "2"]
+    column_step: Float[np.ndarray, "2"]
     """The step on the page from one of its columns to the next."""
-    down: Float[np.ndarray, "2"]
+    row_step: Float[np.ndarray, "2"]
     """The step from one of its rows to the next."""
-    tall: float
+    digit_height: float
     """The height of the field's digits, in pixels of the page."""
 
-    def boxes(self, frames: Float[np.ndarray, " digits"]) -> Float[np.ndarray, "digits 4"]:
-        """Boxes on the page around digits in these of the network's frames: half as wide as high, or less."""
+    def middles(self, frames: Float[np.ndarray, " digits"]) -> Float[np.ndarray, "digits 2"]:
+        """Of the digits that begin in these of the network's frames, on the page."""
         columns = (np.asarray(frames) + 0.5) * STRIDE_PIXELS
-        middles = self.corner + columns[:, None] * self.right + STRIP_PIXELS / 2 * self.down
-        step = float(np.hypot(*self.right))
-        apart = np.diff(columns, prepend=-np.inf, append=np.inf) * step
-        half = np.minimum(np.minimum(apart[:-1], apart[1:]) / 2, WIDTH_HEIGHTS * self.tall / 2)
-        reach = np.stack([half, np.full(len(half), self.tall / 2)], 1)
+        return np.asarray(self.corner + columns[:, None] * self.column_step + STRIP_PIXELS / 2 * self.row_step)
+
+    def boxes(self, frames: Float[np.ndarray, " digits"]) -> Float[np.ndarray, "digits 4"]:
+        """Boxes on the page around digits that begin in these of the network's frames.
+
+        They are 0.65 times as wide as high, or reach up to the middle between two digits.
+        """
+        middles = self.middles(frames)
+        apart = np.hypot(*np.diff(middles, axis=0).T)
+        apart = np.concatenate([[np.inf], apart, [np.inf]])
+        half = np.minimum(np.minimum(apart[:-1], apart[1:]) / 2, WIDTH_HEIGHTS * self.digit_height / 2)
+        reach = np.stack([half, np.full(len(half), self.digit_height / 2)], 1)
         return np.concatenate([middles - reach, middles + reach], 1)
 
 
@@ -101,23 +112,47 @@ def field_strip(grey: Grey, boxes: Float[np.ndarray, "n 4"]) -> Strip:
 def _level(grey: Grey, corner: np.ndarray, right: np.ndarray, down: np.ndarray, columns: int) -> np.ndarray:
     """The strip from a corner on, by its steps to the right and down; beyond the page its border is repeated."""
     corners = corner + np.array([[0, 0], columns * right, STRIP_PIXELS * down, columns * right + STRIP_PIXELS * down])
-    low = np.floor(corners.min(0)).astype(int) - 1
-    high = np.maximum(np.ceil(corners.max(0)).astype(int) + 1, low + 2)
     size = np.array(grey.shape[::-1])
-    inner_low, inner_high = np.clip(low, 0, size - 1), np.clip(high, 1, size)
-    part = grey[inner_low[1] : inner_high[1], inner_low[0] : inner_high[0]]
-    before, after = np.minimum(inner_low - low, 4 * size), np.minimum(high - inner_high, 4 * size)
-    part = np.pad(part, ((before[1], after[1]), (before[0], after[0])), mode="edge")
-    origin = inner_low - before
-    step = float(np.hypot(*right))
-    if step > 1:  # fewer pixels than on the page: the mean of those that a pixel covers
-        smaller = np.maximum(1, np.round(np.array(part.shape[::-1]) / step)).astype(int)
-        ratio = np.array(part.shape[::-1]) / smaller
-        image = Image.fromarray(np.ascontiguousarray(part)).resize(tuple(smaller.tolist()), Image.Resampling.BILINEAR)
-    else:
-        image, ratio = Image.fromarray(np.ascontiguousarray(part)), np.ones(2)
-    start = (corner - origin) / ratio
-    (across, fall), (lean, drop) = right / ratio, down / ratio
-    coefficients = (across, lean, start[0], fall, drop, start[1])
-    strip = image.transform((columns, STRIP_PIXELS), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
-    return np.asarray(strip)
+    low = np.clip(np.floor(corners.min(0)).astype(int) - 1, 0, size - 1)
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + 1, low + 1, size)
+    part = grey[low[1] : high[1], low[0] : high[0]]
+    # Fewer pixels than on the page: the mean of those that a pixel covers.
+    smaller = np.maximum(1, np.round(np.array(part.shape[::-1]) / max(1.0, float(np.hypot(*right))))).astype(int)
+    ratio = np.array(part.shape[::-1]) / smaller
+    image = Image.fromarray(np.ascontiguousarray(part)).resize(tuple(smaller.tolist()), Image.Resampling.BILINEAR)
+    steps = np.stack([down, right], 1) / ratio[:, None]
+    start = (corner - low) / ratio + steps.sum(1) / 2 - 0.5
+    shape = STRIP_PIXELS, columns
+    found = ndimage.affine_transform(np.asarray(image), steps[::-1], start[::-1], shape, order=1, mode="nearest")
+    return np.asarray(found)
+
+
+def read_sequence(grey: Grey, boxes: Float[np.ndarray, "n 4"], grows: bool = True) -> tuple[list[LengthReading], Strip]:
+    """The strings of a field by length, and its strip, given the boxes of what may be its digits.
+
+    A field grows by digits that are seen beside its boxes, unless this is turned off. Lengths with a digit beyond the
+    page, or beside a field that does not grow, are left out.
+    """
+    height, width = grey.shape
+    for _ in range(MAX_STEPS if grows else 1):
+        left, right = (0, width) if grows else (boxes[:, 0].min(), boxes[:, 2].max())
+        strip = field_strip(grey, boxes)
+        lengths = []
+        for each in strings_by_length(recognise_sequence(strip.planes)):
+            x, y = strip.middles(each.frames).T
+            if ((x > left) & (x < right) & (y > 0) & (y < height)).all():
+                lengths.append(each)
+        if not lengths:
+            break
+        frames = likeliest(lengths).frames
+        x = strip.middles(frames)[:, 0]
+        beside = strip.boxes(frames)[(x < boxes[:, 0].min()) | (x > boxes[:, 2].max())]
+        if not len(beside):
+            break
+        boxes = np.concatenate([boxes, beside])
+    return lengths, strip
+
+
+def likeliest(lengths: Sequence[LengthReading]) -> LengthReading:
+    """That of the most probable string."""
+    return max(lengths, key=lambda each: each.probability * float(each.rows.max(1).prod()))
