@@ -28,8 +28,6 @@ from imparfait.inference.predictor import Predictor
 MAX_DOUBTS = 4  # glyphs of a field that may or may not be digits, the most doubtful; each doubles the segmentations
 MAX_UNSURE = 0.98  # probability of a field by its glyphs, up to which it is read as a whole too
 MIN_NONE = 0.5  # probability that there is no number; so were 62 of 80 composed fields, the others were a digit or two
-    0.5  # probability that there is no number; on composed pages 62 of 80 such fields were none, 18 one digit or two
-)
 MAX_SHARED_HEIGHTS = 0.2  # by which digits of two fields overlap; with more they are one
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
 DIFFER = "read digit by digit and read as a whole, it is a different number"
