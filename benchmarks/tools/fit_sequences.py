@@ -4,7 +4,7 @@
     python benchmarks/tools/fit_sequences.py build/choose
 
 Prints the weights for imparfait/inference/ocr/fusion.py, fitted on four fifths of the pages, and on the last fifth how
-often each reader and both together are right.
+often each reader and their combination are correct.
 """
 
 import argparse
@@ -14,18 +14,17 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE
 from imparfait.inference.ocr.ctc import LengthReading
 from imparfait.inference.ocr.detector import DIGITS, detect
-from imparfait.inference.ocr.distribution import Segmentation
+from imparfait.inference.ocr.distribution import MISREAD_SHARE, Segmentation
 from imparfait.inference.ocr.fusion import FusionWeights, fused
 from imparfait.inference.ocr.layout import find_lines, split_into_fields
-from imparfait.inference.ocr.pipeline import RecognisedGlyphs, SequenceReader, recognise, segmentations_of
+from imparfait.inference.ocr.pipeline import RecognisedGlyphs, recognise, segmentations_of
+from imparfait.inference.ocr.sequence_recognizer import read_sequence
 
 BESIDE = 0.45  # heights beside a field, in which a digit that was not found belongs to it
-MISREAD = 0.002  # as in the reader: no digit has probability 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +57,7 @@ def examples(folder: Path, limit: int) -> list[Example]:
                     for field in split_into_fields(line, glyphs.boxes, glyphs.presence):
                         truth = truth_of(glyphs.boxes[field], fields, boxes, labels)
                         if truth is not None:
-                            found.append(example(grey, field, line, glyphs, predictor.input_format, truth, number))
+                            found.append(example(grey, field, line, glyphs, truth, number))
     return found
 
 
@@ -93,7 +92,6 @@ def example(
     field: list[int],
     line: list[int],
     glyphs: RecognisedGlyphs,
-    form: InputFormat,
     truth: str,
     page: int,
 ) -> Example:
@@ -101,15 +99,18 @@ def example(
     parts, _ = segmentations_of(field, line, glyphs)
     by_glyphs = [Segmentation(share, glyphs.probabilities[chosen]) for share, chosen in parts]
     _, possible = parts[0]
-    read = SequenceReader(grey, form).read(glyphs.boxes[possible])
-    return Example(by_glyphs, read.lengths, truth, page)
+    lengths, _ = read_sequence(grey, glyphs.boxes[possible])
+    return Example(by_glyphs, lengths, truth, page)
 
 
 def likelihood(found: list[Segmentation], truth: str) -> float:
     """The probability of the truth."""
     rows = [(each.probability, each.rows) for each in found if len(each.rows) == len(truth)]
     places, labels = np.arange(len(truth)), [int(digit) for digit in truth]
-    return sum(share * float(((1 - MISREAD) * row + MISREAD / DIGITS)[places, labels].prod()) for share, row in rows)
+    return sum(
+        share * float(((1 - MISREAD_SHARE) * row + MISREAD_SHARE / DIGITS)[places, labels].prod())
+        for share, row in rows
+    )
 
 
 def best(found: list[Segmentation]) -> tuple[str, float]:
@@ -119,9 +120,8 @@ def best(found: list[Segmentation]) -> tuple[str, float]:
 
 
 def weights_of(parameters: np.ndarray) -> FusionWeights:
-    """The weights; digits of both readers count alike, which is as good on other pages as a weight for each."""
-    by_glyphs, by_sequence, digit, *unseen = (round(float(each), 3) for each in parameters)
-    return FusionWeights(by_glyphs, by_sequence, digit, digit, *unseen)
+    """One weight for the digits of both readers: on other pages a weight for each is no better."""
+    return FusionWeights(*(round(float(each), 3) for each in parameters))
 
 
 def loss(parameters: np.ndarray, some: list[Example]) -> float:
@@ -138,25 +138,26 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=1000)
     options = parser.parse_args()
     all_fields = examples(options.folder, options.pages)
-    fitted = [each for each in all_fields if each.page <= 0.8 * options.pages]
-    held = [each for each in all_fields if each.page > 0.8 * options.pages]
+    last = 0.8 * max(each.page for each in all_fields)
+    fitted = [each for each in all_fields if each.page <= last]
+    held_out = [each for each in all_fields if each.page > last]
     start = np.array([0.5, 0.4, 0.5, -2.5, -4.0])
     found = minimize(loss, start, (fitted,), "Nelder-Mead", options={"maxfev": 250, "xatol": 0.01, "fatol": 1e-5})
     weights = weights_of(found.x)
     print(weights)
     print(f"loss {loss(start, fitted):.4f} -> {found.fun:.4f} on {len(fitted)} fields")
-    for name, which in [("all", held), ("two digits or more", [each for each in held if len(each.truth) > 1])]:
+    for name, which in [("all", held_out), ("two digits or more", [each for each in held_out if len(each.truth) > 1])]:
         glyphs = [best(each.by_glyphs) for each in which]
         alone = [
             best([Segmentation(o.probability, o.rows) for o in each.by_sequence] or each.by_glyphs) for each in which
         ]
         both = [best(fused(each.by_glyphs, each.by_sequence, weights)) for each in which]
         for reader, answers in (("glyphs", glyphs), ("sequence", alone), ("both", both)):
-            right = np.array([text == each.truth for (text, _), each in zip(answers, which, strict=True)])
-            sure = np.array([score for _, score in answers]) >= MIN_CONFIDENT_SCORE
+            correct = np.array([text == each.truth for (text, _), each in zip(answers, which, strict=True)])
+            confident = np.array([score for _, score in answers]) >= MIN_CONFIDENT_SCORE
             print(
-                f"{name}, {reader}: {right.mean():.2%} of {len(which)} right; sure {sure.mean():.1%}, "
-                f"of these wrong {(~right[sure]).mean():.2%}"
+                f"{name}, {reader}: {correct.mean():.2%} of {len(which)} correct; confident {confident.mean():.1%}, "
+                f"of these wrong {(~correct[confident]).mean():.2%}"
             )
 
 

@@ -52,8 +52,9 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     for weight in model.graph.initializer:
         values = onnx.numpy_helper.to_array(weight)
         if values.dtype == np.float32 and values.size >= MIN_HALF:
-            name = weight.name
-            weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}{HALF}"))
+            name, half = weight.name, values.astype(np.float16)
+            assert np.isfinite(half).all(), name
+            weight.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}{HALF}"))
             casts.append(onnx.helper.make_node("Cast", [f"{name}{HALF}"], [name], to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]

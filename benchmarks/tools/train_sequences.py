@@ -6,8 +6,8 @@
 
 `harvest` composes pages that the detector was not trained on and keeps the strips of their fields, with their digits,
 and strips of letters, which have none. Every second page is handwritten. The boxes that a strip is cut by are the true
-ones with the detector's kinds of errors: moved, larger or smaller, the first or the last one missing. Several of it may
-run with other --first numbers; `train` also takes shards that appear later.
+ones with the detector's kinds of errors: moved, larger or smaller, the first or the last one missing. Run
+several processes with different --first numbers; `train` picks up new shards.
 """
 
 import argparse
@@ -31,9 +31,11 @@ from imparfait.inference.ocr.sequence_recognizer import PROBABILITIES, STRIP, ST
 
 BLANK = DIGITS
 SHARD_PAGES = 250
-MISSING, MOVED, RESIZED = 0.08, 0.05, 0.12  # chance of either end's box; standard deviations in heights, in logarithms
+MISSING = 0.08  # probability that the box at an end of a field is left out
+MOVED = 0.05  # standard deviation of a box's place, in heights
+RESIZED = 0.12  # standard deviation of the logarithm of a box's size
 WORD_SHARE, MAX_LETTERS = 0.25, 5  # of words, of which so many letters are kept: they have no digits
-MIN_DIGITS_SHARE = 0.35  # of fields with one digit, that are kept
+SINGLE_DIGIT_SHARE = 0.35  # of fields with one digit, that are kept
 BATCH = 32
 PEAK, WEIGHT_DECAY = 2e-3, 0.02
 STRETCH, SLANT, SHIFT = 0.12, 0.25, 1.5  # of strips in training; the last in pixels
@@ -43,19 +45,19 @@ CHECK_STEPS = 1000
 
 
 class SequenceRecognizer(nn.Module):
-    """Logits of ten digits and of none [n, columns / 2, 11], from strips [n, 2, 32, columns]."""
+    """Logits of ten digits and of a blank [n, columns / 2, 11], from strips [n, 2, 32, columns]."""
 
     def __init__(self, width: int = 96):
         super().__init__()
         self.stem = nn.Sequential(
-            *convolution(2, 24, stride=2),
-            *convolution(24, 32),
+            *conv_block(2, 24, stride=2),
+            *conv_block(24, 32),
             nn.MaxPool2d((2, 1)),
-            *convolution(32, 48),
-            *convolution(48, 48),
+            *conv_block(32, 48),
+            *conv_block(48, 48),
             nn.MaxPool2d((2, 1)),
-            *convolution(48, 64),
-            *convolution(64, 64),
+            *conv_block(48, 64),
+            *conv_block(64, 64),
         )
         self.flat = nn.Sequential(
             nn.Conv2d(64, width, (4, 1), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
@@ -86,7 +88,7 @@ class Along(nn.Module):
         return F.relu(x + self.layers(x))
 
 
-def convolution(before: int, after: int, stride: int = 1) -> tuple[nn.Module, ...]:
+def conv_block(before: int, after: int, stride: int = 1) -> tuple[nn.Module, ...]:
     """3×3 convolution, batch normalisation, ReLU."""
     return nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
 
@@ -131,7 +133,7 @@ def fields_of(grey: np.ndarray, boxes: np.ndarray, labels: np.ndarray, rng: np.r
     for line in find_lines(corners):
         # What is cut off or too small may or may not be a digit: no truth for its field.
         for field in split_into_fields(line, corners, np.where(labels == DIGITS, 0.0, 1.0)):
-            if (labels[field] > DIGITS).any() or (len(field) == 1 and rng.random() > MIN_DIGITS_SHARE):
+            if (labels[field] > DIGITS).any() or (len(field) == 1 and rng.random() > SINGLE_DIGIT_SHARE):
                 continue
             strip = field_strip(grey, _with_errors(corners[field], rng)).planes
             text = "".join(map(str, labels[field]))
@@ -159,8 +161,8 @@ class Fields:
 
     def __init__(self, folder: Path, split: str):
         self.folder, self.split, self.read = folder, split, set[Path]()
-        self.fitted: list[tuple[np.ndarray, np.ndarray, str]] = []
-        self.held: list[tuple[np.ndarray, np.ndarray, str]] = []
+        self.training: list[tuple[np.ndarray, np.ndarray, str]] = []
+        self.validation: list[tuple[np.ndarray, np.ndarray, str]] = []
         self.refresh()
 
     def refresh(self) -> None:
@@ -170,12 +172,12 @@ class Fields:
                 ends = np.cumsum(file["widths"])[:-1]
                 levels, inside = np.split(file["levels"], ends, 1), np.split(file["inside"], ends)
                 for *field, page in zip(levels, inside, file["texts"].tolist(), file["pages"], strict=True):
-                    (self.held if page % CHECKED_PAGES == 0 else self.fitted).append(tuple(field))
+                    (self.validation if page % CHECKED_PAGES == 0 else self.training).append(tuple(field))
             self.read.add(path)
 
 
 def batch_of(fields: list[tuple], rng: np.random.Generator | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Strips [n, 2, 32, columns], their frames, the digits of all, and how many each has; altered with a generator."""
+    """Strips [n, 2, 32, columns], their frames, the digits of all, and how many each has; augmented with `rng`."""
     widest = max(levels.shape[1] for levels, _, _ in fields)
     widest = 8 * -(-round(widest * (1 + (STRETCH if rng else 0))) // 8)
     strips = torch.zeros(len(fields), 2, STRIP_PIXELS, widest)
@@ -214,10 +216,12 @@ def train(folder: Path, out: Path, minutes: float, seed: int = 0, init_from: Pat
         for group in optimizer.param_groups:
             group["lr"] = PEAK * min(1.0, step / 300) * max(1e-3, 0.5 * (1 + np.cos(np.pi * done)))
         # Strips of about the same width, so that little is padded.
-        chosen = rng.choice(len(fields.fitted), 8 * BATCH)
-        ordered = sorted(chosen.tolist(), key=lambda row: fields.fitted[row][0].shape[1])
+        chosen = rng.choice(len(fields.training), 8 * BATCH)
+        ordered = sorted(chosen.tolist(), key=lambda row: fields.training[row][0].shape[1])
         start = int(rng.integers(8)) * BATCH
-        strips, frames, digits, lengths = batch_of([fields.fitted[row] for row in ordered[start : start + BATCH]], rng)
+        strips, frames, digits, lengths = batch_of(
+            [fields.training[row] for row in ordered[start : start + BATCH]], rng
+        )
         logits = network(strips.contiguous(memory_format=torch.channels_last)).log_softmax(2)
         loss = F.ctc_loss(logits.transpose(0, 1), digits, frames, lengths, BLANK, zero_infinity=True)
         optimizer.zero_grad(set_to_none=True)
@@ -227,9 +231,10 @@ def train(folder: Path, out: Path, minutes: float, seed: int = 0, init_from: Pat
         average.update_parameters(network)
         if step % CHECK_STEPS == 0:
             fields.refresh()
-            right = accuracy(average.module, fields.held[:2000])
+            correct = accuracy(average.module, fields.validation[:2000])
             print(
-                f"step {step}, {100 * done:.0f} %, {len(fields.fitted)} fields: loss {loss:.3f}, right {right:.2%}",
+                f"step {step}, {100 * done:.0f} %, {len(fields.training)} fields: "
+                f"loss {loss:.3f}, correct {correct:.2%}",
                 flush=True,
             )
             torch.save(average.module.state_dict(), out)
@@ -237,17 +242,17 @@ def train(folder: Path, out: Path, minutes: float, seed: int = 0, init_from: Pat
 
 
 def accuracy(network: nn.Module, fields: list[tuple]) -> float:
-    """Share of fields whose digits are all right, by the most probable label of each frame."""
+    """Share of fields with all digits correct, by the most probable label of each frame."""
     network.eval()
-    right, ordered = 0, sorted(fields, key=lambda field: field[0].shape[1])
+    correct, ordered = 0, sorted(fields, key=lambda field: field[0].shape[1])
     with torch.inference_mode():
         for start in range(0, len(ordered), 64):
             some = ordered[start : start + 64]
             strips, frames, _, _ = batch_of(some, None)
             for best, count, (*_, text) in zip(network(strips).argmax(2), frames.tolist(), some, strict=True):
                 runs = torch.unique_consecutive(best[:count])
-                right += "".join(str(int(label)) for label in runs if label != BLANK) == text
-    return right / len(fields)
+                correct += "".join(str(int(label)) for label in runs if label != BLANK) == text
+    return correct / len(fields)
 
 
 def export(state: Path, out: Path) -> None:

@@ -17,8 +17,10 @@ from imparfait.inference.ocr.constraints import (
     AtLeast,
     Length,
     OneOf,
+    Pattern,
 )
 from imparfait.inference.ocr.distribution import Segmentation, StringDistribution
+from imparfait.inference.ocr.pipeline import DIFFER, MARKED
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,18 @@ def test_only_the_digits_in_which_alternatives_differ_are_unsure(page: tuple[Pat
     known = replace(field, distribution=distribution).constrained([OneOf([five, "12"])])
     assert ("".join(digit.label for digit in known.digits), known.confident) == (five, True)
     assert all(digit.confident and digit.score >= known.score for digit in known.digits)
+
+
+def test_a_length_does_not_settle_what_the_readers_read_differently_and_a_list_does(page: tuple[Path, str]) -> None:
+    (field,) = imparfait.read(page[0]).fields
+    differs = replace(field, confident=False, reason=DIFFER)
+    for constraint in (Length(5), AtLeast("00000"), Pattern(r"\d{5}")):
+        unsure = differs.constrained([constraint])
+        assert (unsure.confident, unsure.reason) == (False, DIFFER)
+        assert not all(digit.confident for digit in unsure.digits)
+        assert replace(field, confident=False, reason=MARKED).constrained([constraint]).confident
+    known = differs.constrained([Length(5), OneOf([page[1], "12345"])])
+    assert (known.confident, known.reason) == (True, None)
 
 
 @pytest.mark.parametrize(

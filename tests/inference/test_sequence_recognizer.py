@@ -84,4 +84,4 @@ def test_digits_are_found_again_on_the_page(degrees: float) -> None:
     strip: Strip = field_strip(page, boxes)
     [found, *_] = strings_by_length(recognise_sequence(strip.planes))
     middles = (strip.boxes(found.frames)[:, :2] + strip.boxes(found.frames)[:, 2:]) / 2
-    np.testing.assert_allclose(middles, (boxes[:, :2] + boxes[:, 2:]) / 2, atol=12)
+    np.testing.assert_allclose(middles, (boxes[:, :2] + boxes[:, 2:]) / 2, atol=4)
