@@ -49,6 +49,7 @@ def test_the_wheel_is_small_and_carries_data_licences_and_page(wheel: Path) -> N
         "models/weights/digits/reference.json",
         "models/weights/reader.onnx",
         "models/weights/glyphs.onnx",
+        "models/weights/sequences.onnx",
         "models/weights/digits-clean/model.safetensors",
         "reports/templates/page.html",
         "reports/templates/run.html",

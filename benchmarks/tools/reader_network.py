@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from onnx import load, numpy_helper
-from reader_files import write_onnx
+from reader_files import weights_of, write_onnx
 from torch import Tensor, nn
 
 OTHER = 10
@@ -102,20 +101,20 @@ def continued(file: Path, crops: Iterable[Float[Tensor, "n 1 height width"]]) ->
     The file has each batch normalisation folded into the convolution before it. So its mean and variance are measured
     on the crops, and its weight and bias chosen so that the network predicts what the file does.
     """
-    stored = {each.name: numpy_helper.to_array(each) for each in load(file).graph.initializer}
+    stored = weights_of(file)
     network = Detector().eval()
     shifts: dict[nn.BatchNorm2d, Tensor] = {}
     with torch.no_grad():
         for name, module in network.named_modules():
             weight = f"detector.{name}.weight"
             if isinstance(module, nn.Conv2d):
-                module.weight.copy_(torch.from_numpy(stored[weight].copy()))
+                module.weight.copy_(torch.from_numpy(stored[weight]))
                 if module.bias is not None:
-                    module.bias.copy_(torch.from_numpy(stored[f"detector.{name}.bias"].copy()))
+                    module.bias.copy_(torch.from_numpy(stored[f"detector.{name}.bias"]))
                 folded = stored.get(f"{weight}_bias")
             elif isinstance(module, nn.BatchNorm2d):  # follows its convolution
                 assert folded is not None, f"{file}: expected the shift of {name}"
-                shifts[module] = torch.from_numpy(folded.copy())
+                shifts[module] = torch.from_numpy(folded)
                 module.weight.fill_((1 + module.eps) ** 0.5)
                 module.bias.copy_(shifts[module])
         for module, (mean, variance) in moments(network, [*shifts], crops).items():

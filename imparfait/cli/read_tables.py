@@ -44,7 +44,7 @@ def read_tables(
             if table is None:
                 click.echo(console.plain(f"{page.name}: {NO_GRID_MESSAGE}"), err=True)
                 continue
-            cells = [cell for row in table.rows for cell in row if cell.field]
+            cells = [cell for row in table.rows for cell in row if cell.field or not cell.confident]
             numbers, unsure = numbers + len(cells), unsure + sum(not cell.confident for cell in cells)
     if unsure:
         click.echo(f"unsure of {unsure} of {counted(numbers, 'number')}: those in parentheses", err=True)

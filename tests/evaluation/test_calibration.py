@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from imparfait.evaluation.calibration import fit_temperature, threshold_for, threshold_over_sources
+from imparfait.evaluation.calibration import fit_temperature, threshold_for
 from imparfait.evaluation.metrics import (
     auroc,
     brier,
@@ -17,12 +17,10 @@ from imparfait.evaluation.metrics import (
     calibration_error_interval,
     confident_errors,
     error_by_chance,
-    false_positive_rate_at,
     log_loss,
     reliability,
     risk_coverage,
 )
-from imparfait.evaluation.statistics import crossing, mcnemar
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -267,133 +265,3 @@ def test_auroc_is_the_share_of_ordered_pairs_and_symmetric(seed: int, n: int, m:
     assert auroc(positives, negatives) == pytest.approx(sum(pairs) / (n * m))
     assert auroc(negatives, positives) == pytest.approx(1 - auroc(positives, negatives))
     assert auroc(-positives, -negatives) == pytest.approx(1 - auroc(positives, negatives))
-
-
-@pytest.mark.parametrize(
-    ("positives", "negatives", "rate", "expected"),
-    [
-        ([1, 1], [0, 0], 0.95, 0),
-        ([0, 0], [1, 1], 0.95, 1),
-        ([0.5], [0.5], 0.95, 1),  # a tie is accepted
-        (list(range(100)), [4, 5, 6, 7], 0.95, 0.75),  # 95 of 100 are 5 and more
-        (list(range(100)), [92, 93, 94], 0.07, 2 / 3),
-        ([1, 2, 3], [2.5, 0], 0.01, 0),  # at least one positive
-    ],
-)
-def test_false_positive_rate_at_small_tables(positives: list, negatives: list, rate: float, expected) -> None:
-    found = false_positive_rate_at(np.array(positives, float), np.array(negatives, float), rate)
-    assert found == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (5, 0), (3, 9), (12, 30)])
-def test_mcnemar_is_a_toss_for_each_discordant_image(first: int, second: int) -> None:
-    pairs = [(True, False)] * first + [(False, True)] * second + [(True, True)] * 50 + [(False, False)] * 3
-    one, other = np.array(pairs).T
-    found = mcnemar(one, other)
-    assert (found.only_first, found.only_second) == (first, second)
-    n, least = first + second, min(first, second)
-    tail = sum(math.comb(n, k) for k in range(least + 1)) / 2**n
-    assert found.p == pytest.approx(min(1.0, 2 * tail))
-    assert mcnemar(other, one).p == found.p
-
-
-SEVERITIES = np.array([0, 0.25, 0.5, 1.0])
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "where"),
-    [
-        ([1, 1, 1, 1], None),
-        ([1, 1, 0.9, 0], 0.375),
-        ([1, 0.95, 0.95, 0.9], 0.5),  # on the level is not below it
-        ([0.96, 0.9, 1, 0.9], 0.25 / 6),  # the first time
-        ([0.9, 1, 1, 1], 0.0),
-        ([0, 0, 0, 0], 0.0),
-        ([1, 1, 1, 0.9], 0.75),
-    ],
-)
-def test_the_crossing_of_small_tables(accuracies: list[float], where: float | None) -> None:
-    correct = np.arange(100) < 100 * np.array(accuracies)[:, None] - 1e-9
-    found = crossing(SEVERITIES, correct)
-    assert found.severity == (None if where is None else pytest.approx(where))
-    if found.high is not None:
-        assert found.severity is not None
-        assert found.low is not None
-        assert found.low <= found.severity <= found.high
-
-
-def test_the_interval_of_a_crossing_agrees_with_slow_resampling() -> None:
-    random = np.random.default_rng(9)
-    breaks = 0.2 + random.exponential(1, 400)  # each source is correct up to this severity
-    severities = np.linspace(0, 1, 11)
-    correct = severities[:, None] < breaks
-    found = crossing(severities, correct)
-    slow = []
-    for _ in range(1000):
-        drawn = correct[:, random.integers(400, size=400)].mean(1)
-        after = int(np.flatnonzero(drawn < 0.95)[0])
-        slow.append(np.interp(-0.95, -drawn[after - 1 : after + 1], severities[after - 1 : after + 1]))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.01)
-
-
-def test_an_interval_end_beyond_the_last_severity_is_none() -> None:
-    """Accuracy at the last severity is 94.5 % of 200: some resamples never fall below 95 %."""
-    correct = np.vstack([np.ones(200, bool), np.arange(200) < 189])
-    found = crossing(np.array([0.0, 1.0]), correct)
-    assert found.severity == pytest.approx(0.05 / 0.055)
-    assert found.high is None
-    assert found.low is not None
-
-
-def test_intervals_cover_the_crossing() -> None:
-    random, held = np.random.default_rng(10), 0
-    truth = 0.2 + math.log(1 / 0.95)
-    severities = np.linspace(0, 1, 41)
-    for _ in range(300):
-        correct = severities[:, None] < 0.2 + random.exponential(1, 1000)
-        found = crossing(severities, correct, resamples=500)
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= truth <= found.high
-    assert held >= 275
-
-
-def test_shares_of_several_copies_cross_like_single_predictions() -> None:
-    correct = np.array([[1.0, 1, 1, 1], [1, 1, 1, 0.5], [1, 0.5, 0.5, 0]])
-    assert crossing(np.array([0, 0.5, 1.0]), correct, level=0.75).severity == pytest.approx(0.5 + 0.125 / 0.375 * 0.5)
-
-
-@given(seeds, st.integers(1, 6), st.sampled_from([0.02, 0.1, 0.3]))
-@settings(max_examples=60, deadline=None)
-def test_a_threshold_over_sources_keeps_the_mean_error_of_the_sources(seed: int, many: int, rate: float) -> None:
-    confidence, _ = ties(120, seed)
-    random = np.random.default_rng(seed)
-    sources = random.integers(0, many, 120).astype(str)
-    correct = random.random(120) < 0.6 + 0.4 * confidence
-
-    def mean_error(threshold: float) -> float:
-        accepted = confidence >= threshold
-        each = [(accepted & (sources == source)) for source in np.unique(sources)]
-        return float(np.mean([(~correct[rows]).mean() if rows.any() else 0.0 for rows in each]))
-
-    allowed = [t for t in np.unique(confidence) if (confidence >= t).mean() >= 0.5]
-    passing = []
-    for threshold in sorted(allowed, reverse=True):
-        if mean_error(threshold) > rate + 1e-12:
-            break
-        passing.append(threshold)
-    found = threshold_over_sources(confidence, correct, sources, rate)
-    assert (found.confidence if found else None) == (passing[-1] if passing else None)
-    if found:
-        accepted = confidence >= found.confidence
-        assert (found.accepted, found.wrong) == (accepted.sum(), (~correct[accepted]).sum())
-
-
-def test_a_large_source_counts_as_much_as_a_small_one() -> None:
-    confidence = np.linspace(1, 0, 1000)
-    sources = np.where(np.arange(1000) % 50 == 0, "small", "large")
-    correct = (sources == "large") | (np.arange(1000) < 300)
-    found = threshold_over_sources(confidence, correct, sources, 0.2)
-    assert found is not None
-    accepted = confidence >= found.confidence
-    assert (~correct[accepted & (sources == "small")]).mean() <= 0.4 < (~correct[sources == "small"]).mean()

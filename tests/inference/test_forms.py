@@ -13,7 +13,7 @@ from imparfait.core.errors import UserError
 from imparfait.inference.forms import MISSING, NOT_ALLOWED, SEVERAL_LINES, FieldResult, FormReading, read_form
 from imparfait.inference.forms.fields_file import Form, FormField
 from imparfait.inference.forms.numbers import decide, joined
-from imparfait.inference.forms.regions import is_empty, region_of
+from imparfait.inference.forms.regions import cuts_digits, is_empty, region_of
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.ocr import MIN_CONFIDENT_SCORE
 from imparfait.inference.ocr.constraints import Length, OneOf
@@ -128,6 +128,17 @@ def test_a_number_that_is_cut_by_its_region_is_never_confident(place: tuple[int,
     page = sheet()
     write(page, "80368", 100, 100)
     assert not only(page, *place).confident
+
+
+@pytest.mark.parametrize(("lower", "cut"), [(-6, False), (10, True)])
+def test_a_digit_is_cut_where_it_goes_on_beyond_the_margin(lower: int, cut: bool) -> None:
+    page = sheet()
+    write(page, "80368", 100, 100)
+    top = int(np.flatnonzero((page < 128).any(1))[0])
+    fields = form(region("a", top + lower, 60, 180, 400))
+    digits = [digit.box for digit in read(page, fields)["a"].digits]
+    assert len(digits) >= 4
+    assert cuts_digits(decoded(page), region_of(fields.fields[0], *page.shape), digits) == cut
 
 
 def test_a_frame_that_is_read_as_a_digit_is_unsure() -> None:

@@ -24,8 +24,10 @@ from imparfait.core.types import Pixels, Probabilities
 from imparfait.data.images.input_format import InputFormat
 from imparfait.inference.image_workers.worker import Worker
 from imparfait.inference.loading import load_predictor
-from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, crops, read_file
+from imparfait.inference.ocr import MIN_CONFIDENT_SCORE, NO_DIGITS_MESSAGE, crops, read_file, sequence_recognizer
+from imparfait.inference.ocr.constraints import Length
 from imparfait.inference.ocr.glyph_classifier import classify_glyphs
+from imparfait.inference.ocr.sequence_recognizer import recognise_sequence
 from imparfait.inference.predictor import Predictor
 
 
@@ -139,6 +141,19 @@ def test_a_postcode_is_read_on_a_card_on_a_desk() -> None:
     assert text_of(desk - 0.05 * x) == "75011"
 
 
+@pytest.mark.parametrize("cut", [14, 20, 26])
+def test_digits_that_the_page_cuts_are_read_within_the_page(cut: int) -> None:
+    page = sheet(90, 200)
+    write(page, "258", (20, 10))
+    for rows in (page[:, cut:], page[:, : 200 - cut]):
+        for constraints in ([], [Length(3)], [Length(4)]):
+            for field in imparfait.read(png(rows), constraints=constraints).fields:
+                for digit in [digit for digits in (field.digits, *field.others) for digit in digits]:
+                    left, top, right, bottom = digit.box
+                    assert 0 <= left < right <= rows.shape[1]
+                    assert 0 <= top < bottom <= rows.shape[0]
+
+
 def test_a_page_without_digits_has_an_empty_reading(tmp_path: Path) -> None:
     lines = sheet()
     lines[20::40] = 120
@@ -163,7 +178,7 @@ def test_touching_digits_are_read_more_often_than_not() -> None:
 
 def test_a_field_is_confident_only_if_its_whole_string_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def swapped(probabilities: Probabilities, share: float) -> Probabilities:
-        """With a share of the probability of each 5 given to a 6; the detector sees the 5."""
+        """With a share of the probability of each 5 given to a 6; only the detector is sure of the 5."""
         given = share * probabilities[:, 5:6]
         labels = np.arange(probabilities.shape[1])
         return probabilities + given * (labels == 6) - given * (labels == 5)
@@ -172,6 +187,9 @@ def test_a_field_is_confident_only_if_its_whole_string_is(monkeypatch: pytest.Mo
         return swapped(predictor().predict_proba(pixels), 0.999)
 
     monkeypatch.setattr(crops, "classify_glyphs", lambda *of_page: swapped(classify_glyphs(*of_page), 0.5))
+    monkeypatch.setattr(
+        sequence_recognizer, "recognise_sequence", lambda planes: swapped(recognise_sequence(planes), 0.5)
+    )
     page = sheet()
     write(page, "2509", (90, 60))
     write(page, "83", (90, 380))

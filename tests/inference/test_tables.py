@@ -14,9 +14,11 @@ from PIL import Image, ImageDraw, ImageFont
 from imparfait.cli.main import commands
 from imparfait.data.images.decode import page_of
 from imparfait.inference.loading import load_predictor
+from imparfait.inference.ocr import table as ocr_table
+from imparfait.inference.ocr.constraints import Length
 from imparfait.inference.ocr.grid import MIN_CELL_PIXELS, Grid, find_grid
 from imparfait.inference.ocr.pipeline import MARKED
-from imparfait.inference.ocr.table import APART, CROSSING, read_table
+from imparfait.inference.ocr.table import APART, CROSSING, PERHAPS_EMPTY, read_table
 
 CELL = 60
 
@@ -161,6 +163,32 @@ def test_a_number_that_crosses_a_line_and_one_without_its_line_are_unsure() -> N
     assert [row[2] for row in reasons] == [APART, APART, None]
     assert [cell.text for cell in table.rows[1]] == ["9", "6", "54"]
     assert all(cell.confident for cell in table.rows[2])
+
+
+@pytest.mark.parametrize("apart", [1, 3])
+def test_a_cell_does_not_read_its_neighbour(apart: int) -> None:
+    image = drawn([["", "", ""], ["", "", ""]])
+    font, pen = ImageFont.load_default(34), ImageDraw.Draw(image)
+    for row, (left, right) in enumerate([("86", "52"), ("07", "61")]):
+        middle = 50 + (row + 0.5) * CELL
+        pen.text((50 + CELL - apart, middle), left, 25, font, "rm")
+        pen.text((50 + CELL + 2 + apart, middle), right, 25, font, "lm")
+    for constraints in ([], [Length(3)]):
+        table = read_table(page_of(np.asarray(image)), load_predictor("digits"), constraints)
+        assert table
+        for row, expected in zip(table.rows, [("86", "52"), ("07", "61")], strict=True):
+            for cell, text in zip(row, expected, strict=False):
+                assert cell.text == text or not cell.confident
+                assert len(cell.text) <= 2
+
+
+def test_a_cell_with_what_is_perhaps_no_digit_is_empty_and_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr_table, "field_of", lambda *_: None)
+    table = read_table(page_of(np.asarray(drawn([["7", ""], ["", ""]]))), load_predictor("digits"))
+    assert table
+    (full, empty), _ = table.rows
+    assert (full.text, full.confident, full.reason) == ("", False, PERHAPS_EMPTY)
+    assert (empty.text, empty.confident, empty.reason) == ("", True, None)
 
 
 def test_a_cell_with_a_comma_or_a_sign_is_unsure_with_the_reason() -> None:

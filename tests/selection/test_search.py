@@ -1,26 +1,19 @@
 """Search: reproducible trials after any interruption, and an accuracy on splits that no trial used."""
 
-import csv
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
-from click.testing import CliRunner, Result
 from helpers.bars import draw_bars
-from helpers.commands import refused
 from helpers.fake_jobs import NOWHERE, SMALL, exhaust, running
 
 import imparfait
-from imparfait.cli.main import commands
 from imparfait.core.compute import ComputeConfig
 from imparfait.data.dataset import LabelledImages
 from imparfait.reports.comparison_text import method_sentence, search_sentences
 from imparfait.reports.search import search_json
-from imparfait.selection import profiling
 from imparfait.selection.candidates import Candidate
 from imparfait.selection.executors import Executor
 from imparfait.selection.jobs import Job, JobResult, failure, run_job
@@ -31,14 +24,14 @@ from imparfait.selection.search import (
     choose_winners,
     confirm,
     fresh_folds,
-    jobs_of_search,
     run_trials,
 )
 from imparfait.selection.search_result import SearchResult
 from imparfait.selection.search_space import Range, values_of
 from imparfait.selection.trials import METHODS, Search
-from imparfait.training.recipes import read_settings
 from imparfait.training.settings import TrainingSettings
+
+pytestmark = pytest.mark.usefixtures("quick_profiles")
 
 CANDIDATE = Candidate("small", SMALL, frozenset({"epochs", "batch_size"}))
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -306,87 +299,3 @@ def test_optuna_s_verbosity_is_left_as_it_is() -> None:
         assert optuna.logging.get_verbosity() == optuna.logging.ERROR
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def test_a_search_in_python_yields_its_jobs_and_stops_starting_trials_in_time() -> None:
-    data = draw_bars(60)
-    run = imparfait.search(CANDIDATE, data, space=SPACE, trials=8, folds=2, minutes=1e-9, executor="serial")
-    assert run.num_jobs == jobs_of_search(1, 8, 2, 2)
-    assert [step.stage for step in run] == 4 * ["confirmation"]  # of the starting settings: no trial was started
-    assert run.result.best is None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_profiles() -> Iterator[None]:
-    """Throughput is measured in a moment: its value does not matter here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(profiling, "TURN_SECONDS", 0.02)
-        yield
-
-
-def invoke(*words: str) -> Result:
-    result = CliRunner().invoke(commands, words, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def test_a_search_leaves_its_trials_and_settings_that_train_takes_and_continues_where_it_was_stopped(
-    bars_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = bars_folder.parent
-    monkeypatch.chdir(home)
-    (home / "space.toml").write_text("batch_size = [8, 16]\n[model_args]\nfilters = [8, 16]\ndepth = 1\nframe = 12\n")
-    words = ["search", "petit", "--method", "random", "--method", "bayes", "--trials", "5", "--epochs", "1"]
-    words += ["--space", "space.toml", "--data", "bars", "--folds", "3", "--executor", "serial"]
-    result = invoke(*words)
-    assert "accuracy of the settings found" in result.stdout
-    assert "described, not tested" in result.stdout
-    [folder] = (home / "runs").glob("search-petit-random-bayes-*")
-    files = {path.name for path in folder.iterdir()}
-    assert {
-        "report.html",
-        "search.json",
-        "trials.csv",
-        "best.toml",
-        "best_so_far.png",
-        "slices.png",
-        "table.tex",
-    } <= files
-    with (folder / "trials.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 10
-    assert sum(row["won"] == "True" for row in rows) == 2
-    best = tomllib.loads((folder / "best.toml").read_text())
-    assert best["model_args"]["filters"] in (8, 16)
-    assert best["epochs"] == 1
-
-    lost = sorted((home / "runs" / "jobs").glob("*.job"))[::3]
-    for path in lost:  # as if it had been killed before these
-        path.unlink()
-    (folder / "trials.csv").rename(home / "before.csv")
-    invoke(*words)
-    with (folder / "trials.csv").open(newline="") as file:
-        again = list(csv.DictReader(file))
-    names = ["method", "repeat", "trial", "learning_rate", "batch_size", "model_args.filters", "holdout", "cause"]
-    assert [[row[name] for name in names] for row in again] == [[row[name] for name in names] for row in rows]
-
-    invoke("train", "--settings", str(folder / "best.toml"), "--data", "bars")
-    [run] = (home / "runs").glob("best-petit-s0-*")
-    settings = json.loads((run / "settings.json").read_text())["settings"]
-    assert settings == read_settings(folder / "best.toml").model_dump()  # also where images are few
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["petti"], "no recipe or model is called 'petti'; did you mean 'petit'?"),
-        (["petit", "--method", "baies"], "no method is called 'baies'; did you mean 'bayes'?"),
-        (["petit", "--space", "none.toml"], "none.toml: cannot be read"),
-        (["petit", "--executor", "rey"], "no executor is called 'rey'; did you mean 'ray'?"),
-    ],
-)
-def test_an_impossible_search_is_rejected(
-    words: list[str], expected: str, bars_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(bars_folder.parent)
-    assert expected in refused("search", *words, "--data", "bars")

@@ -18,8 +18,7 @@ import imparfait
 from imparfait.data.images.input_format import InputFormat
 from imparfait.data.images.normalize import read_normalized
 from imparfait.inference.loading import load_predictor_with_metadata
-from imparfait.models.pretrained import PRETRAINED
-from imparfait.serving import schemas, self_test, static
+from imparfait.serving import schemas, static
 from imparfait.serving.errors import CODES
 from imparfait.serving.models import models_for
 
@@ -293,21 +292,3 @@ def test_broken_images_are_user_errors(fake: RunningServer, fuzz_cases: range) -
         if response.status != 200:
             assert response.error in ((422, "unprocessable"), (413, "too_large"))
             assert response.json["error"]["message"].startswith(("the image", "the file"))
-
-
-def test_pretrained_models_pass_the_self_test() -> None:
-    for name in PRETRAINED:
-        assert self_test.failure(*load_predictor_with_metadata(name)) is None
-
-
-def test_a_model_that_fails_the_self_test_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = self_test.recorded()
-    recorded["digits-clean"]["score"] -= 0.01
-    monkeypatch.setattr(self_test, "recorded", lambda: recorded)
-    with serving(models_for("digits")) as server:
-        response = server.request("GET", "/health/ready")
-        assert response.error == (503, "starting")
-        assert "digits-clean predicts 7" in response.json["error"]["message"]
-        assert server.request("GET", "/health/live").status == 200
-    with serving(fake_model(lambda pixels: np.full((len(pixels), 3), np.nan, np.float32))) as server:
-        assert server.request("GET", "/health/ready").status == 503

@@ -57,11 +57,14 @@ class Page:
     """The line of text of each glyph, in reading order."""
 
 
-def compose(split: Split, seed: int, sources: Sources, size: int = 320) -> Page:
-    """The page of this seed in a split, `size` pixels a side."""
+def compose(
+    split: Split, seed: int, sources: Sources, size: int = 320, scene_kind: Callable[[Scene], None] | None = None
+) -> Page:
+    """The page of this seed in a split, `size` pixels a side; of one kind of scene, where it is given."""
     rng = np.random.default_rng([("fit", "choose", "test").index(split), seed, 9])
     shares = np.array([kind.share for kind in KINDS.values()])
     draw = list(KINDS)[int(rng.choice(len(KINDS), p=shares / shares.sum()))]
+    draw = scene_kind or draw
     kind, look = KINDS[draw], random_look(rng)
     if kind.solid:
         look = replace(look, clean=False, opacity=1.0, grain=0.0)

@@ -10,12 +10,12 @@ from imparfait.data.images.decode import Page
 from imparfait.data.images.foreground import Box, lightness
 from imparfait.inference.forms.fields_file import Form, FormField
 from imparfait.inference.forms.numbers import decide, joined
-from imparfait.inference.forms.regions import Region, adjoins_edge, crosses_edge, is_empty, region_of
+from imparfait.inference.forms.regions import Region, adjoins_edge, crosses_edge, cuts_digits, is_empty, region_of
 from imparfait.inference.ocr import Digit, Field, Reading, read_page
-from imparfait.inference.ocr.constraints import Same
+from imparfait.inference.ocr.constraints import Same, tell_digits
 from imparfait.inference.ocr.distribution import StringDistribution
 from imparfait.inference.ocr.marks import is_marked
-from imparfait.inference.ocr.pipeline import MARKED
+from imparfait.inference.ocr.pipeline import DIFFER, MARKED
 from imparfait.inference.predictor import Predictor
 
 UNREADABLE = "something is drawn, but no digits were found"
@@ -110,6 +110,8 @@ class _Found:
     """Whether a number is not confident by itself."""
     marked: bool = False
     """Whether it has a comma or a sign."""
+    differs: bool = False
+    """Whether a number is another one read as a whole."""
 
 
 def _found(page: Page, each: FormField, predictor: Predictor) -> _Found:
@@ -126,13 +128,14 @@ def _found(page: Page, each: FormField, predictor: Predictor) -> _Found:
     inside = [_decoded(digit, page) for digit in digits]
     problem = (
         CROSSING if any(map(region.is_crossed_by, inside)) or crosses_edge(page, region, inside)
+        or cuts_digits(page, region, inside)
         else ADJOINING if adjoins_edge(page, region, inside)
         else SEVERAL_LINES if len(lines) > 1 else TALL if _has_tall_digit(inside) else None
     )  # fmt: skip
-    doubtful = not all(number.confident for number in numbers)
+    doubtful, differs = not all(number.confident for number in numbers), any(each.reason == DIFFER for each in numbers)
     outer, corner = region.page(page), np.array([*region.outer[:2], *region.outer[:2]])
     marked = is_marked(lightness(outer.pixels), np.array(inside, float) - corner)
-    return _Found(box, digits, joined([number.distribution for number in numbers]), problem, doubtful, marked)
+    return _Found(box, digits, joined([number.distribution for number in numbers]), problem, doubtful, marked, differs)
 
 
 def _result(each: FormField, found: dict[str, _Found], form: Form) -> FieldResult:
@@ -158,6 +161,8 @@ def _result(each: FormField, found: dict[str, _Found], form: Form) -> FieldResul
     # Without constraints the reader's own judgement counts, too: it may know more than the distribution.
     if problem is None and not (own or theirs) and mine.marked:
         problem = MARKED
+    if problem is None and not (tell_digits(own) or others) and mine.differs:
+        problem = DIFFER
     if problem is None and not (own or others) and mine.doubtful:
         problem = DOUBTFUL
     if problem is None and not decided.confident:

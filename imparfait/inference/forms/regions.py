@@ -111,8 +111,30 @@ def crosses_edge(page: Page, region: Region, digits: Iterable[Box]) -> bool:
     """
     left, top, right, bottom = region.box
     strokes = _strokes(lightness(page.pixels[top:bottom, left:right]))
-    for x0, y0, x1, y1 in digits:  # with a pixel of blur around them
-        strokes[max(0, y0 - 2 - top) : max(0, y1 + 2 - top), max(0, x0 - 2 - left) : max(0, x1 + 2 - left)] = False
+    strokes &= ~_around(digits, region.box)
+    return _reach_edge(strokes, page, region.box)
+
+
+def cuts_digits(page: Page, region: Region, digits: Iterable[Box]) -> bool:
+    """Whether strokes of one of `digits` go on beyond the region's margin, where nothing was read."""
+    left, top, right, bottom = region.outer
+    strokes = _strokes(lightness(page.pixels[top:bottom, left:right]))
+    strokes &= _around(digits, region.outer)
+    return _reach_edge(strokes, page, region.outer)
+
+
+def _around(digits: Iterable[Box], outer: Box) -> Mask:
+    """The pixels of a box that are in boxes of digits, with a pixel of blur around these."""
+    left, top, right, bottom = outer
+    found = np.zeros((bottom - top, right - left), bool)
+    for x0, y0, x1, y1 in digits:
+        found[max(0, y0 - 2 - top) : max(0, y1 + 2 - top), max(0, x0 - 2 - left) : max(0, x1 + 2 - left)] = True
+    return found
+
+
+def _reach_edge(strokes: Mask, page: Page, box: Box) -> bool:
+    """Whether strokes in a box reach an edge of it that is none of the page."""
+    left, top, right, bottom = box
     height, width = page.pixels.shape[:2]
     edges = (
         (strokes[0], top > 0),

@@ -109,6 +109,11 @@ KINDS: dict[str, Callable[[str], Constraint]] = {
 """What makes a constraint of the text of a flag, or of a key in fields.json."""
 
 
+def tell_digits(constraints: Sequence[Constraint]) -> bool:
+    """Whether one of them speaks of the digits themselves, so that a misread number hardly meets it by chance."""
+    return any(isinstance(each, OneOf | Check | Same) for each in constraints)
+
+
 @dataclass(frozen=True)
 class Alternative:
     """A string that the constraints allow, and its probability given the reading and the constraints."""

@@ -55,7 +55,7 @@ def glyph_inputs(
         middle, reach = (box[:2] + box[2:]) / 2, view * max(box[2:] - box[:2]) / 2
         levels[:] = _square(image, middle, max(reach, 1.0), side)
         inside[:] = _mask(box[2:] - box[:2], reach, side)
-        levels[:] = _as_ink(levels, inside > 0)
+        levels[:] = as_ink(levels, inside > 0)
     return inputs
 
 
@@ -79,7 +79,7 @@ def _mask(size: np.ndarray, reach: float, side: int) -> np.ndarray:
     return np.outer(down, across).astype(np.float32)
 
 
-def _as_ink(levels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def as_ink(levels: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Differences from the median, in units of the contrast, ink positive."""
     low, ground, high = rank_quantiles(levels, SPREAD, 0.5, 1 - SPREAD)
     ink = (levels - ground) / max(high - low, MIN_CONTRAST)

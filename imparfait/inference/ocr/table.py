@@ -21,6 +21,8 @@ from imparfait.inference.ocr.pipeline import (
     DetectedDigit,
     DetectedField,
     RecognisedGlyphs,
+    SequenceReader,
+    boxes_of,
     field_of,
     recognise,
 )
@@ -30,6 +32,7 @@ CELL_PIXELS = 52  # the median cell's shorter side as it is read: its digits are
 MAX_REACH = 0.1  # of a digit's height, by which it may reach over a line
 CROSSING = "it crosses a line of the table"
 APART = "its digits are not side by side: perhaps a line of the table is missing"
+PERHAPS_EMPTY = "what is in it is perhaps no digit"
 CLEARER = 1.15  # sum of scores, that a turned grid needs compared with the upright one
 
 
@@ -42,6 +45,13 @@ class Cell:
     corners: tuple[tuple[float, float], ...]
     """Its corners on the page, (column, row) in the file's pixels: upper left, upper right, lower right, lower left of
     the upright table."""
+    doubt: str | None = None
+    """Why it may not be empty."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is unsure, where this is not for its digits."""
+        return self.field.reason if self.field else self.doubt
 
     @property
     def text(self) -> str:
@@ -50,8 +60,8 @@ class Cell:
 
     @property
     def confident(self) -> bool:
-        """Whether the number is to be relied on; an empty cell counts as confident."""
-        return self.field is None or self.field.confident
+        """Whether its number is to be relied on, or that it is empty."""
+        return self.field.confident if self.field else self.doubt is None
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ class Table:
                     {
                         "text": cell.text, "confident": cell.confident,
                         "score": round(cell.field.score, 6) if cell.field else None,
-                        "reason": cell.field.reason if cell.field else None,
+                        "reason": cell.reason,
                         "corners": [[round(x, 1), round(y, 1)] for x, y in cell.corners],
                     }
                     for cell in row
@@ -116,7 +126,8 @@ def read_table(page: Page, predictor: Predictor, constraints: Sequence[Constrain
             field = _field(inside.tolist(), glyphs, grid, page, predictor)
             if field and constraints:
                 field = field.constrained(constraints)
-            cells_of_row.append(Cell(field, _corners(grid, y, x, page)))
+            doubt = PERHAPS_EMPTY if field is None and glyphs.is_digit[inside].any() else None
+            cells_of_row.append(Cell(field, _corners(grid, y, x, page), doubt))
         rows.append(tuple(cells_of_row))
     return Table(tuple(rows), page.number, page.size)
 
@@ -135,13 +146,16 @@ def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, 
     read = [glyph for glyph in line if glyphs.is_digit[glyph]]
     if not read:
         return None
-    found = field_of(read, line, glyphs, predictor.classes)
-    boxes = glyphs.boxes[read]
+    sequences = SequenceReader(grid.pixels, predictor.input_format, grows=False)
+    found = field_of(read, line, glyphs, predictor.classes, sequences)
+    if found is None:
+        return None
+    boxes = boxes_of(found)
     gaps = (boxes[1:, 0] - boxes[:-1, 2]) / (boxes[:, 3] - boxes[:, 1]).max()
     doubt = (
         CROSSING if _crosses(boxes, grid)
         else APART if (np.abs(gaps) > WIDE_GAP_HEIGHTS).any()
-        else MARKED if is_marked(grid.pixels, boxes) else None
+        else MARKED if is_marked(grid.pixels, boxes) else found.doubt
     )  # fmt: skip
     digits, *others = ([_on_page(digit, grid) for digit in each] for each in (found.digits, *found.others))
     return field_on(DetectedField(digits, found.score, found.distribution, others, doubt), page, predictor)
