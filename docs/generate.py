@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from signatures import indented, signature
 
 DOCS = Path(__file__).parent
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.S)
@@ -237,7 +238,7 @@ def _member(name: str, member: Any) -> str:
         return f"A dictionary by name: {kinds}.\n"
     if inspect.isclass(member):
         return _class(name, member, documentation)
-    return f"{_indented(name + _signature(member))}\n\n{documentation}\n"
+    return f"{indented(name + signature(member))}\n\n{documentation}\n"
 
 
 def _class(name: str, member: type, documentation: str) -> str:
@@ -246,7 +247,7 @@ def _class(name: str, member: type, documentation: str) -> str:
         inherited = attribute not in vars(member) or attribute.startswith("_") or attribute.startswith("model_")
         if inherited or not (inspect.isfunction(value) or _getter(value)):
             continue
-        shown = f"`{attribute}`" if _getter(value) else f"`{attribute}{_signature(value)}`"
+        shown = f"`{attribute}`" if _getter(value) else f"`{attribute}{signature(value)}`"
         rows.append((shown.replace("(self, ", "(").replace("(self)", "()"), _sentences(_getter(value) or value)))
     fields = [f"`{field}`" for field in getattr(member, "__annotations__", {}) if not field.startswith("_")]
     parts = [documentation, f"Fields: {', '.join(fields)}." if fields else ""]
@@ -257,60 +258,6 @@ def _class(name: str, member: type, documentation: str) -> str:
 def _getter(value: Any) -> Any:
     """The function behind a property, computed once or each time."""
     return getattr(value, "fget", None) or (value.func if type(value).__name__ == "cached_property" else None)
-
-
-IMAGES, LOGITS = "Float32[ndarray, 'n channels height width']", "Float32[ndarray, 'n classes']"
-TENSOR = "Float[Tensor, 'n channels height width']"
-ALIASES = {
-    f"Callable[[{TENSOR}, float | Float[Tensor, 'n'], CounterRng], {TENSOR}]": "CorruptionFunction",
-    f"Callable[[{IMAGES}], {LOGITS}]": "Classifier",
-    "UInt8[ndarray, 'n channels height width']": "Pixels",
-    LOGITS: "Probabilities",
-    "Callable[[ndarray], Any]": "Function",
-}
-"""Types as the package calls them."""
-SHORT_DEFAULT, WIDTH = 30, 100  # characters
-
-
-def _signature(function: Any) -> str:
-    """The signature of a function, a parameter a line where it would be long."""
-    signature = inspect.signature(function)
-    parameters = [
-        each.replace(default=_Dots())
-        if each.default is not each.empty and len(repr(each.default)) > SHORT_DEFAULT
-        else each
-        for each in signature.parameters.values()
-    ]
-    text = str(signature.replace(parameters=parameters))
-    text = re.sub(r"(: |-> )(['\"])(.*?)\2(?=,| =|\)|$)", r"\1\3", text)  # annotations that are kept as text
-    text = re.sub(r"\b(?:imparfait|jaxtyping|collections|pathlib|numpy|torch|typing|PIL)(?:\.\w+)*\.(\w+)", r"\1", text)
-    for long, short in ALIASES.items():
-        text = text.replace(long, short)
-    return text
-
-
-def _indented(call: str) -> str:
-    """A call as a block of code, a parameter a line where it is long."""
-    if len(call) > WIDTH:
-        head, _, rest = call.partition("(")
-        depth, parameters = 0, [""]
-        while depth >= 0:
-            letter, rest = rest[0], rest[1:]
-            depth += (letter in "([{") - (letter in ")]}")
-            if letter == "," and depth == 0:
-                parameters.append("")
-            else:
-                parameters[-1] += letter
-        parameters[-1] = parameters[-1].removesuffix(")")
-        call = "\n".join([f"{head}(", *(f"    {each.strip()}," for each in parameters), f"){rest}"])
-    return "\n".join(f"    {line}" for line in call.splitlines())
-
-
-class _Dots:
-    """A default too long to print."""
-
-    def __repr__(self) -> str:
-        return "…"
 
 
 def main(check: bool) -> int:

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import zipfile
 from dataclasses import replace
 from hashlib import sha256
@@ -12,166 +10,37 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
 from helpers.bars import CLASSES, draw_bars
+from helpers.networks import TEMPERATURE, input_format, random_network, run_folder
 from safetensors.torch import load, save
-from scipy.special import softmax
-from torch import nn
 
 import imparfait
 from imparfait.cli.main import commands
-from imparfait.core.compute import ComputeConfig
 from imparfait.core.errors import UserError
 from imparfait.core.types import Pixels
 from imparfait.data.corrupted import core_suite
-from imparfait.data.images.input_format import InputFormat
 from imparfait.evaluation.evaluate import wrap_external
 from imparfait.evaluation.external.input_spec import SpecHint
 from imparfait.evaluation.external.load import open_external
 from imparfait.evaluation.scores import score_conditions
-from imparfait.export import KERAS_MODELS, export
+from imparfait.export import export
 from imparfait.export import onnx as to_onnx
 from imparfait.export.parity import IMAGES, corrupted_digits, measure_parity
 from imparfait.inference.loading import load_predictor
 from imparfait.inference.predictor import predictor_from_onnx
 from imparfait.models.loading import load_classifier
-from imparfait.models.metadata import KEY, ExportMetadata, ModelConfig, Threshold
-from imparfait.models.registry import MODELS, build
-from imparfait.training.manifest import DataManifest, RunManifest
-from imparfait.training.recipes import RECIPES
+from imparfait.models.metadata import KEY, ExportMetadata
+from imparfait.models.registry import build
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
+
 from imparfait.export import keras as to_keras
 
 EXPORTERS = {"onnx": to_onnx, "keras": to_keras}
-TEMPERATURE = 0.5
-SMALL = {"petit": {"filters": 8, "depth": 1, "frame": 8}, "duo": {"filters": 8, "depth": 1, "frame": 8}}
-SMALL |= {"grand": {"filters": 8, "frame": 8}, "rnn": {"units": 16}}
-SHAPES = {"petit": (3, 40, 33), "duo": (3, 40, 33), "cnn_gru": (3, 18, 27)}
 """In colour and with odd sides; for `petit` and `duo` large enough for the spatial normaliser to reduce them."""
-
-
-def random_network(model: str, channels: int, height: int, width: int) -> nn.Module:
-    """An untrained network in which every parameter matters, those of the normalisations too."""
-    model_args = SMALL.get(model, {})
-    network = build(model, channels=channels, classes=len(CLASSES), height=height, width=width, model_args=model_args)
-    random = torch.Generator().manual_seed(0)
-    for name, values in network.state_dict().items():
-        if name.endswith(("bias", "running_mean")):
-            values.copy_(torch.randn(values.shape, generator=random) / 4)
-        elif name.endswith("running_var"):
-            values.copy_(torch.rand(values.shape, generator=random) + 0.5)
-    return network.eval()
-
-
-def input_format(channels: int, height: int, width: int) -> InputFormat:
-    return InputFormat(channels=channels, height=height, width=width, normalization="none")
-
-
-def metadata_for(model: str, channels: int, height: int, width: int) -> ExportMetadata:
-    return ExportMetadata(
-        name="test", model=model, recipe="quick", classes=CLASSES, temperature=TEMPERATURE, weights="0" * 64,
-        input=input_format(channels, height, width), settings="1" * 64,
-    )  # fmt: skip
-
-
-def varied_images(channels: int, height: int, width: int) -> Pixels:
-    """Noise, bars, all black and all white."""
-    noise = np.random.default_rng(0).integers(0, 256, (20, channels, height, width)).astype(np.uint8)
-    bars = np.where(np.arange(width) % 7 == 3, noise, 0)
-    bars[:, :, : height // 3] = 0
-    return np.concatenate([noise, bars, np.zeros_like(noise[:1]), np.full_like(noise[:1], 255)]).astype(np.uint8)
-
-
-def probabilities_of(network: nn.Module, images: Pixels) -> np.ndarray:
-    with torch.no_grad():
-        return softmax(network(torch.from_numpy(images).float() / 255).numpy() / TEMPERATURE, 1)
-
-
-def run_folder(folder: Path, model: str = "rnn", channels: int = 1, side: int = 16) -> Path:
-    """The files of a run that `export` reads."""
-    folder.mkdir()
-    (folder / "model.safetensors").write_bytes(save(random_network(model, channels, side, side).state_dict()))
-    config = ModelConfig(
-        model=model, model_args=SMALL.get(model, {}), classes=CLASSES, input=input_format(channels, side, side),
-        compute=ComputeConfig(), temperature=TEMPERATURE, threshold=Threshold(confidence=0.7, error_rate=0.001),
-    )  # fmt: skip
-    (folder / "config.json").write_text(config.model_dump_json())
-    manifest = RunManifest(
-        recipe="quick", settings=RECIPES["quick"].settings, compute=ComputeConfig(), final=False, hash="1" * 64,
-        data=DataManifest(name="bars", images=90, sha256="2" * 64),
-    )  # fmt: skip
-    (folder / "settings.json").write_text(manifest.model_dump_json())
-    return folder
-
-
-@pytest.mark.parametrize("model", KERAS_MODELS)
-def test_a_keras_file_predicts_as_its_network(model: str) -> None:
-    shape = SHAPES.get(model, (1, 16, 16))
-    network, metadata = random_network(model, *shape), metadata_for(model, *shape)
-    content = to_keras.serialize(network, metadata)
-    images = varied_images(*shape)
-    expected = probabilities_of(network, images)
-    assert np.abs(to_keras.load(content, metadata, 1)(images) - expected).max() < 1e-5
-    assert np.ptp(expected, 0).max() > 1e-3  # otherwise the network would not tell images apart
-    if model == "cnn_gru":
-        assert to_keras.serialize(network, metadata) == content
-
-
-def test_every_network_but_ours_can_be_written_as_a_keras_file() -> None:
-    assert set(KERAS_MODELS) == set(MODELS) - {"petit", "grand", "duo", "resnet", "efficientnet_lite0"}
-
-
-@pytest.mark.parametrize("model", ["petit", "grand", "duo"])
-def test_our_networks_are_not_written_as_keras_files(tmp_path: Path, model: str) -> None:
-    run = run_folder(tmp_path / "run", model)
-    with pytest.raises(UserError) as error:
-        export(run, "keras")
-    assert error.value.received == f"{run}: its network {model} cannot be written as a .keras file"
-    assert error.value.expected.startswith("one of the founding study's networks, cnn, cnn_gru, rnn")
-    assert error.value.hint == "write --to onnx"
-
-
-def test_the_error_for_a_network_without_keras_comes_before_heavy_imports() -> None:
-    program = """
-import sys
-from imparfait.core.errors import UserError
-from imparfait.export import export
-try:
-    export("digits", "keras")
-except UserError as error:
-    print(error.hint)
-assert not {"torch", "keras", "onnx", "scipy.special"} & set(sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True)
-    assert done.stdout == "write --to onnx\n"
-
-
-@pytest.mark.parametrize("model", [name for name, factory in MODELS.items() if isinstance(factory, type)])
-def test_an_onnx_file_predicts_as_its_network_for_any_batch_size(model: str) -> None:
-    """For the networks and not for their ablations, which have no other layers: each takes seconds."""
-    shape = SHAPES.get(model, (1, 16, 16))
-    network, metadata = random_network(model, *shape), metadata_for(model, *shape)
-    content = to_onnx.serialize(network, metadata)
-    predictor, written = predictor_from_onnx(content, "test")
-    assert written == metadata
-    images = varied_images(*shape)
-    expected = probabilities_of(network, images)
-    for count in (1, 2, len(images)):
-        probabilities = predictor.run(images[:count])
-        assert probabilities.dtype == np.float32
-        assert np.abs(probabilities - expected[:count]).max() < 1e-5
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    assert [output.name for output in session.get_outputs()] == ["probabilities", "logits"]
-    (logits,) = session.run(["logits"], {"images": images})
-    assert np.abs(softmax(logits, 1) - expected).max() < 1e-5
-    weight_bytes = 4 * sum(parameter.numel() for parameter in network.parameters())
-    assert 0.99 * weight_bytes < len(content) < weight_bytes + 60_000  # normalisations may be folded
-    # Nothing of the machine that it was written on.
-    assert not [word for word in (b".py", str(Path.home()).encode(), str(Path.cwd()).encode()) if word in content]
 
 
 @pytest.fixture(scope="module")

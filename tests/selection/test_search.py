@@ -60,10 +60,9 @@ class World:
         self.ran += jobs
         results = []
         for job in jobs:
-            distance = abs(np.log10(job.settings.learning_rate / 0.03))
-            filters = job.settings.model_args["filters"]
+            rate, filters = job.settings.learning_rate, job.settings.model_args["filters"]
             luck = np.random.default_rng([job.partition, job.fold, filters]).normal(0, 0.01)
-            results.append(a_result(float(np.clip(0.95 - 0.2 * distance + luck, 0, 1)), filters / 8))
+            results.append(a_result(float(np.clip(0.95 - 0.2 * abs(np.log10(rate / 0.03)) + luck, 0, 1)), filters / 8))
         return results
 
 

@@ -127,7 +127,7 @@ def detect_fields(grey: Grey, predictor: Predictor, join_separators: bool = Fals
             marked = (is_marked(page.grey, boxes_of(found)) for _, found in fields)
             lines.append(
                 [
-                    replace(_on_page(found, page.to_page), doubt=MARKED if with_mark else found.doubt)
+                    replace(_on_page(found, page.to_page), doubt=found.doubt or (MARKED if with_mark else None))
                     for (_, found), with_mark in zip(fields, marked, strict=True)
                 ]
             )

@@ -155,7 +155,7 @@ def _field(inside: list[int], glyphs: RecognisedGlyphs, grid: Grid, page: Page, 
     doubt = (
         CROSSING if _crosses(boxes, grid)
         else APART if (np.abs(gaps) > WIDE_GAP_HEIGHTS).any()
-        else MARKED if is_marked(grid.pixels, boxes) else found.doubt
+        else found.doubt or (MARKED if is_marked(grid.pixels, boxes) else None)
     )  # fmt: skip
     digits, *others = ([_on_page(digit, grid) for digit in each] for each in (found.digits, *found.others))
     return field_on(DetectedField(digits, found.score, found.distribution, others, doubt), page, predictor)
