@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imparfait.inference.ocr.ctc import CLEAR_BLANK, MIN_PROBABILITY, strings_by_length
@@ -21,7 +21,8 @@ def by_all_paths(chances: np.ndarray) -> dict[tuple[int, ...], float]:
     return strings
 
 
-@given(frames=st.integers(1, 6), digits=st.integers(1, 3), blanks=st.integers(0, 2), seed=st.integers(0, 1000))
+@given(frames=st.integers(1, 4), digits=st.integers(1, 3), blanks=st.integers(0, 2), seed=st.integers(0, 1000))
+@settings(max_examples=60, deadline=None)
 def test_lengths_and_digits_have_the_probabilities_that_all_paths_add_up_to(
     frames: int, digits: int, blanks: int, seed: int
 ) -> None:
@@ -60,7 +61,7 @@ def frames_of(text: str, blanks: int, sure: float = 0.9999) -> np.ndarray:
     return np.array(rows)
 
 
-def test_digits_are_where_they_begin_and_much_blanks_between_them_changes_nothing() -> None:
+def test_digits_are_where_they_begin_and_many_blanks_between_them_change_nothing() -> None:
     for blanks in (1, 2, 30):
         [found, *_] = strings_by_length(frames_of("1105", blanks))
         assert found.rows.argmax(1).tolist() == [1, 1, 0, 5]
