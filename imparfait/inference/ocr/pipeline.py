@@ -30,7 +30,7 @@ MAX_UNSURE = 0.98  # probability of a field by its glyphs, up to which it is rea
 MIN_NONE = 0.5  # probability that there is no number; so were 62 of 80 composed fields, the others were a digit or two
 MAX_SHARED_HEIGHTS = 0.2  # by which digits of two fields overlap; with more they are one
 MARKED = "it has a mark that is no digit, such as a comma or a sign"
-DIFFER = "read digit by digit and read as a whole, it is a different number"
+DIFFER = "read digit by digit it is one number, read as a whole another"
 DIGIT_CLASSES = tuple("0123456789")
 
 Grey = Float32[np.ndarray, "height width"]
