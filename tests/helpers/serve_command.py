@@ -1,5 +1,6 @@
 """`imparfait serve` in its own process, and its workers."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,15 @@ def children(process: int) -> list[int]:
     """The processes that a process has started, the oldest first."""
     found = [Path(task, "children").read_text().split() for task in Path(f"/proc/{process}/task").iterdir()]
     return sorted(int(child) for each in found for child in each)
+
+
+def printed_address(process: subprocess.Popen[str]) -> str:
+    """The address in the first line that the command prints."""
+    assert process.stdout
+    line = process.stdout.readline()
+    address = re.search(r"http://\S+", line)
+    assert address, line
+    return address[0]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Limits of the server: slow, oversized, numerous and malformed requests, and graceful shutdown."""
 
-import re
 import signal
 import socket
 import subprocess
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.serve_command import printed_address
 from helpers.server import BlockingModel, RunningServer, blocked, fake_model, grey, raw_post, receive_all, serving
 
 from imparfait.serving.request_head import MAX_HEAD_BYTES
@@ -235,14 +235,6 @@ def test_shutdown_ends_after_the_grace_period() -> None:
 
 def has_mapped(process: int, library: str) -> bool:
     return library in Path(f"/proc/{process}/maps").read_text()
-
-
-def printed_address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout
-    line = process.stdout.readline()
-    address = re.search(r"http://\S+", line)
-    assert address, line
-    return address[0]
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux to list the loaded libraries")

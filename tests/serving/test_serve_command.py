@@ -1,6 +1,5 @@
 """The command that serves: what it prints and imports, how it ends, and settings that are mistakes."""
 
-import re
 import signal
 import socket
 import subprocess
@@ -9,6 +8,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
+from helpers.serve_command import printed_address
 from helpers.server import grey, raw_post
 
 from imparfait.cli import serve
@@ -17,15 +17,6 @@ from imparfait.core.errors import UserError
 from imparfait.core.install import install_hint
 from imparfait.serving.listener import listen
 from imparfait.serving.settings import ServingSettings
-
-
-def printed_address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout
-    line = process.stdout.readline()
-    address = re.search(r"http://\S+", line)
-    assert address, line
-    return address[0]
-
 
 STUCK = """
 import sys, time
